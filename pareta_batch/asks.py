@@ -1,0 +1,110 @@
+"""From rows to asks: what is sent for each row, checked before anything is sent."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pareta_batch.batch import Batch
+from pareta_batch.dataset import Dataset, Row
+from pareta_batch.errors import DatasetError
+from pareta_batch.identity import Message, fingerprint, row_key
+from pareta_batch.prompt import MissingValue, Prompt
+
+MOST_PROBLEMS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What one row asks of the model, and who it is in the ledger."""
+
+    position: int
+    key: str
+    fingerprint: str
+    messages: tuple[Message, ...]
+
+
+@dataclass
+class _Problems:
+    """The first few problems of a dataset, and how many there are in all."""
+
+    shown: list[str] = field(default_factory=list)
+    total: int = 0
+
+    def add(self, problem: str) -> None:
+        self.total += 1
+        if len(self.shown) < MOST_PROBLEMS_SHOWN:
+            self.shown.append(problem)
+
+
+def asks_of(batch: Batch) -> Iterator[Ask]:
+    """Read the batch's dataset and render each row.
+
+    Raises DatasetError, with every problem found, when the dataset or the prompt does not fit. Rows before
+    the problem have been yielded by then: take none of them for good before the iterator ends.
+    """
+    dataset = Dataset.open(batch.dataset)
+    prompt = _prompt_for(batch, dataset)
+    keys = _Keys(batch.id_column)
+    problems = _Problems()
+    for row in dataset.rows():
+        try:
+            yield _ask(batch, prompt, keys.of(row), row)
+        except MissingValue as missing:
+            problems.add(f"{row.place}: no value for column {missing.column!r}, which the prompt names")
+        except ValueError as problem:
+            problems.add(f"{row.place}: {problem}")
+    if problems.total:
+        raise DatasetError(problems.shown, problems.total)
+
+
+def keyed_rows(batch: Batch) -> Iterator[tuple[str, Row]]:
+    """Read the batch's dataset again and give each row with its key."""
+    keys = _Keys(batch.id_column)
+    for row in Dataset.open(batch.dataset).rows():
+        yield keys.of(row), row
+
+
+def _prompt_for(batch: Batch, dataset: Dataset) -> Prompt:
+    try:
+        prompt = Prompt.parse(batch.prompt)
+    except ValueError as error:
+        raise DatasetError([str(error)]) from None
+    has = f"{dataset.path} has no column {{}}; it has: {', '.join(dataset.columns)}"
+    problems = [has.format(repr(column)) + " (named in the prompt)" for column in prompt.unknown(dataset.columns)]
+    if batch.id_column is not None and batch.id_column not in dataset.columns:
+        problems.append(has.format(repr(batch.id_column)) + " (the id column)")
+    if problems:
+        raise DatasetError(problems)
+    return prompt
+
+
+class _Keys:
+    """Gives each row its key, and notices one that stands there twice."""
+
+    def __init__(self, id_column: str | None) -> None:
+        self._id_column = id_column
+        self._first: dict[str, str] = {}
+        self._times: Counter[str] = Counter()
+
+    def of(self, row: Row) -> str:
+        """Give the row's key; equal rows without an id column are told apart by their count.
+
+        Raises ValueError for an id that is missing or not unique.
+        """
+        if self._id_column is None:
+            key = row_key(row.values, None)
+            self._times[key] += 1
+            return key if self._times[key] == 1 else f"{key}-{self._times[key]}"
+        if row.values.get(self._id_column) is None:
+            raise ValueError(f"no value in the id column {self._id_column!r}")
+        key = row_key(row.values, self._id_column)
+        if (first := self._first.setdefault(key, row.place)) != row.place:
+            raise ValueError(f"id {key!r} in column {self._id_column!r} stands already at {first}")
+        return key
+
+
+def _ask(batch: Batch, prompt: Prompt, key: str, row: Row) -> Ask:
+    system = [{"role": "system", "content": batch.system_prompt}] if batch.system_prompt else []
+    messages = [*system, {"role": "user", "content": prompt.render(row.values)}]
+    work = fingerprint(batch.model, messages, batch.sampling.fields())
+    return Ask(row.position, key, work, tuple(messages))

@@ -1,0 +1,109 @@
+"""What a person says about a batch: the parameters of `complete_batch`."""
+
+from pathlib import Path, PurePath
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
+
+Name = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        title="Name",
+        description="Names the batch in the ledger: the same name continues the same batch. Letters, digits, . _ -",
+    ),
+]
+
+
+class Sampling(BaseModel):
+    """How the model samples; fields not named here are passed through to the service untouched."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    reserved: ClassVar[frozenset[str]] = frozenset({"model", "messages", "stream"})
+
+    temperature: float | None = Field(None, ge=0, le=2, description="0 for the most likely answer, up to 2")
+    top_p: float | None = Field(None, gt=0, le=1, description="Share of probability mass to sample from")
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="Longest answer, in tokens")
+    seed: int | None = Field(None, description="Same seed, same answer, where the model supports it")
+
+    def fields(self) -> dict[str, Any]:  # the service's own fields: any JSON value
+        """Give the request fields that were set.
+
+        Raises ValueError for a field that the batch itself decides.
+        """
+        fields = self.model_dump(exclude_none=True)
+        if taken := sorted(self.reserved & fields.keys()):
+            raise ValueError(f"sampling may not set {', '.join(taken)}: the batch sets it")
+        return fields
+
+
+class BatchTarget(BaseModel):
+    """Which batch, answered by which model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    model: str = Field(
+        min_length=1, title="Model", description="Id of a live endpoint (ep_…), or `auto` to let the service choose"
+    )
+
+
+class BatchWork(BaseModel):
+    """The rows, what is asked of each, and how hard to press."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str = Field(min_length=1, title="Dataset", description="Path of a .csv, .jsonl or .parquet file")
+    prompt: str = Field(
+        min_length=1, title="Prompt", description="What is asked of each row: {column} stands for the row's value"
+    )
+    system_prompt: str | None = Field(None, title="System prompt", description="Sent first with every row, as it is")
+    id_column: str | None = Field(
+        None, title="Id column", description="Column that identifies a row; without one, a hash of the row does"
+    )
+    sampling: Sampling = Field(default_factory=lambda: Sampling(), title="Sampling", description="Sampling fields")
+    max_in_flight: int = Field(16, ge=1, le=4096, title="Max in flight", description="Most requests at any moment")
+    shard_size: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        title="Shard size",
+        description="Rows per task run; 1 shows every row as a task run of its own, for small batches",
+    )
+    tolerated_failures: float = Field(
+        0.0, ge=0, le=1, title="Tolerated failures", description="Share of rows that may fail in a completed batch"
+    )
+    output: str | None = Field(
+        None,
+        title="Output",
+        description="Answers file (.csv, .jsonl or .parquet); by default answers/NAME.jsonl",
+    )
+
+    @field_validator("sampling")
+    @classmethod
+    def sampling_leaves_the_batch_alone(cls, sampling: Sampling) -> Sampling:
+        sampling.fields()
+        return sampling
+
+    @field_validator("output")
+    @classmethod
+    def output_has_a_known_format(cls, output: str | None) -> str | None:
+        if output is not None and PurePath(output).suffix not in OUTPUT_FORMATS:
+            raise ValueError(f"output {output!r} must end in {', '.join(OUTPUT_FORMATS)}")
+        return output
+
+
+# The bases stand in this order so that the form asks for the name and the model first.
+class Batch(BatchWork, BatchTarget):
+    """A dataset to be answered row by row, once, by one model."""
+
+    model_config = ConfigDict(title="Batch", extra="forbid", frozen=True)
+
+    @property
+    def output_path(self) -> Path:
+        """Where the answers file goes."""
+        return Path(self.output or f"answers/{self.name}.jsonl")

@@ -1,0 +1,77 @@
+"""What can be wrong with a batch before anything is sent, and what ends it early.
+
+BatchError
+├── DatasetError       the file, a row or the prompt does not fit; nothing was sent
+├── OutputError        the answers file cannot be written
+├── LedgerError        the ledger cannot be read or written; nothing more is sent
+├── EndpointNeverReady the endpoint was not live by its deadline
+├── BatchStopped       the service refused the whole batch (credit, key, model); what was paid is kept
+└── RowsUnanswered     some rows of a shard failed in a way that may pass; a later attempt may answer them
+"""
+
+from collections.abc import Sequence
+
+
+class BatchError(Exception):
+    """Something about a batch that its owner can act on."""
+
+
+class DatasetError(BatchError):
+    """A dataset that cannot be turned into requests; `problems` says each reason with its file and row."""
+
+    def __init__(self, problems: Sequence[str], total: int | None = None) -> None:
+        self.problems = tuple(problems)
+        self.total = len(self.problems) if total is None else total
+        more = self.total - len(self.problems)
+        lines = [*self.problems, f"… and {more} more"] if more > 0 else self.problems
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type["DatasetError"], tuple[tuple[str, ...], int]]:
+        return (type(self), (self.problems, self.total))
+
+
+class OutputError(BatchError):
+    """An answers file that cannot be written."""
+
+
+class LedgerError(BatchError):
+    """A ledger that cannot be opened, read or written."""
+
+
+class EndpointNeverReady(BatchError):
+    """Endpoint `endpoint` still had `status` after `waited_s` seconds."""
+
+    def __init__(self, endpoint: str, status: str, waited_s: float) -> None:
+        self.endpoint = endpoint
+        self.status = status
+        self.waited_s = waited_s
+        super().__init__(endpoint, status, waited_s)
+
+    def __str__(self) -> str:
+        return f"endpoint {self.endpoint} is {self.status!r} after {self.waited_s:.0f} s of waiting until it is live"
+
+
+class BatchStopped(BatchError):
+    """The service refused every further row for one `reason` (the error's class name)."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        self.message = message
+        super().__init__(reason, message)
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+class RowsUnanswered(BatchError):
+    """`count` rows of a shard are unanswered for a `reason` (an error's class name) that may pass."""
+
+    def __init__(self, shard: int, count: int, reason: str, message: str) -> None:
+        self.shard = shard
+        self.count = count
+        self.reason = reason
+        self.message = message
+        super().__init__(shard, count, reason, message)
+
+    def __str__(self) -> str:
+        return f"shard {self.shard}: {self.count} rows unanswered, last {self.reason}: {self.message}"

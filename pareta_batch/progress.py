@@ -1,0 +1,72 @@
+"""How far a batch is: counted as rows settle, read by whoever shows it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pareta_batch.outcomes import Outcome
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A batch at one moment: `rate` is rows done per second in this run, `eta_s` None while it is unknown."""
+
+    name: str
+    total: int
+    done: int
+    failed: int
+    in_flight: int
+    rate: float
+    spent_micro_usd: int
+    eta_s: float | None
+
+    @property
+    def share(self) -> float:
+        """Share of rows done, 0 to 1."""
+        return self.done / self.total if self.total else 1.0
+
+    def __str__(self) -> str:
+        eta = "–" if self.eta_s is None else f"{self.eta_s:.0f} s"
+        return (
+            f"{self.done}/{self.total} rows, {self.failed} failed, {self.in_flight} in flight, {self.rate:.1f} rows/s, "
+            f"${self.spent_micro_usd / 1_000_000:.4f} spent, ETA {eta}"
+        )
+
+
+@dataclass
+class Progress:
+    """Counts what one run of a batch settles; `to_send` rows of `total` were missing when it began."""
+
+    name: str
+    total: int
+    to_send: int
+    in_flight: Callable[[], int]
+    began: float = field(default_factory=time.monotonic)
+    settled: int = 0
+    spent_micro_usd: int = 0
+    _failed: set[str] = field(default_factory=set)
+
+    def count(self, outcome: Outcome) -> None:
+        """Count a row whose outcome is durable; a failed row that a later attempt settles is failed no more."""
+        if outcome.state == "settled":
+            self.settled += 1
+            self._failed.discard(outcome.key)
+        else:
+            self._failed.add(outcome.key)
+        self.spent_micro_usd += outcome.billed_micro_usd or 0
+
+    def snapshot(self) -> Snapshot:
+        """Give the numbers as they stand now."""
+        done = self.settled + len(self._failed)
+        left = self.to_send - done
+        rate = done / max(time.monotonic() - self.began, 1e-9)
+        return Snapshot(
+            name=self.name,
+            total=self.total,
+            done=self.total - left,
+            failed=len(self._failed),
+            in_flight=self.in_flight(),
+            rate=rate,
+            spent_micro_usd=self.spent_micro_usd,
+            eta_s=left / rate if done else None,
+        )
