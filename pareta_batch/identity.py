@@ -14,19 +14,20 @@ def row_key(row: Mapping[str, object], id_column: str | None) -> str:
     """Identify a row by its id column, else by a hash of all its values."""
     if id_column is not None:
         return str(row[id_column])
-    return "row-" + _digest(dict(row))[:32]
+    return "row-" + digest(dict(row))[:32]
 
 
 def fingerprint(model: str, messages: Sequence[Message], sampling: Mapping[str, Any]) -> str:
     """Hash what changes the answer: model, messages and sampling, never transport options."""
-    return _digest({"model": model, "messages": list(messages), "sampling": dict(sampling)})
+    return digest({"model": model, "messages": list(messages), "sampling": dict(sampling)})
 
 
 def idempotency_key(batch: str, key: str, work: str) -> str:
     """Derive the key that the service debits once, from batch name, row key and fingerprint."""
-    return "pb1-" + _digest([VERSION, batch, key, work])
+    return "pb1-" + digest([VERSION, batch, key, work])
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """Hash a JSON value in its canonical form (SHA-256, hex)."""
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()

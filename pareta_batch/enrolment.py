@@ -1,0 +1,36 @@
+"""Enrolment: a dataset becomes the batch's rows in the ledger, wholly or not at all, before anything is sent."""
+
+from dataclasses import dataclass
+
+from pareta_batch.answers_file import check_output
+from pareta_batch.asks import asks_of
+from pareta_batch.batch import Batch
+from pareta_batch.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run has to do: rows in all, rows changed since they were worked on, rows to send in each shard."""
+
+    total: int
+    changed: int
+    missing: dict[int, int]
+
+    @property
+    def to_send(self) -> int:
+        """Rows that have no final outcome yet."""
+        return sum(self.missing.values())
+
+    def __str__(self) -> str:
+        changed = f", {self.changed} changed since an earlier run (new work)" if self.changed else ""
+        return f"{self.total} rows{changed}; {self.to_send} to send in {len(self.missing)} shards"
+
+
+def enrol(batch: Batch, ledger: Ledger) -> Plan:
+    """Check the whole dataset, the prompt and the output, and enter the rows in the ledger.
+
+    Raises DatasetError, OutputError or LedgerError; nothing is changed then.
+    """
+    check_output(batch)
+    enrolled = ledger.enrol(batch.name, asks_of(batch))
+    return Plan(enrolled.total, enrolled.changed, ledger.missing_shards(batch.name, batch.shard_size))
