@@ -1,0 +1,39 @@
+"""Answers and eval runs as tables, statistics, plots and one HTML page."""
+
+from pareta_report.judgement import failed_comparison, judge
+from pareta_report.page import Page, render, write_page
+from pareta_report.plot import quality_against_cost
+from pareta_report.quality import batch_measured_quality
+from pareta_report.records import (
+    Comparison,
+    ComparisonVerdict,
+    Difference,
+    Disagreement,
+    MeasuredQuality,
+    ModelScore,
+)
+from pareta_report.sources import BatchFacts
+from pareta_report.summary import markdown_summary
+from pareta_report.tables import answers_table, artifact_rows, batch_table, comparison_table
+
+__all__ = [
+    "BatchFacts",
+    "Comparison",
+    "ComparisonVerdict",
+    "Difference",
+    "Disagreement",
+    "MeasuredQuality",
+    "ModelScore",
+    "Page",
+    "answers_table",
+    "artifact_rows",
+    "batch_measured_quality",
+    "batch_table",
+    "comparison_table",
+    "failed_comparison",
+    "judge",
+    "markdown_summary",
+    "quality_against_cost",
+    "render",
+    "write_page",
+]

@@ -1,0 +1,81 @@
+"""Judge an eval run: which model is better, by how much, at what cost, and what the sample cannot tell."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pareta_report import tradeoff
+from pareta_report.candidates import Candidate, candidates, reservations
+from pareta_report.pairs import differences, disagreements
+from pareta_report.records import Comparison, Difference, ModelScore
+from pareta_report.verdicts import no_verdict, verdict_of
+from pareta_report.wording import listing
+
+if TYPE_CHECKING:
+    from pareta_client.models.evals import EvalRun
+
+
+def judge(name: str, task: str | None, run: "EvalRun", groups: Mapping[int, str] | None = None) -> Comparison:
+    """Compare the models of a finished eval run.
+
+    With complete per-row scores the best model is compared with every other row by row; without, by the published
+    intervals. `groups` says which rows belong together (pages of one document); they are resampled together.
+    A run that did not complete gives a failed comparison with the scores it has and no verdict.
+    """
+    found = candidates(run, groups)
+    baseline = tradeoff.baseline_of(found)
+    completed = run.status == "completed"
+    error = None if completed else run.error_detail or f"the eval run is {run.status!r}, not completed"
+    pairs = differences(found, groups) if completed else ()
+    return Comparison(
+        name=name,
+        task=task,
+        eval_set_id=run.eval_set_id,
+        run_id=run.id,
+        status="completed" if completed else "failed",
+        error=error,
+        scores=tuple(_score(candidate, found, baseline) for candidate in found),
+        total_cost_micro_usd=run.cost_micro_usd or None,  # the client gives 0 where the service does not tell
+        verdict=no_verdict(error) if error else verdict_of(found, pairs),
+        baseline=baseline and baseline.model,
+        differences=pairs,
+        disagreements=disagreements(found) if completed else (),
+        notes=(*reservations(found), *_restrictions(found, pairs)),
+    )
+
+
+def failed_comparison(name: str, task: str | None, error: BaseException, run_id: str | None = None) -> Comparison:
+    """Report a comparison that could not be made, beside those that could."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Comparison(name=name, task=task, run_id=run_id, status="failed", error=said, verdict=no_verdict(said))
+
+
+def _score(candidate: Candidate, found: Sequence[Candidate], baseline: Candidate | None) -> ModelScore:
+    dominated_by = tradeoff.dominator(candidate, found)
+    comparable = candidate.quality is not None and candidate.mean_cost is not None
+    return ModelScore(
+        model=candidate.model,
+        kind=candidate.kind,
+        quality=candidate.quality,
+        ci_low=candidate.low,
+        ci_high=candidate.high,
+        mean_cost_micro_usd=candidate.mean_cost,
+        n=candidate.n,
+        errors=candidate.errors,
+        on_pareto_front=comparable and dominated_by is None,
+        dominated_by=dominated_by,
+        saving=tradeoff.saving(candidate, baseline),
+        published_quality=candidate.published,
+    )
+
+
+def _restrictions(found: Sequence[Candidate], pairs: Sequence[Difference]) -> tuple[str, ...]:
+    notes = []
+    rows = {candidate.model: candidate.n for candidate in found}
+    if part := [p for p in pairs if p.method == "paired" and (rows[p.best] != p.n or rows[p.other] != p.n)]:
+        said = listing([f"{pair.other} on {pair.n:,} rows" for pair in part])
+        notes.append(f"The models were scored on different rows; {part[0].best} is compared on common ones: {said}.")
+    if any(pair.method == "published" for pair in pairs):
+        notes.append(
+            "Without complete per-row scores two models count as different only if their intervals do not overlap."
+        )
+    return tuple(notes)

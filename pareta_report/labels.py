@@ -1,0 +1,85 @@
+"""Place the names beside the points of a plot so that no name covers another or a point."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Anchor = Literal["start", "middle", "end"]
+
+GAP = 8.0
+LINE_HEIGHT = 12.0
+LETTER_WIDTH = 5.4  # a generous mean for nine-point sans serif
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point to name, in plot points (1/72 inch) from the lower left, with the reach of its interval up and down."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a name goes: its anchor at x, its vertical middle at y."""
+
+    x: float
+    y: float
+    anchor: Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def meets(self, other: "_Box") -> bool:
+        apart = self.right <= other.left or other.right <= self.left
+        return not (apart or self.top <= other.bottom or other.top <= self.bottom)
+
+    def inside(self, other: "_Box") -> bool:
+        wide = self.left >= other.left and self.right <= other.right
+        return wide and self.bottom >= other.bottom and self.top <= other.top
+
+
+def place(points: Sequence[Point], names: Sequence[str], width: float, height: float) -> list[Place | None]:
+    """Return a place for every name, or None where there is none free; earlier names choose first."""
+    frame = _Box(0, 0, width, height)
+    taken = [_Box(p.x - 3, p.low, p.x + 3, p.high) for p in points] + [_dot(p) for p in points]
+    places: list[Place | None] = []
+    for point, name in zip(points, names, strict=True):
+        options = [(option, _box(option, name)) for option in _options(point)]
+        free = [(o, box) for o, box in options if box.inside(frame) and not any(box.meets(other) for other in taken)]
+        places.append(free[0][0] if free else None)
+        taken += [box for _, box in free[:1]]
+    return places
+
+
+def _options(point: Point) -> list[Place]:
+    beside = [
+        Place(point.x + side * GAP, point.y + shift, anchor)
+        for shift in (0, LINE_HEIGHT, -LINE_HEIGHT)
+        for side, anchor in _SIDES
+    ]
+    ends: list[Place] = [
+        Place(point.x, point.high + LINE_HEIGHT * 0.7, "middle"),
+        Place(point.x, point.low - LINE_HEIGHT * 0.7, "middle"),
+    ]
+    return beside + ends
+
+
+_SIDES: tuple[tuple[int, Anchor], ...] = ((1, "start"), (-1, "end"))
+
+
+def _box(place: Place, name: str) -> _Box:
+    width = LETTER_WIDTH * len(name)
+    left = {"start": place.x, "middle": place.x - width / 2, "end": place.x - width}[place.anchor]
+    return _Box(left, place.y - LINE_HEIGHT / 2, left + width, place.y + LINE_HEIGHT / 2)
+
+
+def _dot(point: Point) -> _Box:
+    return _Box(point.x - 6, point.y - 6, point.x + 6, point.y + 6)

@@ -1,0 +1,66 @@
+"""One self-contained HTML page: the verdict first, then what it rests on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pareta_report.answers import as_table
+from pareta_report.quality import batch_measured_quality
+from pareta_report.records import Comparison
+from pareta_report.rows import shown_rows
+from pareta_report.sources import BatchFacts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a report page tells.
+
+    `answers` is a batch's output file (or its table); `truth_column` and `id_column` name columns in it. `prices` are
+    micro-USD per request by model, as the service lists them. `ran` says what was run, label to text. `most_rows`
+    bounds the answers shown; the rest stands in the output file.
+    """
+
+    title: str
+    generated_at: datetime
+    batch: BatchFacts | None = None
+    answers: "Path | str | pd.DataFrame | None" = None
+    id_column: str | None = None
+    truth_column: str | None = None
+    comparisons: Sequence[Comparison] = ()
+    prices: Mapping[str, float] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    ran: Mapping[str, str] = field(default_factory=dict)
+    most_rows: int = 500
+
+
+def render(page: Page) -> str:
+    """Return the page as HTML that needs no network; every text in it is escaped."""
+    from pareta_report.template import environment, script_hash
+
+    table = None if page.answers is None else as_table(page.answers)
+    measured = batch_measured_quality(table, page.truth_column) if table is not None and page.truth_column else None
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            page=page,
+            output=page.batch and page.batch.output,
+            quality=measured,
+            rows=None if table is None else shown_rows(table, page.most_rows, page.id_column, page.truth_column),
+            script_hash=script_hash(),
+        )
+    )
+
+
+def write_page(page: Page, path: Path | str) -> Path:
+    """Write the page, whole or not at all, and return its path."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    unfinished.write_text(render(page), encoding="utf-8", errors="replace")
+    return unfinished.replace(target)

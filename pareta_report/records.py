@@ -1,0 +1,107 @@
+"""What a comparison and a measured batch say, as records that survive a trip through JSON."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+ModelKind = Literal["open", "frontier"]
+VerdictKind = Literal["winner", "not_distinguishable", "no_data"]
+Method = Literal["paired", "published"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelScore(_Record):
+    """How one model did: quality is the mean score per row from 0 to 1, an errored row counting as 0.
+
+    `published_quality` is the service's own figure; it differs where the service summarises rows otherwise (macro F1).
+    `dominated_by` names a model that scored at least as high for at most the same cost. `saving` is the share of the
+    baseline's unit cost that this model saves; negative when it costs more.
+    """
+
+    model: str
+    kind: ModelKind | None = None
+    quality: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    mean_cost_micro_usd: float | None = None
+    n: int | None = None
+    errors: int | None = None
+    on_pareto_front: bool = False
+    dominated_by: str | None = None
+    saving: float | None = None
+    published_quality: float | None = None
+
+
+class Difference(_Record):
+    """By how much the best model beat another one, in score (0.05 is five points), with a 95 % interval.
+
+    `p_adjusted` is corrected for choosing the best by looking. `detectable` is the smallest true difference that a
+    sample like this shows in four of five cases; `rows_needed` is the sample that would show the observed one as
+    often. `flip_price_micro_usd` is the price of one wrong answer at which the two cost the same all in all: below
+    it the cheaper model is the better buy, above it the more accurate one.
+    """
+
+    best: str
+    other: str
+    difference: float
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    n: int | None = None
+    method: Method
+    distinguishable: bool = False
+    detectable: float | None = None
+    rows_needed: int | None = None
+    flip_price_micro_usd: float | None = None
+
+
+class Disagreement(_Record):
+    """A row that the two highest-scoring models did not get the same score for."""
+
+    idx: int
+    best_score: float
+    other_score: float
+    best_prediction: str | None = None
+    other_prediction: str | None = None
+
+
+class ComparisonVerdict(_Record):
+    """What the comparison decides, in one word and in words to read."""
+
+    kind: VerdictKind
+    winner: str | None = None
+    sentence: str
+
+
+class Comparison(_Record):
+    """One eval run, judged. Scores stand in order of quality, highest first, unscored models last."""
+
+    name: str
+    task: str | None = None
+    eval_set_id: str | None = None
+    run_id: str | None = None
+    status: Literal["completed", "failed"]
+    error: str | None = None
+    scores: tuple[ModelScore, ...] = ()
+    total_cost_micro_usd: int | None = None
+    verdict: ComparisonVerdict
+    baseline: str | None = None
+    differences: tuple[Difference, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class MeasuredQuality(_Record):
+    """How often a batch's answers equal the truth, with a 95 % Wilson interval; unanswered rows count as wrong."""
+
+    n: int
+    right: int
+    unanswered: int
+    accuracy: float
+    ci_low: float
+    ci_high: float
+    macro_f1: float

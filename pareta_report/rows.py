@@ -1,0 +1,115 @@
+"""A batch's answers as the rows a page shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pareta_report.answers import BATCH_COLUMNS
+from pareta_report.quality import is_right
+from pareta_report.tables import artifact_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+State = Literal["right", "wrong", "answered", "failed", "pending"]
+
+# Longer texts are folded, and cut on the page: it must stay a page one can open. The output file has them whole.
+FOLDED = 100
+CUT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One of the dataset's own values: `left_out` counts the characters that were cut."""
+
+    name: str
+    text: str
+    left_out: int
+
+    @property
+    def beginning(self) -> str:
+        return " ".join(self.text[: 4 * FOLDED].split())[:FOLDED]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the batch, ready to be shown."""
+
+    number: int
+    id: str | None
+    state: State
+    answer: str | None
+    truth: str | None
+    error: str | None
+    attempts: int | None
+    latency_ms: float | None
+    billed_micro_usd: int | None
+    tokens: int | None
+    request_id: str | None
+    short: tuple[Text, ...]
+    long: tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRows:
+    """The rows shown, how many more there are, and how many of those shown stand in each state."""
+
+    rows: tuple[Row, ...]
+    more: int
+    states: Mapping[State, int]
+
+
+def shown_rows(table: "pd.DataFrame", most: int, id_column: str | None, truth_column: str | None) -> ShownRows:
+    """Return the first rows of an answers table."""
+    records = artifact_rows(table, most)
+    rows = tuple(_row(number, record, id_column, truth_column) for number, record in enumerate(records, start=1))
+    states: dict[State, int] = {}
+    for row in rows:
+        states[row.state] = states.get(row.state, 0) + 1
+    return ShownRows(rows, len(table) - len(rows), states)
+
+
+def _row(number: int, record: Mapping[str, object], id_column: str | None, truth_column: str | None) -> Row:
+    own = [name for name in record if name not in BATCH_COLUMNS and name not in {id_column, truth_column}]
+    texts = [_text(name, record[name]) for name in own if record[name] is not None]
+    tokens = [_whole(record["prompt_tokens"]), _whole(record["completion_tokens"])]
+    latency = record["latency_ms"]
+    return Row(
+        number=number,
+        id=_said(record.get(id_column or "")),
+        state=_state(record, truth_column),
+        answer=_said(record["answer"]),
+        truth=_said(record.get(truth_column or "")),
+        error=_said(record["error"]),
+        attempts=_whole(record["attempts"]),
+        latency_ms=float(latency) if isinstance(latency, int | float) else None,
+        billed_micro_usd=_whole(record["billed_micro_usd"]),
+        tokens=None if None in tokens else sum(token or 0 for token in tokens),
+        request_id=_said(record["request_id"]),
+        short=tuple(text for text in texts if len(text.text) <= FOLDED),
+        long=tuple(text for text in texts if len(text.text) > FOLDED),
+    )
+
+
+def _state(record: Mapping[str, object], truth_column: str | None) -> State:
+    if record["error"] is not None:
+        return "failed"
+    if record["answer"] is None:
+        return "pending"
+    truth = record.get(truth_column or "")
+    if truth is None:
+        return "answered"
+    return "right" if is_right(truth, record["answer"]) else "wrong"
+
+
+def _text(name: str, value: object) -> Text:
+    text = str(value)
+    return Text(name, text[:CUT], max(len(text) - CUT, 0))
+
+
+def _said(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None

@@ -1,0 +1,115 @@
+"""Tests of paired differences, their correction for many looks, and what a sample of this size can show at all."""
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+
+from pareta_report.intervals import CONFIDENCE, RESAMPLES, Scores, group_sums, seeded
+
+ALPHA = 0.05
+POWER = 0.8
+
+
+def p_of_no_difference(differences: Scores, groups: Sequence[str] | None = None) -> float:
+    """Test that the mean paired difference is zero, two-sided.
+
+    Right-or-wrong scores: McNemar's exact test. Graded or grouped ones: a permutation test that swaps the two models
+    on whole rows (or groups).
+    """
+    if groups is None and bool(np.isin(differences, (-1.0, 0.0, 1.0)).all()):
+        return _mcnemar(int((differences > 0).sum()), int((differences < 0).sum()))
+    sums, _ = group_sums(differences, groups)
+    return _swap_test(sums[sums != 0])
+
+
+def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
+    """Return Holm's adjusted p values, in the order given.
+
+    `family` is the number of tests that were open to choice, at least as many as were made: tests not made count as
+    not rejected, which is conservative.
+    """
+    tests = max(family or 0, len(p_values))
+    adjusted = [1.0] * len(p_values)
+    so_far = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        so_far = max(so_far, min(1.0, (tests - rank) * p_values[place]))
+        adjusted[place] = so_far
+    return adjusted
+
+
+def best_against_rest(p_values: Sequence[float]) -> list[float]:
+    """Adjust the tests of the highest-scoring model against every other one.
+
+    The best was chosen by looking, so each single claim is corrected over all pairs (Holm). The one claim that it
+    beats *every* other needs no correction: it stands when the weakest test stands (Gutmann and Maymin, Ann. Stat.
+    15, 1987; Hung and Fithian, Ann. Stat. 47, 2019), hence the largest p value is a bound for each.
+    """
+    models = len(p_values) + 1
+    weakest = max(p_values, default=1.0)
+    return [min(adjusted, weakest) for adjusted in holm(p_values, models * (models - 1) // 2)]
+
+
+def detectable(standard_error: float) -> float:
+    """Return the true difference that shows (two-sided, 5 %) in four of five samples with this standard error."""
+    return _reach() * standard_error
+
+
+def rows_needed(difference: float, standard_error: float, n: int) -> int | None:
+    """Return the rows that would show `difference` in four of five samples; None when there is none to show."""
+    return None if difference == 0 else ceil(n * (_reach() * standard_error / difference) ** 2)
+
+
+def standard_error(differences: Scores, groups: Sequence[str] | None = None) -> float:
+    """Return the standard error of a mean paired difference, with one row added at either extreme.
+
+    The two rows keep a sample without any disagreement from looking infinitely precise.
+    """
+    sums, counts = group_sums(differences, groups)
+    padded = np.append(sums / counts, (-1.0, 1.0))
+    return float(padded.std() / np.sqrt(padded.size))
+
+
+def standard_error_of(low: float, high: float) -> float:
+    """Return the standard error that a published 95 % interval implies, by the normal approximation."""
+    from scipy.stats import norm
+
+    return (high - low) / (2 * float(norm.ppf((1 + CONFIDENCE) / 2)))
+
+
+def p_by_normal(difference: float, standard_error: float) -> float:
+    """Return the two-sided p value of a difference by the normal approximation."""
+    from scipy.stats import norm
+
+    if standard_error == 0:
+        return 1.0 if difference == 0 else 0.0
+    return 2 * float(norm.sf(abs(difference) / standard_error))
+
+
+def _mcnemar(better: int, worse: int) -> float:
+    from scipy.stats import binomtest
+
+    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+
+
+def _swap_test(sums: Scores) -> float:
+    from scipy.stats import permutation_test
+
+    if sums.size < 2:
+        return 1.0
+    tested = permutation_test(
+        (sums,),
+        lambda values, axis: values.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=1_000,
+        rng=seeded(sums),
+    )
+    return float(tested.pvalue)
+
+
+def _reach() -> float:
+    from scipy.stats import norm
+
+    return float(norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER))

@@ -1,0 +1,103 @@
+"""The page's templates and what they may call. Autoescape is on: names, documents and answers come from outside."""
+
+import base64
+import hashlib
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pareta_report import wording
+from pareta_report.plot import missing, quality_against_cost
+from pareta_report.records import Comparison, ModelScore
+from pareta_report.wording import UNKNOWN
+
+MARKS = {"right": "✓", "wrong": "✗", "failed": "!", "answered": "•", "pending": "…"}
+CLIPPED = 200
+
+
+@cache
+def environment() -> Environment:
+    """Return the environment in which the page is rendered."""
+    templates = Environment(
+        loader=PackageLoader("pareta_report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.globals.update(
+        words=wording,
+        marks=MARKS,
+        style=Markup(_asset("page.css")),  # noqa: S704 - our own file
+        script=Markup(_asset("page.js")),  # noqa: S704 - our own file
+        **{function.__name__: function for function in _FUNCTIONS},
+    )
+    return templates
+
+
+def script_hash() -> str:
+    """Return the hash by which the page's content policy knows our script; no other one may run."""
+    return base64.b64encode(hashlib.sha256(_asset("page.js").encode()).digest()).decode()
+
+
+def plot(comparison: Comparison, shape: str) -> Markup:
+    """Draw a comparison; the drawing escapes its own texts."""
+    svg = quality_against_cost(comparison, "narrow" if shape == "narrow" else "wide")
+    return Markup(svg)  # noqa: S704 - escaped where it is drawn
+
+
+def standing(comparison: Comparison, score: ModelScore) -> str:
+    """Say where a model stands in quality and cost."""
+    if score.on_pareto_front:
+        place = "Pareto front"
+    else:
+        place = f"dominated by {score.dominated_by}" if score.dominated_by else ""
+    pair = next((pair for pair in comparison.differences if pair.other == score.model), None)
+    level = "" if pair is None else "worse" if pair.distinguishable else "not distinguishable"
+    return ", ".join(filter(None, (level, place)))
+
+
+def scale_of(comparison: Comparison) -> tuple[float, float]:
+    """Return the ends of the scale on which a comparison's intervals are drawn."""
+    known = [s for s in comparison.scores if s.quality is not None]
+    lows = [s.quality if s.ci_low is None else s.ci_low for s in known]
+    highs = [s.quality if s.ci_high is None else s.ci_high for s in known]
+    return min((x for x in lows if x is not None), default=0.0), max((x for x in highs if x is not None), default=1.0)
+
+
+def scaled(value: float, low: float, high: float) -> str:
+    """Return where a value lies between two others, in per cent."""
+    return f"{100 * (value - low) / (high - low):.2f}"
+
+
+def when(moment: datetime) -> str:
+    """Write a moment to the minute, with its time zone when it has one."""
+    return f"{moment:%d %B %Y, %H:%M %Z}".strip().lstrip("0")
+
+
+def figure(number: int | None) -> str:
+    """Write a whole number."""
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def probability(p: float | None) -> str:
+    """Write a p value; smaller than a thousandth is only small."""
+    if p is None:
+        return UNKNOWN
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def clipped(text: str | None) -> str:
+    """Write a text, cut when it is long."""
+    said = text or ""
+    return said if len(said) <= CLIPPED else f"{said[:CLIPPED]}…"
+
+
+def _asset(name: str) -> str:
+    return files("pareta_report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+_FUNCTIONS = (plot, missing, standing, scale_of, scaled, when, figure, probability, clipped)

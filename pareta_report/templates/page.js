@@ -1,0 +1,28 @@
+(() => {
+  const controls = document.getElementById("controls");
+  if (!controls) return;
+  const rows = [...document.querySelectorAll(".row")];
+  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const search = document.getElementById("search");
+  const matches = document.getElementById("matches");
+  const chips = [...controls.querySelectorAll("button")];
+  let state = "";
+  const show = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    rows.forEach((row, i) => {
+      const fits = (!state || row.dataset.state === state) && words.every((word) => texts[i].includes(word));
+      row.hidden = !fits;
+      shown += fits;
+    });
+    matches.textContent = state || words.length ? `${shown} of ${rows.length}` : "";
+  };
+  chips.forEach((chip) => chip.addEventListener("click", () => {
+    state = chip.dataset.state;
+    chips.forEach((other) => other.setAttribute("aria-pressed", String(other === chip)));
+    show();
+  }));
+  search.addEventListener("input", show);
+  controls.addEventListener("submit", (event) => event.preventDefault());
+  controls.hidden = false;
+})();

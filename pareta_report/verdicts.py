@@ -1,0 +1,121 @@
+"""The verdict of a comparison in one word and a few sentences that never say more than the scores do."""
+
+from collections.abc import Sequence
+
+from pareta_report.candidates import Candidate
+from pareta_report.records import ComparisonVerdict, Difference
+from pareta_report.wording import count, listing, percent, points, unit_cost
+
+# Above this a sample is called too small: ten points are more than most teams would accept to miss.
+COARSE = 0.10
+
+
+def verdict_of(found: Sequence[Candidate], differences: Sequence[Difference]) -> ComparisonVerdict:
+    """Say who won a completed run, or why nobody can be said to have."""
+    scored = [candidate for candidate in found if candidate.quality is not None]
+    if not differences:
+        return ComparisonVerdict(kind="no_data", sentence=_nothing_to_compare(scored))
+    if len(scored) == len(found) and all(pair.distinguishable for pair in differences):
+        return ComparisonVerdict(kind="winner", winner=scored[0].model, sentence=_winner(scored, differences))
+    return ComparisonVerdict(kind="not_distinguishable", sentence=_open(found, scored, differences))
+
+
+def no_verdict(why: str) -> ComparisonVerdict:
+    """Return the verdict of a comparison that was not completed."""
+    return ComparisonVerdict(kind="no_data", sentence=f"There is nothing to compare: {why.rstrip('.')}.")
+
+
+def _nothing_to_compare(scored: Sequence[Candidate]) -> str:
+    if not scored:
+        return "No model was scored, so there is nothing to compare."
+    only = scored[0]
+    return f"Only {only.model} was scored ({percent(only.quality)}), so there is nothing to compare it with."
+
+
+def _winner(scored: Sequence[Candidate], differences: Sequence[Difference]) -> str:
+    best, closest = scored[0], min(differences, key=lambda pair: pair.difference)
+    others = "the other model" if len(differences) == 1 else f"all {len(differences)} others"
+    lead = f"{best.model} is better than {others}: {percent(best.quality)}, {_lead(closest)}"
+    return f"{lead} ({_method(closest)}). {_cost_of_winning(scored)}".strip()
+
+
+def _lead(closest: Difference) -> str:
+    return f"{points(closest.difference)} points more than {closest.other}{_range(closest, ', 95 % interval {}')}"
+
+
+def _open(found: Sequence[Candidate], scored: Sequence[Candidate], differences: Sequence[Difference]) -> str:
+    best = scored[0]
+    level = [pair for pair in differences if not pair.distinguishable]
+    if not level:
+        unscored = [candidate.model for candidate in found if candidate.quality is None]
+        return f"{best.model} is better than every other scored model, but {listing(unscored)} could not be scored."
+    names = [pair.other for pair in level]
+    sentences = [
+        f"{best.model} scored highest ({percent(best.quality)}) but is not distinguishable from {listing(names)}"
+        f" ({_method(level[0])}).",
+        _could_still_differ(level[0]),
+        _behind([pair.other for pair in differences if pair.distinguishable]),
+        _cheapest([c for c in scored if c.model in {best.model, *names}]),
+        _too_few_rows(level[0]),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _could_still_differ(pair: Difference) -> str:
+    ahead = f"{points(pair.difference)} points ahead of {pair.other}" if pair.difference else f"level with {pair.other}"
+    return f"It is {ahead} here{_range(pair, ', and by the 95 % interval anywhere from {}')}."
+
+
+def _behind(names: Sequence[str]) -> str:
+    return f"{listing(names)} {'is' if len(names) == 1 else 'are'} worse." if names else ""
+
+
+def _cheapest(level: Sequence[Candidate]) -> str:
+    priced = [c for c in level if c.mean_cost is not None]
+    if len(priced) < len(level):
+        return "Which of them is cheapest is unknown: a cost is missing."
+    cheapest = min(priced, key=lambda c: c.mean_cost or 0.0)
+    same = [c.model for c in priced if c.mean_cost == cheapest.mean_cost]
+    if len(same) > 1:
+        return f"{listing(same)} cost the same, {unit_cost(cheapest.mean_cost)} per 1,000 requests."
+    return f"{cheapest.model} is the cheapest of them, {unit_cost(cheapest.mean_cost)} per 1,000 requests."
+
+
+def _too_few_rows(pair: Difference) -> str:
+    if pair.n is None or pair.detectable is None:
+        return ""
+    shows = f"{count(pair.n, 'row')} can show a difference of about {points(pair.detectable)} points or more"
+    needed = f"; to show this one takes about {_rounded(pair.rows_needed)} rows" if pair.rows_needed else ""
+    return f"{'Too few rows: ' if pair.detectable > COARSE else ''}{shows}{needed}."
+
+
+def _cost_of_winning(scored: Sequence[Candidate]) -> str:
+    best, *others = scored
+    priced = [c for c in others if c.mean_cost]
+    if not best.mean_cost or len(priced) < len(others):
+        return ""
+    cheapest = min(priced, key=lambda c: c.mean_cost or 0.0)
+    times = best.mean_cost / (cheapest.mean_cost or 1.0)
+    if times > 1:
+        return f"It costs {times:.1f} times as much per request as the cheapest, {cheapest.model}."
+    how = "also the cheapest" if times < 1 else "as cheap as any"
+    return f"It is {how}, {unit_cost(best.mean_cost)} per 1,000 requests."
+
+
+def _method(pair: Difference) -> str:
+    if pair.method == "paired":
+        return f"paired over {count(pair.n or 0, 'row')}"
+    if pair.ci_low is None:
+        return "the service gave no intervals"
+    return "by the published intervals, without per-row scores"
+
+
+def _range(pair: Difference, sentence: str) -> str:
+    if pair.ci_low is None or pair.ci_high is None:
+        return ""
+    return sentence.format(f"{points(pair.ci_low)} to {points(pair.ci_high)}")
+
+
+def _rounded(rows: int | None) -> str:
+    """Round to two digits: a number of rows needed is an estimate and should look like one."""
+    return f"{float(f'{rows or 0:.2g}'):,.0f}"

@@ -1,0 +1,66 @@
+"""Numbers in words: percentages, points, money, time and lists, the same in every table and sentence."""
+
+from collections.abc import Sequence
+from decimal import ROUND_FLOOR, Decimal
+
+UNKNOWN = "–"
+
+
+def percent(share: float | None) -> str:
+    """Write a share of 1 as a percentage with one decimal."""
+    return UNKNOWN if share is None else f"{100 * share:.1f} %".replace("-", "−")
+
+
+def points(difference: float | None) -> str:
+    """Write a difference of shares in percentage points."""
+    return UNKNOWN if difference is None else f"{100 * difference:.1f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Write a 95 % interval of shares."""
+    return UNKNOWN if low is None or high is None else f"{points(low)} to {points(high)} %"
+
+
+def money(micro_usd: float | None) -> str:
+    """Write a total: dollars floored to cents, and below ten cents the exact micro-USD."""
+    if micro_usd is None:
+        return UNKNOWN
+    if abs(micro_usd) < 100_000:
+        return f"{micro_usd:,.0f} µ$"
+    return f"${(Decimal(int(micro_usd)) / 1_000_000).quantize(Decimal('0.01'), ROUND_FLOOR):,}"
+
+
+def price(micro_usd: float | None) -> str:
+    """Write the price of one thing, to three digits."""
+    if micro_usd is None:
+        return UNKNOWN
+    dollars = micro_usd / 1_000_000
+    return f"${dollars:,.2f}" if dollars >= 1 or dollars == 0 else f"${dollars:.3g}"
+
+
+def unit_cost(micro_usd: float | None) -> str:
+    """Write a mean cost per request as dollars per 1,000 requests."""
+    if micro_usd is None:
+        return UNKNOWN
+    return price(1_000 * micro_usd)
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration in the two units that matter."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun, in the plural when it is not one."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listing(names: Sequence[str], most: int = 4) -> str:
+    """Join names as a sentence does; past `most` say how many more there are."""
+    shown = list(names[:most]) + ([count(len(names) - most, "other")] if len(names) > most else [])
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
