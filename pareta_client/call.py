@@ -1,0 +1,132 @@
+"""One logical request, before it is sent: what is asked, and the httpx.Request that asks it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from pareta_client.models.record import Record
+from pareta_client.settings import CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Settings, Timeout, user_agent
+
+Method = Literal["GET", "POST", "DELETE"]
+Json = Any  # what json.dumps takes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked of the service; `idempotency_key` stays the same on each of its attempts."""
+
+    method: Method
+    path: str
+    content: bytes = b""
+    content_type: str | None = None
+    idempotency_key: str | None = None
+    streamed: bool = False
+
+
+def get(path: str, params: Mapping[str, Any] | None = None) -> Call:
+    """Ask for something; parameters that are None are left out."""
+    given = {name: value for name, value in (params or {}).items() if value is not None}
+    return Call("GET", f"{path}?{urlencode(given, doseq=True)}" if given else path)
+
+
+def delete(path: str) -> Call:
+    """Ask to delete something."""
+    return Call("DELETE", path)
+
+
+def post(path: str, key: str, body: Json = None, *, streamed: bool = False) -> Call:
+    """Send JSON, or nothing; raises TypeError or ValueError for what JSON cannot say."""
+    if body is None:
+        return Call("POST", path, idempotency_key=key, streamed=streamed)
+    return Call("POST", path, as_json(body), "application/json", key, streamed)
+
+
+def post_form(path: str, key: str, fields: Mapping[str, str], name: str, file: tuple[str, bytes, str]) -> Call:
+    """Send a form with one file: (file name, content, media type)."""
+    # httpx is the encoder; the boundary must be the same on each attempt, so the body is built once, here.
+    form = httpx.Request("POST", "http://form", data=dict(fields), files={name: file})
+    return Call("POST", path, form.read(), form.headers["content-type"], key)
+
+
+def as_json(body: Json) -> bytes:
+    """Encode as compact JSON; answers of the service may stand in the body as they are."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_as_sent).encode()
+
+
+def _as_sent(value: object) -> object:
+    if isinstance(value, Record):
+        return value.to_dict()
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+def segment(name: str, text: str) -> str:
+    """Quote one segment of a path; raises ValueError for an empty one, which would address something else."""
+    if not text:
+        raise ValueError(f"{name} is required")
+    return quote(text, safe="")
+
+
+def request_for(call: Call, settings: Settings, seconds_left: float | None) -> httpx.Request:
+    """Prepare an attempt, whose timeouts end with the deadline."""
+    return httpx.Request(
+        call.method,
+        _url(settings.base_url + call.path),
+        headers=_headers(call, settings),
+        content=call.content,
+        extensions=_timeout_extension(settings, seconds_left),
+    )
+
+
+@lru_cache(maxsize=256)
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)
+
+
+def _headers(call: Call, settings: Settings) -> httpx.Headers:
+    headers = [
+        ("Authorization", f"Bearer {settings.secret.reveal()}"),
+        ("Accept", "text/event-stream" if call.streamed else "application/json"),
+        ("Accept-Encoding", "gzip, deflate"),
+        ("User-Agent", user_agent()),
+    ]
+    if call.content_type is not None:
+        headers.append(("Content-Type", call.content_type))
+    if call.idempotency_key is not None:
+        headers.append(("Idempotency-Key", call.idempotency_key))
+    return httpx.Headers(headers)
+
+
+def attempt_seconds(settings: Settings, seconds_left: float | None) -> float | None:
+    """Give how long one attempt may take in all; None if only its phases are bounded."""
+    timeout = settings.options.timeout
+    if timeout is None and not settings.leaves_timeout_to_http_client:
+        timeout = DEFAULT_TIMEOUT
+    bounds = [bound for bound in (timeout, seconds_left) if isinstance(bound, int | float)]
+    return min(bounds, default=None)
+
+
+def _timeout_extension(settings: Settings, seconds_left: float | None) -> dict[str, Any]:
+    timeout = settings.options.timeout
+    if timeout is None and settings.leaves_timeout_to_http_client and seconds_left is None:
+        return {}
+    return {"timeout": _clipped(phases(timeout), seconds_left)}
+
+
+def phases(timeout: Timeout | None) -> httpx.Timeout:
+    """Give the bounds of an attempt's phases."""
+    if isinstance(timeout, httpx.Timeout):
+        return timeout
+    seconds = DEFAULT_TIMEOUT if timeout is None else timeout
+    return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT))
+
+
+def _clipped(timeout: httpx.Timeout, seconds_left: float | None) -> dict[str, float | None]:
+    bounds: dict[str, float | None] = timeout.as_dict()
+    if seconds_left is None:
+        return bounds
+    return {phase: seconds_left if bound is None else min(bound, seconds_left) for phase, bound in bounds.items()}

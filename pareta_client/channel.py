@@ -1,0 +1,147 @@
+"""What carries requests: the caller's own httpx client, or one of ours, opened when first needed and once."""
+
+import ssl
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Protocol
+
+import httpx
+
+OUR_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=30.0)
+
+
+class Channel(Protocol):
+    """Sends one request; the answer's body is still to be read."""
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """Send, and give the answer as soon as its head is there; raises httpx's exceptions."""
+        ...
+
+    def close(self) -> None:
+        """Close what this channel opened."""
+        ...
+
+
+class AsyncChannel(Protocol):
+    """Sends one request; the answer's body is still to be read."""
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send, and give the answer as soon as its head is there; raises httpx's exceptions."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what this channel opened."""
+        ...
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Make the one TLS context of this process: making it costs 50 to 120 ms."""
+    return httpx.create_ssl_context()
+
+
+class CallersClient:
+    """A client that the caller passed in: its headers, proxies, transport and timeouts hold, and it stays open."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """Send through the caller's client."""
+        return self._client.send(_as_built_by(self._client, request), stream=True)
+
+    def close(self) -> None:
+        """Leave the caller's client open."""
+
+
+class CallersAsyncClient:
+    """The same for an httpx.AsyncClient."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send through the caller's client."""
+        return await self._client.send(_as_built_by(self._client, request), stream=True)
+
+    async def aclose(self) -> None:
+        """Leave the caller's client open."""
+
+
+def _as_built_by(client: httpx.Client | httpx.AsyncClient, request: httpx.Request) -> httpx.Request:
+    """Add what the client puts on its own requests: default headers, cookies, parameters, timeouts."""
+    in_memory = isinstance(request.stream, httpx.ByteStream)
+    return client.build_request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        content=request.content if in_memory else request.stream,
+        extensions=request.extensions,
+    )
+
+
+class OurClient:
+    """An httpx.Client of ours, opened with the first request."""
+
+    def __init__(self, open_client: Callable[[], httpx.Client]) -> None:
+        self._open = open_client
+        self._client: httpx.Client | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """Send; raises RuntimeError once closed."""
+        return self._opened().send(request, stream=True)
+
+    def _opened(self) -> httpx.Client:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this client is closed: make a new one")
+            if self._client is None:
+                self._client = self._open()
+            return self._client
+
+    def close(self) -> None:
+        """Close its connections."""
+        with self._lock:
+            self._closed = True
+            if self._client is not None:
+                self._client.close()
+
+
+class OurAsyncClient:
+    """An httpx.AsyncClient of ours, opened with the first request."""
+
+    def __init__(self, open_client: Callable[[], httpx.AsyncClient]) -> None:
+        self._open = open_client
+        self._client: httpx.AsyncClient | None = None
+        self._closed = False
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send; raises RuntimeError once closed."""
+        if self._closed:
+            raise RuntimeError("this client is closed: make a new one")
+        if self._client is None:
+            self._client = self._open()
+        return await self._client.send(request, stream=True)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        self._closed = True
+        if self._client is not None:
+            await self._client.aclose()
+
+
+def channel_for(http_client: httpx.Client | None) -> Channel:
+    """Choose the channel of a blocking client."""
+    if http_client is not None:
+        return CallersClient(http_client)
+    return OurClient(lambda: httpx.Client(verify=tls_context(), limits=OUR_LIMITS))
+
+
+def async_channel_for(http_client: httpx.AsyncClient | None) -> AsyncChannel:
+    """Choose the channel of an asynchronous client."""
+    if http_client is not None:
+        return CallersAsyncClient(http_client)
+    return OurAsyncClient(lambda: httpx.AsyncClient(verify=tls_context(), limits=OUR_LIMITS))

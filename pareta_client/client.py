@@ -1,0 +1,165 @@
+"""`Pareta` and `AsyncPareta`: the same surface, blocking and asynchronous."""
+
+import os
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import httpx
+
+from pareta_client.caller import AsyncCaller, Caller
+from pareta_client.channel import AsyncChannel, Channel, async_channel_for, channel_for
+from pareta_client.resources.chat import AsyncChat, AsyncModels, Chat, Models
+from pareta_client.resources.endpoints import AsyncEndpoints, Endpoints
+from pareta_client.resources.evals import AsyncEvals, Evals
+from pareta_client.resources.tasks import AsyncTasks, Tasks
+from pareta_client.settings import DEFAULT_MAX_RETRIES, Options, Settings, Timeout, settings_for
+
+
+class _Client:
+    """What both faces know of themselves; the key shows only where it is asked for by name."""
+
+    _settings: Settings
+
+    @property
+    def api_key(self) -> str:
+        """The key; take care where it goes."""
+        return self._settings.secret.reveal()
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is, without a trailing slash."""
+        return self._settings.base_url
+
+    @property
+    def max_retries(self) -> int:
+        """How often a failed request is sent again."""
+        return self._settings.options.max_retries
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.base_url!r}, max_retries={self.max_retries})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds connections and a key: make one in each process, from_env()")
+
+
+def _from_environment(given: dict[str, Any]) -> dict[str, Any]:
+    """Add key and address from PARETA_API_KEY and PARETA_BASE_URL where they are not given."""
+    return {
+        **given,
+        "api_key": given.get("api_key") or os.environ.get("PARETA_API_KEY"),
+        "base_url": given.get("base_url") or os.environ.get("PARETA_BASE_URL"),
+    }
+
+
+class Pareta(_Client):
+    """The blocking client, safe to share between threads.
+
+    `timeout` bounds one attempt and `deadline` all attempts of a call, in seconds. An `http_client` is used as it is
+    and left open. Raises ParetaError for a missing key.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: Timeout | None = None,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        deadline: float | None = None,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        options = Options(max_retries, timeout, deadline)
+        settings = settings_for(api_key, base_url, options, own_http_client=http_client is not None)
+        self._use(settings, channel_for(http_client))
+
+    def _use(self, settings: Settings, channel: Channel) -> None:
+        self._settings = settings
+        self._channel = channel
+        caller = Caller(settings, channel)
+        self.chat = Chat(caller)
+        self.models = Models(caller)
+        self.endpoints = Endpoints(caller)
+        self.tasks = Tasks(caller)
+        self.evals = Evals(caller)
+
+    @classmethod
+    def from_env(cls, **given: Any) -> Self:
+        """Make a client from PARETA_API_KEY and PARETA_BASE_URL; keywords are those of the class and win."""
+        return cls(**_from_environment(given))
+
+    def with_options(
+        self, *, max_retries: int | None = None, timeout: Timeout | None = None, deadline: float | None = None
+    ) -> Self:
+        """Give a client that is differently patient and shares this one's connections; None keeps what is."""
+        other = type(self).__new__(type(self))
+        other._use(self._settings.patient(max_retries, timeout, deadline), self._channel)
+        return other
+
+    def close(self) -> None:
+        """Close the connections, also those shared through `with_options`; an http_client passed in stays open."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncPareta(_Client):
+    """The asynchronous client: one per event loop, shared by every coroutine.
+
+    `timeout` bounds one attempt and `deadline` all attempts of a call, in seconds. An `http_client` is used as it is
+    and left open. Raises ParetaError for a missing key.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: Timeout | None = None,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        deadline: float | None = None,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        options = Options(max_retries, timeout, deadline)
+        settings = settings_for(api_key, base_url, options, own_http_client=http_client is not None)
+        self._use(settings, async_channel_for(http_client))
+
+    def _use(self, settings: Settings, channel: AsyncChannel) -> None:
+        self._settings = settings
+        self._channel = channel
+        caller = AsyncCaller(settings, channel)
+        self.chat = AsyncChat(caller)
+        self.models = AsyncModels(caller)
+        self.endpoints = AsyncEndpoints(caller)
+        self.tasks = AsyncTasks(caller)
+        self.evals = AsyncEvals(caller)
+
+    @classmethod
+    def from_env(cls, **given: Any) -> Self:
+        """Make a client from PARETA_API_KEY and PARETA_BASE_URL; keywords are those of the class and win."""
+        return cls(**_from_environment(given))
+
+    def with_options(
+        self, *, max_retries: int | None = None, timeout: Timeout | None = None, deadline: float | None = None
+    ) -> Self:
+        """Give a client that is differently patient and shares this one's connections; None keeps what is."""
+        other = type(self).__new__(type(self))
+        other._use(self._settings.patient(max_retries, timeout, deadline), self._channel)
+        return other
+
+    async def aclose(self) -> None:
+        """Close the connections, also those shared through `with_options`; an http_client passed in stays open."""
+        await self._channel.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,97 @@
+"""One logical request with all its attempts, decided without I/O."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+import httpx
+
+from pareta_client.call import Call, attempt_seconds, request_for
+from pareta_client.errors import ParetaError
+from pareta_client.replies import status_error
+from pareta_client.retry import (
+    LONGEST_ASKED_WAIT,
+    backoff,
+    retried_by_client,
+    retry_after_of,
+    succeeded,
+    verdict_of,
+)
+from pareta_client.settings import Settings
+from pareta_client.steps import Failed, Operation, Reply, look, send, sleep
+
+log = logging.getLogger("pareta_client")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success, with the number of attempts that it took."""
+
+    reply: Reply
+    attempts: int
+
+
+def exchange(call: Call, settings: Settings) -> Operation[Answer]:
+    """Send until it succeeds or must not be tried again; raises the last ParetaError."""
+    return attempts_of(
+        f"{call.method} {call.path}", settings, lambda left: request_for(call, settings, left), streamed=call.streamed
+    )
+
+
+def attempts_of(
+    label: str, settings: Settings, prepare: Callable[[float | None], httpx.Request], *, streamed: bool = False
+) -> Operation[Answer]:
+    """Send what `prepare` gives for the seconds left, until it succeeds or must not be tried again."""
+    patience = settings.options.deadline
+    now = 0.0 if patience is None else (yield from look())
+    deadline = None if patience is None else now + patience
+    for attempt in count(1):
+        left = _left(deadline, now)
+        request = prepare(left)
+        happened = yield from send(request, attempt_seconds(settings, left), streamed=streamed)
+        now = happened.at
+        if isinstance(happened, Reply) and succeeded(happened.status):
+            _log(label, attempt, happened, None)
+            return Answer(happened, attempt)
+        error = happened.error if isinstance(happened, Failed) else status_error(happened, request)
+        wait = _wait(error, attempt, settings, _left(deadline, now))
+        _log(label, attempt, happened, wait)
+        if wait is None:
+            raise error.after(attempt)
+        now = yield from sleep(wait, verdict_of(error))
+    raise AssertionError("count() ends")
+
+
+def _left(deadline: float | None, now: float) -> float | None:
+    # A timeout of zero means "none" to some transports, so a spent deadline leaves a moment.
+    return None if deadline is None else max(deadline - now, 0.001)
+
+
+def _wait(error: ParetaError, attempt: int, settings: Settings, left: float | None) -> float | None:
+    """Give the seconds to wait before the next attempt, or None if there must be none."""
+    if attempt > settings.options.max_retries or not retried_by_client(error):
+        return None
+    asked = retry_after_of(error)
+    wait = backoff(attempt, settings.jitter(), asked)
+    if left is not None:
+        return wait if wait < left else None
+    return wait if asked is None or asked <= LONGEST_ASKED_WAIT else None
+
+
+def _log(label: str, attempt: int, happened: Reply | Failed, wait: float | None) -> None:
+    if not log.isEnabledFor(logging.DEBUG):
+        return
+    came, request_id = (
+        (str(happened.status), happened.headers.get("x-request-id"))
+        if isinstance(happened, Reply)
+        else (type(happened.error).__name__, happened.error.request_id)
+    )
+    log.debug(
+        "%s -> %s attempt=%d wait=%s request_id=%s",
+        label,
+        came,
+        attempt,
+        "none" if wait is None else f"{wait:.2f}s",
+        request_id,
+    )

@@ -1,0 +1,31 @@
+"""From httpx's exceptions to ours, with the one thing that matters for money: was the request sent?"""
+
+import httpx
+
+from pareta_client.errors import APIConnectionError, APITimeoutError
+
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.ProxyError,
+)
+"""With these no byte of the request left; with any other error it may have reached the service."""
+
+
+def connection_error(error: Exception) -> APIConnectionError:
+    """Translate what a transport raised."""
+    kind = APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
+    never_sent = isinstance(error, NEVER_SENT)
+    sent = "never sent" if never_sent else "may have been sent"
+    return kind(f"{_name(error)}: {error or 'no reason given'} ({sent})", cause=error, never_sent=never_sent)
+
+
+def out_of_time(seconds: float | None) -> APITimeoutError:
+    """Make the error for an attempt that took too long in all."""
+    return APITimeoutError(f"no complete answer within {seconds:.3g}s (may have been sent)", never_sent=False)
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__

@@ -1,0 +1,163 @@
+"""Eval sets, runs and their results."""
+
+from decimal import Decimal
+from typing import Any
+
+from pydantic import Field
+
+from pareta_client.models.record import Loose, Many, One, Record, dollars_floored_to_cents
+
+JUDGED_TASK = "custom-eval"
+"""The task that fits anything, graded by judges: only ever chosen by name."""
+_SURE = ("high", "medium")
+
+
+class FrontierModel(Record):
+    """A vendor's model to compare with."""
+
+    id: Loose[str] = None
+    vendor: Loose[str] = None
+
+    @property
+    def vision(self) -> bool:
+        """Whether it reads images."""
+        return bool(self.get("vision"))
+
+    @property
+    def benchmarked(self) -> bool:
+        """Whether it is on the leaderboard of the task that was asked about."""
+        return bool(self.get("benchmarked"))
+
+
+class EvalSet(Record):
+    """Rows with truth, and how they are scored."""
+
+    id: Loose[str] = None
+    task_id: Loose[str] = None
+    name: Loose[str] = None
+    item_count: Loose[int] = None
+    scoring_strategy: Loose[str] = None
+    prompt: Loose[str] = None
+
+
+class EvalItemResult(Record):
+    """One candidate's answer to one row, scored."""
+
+    idx: Loose[int] = None
+    score: Loose[float] = None
+    prediction: Loose[str] = None
+    error: Loose[str] = None
+
+
+class EvalResult(Record):
+    """One candidate's quality with its interval, and its mean cost a row in micro-USD."""
+
+    model_id: Loose[str] = None
+    kind: Loose[str] = None
+    quality_mean: Loose[float] = None
+    quality_ci_low: Loose[float] = None
+    quality_ci_high: Loose[float] = None
+    mean_cost_micro_usd: Loose[int] = None
+    n_succeeded: Loose[int] = None
+    error_count: Loose[int] = None
+    exact_match: Loose[float] = None
+    per_item: Many[EvalItemResult] = Field(default_factory=list)
+
+
+class _Run(Record):
+    """The run itself, inside the envelope that the service sends."""
+
+    id: Loose[str] = None
+    eval_set_id: Loose[str] = None
+    status: Loose[str] = None
+    error_detail: Loose[str] = None
+    total_cost_micro_usd: Loose[int] = None
+
+
+class EvalRun(Record):
+    """A comparison of candidates on one eval set."""
+
+    run: One[_Run] = Field(default_factory=_Run)
+    results: Many[EvalResult] = Field(default_factory=list)
+
+    @property
+    def id(self) -> str | None:
+        """The run's id, by which it can be waited for again."""
+        return self.run.id
+
+    @property
+    def eval_set_id(self) -> str | None:
+        """The set it runs on."""
+        return self.run.eval_set_id
+
+    @property
+    def status(self) -> str | None:
+        """queued, running, evaluating, completed or failed."""
+        return self.run.status
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it has ended."""
+        return self.status in ("completed", "failed")
+
+    @property
+    def candidate_models(self) -> list[str]:
+        """The models compared."""
+        return list(self.run.get("candidate_model_ids") or [])
+
+    @property
+    def error_detail(self) -> str | None:
+        """Why it failed."""
+        return self.run.error_detail
+
+    @property
+    def cost_micro_usd(self) -> int:
+        """What the run was billed, in micro-USD."""
+        return int(self.run.total_cost_micro_usd or 0)
+
+    @property
+    def cost(self) -> Decimal:
+        """What the run was billed, in dollars floored to cents."""
+        return dollars_floored_to_cents(self.cost_micro_usd)
+
+
+class ContractProposal(Record):
+    """A task that could score the rows."""
+
+    task_id: Loose[str] = None
+    confidence: Loose[str] = None
+    warning: Loose[str] = None
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """Why it was proposed."""
+        return self.get("evidence") or {}
+
+
+class ProposalResult(Record):
+    """How rows and prompt could be scored; nothing is stored by asking."""
+
+    proposals: Many[ContractProposal] = Field(default_factory=list)
+    split: Loose[dict[str, Any]] = None
+    conflict: Loose[dict[str, Any]] = None
+    closest_task: Loose[str] = None
+    prompt: Loose[str] = None
+    message: Loose[str] = None
+
+    @property
+    def homogeneous(self) -> bool:
+        """Whether all rows are of one kind."""
+        return bool(self.get("homogeneous"))
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether exactly one task fits, surely enough to be used without asking."""
+        return self.bound_task is not None
+
+    @property
+    def bound_task(self) -> str | None:
+        """The task that a set created without `task=` is scored by; None if the caller must choose."""
+        if not self.homogeneous or self.conflict is not None or self.split is not None or len(self.proposals) != 1:
+            return None
+        only = self.proposals[0]
+        return only.task_id if only.confidence in _SURE and only.task_id != JUDGED_TASK else None

@@ -1,0 +1,72 @@
+"""The base of all answers: typed fields that never refuse, over the raw JSON that is never lost."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Optional, Self, TypeVar, Union
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr
+from pydantic import model_validator as validates_model
+
+T = TypeVar("T")
+RawJson = dict[str, Any]  # what the service sent, whatever it was
+
+MICRO_USD_PER_CENT = 10_000
+
+
+def _list_of_objects(value: object) -> list[Any]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _object_or_empty(value: object) -> object:
+    return value if isinstance(value, dict) else {}
+
+
+def _object_or_none(value: object) -> object:
+    return value if isinstance(value, dict) and value else None
+
+
+if TYPE_CHECKING:
+    Loose = Optional[T]  # noqa: UP045 - an alias needs the subscriptable form
+else:
+    # A value of another type than promised is handed on as it came: services change, and parsing must not raise.
+    Loose = Annotated[Union[T, Any], Field(union_mode="left_to_right")]  # noqa: UP007
+
+Many = Annotated[list[T], BeforeValidator(_list_of_objects)]
+One = Annotated[T, BeforeValidator(_object_or_empty)]
+Maybe = Annotated[Optional[T], BeforeValidator(_object_or_none)]  # noqa: UP045
+
+
+class Record(BaseModel):
+    """An answer of the service: attributes for what is documented, the raw JSON for everything."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", populate_by_name=True, protected_namespaces=())
+
+    _raw: RawJson = PrivateAttr(default_factory=dict)
+
+    @validates_model(mode="wrap")
+    @classmethod
+    def _keep_raw(cls, raw: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        record = read(raw)
+        if isinstance(raw, dict):
+            record._raw = raw
+        return record
+
+    def to_dict(self) -> RawJson:
+        """Give the JSON that the service sent, unchanged."""
+        return self._raw
+
+    def __getitem__(self, key: str) -> Any:
+        return self._raw[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Give one key of the raw JSON."""
+        return self._raw.get(key, default)
+
+
+def text_or_none(value: object) -> str | None:
+    """Give a text, or None for anything else and for the empty text."""
+    return value if isinstance(value, str) and value else None
+
+
+def dollars_floored_to_cents(micro_usd: int) -> Decimal:
+    """Give micro-USD as dollars rounded down to cents: a total shown is never more than what was billed."""
+    return Decimal(micro_usd // MICRO_USD_PER_CENT) / 100 + Decimal("0.00")

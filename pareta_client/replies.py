@@ -1,0 +1,131 @@
+"""From what came over the wire to records and errors; nothing but a ParetaError leaves this module."""
+
+from datetime import UTC, datetime
+from typing import Any, NoReturn, TypeVar
+
+import httpx
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from pareta_client.errors import APIStatusError, MalformedReplyError
+from pareta_client.models.record import Record
+from pareta_client.retry import error_class, parse_http_date, parse_retry_after, redirected
+from pareta_client.steps import Reply
+
+R = TypeVar("R", bound=Record)
+
+MOST_OF_AN_ERROR_BODY = 64 * 1024
+"""Bytes read of an error's body: enough for any message, and no more than that of a page sent by mistake."""
+EXCERPT = 500
+_BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding")
+
+
+def status_error(reply: Reply, request: httpx.Request) -> APIStatusError:
+    """Turn an error status into its error, with a copy of the response that does not hold the key."""
+    detail = _detail(reply.body)
+    message = _shortened(detail, 2_000) if isinstance(detail, str) and detail else f"HTTP {reply.status}"
+    if redirected(reply.status):
+        message = f"HTTP {reply.status}: redirected to {reply.headers.get('location')!r}; is base_url right?"
+    return error_class(reply.status)(
+        message,
+        status_code=reply.status,
+        detail=detail,
+        request_id=request_id_of(reply),
+        response=_keyless_response(reply, request),
+        retry_after=parse_retry_after(reply.headers.get("retry-after"), _sent_at(reply)),
+    )
+
+
+def _detail(body: bytes) -> Any:
+    """Give the `detail` of an error body, or its text if it is not JSON."""
+    try:
+        content = from_json(body)
+    except ValueError:
+        return body.decode("utf-8", "replace").strip() or None
+    return content.get("detail") if isinstance(content, dict) else content
+
+
+def _keyless_response(reply: Reply, request: httpx.Request) -> httpx.Response:
+    headers = [(name, value) for name, value in reply.headers.multi_items() if name not in _BODY_HEADERS]
+    shown = [(name, value) for name, value in request.headers.multi_items() if name != "authorization"]
+    return httpx.Response(
+        reply.status,
+        headers=headers,
+        content=reply.body,
+        request=httpx.Request(request.method, request.url, headers=shown),
+    )
+
+
+def _sent_at(reply: Reply) -> datetime:
+    """Give the service's own time where it told it: our clock may differ."""
+    told = parse_http_date(reply.headers.get("date", ""))
+    return told or datetime.fromtimestamp(reply.wall, UTC)
+
+
+def request_id_of(reply: Reply) -> str | None:
+    """Give the service's id of the request."""
+    request_id: str | None = reply.headers.get("x-request-id")
+    return request_id
+
+
+def json_of(reply: Reply) -> Any:
+    """Read a success's JSON; no body at all (204) is an empty object. Raises MalformedReplyError."""
+    if not reply.body:
+        return {}
+    try:
+        return from_json(reply.body)
+    except ValueError as error:
+        malformed(reply, f"is not JSON ({error})")
+
+
+def object_of(reply: Reply) -> dict[str, Any]:
+    """Read a success's JSON object; raises MalformedReplyError for anything else."""
+    content = json_of(reply)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        malformed(reply, f"is a JSON {type(content).__name__}, not an object")
+    return content
+
+
+def record_of(kind: type[R], reply: Reply, under: str | None = None) -> R:
+    """Read one record, which may stand under a key; raises MalformedReplyError."""
+    content = object_of(reply)
+    if under is not None:
+        content = content.get(under) or {}
+    return record_from(kind, content, reply)
+
+
+def records_of(kind: type[R], reply: Reply, under: str | None = None) -> list[R]:
+    """Read a list of records, which may stand under a key; raises MalformedReplyError."""
+    content = json_of(reply) if under is None else object_of(reply).get(under)
+    if not content:
+        return []
+    if not isinstance(content, list):
+        malformed(reply, "holds no list" if under is None else f"holds no list under {under!r}")
+    return [record_from(kind, item, reply) for item in content]
+
+
+def record_from(kind: type[R], content: Any, reply: Reply) -> R:
+    """Read a record from JSON that is already decoded; raises MalformedReplyError."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError:
+        malformed(reply, f"holds no {kind.__name__}")
+
+
+def malformed(reply: Reply, what: str) -> NoReturn:
+    """Raise the error for a success whose body cannot be used."""
+    text = reply.body[: EXCERPT * 4].decode("utf-8", "replace")
+    excerpt = _shortened(text, EXCERPT)
+    kind = reply.headers.get("content-type", "no content type")
+    raise MalformedReplyError(
+        f"HTTP {reply.status} ({kind}), but the body {what}: {excerpt!r}",
+        status_code=reply.status,
+        request_id=request_id_of(reply),
+        excerpt=excerpt,
+    )
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -1,0 +1,124 @@
+"""How calls to one service are made: where, with which key, how patiently."""
+
+import ipaddress
+import random
+import uuid
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+
+import httpx
+
+from pareta_client.errors import ParetaError
+from pareta_client.secret import Secret
+
+DEFAULT_BASE_URL = "https://api.pareta.ai"
+DEFAULT_MAX_RETRIES = 2
+DEFAULT_TIMEOUT = 60.0
+CONNECT_TIMEOUT = 10.0
+
+Timeout = float | httpx.Timeout
+"""Bounds one attempt, in seconds; an httpx.Timeout bounds its phases instead."""
+
+
+class InsecureTransportWarning(UserWarning):
+    """The key would travel unencrypted over a network."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How patiently one call is made; seconds, None for the default timeout and for no deadline."""
+
+    max_retries: int = DEFAULT_MAX_RETRIES
+    timeout: Timeout | None = None
+    deadline: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "max_retries", max(0, int(self.max_retries)))
+        if isinstance(self.timeout, int | float) and not self.timeout > 0:
+            raise ValueError(f"timeout must be positive seconds, not {self.timeout!r}")
+        if self.deadline is not None and not self.deadline > 0:
+            raise ValueError(f"deadline must be positive seconds, not {self.deadline!r}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a call needs beside itself; `jitter` gives 0 to 1, `new_key` an idempotency key nobody used yet."""
+
+    base_url: str
+    secret: Secret
+    options: Options = Options()
+    # Without a timeout of ours, the timeout of the caller's own http_client holds.
+    leaves_timeout_to_http_client: bool = False
+    jitter: Callable[[], float] = random.random
+    new_key: Callable[[], str] = field(default=lambda: f"pareta-client-{uuid.uuid4().hex}")
+
+    def key(self, given: str | None) -> str:
+        """Give the caller's idempotency key, or a new one; raises ValueError for what no header can carry."""
+        if given is None:
+            return self.new_key()
+        if not given or not given.isascii() or not given.isprintable():
+            raise ValueError(f"idempotency_key must be printable ASCII, not {given!r}")
+        return given
+
+    def patient(
+        self, max_retries: int | None = None, timeout: Timeout | None = None, deadline: float | None = None
+    ) -> "Settings":
+        """Change how patiently calls are made; None keeps what is."""
+        if max_retries is None and timeout is None and deadline is None:
+            return self
+        now = self.options
+        return replace(
+            self,
+            options=Options(
+                now.max_retries if max_retries is None else max_retries,
+                now.timeout if timeout is None else timeout,
+                now.deadline if deadline is None else deadline,
+            ),
+        )
+
+
+def settings_for(api_key: str | None, base_url: str | None, options: Options, own_http_client: bool) -> Settings:
+    """Check what a client was created with; raises ParetaError for what could never work."""
+    if not api_key:
+        raise ParetaError("missing API key: pass api_key=… or set PARETA_API_KEY (keys are made in the dashboard)")
+    if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+        raise ParetaError("the API key has characters that no key has (a space, a line end?): check PARETA_API_KEY")
+    url = (base_url or DEFAULT_BASE_URL).rstrip("/")
+    _check_base_url(url)
+    return Settings(url, Secret(api_key), options, leaves_timeout_to_http_client=own_http_client)
+
+
+def _check_base_url(text: str) -> None:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ParetaError(f"base_url {text!r} is not a URL: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ParetaError(f"base_url {text!r} must start with https:// (or http:// on this machine) and name a host")
+    if url.scheme == "http" and not _is_loopback(url.host):
+        warnings.warn(
+            f"base_url {text!r} is plain http: the API key would travel unencrypted; use https://",
+            InsecureTransportWarning,
+            stacklevel=5,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=1)
+def user_agent() -> str:
+    """Name this client and its version."""
+    try:
+        return f"pareta-client-python/{version('pareta-pipelines')}"
+    except PackageNotFoundError:
+        return "pareta-client-python"

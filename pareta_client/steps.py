@@ -1,0 +1,122 @@
+"""What an operation may ask of its driver, and what a driver may tell it.
+
+An operation is a generator: it yields what to do next, a driver does it and sends back what happened. Operations are
+built from operations with `yield from`; the drivers are in `drivers.py`, and in a test a list of happenings is one.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from pareta_client.errors import APIConnectionError
+from pareta_client.retry import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this request; within `seconds` in all, if bounded. A streamed answer is left open for `Read`."""
+
+    request: httpx.Request
+    seconds: float | None
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Wait for the next bytes of the streamed answer, at most `seconds` where the driver can bound it."""
+
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait; `verdict` says why, None when something is merely being awaited."""
+
+    seconds: float
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look at the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Hand this to whoever iterates; only streams emit."""
+
+    value: Any  # the stream's own type, which its face restores
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer came, or its beginning when streamed (`body` is then empty); `at` is monotonic, `wall` is Unix time."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    at: float = 0.0
+    wall: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No complete answer came."""
+
+    error: APIConnectionError
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """More bytes of a streamed answer; none at its end."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the clock said, in monotonic seconds; also the answer to Sleep."""
+
+    at: float
+
+
+T = TypeVar("T")
+Step = Send | Read | Sleep | Look | Emit
+Happened = Reply | Failed | Received | Moment | None
+Operation = Generator[Step, Happened, T]
+
+
+def send(request: httpx.Request, seconds: float | None, *, streamed: bool = False) -> Operation[Reply | Failed]:
+    """Send a request and give what came of it."""
+    happened = yield Send(request, seconds, streamed)
+    assert isinstance(happened, Reply | Failed)
+    return happened
+
+
+def read(seconds: float | None = None) -> Operation[Received | Failed]:
+    """Give the next bytes of the streamed answer, or how it broke."""
+    happened = yield Read(seconds)
+    assert isinstance(happened, Received | Failed)
+    return happened
+
+
+def sleep(seconds: float, verdict: Verdict | None) -> Operation[float]:
+    """Wait, and give the time afterwards."""
+    happened = yield Sleep(seconds, verdict)
+    assert isinstance(happened, Moment)
+    return happened.at
+
+
+def look() -> Operation[float]:
+    """Give the time, in monotonic seconds."""
+    happened = yield Look()
+    assert isinstance(happened, Moment)
+    return happened.at
+
+
+def emit(value: object) -> Operation[None]:
+    """Hand a value to whoever iterates."""
+    yield Emit(value)
