@@ -6,9 +6,9 @@ from typing import Literal
 
 Anchor = Literal["start", "middle", "end"]
 
-GAP = 8.0
+GAP = 11.0
 LINE_HEIGHT = 12.0
-LETTER_WIDTH = 5.4  # a generous mean for nine-point sans serif
+LETTER_WIDTH = 5.9  # a generous mean for bold sans serif of nine to ten points
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def _options(point: Point) -> list[Place]:
         for side, anchor in _SIDES
     ]
     ends: list[Place] = [
-        Place(point.x, point.high + LINE_HEIGHT * 0.7, "middle"),
-        Place(point.x, point.low - LINE_HEIGHT * 0.7, "middle"),
+        Place(point.x, max(point.high, point.y + GAP) + LINE_HEIGHT * 0.7, "middle"),
+        Place(point.x, min(point.low, point.y - GAP) - LINE_HEIGHT * 0.7, "middle"),
     ]
     return beside + ends
 

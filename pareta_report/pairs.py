@@ -17,7 +17,8 @@ def differences(found: Sequence[Candidate], groups: Mapping[int, str] | None = N
     if len(scored) < 2:
         return ()
     best, *rest = scored
-    pairs = [_paired(best, other, groups) or _published(best, other) for other in rest]
+    looks = significance.pairs_of(len(scored))
+    pairs = [_paired(best, other, looks, groups) or _published(best, other, looks) for other in rest]
     # A pair without a test counts as one that shows nothing.
     adjusted = significance.best_against_rest([1.0 if pair.p_value is None else pair.p_value for pair in pairs])
     return tuple(_decided(pair, p, best, other) for pair, p, other in zip(pairs, adjusted, rest, strict=True))
@@ -42,7 +43,7 @@ def disagreements(found: Sequence[Candidate]) -> tuple[Disagreement, ...]:
     )
 
 
-def _paired(best: Candidate, other: Candidate, groups: Mapping[int, str] | None) -> Difference | None:
+def _paired(best: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference | None:
     rows = sorted(best.items.keys() & other.items.keys())
     if not rows:
         return None
@@ -59,13 +60,13 @@ def _paired(best: Candidate, other: Candidate, groups: Mapping[int, str] | None)
         ci_low=low,
         ci_high=high,
         p_value=significance.p_of_no_difference(gaps, together),
-        detectable=significance.detectable(error),
-        rows_needed=significance.rows_needed(mean, error, len(rows)),
+        detectable=significance.detectable(error, looks),
+        rows_needed=significance.rows_needed(mean, error, len(rows), looks),
         flip_price_micro_usd=flip_price(best, other),
     )
 
 
-def _published(best: Candidate, other: Candidate) -> Difference:
+def _published(best: Candidate, other: Candidate, looks: int) -> Difference:
     """Compare two published means; their samples are taken as independent, which overstates the error."""
     mean = (best.quality or 0.0) - (other.quality or 0.0)
     pair = Difference(
@@ -89,8 +90,8 @@ def _published(best: Candidate, other: Candidate) -> Difference:
             "ci_low": low,
             "ci_high": high,
             "p_value": significance.p_by_normal(mean, error),
-            "detectable": significance.detectable(error),
-            "rows_needed": significance.rows_needed(mean, error, pair.n) if pair.n else None,
+            "detectable": significance.detectable(error, looks),
+            "rows_needed": significance.rows_needed(mean, error, pair.n, looks) if pair.n else None,
         }
     )
 

@@ -43,6 +43,7 @@ _STYLE = (
     f".quality-against-cost{{{_palette(_LIGHT)};font-family:system-ui,sans-serif}}"
     f"@media screen and (prefers-color-scheme:dark){{.quality-against-cost{{{_palette(_DARK)}}}}}"
     ".quality-against-cost *{stroke-linejoin:round;stroke-linecap:butt}"
+    ".quality-against-cost text{stroke:var(--plot-surface);stroke-width:3px;paint-order:stroke}"
 )
 _NOTHING = (
     f'<svg class="quality-against-cost" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 60"><style>{_STYLE}</style>'
@@ -144,7 +145,9 @@ def _dress(axes: "Axes", dots: Sequence[_Dot]) -> None:
 
 def _draw_front(axes: "Axes", dots: Sequence[_Dot]) -> None:
     front = sorted((dot.cost, dot.quality) for dot in dots if dot.score.on_pareto_front)
-    axes.plot([x for x, _ in front], [y for _, y in front], color=MUTED, linewidth=1.2, dashes=(4, 3), zorder=2)
+    costs, qualities = [cost for cost, _ in front], [quality for _, quality in front]
+    # In steps: what a budget buys is the best model within it, not a mixture of two.
+    axes.plot(costs, qualities, color=MUTED, linewidth=1.2, dashes=(4, 3), drawstyle="steps-post", zorder=2)
 
 
 def _draw_dot(axes: "Axes", dot: _Dot, number: int) -> None:

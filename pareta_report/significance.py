@@ -45,19 +45,29 @@ def best_against_rest(p_values: Sequence[float]) -> list[float]:
     beats *every* other needs no correction: it stands when the weakest test stands (Gutmann and Maymin, Ann. Stat.
     15, 1987; Hung and Fithian, Ann. Stat. 47, 2019), hence the largest p value is a bound for each.
     """
-    models = len(p_values) + 1
     weakest = max(p_values, default=1.0)
-    return [min(adjusted, weakest) for adjusted in holm(p_values, models * (models - 1) // 2)]
+    return [min(adjusted, weakest) for adjusted in holm(p_values, pairs_of(len(p_values) + 1))]
 
 
-def detectable(standard_error: float) -> float:
-    """Return the true difference that shows (two-sided, 5 %) in four of five samples with this standard error."""
-    return _reach() * standard_error
+def pairs_of(models: int) -> int:
+    """Return how many pairs so many models make: the looks that picking the best takes."""
+    return models * (models - 1) // 2
 
 
-def rows_needed(difference: float, standard_error: float, n: int) -> int | None:
-    """Return the rows that would show `difference` in four of five samples; None when there is none to show."""
-    return None if difference == 0 else ceil(n * (_reach() * standard_error / difference) ** 2)
+def detectable(standard_error: float, tests: int = 1) -> float:
+    """Return the true difference that shows in four of five samples with this standard error.
+
+    It must show at 5 %, two-sided, also when it is one of `tests` looks (Bonferroni).
+    """
+    return _reach(tests) * standard_error
+
+
+def rows_needed(difference: float, standard_error: float, n: int, tests: int = 1) -> int | None:
+    """Return the rows that would show `difference` in four of five samples; None when there is none to show.
+
+    `standard_error` is that of `n` rows; `tests` as for `detectable`.
+    """
+    return None if difference == 0 else ceil(n * (_reach(tests) * standard_error / difference) ** 2)
 
 
 def standard_error(differences: Scores, groups: Sequence[str] | None = None) -> float:
@@ -109,7 +119,7 @@ def _swap_test(sums: Scores) -> float:
     return float(tested.pvalue)
 
 
-def _reach() -> float:
+def _reach(tests: int) -> float:
     from scipy.stats import norm
 
-    return float(norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER))
+    return float(norm.ppf(1 - ALPHA / 2 / tests) + norm.ppf(POWER))

@@ -50,14 +50,18 @@ def plot(comparison: Comparison, shape: str) -> Markup:
 
 
 def standing(comparison: Comparison, score: ModelScore) -> str:
-    """Say where a model stands in quality and cost."""
-    if score.on_pareto_front:
-        place = "Pareto front"
-    else:
-        place = f"dominated by {score.dominated_by}" if score.dominated_by else ""
+    """Say how a model did against the best one."""
+    if comparison.differences and comparison.differences[0].best == score.model:
+        return "best" if comparison.verdict.winner else "highest score"
     pair = next((pair for pair in comparison.differences if pair.other == score.model), None)
-    level = "" if pair is None else "worse" if pair.distinguishable else "not distinguishable"
-    return ", ".join(filter(None, (level, place)))
+    return UNKNOWN if pair is None else "worse" if pair.distinguishable else "not distinguishable"
+
+
+def on_front(score: ModelScore) -> str:
+    """Say whether another model beats it in both quality and cost."""
+    if score.on_pareto_front:
+        return "on the front"
+    return f"dominated by {score.dominated_by}" if score.dominated_by else UNKNOWN
 
 
 def scale_of(comparison: Comparison) -> tuple[float, float]:
@@ -100,4 +104,4 @@ def _asset(name: str) -> str:
     return files("pareta_report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-_FUNCTIONS = (plot, missing, standing, scale_of, scaled, when, figure, probability, clipped)
+_FUNCTIONS = (plot, missing, standing, on_front, scale_of, scaled, when, figure, probability, clipped)

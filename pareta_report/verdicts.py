@@ -34,13 +34,10 @@ def _nothing_to_compare(scored: Sequence[Candidate]) -> str:
 
 def _winner(scored: Sequence[Candidate], differences: Sequence[Difference]) -> str:
     best, closest = scored[0], min(differences, key=lambda pair: pair.difference)
-    others = "the other model" if len(differences) == 1 else f"all {len(differences)} others"
-    lead = f"{best.model} is better than {others}: {percent(best.quality)}, {_lead(closest)}"
-    return f"{lead} ({_method(closest)}). {_cost_of_winning(scored)}".strip()
-
-
-def _lead(closest: Difference) -> str:
-    return f"{points(closest.difference)} points more than {closest.other}{_range(closest, ', 95 % interval {}')}"
+    beaten = closest.other if len(differences) == 1 else f"all {len(differences)} others"
+    ahead = f"{points(closest.difference)} points ahead of {closest.other}{_range(closest, ' (95 % interval {})')}"
+    sentence = f"{best.model} is better than {beaten}: {percent(best.quality)}, {ahead}, {_method(closest)}."
+    return f"{sentence} {_cost_of_winning(scored)}".strip()
 
 
 def _open(found: Sequence[Candidate], scored: Sequence[Candidate], differences: Sequence[Difference]) -> str:
@@ -50,35 +47,57 @@ def _open(found: Sequence[Candidate], scored: Sequence[Candidate], differences: 
         unscored = [candidate.model for candidate in found if candidate.quality is None]
         return f"{best.model} is better than every other scored model, but {listing(unscored)} could not be scored."
     names = [pair.other for pair in level]
+    alike = [candidate for candidate in scored if candidate.model in {best.model, *names}]
+    # The pair that decides what to use: the best one against the cheapest that may be as good.
+    pair = next((pair for pair in level if pair.other == _cheapest(alike)), level[0])
     sentences = [
         f"{best.model} scored highest ({percent(best.quality)}) but is not distinguishable from {listing(names)}"
-        f" ({_method(level[0])}).",
-        _could_still_differ(level[0]),
+        f" ({_method(pair)}).",
+        _who_is_cheapest(alike),
+        _could_still_differ(pair, alike),
         _behind([pair.other for pair in differences if pair.distinguishable]),
-        _cheapest([c for c in scored if c.model in {best.model, *names}]),
-        _too_few_rows(level[0]),
+        _too_few_rows(pair),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _could_still_differ(pair: Difference) -> str:
-    ahead = f"{points(pair.difference)} points ahead of {pair.other}" if pair.difference else f"level with {pair.other}"
-    return f"It is {ahead} here{_range(pair, ', and by the 95 % interval anywhere from {}')}."
+def _could_still_differ(pair: Difference, alike: Sequence[Candidate]) -> str:
+    name, cost = pair.other, next(c.mean_cost for c in alike if c.model == pair.other)
+    if name == _cheapest(alike):
+        name = f"The cheapest of them, {name} ({unit_cost(cost)} per 1,000 requests),"
+    gap = f"{points(pair.difference)} points behind {pair.best}" if pair.difference else f"level with {pair.best}"
+    still = _range(pair, ", with a 95 % interval of {}")
+    alone = ", which does not hold once corrected for having picked the best" if _excludes_zero(pair) else ""
+    return f"{name} is {gap} here{still}{alone}."
+
+
+def _excludes_zero(pair: Difference) -> bool:
+    return pair.ci_low is not None and pair.ci_low > 0
 
 
 def _behind(names: Sequence[str]) -> str:
     return f"{listing(names)} {'is' if len(names) == 1 else 'are'} worse." if names else ""
 
 
-def _cheapest(level: Sequence[Candidate]) -> str:
-    priced = [c for c in level if c.mean_cost is not None]
-    if len(priced) < len(level):
+def _cheapest(alike: Sequence[Candidate]) -> str | None:
+    """Name the one model that costs less than all others; None when that is not known or not one."""
+    costs = sorted(float("-inf") if c.mean_cost is None else c.mean_cost for c in alike)
+    if costs[0] == float("-inf") or costs[0] == costs[1]:
+        return None
+    return next(c.model for c in alike if c.mean_cost == costs[0])
+
+
+def _who_is_cheapest(alike: Sequence[Candidate]) -> str:
+    """Say which cost least, unless that is the one model of which more is said next."""
+    if any(c.mean_cost is None for c in alike):
         return "Which of them is cheapest is unknown: a cost is missing."
-    cheapest = min(priced, key=lambda c: c.mean_cost or 0.0)
-    same = [c.model for c in priced if c.mean_cost == cheapest.mean_cost]
-    if len(same) > 1:
-        return f"{listing(same)} cost the same, {unit_cost(cheapest.mean_cost)} per 1,000 requests."
-    return f"{cheapest.model} is the cheapest of them, {unit_cost(cheapest.mean_cost)} per 1,000 requests."
+    least = min(c.mean_cost or 0.0 for c in alike)
+    cheapest = [c.model for c in alike if c.mean_cost == least]
+    if len(cheapest) > 1:
+        return f"{listing(cheapest)} cost the least of them, {unit_cost(least)} per 1,000 requests."
+    if cheapest[0] == alike[0].model:
+        return f"It is also the cheapest of them, {unit_cost(least)} per 1,000 requests."
+    return ""
 
 
 def _too_few_rows(pair: Difference) -> str:

@@ -8,7 +8,7 @@ UNKNOWN = "–"
 
 def percent(share: float | None) -> str:
     """Write a share of 1 as a percentage with one decimal."""
-    return UNKNOWN if share is None else f"{100 * share:.1f} %".replace("-", "−")
+    return UNKNOWN if share is None else f"{100 * share:.1f}\u00a0%".replace("-", "−")
 
 
 def points(difference: float | None) -> str:
@@ -18,7 +18,7 @@ def points(difference: float | None) -> str:
 
 def interval(low: float | None, high: float | None) -> str:
     """Write a 95 % interval of shares."""
-    return UNKNOWN if low is None or high is None else f"{points(low)} to {points(high)} %"
+    return UNKNOWN if low is None or high is None else f"{points(low)} to {points(high)}\u00a0%"
 
 
 def money(micro_usd: float | None) -> str:
@@ -26,7 +26,7 @@ def money(micro_usd: float | None) -> str:
     if micro_usd is None:
         return UNKNOWN
     if abs(micro_usd) < 100_000:
-        return f"{micro_usd:,.0f} µ$"
+        return f"{micro_usd:,.0f}\u00a0µ$"
     return f"${(Decimal(int(micro_usd)) / 1_000_000).quantize(Decimal('0.01'), ROUND_FLOOR):,}"
 
 
