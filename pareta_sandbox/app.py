@@ -1,0 +1,139 @@
+"""The ASGI application: number each request, check its key, let faults have their say, hand it on, answer errors."""
+
+import logging
+import re
+import secrets
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
+
+from pareta_sandbox.call import Call
+from pareta_sandbox.chat import Chat
+from pareta_sandbox.control import Control
+from pareta_sandbox.faults import Route
+from pareta_sandbox.mischief import at_the_door
+from pareta_sandbox.refusals import Gone, Refusal, unauthorized
+from pareta_sandbox.routes import REQUEST_ID, STRUCK, Routes
+from pareta_sandbox.service import Service
+
+CHAT = "/v1/chat/completions"
+READ_ONLY = "pareta_sk_readonly"
+IDS = re.compile(r"/(endpoints|eval-sets|eval-runs|tasks)/(?!match(?:/|$))[^/]+")
+FAULT_ROUTES: dict[str, Route] = {
+    "models": "models",
+    "endpoints": "endpoints",
+    "tasks": "tasks",
+    "eval-sets": "eval_sets",
+    "eval-runs": "eval_runs",
+}
+log = logging.getLogger("pareta_sandbox")
+
+
+class App:
+    """The service as an ASGI application."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self._chat = Chat(service)
+        self._others = Router([*Routes(service).paths(), *Control(service).paths()], redirect_slashes=False)
+        self._prefix = f"req_{secrets.token_hex(4)}"
+        self._requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._requests += 1
+        call = Call(scope, receive, send, f"{self._prefix}{self._requests:08x}", self._counting(scope["path"]))
+        try:
+            await self._hand_on(call)
+        except (Gone, ClientDisconnect):
+            pass  # nobody is left to answer
+        except Refusal as refusal:
+            await self._refuse(call, refusal)
+        except HTTPException as problem:
+            await self._refuse(call, Refusal(problem.status_code, problem.detail, problem.headers))
+        except Exception:
+            log.exception("%s %s broke the sandbox", call.method, call.path)
+            await self._refuse(call, Refusal(500, "Internal Server Error"))
+
+    async def _hand_on(self, call: Call) -> None:
+        if not call.path.startswith("/v1/"):
+            await self._route(call)
+            return
+        self.service.books.requests[f"{call.method} {template(call.path)}"] += 1
+        call.api_key = self._checked_key(call)
+        if call.path == CHAT and call.method == "POST":
+            await self._chat(call)
+            return
+        if self.service.faults:
+            struck = self.service.faults.strike(fault_route(call), _endpoint_in(call.path), 0)
+            call.scope[STRUCK] = struck
+            await at_the_door(call, struck, self.service.draws)
+        await self._route(call)
+
+    async def _route(self, call: Call) -> None:
+        # With an application in scope, starlette raises its 404 and 405 instead of answering in plain text.
+        call.scope["app"] = self
+        call.scope[REQUEST_ID] = call.request_id
+        await self._others(call.scope, call.receive, call.send)
+
+    def _checked_key(self, call: Call) -> str:
+        scheme, _, key = (call.header(b"authorization") or "").partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key:
+            raise unauthorized("Missing API key: send 'Authorization: Bearer pareta_sk_…'.")
+        known = self.service.settings.keys
+        if key not in known if known else not key.startswith("pareta_sk_"):
+            raise unauthorized("Invalid or revoked API key.")
+        if key.startswith(READ_ONLY) and call.method not in ("GET", "HEAD"):
+            raise Refusal(403, "This API key may only read.")
+        return key
+
+    def _counting(self, path: str) -> "_Counting":
+        return _Counting(self.service, counted=path.startswith("/v1/"))
+
+    async def _refuse(self, call: Call, refusal: Refusal) -> None:
+        try:
+            if call.started:
+                await call.drop()  # half an answer cannot be mended
+            await call.refuse(refusal)
+        except Gone:
+            pass
+
+
+class _Counting:
+    """Count the status of a reply."""
+
+    __slots__ = ("_counted", "_service")
+
+    def __init__(self, service: Service, *, counted: bool) -> None:
+        self._service = service
+        self._counted = counted
+
+    def __call__(self, status: int) -> None:
+        if self._counted:
+            self._service.books.statuses[status] += 1
+
+
+def template(path: str) -> str:
+    """Return a path with its ids replaced, so that it can be counted."""
+    return path if path == CHAT else IDS.sub(r"/\1/{id}", path)[:120]
+
+
+def fault_route(call: Call) -> Route:
+    """Return the name by which faults know a request's route."""
+    if call.method == "POST" and call.path == "/v1/endpoints":
+        return "deploy"
+    return FAULT_ROUTES.get(call.path.split("/")[2], "any")
+
+
+def _endpoint_in(path: str) -> str | None:
+    parts = path.split("/")
+    return parts[3] if len(parts) > 3 and parts[2] == "endpoints" else None

@@ -1,0 +1,147 @@
+"""Which fault strikes which request: counted, timed, and drawn from a seed."""
+
+import random
+import time
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from math import ceil
+
+from pareta_sandbox.faults import EndpointStops, Fault, RateLimit, RetryAfter, Route, Status
+
+
+@dataclass(slots=True)
+class Active:
+    """A fault that was asked for, and what it has done so far."""
+
+    id: str
+    fault: Fault
+    since: float
+    draws: random.Random
+    seen: int = 0
+    struck: int = 0
+    bucket: float = 0.0
+    filled_at: float = 0.0
+    refused: int = field(default=0)
+
+    @property
+    def spent(self) -> bool:
+        """Tell whether it has struck as often as it may."""
+        return self.fault.times is not None and self.struck >= self.fault.times
+
+    def over(self, now: float) -> bool:
+        """Tell whether its period is over."""
+        fault = self.fault
+        return self.spent or (fault.for_s is not None and now >= self.since + fault.after_s + fault.for_s)
+
+    def strikes(self, route: Route, endpoint: str | None, now: float) -> bool:
+        """Decide whether it strikes this request, and count it."""
+        fault = self.fault
+        if self.over(now) or now < self.since + fault.after_s:
+            return False
+        if fault.route not in ("any", route) or fault.endpoint not in (None, endpoint):
+            return False
+        self.seen += 1
+        if self.seen <= fault.skip or (fault.share < 1 and self.draws.random() >= fault.share):
+            return False
+        self.struck += 1
+        return True
+
+
+class Injection:
+    """The faults that are on."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._count = 0
+        self._active: list[Active] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._active)
+
+    def add(self, fault: Fault) -> Active:
+        """Switch a fault on; its period and its bucket start now."""
+        self._count += 1
+        now = time.monotonic()
+        # Seeded by order: the same faults in the same order strike the same requests.
+        draws = random.Random(f"{self._seed}/{self._count}")  # noqa: S311
+        active = Active(f"fault_{self._count}", fault, now, draws, filled_at=now)
+        active.bucket = float(fault.burst) if isinstance(fault, RateLimit) else 0.0
+        self._active.append(active)
+        return active
+
+    def remove(self, fault_id: str) -> bool:
+        """Switch a fault off; tell whether it was on."""
+        before = len(self._active)
+        self._active = [active for active in self._active if active.id != fault_id]
+        return len(self._active) < before
+
+    def clear(self) -> None:
+        """Switch everything off."""
+        self._active = []
+
+    def all(self) -> list[Active]:
+        """Return the faults that are on."""
+        return list(self._active)
+
+    def strike(self, route: Route, endpoint: str | None, in_flight: int) -> tuple[Fault, ...]:
+        """Return the faults that strike a request, in the order they were added."""
+        now = time.monotonic()
+        self._active = [active for active in self._active if not active.over(now)]
+        struck: list[Fault] = []
+        for active in self._active:
+            if isinstance(active.fault, EndpointStops) or not active.strikes(route, endpoint, now):
+                continue
+            if not isinstance(active.fault, RateLimit):
+                struck.append(active.fault)
+            elif refusal := _refused(active, active.fault, in_flight, now):
+                struck.append(refusal)
+        return tuple(struck)
+
+    def stops(self, endpoint: str) -> bool:
+        """Count a completion; tell whether the endpoint stops itself after it."""
+        stopping = False
+        for active in self._active:
+            if isinstance(active.fault, EndpointStops) and active.strikes("chat", endpoint, time.monotonic()):
+                # Exactly then, and only once: an endpoint that is started again stays live.
+                stopping = stopping or active.struck == active.fault.after_completions
+        return stopping
+
+
+def draw_ms(median: float, sigma: float, draws: random.Random) -> float:
+    """Draw a time, log-normal around a median."""
+    return median if not sigma else median * draws.lognormvariate(0, sigma)
+
+
+def retry_after(seconds: float | None, how: RetryAfter) -> str | None:
+    """Render a Retry-After header: whole seconds, fractional seconds, or an HTTP date."""
+    match how:
+        case "none":
+            return None
+        case _ if seconds is None:
+            return None
+        case "fractional":
+            return f"{seconds:.3f}"
+        case "date":
+            # Rounded up, so that waiting until then is always long enough.
+            return formatdate(ceil(time.time() + seconds), usegmt=True)
+        case _:
+            return str(ceil(seconds))
+
+
+def _refused(active: Active, limit: RateLimit, in_flight: int, now: float) -> Status | None:
+    if limit.concurrent is not None and in_flight >= limit.concurrent:
+        active.refused += 1
+        return _too_many("too many concurrent requests", 1.0, limit)
+    if limit.per_s is None:
+        return None
+    active.bucket = min(float(limit.burst), active.bucket + (now - active.filled_at) * limit.per_s)
+    active.filled_at = now
+    if active.bucket >= 1:
+        active.bucket -= 1
+        return None
+    active.refused += 1
+    return _too_many("rate limit exceeded", (1 - active.bucket) / limit.per_s, limit)
+
+
+def _too_many(detail: str, wait_s: float, limit: RateLimit) -> Status:
+    return Status(status=429, detail=detail, retry_after_s=wait_s, retry_after=limit.retry_after)

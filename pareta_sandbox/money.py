@@ -1,0 +1,29 @@
+"""Prices in integer micro-USD (1,000,000 = $1)."""
+
+from dataclasses import dataclass
+
+MICRO_PER_USD = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Unit rates in micro-USD per 1,000 tokens."""
+
+    prompt: int
+    completion: int
+
+    def price(self, prompt_tokens: int, completion_tokens: int) -> int:
+        """Return the price of one completion, rounded up, at least 1."""
+        per_thousand = prompt_tokens * self.prompt + completion_tokens * self.completion
+        return max(1, -(-per_thousand // 1000))
+
+
+def tokens(text: str) -> int:
+    """Estimate how many tokens a text has: four characters each, at least one."""
+    return max(1, -(-len(text) // 4))
+
+
+def dollars(micro_usd: int) -> str:
+    """Render an amount for people, exactly, as in `$0.000412`."""
+    sign, size = ("-", -micro_usd) if micro_usd < 0 else ("", micro_usd)
+    return f"{sign}${size // MICRO_PER_USD}.{size % MICRO_PER_USD:06d}"

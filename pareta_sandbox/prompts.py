@@ -1,0 +1,46 @@
+"""What a prompt asks for, and the document it asks about."""
+
+import re
+from dataclasses import dataclass
+
+# An instruction in front of a document is a paragraph, not a page.
+LONGEST_INSTRUCTION = 1500
+
+ASKS = re.compile(
+    r"[?:]\s*$|\b(which|what|who|extract|classify|answer|identify|decide|label|route|reply|return|respond|tell|find)\b",
+    re.IGNORECASE,
+)
+LISTED = re.compile(
+    r"(?:one of|labels?|categor(?:y|ies)|classes|options|teams?|queues?|choose from|choose between|either)"
+    r"[^:\n(]{0,40}[:(]\s*([^\n.;)]+)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A prompt taken apart: the instruction (system message included) and the document it is about."""
+
+    instruction: str
+    document: str
+
+
+def read(system: str, user: str) -> Ask:
+    """Take a prompt apart at the first blank line, when what stands before it is an instruction."""
+    head, blank, rest = user.partition("\n\n")
+    if blank and rest.strip() and len(head) <= LONGEST_INSTRUCTION and ASKS.search(head):
+        return Ask(f"{system}\n{head}".strip(), rest.strip())
+    label, colon, text = user.partition(":")
+    if colon and text.strip() and len(label) <= 200 and ASKS.search(f"{label}:") and "\n" not in label:
+        return Ask(f"{system}\n{label}".strip(), text.strip())
+    return Ask(system.strip(), user.strip())
+
+
+def listed_labels(instruction: str) -> list[str]:
+    """Return the labels an instruction offers, as in 'answer with one of: billing, technical'."""
+    found = LISTED.search(instruction)
+    if not found:
+        return []
+    parts = re.split(r",|/|\bor\b|\band\b|\|", found.group(1))
+    labels = [part.strip(" \t\"'`*[]") for part in parts]
+    return [label for label in labels if label and len(label) <= 40]

@@ -1,0 +1,80 @@
+"""Idempotency: one answer for each key, however often and however concurrently it is asked for."""
+
+import asyncio
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pareta_sandbox.refusals import invalid
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Replay(Generic[Answer]):
+    """The answer was given before; it is not billed again."""
+
+    answer: Answer
+
+
+@dataclass(slots=True)
+class _Pending:
+    fingerprint: Hashable
+    over: asyncio.Event
+
+
+class Claim(Generic[Answer]):
+    """The right to answer for a key; whoever asks for the same key meanwhile waits."""
+
+    def __init__(self, replays: "Replays[Answer]", key: str | None) -> None:
+        self._replays = replays
+        self._key = key
+
+    def settle(self, answer: Answer) -> None:
+        """Keep the answer, and let those who wait have it."""
+        self._replays._close(self._key, answer)
+
+    def abandon(self) -> None:
+        """Give the key back unanswered: the next who asks does the work."""
+        self._replays._close(self._key, None)
+
+
+class Replays(Generic[Answer]):
+    """Remember the answers of an organisation by idempotency key."""
+
+    def __init__(self) -> None:
+        self._answered: dict[str, tuple[Hashable, Answer]] = {}
+        self._pending: dict[str, _Pending] = {}
+
+    async def claim(self, key: str | None, fingerprint: Hashable) -> Claim[Answer] | Replay[Answer]:
+        """Return the known answer, or the right to make it; without a key everything is new.
+
+        Refuses with 422 when the key was used for another request: that is a mistake of the caller, and
+        a status that is never retried.
+        """
+        if key is None:
+            return Claim(self, None)
+        while pending := self._pending.get(key):
+            _same(pending.fingerprint, fingerprint)
+            await pending.over.wait()
+        if key in self._answered:
+            known, answer = self._answered[key]
+            _same(known, fingerprint)
+            return Replay(answer)
+        self._pending[key] = _Pending(fingerprint, asyncio.Event())
+        return Claim(self, key)
+
+    def _close(self, key: str | None, answer: Answer | None) -> None:
+        if key is None:
+            return
+        pending = self._pending.pop(key, None)
+        if pending is None:
+            return
+        if answer is not None:
+            self._answered[key] = (pending.fingerprint, answer)
+        pending.over.set()
+
+
+def _same(known: Hashable, asked: Hashable) -> None:
+    if known != asked:
+        raise invalid(["header", "Idempotency-Key"], "this idempotency key was used with a different request body")

@@ -1,0 +1,326 @@
+"""The routes of `/v1` beside chat completions."""
+
+import time
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route as Path
+
+from pareta_sandbox import catalogue, deploys, eval_sets
+from pareta_sandbox.border import answer, fingerprint, read_form, read_json
+from pareta_sandbox.catalogue import TASKS, Task
+from pareta_sandbox.endpoints import Endpoint, become, changeable, record
+from pareta_sandbox.eval_runs import EvalRuns, Run
+from pareta_sandbox.eval_sets import EvalSet, EvalSets
+from pareta_sandbox.faults import Fault
+from pareta_sandbox.metrics import METRICS
+from pareta_sandbox.refusals import Refusal, invalid, not_found
+from pareta_sandbox.replays import Replay, Replays
+from pareta_sandbox.roster import FRONTIER
+from pareta_sandbox.service import Service
+
+Made = TypeVar("Made")
+STRUCK = "sandbox.struck"
+REQUEST_ID = "sandbox.request_id"
+
+
+class Deploy(BaseModel):
+    """The body of a deploy; what is not named passes through."""
+
+    model_config = ConfigDict(extra="allow")
+
+    task: str = Field(min_length=1)
+    model: str = Field("recommended", min_length=1)
+    name: str | None = Field(None, min_length=1, max_length=200)
+
+
+class Query(BaseModel):
+    """A wish in plain words."""
+
+    query: str = Field(min_length=1, max_length=10_000)
+    top_k: int = Field(5, ge=1, le=50)
+
+
+class NewRun(BaseModel):
+    """The body of a new eval run."""
+
+    eval_set_id: str = Field(min_length=1)
+    candidate_model_ids: list[str] = Field(min_length=1, max_length=64)
+
+
+class Routes:
+    """The handlers of `/v1`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._sets = EvalSets()
+        self._runs = EvalRuns(service)
+        self._deployed: Replays[Endpoint] = Replays()
+        self._made_sets: Replays[EvalSet] = Replays()
+        self._made_runs: Replays[Run] = Replays()
+
+    def paths(self) -> list[Path]:
+        """Return the route table."""
+        endpoint = "/v1/endpoints/{endpoint_id}"
+        return [
+            Path("/v1/models", self.models),
+            Path("/v1/endpoints", self.list_endpoints, methods=["GET"]),
+            Path("/v1/endpoints", self.deploy, methods=["POST"]),
+            Path(endpoint, self.retrieve_endpoint, methods=["GET"]),
+            Path(endpoint, self.delete_endpoint, methods=["DELETE"]),
+            Path(f"{endpoint}/start", self.start_endpoint, methods=["POST"]),
+            Path(f"{endpoint}/stop", self.stop_endpoint, methods=["POST"]),
+            Path(f"{endpoint}/{{metric}}", self.metric, methods=["GET"]),
+            Path("/v1/tasks", self.list_tasks),
+            Path("/v1/tasks/match", self.match, methods=["POST"]),
+            Path("/v1/tasks/{task_id}", self.retrieve_task),
+            Path("/v1/tasks/{task_id}/leaderboard", self.leaderboard),
+            Path("/v1/eval/frontier-models", self.frontier_models),
+            Path("/v1/eval-sets", self.list_sets, methods=["GET"]),
+            Path("/v1/eval-sets", self.create_set, methods=["POST"]),
+            Path("/v1/eval-sets/{set_id}", self.retrieve_set, methods=["GET"]),
+            Path("/v1/eval-sets/{set_id}", self.delete_set, methods=["DELETE"]),
+            Path("/v1/eval-runs", self.start_run, methods=["POST"]),
+            Path("/v1/eval-runs/{run_id}", self.retrieve_run, methods=["GET"]),
+        ]
+
+    async def models(self, request: Request) -> Response:
+        """List the live endpoints as OpenAI lists models."""
+        live = [e for e in self._service.endpoints.all() if e.state == "live"]
+        entries = [{"id": e.id, "object": "model", "owned_by": "pareta", "created": int(e.created)} for e in live]
+        return answer({"object": "list", "data": entries})
+
+    async def list_endpoints(self, request: Request) -> Response:
+        """List the endpoints: a bare array."""
+        return answer([self._record(endpoint) for endpoint in self._service.endpoints.all()])
+
+    async def retrieve_endpoint(self, request: Request) -> Response:
+        """Return one endpoint."""
+        return answer(self._record(self._endpoint(request)))
+
+    async def deploy(self, request: Request) -> Response:
+        """Deploy a model for a task, and tell the progress as named events."""
+        wanted = await read_json(request, Deploy)
+        key, faults = self._key(request), _struck(request)
+        claim = await self._deployed.claim(key, fingerprint("deploy", wanted.task, wanted.model, wanted.name))
+        seconds = self._service.settings.deploy_s
+        if isinstance(claim, Replay):
+            endpoint = claim.answer
+        else:
+            try:
+                endpoint = self._service.endpoints.deploy(wanted.task, wanted.model, wanted.name)
+            except BaseException:
+                claim.abandon()
+                raise
+            claim.settle(endpoint)
+            deploys.begin(self._service.endpoints, endpoint, seconds, faults)
+        events = deploys.progress(endpoint, seconds, faults, self._service.base_url)
+        return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
+
+    async def start_endpoint(self, request: Request) -> Response:
+        """Start a stopped endpoint."""
+        endpoint = changeable(self._endpoint(request))
+        self._service.endpoints.start(endpoint, self._service.settings.cold_start_s)
+        return answer({"id": endpoint.id, "status": endpoint.state})
+
+    async def stop_endpoint(self, request: Request) -> Response:
+        """Stop an endpoint."""
+        endpoint = changeable(self._endpoint(request))
+        become(endpoint, "stopped")
+        return answer({"id": endpoint.id, "status": endpoint.state})
+
+    async def delete_endpoint(self, request: Request) -> Response:
+        """Delete an endpoint."""
+        self._service.endpoints.delete(changeable(self._endpoint(request)))
+        return Response(status_code=204)
+
+    async def metric(self, request: Request) -> Response:
+        """Return one dimension of an endpoint's past; any query parameters are accepted."""
+        endpoint, name = self._endpoint(request), request.path_params["metric"]
+        if name not in METRICS:
+            raise HTTPException(404)
+        return answer({**METRICS[name](endpoint), "parameters": dict(request.query_params)})
+
+    async def list_tasks(self, request: Request) -> Response:
+        """List the catalogue."""
+        return answer({"tasks": [_task(task) for task in TASKS.values()]})
+
+    async def retrieve_task(self, request: Request) -> Response:
+        """Return one task, with examples when they are asked for."""
+        task = _known_task(request.path_params["task_id"])
+        wanted = request.query_params.get("examples_n")
+        if wanted is None:
+            return answer(_task(task))
+        if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 6):
+            raise invalid(
+                ["query", "examples_n"], f"examples_n is a whole number from 0, not '{wanted}'", "int_parsing"
+            )
+        rows = catalogue.sample(task.id)[: int(wanted)]
+        examples = [{"input": {"document": row.document}, "expected_output": _as_object(row.expected)} for row in rows]
+        return answer({**_task(task), "examples": examples})
+
+    async def match(self, request: Request) -> Response:
+        """Find the task that fits a wish."""
+        wish = await read_json(request, Query)
+        ranked = [
+            {"task_id": task, "score": score, "confidence": _confidence(score)}
+            for task, score in catalogue.scores(wish.query)[: wish.top_k]
+        ]
+        chosen = ranked[0] if ranked else None
+        close = len(ranked) > 1 and ranked[0]["score"] == ranked[1]["score"]
+        return answer(
+            {
+                "query": wish.query,
+                "type": "task" if chosen else "none",
+                "matched": chosen is not None,
+                "chosen": chosen,
+                "capability": None,
+                "candidates": ranked,
+                "ambiguous": close,
+                "reasoning": f"the words of the query fit '{chosen['task_id']}' best" if chosen else "no task fits",
+                "confidence": chosen["confidence"] if chosen else None,
+                "matcher": "keyword",
+            }
+        )
+
+    async def leaderboard(self, request: Request) -> Response:
+        """Rank the models on a task, as measured on its sample."""
+        task = _known_task(request.path_params["task_id"])
+        ranked = [
+            {
+                "name": standing.model.id,
+                "kind": standing.kind,
+                "quality": round(standing.quality.mean, 4),
+                "cost_per_request_micro_usd": standing.cost_per_request_micro_usd,
+                "context_k": standing.model.context_k,
+            }
+            for standing in catalogue.leaderboard(task.id)
+            if standing.model.benchmarked
+        ]
+        return answer(
+            {
+                "task_id": task.id,
+                "metric": task.scorer,
+                "cost_unit": "micro_usd_per_request",
+                "recommended": catalogue.recommended(task.id),
+                "models": ranked,
+                "frontier": next(entry for entry in ranked if entry["kind"] == "frontier"),
+            }
+        )
+
+    async def frontier_models(self, request: Request) -> Response:
+        """List the frontier models one can compare with; document tasks want models that can see."""
+        task_id = request.query_params.get("task")
+        task = _known_task(task_id) if task_id else None
+        roster = [
+            {
+                "id": model.id,
+                "vendor": model.vendor,
+                "vision": model.vision,
+                "benchmarked": model.benchmarked and task is not None,
+            }
+            for model in FRONTIER
+            if model.vision or not (task and task.has_blob_input)
+        ]
+        return answer({"frontier_models": roster})
+
+    async def list_sets(self, request: Request) -> Response:
+        """List the eval sets."""
+        return answer({"eval_sets": [eval_set.record() for eval_set in self._sets.all()]})
+
+    async def create_set(self, request: Request) -> Response:
+        """Create an eval set from uploaded rows."""
+        fields, files = await read_form(request)
+        items = files.get("items", fields.get("items", "").encode())
+        task, prompt, name = (fields.get(field) or None for field in ("task_id", "prompt", "name"))
+        key = self._key(request)
+        claim = await self._made_sets.claim(key, fingerprint("eval set", items, task, prompt, name))
+        if isinstance(claim, Replay):
+            return answer({"eval_set": claim.answer.record()}, 201)
+        try:
+            set_id = f"es_{self._service.next_number():08x}"
+            made = eval_sets.build(set_id, items, task, prompt, name, int(time.time()))
+        except BaseException:
+            claim.abandon()
+            raise
+        self._sets.add(made)
+        claim.settle(made)
+        return answer({"eval_set": made.record()}, 201)
+
+    async def retrieve_set(self, request: Request) -> Response:
+        """Return one eval set."""
+        return answer({"eval_set": self._sets.get(request.path_params["set_id"]).record()})
+
+    async def delete_set(self, request: Request) -> Response:
+        """Delete an eval set."""
+        self._sets.delete(request.path_params["set_id"])
+        return Response(status_code=204)
+
+    async def start_run(self, request: Request) -> Response:
+        """Queue an eval run; the same key starts it once."""
+        wanted = await read_json(request, NewRun)
+        key = self._key(request)
+        asked = fingerprint("eval run", wanted.eval_set_id, wanted.candidate_model_ids)
+        claim = await self._made_runs.claim(key, asked)
+        if isinstance(claim, Replay):
+            return answer({"run_id": claim.answer.id, "status": claim.answer.status}, 202)
+        try:
+            eval_set = self._sets.get(wanted.eval_set_id)
+            request_id: str = request.scope[REQUEST_ID]
+            run = self._runs.start(eval_set, wanted.candidate_model_ids, key, request_id, _struck(request))
+        except BaseException:
+            claim.abandon()
+            raise
+        claim.settle(run)
+        return answer({"run_id": run.id, "status": run.status}, 202)
+
+    async def retrieve_run(self, request: Request) -> Response:
+        """Return an eval run, with its results once it is over."""
+        return answer(self._runs.get(request.path_params["run_id"]).record())
+
+    def _endpoint(self, request: Request) -> Endpoint:
+        return self._service.endpoints.get(request.path_params["endpoint_id"])
+
+    def _record(self, endpoint: Endpoint) -> dict[str, object]:
+        return record(endpoint, self._service.base_url)
+
+    def _key(self, request: Request) -> str | None:
+        key = request.headers.get("idempotency-key") if self._service.honours_keys else None
+        if key and len(key) > 255:
+            raise Refusal(400, "Idempotency-Key is longer than 255 characters")
+        return key or None
+
+
+def _struck(request: Request) -> tuple[Fault, ...]:
+    struck: tuple[Fault, ...] = request.scope.get(STRUCK, ())
+    return struck
+
+
+def _known_task(task_id: str) -> Task:
+    if task_id not in TASKS:
+        raise not_found("task", task_id)
+    return TASKS[task_id]
+
+
+def _task(task: Task) -> dict[str, object]:
+    return {
+        "id": task.id,
+        "title": task.title,
+        "default_scorer": task.scorer,
+        "has_blob_input": task.has_blob_input,
+        "recommended_system_prompt": task.system_prompt,
+        "prompt_scaffold": task.scaffold,
+    }
+
+
+def _as_object(expected: object) -> object:
+    return expected if isinstance(expected, dict) else {"label": expected}
+
+
+def _confidence(score: float) -> str:
+    if score >= 0.75:
+        return "high"
+    return "medium" if score >= 0.5 else "low"

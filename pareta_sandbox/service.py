@@ -1,0 +1,65 @@
+"""Everything a running sandbox knows."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pareta_sandbox.books import Books, Gauge
+from pareta_sandbox.endpoints import Endpoints
+from pareta_sandbox.injection import Injection
+from pareta_sandbox.replays import Replays
+from pareta_sandbox.roster import Model
+from pareta_sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from pareta_sandbox.chat import Completion
+
+
+class Service:
+    """The state of the service: books, endpoints, eval sets and runs, faults."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.base_url = f"http://{settings.host}:{settings.port}"
+        self.books = Books(settings.balance_micro_usd)
+        self.endpoints = Endpoints()
+        self.faults = Injection(settings.seed)
+        self.draws = random.Random(settings.seed)  # noqa: S311  (latencies, not secrets)
+        self.replays: Replays[Completion] = Replays()
+        self.admitted = Gauge()
+        self._numbers = itertools.count(1)
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def honours_keys(self) -> bool:
+        """Tell whether a repeated idempotency key is answered from memory."""
+        return self.settings.idempotency and self.settings.generation == 2
+
+    def latency_ms(self, model: Model, completion_tokens: int) -> float:
+        """Return how long an answer takes: the same for all when it was set, else the model's own time."""
+        fixed = self.settings.latency_ms
+        return model.latency_ms(completion_tokens) if fixed is None else fixed
+
+    def next_number(self) -> int:
+        """Return the next number for an id."""
+        return next(self._numbers)
+
+    def change(self, **changes: object) -> None:
+        """Change settings while running."""
+        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # checked at the border
+
+    def in_background(self, work: Coroutine[None, None, None]) -> None:
+        """Do work beside the requests; it is kept alive until it is done."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def stop(self) -> None:
+        """Cancel what still works in the background."""
+        tasks = list(self._background)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
