@@ -1,0 +1,1 @@
+"""What a person runs, schedules or triggers: one file a flow, each a table of contents."""

@@ -57,6 +57,11 @@ def asks_of(batch: Batch) -> Iterator[Ask]:
         raise DatasetError(problems.shown, problems.total)
 
 
+def check_rows(batch: Batch) -> int:
+    """Count the rows of a dataset that fits the batch; raises as `asks_of`."""
+    return sum(1 for _ in asks_of(batch))
+
+
 def keyed_rows(batch: Batch) -> Iterator[tuple[str, Row]]:
     """Read the batch's dataset again and give each row with its key."""
     keys = _Keys(batch.id_column)

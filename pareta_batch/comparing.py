@@ -55,6 +55,11 @@ class Comparisons(BaseModel):
     )
     report: str | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
 
+    @property
+    def report_path(self) -> str:
+        """Where the HTML report goes."""
+        return self.report or f"reports/{self.name}.html"
+
     @model_validator(mode="after")
     def names_are_unique(self) -> "Comparisons":
         names = [comparison.name for comparison in self.comparisons]

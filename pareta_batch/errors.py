@@ -4,7 +4,6 @@ BatchError
 ├── DatasetError       the file, a row or the prompt does not fit; nothing was sent
 ├── OutputError        the answers file cannot be written
 ├── LedgerError        the ledger cannot be read or written; nothing more is sent
-├── EndpointNeverReady the endpoint was not live by its deadline
 ├── BatchStopped       the service refused the whole batch (credit, key, model); what was paid is kept
 └── RowsUnanswered     some rows of a shard failed in a way that may pass; a later attempt may answer them
 """
@@ -36,19 +35,6 @@ class OutputError(BatchError):
 
 class LedgerError(BatchError):
     """A ledger that cannot be opened, read or written."""
-
-
-class EndpointNeverReady(BatchError):
-    """Endpoint `endpoint` still had `status` after `waited_s` seconds."""
-
-    def __init__(self, endpoint: str, status: str, waited_s: float) -> None:
-        self.endpoint = endpoint
-        self.status = status
-        self.waited_s = waited_s
-        super().__init__(endpoint, status, waited_s)
-
-    def __str__(self) -> str:
-        return f"endpoint {self.endpoint} is {self.status!r} after {self.waited_s:.0f} s of waiting until it is live"
 
 
 class BatchStopped(BatchError):

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 Item = TypeVar("Item")
+Other = TypeVar("Other")
 
 
 async def fan_out(
@@ -34,7 +35,19 @@ async def fan_out(
                 broken = True
                 raise
 
-    ends = await asyncio.gather(*(pull() for _ in range(workers)), return_exceptions=True)
+    await _all_ended(pull() for _ in range(workers))
+
+
+async def both(one: Awaitable[Item], other: Awaitable[Other]) -> tuple[Item, Other]:
+    """Await two things at once, each to its end; raises the first exception only then."""
+    ends = await _all_ended([one, other])
+    return cast(tuple[Item, Other], tuple(ends))
+
+
+async def _all_ended(works: Iterable[Awaitable[object]]) -> list[object]:
+    # A gather alone raises at once and leaves the others running behind everybody's back.
+    ends = await asyncio.gather(*works, return_exceptions=True)
     for end in ends:
         if isinstance(end, BaseException):
             raise end
+    return ends

@@ -45,3 +45,10 @@ class Tally:
     def total(self) -> int:
         """Rows in all."""
         return self.settled + self.failed + self.pending
+
+    def __str__(self) -> str:
+        cost = "cost unknown" if self.billed_micro_usd is None else f"${self.billed_micro_usd / 1_000_000:.4f} billed"
+        errors = "".join(f"; {count} {name}" for name, count in sorted(self.errors.items()))
+        return (
+            f"{self.settled} of {self.total} rows settled, {self.failed} failed, {self.pending} pending; {cost}{errors}"
+        )

@@ -55,11 +55,15 @@ class Progress:
             self._failed.add(outcome.key)
         self.spent_micro_usd += outcome.billed_micro_usd or 0
 
+    def wall_s(self) -> float:
+        """Seconds since this run of the batch began."""
+        return time.monotonic() - self.began
+
     def snapshot(self) -> Snapshot:
         """Give the numbers as they stand now."""
         done = self.settled + len(self._failed)
         left = self.to_send - done
-        rate = done / max(time.monotonic() - self.began, 1e-9)
+        rate = done / max(self.wall_s(), 1e-9)
         return Snapshot(
             name=self.name,
             total=self.total,

@@ -1,34 +1,23 @@
 """Waiting for an endpoint: start it when it is stopped, poll until it is live or the deadline has passed."""
 
 import asyncio
-import time
 
-from pareta_batch.errors import EndpointNeverReady
-from pareta_client import AsyncPareta, Endpoint
-from pareta_client.errors import ConflictError
+from pareta_client import AsyncPareta, ConflictError, Endpoint
 
-FIRST_POLL_S = 0.25
 LONGEST_POLL_S = 10.0
 
 
 async def wait_until_live(pareta: AsyncPareta, endpoint_id: str, *, deadline_s: float) -> Endpoint:
     """Return the endpoint once it is live, having started it once if it was stopped.
 
-    Raises EndpointNeverReady after `deadline_s` seconds, and what the client raises.
+    Raises EndpointWaitTimeoutError after `deadline_s` seconds, and what else the client raises.
     """
-    began = time.monotonic()
-    poll_s = FIRST_POLL_S
     endpoint = await pareta.endpoints.retrieve(endpoint_id)
+    if endpoint.is_live:
+        return endpoint
     if endpoint.status == "stopped":
         await _start(pareta, endpoint_id)
-    while not endpoint.is_live:
-        waited_s = time.monotonic() - began
-        if waited_s >= deadline_s:
-            raise EndpointNeverReady(endpoint_id, str(endpoint.status), waited_s)
-        await asyncio.sleep(min(poll_s, deadline_s - waited_s))
-        poll_s = min(poll_s * 1.5, LONGEST_POLL_S)
-        endpoint = await pareta.endpoints.retrieve(endpoint_id)
-    return endpoint
+    return await pareta.endpoints.wait_until_live(endpoint_id, poll_interval=LONGEST_POLL_S, timeout=deadline_s)
 
 
 async def _start(pareta: AsyncPareta, endpoint_id: str) -> None:

@@ -1,5 +1,6 @@
 """What became of a batch: every row and every dollar, as the flow returns it."""
 
+from dataclasses import fields
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,10 +42,8 @@ class BatchReport(BaseModel):
         return "completed" if self.pending == 0 and tolerated else "incomplete"
 
     def __str__(self) -> str:
-        cost = "cost unknown" if self.billed_micro_usd is None else f"${self.billed_micro_usd / 1_000_000:.4f} billed"
-        errors = ", ".join(f"{count} {name}" for name, count in sorted(self.errors.items()))
-        rows = f"{self.settled} of {self.total} rows settled, {self.failed} failed, {self.pending} pending"
-        return f"{self.name}: {rows}; {cost}" + (f"; {errors}" if errors else "")
+        tally = Tally(**self.model_dump(include={field.name for field in fields(Tally)}))
+        return f"{self.name}: {tally}"
 
 
 def batch_report(batch: Batch, tally: Tally, *, changed: int, stop: BatchStopped | None, wall_s: float) -> BatchReport:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from pareta_batch.asks import Ask
 from pareta_batch.batch import Batch
-from pareta_batch.errors import BatchStopped, EndpointNeverReady, LedgerError, RowsUnanswered
+from pareta_batch.errors import BatchStopped, LedgerError, RowsUnanswered
 from pareta_batch.fan_out import fan_out
 from pareta_batch.identity import idempotency_key
 from pareta_batch.ledger import Ledger
@@ -97,12 +97,13 @@ class Session:
             await self._wait_after(error, verdict, attempts)
 
     async def _send(self, ask: Ask) -> ChatCompletion:
-        return await self._pareta.chat.completions.create(
+        completion: ChatCompletion = await self._pareta.chat.completions.create(
             model=self.batch.model,
             messages=list(ask.messages),
             idempotency_key=idempotency_key(self.batch.name, ask.key, ask.fingerprint),
             **self._sampling,
         )
+        return completion
 
     async def _wait_after(self, error: ParetaError, verdict: Verdict, attempts: int) -> None:
         wait = backoff(attempts, jitter=random.random(), retry_after=getattr(error, "retry_after", None))  # noqa: S311
@@ -117,10 +118,8 @@ class Session:
         """Wait with everybody else until the endpoint is live again; an endpoint that never is stops the batch."""
         try:
             await self._reviver.revive()
-        except EndpointNeverReady as error:
-            self._stop_for(error)
         except ParetaError as error:
-            if verdict_of(error) in (Verdict.FATAL_TO_BATCH, Verdict.OUT_OF_CREDIT):
+            if verdict_of(error) is not Verdict.TRANSIENT:
                 self._stop_for(error)
 
     async def _settle(self, outcome: Outcome) -> Outcome:
@@ -132,18 +131,35 @@ class Session:
         self.progress.count(outcome)
         return outcome
 
+    def stop_because(self, reason: str, message: str) -> None:
+        """Send nothing more; calls in flight finish and settle. The first reason stays."""
+        self.stop = self.stop or BatchStopped(reason, message)
+
     def _stop_for(self, error: Exception) -> None:
-        self.stop = self.stop or BatchStopped(type(error).__name__, str(error))
+        self.stop_because(type(error).__name__, str(error))
 
 
 @asynccontextmanager
 async def open_session(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> AsyncIterator[Session]:
     """Open a session; whatever ends it, the answers that were handed over are written."""
     session = await asyncio.to_thread(Session, batch, pareta, ledger)
+    _open.add(session)
     try:
         yield session
     finally:
+        _open.remove(session)
         session.close()
+
+
+def stop_open_sessions(reason: str, message: str) -> bool:
+    """Stop every session of this process that is not stopped yet; say whether there was one."""
+    going = [session for session in _open if session.stop is None]
+    for session in going:
+        session.stop_because(reason, message)
+    return bool(going)
+
+
+_open: set[Session] = set()
 
 
 def _answered(ask: Ask, attempts: int, completion: ChatCompletion, seconds: float) -> Outcome:

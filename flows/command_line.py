@@ -1,0 +1,153 @@
+"""`pareta-pipeline`: the flows from a terminal, with exit statuses that a script can act on.
+
+0 done · 1 done with more failures than tolerated · 2 bad input or configuration · 3 stopped early
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.environment import prepare_prefect
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="YAML or JSON file with the flow's parameters")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one field, a nested one as sampling.temperature=0"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report alone, as JSON, on standard output")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log")]
+
+
+@app.command()
+def demo() -> None:
+    """Run the whole pipeline on real licence texts against a sandbox of its own."""
+    from flows.demo import run_demo
+
+    raise typer.Exit(run_demo())
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def sandbox(context: typer.Context) -> None:
+    """Run a local Pareta service; options as of `python -m pareta_sandbox`."""
+    # A process of its own: nothing of ours shares code with the service that judges it.
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "pareta_sandbox", *context.args]))  # noqa: S603
+
+
+@app.command()
+def deploy(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Have an endpoint live and answering."""
+    prepare_prefect(verbose=verbose)
+    from flows.deploy_endpoint import deploy_endpoint
+    from flows.parameters import Deployment
+
+    _run(deploy_endpoint, Deployment, spec, set_, as_json)
+
+
+@app.command()
+def complete(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Answer every row of a dataset once, paid for once."""
+    prepare_prefect(verbose=verbose)
+    from flows.complete_batch import complete_batch
+    from pareta_batch.batch import Batch
+
+    _run(complete_batch, Batch, spec, set_, as_json)
+
+
+@app.command()
+def compare(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Compare models on eval rows."""
+    prepare_prefect(verbose=verbose)
+    from flows.compare_models import compare_models
+    from pareta_batch.comparing import Comparisons
+
+    _run(compare_models, Comparisons, spec, set_, as_json)
+
+
+@app.command()
+def run(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Run the whole pipeline: endpoint, batch, comparisons, report."""
+    prepare_prefect(verbose=verbose)
+    from flows.parameters import Pipeline
+    from flows.run_pipeline import run_pipeline
+
+    _run(run_pipeline, Pipeline, spec, set_, as_json)
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(metavar="BATCH", help="A batch's name; all of them if left out")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how batches stand in the ledger."""
+    from pareta_batch.errors import BatchError
+    from pareta_batch.ledger import Ledger
+
+    try:
+        ledger = Ledger.open()
+        tallies = {batch: ledger.tally(batch) for batch in ([name] if name else ledger.batches())}
+    except BatchError as error:
+        raise _bad_input(error) from None
+    if name and not tallies[name].total:
+        raise _bad_input(f"the ledger has no batch {name!r}; it has: {', '.join(ledger.batches()) or 'none'}")
+    if as_json:
+        typer.echo(json.dumps({batch: asdict(tally) for batch, tally in tallies.items()}, indent=2))
+        return
+    for batch, tally in tallies.items():
+        typer.echo(f"{batch}: {tally}")
+
+
+@app.command()
+def export(spec: SpecFile, set_: Overrides = None) -> None:
+    """Write a batch's answers file anew from its dataset and the ledger; nothing is sent."""
+    from flows.specs import SpecError, read_spec
+    from pareta_batch.answers_file import write_answers
+    from pareta_batch.batch import Batch
+    from pareta_batch.errors import BatchError
+    from pareta_batch.ledger import Ledger
+
+    try:
+        typer.echo(write_answers(read_spec(Batch, spec, set_ or ()), Ledger.open()))
+    except (SpecError, BatchError) as error:
+        raise _bad_input(error) from None
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _run(
+    flow: Callable[[Any], Awaitable[Any]],
+    kind: type["BaseModel"],
+    spec: Path,
+    overrides: list[str] | None,
+    as_json: bool,
+) -> None:
+    from flows.specs import SpecError, read_spec
+    from flows.terminal import run_flow
+
+    try:
+        parameter = read_spec(kind, spec, overrides or ())
+    except SpecError as error:
+        raise _bad_input(error) from None
+    result, status = run_flow(flow, parameter)
+    if result is not None:
+        as_text = json.dumps(result) if isinstance(result, str) else result.model_dump_json(indent=2)
+        typer.echo(as_text if as_json else str(result))
+    raise typer.Exit(status)
+
+
+def _bad_input(problem: object) -> typer.Exit:
+    typer.echo(str(problem), err=True)
+    return typer.Exit(2)

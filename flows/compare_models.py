@@ -1,0 +1,19 @@
+"""Score candidates and baselines on every eval set at once, and say which one wins."""
+
+from prefect import flow
+
+from flows.endings import ComparisonReport, end
+from flows.pages import comparison_page
+from pareta_batch.comparing import Comparisons
+from tasks.artifacts import publish_comparisons, publish_page
+from tasks.evals import run_comparisons
+
+
+@flow(name="compare-models", flow_run_name="compare {comparisons.name}")
+async def compare_models(comparisons: Comparisons) -> ComparisonReport:
+    """Run the comparisons concurrently under their limit; one that fails is reported beside the others."""
+    results = await run_comparisons(comparisons)
+    await publish_comparisons(comparisons.name, results)
+    page = comparison_page(comparisons, results)
+    report = await publish_page(comparisons.name, page, comparisons.report_path)
+    return end(ComparisonReport(name=comparisons.name, comparisons=results, report=report))

@@ -1,0 +1,31 @@
+"""Deploy an endpoint, or reuse the one of that name, and see that it answers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prefect import flow
+
+from flows.parameters import Deployment
+from tasks.endpoints import deploy_or_reuse, smoke_call, stop_endpoint, wait_until_live
+from tasks.shared import connected
+
+
+@flow(name="deploy-endpoint", flow_run_name="deploy {deployment.name}")
+async def deploy_endpoint(deployment: Deployment) -> str:
+    """Have an endpoint of this name and task live and answering; give its id."""
+    async with serving(deployment, stop=False) as endpoint_id:
+        return endpoint_id
+
+
+@asynccontextmanager
+async def serving(deployment: Deployment, *, stop: bool) -> AsyncIterator[str]:
+    """Have an endpoint live and answering while the body runs; `stop` it at the end, whatever the end is."""
+    async with connected():
+        endpoint_id = await deploy_or_reuse(deployment.name, deployment.task, deployment.model)
+        try:
+            await wait_until_live(endpoint_id, deployment.ready_within_s)
+            await smoke_call(endpoint_id)
+            yield endpoint_id
+        finally:
+            if stop:
+                await stop_endpoint(endpoint_id)

@@ -1,0 +1,12 @@
+"""What must be set before Prefect is imported."""
+
+import os
+
+
+def prepare_prefect(*, verbose: bool = False) -> None:
+    """Set how Prefect starts and logs when it runs under a terminal, where the environment does not say otherwise."""
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    if not verbose:
+        # The terminal shows progress and the ending; the log still goes to the Prefect API.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

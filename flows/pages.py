@@ -1,0 +1,32 @@
+"""Which facts stand on which report page."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from flows.endings import PipelineReport
+from flows.parameters import Pipeline
+from pareta_batch.comparing import Comparisons
+from pareta_report import Comparison, Page
+
+
+def comparison_page(comparisons: Comparisons, results: Sequence[Comparison]) -> Page:
+    """Show what each comparison decided, and on what."""
+    return Page(title=comparisons.name, generated_at=datetime.now(UTC), comparisons=tuple(results))
+
+
+def pipeline_page(pipeline: Pipeline, report: PipelineReport) -> Page:
+    """Show the verdicts, the batch, and what every row got."""
+    return Page(
+        title=pipeline.name,
+        generated_at=datetime.now(UTC),
+        batch=report.batch,
+        answers=report.batch.output,
+        id_column=pipeline.batch.id_column,
+        truth_column=pipeline.truth_column,
+        comparisons=report.comparisons.comparisons if report.comparisons else (),
+        ran={
+            "model": report.batch.model + (f" ({pipeline.model} for {pipeline.task})" if pipeline.deploys else ""),
+            "dataset": pipeline.batch.dataset,
+            "prompt": pipeline.batch.prompt,
+        },
+    )

@@ -1,0 +1,85 @@
+"""Parameters of the flows that join several pieces."""
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pareta_batch.batch import Batch, BatchWork, Name
+from pareta_batch.comparing import Comparisons, ComparisonSpec
+
+
+class Deployment(BaseModel):
+    """An endpoint that should be there and live."""
+
+    model_config = ConfigDict(title="Endpoint", extra="forbid", frozen=True)
+
+    name: Name
+    task: str = Field(min_length=1, title="Task", description="Catalogue id of what the endpoint is for")
+    model: str = Field(
+        "recommended", min_length=1, title="Model", description="`recommended`, or an alias from the task's leaderboard"
+    )
+    ready_within_s: float = Field(
+        900.0, gt=0, le=7200, title="Ready within", description="Longest wait until it is live, in seconds"
+    )
+
+
+class Pipeline(BaseModel):
+    """An endpoint, a batch answered by it, and comparisons of other models meanwhile."""
+
+    model_config = ConfigDict(title="Pipeline", extra="forbid", frozen=True)
+
+    name: Name
+    model: str = Field(
+        "recommended",
+        min_length=1,
+        title="Model",
+        description="`recommended` or a leaderboard alias is deployed for the task; `auto` or ep_… deploys nothing",
+    )
+    task: str | None = Field(None, title="Task", description="Catalogue id of the task, needed to deploy")
+    batch: BatchWork = Field(title="Batch", description="The rows and what is asked of each")
+    comparisons: tuple[ComparisonSpec, ...] = Field((), title="Comparisons", description="Run while the batch runs")
+    max_runs_in_flight: int = Field(4, ge=1, le=100, title="Max runs in flight", description="Most eval runs at once")
+    truth_column: str | None = Field(
+        None, title="Truth column", description="Column with the right answer; the report then measures the batch"
+    )
+    ready_within_s: float = Field(
+        900.0, gt=0, le=7200, title="Ready within", description="Longest wait until the endpoint is live, in seconds"
+    )
+    stop_endpoint: bool = Field(
+        True,
+        title="Stop the endpoint",
+        description="Stop it at the end, also when the run fails: a live one costs money",
+    )
+    report: str | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
+
+    @model_validator(mode="after")
+    def deploying_needs_a_task(self) -> "Pipeline":
+        if self.deploys and self.task is None:
+            raise ValueError(f"pipeline {self.name!r}: deploying model {self.model!r} needs a task")
+        return self
+
+    @property
+    def deploys(self) -> bool:
+        """Whether the pipeline has an endpoint of its own."""
+        return self.model != "auto" and not self.model.startswith("ep_")
+
+    def deployment(self) -> Deployment:
+        """Give the endpoint that the pipeline deploys."""
+        return Deployment(name=self.name, task=self.task or "", model=self.model, ready_within_s=self.ready_within_s)
+
+    def batch_on(self, model: str) -> Batch:
+        """Give the batch as answered by `model`."""
+        return Batch(name=self.name, model=model, **self.batch.model_dump())
+
+    def comparisons_beside(self) -> Comparisons | None:
+        """Give the comparisons to run while the batch runs, if any."""
+        if not self.comparisons:
+            return None
+        return Comparisons(
+            name=f"{self.name}-models",
+            comparisons=self.comparisons,
+            max_runs_in_flight=self.max_runs_in_flight,
+        )
+
+    @property
+    def report_path(self) -> str:
+        """Where the HTML report goes."""
+        return self.report or f"reports/{self.name}.html"

@@ -1,0 +1,57 @@
+"""The whole way: an endpoint deployed or reused, the batch answered while models are compared, one report."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prefect import flow
+
+from flows.compare_models import compare_models
+from flows.complete_batch import complete_batch
+from flows.deploy_endpoint import serving
+from flows.endings import ComparisonReport, PipelineReport, end, report_of
+from flows.pages import pipeline_page
+from flows.parameters import Pipeline
+from pareta_batch.batch import Batch
+from pareta_batch.comparing import Comparisons
+from pareta_batch.fan_out import both
+from pareta_batch.report import BatchReport
+from tasks.artifacts import measure_quality, publish_page
+from tasks.batches import check_dataset
+from tasks.shared import connected, recorded
+
+
+@flow(name="run-pipeline", flow_run_name="pipeline {pipeline.name}")
+async def run_pipeline(pipeline: Pipeline) -> PipelineReport:
+    """Deploy or reuse, wait until live, complete the batch while models are compared, report, stop the endpoint.
+
+    The endpoint is stopped whatever happens. With model `auto` or an endpoint id nothing is deployed or stopped.
+    """
+    await check_dataset(pipeline.batch_on("auto"))
+    async with connected(), recorded(), model_for(pipeline) as model:
+        batch, comparisons = await both(completed(pipeline.batch_on(model)), compared(pipeline.comparisons_beside()))
+    quality = await measure_quality(batch.output, pipeline.truth_column)
+    report = PipelineReport(
+        name=pipeline.name, batch=batch, quality=quality, comparisons=comparisons, report=pipeline.report_path
+    )
+    await publish_page(pipeline.name, pipeline_page(pipeline, report), pipeline.report_path)
+    return end(report)
+
+
+@asynccontextmanager
+async def model_for(pipeline: Pipeline) -> AsyncIterator[str]:
+    """Give the model that answers: an endpoint that serves while the body runs, or what was named."""
+    if not pipeline.deploys:
+        yield pipeline.model
+        return
+    async with serving(pipeline.deployment(), stop=pipeline.stop_endpoint) as endpoint_id:
+        yield endpoint_id
+
+
+async def completed(batch: Batch) -> BatchReport:
+    """Run the batch as a flow of its own and give its report, finished or not."""
+    return await report_of(await complete_batch(batch, return_state=True))
+
+
+async def compared(comparisons: Comparisons | None) -> ComparisonReport | None:
+    """Run the comparisons as a flow of their own and give their report, finished or not."""
+    return None if comparisons is None else await report_of(await compare_models(comparisons, return_state=True))

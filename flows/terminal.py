@@ -1,0 +1,105 @@
+"""One flow run in this process, for a person or a script at a terminal."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from flows.endings import Report, Unfinished
+from pareta_batch.errors import DatasetError, LedgerError, OutputError
+from pareta_batch.progress import Snapshot
+from pareta_batch.report import BatchReport
+from pareta_batch.session import stop_open_sessions
+from pareta_client import ParetaError
+from pareta_client.retry import Verdict, verdict_of
+from tasks.progress import watcher
+
+CONFIGURATION = frozenset({"AuthenticationError", "PermissionDeniedError", "NotFoundError"})
+
+AnyFlow = Callable[[Any], Awaitable[Any]]
+
+messages = Console(stderr=True, highlight=False)
+
+
+class Exit(IntEnum):
+    """What the exit status says."""
+
+    DONE = 0
+    FAILURES = 1
+    BAD_INPUT = 2
+    STOPPED = 3
+
+
+def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, Exit]:
+    """Run a flow to its end, showing its progress; give its result, if it has one, and the exit status."""
+    try:
+        with _progress_shown():
+            result = asyncio.run(_interruptible(flow, parameter))
+    except Unfinished as unfinished:
+        messages.print(unfinished.message, style="yellow", markup=False, soft_wrap=True)
+        return unfinished.report, _exit_for(unfinished.report)
+    except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001 - reported by its class
+        messages.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
+        return None, _exit_after(error)
+    return result, Exit.DONE
+
+
+async def _interruptible(flow: AnyFlow, parameter: BaseModel) -> Any:
+    """Run the flow; the first Ctrl-C lets calls in flight finish and settle, a second one cancels."""
+    running = asyncio.ensure_future(flow(parameter))
+
+    def interrupt() -> None:
+        if stop_open_sessions("Interrupted", "Ctrl-C"):
+            messages.print("stopping: calls in flight finish and settle; Ctrl-C again to give them up", style="yellow")
+        else:
+            running.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+    return await running
+
+
+def _exit_for(report: Report) -> Exit:
+    batch = report if isinstance(report, BatchReport) else getattr(report, "batch", None)
+    if batch is None or batch.stopped is None:
+        return Exit.FAILURES
+    return Exit.BAD_INPUT if batch.stopped in CONFIGURATION else Exit.STOPPED
+
+
+def _exit_after(error: BaseException) -> Exit:
+    match error:
+        case DatasetError() | OutputError() | LedgerError():
+            return Exit.BAD_INPUT
+        case ParetaError() if verdict_of(error) in (Verdict.FATAL_TO_BATCH, Verdict.FATAL_TO_ITEM):
+            return Exit.BAD_INPUT
+        case _:
+            return Exit.STOPPED
+
+
+@contextmanager
+def _progress_shown() -> Iterator[None]:
+    """Show every batch of the run as a bar on a terminal, as lines elsewhere."""
+    bar = Progress(
+        TextColumn("{task.fields[name]}"), BarColumn(), TextColumn("{task.fields[numbers]}"), console=messages
+    )
+    bars: dict[str, TaskID] = {}
+
+    def watch(snapshot: Snapshot) -> None:
+        if not messages.is_terminal:
+            messages.print(f"{snapshot.name}: {snapshot}", markup=False, soft_wrap=True)
+            return
+        if snapshot.name not in bars:
+            bars[snapshot.name] = bar.add_task("", total=snapshot.total, name=snapshot.name, numbers="")
+        bar.update(bars[snapshot.name], completed=snapshot.done, numbers=str(snapshot))
+
+    token = watcher.set(watch)
+    try:
+        with bar:
+            yield
+    finally:
+        watcher.reset(token)

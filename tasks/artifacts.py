@@ -1,0 +1,63 @@
+"""What a person finds in the Prefect UI when a run has ended: tables, a summary, a link to the report."""
+
+import asyncio
+import re
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact, acreate_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from pareta_batch.report import BatchReport
+from pareta_report import (
+    Comparison,
+    MeasuredQuality,
+    Page,
+    answers_table,
+    artifact_rows,
+    batch_measured_quality,
+    batch_table,
+    comparison_table,
+    markdown_summary,
+    write_page,
+)
+from tasks.events import batch_ended
+
+
+def artifact_key(*parts: str) -> str:
+    """Make an artifact's key: small letters, digits and dashes are all that Prefect takes."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+
+
+@task(task_run_name="publish {report.name}", cache_policy=NO_CACHE)
+async def publish_batch(report: BatchReport) -> None:
+    """Leave the batch's table and summary with the run."""
+    table = artifact_rows(batch_table(report))
+    await acreate_table_artifact(table, key=artifact_key(report.name, "batch"), description=str(report))
+    await acreate_markdown_artifact(markdown_summary(batch=report), key=artifact_key(report.name, "summary"))
+    batch_ended(report)
+
+
+@task(task_run_name="quality of {output}", cache_policy=NO_CACHE)
+async def measure_quality(output: str, truth_column: str | None) -> MeasuredQuality | None:
+    """Measure the answers against the truth, where the dataset has it."""
+    if truth_column is None:
+        return None
+    answers = await asyncio.to_thread(answers_table, output)
+    return batch_measured_quality(answers, truth_column)
+
+
+@task(task_run_name="publish {name}", cache_policy=NO_CACHE)
+async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) -> None:
+    """Leave the comparisons' table and summary with the run."""
+    table = artifact_rows(comparison_table(comparisons))
+    await acreate_table_artifact(table, key=artifact_key(name, "comparison"), description="Quality and cost per model")
+    await acreate_markdown_artifact(markdown_summary(comparisons=comparisons), key=artifact_key(name, "verdicts"))
+
+
+@task(task_run_name="report of {name}", cache_policy=NO_CACHE)
+async def publish_page(name: str, page: Page, path: str) -> str:
+    """Write the HTML report and leave a link to it with the run."""
+    written = await asyncio.to_thread(write_page, page, Path(path))
+    await acreate_link_artifact(written.resolve().as_uri(), link_text="HTML report", key=artifact_key(name, "report"))
+    return str(written)

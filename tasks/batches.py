@@ -1,0 +1,75 @@
+"""Tasks of a batch: enrol its rows, complete its shards, write its answers."""
+
+import asyncio
+from math import ceil
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from pareta_batch.answers_file import write_answers
+from pareta_batch.asks import check_rows
+from pareta_batch.batch import Batch
+from pareta_batch.enrolment import Plan, enrol
+from pareta_batch.errors import BatchStopped, RowsUnanswered
+from pareta_batch.fan_out import fan_out
+from pareta_batch.report import BatchReport, batch_report
+from pareta_batch.session import Session
+from tasks.retries import RETRIES
+from tasks.shared import recorded, working_on
+
+
+@task(task_run_name="check {batch.dataset}", cache_policy=NO_CACHE)
+async def check_dataset(batch: Batch) -> None:
+    """Check the dataset and the prompt before anything is deployed for them."""
+    rows = await asyncio.to_thread(check_rows, batch)
+    get_run_logger().info("%s: %d rows fit the prompt", batch.dataset, rows)
+
+
+@task(task_run_name="enrol {batch.name}", cache_policy=NO_CACHE)
+async def enrol_batch(batch: Batch) -> Plan:
+    """Check the dataset and enter its rows in the ledger; nothing is sent."""
+    async with recorded() as ledger:
+        plan = await asyncio.to_thread(enrol, batch, ledger)
+    get_run_logger().info("%s: %s", batch.name, plan)
+    return plan
+
+
+# No tags: Prefect asks the server for a slot of every tag at every task run, which costs more than a shard's row.
+@task(task_run_name="{batch.name} shard {shard}", cache_policy=NO_CACHE, **RETRIES)
+async def complete_shard(batch: Batch, shard: int) -> None:
+    """Send what the ledger is missing of one shard."""
+    async with working_on(batch) as session:
+        await session.complete(shard)
+
+
+async def complete_shards(batch: Batch, plan: Plan) -> None:
+    """Complete the shards that have missing rows, a bounded number at a time, until done or stopped."""
+    async with working_on(batch) as session:
+
+        async def complete(shard: int) -> None:
+            try:
+                await complete_shard(batch, shard)
+            except (BatchStopped, RowsUnanswered):
+                # Both stand in the ledger, row by row; the report counts them.
+                return
+
+        # One more than fill the slots, so that no shard's tail leaves slots idle.
+        workers = min(ceil(batch.max_in_flight / batch.shard_size) + 1, len(plan.missing))
+        await fan_out(plan.missing, complete, workers=workers, stopped=lambda: session.stop is not None)
+
+
+@task(task_run_name="answers of {batch.name}", cache_policy=NO_CACHE)
+async def write_answers_file(batch: Batch) -> str:
+    """Write the answers file from the dataset and the ledger."""
+    async with recorded() as ledger:
+        return str(await asyncio.to_thread(write_answers, batch, ledger))
+
+
+async def report_on(plan: Plan, session: Session) -> BatchReport:
+    """Say what became of every row, from the ledger, and how the session ended."""
+    batch = session.batch
+    async with recorded() as ledger:
+        tally = await asyncio.to_thread(ledger.tally, batch.name)
+    report = batch_report(batch, tally, changed=plan.changed, stop=session.stop, wall_s=session.progress.wall_s())
+    get_run_logger().info("%s", report)
+    return report

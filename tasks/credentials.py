@@ -1,0 +1,50 @@
+"""The key to the service: a Prefect block that hides it, found by name, with the environment as fallback."""
+
+import logging
+from typing import ClassVar
+
+from prefect.blocks.core import Block
+from pydantic import Field, SecretStr
+
+from pareta_client import AsyncPareta
+
+BLOCK_NAME = "pareta"
+log = logging.getLogger(__name__)
+
+
+class ParetaCredentials(Block):
+    """Key and address of the Pareta inference service."""
+
+    _block_type_name: ClassVar[str] = "Pareta Credentials"
+    _block_type_slug: ClassVar[str] = "pareta-credentials"
+    _description: ClassVar[str] = "API key and base URL of the Pareta inference service."
+    _code_example: ClassVar[str] = """```python
+from tasks.credentials import ParetaCredentials
+
+credentials = await ParetaCredentials.aload("pareta")
+async with credentials.get_client() as pareta:
+    print(await pareta.models.list())
+```"""
+
+    api_key: SecretStr = Field(title="API key", description="Starts with pareta_sk_")
+    base_url: str | None = Field(None, title="Base URL", description="By default PARETA_BASE_URL, else the service's")
+
+    def get_client(self) -> AsyncPareta:
+        """Make a client; close it after use."""
+        return AsyncPareta.from_env(
+            api_key=self.api_key.get_secret_value(), **({"base_url": self.base_url} if self.base_url else {})
+        )
+
+
+async def make_client() -> AsyncPareta:
+    """Make a client from the block named `pareta`, else from PARETA_API_KEY and PARETA_BASE_URL.
+
+    Raises ParetaError when there is neither.
+    """
+    try:
+        credentials: ParetaCredentials = await ParetaCredentials.aload(BLOCK_NAME)
+    except ValueError:
+        # Prefect's word for a block that does not exist.
+        log.debug("no block %r: the key comes from the environment", BLOCK_NAME)
+        return AsyncPareta.from_env()
+    return credentials.get_client()

@@ -1,0 +1,69 @@
+"""Tasks of an endpoint's life: deploy or reuse, wait until live, one smoke call, stop."""
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from pareta_batch import readiness
+from pareta_client import APIConnectionError, AsyncPareta, Endpoint
+from tasks import events
+from tasks.retries import RETRIES
+from tasks.shared import connected, id_of
+
+
+@task(task_run_name="deploy or reuse {name}", cache_policy=NO_CACHE, **RETRIES)
+async def deploy_or_reuse(name: str, task: str, model: str) -> str:
+    """Give the id of the endpoint of this name and task, deployed only if there is none."""
+    async with connected() as pareta:
+        found = await _find(pareta, name, task)
+        if found is not None:
+            get_run_logger().info("endpoint %s (%s) is there already: %s", found.id, name, found.status)
+            return id_of(found)
+        try:
+            return await _deploy(pareta, name, task, model)
+        except APIConnectionError:
+            # The stream was cut, the deployment may go on: look before anybody deploys a second one.
+            found = await _find(pareta, name, task)
+            if found is None:
+                raise
+            return id_of(found)
+
+
+@task(task_run_name="wait until {endpoint_id} is live", cache_policy=NO_CACHE, **RETRIES)
+async def wait_until_live(endpoint_id: str, ready_within_s: float) -> None:
+    """Start the endpoint if it is stopped, and wait until it is live."""
+    async with connected() as pareta:
+        endpoint = await readiness.wait_until_live(pareta, endpoint_id, deadline_s=ready_within_s)
+    get_run_logger().info("endpoint %s is live: %s for %s", endpoint.id, endpoint.model, endpoint.task)
+    events.endpoint_ready(endpoint)
+
+
+@task(task_run_name="smoke call to {endpoint_id}", cache_policy=NO_CACHE, **RETRIES)
+async def smoke_call(endpoint_id: str) -> None:
+    """Ask the endpoint one short question, so that a dead one is found before a batch is."""
+    question = [{"role": "user", "content": "Answer with the word ready."}]
+    async with connected() as pareta:
+        answer = await pareta.chat.completions.create(model=endpoint_id, messages=question, max_tokens=8)
+    get_run_logger().info("endpoint %s answered a smoke call (request %s)", endpoint_id, answer.request_id)
+
+
+@task(task_run_name="stop {endpoint_id}", cache_policy=NO_CACHE, **RETRIES)
+async def stop_endpoint(endpoint_id: str) -> None:
+    """Stop the endpoint: a live one costs money."""
+    async with connected() as pareta:
+        await pareta.endpoints.stop(endpoint_id)
+    get_run_logger().info("endpoint %s is stopped", endpoint_id)
+
+
+async def _find(pareta: AsyncPareta, name: str, task: str) -> Endpoint | None:
+    endpoints = await pareta.endpoints.list()
+    return next((endpoint for endpoint in endpoints if endpoint.name == name and endpoint.task == task), None)
+
+
+async def _deploy(pareta: AsyncPareta, name: str, task: str, model: str) -> str:
+    log = get_run_logger()
+    async for event in await pareta.endpoints.deploy(task=task, model=model, name=name):
+        if event["event"] == "progress":
+            log.info("deploying %s: %s %s %%", name, event["data"].get("stage"), event["data"].get("pct"))
+        if event["event"] == "complete":
+            return id_of(Endpoint.model_validate(event["data"]["endpoint"]))
+    raise APIConnectionError(f"the deployment of {name} ended without a result")

@@ -1,0 +1,41 @@
+"""Custom events that Prefect automations and triggers chain on; each has a stable resource id."""
+
+from typing import Any
+
+from prefect.events import emit_event
+
+from pareta_batch.report import BatchReport
+from pareta_client import Endpoint
+from pareta_report import Comparison
+
+
+def endpoint_ready(endpoint: Endpoint) -> None:
+    """Emit `pareta.endpoint.ready`: payload `endpoint`, `name`, `model`, `task`."""
+    payload = {"endpoint": endpoint.id, "name": endpoint.name, "model": endpoint.model, "task": endpoint.task}
+    _emit("pareta.endpoint.ready", f"pareta.endpoint.{endpoint.id}", payload)
+
+
+def batch_ended(report: BatchReport) -> None:
+    """Emit `pareta.batch.completed` or `pareta.batch.incomplete`: payload is the report; and what stopped it."""
+    ending = "completed" if report.status == "completed" else "incomplete"
+    resource = f"pareta.batch.{report.name}"
+    _emit(f"pareta.batch.{ending}", resource, report.model_dump(mode="json"))
+    if report.stopped == "InsufficientCreditsError":
+        _emit("pareta.credits.exhausted", resource, {"name": report.name, "pending": report.pending})
+
+
+def comparison_decided(comparison: Comparison) -> None:
+    """Emit `pareta.comparison.decided`: payload `name`, `task`, `run_id`, `verdict`, `winner`, `sentence`."""
+    payload = {
+        "name": comparison.name,
+        "task": comparison.task,
+        "run_id": comparison.run_id,
+        "verdict": comparison.verdict.kind,
+        "winner": comparison.verdict.winner,
+        "sentence": comparison.verdict.sentence,
+    }
+    _emit("pareta.comparison.decided", f"pareta.comparison.{comparison.name}", payload)
+
+
+def _emit(event: str, resource: str, payload: dict[str, Any]) -> None:
+    emit_event(event, resource={"prefect.resource.id": resource}, payload=payload)

@@ -1,0 +1,39 @@
+"""Verdicts as Prefect retries: half-minutes that survive a short outage, never for what money or a key must mend."""
+
+from typing import Any, TypedDict
+
+from prefect import Task
+from prefect.client.schemas.objects import State, TaskRun
+
+from pareta_batch.errors import RowsUnanswered
+from pareta_client import ParetaError
+from pareta_client.retry import Verdict, verdict_of
+
+RETRIED = frozenset({Verdict.TRANSIENT, Verdict.RATE_LIMIT, Verdict.NOT_READY, Verdict.STILL_RUNNING})
+
+
+class Retries(TypedDict):
+    """The part of a task's decoration that says when it is run again."""
+
+    retries: int
+    retry_delay_seconds: list[float]
+    retry_jitter_factor: float
+    retry_condition_fn: Any  # Prefect's own type names a private class
+
+
+# A plain function on purpose: Prefect silently never retries when it is given a
+# functools.partial, a bound method or a callable object.
+def worth_retrying(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Say whether another attempt of the task can end better: the one table of verdicts decides."""
+    match state.data:
+        case RowsUnanswered():
+            return True
+        case ParetaError() as error:
+            return verdict_of(error) in RETRIED
+        case _:
+            return False
+
+
+RETRIES = Retries(
+    retries=3, retry_delay_seconds=[30, 60, 120], retry_jitter_factor=0.3, retry_condition_fn=worth_retrying
+)

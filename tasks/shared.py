@@ -1,0 +1,99 @@
+"""What everything awaited in one flow run shares: one client, one ledger, one session of a batch.
+
+A task that runs in another process, thread or event loop finds nothing to share there, and opens its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
+from typing import Generic, Protocol, TypeVar
+
+from pareta_batch.batch import Batch
+from pareta_batch.ledger import Ledger
+from pareta_batch.session import Session, open_session
+from pareta_client import AsyncPareta, ParetaError
+from tasks.credentials import make_client
+
+Thing = TypeVar("Thing")
+
+
+class Shared(Generic[Thing]):
+    """One thing for everybody inside: whoever comes first opens it, and closes it at the end."""
+
+    def __init__(self, name: str) -> None:
+        self._found: ContextVar[tuple[asyncio.AbstractEventLoop, Thing] | None] = ContextVar(name, default=None)
+
+    @asynccontextmanager
+    async def use(self, opening: Callable[[], AbstractAsyncContextManager[Thing]]) -> AsyncIterator[Thing]:
+        """Give the thing that is open on this event loop, else open one for everything awaited inside."""
+        loop = asyncio.get_running_loop()
+        match self._found.get():
+            # A context can be copied to another thread's loop, where the thing would hang.
+            case (where, thing) if where is loop:
+                yield thing
+            case _:
+                async with opening() as thing:
+                    token = self._found.set((loop, thing))
+                    try:
+                        yield thing
+                    finally:
+                        self._found.reset(token)
+
+
+class Identified(Protocol):
+    """A record of the service that has an id, unless the service left it out."""
+
+    @property
+    def id(self) -> str | None: ...
+
+
+def id_of(record: Identified) -> str:
+    """Give the id that the service gave.
+
+    Raises ParetaError when it gave none: what was made can then not be found again.
+    """
+    if not record.id:
+        raise ParetaError(f"the service gave no id for {record!r}")
+    return record.id
+
+
+_client = Shared[AsyncPareta]("client")
+_ledger = Shared[Ledger]("ledger")
+_session = Shared[Session]("session")
+
+
+def connected() -> AbstractAsyncContextManager[AsyncPareta]:
+    """Share the client to the service."""
+    return _client.use(_open_client)
+
+
+def recorded() -> AbstractAsyncContextManager[Ledger]:
+    """Share the ledger."""
+    return _ledger.use(_open_ledger)
+
+
+def working_on(batch: Batch) -> AbstractAsyncContextManager[Session]:
+    """Share the session of a batch: its slots, its stop, its progress."""
+    return _session.use(lambda: _open_session(batch))
+
+
+@asynccontextmanager
+async def _open_client() -> AsyncIterator[AsyncPareta]:
+    async with await make_client() as client:
+        yield client
+
+
+@asynccontextmanager
+async def _open_ledger() -> AsyncIterator[Ledger]:
+    ledger = await asyncio.to_thread(Ledger.open)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@asynccontextmanager
+async def _open_session(batch: Batch) -> AsyncIterator[Session]:
+    async with connected() as pareta, recorded() as ledger, open_session(batch, pareta, ledger) as session:
+        yield session
