@@ -17,7 +17,7 @@ R = TypeVar("R", bound=Record)
 MOST_OF_AN_ERROR_BODY = 64 * 1024
 """Bytes read of an error's body: enough for any message, and no more than that of a page sent by mistake."""
 EXCERPT = 500
-_BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding")
+_BODY_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
 def status_error(reply: Reply, request: httpx.Request) -> APIStatusError:
@@ -46,8 +46,9 @@ def _detail(body: bytes) -> Any:
 
 
 def _keyless_response(reply: Reply, request: httpx.Request) -> httpx.Response:
-    headers = [(name, value) for name, value in reply.headers.multi_items() if name not in _BODY_HEADERS]
-    shown = [(name, value) for name, value in request.headers.multi_items() if name != "authorization"]
+    # Raw, because a header may hold bytes that no text encoding of ours gives back.
+    headers = [(name, value) for name, value in reply.headers.raw if name.lower() not in _BODY_HEADERS]
+    shown = [(name, value) for name, value in request.headers.raw if name.lower() != b"authorization"]
     return httpx.Response(
         reply.status,
         headers=headers,

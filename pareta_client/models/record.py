@@ -54,6 +54,9 @@ class Record(BaseModel):
         """Give the JSON that the service sent, unchanged."""
         return self._raw
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._raw!r})"
+
     def __getitem__(self, key: str) -> Any:
         return self._raw[key]
 

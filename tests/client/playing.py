@@ -1,0 +1,99 @@
+"""Plays an operation against a list of happenings: the third driver, for tests of what is decided."""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from pareta_client.errors import APIConnectionError, ParetaError
+from pareta_client.secret import Secret
+from pareta_client.settings import Options, Settings
+from pareta_client.steps import Emit, Failed, Happened, Look, Moment, Read, Received, Reply, Send, Sleep, Step
+
+KEY = "pareta_sk_only_for_tests"
+T = TypeVar("T")
+
+
+def settings(*, jitter: float = 0.0, key: str = "key-1", **options: Any) -> Settings:
+    """Settings with no chance in them."""
+    return Settings("http://localhost", Secret(KEY), Options(**options), jitter=lambda: jitter, new_key=lambda: key)
+
+
+def reply(status: int = 200, body: bytes = b"{}", **headers: str | bytes) -> Reply:
+    """An answer; header names are given with underscores."""
+    raw = [
+        (name.replace("_", "-").encode(), value if isinstance(value, bytes) else value.encode())
+        for name, value in headers.items()
+    ]
+    return Reply(status, httpx.Headers(raw), body)
+
+
+def failed(error: APIConnectionError | None = None) -> Failed:
+    """A request of which nothing came back."""
+    return Failed(error or APIConnectionError("dropped"))
+
+
+@dataclass
+class Played(Generic[T]):
+    """What an operation asked for, and how it ended."""
+
+    steps: list[Step] = field(default_factory=list)
+    result: T | None = None
+    error: ParetaError | None = None
+    now: float = 0.0
+
+    @property
+    def sends(self) -> list[Send]:
+        return [step for step in self.steps if isinstance(step, Send)]
+
+    @property
+    def sleeps(self) -> list[Sleep]:
+        return [step for step in self.steps if isinstance(step, Sleep)]
+
+    @property
+    def emitted(self) -> list[Any]:
+        return [step.value for step in self.steps if isinstance(step, Emit)]
+
+
+def play(
+    operation: Generator[Step, Happened, T],
+    happenings: Iterable[Reply | Failed | Received],
+    *,
+    seconds_each: float = 0.0,
+) -> Played[T]:
+    """Let each send and read meet the next happening; sleeping moves the clock, as does each send by `seconds_each`."""
+    played: Played[T] = Played()
+    coming = iter(happenings)
+    happened: Happened = None
+    try:
+        while True:
+            step = operation.send(happened)
+            played.steps.append(step)
+            happened = _meet(step, played, coming, seconds_each)
+    except StopIteration as end:
+        played.result = end.value
+    except ParetaError as error:
+        played.error = error
+    return played
+
+
+def _meet(step: Step, played: Played[T], coming: Any, seconds_each: float) -> Happened:
+    match step:
+        case Send():
+            played.now += seconds_each
+            came = next(coming)
+            if isinstance(came, Reply):
+                return Reply(came.status, came.headers, came.body, at=played.now, wall=came.wall)
+            return Failed(came.error, at=played.now)
+        case Read():
+            came = next(coming)
+            assert isinstance(came, Received | Failed)
+            return came
+        case Sleep(seconds):
+            played.now += seconds
+            return Moment(played.now)
+        case Look():
+            return Moment(played.now)
+        case Emit():
+            return None

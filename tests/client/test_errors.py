@@ -1,0 +1,105 @@
+"""Errors: complete, picklable, and without the key."""
+
+import pickle
+
+import httpx
+import pytest
+
+import pareta_client.errors as errors
+from pareta_client.call import post, request_for
+from pareta_client.errors import (
+    APIConnectionError,
+    APIStatusError,
+    EndpointWaitTimeoutError,
+    EvalWaitTimeoutError,
+    MalformedReplyError,
+    ParetaError,
+    ScoringUndecidedError,
+    WaitTimeoutError,
+)
+from pareta_client.replies import MOST_OF_AN_ERROR_BODY, status_error
+from tests.client.playing import KEY, reply, settings
+
+REQUEST = request_for(post("/v1/x", "key-1", {"a": 1}), settings(), None)
+
+
+def every_error() -> list[type[ParetaError]]:
+    return [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ParetaError)]
+
+
+def example_of(kind: type[ParetaError]) -> ParetaError:
+    if kind is EvalWaitTimeoutError:
+        return EvalWaitTimeoutError("run_1", waited=3.0, status="running").after(4)
+    if kind is EndpointWaitTimeoutError:
+        return EndpointWaitTimeoutError("ep_1", waited=3.0, status="starting").after(4)
+    if kind is WaitTimeoutError:
+        return WaitTimeoutError("still", waited=3.0).after(4)
+    if issubclass(kind, APIConnectionError):
+        return kind("gone", cause=OSError("reset"), never_sent=True, chunks_received=3, request_id="req_1").after(4)
+    if issubclass(kind, APIStatusError):
+        return status_error(reply(429, b'{"detail": ["a"]}', retry_after="3", x_request_id="r"), REQUEST).after(4)
+    if kind is MalformedReplyError:
+        return MalformedReplyError("bad", status_code=200, request_id="req_1", excerpt="<html>").after(4)
+    if kind is ScoringUndecidedError:
+        return ScoringUndecidedError("which?", proposals=("a", "b")).after(4)
+    return kind("went wrong").after(4)
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_every_error_survives_pickling_with_all_its_fields(kind: type[ParetaError]) -> None:
+    error = example_of(kind)
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert (str(copy), copy.args, copy.attempts) == (str(error), error.args, 4)
+    told, kept = dict(vars(error)), dict(vars(copy))
+    if isinstance(error, APIStatusError):
+        assert kept.pop("response").json() == told.pop("response").json()
+    assert kept == told
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_every_error_stands_in_the_tree_of_the_docstring(kind: type[ParetaError]) -> None:
+    assert f" {kind.__name__} " in f" {errors.__doc__}".replace("\n", " ")
+
+
+def test_a_status_error_tells_what_the_service_told() -> None:
+    error = status_error(reply(404, b'{"detail": "no endpoint ep_9"}', x_request_id="req_7"), REQUEST)
+    assert isinstance(error, errors.NotFoundError)
+    assert (str(error), error.status_code, error.detail, error.request_id) == (
+        "no endpoint ep_9",
+        404,
+        "no endpoint ep_9",
+        "req_7",
+    )
+
+
+def test_a_detail_that_is_a_list_is_kept_and_the_message_names_the_status() -> None:
+    error = status_error(reply(422, b'{"detail": [{"loc": ["body", "model"], "msg": "missing"}]}'), REQUEST)
+    assert str(error) == "HTTP 422"
+    assert error.detail == [{"loc": ["body", "model"], "msg": "missing"}]
+
+
+def test_a_proxys_page_becomes_the_detail() -> None:
+    error = status_error(reply(502, b"<html>Bad Gateway</html>"), REQUEST)
+    assert (error.detail, str(error)) == ("<html>Bad Gateway</html>",) * 2
+
+
+def test_a_gigantic_message_is_cut() -> None:
+    error = status_error(reply(500, b"x" * MOST_OF_AN_ERROR_BODY), REQUEST)
+    assert len(str(error)) == 2_000
+
+
+def test_a_redirect_is_an_error_that_says_where_to() -> None:
+    error = status_error(reply(308, b"", location="https://elsewhere.example/v1"), REQUEST)
+    assert "https://elsewhere.example/v1" in str(error)
+    assert "base_url" in str(error)
+
+
+def test_an_error_carries_request_and_response_but_never_the_key() -> None:
+    error = status_error(reply(400, b'{"detail": "no"}', content_encoding="gzip"), REQUEST)
+    assert isinstance(error.response, httpx.Response)
+    assert error.response.request.url == REQUEST.url
+    assert error.response.json() == {"detail": "no"}
+    assert "authorization" not in error.response.request.headers
+    assert KEY.encode() not in pickle.dumps(error)
+    assert KEY not in repr(vars(error))

@@ -1,0 +1,226 @@
+"""Whatever comes back, it becomes a record or a ParetaError."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from pareta_client.call import post
+from pareta_client.calls.chat import complete
+from pareta_client.calls.endpoints import list_endpoints
+from pareta_client.calls.eval_runs import retrieve_run
+from pareta_client.errors import APIConnectionError, MalformedReplyError, ParetaError
+from pareta_client.models import ChatCompletion, EvalRun, EvalSet, Leaderboard, TaskMatch
+from pareta_client.replies import record_of, records_of, request_id_of
+from pareta_client.steps import Failed, Received, Reply
+from pareta_client.streams import Progress, chat_chunks, deploy_events
+from tests.client.playing import play, reply, settings
+
+ASK = post("/v1/chat/completions", "key-1", {})
+STREAMED = post("/v1/chat/completions", "key-1", {}, streamed=True)
+
+json_values = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False) | some.text(max_size=10),
+    lambda inner: some.lists(inner, max_size=4) | some.dictionaries(some.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = ["id", "choices", "message", "delta", "content", "usage", "run", "results", "status", "per_item", "index"]
+known = some.dictionaries(some.sampled_from(NAMES), json_values, max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"<html>Welcome to the hotel network</html>", "text/html"),
+        (b'{"choices": [{"message": {"content": "hal', "application/json"),
+        (b"[]", "application/json"),
+        (b'"ok"', "application/json"),
+        (b'{"detail": "model is overloaded"}', "application/json"),
+        (b'{"error": {"message": "model is overloaded"}}', "application/json"),
+        (b"\xff\xfe\x00", "application/octet-stream"),
+    ],
+)
+def test_a_success_that_is_no_completion_is_a_malformed_reply(body: bytes, content_type: str) -> None:
+    came = reply(200, body, content_type=content_type, x_request_id="req_1")
+    played = play(complete(ASK, settings()), [came])
+    assert isinstance(played.error, MalformedReplyError)
+    assert (played.error.status_code, played.error.request_id) == (200, "req_1")
+    assert played.error.excerpt == body.decode("utf-8", "replace")
+    assert content_type in str(played.error)
+
+
+def test_the_excerpt_of_a_gigantic_body_is_short() -> None:
+    played = play(complete(ASK, settings()), [reply(200, b"<p>" + b"x" * 5_000_000)])
+    assert isinstance(played.error, MalformedReplyError)
+    assert len(played.error.excerpt) == 500
+    assert len(str(played.error)) < 1_000
+
+
+def test_json_is_read_whatever_the_content_type_says() -> None:
+    played = play(complete(ASK, settings()), [reply(200, b'{"id": "c"}', content_type="text/plain")])
+    assert played.result is not None
+    assert played.result.id == "c"
+
+
+def test_no_body_is_an_empty_record() -> None:
+    assert record_of(EvalSet, reply(200, b""), "eval_set").to_dict() == {}
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"eval_set": {}}', b'{"eval_set": null}', b"null"])
+def test_a_sparse_record_is_a_record(body: bytes) -> None:
+    eval_set = record_of(EvalSet, reply(200, body), "eval_set")
+    assert (eval_set.id, eval_set.item_count, eval_set.to_dict()) == (None, None, {})
+
+
+def test_a_sparse_completion_answers_every_attribute() -> None:
+    completion = ChatCompletion.model_validate({})
+    assert completion.choices == []
+    assert completion.usage.total_tokens is None
+    assert (completion.billed_micro_usd, completion.savings_factor, completion.attempts) == (None, None, 1)
+
+
+def test_a_richer_record_keeps_everything() -> None:
+    raw = {
+        "id": "c",
+        "choices": [{"index": 0, "logprobs": {"x": [1]}, "message": {"content": "a", "tool": 1}}],
+        "z": {},
+    }
+    completion = ChatCompletion.model_validate(raw)
+    assert completion.to_dict() == raw
+    assert completion["z"] == {}
+    assert completion.get("missing", 7) == 7
+    assert completion.choices[0]["logprobs"] == {"x": [1]}
+    assert completion.choices[0].message.to_dict() == {"content": "a", "tool": 1}
+
+
+def test_a_value_of_another_type_is_handed_on_as_it_came() -> None:
+    eval_set = EvalSet.model_validate({"id": 7, "item_count": "many"})
+    assert eval_set.to_dict() == {"id": 7, "item_count": "many"}
+    assert eval_set.get("item_count") == "many"
+
+
+@pytest.mark.parametrize("kind", [ChatCompletion, EvalRun, Leaderboard, TaskMatch, EvalSet])
+@given(raw=known)
+def test_no_json_object_is_refused_and_none_is_changed(kind: Any, raw: dict[str, Any]) -> None:
+    assert kind.model_validate(raw).to_dict() == raw
+
+
+@given(body=some.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
+def test_any_body_of_a_success_gives_a_record_or_one_of_our_errors(body: bytes) -> None:
+    for operation in (complete(ASK, settings()), list_endpoints(settings()), retrieve_run("run_1", settings())):
+        played: Any = play(operation, [reply(200, body)])
+        assert (played.result is None) == isinstance(played.error, ParetaError)
+
+
+@given(status=some.integers(300, 599), body=some.binary(max_size=200), header=some.binary(max_size=20))
+def test_any_refusal_gives_one_of_our_errors(status: int, body: bytes, header: bytes) -> None:
+    came = reply(status, body, retry_after=header, date=header, x_request_id=header)
+    played = play(complete(ASK, settings(max_retries=0)), [came])
+    assert isinstance(played.error, ParetaError)
+    assert str(played.error)
+
+
+PIECES = [
+    b"data: ",
+    b"\n\n",
+    b"{",
+    b'{"choices":[{"delta":{"content":"a"}}]}',
+    b"[DONE]",
+    b"event: complete\n",
+    b": c\n",
+]
+
+
+@given(pieces=some.lists(some.binary(min_size=1, max_size=20) | some.sampled_from(PIECES), max_size=20))
+def test_any_stream_gives_chunks_or_one_of_our_errors(pieces: list[bytes]) -> None:
+    coming: list[Reply | Failed | Received] = [reply(), *map(Received, pieces), *[Received(b"")] * 3]
+    for operation in (chat_chunks, deploy_events):
+        played = play(operation(STREAMED, settings(), Progress()), coming)
+        assert played.error is None or isinstance(played.error, ParetaError)
+
+
+def test_a_list_may_be_missing_but_not_something_else() -> None:
+    assert records_of(EvalSet, reply(200, b"{}"), "eval_sets") == []
+    with pytest.raises(MalformedReplyError, match="eval_sets"):
+        records_of(EvalSet, reply(200, b'{"eval_sets": "none"}'), "eval_sets")
+
+
+def test_the_request_id_is_the_services() -> None:
+    assert request_id_of(reply(x_request_id="req_1")) == "req_1"
+
+
+def test_a_stream_that_ends_without_done_was_dropped() -> None:
+    coming: list[Reply | Failed | Received] = [
+        reply(x_request_id="req_1"),
+        Received(PIECES[0] + PIECES[3] + b"\n\n"),
+        Received(b""),
+    ]
+    played = play(chat_chunks(STREAMED, settings(), Progress()), coming)
+    assert isinstance(played.error, APIConnectionError)
+    assert (played.error.chunks_received, played.error.request_id, len(played.emitted)) == (1, "req_1", 1)
+
+
+def test_a_stream_that_breaks_is_never_sent_again() -> None:
+    broken = Failed(APIConnectionError("reset"))
+    played = play(chat_chunks(STREAMED, settings(), Progress()), [reply(), Received(b"data: {}\n\n"), broken])
+    assert isinstance(played.error, APIConnectionError)
+    assert len(played.sends) == 1
+    assert played.error.never_sent is False
+
+
+def test_only_the_handshake_of_a_stream_is_tried_again() -> None:
+    progress = Progress()
+    coming: list[Reply | Failed | Received] = [
+        reply(503),
+        reply(),
+        Received(b"data: {}\n\ndata: [DONE]\n\n"),
+        Received(b""),
+    ]
+    played = play(chat_chunks(STREAMED, settings(), progress), coming)
+    assert (len(played.emitted), progress.attempts, progress.received, played.error) == (1, 2, 1, None)
+
+
+def test_what_breaks_after_done_is_no_failure() -> None:
+    coming: list[Reply | Failed | Received] = [
+        reply(),
+        Received(b"data: {}\n\ndata: [DONE]\n\n"),
+        Failed(APIConnectionError("reset")),
+    ]
+    assert play(chat_chunks(STREAMED, settings(), Progress()), coming).error is None
+
+
+def test_receipts_in_a_stream_come_from_its_comments() -> None:
+    progress = Progress()
+    tail = b": pareta-billed-micro-usd 40\n\n: pareta-frontier-would-have-cost-micro-usd 1000\n\ndata: [DONE]\n\n"
+    play(chat_chunks(STREAMED, settings(), progress), [reply(), Received(b"data: {}\n\n" + tail), Received(b"")])
+    assert progress.receipt.billed_micro_usd == 40
+    assert progress.receipt.frontier_would_have_cost_micro_usd == 1000
+    assert progress.receipt.savings_factor == 25.0
+
+
+def test_an_error_inside_a_stream_is_the_error_it_names() -> None:
+    coming: list[Reply | Failed | Received] = [
+        reply(),
+        Received(b'data: {"error": {"message": "out of credit", "code": 402}}\n\n'),
+    ]
+    played = play(chat_chunks(STREAMED, settings(), Progress()), coming)
+    assert type(played.error).__name__ == "InsufficientCreditsError"
+
+
+def test_events_without_blank_lines_between_them_are_told_apart() -> None:
+    coming: list[Reply | Failed | Received] = [
+        reply(),
+        Received(b'data: {"id": "a"}\ndata: {"id": "b"}\n\ndata: [DONE]\n\n'),
+        Received(b""),
+    ]
+    played = play(chat_chunks(STREAMED, settings(), Progress()), coming)
+    assert [chunk.id for chunk in played.emitted] == ["a", "b"]
+
+
+def test_a_page_instead_of_a_stream_is_a_malformed_reply() -> None:
+    coming: list[Reply | Failed | Received] = [reply(content_type="text/html; charset=utf-8"), Received(b"<html>")]
+    played = play(chat_chunks(STREAMED, settings(), Progress()), coming)
+    assert isinstance(played.error, MalformedReplyError)
+    assert played.error.excerpt == "<html>"
