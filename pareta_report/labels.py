@@ -62,7 +62,7 @@ def place(points: Sequence[Point], names: Sequence[str], width: float, height: f
 def _options(point: Point) -> list[Place]:
     beside = [
         Place(point.x + side * GAP, point.y + shift, anchor)
-        for shift in (0, LINE_HEIGHT, -LINE_HEIGHT)
+        for shift in (0, LINE_HEIGHT, -LINE_HEIGHT, 2 * LINE_HEIGHT, -2 * LINE_HEIGHT)
         for side, anchor in _SIDES
     ]
     ends: list[Place] = [

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pareta_report.answers import as_table
+from pareta_report.overview import overview
 from pareta_report.quality import batch_measured_quality
 from pareta_report.records import Comparison
 from pareta_report.rows import shown_rows
@@ -49,6 +50,7 @@ def render(page: Page) -> str:
         .get_template("page.html")
         .render(
             page=page,
+            overview=overview(page.comparisons),
             output=page.batch and page.batch.output,
             quality=measured,
             rows=None if table is None else shown_rows(table, page.most_rows, page.id_column, page.truth_column),

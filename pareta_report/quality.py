@@ -58,11 +58,11 @@ def _normal(text: object) -> str | None:
 
 def _macro_f1(pairs: Sequence[tuple[str | None, str | None]]) -> float:
     """Return the mean F1 over the labels of the truth; an answer outside them is a miss of its true label."""
-    labels = {truth for truth, _ in pairs}
+    labels = sorted({truth for truth, _ in pairs if truth is not None})  # in one order: sums of floats depend on it
     return sum(_f1(label, pairs) for label in labels) / len(labels)
 
 
-def _f1(label: str | None, pairs: Sequence[tuple[str | None, str | None]]) -> float:
+def _f1(label: str, pairs: Sequence[tuple[str | None, str | None]]) -> float:
     hits = sum(truth == answer == label for truth, answer in pairs)
     named = sum(truth == label for truth, _ in pairs) + sum(answer == label for _, answer in pairs)
     return 2 * hits / named

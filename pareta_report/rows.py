@@ -1,8 +1,9 @@
 """A batch's answers as the rows a page shows."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pareta_report.answers import BATCH_COLUMNS
 from pareta_report.quality import is_right
@@ -63,10 +64,8 @@ def shown_rows(table: "pd.DataFrame", most: int, id_column: str | None, truth_co
     """Return the first rows of an answers table."""
     records = artifact_rows(table, most)
     rows = tuple(_row(number, record, id_column, truth_column) for number, record in enumerate(records, start=1))
-    states: dict[State, int] = {}
-    for row in rows:
-        states[row.state] = states.get(row.state, 0) + 1
-    return ShownRows(rows, len(table) - len(rows), states)
+    found = Counter(row.state for row in rows)
+    return ShownRows(rows, len(table) - len(rows), {state: found[state] for state in get_args(State) if found[state]})
 
 
 def _row(number: int, record: Mapping[str, object], id_column: str | None, truth_column: str | None) -> Row:

@@ -35,7 +35,7 @@ def price(micro_usd: float | None) -> str:
     if micro_usd is None:
         return UNKNOWN
     dollars = micro_usd / 1_000_000
-    return f"${dollars:,.2f}" if dollars >= 1 or dollars == 0 else f"${dollars:.3g}"
+    return f"${dollars:,.2f}" if dollars >= 0.1 or dollars == 0 else f"${dollars:.3g}"
 
 
 def unit_cost(micro_usd: float | None) -> str:
