@@ -14,12 +14,11 @@ from pareta_sandbox.call import JSON_TYPE, Call, Header
 from pareta_sandbox.endpoints import Endpoint, become
 from pareta_sandbox.mischief import at_the_door
 from pareta_sandbox.refusals import Refusal
-from pareta_sandbox.replays import Replay
+from pareta_sandbox.replays import Replay, idempotency_key
 from pareta_sandbox.roster import MODELS, Model
 from pareta_sandbox.service import Service
 
 LARGEST_BODY = 20 * 1024 * 1024
-LONGEST_KEY = 255
 STREAM_HEADERS: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
@@ -117,7 +116,7 @@ class Chat:
         with books.in_flight:
             body = await call.body(LARGEST_BODY)
             request = parsed(body)
-            key = self._key(call)
+            key = idempotency_key(call.header(b"idempotency-key"))
             if key:
                 books.requests_by_key[key] += 1
             if self._service.faults:
@@ -130,7 +129,8 @@ class Chat:
         await at_the_door(call, struck, self._service.draws)
 
     async def _answer(self, call: Call, request: ChatRequest, key: str | None, body: bytes) -> None:
-        claim = await self._replays.claim(key, fingerprint(body) if key else None)
+        honoured = key if self._service.honours_keys else None
+        claim = await self._replays.claim(honoured, fingerprint(body) if honoured else None)
         if isinstance(claim, Replay):
             self._service.books.replays += 1
             await self._deliver(call, request, claim.answer, billed=0)
@@ -158,12 +158,6 @@ class Chat:
             await self._end_stream(call, request, completion, completion.price)
         else:
             await self._deliver(call, request, completion, completion.price)
-
-    def _key(self, call: Call) -> str | None:
-        key = call.header(b"idempotency-key") if self._service.honours_keys else None
-        if key and len(key) > LONGEST_KEY:
-            raise Refusal(400, f"Idempotency-Key is longer than {LONGEST_KEY} characters")
-        return key or None
 
     def _complete(self, request: ChatRequest) -> tuple[Endpoint | None, Completion]:
         endpoint, task, model = self._serving(request)

@@ -102,12 +102,13 @@ class _Tampering:
         await self.send({**message, "body": body})
 
     async def _slowly(self, message: Message, seconds: float) -> None:
-        body, pause = message.get("body", b""), seconds / PIECES
+        body = message.get("body", b"")
         size = max(1, -(-len(body) // PIECES))
-        for start in range(0, len(body), size):
-            await self.send({**message, "body": body[start : start + size], "more_body": True})
-            await asyncio.sleep(pause)
-        await self.send({**message, "body": b""})
+        pieces = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
+        for number, piece in enumerate(pieces, 1):
+            # The pause comes first: with its last piece the body is whole, and the caller waits no longer.
+            await asyncio.sleep(seconds / len(pieces))
+            await self.send({**message, "body": piece, "more_body": message.get("more_body") or number < len(pieces)})
 
     async def _cut(self, message: Message, cut: CutStream) -> None:
         ending = not message.get("more_body")

@@ -5,8 +5,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pareta_sandbox.refusals import invalid
+from pareta_sandbox.refusals import Refusal, invalid
 
+LONGEST_KEY = 255
 Answer = TypeVar("Answer")
 
 
@@ -73,6 +74,13 @@ class Replays(Generic[Answer]):
         if answer is not None:
             self._answered[key] = (pending.fingerprint, answer)
         pending.over.set()
+
+
+def idempotency_key(sent: str | None) -> str | None:
+    """Return the key a caller sent; an empty one counts as none, a too long one is refused with 400."""
+    if sent and len(sent) > LONGEST_KEY:
+        raise Refusal(400, f"Idempotency-Key is longer than {LONGEST_KEY} characters")
+    return sent or None
 
 
 def _same(known: Hashable, asked: Hashable) -> None:

@@ -17,8 +17,8 @@ from pareta_sandbox.eval_runs import EvalRuns, Run
 from pareta_sandbox.eval_sets import EvalSet, EvalSets
 from pareta_sandbox.faults import Fault
 from pareta_sandbox.metrics import METRICS
-from pareta_sandbox.refusals import Refusal, invalid, not_found
-from pareta_sandbox.replays import Replay, Replays
+from pareta_sandbox.refusals import invalid, not_found
+from pareta_sandbox.replays import Replay, Replays, idempotency_key
 from pareta_sandbox.roster import FRONTIER
 from pareta_sandbox.service import Service
 
@@ -104,8 +104,10 @@ class Routes:
     async def deploy(self, request: Request) -> Response:
         """Deploy a model for a task, and tell the progress as named events."""
         wanted = await read_json(request, Deploy)
-        key, faults = self._key(request), _struck(request)
-        claim = await self._deployed.claim(key, fingerprint("deploy", wanted.task, wanted.model, wanted.name))
+        faults = _struck(request)
+        claim = await self._deployed.claim(
+            self._honoured(request), fingerprint("deploy", wanted.task, wanted.model, wanted.name)
+        )
         seconds = self._service.settings.deploy_s
         if isinstance(claim, Replay):
             endpoint = claim.answer
@@ -236,8 +238,8 @@ class Routes:
         fields, files = await read_form(request)
         items = files.get("items", fields.get("items", "").encode())
         task, prompt, name = (fields.get(field) or None for field in ("task_id", "prompt", "name"))
-        key = self._key(request)
-        claim = await self._made_sets.claim(key, fingerprint("eval set", items, task, prompt, name))
+        asked = fingerprint("eval set", items, task, prompt, name)
+        claim = await self._made_sets.claim(self._honoured(request), asked)
         if isinstance(claim, Replay):
             return answer({"eval_set": claim.answer.record()}, 201)
         try:
@@ -262,15 +264,14 @@ class Routes:
     async def start_run(self, request: Request) -> Response:
         """Queue an eval run; the same key starts it once."""
         wanted = await read_json(request, NewRun)
-        key = self._key(request)
         asked = fingerprint("eval run", wanted.eval_set_id, wanted.candidate_model_ids)
-        claim = await self._made_runs.claim(key, asked)
+        claim = await self._made_runs.claim(self._honoured(request), asked)
         if isinstance(claim, Replay):
             return answer({"run_id": claim.answer.id, "status": claim.answer.status}, 202)
         try:
             eval_set = self._sets.get(wanted.eval_set_id)
             request_id: str = request.scope[REQUEST_ID]
-            run = self._runs.start(eval_set, wanted.candidate_model_ids, key, request_id, _struck(request))
+            run = self._runs.start(eval_set, wanted.candidate_model_ids, _key(request), request_id, _struck(request))
         except BaseException:
             claim.abandon()
             raise
@@ -287,11 +288,12 @@ class Routes:
     def _record(self, endpoint: Endpoint) -> dict[str, object]:
         return record(endpoint, self._service.base_url)
 
-    def _key(self, request: Request) -> str | None:
-        key = request.headers.get("idempotency-key") if self._service.honours_keys else None
-        if key and len(key) > 255:
-            raise Refusal(400, "Idempotency-Key is longer than 255 characters")
-        return key or None
+    def _honoured(self, request: Request) -> str | None:
+        return _key(request) if self._service.honours_keys else None
+
+
+def _key(request: Request) -> str | None:
+    return idempotency_key(request.headers.get("idempotency-key"))
 
 
 def _struck(request: Request) -> tuple[Fault, ...]:

@@ -129,7 +129,9 @@ class Background:
 def listening(host: str, port: int) -> socket.socket:
     """Bind a socket; port 0 picks a free one. Raises OSError when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol has to be named: asyncio sets TCP_NODELAY only on sockets that say they are TCP,
+    # and without it every reply waits 40 ms for the caller's delayed acknowledgement.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))

@@ -1,0 +1,78 @@
+"""`python -m pareta_sandbox` as another process."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from pareta_sandbox.testing import attach
+from tests.sandbox.talk import client, complete
+
+RUN = [sys.executable, "-m", "pareta_sandbox"]
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen([*RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("pareta sandbox ready at http://127.0.0.1:"), line
+        yield process, line.rsplit(" ", 1)[1].strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_is_and_prints_its_books_when_it_is_stopped(number: signal.Signals) -> None:
+    with started("--port", "0", "--latency-ms", "0", "--balance-usd", "2") as (process, base_url):
+        sandbox = attach(base_url)
+        with client(sandbox) as http:
+            assert complete(http, key="a").status_code == 200
+        sandbox.debited_once()
+        process.send_signal(number)
+        printed, complaints = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "1 debits" in printed
+    assert "POST /v1/chat/completions" in printed
+    assert complaints == ""
+
+
+def test_the_options_reach_the_service() -> None:
+    with started("--port", "0", "--keys", "pareta_sk_a,pareta_sk_b", "--balance-usd", "0.000001") as (_, base_url):
+        with httpx.Client(base_url=base_url, headers={"authorization": "Bearer pareta_sk_b"}) as http:
+            assert complete(http).status_code == 402
+        with client(attach(base_url)) as http:
+            assert http.get("/v1/models").status_code == 401
+
+
+def test_a_call_in_flight_does_not_keep_it_from_stopping() -> None:
+    with started("--port", "0", "--latency-ms", "60000") as (process, base_url):
+        address = httpx.URL(base_url)
+        with socket.create_connection((address.host, address.port or 0)) as waiting:
+            waiting.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=5)
+    assert process.returncode == 0
+
+
+def test_a_port_that_is_taken_is_an_error_of_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = subprocess.run([*RUN, "--port", str(taken.getsockname()[1])], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2
+    assert "cannot listen" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--balance-usd", "much"], ["--latency-ms", "-1"], ["--generation", "3"]])
+def test_a_wrong_option_is_refused(arguments: list[str]) -> None:
+    done = subprocess.run([*RUN, *arguments], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2
+    assert arguments[0] in done.stderr
