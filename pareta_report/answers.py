@@ -37,13 +37,6 @@ def answers_table(answers: "Path | str | pd.DataFrame") -> "pd.DataFrame":
     return table
 
 
-def as_table(answers: "Path | str | pd.DataFrame") -> "pd.DataFrame":
-    """Return the answers table of a path, or a table as it is."""
-    import pandas as pd
-
-    return answers if isinstance(answers, pd.DataFrame) else answers_table(answers)
-
-
 def _read(path: Path) -> "pd.DataFrame":
     import pandas as pd
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pareta_report.answers import as_table
+from pareta_report.answers import answers_table
 from pareta_report.overview import overview
 from pareta_report.quality import batch_measured_quality
 from pareta_report.records import Comparison
@@ -43,7 +43,7 @@ def render(page: Page) -> str:
     """Return the page as HTML that needs no network; every text in it is escaped."""
     from pareta_report.template import environment, script_hash
 
-    table = None if page.answers is None else as_table(page.answers)
+    table = None if page.answers is None else answers_table(page.answers)
     measured = batch_measured_quality(table, page.truth_column) if table is not None and page.truth_column else None
     return (
         environment()

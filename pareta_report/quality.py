@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pareta_report import intervals
-from pareta_report.answers import as_table
+from pareta_report.answers import answers_table
 from pareta_report.records import MeasuredQuality
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def batch_measured_quality(answers: "Path | str | pd.DataFrame", truth_column: s
     Equal means the same text after trimming, joining runs of blanks, and ignoring case. An unanswered row is wrong.
     Raises ValueError when there is no such column.
     """
-    table = as_table(answers)
+    table = answers_table(answers)
     if truth_column not in table.columns:
         raise ValueError(
             f"the answers have no column {truth_column!r}; they have: {', '.join(map(str, table.columns))}"

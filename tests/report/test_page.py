@@ -1,0 +1,211 @@
+import base64
+import hashlib
+import subprocess
+import sys
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pareta_report import Page, failed_comparison, judge, render, write_page
+from tests.report.batches import Facts, answer, four_answers, written
+from tests.report.runs import right, run, scored
+
+NOW = datetime(2026, 11, 23, 22, 15, tzinfo=UTC)
+HOSTILE = "</pre></script></style></title><script>alert(1)</script><img src=x onerror=alert(2)>'\"`{{7*7}}\x00&amp;"
+
+
+class Tags(HTMLParser):
+    """Every tag of a page with its attributes, every text, and the scripts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def table(rows: list[dict[str, object]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, dtype=object)
+
+
+def full_page(text: str = "plain") -> Page:
+    """Return a page whose every text is the given one."""
+    rows = [
+        {f"column {text}": text, **answer(text, text, document=text * 30, licence=text)},
+        {f"column {text}": text, **answer("2", None, error=text)},
+    ]
+    results = [scored(f"{i} {text}", right(90 - 30 * i, 100), predictions=[text] * 100) for i in range(2)]
+    return Page(
+        title=text,
+        generated_at=NOW,
+        batch=Facts(name=text, model=text, errors={text: 1}, output=text),
+        answers=table(rows),
+        id_column="id",
+        truth_column="licence",
+        comparisons=[
+            judge(text, text, run(*results, id=text, eval_set_id=text)),
+            failed_comparison(text, text, ValueError(text)),
+        ],
+        prices={f"0 {text}": 120},
+        notes=[text],
+        ran={text: text},
+    )
+
+
+def test_hostile_texts_stay_texts_wherever_they_stand() -> None:
+    tags, harmless = Tags(render(full_page(HOSTILE))), Tags(render(full_page()))
+    assert [name for name, _ in tags.tags] == [name for name, _ in harmless.tags]
+    assert not [name for _, attributes in tags.tags for name in attributes if name.startswith("on")]
+    assert "<script>alert(1)</script>" in tags.text
+
+
+def test_only_our_own_script_may_run() -> None:
+    html = render(full_page(HOSTILE))
+    script = html.rpartition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = [tag["content"] or "" for tag in Tags(html).named("meta") if "http-equiv" in tag]
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_the_page_loads_nothing() -> None:
+    html = render(full_page())
+    tags = Tags(html)
+    sources = [
+        v or "" for _, attributes in tags.tags for k, v in attributes.items() if k in {"src", "href", "xlink:href"}
+    ]
+    assert all(source.startswith("#") for source in sources)
+    assert not {"link", "iframe", "img", "object", "embed", "base"} & {name for name, _ in tags.tags}
+    assert "url(" not in html.replace("url(#", "")
+
+
+def test_every_link_within_the_page_has_its_target() -> None:
+    tags = Tags(render(full_page()))
+    ids = {attributes["id"] for _, attributes in tags.tags if "id" in attributes}
+    assert {(tag["href"] or "")[1:] for tag in tags.named("a")} <= ids
+
+
+def test_the_verdict_stands_before_everything_else() -> None:
+    page = full_page()
+    text = Tags(render(page)).text
+    assert text.index(page.comparisons[0].verdict.sentence.split(".")[0]) < text.index("measured quality")
+
+
+def test_every_row_stands_with_its_answer_truth_error_and_state() -> None:
+    html = render(Page("t", NOW, answers=table(four_answers()), id_column="id", truth_column="licence"))
+    rows = [tag for tag in Tags(html).named("article") if "data-state" in tag]
+    assert [row["data-state"] for row in rows] == ["right", "wrong", "failed", "pending"]
+    text = Tags(html).text
+    for said in ("007", "ISC", "truth: MIT", "BadRequestError: too long", "not answered yet", "text of b"):
+        assert said in text
+
+
+def test_measured_quality_is_shown_with_its_interval() -> None:
+    text = Tags(render(Page("t", NOW, answers=table(four_answers()), truth_column="licence"))).text
+    assert "measured quality 25.0" in text
+    assert "1 right of 4, 2 unanswered" in text
+
+
+def test_without_a_truth_nothing_is_called_right_or_wrong() -> None:
+    html = render(Page("t", NOW, answers=table(four_answers())))
+    states = [tag["data-state"] for tag in Tags(html).named("article") if "data-state" in tag]
+    assert states == ["answered", "answered", "failed", "pending"]
+    assert "measured quality" not in html
+
+
+def test_a_large_batch_shows_its_first_rows_and_says_how_many_more_there_are() -> None:
+    rows = [answer(str(i), "MIT") for i in range(501)]
+    html = render(Page("t", NOW, batch=Facts(output="all.parquet"), answers=table(rows), id_column="id"))
+    assert html.count('class="row ') == 500
+    assert "The first 500 rows are shown; 1 row more stands in all.parquet ." in Tags(html).text
+
+
+def test_a_huge_document_is_cut_and_the_cut_is_said() -> None:
+    html = render(Page("t", NOW, answers=table([answer("1", "MIT", document="long " * 10_000)])))
+    assert len(html) < 100_000
+    assert "30,000 more characters in the output file" in Tags(html).text
+
+
+def test_a_failed_comparison_is_shown_beside_the_others() -> None:
+    good = judge("good", None, run(scored("a", right(90, 100)), scored("b", right(20, 100))))
+    text = Tags(
+        render(Page("t", NOW, comparisons=[good, failed_comparison("bad", None, ValueError("no 'expected'"))]))
+    ).text
+    assert "winner: a" in text
+    assert "failed bad There is nothing to compare: ValueError: no 'expected'." in text
+
+
+def test_many_comparisons_get_an_overview_of_every_model() -> None:
+    several = [
+        judge(f"task {i}", None, run(scored("a", right(90, 100)), scored("b", right(20 + 35 * i, 100))))
+        for i in range(3)
+    ]
+    text = Tags(render(Page("t", NOW, comparisons=several))).text
+    assert "Every model on every comparison model leads task 0 task 1 task 2 a 3 90.0" in text
+    assert "Every model" not in Tags(render(Page("t", NOW, comparisons=several[:1]))).text
+
+
+def test_an_empty_page_is_still_a_page() -> None:
+    assert "<h1>t</h1>" in render(Page("t", NOW))
+
+
+def test_a_batch_of_nothing_is_shown() -> None:
+    nothing = Facts(total=0, settled=0, failed=0, pending=0, errors={}, billed_micro_usd=None, wall_s=0.0, output=None)
+    assert "0 of 0" in render(Page("t", NOW, batch=nothing, answers=table([answer("1", "x")]).head(0)))
+
+
+def test_the_same_page_is_the_same_bytes_in_any_process(tmp_path: Path) -> None:
+    code = (
+        "import hashlib; from tests.report.test_page import full_page; from pareta_report import render;"
+        "print(hashlib.sha256(render(full_page()).encode()).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "MPLCONFIGDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+def test_the_page_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    answers = written(tmp_path / "answers.jsonl", four_answers())
+    path = write_page(Page("t", NOW, answers=answers, id_column="id"), tmp_path / "deep" / "report.html")
+    assert path.read_text(encoding="utf-8").endswith("</html>")
+    assert [entry.name for entry in path.parent.iterdir()] == ["report.html"]
+
+
+def test_a_report_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None:
+    path = write_page(Page("old", NOW), tmp_path / "report.html")
+    with pytest.raises(ValueError, match="no column"):
+        write_page(Page("new", NOW, answers=table([{"id": 1}])), path)
+    assert "old" in path.read_text(encoding="utf-8")
+
+
+def test_importing_the_report_loads_none_of_the_heavy_libraries() -> None:
+    code = (
+        "import sys, pareta_report; print([m for m in ('pandas', 'scipy', 'matplotlib', 'httpx') if m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
