@@ -145,7 +145,7 @@ def record(endpoint: Endpoint, base_url: str) -> dict[str, object]:
         "model": endpoint.model.id,
         "status": endpoint.state,
         "task": endpoint.task.id,
-        "taskName": endpoint.task.title,
+        "taskName": endpoint.task.id,
         "url": f"{base_url}/v1",
         "seed": endpoint.seed,
         "createdAt": int(endpoint.created),

@@ -8,32 +8,15 @@ from dataclasses import replace
 from email.utils import formatdate
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from pareta_sandbox.app import App
-from pareta_sandbox.call import TRANSPORT
+from pareta_sandbox.connection import Protocol
 from pareta_sandbox.service import Service
 from pareta_sandbox.settings import Settings
 
 BACKLOG = 2048
 GRACE_S = 0.5  # what is being answered may finish; what hangs is cut off
-
-
-class Protocol(H11Protocol):
-    """HTTP/1.1 that hands the connection to the application, so that a fault can drop it."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the connection into the scope of every request that comes over it."""
-        super().connection_made(transport)
-        application: ASGIApp = self.app
-
-        async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
-            scope.setdefault("extensions", {})[TRANSPORT] = transport
-            await application(scope, receive, send)
-
-        self.app = with_connection
 
 
 class Server:
@@ -55,6 +38,7 @@ class Server:
             access_log=False,
             log_level="warning",
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=75,
         )
         self._over = asyncio.Event()

@@ -88,8 +88,7 @@ def by_first_clause(document: str) -> str:
     if "python software foundation license version 2" in text:
         return "PSF-2.0"
     places = [(text.find(words), licence) for words, licence in CLAUSES if words in text]
-    found = min(places)[1] if places else by_title(document)
-    return refine(found, text)
+    return refine(min(places)[1], text) if places else by_title(document)
 
 
 def by_everything(document: str) -> str:
