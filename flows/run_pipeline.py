@@ -1,5 +1,6 @@
 """The whole way: an endpoint deployed or reused, the batch answered while models are compared, one report."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,8 @@ from pareta_batch.report import BatchReport
 from tasks.artifacts import measure_quality, publish_page
 from tasks.batches import check_dataset
 from tasks.shared import connected, recorded
+
+STAGGER_S = 0.5
 
 
 @flow(name="run-pipeline", flow_run_name="pipeline {pipeline.name}")
@@ -54,4 +57,8 @@ async def completed(batch: Batch) -> BatchReport:
 
 async def compared(comparisons: Comparisons | None) -> ComparisonReport | None:
     """Run the comparisons as a flow of their own and give their report, finished or not."""
-    return None if comparisons is None else await report_of(await compare_models(comparisons, return_state=True))
+    if comparisons is None:
+        return None
+    # Two subflows created at the same instant make a Prefect server on SQLite answer 503, and then wait for seconds.
+    await asyncio.sleep(STAGGER_S)
+    return await report_of(await compare_models(comparisons, return_state=True))

@@ -55,8 +55,11 @@ async def stop_endpoint(endpoint_id: str) -> None:
 
 
 async def _find(pareta: AsyncPareta, name: str, task: str) -> Endpoint | None:
-    endpoints = await pareta.endpoints.list()
-    return next((endpoint for endpoint in endpoints if endpoint.name == name and endpoint.task == task), None)
+    for endpoint in await pareta.endpoints.list():
+        # Services say the task's id in either field, and its title in the other.
+        if endpoint.name == name and task in (endpoint.get("task"), endpoint.get("taskName")):
+            return endpoint
+    return None
 
 
 async def _deploy(pareta: AsyncPareta, name: str, task: str, model: str) -> str:
