@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from pareta_client.models.record import Record
-from pareta_client.settings import CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Settings, Timeout, user_agent
+from pareta_client.settings import CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Settings, user_agent
 
 Method = Literal["GET", "POST", "DELETE"]
 Json = Any  # what json.dumps takes
@@ -55,13 +55,16 @@ def post_form(path: str, key: str, fields: Mapping[str, str], name: str, file: t
 
 def as_json(body: Json) -> bytes:
     """Encode as compact JSON; answers of the service may stand in the body as they are."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_as_sent).encode()
+    return _ENCODER.encode(body).encode()
 
 
 def _as_sent(value: object) -> object:
     if isinstance(value, Record):
         return value.to_dict()
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_as_sent)
 
 
 def segment(name: str, text: str) -> str:
@@ -73,11 +76,13 @@ def segment(name: str, text: str) -> str:
 
 def request_for(call: Call, settings: Settings, seconds_left: float | None) -> httpx.Request:
     """Prepare an attempt, whose timeouts end with the deadline."""
+    url = _url(settings.base_url + call.path)
+    # With a stream instead of content httpx takes the headers as they are, which is most of a request's cost.
     return httpx.Request(
         call.method,
-        _url(settings.base_url + call.path),
-        headers=_headers(call, settings),
-        content=call.content,
+        url,
+        headers=_headers(call, url, settings),
+        stream=httpx.ByteStream(call.content),
         extensions=_timeout_extension(settings, seconds_left),
     )
 
@@ -87,18 +92,21 @@ def _url(text: str) -> httpx.URL:
     return httpx.URL(text)
 
 
-def _headers(call: Call, settings: Settings) -> httpx.Headers:
+def _headers(call: Call, url: httpx.URL, settings: Settings) -> list[tuple[bytes, bytes]]:
     headers = [
-        ("Authorization", f"Bearer {settings.secret.reveal()}"),
-        ("Accept", "text/event-stream" if call.streamed else "application/json"),
-        ("Accept-Encoding", "gzip, deflate"),
-        ("User-Agent", user_agent()),
+        (b"Host", url.netloc),
+        (b"Authorization", settings.secret.bearer),
+        (b"Accept", b"text/event-stream" if call.streamed else b"application/json"),
+        (b"Accept-Encoding", b"gzip, deflate"),
+        (b"User-Agent", user_agent()),
     ]
+    if call.method == "POST":
+        headers.append((b"Content-Length", b"%d" % len(call.content)))
     if call.content_type is not None:
-        headers.append(("Content-Type", call.content_type))
+        headers.append((b"Content-Type", call.content_type.encode()))
     if call.idempotency_key is not None:
-        headers.append(("Idempotency-Key", call.idempotency_key))
-    return httpx.Headers(headers)
+        headers.append((b"Idempotency-Key", call.idempotency_key.encode()))
+    return headers
 
 
 def attempt_seconds(settings: Settings, seconds_left: float | None) -> float | None:
@@ -114,19 +122,13 @@ def _timeout_extension(settings: Settings, seconds_left: float | None) -> dict[s
     timeout = settings.options.timeout
     if timeout is None and settings.leaves_timeout_to_http_client and seconds_left is None:
         return {}
-    return {"timeout": _clipped(phases(timeout), seconds_left)}
-
-
-def phases(timeout: Timeout | None) -> httpx.Timeout:
-    """Give the bounds of an attempt's phases."""
     if isinstance(timeout, httpx.Timeout):
-        return timeout
-    seconds = DEFAULT_TIMEOUT if timeout is None else timeout
-    return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT))
+        bounds = timeout.as_dict()
+    else:
+        seconds = DEFAULT_TIMEOUT if timeout is None else timeout
+        bounds = {"connect": min(seconds, CONNECT_TIMEOUT), "read": seconds, "write": seconds, "pool": seconds}
+    return {"timeout": bounds if seconds_left is None else _clipped(bounds, seconds_left)}
 
 
-def _clipped(timeout: httpx.Timeout, seconds_left: float | None) -> dict[str, float | None]:
-    bounds: dict[str, float | None] = timeout.as_dict()
-    if seconds_left is None:
-        return bounds
+def _clipped(bounds: dict[str, float | None], seconds_left: float) -> dict[str, float | None]:
     return {phase: seconds_left if bound is None else min(bound, seconds_left) for phase, bound in bounds.items()}

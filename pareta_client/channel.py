@@ -1,13 +1,18 @@
 """What carries requests: the caller's own httpx client, or one of ours, opened when first needed and once."""
 
+import asyncio
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
 from typing import Protocol
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+MOST_IN_FLIGHT = 1000
+"""Connections of one asynchronous client; more calls than that wait for a place, however long it takes."""
 OUR_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=30.0)
 
 
@@ -24,7 +29,12 @@ class Channel(Protocol):
 
 
 class AsyncChannel(Protocol):
-    """Sends one request; the answer's body is still to be read."""
+    """Sends one request; the answer's body is still to be read.
+
+    `places` bounds the requests in flight, from sending to closing the answer; None leaves it to the transport.
+    """
+
+    places: asyncio.Semaphore | None
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send, and give the answer as soon as its head is there; raises httpx's exceptions."""
@@ -33,6 +43,16 @@ class AsyncChannel(Protocol):
     async def aclose(self) -> None:
         """Close what this channel opened."""
         ...
+
+
+class WholeBody(ABC, httpx.AsyncByteStream):
+    """A body that can be had at once, which is much cheaper than piece by piece."""
+
+    compressed: bool
+
+    @abstractmethod
+    async def whole(self) -> bytes:
+        """Read to the end; raises httpx's exceptions."""
 
 
 @cache
@@ -60,6 +80,7 @@ class CallersAsyncClient:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
+        self.places: asyncio.Semaphore | None = None
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send through the caller's client."""
@@ -76,7 +97,7 @@ def _as_built_by(client: httpx.Client | httpx.AsyncClient, request: httpx.Reques
         request.method,
         request.url,
         headers=request.headers,
-        content=request.content if in_memory else request.stream,
+        content=request.read() if in_memory else request.stream,
         extensions=request.extensions,
     )
 
@@ -111,26 +132,51 @@ class OurClient:
 
 
 class OurAsyncClient:
-    """An httpx.AsyncClient of ours, opened with the first request."""
+    """A fast transport of ours, given prepared requests directly; opened with the first request."""
 
-    def __init__(self, open_client: Callable[[], httpx.AsyncClient]) -> None:
-        self._open = open_client
-        self._client: httpx.AsyncClient | None = None
-        self._closed = False
+    def __init__(self) -> None:
+        self._transport: httpx.AsyncBaseTransport | None = None
+        self.places: asyncio.Semaphore | None = asyncio.Semaphore(MOST_IN_FLIGHT)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
-        """Send; raises RuntimeError once closed."""
-        if self._closed:
-            raise RuntimeError("this client is closed: make a new one")
+        """Send; raises RuntimeError once closed, and on another event loop."""
+        if self._transport is None:
+            # Not at the top: importing aiohttp takes longer than everything else here.
+            from pareta_client.aiohttp_transport import AiohttpTransport
+
+            self._transport = AiohttpTransport(tls_context)
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        if self._transport is not None:
+            await self._transport.aclose()
+
+
+class OurProxiedAsyncClient:
+    """An httpx.AsyncClient of ours, which knows how to go through a proxy; opened with the first request."""
+
+    def __init__(self) -> None:
+        self.places: asyncio.Semaphore | None = None
+        self._client: httpx.AsyncClient | None = None
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send through the proxy that the environment names."""
         if self._client is None:
-            self._client = self._open()
+            self._client = httpx.AsyncClient(verify=tls_context(), limits=OUR_LIMITS)
         return await self._client.send(request, stream=True)
 
     async def aclose(self) -> None:
         """Close its connections."""
-        self._closed = True
         if self._client is not None:
             await self._client.aclose()
+
+
+def behind_proxy(base_url: str) -> bool:
+    """Say whether the environment (HTTPS_PROXY, NO_PROXY …) names a proxy for this address."""
+    url = httpx.URL(base_url)
+    proxies = getproxies()
+    return (url.scheme in proxies or "all" in proxies) and not proxy_bypass(url.host)
 
 
 def channel_for(http_client: httpx.Client | None) -> Channel:
@@ -140,8 +186,8 @@ def channel_for(http_client: httpx.Client | None) -> Channel:
     return OurClient(lambda: httpx.Client(verify=tls_context(), limits=OUR_LIMITS))
 
 
-def async_channel_for(http_client: httpx.AsyncClient | None) -> AsyncChannel:
+def async_channel_for(http_client: httpx.AsyncClient | None, base_url: str) -> AsyncChannel:
     """Choose the channel of an asynchronous client."""
     if http_client is not None:
         return CallersAsyncClient(http_client)
-    return OurAsyncClient(lambda: httpx.AsyncClient(verify=tls_context(), limits=OUR_LIMITS))
+    return OurProxiedAsyncClient() if behind_proxy(base_url) else OurAsyncClient()

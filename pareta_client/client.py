@@ -127,7 +127,7 @@ class AsyncPareta(_Client):
     ) -> None:
         options = Options(max_retries, timeout, deadline)
         settings = settings_for(api_key, base_url, options, own_http_client=http_client is not None)
-        self._use(settings, async_channel_for(http_client))
+        self._use(settings, async_channel_for(http_client, settings.base_url))
 
     def _use(self, settings: Settings, channel: AsyncChannel) -> None:
         self._settings = settings

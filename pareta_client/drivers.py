@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from pareta_client.channel import AsyncChannel, Channel
-from pareta_client.faults import connection_error, out_of_time
+from pareta_client.channel import AsyncChannel, Channel, WholeBody
+from pareta_client.faults import connection_error, no_place, out_of_time
 from pareta_client.replies import MOST_OF_AN_ERROR_BODY
 from pareta_client.retry import succeeded
 from pareta_client.steps import (
@@ -129,6 +129,7 @@ class AsyncDriver:
         self._channel = channel
         self._open: httpx.Response | None = None
         self._incoming: AsyncIterator[bytes] | None = None
+        self._place: asyncio.Semaphore | None = None
 
     async def run(self, operation: Operation[T]) -> T:
         """Perform an operation to its end and give its result."""
@@ -180,20 +181,42 @@ class AsyncDriver:
     async def _send(self, step: Send) -> Reply | Failed:
         await self._close()
         try:
-            async with asyncio.timeout(step.seconds):
+            seconds = await self._enter(step)
+        except TimeoutError:
+            return Failed(no_place(step.left), time.monotonic())
+        try:
+            async with asyncio.timeout(seconds):
                 response = self._open = await self._channel.send(step.request)
                 if step.streamed and succeeded(response.status_code):
                     self._incoming = response.aiter_bytes()
                     return _reply(response, b"")
                 body = await self._body(response)
         except TimeoutError:
-            return Failed(out_of_time(step.seconds), time.monotonic())
+            return Failed(out_of_time(seconds), time.monotonic())
         except TRANSPORT_FAULTS as error:
             return Failed(connection_error(error), time.monotonic())
         await self._close()
         return _reply(response, body)
 
+    async def _enter(self, step: Send) -> float | None:
+        """Wait for a place among the requests in flight; gives the seconds that the attempt may take from now on."""
+        places, loop = self._channel.places, asyncio.get_running_loop()
+        if places is None:
+            return step.seconds
+        if not places.locked():
+            await places.acquire()
+            self._place = places
+            return step.seconds
+        ends = None if step.left is None else loop.time() + step.left
+        async with asyncio.timeout_at(ends):
+            await places.acquire()
+        self._place = places
+        return step.seconds if ends is None else min(step.seconds or step.left or 0.0, ends - loop.time())
+
     async def _body(self, response: httpx.Response) -> bytes:
+        body = response.stream
+        if isinstance(body, WholeBody) and not body.compressed and succeeded(response.status_code):
+            return await body.whole()
         parts, size, most = [], 0, _most(response)
         async for part in response.aiter_bytes():
             parts.append(part)
@@ -214,8 +237,13 @@ class AsyncDriver:
 
     async def _close(self) -> None:
         response, self._open = self._open, None
-        if response is not None:
-            await response.aclose()
+        try:
+            if response is not None:
+                await response.aclose()
+        finally:
+            if self._place is not None:
+                self._place.release()
+                self._place = None
 
 
 def _reply(response: httpx.Response, body: bytes) -> Reply:

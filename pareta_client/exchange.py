@@ -49,7 +49,7 @@ def attempts_of(
     for attempt in count(1):
         left = _left(deadline, now)
         request = prepare(left)
-        happened = yield from send(request, attempt_seconds(settings, left), streamed=streamed)
+        happened = yield from send(request, attempt_seconds(settings, left), left, streamed=streamed)
         now = happened.at
         if isinstance(happened, Reply) and succeeded(happened.status):
             _log(label, attempt, happened, None)

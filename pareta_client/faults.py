@@ -19,13 +19,14 @@ def connection_error(error: Exception) -> APIConnectionError:
     kind = APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
     never_sent = isinstance(error, NEVER_SENT)
     sent = "never sent" if never_sent else "may have been sent"
-    return kind(f"{_name(error)}: {error or 'no reason given'} ({sent})", cause=error, never_sent=never_sent)
+    return kind(f"{type(error).__name__}: {error or 'no reason given'} ({sent})", cause=error, never_sent=never_sent)
 
 
 def out_of_time(seconds: float | None) -> APITimeoutError:
     """Make the error for an attempt that took too long in all."""
-    return APITimeoutError(f"no complete answer within {seconds:.3g}s (may have been sent)", never_sent=False)
+    return APITimeoutError(f"no complete answer within {seconds or 0.0:.3g}s (may have been sent)", never_sent=False)
 
 
-def _name(error: Exception) -> str:
-    return type(error).__name__
+def no_place(seconds: float | None) -> APITimeoutError:
+    """Make the error for a request that waited for a free connection until its deadline."""
+    return APITimeoutError(f"no free connection within {seconds or 0.0:.3g}s (never sent)", never_sent=True)

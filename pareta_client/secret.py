@@ -4,15 +4,16 @@ from typing import NoReturn
 
 
 class Secret:
-    """A text that only `reveal` shows; it neither prints nor pickles."""
+    """A text that only `reveal` and `bearer` show; it neither prints nor pickles."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "bearer")
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self.bearer = b"Bearer " + text.encode()
 
     def reveal(self) -> str:
-        """Give the text itself, for the one header that needs it."""
+        """Give the text itself."""
         return self._text
 
     def __repr__(self) -> str:

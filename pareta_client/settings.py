@@ -1,8 +1,8 @@
 """How calls to one service are made: where, with which key, how patiently."""
 
 import ipaddress
+import os
 import random
-import uuid
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -53,7 +53,7 @@ class Settings:
     # Without a timeout of ours, the timeout of the caller's own http_client holds.
     leaves_timeout_to_http_client: bool = False
     jitter: Callable[[], float] = random.random
-    new_key: Callable[[], str] = field(default=lambda: f"pareta-client-{uuid.uuid4().hex}")
+    new_key: Callable[[], str] = field(default=lambda: f"pareta-client-{os.urandom(16).hex()}")
 
     def key(self, given: str | None) -> str:
         """Give the caller's idempotency key, or a new one; raises ValueError for what no header can carry."""
@@ -116,9 +116,9 @@ def _is_loopback(host: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def user_agent() -> str:
+def user_agent() -> bytes:
     """Name this client and its version."""
     try:
-        return f"pareta-client-python/{version('pareta-pipelines')}"
+        return f"pareta-client-python/{version('pareta-pipelines')}".encode()
     except PackageNotFoundError:
-        return "pareta-client-python"
+        return b"pareta-client-python"

@@ -16,10 +16,14 @@ from pareta_client.retry import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this request; within `seconds` in all, if bounded. A streamed answer is left open for `Read`."""
+    """Send this request; within `seconds` in all, if bounded. A streamed answer is left open for `Read`.
+
+    `left` is what remains until the deadline; it also bounds a wait for a free connection, which `seconds` does not.
+    """
 
     request: httpx.Request
     seconds: float | None
+    left: float | None = None
     streamed: bool = False
 
 
@@ -89,9 +93,11 @@ Happened = Reply | Failed | Received | Moment | None
 Operation = Generator[Step, Happened, T]
 
 
-def send(request: httpx.Request, seconds: float | None, *, streamed: bool = False) -> Operation[Reply | Failed]:
+def send(
+    request: httpx.Request, seconds: float | None, left: float | None = None, *, streamed: bool = False
+) -> Operation[Reply | Failed]:
     """Send a request and give what came of it."""
-    happened = yield Send(request, seconds, streamed)
+    happened = yield Send(request, seconds, left, streamed)
     assert isinstance(happened, Reply | Failed)
     return happened
 

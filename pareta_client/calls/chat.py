@@ -6,6 +6,7 @@ from typing import Any
 from pareta_client.call import Call, get, post
 from pareta_client.exchange import exchange
 from pareta_client.models import ChatCompletion, ModelList
+from pareta_client.models.chat import Arrival
 from pareta_client.models.record import RawJson
 from pareta_client.receipt import receipt_from_headers
 from pareta_client.replies import malformed, object_of, record_from, record_of, request_id_of
@@ -31,8 +32,9 @@ def chat_call(
 def complete(call: Call, settings: Settings) -> Operation[ChatCompletion]:
     """Answer once, with the receipt."""
     answer = yield from exchange(call, settings)
-    completion = record_from(ChatCompletion, _checked(object_of(answer.reply), answer.reply), answer.reply)
-    return completion.noting(receipt_from_headers(answer.reply.headers), request_id_of(answer.reply), answer.attempts)
+    reply = answer.reply
+    completion = record_from(ChatCompletion, _checked(object_of(reply), reply), reply)
+    return completion.arrived_with(Arrival(receipt_from_headers(reply.headers), request_id_of(reply), answer.attempts))
 
 
 def _checked(content: RawJson, reply: Reply) -> RawJson:

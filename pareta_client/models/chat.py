@@ -1,10 +1,12 @@
 """Chat completions, their chunks, and the models one may call."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from pareta_client.models.record import Loose, Many, One, Record
+from pareta_client.models.record import Loose, Many, One, RawJson, Record
 from pareta_client.receipt import NO_RECEIPT, Receipt
 
 
@@ -16,6 +18,9 @@ class Usage(Record):
     total_tokens: Loose[int] = None
 
 
+_NO_USAGE = Usage.model_validate({})
+
+
 class Message(Record):
     """What was said, and by whom."""
 
@@ -23,13 +28,17 @@ class Message(Record):
     content: Loose[str] = None
 
 
+_NO_MESSAGE = Message.model_validate({})
+
+
 class Choice(Record):
     """One answer of a completion: `message` when complete, `delta` in a stream."""
 
     index: Loose[int] = None
     finish_reason: Loose[str] = None
-    message: One[Message] = Field(default_factory=Message)
-    delta: One[Message] = Field(default_factory=Message)
+    # Records are frozen, so one empty one serves all.
+    message: One[Message] = _NO_MESSAGE
+    delta: One[Message] = _NO_MESSAGE
 
 
 class ChatCompletionChunk(Record):
@@ -40,45 +49,67 @@ class ChatCompletionChunk(Record):
     model: Loose[str] = None
     created: Loose[int] = None
     choices: Many[Choice] = Field(default_factory=list)
-    usage: One[Usage] = Field(default_factory=Usage)
+    usage: One[Usage] = _NO_USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What came with an answer but not in its body."""
+
+    receipt: Receipt = NO_RECEIPT
+    request_id: str | None = None
+    attempts: int = 1
 
 
 class ChatCompletion(ChatCompletionChunk):
     """A complete answer with its receipt; the text is `choices[0].message.content`."""
 
-    _receipt: Receipt = PrivateAttr(default=NO_RECEIPT)
-    _request_id: str | None = PrivateAttr(default=None)
-    _attempts: int = PrivateAttr(default=1)
+    __slots__ = ("_arrival",)
+    _arrival: ClassVar[Arrival]
+
+    def arrived_with(self, arrival: Arrival) -> Self:
+        """Note what came with the answer but not in its body."""
+        object.__setattr__(self, "_arrival", arrival)
+        return self
+
+    @property
+    def _came_with(self) -> Arrival:
+        return getattr(self, "_arrival", _NOTHING)
 
     @property
     def billed_micro_usd(self) -> int | None:
         """Micro-USD debited for this answer; 0 on an idempotent replay; None if the service gave no receipt."""
-        return self._receipt.billed_micro_usd
+        return self._came_with.receipt.billed_micro_usd
 
     @property
     def frontier_would_have_cost_micro_usd(self) -> int | None:
         """Micro-USD that a frontier model would have cost for the same request."""
-        return self._receipt.frontier_would_have_cost_micro_usd
+        return self._came_with.receipt.frontier_would_have_cost_micro_usd
 
     @property
     def savings_factor(self) -> float | None:
         """How many times cheaper this answer was than a frontier model's; None if unknown or not billed."""
-        return self._receipt.savings_factor
+        return self._came_with.receipt.savings_factor
 
     @property
     def request_id(self) -> str | None:
         """The service's id of the request, to quote to its support."""
-        return self._request_id
+        return self._came_with.request_id
 
     @property
     def attempts(self) -> int:
         """How many requests it took to get this answer."""
-        return self._attempts
+        return self._came_with.attempts
 
-    def noting(self, receipt: Receipt, request_id: str | None, attempts: int) -> "ChatCompletion":
-        """Attach what came with the answer but not in its body."""
-        self._receipt, self._request_id, self._attempts = receipt, request_id, attempts
-        return self
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _completion, (self.to_dict(), self._came_with)
+
+
+_NOTHING = Arrival()
+
+
+def _completion(raw: RawJson, arrival: Arrival) -> ChatCompletion:
+    return ChatCompletion.model_validate(raw).arrived_with(arrival)
 
 
 class Model(Record):

@@ -1,15 +1,16 @@
 """The base of all answers: typed fields that never refuse, over the raw JSON that is never lost."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Optional, Self, TypeVar, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Optional, Self, TypeVar, Union
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler
 from pydantic import model_validator as validates_model
 
 T = TypeVar("T")
 RawJson = dict[str, Any]  # what the service sent, whatever it was
 
 MICRO_USD_PER_CENT = 10_000
+_set = object.__setattr__  # records are frozen for everybody else
 
 
 def _list_of_objects(value: object) -> list[Any]:
@@ -40,15 +41,19 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", populate_by_name=True, protected_namespaces=())
 
-    _raw: RawJson = PrivateAttr(default_factory=dict)
+    # A slot, not a private attribute: those cost more than all the validation of a record.
+    __slots__ = ("_raw",)
+    _raw: ClassVar[RawJson]
 
     @validates_model(mode="wrap")
     @classmethod
     def _keep_raw(cls, raw: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         record = read(raw)
-        if isinstance(raw, dict):
-            record._raw = raw
+        _set(record, "_raw", raw if isinstance(raw, dict) else {})
         return record
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).model_validate, (self._raw,)
 
     def to_dict(self) -> RawJson:
         """Give the JSON that the service sent, unchanged."""

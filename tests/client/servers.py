@@ -19,6 +19,7 @@ class Conversation:
 
     socket: socket.socket
     requests: list[bytes] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def read_request(self) -> bytes:
         """Read one request with its body; empty if the client left."""
@@ -95,6 +96,7 @@ def serving(script: Callable[[Conversation], None]) -> Iterator[Served]:
         # The client may leave at any moment: that is what is being tested.
         with contextlib.suppress(OSError), conversation.socket:
             script(conversation)
+        conversation.ended.set()
 
     accepting = threading.Thread(target=accept, daemon=True)
     accepting.start()

@@ -1,0 +1,211 @@
+"""What went wrong on the wire, and whether the request may have been sent: that decides what a retry costs."""
+
+import socket
+import time
+from collections.abc import Callable
+from inspect import isclass
+
+import httpx
+import pytest
+
+from pareta_client import APIConnectionError, APITimeoutError, AsyncPareta, Pareta
+from pareta_client.aiohttp_transport import AiohttpTransport
+from pareta_client.faults import NEVER_SENT, connection_error
+from tests.client.playing import KEY
+from tests.client.servers import HEAD, Conversation, refused_port, serving
+
+Script = Callable[[Conversation], None]
+MESSAGES = [{"role": "user", "content": "hello"}]
+
+
+def drop_before_answering(conversation: Conversation) -> None:
+    conversation.read_request()
+
+
+def reset_before_answering(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+def drop_in_the_head(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.send(HEAD[:30])
+
+
+def drop_in_the_body(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.send(HEAD + b'content-length: 100\r\n\r\n{"choices": [')
+
+
+def drop_in_a_chunk(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.send(HEAD + b"transfer-encoding: chunked\r\n\r\n20\r\nabc")
+
+
+def garble_the_body(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.send(HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\nabc\r\n")
+
+
+def talk_nonsense(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.send(b"220 mail.example ESMTP ready\r\n")
+
+
+def hang_before_answering(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.wait_until_left()
+
+
+def hang_in_the_body(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.send(HEAD + b"content-length: 100\r\n\r\n{")
+    conversation.wait_until_left()
+
+
+FAULTS: list[tuple[Script, type[httpx.TransportError]]] = [
+    (drop_before_answering, httpx.RemoteProtocolError),
+    (reset_before_answering, httpx.ReadError),
+    (drop_in_the_head, httpx.RemoteProtocolError),
+    (drop_in_the_body, httpx.RemoteProtocolError),
+    (drop_in_a_chunk, httpx.RemoteProtocolError),
+    (garble_the_body, httpx.RemoteProtocolError),
+    (talk_nonsense, httpx.RemoteProtocolError),
+    (hang_before_answering, httpx.ReadTimeout),
+    (hang_in_the_body, httpx.ReadTimeout),
+]
+TRANSPORTS = [httpx.AsyncHTTPTransport, AiohttpTransport]
+faults = pytest.mark.parametrize(("script", "expected"), FAULTS, ids=lambda value: getattr(value, "__name__", ""))
+transports = pytest.mark.parametrize("transport", TRANSPORTS)
+
+
+async def raised_by(transport: httpx.AsyncBaseTransport, url: str) -> Exception:
+    async with httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(2.0, read=0.2)) as client:
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is what the test is about
+            await client.post(url, json={})
+    return caught.value
+
+
+@transports
+@faults
+async def test_our_transport_names_each_fault_as_httpx_does(
+    transport: type[httpx.AsyncBaseTransport], script: Script, expected: type[Exception]
+) -> None:
+    with serving(script) as server:
+        error = await raised_by(transport(), server.url)
+    assert type(error) is expected
+    assert not isinstance(error, NEVER_SENT)
+
+
+@transports
+async def test_a_refused_connection_was_never_sent(transport: type[httpx.AsyncBaseTransport]) -> None:
+    error = await raised_by(transport(), f"http://127.0.0.1:{refused_port()}")
+    assert type(error) is httpx.ConnectError
+    assert isinstance(error, NEVER_SENT)
+
+
+@transports
+async def test_an_unknown_host_was_never_sent(transport: type[httpx.AsyncBaseTransport]) -> None:
+    error = await raised_by(transport(), "http://no-such-host.invalid")
+    assert type(error) is httpx.ConnectError
+
+
+@transports
+async def test_a_failed_tls_handshake_was_never_sent(transport: type[httpx.AsyncBaseTransport]) -> None:
+    with serving(lambda conversation: conversation.send(b"not TLS\r\n")) as server:
+        error = await raised_by(transport(), server.url.replace("http:", "https:"))
+    assert type(error) is httpx.ConnectError
+
+
+@transports
+async def test_a_connection_that_is_never_accepted_was_never_sent(transport: type[httpx.AsyncBaseTransport]) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        fillers = [socket.socket() for _ in range(8)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        try:
+            async with httpx.AsyncClient(transport=transport(), timeout=httpx.Timeout(2.0, connect=0.2)) as client:
+                with pytest.raises(httpx.ConnectTimeout):
+                    await client.post(f"http://127.0.0.1:{address[1]}", json={})
+        finally:
+            for filler in fillers:
+                filler.close()
+
+
+@transports
+async def test_another_scheme_was_never_sent(transport: type[httpx.AsyncBaseTransport]) -> None:
+    error = await raised_by(transport(), "gopher://127.0.0.1/")
+    assert type(error) is httpx.UnsupportedProtocol
+
+
+@faults
+async def test_after_a_fault_the_asynchronous_client_says_it_may_have_been_sent(
+    script: Script, expected: type[Exception]
+) -> None:
+    with serving(script) as server:
+        async with AsyncPareta(api_key=KEY, base_url=server.url, max_retries=0, timeout=0.3) as client:
+            with pytest.raises(APIConnectionError) as caught:
+                await client.chat.completions.create(model="ep_1", messages=MESSAGES)
+    assert caught.value.never_sent is False
+    assert isinstance(caught.value, APITimeoutError) == issubclass(expected, httpx.TimeoutException)
+
+
+@faults
+def test_after_a_fault_the_blocking_client_says_it_may_have_been_sent(
+    script: Script, expected: type[Exception]
+) -> None:
+    with (
+        serving(script) as server,
+        Pareta(api_key=KEY, base_url=server.url, max_retries=0, timeout=0.3) as client,
+        pytest.raises(APIConnectionError) as caught,
+    ):
+        client.chat.completions.create(model="ep_1", messages=MESSAGES)
+    assert caught.value.never_sent is False
+    assert isinstance(caught.value, APITimeoutError) == issubclass(expected, httpx.TimeoutException)
+
+
+async def test_a_refused_connection_is_known_to_be_never_sent_on_both_faces() -> None:
+    url = f"http://127.0.0.1:{refused_port()}"
+    async with AsyncPareta(api_key=KEY, base_url=url, max_retries=0) as client:
+        with pytest.raises(APIConnectionError) as caught:
+            await client.models.list()
+    assert caught.value.never_sent
+    with Pareta(api_key=KEY, base_url=url, max_retries=0) as blocking, pytest.raises(APIConnectionError) as caught:
+        blocking.models.list()
+    assert caught.value.never_sent
+
+
+def drip(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.send(HEAD + b"content-length: 1000\r\n\r\n")
+    # Each byte restarts a read timeout; only a bound on the whole attempt ends this.
+    while True:
+        conversation.send(b" ")
+        time.sleep(0.02)
+
+
+async def test_a_timeout_bounds_the_whole_attempt_even_if_bytes_keep_dripping() -> None:
+    with serving(drip) as server:
+        async with AsyncPareta(api_key=KEY, base_url=server.url, max_retries=0, timeout=0.2) as client:
+            with pytest.raises(APITimeoutError):
+                await client.models.list()
+        with (
+            Pareta(api_key=KEY, base_url=server.url, max_retries=0, timeout=0.2) as blocking,
+            pytest.raises(APITimeoutError),
+        ):
+            blocking.models.list()
+
+
+def every_httpx_error() -> list[type[httpx.RequestError]]:
+    return [kind for kind in vars(httpx).values() if isclass(kind) and issubclass(kind, httpx.RequestError)]
+
+
+@pytest.mark.parametrize("kind", every_httpx_error())
+def test_every_error_of_httpx_is_translated(kind: type[httpx.RequestError]) -> None:
+    error = connection_error(kind("what happened"))
+    assert isinstance(error, APITimeoutError) == issubclass(kind, httpx.TimeoutException)
+    assert error.never_sent == issubclass(kind, NEVER_SENT)
+    assert "what happened" in str(error)
+    assert isinstance(error.__cause__, kind)
