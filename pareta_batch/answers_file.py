@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -38,6 +38,8 @@ def check_output(batch: Batch) -> None:
     Raises OutputError.
     """
     path = batch.output_path
+    if path.resolve() == Path(batch.dataset).resolve():
+        raise OutputError(f"answers file {path} is the dataset itself: choose another output")
     with _named_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         trial = _part(path)
@@ -52,7 +54,7 @@ def write_answers(batch: Batch, ledger: Ledger) -> Path:
     """
     path = batch.output_path
     columns = schema(Dataset.open(batch.dataset))
-    names = {name: f"pareta_{name}" if name in columns.names else name for name in RESULTS}
+    names = {name: _free_name(name, columns.names) for name in RESULTS}
     results = [pyarrow.field(names[name], kind) for name, kind in RESULTS.items()]
     with _named_errors(path):
         with _WRITERS[path.suffix](_part(path), pyarrow.schema([*columns, *results])) as write:
@@ -61,6 +63,10 @@ def write_answers(batch: Batch, ledger: Ledger) -> Path:
                 write(chunk)
         _part(path).replace(path)
     return path
+
+
+def _free_name(name: str, taken: Sequence[str]) -> str:
+    return _free_name(f"pareta_{name}", taken) if name in taken else name
 
 
 def _records(batch: Batch, ledger: Ledger, names: Mapping[str, str]) -> Iterator[Record]:

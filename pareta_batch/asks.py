@@ -100,7 +100,8 @@ class _Keys:
             key = row_key(row.values, None)
             self._times[key] += 1
             return key if self._times[key] == 1 else f"{key}-{self._times[key]}"
-        if row.values.get(self._id_column) is None:
+        value = row.values.get(self._id_column)
+        if value is None or value == "" or value != value:
             raise ValueError(f"no value in the id column {self._id_column!r}")
         key = row_key(row.values, self._id_column)
         if (first := self._first.setdefault(key, row.place)) != row.place:

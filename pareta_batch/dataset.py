@@ -3,13 +3,17 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet
 
 from pareta_batch.errors import DatasetError
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 CHUNK_ROWS = 1_000
 
@@ -53,8 +57,21 @@ class Dataset:
         """
         try:
             yield from _READERS[self.path.suffix](self.path)
-        except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
+        except UnicodeDecodeError as error:
+            raise DatasetError([f"{self.path} line {_undecodable_line(self.path)}: not UTF-8"]) from error
+        except (OSError, pyarrow.ArrowException) as error:
             raise DatasetError([f"{self.path}: {error}"]) from error
+
+
+def _undecodable_line(path: Path) -> int:
+    # Text is decoded in blocks, so the reader's own line number is too early.
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    raise AssertionError("called for a file that does not decode")
 
 
 def _read_csv(path: Path) -> Iterator[Row]:
@@ -63,9 +80,9 @@ def _read_csv(path: Path) -> Iterator[Row]:
         reader = csv.reader(file, strict=True)
         try:
             header = next(reader, [])
-            _check_header(path, header)
-            for position, fields in enumerate(filter(None, reader)):
-                place = f"{path} line {reader.line_num}"
+            _check_columns(f"{path} line 1", header)
+            for position, (begins, fields) in enumerate(_records(reader)):
+                place = f"{path} line {begins}"
                 if len(fields) != len(header):
                     raise DatasetError([f"{place}: {len(fields)} fields, the header has {len(header)}"])
                 # CSV cannot tell an empty text from no value: it is taken for no value.
@@ -74,10 +91,19 @@ def _read_csv(path: Path) -> Iterator[Row]:
             raise DatasetError([f"{path} line {reader.line_num}: {error}"]) from error
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    twice = sorted({name for name in header if header.count(name) > 1})
+def _records(reader: "Reader") -> Iterator[tuple[int, list[str]]]:
+    """Give each record that is not blank with the line it begins on; a quoted field may span lines."""
+    begins = reader.line_num + 1
+    for fields in reader:
+        if fields:
+            yield begins, fields
+        begins = reader.line_num + 1
+
+
+def _check_columns(place: str, columns: Sequence[str]) -> None:
+    twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
-        raise DatasetError([f"{path} line 1: column {', '.join(map(repr, twice))} stands there twice"])
+        raise DatasetError([f"{place}: column {', '.join(map(repr, twice))} stands there twice"])
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:
@@ -93,13 +119,27 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
                 raise DatasetError([f"{place}: not JSON: {error}"]) from error
             if not isinstance(values, dict):
                 raise DatasetError([f"{place}: not a JSON object: {line[:60]!r}"])
+            if _has_lone_surrogate(line, values):
+                raise DatasetError([f"{place}: has half of a surrogate pair (\\ud800 to \\udfff), which is no text"])
             yield Row(position, place, values)
             position += 1
+
+
+def _has_lone_surrogate(line: bytes, values: object) -> bool:
+    # Only an escape can smuggle one in; it could neither be sent nor written.
+    if b"\\u" not in line:
+        return False
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:
     position = 0
     with pyarrow.parquet.ParquetFile(path) as file:
+        _check_columns(str(path), file.schema_arrow.names)
         for chunk in file.iter_batches(batch_size=CHUNK_ROWS):
             for values in chunk.to_pylist():
                 yield Row(position, f"{path} row {position + 1}", values)

@@ -21,33 +21,29 @@ async def fan_out(
     `work` raises is raised here, after every worker has ended.
     """
     queue = iter(items)
-    broken = False
+    broken: list[BaseException] = []
 
     async def pull() -> None:
         # A bare gather over all items would start them all, and cannot stop (and is quadratic in its waiters).
-        nonlocal broken
-        for item in queue:
-            if broken or stopped():
-                return
+        while not broken and not stopped():
             try:
-                await work(item)
-            except BaseException:
-                broken = True
+                await work(next(queue))
+            except StopIteration:
+                return
+            except BaseException as error:
+                broken.append(error)
                 raise
 
-    await _all_ended(pull() for _ in range(workers))
+    await asyncio.gather(*(pull() for _ in range(workers)), return_exceptions=True)
+    if broken:
+        raise broken[0]
 
 
 async def both(one: Awaitable[Item], other: Awaitable[Other]) -> tuple[Item, Other]:
     """Await two things at once, each to its end; raises the first exception only then."""
-    ends = await _all_ended([one, other])
-    return cast(tuple[Item, Other], tuple(ends))
-
-
-async def _all_ended(works: Iterable[Awaitable[object]]) -> list[object]:
-    # A gather alone raises at once and leaves the others running behind everybody's back.
-    ends = await asyncio.gather(*works, return_exceptions=True)
+    # A gather alone raises at once and leaves the other running behind everybody's back.
+    ends = await asyncio.gather(one, other, return_exceptions=True)
     for end in ends:
         if isinstance(end, BaseException):
             raise end
-    return ends
+    return cast(tuple[Item, Other], tuple(ends))

@@ -1,0 +1,67 @@
+"""Batches for tests: datasets in a folder, and a run of a batch without an orchestrator."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pareta_batch.batch import Batch, Sampling
+from pareta_batch.ledger import Ledger
+from pareta_batch.outcomes import Outcome
+
+ENDPOINT = "ep_seed_tickets"
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> Path:
+    """Write rows as JSON lines."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def numbered(count: int) -> list[dict[str, object]]:
+    """Make rows `r0`, `r1` … of different texts."""
+    return [{"id": f"r{n}", "text": f"My invoice number {n} is wrong."} for n in range(count)]
+
+
+def batch_in(folder: Path, rows: Sequence[dict[str, object]] | int = 3, **changes: Any) -> Batch:
+    """Make a batch of rows (or of so many) in a folder, its answers there too."""
+    named = {
+        "name": "test",
+        "model": ENDPOINT,
+        "prompt": "Which team? {text}",
+        "id_column": "id",
+        "sampling": Sampling(max_tokens=10),
+        "output": str(folder / "answers.jsonl"),
+        **changes,
+    }
+    if "dataset" not in named:
+        named["dataset"] = str(write_rows(folder / "rows.jsonl", numbered(rows) if isinstance(rows, int) else rows))
+    return Batch(**named)
+
+
+def ledger_in(folder: Path) -> Ledger:
+    """Open a ledger in a folder."""
+    return Ledger.open(f"sqlite:///{folder / 'ledger.db'}")
+
+
+def read_answers(batch: Batch) -> list[dict[str, Any]]:
+    """Read the answers file of a batch that writes JSON lines."""
+    return [json.loads(line) for line in batch.output_path.read_text(encoding="utf-8").splitlines()]
+
+
+def answered(key: str, fingerprint: str, **changes: Any) -> Outcome:
+    """Make an outcome that was answered and paid for."""
+    given: dict[str, Any] = {
+        "state": "settled",
+        "attempts": 1,
+        "answer": "billing",
+        "finish_reason": "stop",
+        "billed_micro_usd": 5,
+    }
+    return Outcome(key=key, fingerprint=fingerprint, **(given | changes))
+
+
+def failed(key: str, fingerprint: str, *, retryable: bool, **changes: Any) -> Outcome:
+    """Make an outcome that is an error."""
+    given: dict[str, Any] = {"state": "failed", "attempts": 1, "error": "APIStatusError", "error_message": "HTTP 500"}
+    return Outcome(key=key, fingerprint=fingerprint, retryable=retryable, **(given | changes))
