@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pareta_report import tradeoff
 from pareta_report.candidates import Candidate, candidates, reservations
-from pareta_report.pairs import differences, disagreements
+from pareta_report.pairs import against, best_against_rest, disagreements
 from pareta_report.records import Comparison, Difference, ModelScore
 from pareta_report.verdicts import no_verdict, verdict_of
 from pareta_report.wording import listing
@@ -25,7 +25,7 @@ def judge(name: str, task: str | None, run: "EvalRun", groups: Mapping[int, str]
     baseline = tradeoff.baseline_of(found)
     completed = run.status == "completed"
     error = None if completed else run.error_detail or f"the eval run is {run.status!r}, not completed"
-    pairs = differences(found, groups) if completed else ()
+    pairs = best_against_rest(found, groups) if completed else ()
     return Comparison(
         name=name,
         task=task,
@@ -38,6 +38,7 @@ def judge(name: str, task: str | None, run: "EvalRun", groups: Mapping[int, str]
         verdict=no_verdict(error) if error else verdict_of(found, pairs),
         baseline=baseline and baseline.model,
         differences=pairs,
+        against_baseline=against(baseline, found, groups) if completed else (),
         disagreements=disagreements(found) if completed else (),
         notes=(*reservations(found), *_restrictions(found, pairs)),
     )
@@ -71,9 +72,9 @@ def _score(candidate: Candidate, found: Sequence[Candidate], baseline: Candidate
 def _restrictions(found: Sequence[Candidate], pairs: Sequence[Difference]) -> tuple[str, ...]:
     notes = []
     rows = {candidate.model: candidate.n for candidate in found}
-    if part := [p for p in pairs if p.method == "paired" and (rows[p.best] != p.n or rows[p.other] != p.n)]:
+    if part := [p for p in pairs if p.method == "paired" and (rows[p.model] != p.n or rows[p.other] != p.n)]:
         said = listing([f"{pair.other} on {pair.n:,} rows" for pair in part])
-        notes.append(f"The models were scored on different rows; {part[0].best} is compared on common ones: {said}.")
+        notes.append(f"The models were scored on different rows; {part[0].model} is compared on common ones: {said}.")
     if any(pair.method == "published" for pair in pairs):
         notes.append(
             "Without complete per-row scores two models count as different only if their intervals do not overlap."

@@ -1,4 +1,4 @@
-"""The best model against every other one: row by row where the service gave per-row scores, else by its intervals."""
+"""Two models compared: row by row where the service gave per-row scores, else by its published intervals."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,17 +11,35 @@ from pareta_report.tradeoff import flip_price
 MOST_DISAGREEMENTS = 100
 
 
-def differences(found: Sequence[Candidate], groups: Mapping[int, str] | None = None) -> tuple[Difference, ...]:
-    """Compare the first candidate with every other scored one; fewer than two scored ones give nothing."""
+def best_against_rest(found: Sequence[Candidate], groups: Mapping[int, str] | None = None) -> tuple[Difference, ...]:
+    """Compare the highest-scoring candidate with every other scored one; fewer than two give nothing.
+
+    Only a lead makes it distinguishable: on rows that both have it may also trail.
+    """
     scored = [candidate for candidate in found if candidate.quality is not None]
     if len(scored) < 2:
         return ()
     best, *rest = scored
     looks = significance.pairs_of(len(scored))
-    pairs = [_paired(best, other, looks, groups) or _published(best, other, looks) for other in rest]
-    # A pair without a test counts as one that shows nothing.
-    adjusted = significance.best_against_rest([1.0 if pair.p_value is None else pair.p_value for pair in pairs])
-    return tuple(_decided(pair, p, best, other) for pair, p, other in zip(pairs, adjusted, rest, strict=True))
+    pairs = [_compared(best, other, looks, groups) for other in rest]
+    adjusted = significance.best_against_rest(_p_values(pairs))
+    decided = [_decided(pair, p, best, other) for pair, p, other in zip(pairs, adjusted, rest, strict=True)]
+    return tuple(d.model_copy(update={"distinguishable": d.distinguishable and d.difference > 0}) for d in decided)
+
+
+def against(
+    baseline: Candidate | None, found: Sequence[Candidate], groups: Mapping[int, str] | None = None
+) -> tuple[Difference, ...]:
+    """Compare every other scored candidate with the baseline; either may be distinguishable as the better one."""
+    if baseline is None:
+        return ()
+    others = [candidate for candidate in found if candidate.quality is not None and candidate is not baseline]
+    rivals = sum(candidate.kind == "frontier" for candidate in others)
+    # The baseline is the best of its rivals by these very rows, so each of them could have been looked at as it.
+    looks = significance.pairs_of(len(others) + 1) - significance.pairs_of(len(others) - rivals)
+    pairs = [_compared(other, baseline, looks, groups) for other in others]
+    adjusted = significance.holm(_p_values(pairs), looks)
+    return tuple(_decided(pair, p, other, baseline) for pair, p, other in zip(pairs, adjusted, others, strict=True))
 
 
 def disagreements(found: Sequence[Candidate]) -> tuple[Disagreement, ...]:
@@ -43,16 +61,20 @@ def disagreements(found: Sequence[Candidate]) -> tuple[Disagreement, ...]:
     )
 
 
-def _paired(best: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference | None:
-    rows = sorted(best.items.keys() & other.items.keys())
+def _compared(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference:
+    return _paired(one, other, looks, groups) or _published(one, other, looks)
+
+
+def _paired(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference | None:
+    rows = sorted(one.items.keys() & other.items.keys())
     if not rows:
         return None
     together = membership(groups, rows)
-    gaps = best.scores(rows) - other.scores(rows)
+    gaps = one.scores(rows) - other.scores(rows)
     mean, error = float(gaps.mean()), significance.standard_error(gaps, together)
     low, high = intervals.of_difference(gaps, together)
     return Difference(
-        best=best.model,
+        model=one.model,
         other=other.model,
         method="paired",
         n=len(rows),
@@ -62,25 +84,25 @@ def _paired(best: Candidate, other: Candidate, looks: int, groups: Mapping[int, 
         p_value=significance.p_of_no_difference(gaps, together),
         detectable=significance.detectable(error, looks),
         rows_needed=significance.rows_needed(mean, error, len(rows), looks),
-        flip_price_micro_usd=flip_price(best, other),
+        flip_price_micro_usd=flip_price(one, other),
     )
 
 
-def _published(best: Candidate, other: Candidate, looks: int) -> Difference:
+def _published(one: Candidate, other: Candidate, looks: int) -> Difference:
     """Compare two published means; their samples are taken as independent, which overstates the error."""
-    mean = (best.quality or 0.0) - (other.quality or 0.0)
+    mean = (one.quality or 0.0) - (other.quality or 0.0)
     pair = Difference(
-        best=best.model,
+        model=one.model,
         other=other.model,
         method="published",
-        n=min((n for n in (best.n, other.n) if n is not None), default=None),
+        n=min((n for n in (one.n, other.n) if n is not None), default=None),
         difference=mean,
-        flip_price_micro_usd=flip_price(best, other),
+        flip_price_micro_usd=flip_price(one, other),
     )
-    if best.low is None or best.high is None or other.low is None or other.high is None:
+    if one.low is None or one.high is None or other.low is None or other.high is None:
         return pair
     errors = (
-        significance.standard_error_of(best.low, best.high),
+        significance.standard_error_of(one.low, one.high),
         significance.standard_error_of(other.low, other.high),
     )
     error = float((errors[0] ** 2 + errors[1] ** 2) ** 0.5)
@@ -96,16 +118,21 @@ def _published(best: Candidate, other: Candidate, looks: int) -> Difference:
     )
 
 
-def _decided(pair: Difference, p_adjusted: float, best: Candidate, other: Candidate) -> Difference:
-    significant = p_adjusted <= ALPHA and pair.difference > 0
-    apart = pair.method == "paired" or _intervals_apart(best, other)
+def _p_values(pairs: Sequence[Difference]) -> list[float]:
+    """Return the p values; a pair without a test counts as one that shows nothing."""
+    return [1.0 if pair.p_value is None else pair.p_value for pair in pairs]
+
+
+def _decided(pair: Difference, p_adjusted: float, one: Candidate, other: Candidate) -> Difference:
+    better, worse = (one, other) if pair.difference > 0 else (other, one)
+    apart = pair.method == "paired" or _intervals_apart(better, worse)
     adjusted = None if pair.p_value is None else p_adjusted
-    return pair.model_copy(update={"p_adjusted": adjusted, "distinguishable": significant and apart})
+    return pair.model_copy(update={"p_adjusted": adjusted, "distinguishable": p_adjusted <= ALPHA and apart})
 
 
-def _intervals_apart(best: Candidate, other: Candidate) -> bool:
-    if best.low is None or other.high is None:
+def _intervals_apart(better: Candidate, worse: Candidate) -> bool:
+    if better.low is None or worse.high is None:
         return False
-    # Whether a published mean leaves errored rows out is unknown, so the best one is taken at its worst.
-    answered = 1 - (best.errors or 0) / best.n if best.n else 1.0
-    return best.low * answered > other.high
+    # Whether a published mean leaves errored rows out is unknown, so the better one is taken at its worst.
+    answered = 1 - (better.errors or 0) / better.n if better.n else 1.0
+    return better.low * answered > worse.high

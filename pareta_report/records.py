@@ -36,15 +36,15 @@ class ModelScore(_Record):
 
 
 class Difference(_Record):
-    """By how much the best model beat another one, in score (0.05 is five points), with a 95 % interval.
+    """By how much `model` scored more than `other` (0.05 is five points), with a 95 % interval.
 
-    `p_adjusted` is corrected for choosing the best by looking. `detectable` is the smallest true difference that a
-    sample like this shows in four of five cases; `rows_needed` is the sample that would show the observed one as
-    often. `flip_price_micro_usd` is the price of one wrong answer at which the two cost the same all in all: below
-    it the cheaper model is the better buy, above it the more accurate one.
+    `p_adjusted` is corrected for the number of looks; `distinguishable` rests on it. `detectable` is the smallest true
+    difference that a sample like this shows in four of five cases; `rows_needed` is the sample that would show the
+    observed one as often. `flip_price_micro_usd` is the price of one wrong answer at which the two cost the same all in
+    all: below it the cheaper model is the better buy, above it the more accurate one.
     """
 
-    best: str
+    model: str
     other: str
     difference: float
     ci_low: float | None = None
@@ -78,7 +78,11 @@ class ComparisonVerdict(_Record):
 
 
 class Comparison(_Record):
-    """One eval run, judged. Scores stand in order of quality, highest first, unscored models last."""
+    """One eval run, judged. Scores stand in order of quality, highest first, unscored models last.
+
+    `differences` compares the highest-scoring model with every other one, `against_baseline` every model with the
+    baseline, the highest-scoring frontier model.
+    """
 
     name: str
     task: str | None = None
@@ -91,6 +95,7 @@ class Comparison(_Record):
     verdict: ComparisonVerdict
     baseline: str | None = None
     differences: tuple[Difference, ...] = ()
+    against_baseline: tuple[Difference, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -74,7 +74,7 @@ def _standing(comparison: Comparison, score: ModelScore) -> str | None:
     for pair in comparison.differences:
         if pair.other == score.model:
             return "worse" if pair.distinguishable else "not distinguishable"
-    is_best = bool(comparison.differences) and comparison.differences[0].best == score.model
+    is_best = bool(comparison.differences) and comparison.differences[0].model == score.model
     return "highest score" if is_best else None
 
 

@@ -51,7 +51,7 @@ def plot(comparison: Comparison, shape: str) -> Markup:
 
 def standing(comparison: Comparison, score: ModelScore) -> str:
     """Say how a model did against the best one."""
-    if comparison.differences and comparison.differences[0].best == score.model:
+    if comparison.differences and comparison.differences[0].model == score.model:
         return "best" if comparison.verdict.winner else "highest score"
     pair = next((pair for pair in comparison.differences if pair.other == score.model), None)
     return UNKNOWN if pair is None else "worse" if pair.distinguishable else "not distinguishable"
@@ -62,6 +62,13 @@ def on_front(score: ModelScore) -> str:
     if score.on_pareto_front:
         return "on the front"
     return f"dominated by {score.dominated_by}" if score.dominated_by else UNKNOWN
+
+
+def saved(share: float | None) -> str:
+    """Write a saving against the baseline; a negative one as how many times as much it costs."""
+    if share is None:
+        return UNKNOWN
+    return wording.percent(share) if share >= 0 else f"{1 - share:.1f} × as much"
 
 
 def scale_of(comparison: Comparison) -> tuple[float, float]:
@@ -104,4 +111,4 @@ def _asset(name: str) -> str:
     return files("pareta_report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-_FUNCTIONS = (plot, missing, standing, on_front, scale_of, scaled, when, figure, probability, clipped)
+_FUNCTIONS = (plot, missing, standing, on_front, saved, scale_of, scaled, when, figure, probability, clipped)

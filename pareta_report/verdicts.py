@@ -65,7 +65,7 @@ def _could_still_differ(pair: Difference, alike: Sequence[Candidate]) -> str:
     name, cost = pair.other, next(c.mean_cost for c in alike if c.model == pair.other)
     if name == _cheapest(alike):
         name = f"The cheapest of them, {name} ({unit_cost(cost)} per 1,000 requests),"
-    gap = f"{points(pair.difference)} points behind {pair.best}" if pair.difference else f"level with {pair.best}"
+    gap = f"{points(pair.difference)} points behind {pair.model}" if pair.difference else f"level with {pair.model}"
     still = _range(pair, ", with a 95 % interval of {}")
     alone = ", which does not hold once corrected for having picked the best" if _excludes_zero(pair) else ""
     return f"{name} is {gap} here{still}{alone}."

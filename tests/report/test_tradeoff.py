@@ -48,6 +48,22 @@ def test_savings_are_shares_of_the_best_frontier_models_unit_cost() -> None:
     assert (scores["open"].saving, scores["bigger"].saving, scores["big"].saving) == (0.75, -2.0, None)
 
 
+def test_every_model_is_compared_with_the_baseline_and_may_be_better_or_worse() -> None:
+    comparison = judge(
+        "x",
+        None,
+        run(
+            scored("good", right(99, 100)),
+            scored("big", right(80, 100), kind="frontier"),
+            scored("alike", right(78, 100)),
+            scored("bad", right(20, 100)),
+        ),
+    )
+    found = {pair.model: (pair.difference > 0, pair.distinguishable) for pair in comparison.against_baseline}
+    assert found == {"good": (True, True), "alike": (False, False), "bad": (False, True)}
+    assert {pair.other for pair in comparison.against_baseline} == {"big"}
+
+
 def test_without_a_frontier_model_there_is_no_baseline() -> None:
     comparison = priced(a=(90, 100), b=(80, 50))
     assert comparison.baseline is None
