@@ -3,9 +3,13 @@
 import argparse
 import asyncio
 import signal
+import sqlite3
 import sys
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 
+from pareta_sandbox import scenario
 from pareta_sandbox.books import rendered
 from pareta_sandbox.money import MICRO_PER_USD
 from pareta_sandbox.server import Server
@@ -14,25 +18,43 @@ from pareta_sandbox.settings import Settings
 
 def main() -> int:
     """Serve until interrupted, then print the books."""
+    chosen = arguments(sys.argv[1:])
     try:
-        server = Server(settings(sys.argv[1:]))
-    except OSError as taken:
-        print(f"cannot listen: {taken}", file=sys.stderr)  # noqa: T201
+        day = scenario.found(chosen.scenario) if chosen.scenario else None
+        server = Server(settings(chosen))
+    except (OSError, sqlite3.Error, scenario.ScenarioError) as problem:
+        print(explained(problem), file=sys.stderr)  # noqa: T201
         return 2
-    asyncio.run(_serve(server))
-    print(rendered(server.service.books.snapshot()), flush=True)  # noqa: T201
+
+    def ready() -> None:
+        if day is not None:
+            scenario.begin(server.service, day, chosen.scenario)
+        print(f"pareta sandbox ready at {server.service.base_url}", flush=True)  # noqa: T201
+
+    asyncio.run(_serve(server, ready))
+    print(rendered(server.service.books.snapshot(debits=False)), flush=True)  # noqa: T201
     return 0
 
 
-async def _serve(server: Server) -> None:
+def explained(problem: Exception) -> str:
+    """Say in one line why the sandbox cannot start."""
+    match problem:
+        case OSError():
+            return f"cannot listen: {problem}"
+        case sqlite3.Error():
+            return f"cannot use the journal: {problem}"
+        case _:
+            return str(problem)
+
+
+async def _serve(server: Server, ready: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
-    line = f"pareta sandbox ready at {server.service.base_url}"
-    await server.serve(lambda: print(line, flush=True))  # noqa: T201
+    await server.serve(ready)
 
 
-def settings(arguments: list[str]) -> Settings:
+def arguments(given: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pareta_sandbox", description=__doc__)
     add = parser.add_argument
@@ -58,8 +80,14 @@ def settings(arguments: list[str]) -> Settings:
     add("--eval-s", type=_time, default=0.5, metavar="S", help="least time an eval run takes (default: %(default)s)")
     add("--no-idempotency", action="store_true", help="do not honour idempotency keys: every request is billed")
     add("--generation", type=int, choices=(1, 2), default=2, help="1: no keys, no receipts, no 'auto' (default: 2)")
+    add("--journal", type=Path, metavar="FILE", help="keep the books in an SQLite file, and go on with those in it")
+    add("--scenario", metavar="NAME", help=f"begin with a scenario: a YAML file, or {', '.join(scenario.names())}")
     add("--seed", type=int, default=0, help="which requests a fault with a share hits (default: %(default)s)")
-    chosen = parser.parse_args(arguments)
+    return parser.parse_args(given)
+
+
+def settings(chosen: argparse.Namespace) -> Settings:
+    """Turn the command line into settings."""
     return Settings(
         host=chosen.host,
         port=chosen.port,
@@ -72,6 +100,7 @@ def settings(arguments: list[str]) -> Settings:
         idempotency=not chosen.no_idempotency,
         generation=chosen.generation,
         seed=chosen.seed,
+        journal=chosen.journal,
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -50,11 +51,12 @@ class App:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._requests += 1
-        call = Call(scope, receive, send, f"{self._prefix}{self._requests:08x}", self._counting(scope["path"]))
+        call = Call(scope, receive, send, f"{self._prefix}{self._requests:08x}")
         try:
             await self._hand_on(call)
         except (Gone, ClientDisconnect):
-            pass  # nobody is left to answer
+            if not call.finished:
+                self.service.books.dropped(f"{call.method} {template(call.path)}", call.request_id)
         except Refusal as refusal:
             await self._refuse(call, refusal)
         except HTTPException as problem:
@@ -67,7 +69,9 @@ class App:
         if not call.path.startswith("/v1/"):
             await self._route(call)
             return
-        self.service.books.requests[f"{call.method} {template(call.path)}"] += 1
+        route = f"{call.method} {template(call.path)}"
+        self.service.books.asked(route, call.header(b"idempotency-key"), call.request_id)
+        call.on_status = partial(self.service.books.answered, route, request_id=call.request_id)
         call.api_key = self._checked_key(call)
         if call.path == CHAT and call.method == "POST":
             await self._chat(call)
@@ -96,9 +100,6 @@ class App:
             raise Refusal(403, "This API key may only read.")
         return key
 
-    def _counting(self, path: str) -> "_Counting":
-        return _Counting(self.service, counted=path.startswith("/v1/"))
-
     async def _refuse(self, call: Call, refusal: Refusal) -> None:
         try:
             if call.started:
@@ -106,20 +107,6 @@ class App:
             await call.refuse(refusal)
         except Gone:
             pass
-
-
-class _Counting:
-    """Count the status of a reply."""
-
-    __slots__ = ("_counted", "_service")
-
-    def __init__(self, service: Service, *, counted: bool) -> None:
-        self._service = service
-        self._counted = counted
-
-    def __call__(self, status: int) -> None:
-        if self._counted:
-            self._service.books.statuses[status] += 1
 
 
 def template(path: str) -> str:

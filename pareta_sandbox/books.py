@@ -1,12 +1,11 @@
 """The books: the balance, an append-only list of debits, and counts of what was seen. Money is integer micro-USD."""
 
-import time
 from collections import Counter
-from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from pareta_sandbox.journal import Entry, Journal, stamped
 from pareta_sandbox.money import dollars
 from pareta_sandbox.refusals import out_of_credit
 
@@ -36,6 +35,7 @@ class Snapshot(BaseModel):
     held_micro_usd: int
     adjustments_micro_usd: int
     debited_micro_usd: int
+    debit_count: int
     debits: tuple[Debit, ...]
     requests: dict[str, int]
     statuses: dict[int, int]
@@ -75,24 +75,25 @@ class Gauge:
 
 
 class Books:
-    """Keep the balance exact: hold before work starts, debit when it is done, never below zero."""
+    """Keep the balance exact: hold before work starts, debit when it is done, never below zero.
 
-    def __init__(self, balance_micro_usd: int) -> None:
-        self.opening = balance_micro_usd
-        self.balance = balance_micro_usd
+    The journal is the truth; a journal that was used before decides the balance, not the opening balance given here.
+    """
+
+    def __init__(self, journal: Journal, opening_balance: int) -> None:
+        self.journal = journal
+        if not journal.total("opening")[0]:
+            journal.write(stamped("opening", "balance", opening_balance))
+        self.opening = journal.total("opening")[1]
+        self.balance = self.opening + journal.total("adjustment")[1] - journal.total("debit")[1]
         self.held = 0
-        self.adjustments = 0
-        self.debited = 0
         self.requests: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
-        self.requests_by_key: Counter[str] = Counter()
         self.completions_seen = 0
         self.completions = 0
-        self.replays = 0
         self.eval_runs_created = 0
         self.in_flight = Gauge()
         self.eval_runs_in_flight = Gauge()
-        self._debits: list[Debit] = []
 
     def hold(self, amount: int) -> None:
         """Set an amount aside for work that starts; refuse with 402 when the balance does not cover it."""
@@ -107,40 +108,53 @@ class Books:
     def debit(self, amount: int, kind: DebitKind, endpoint: str, key: str | None, request_id: str) -> None:
         """Write down a debit."""
         self.balance -= amount
-        self.debited += amount
-        entry = Debit.model_construct(
-            amount_micro_usd=amount, at=time.time(), kind=kind, endpoint=endpoint, key=key, request_id=request_id
-        )
-        self._debits.append(entry)
+        self.journal.write(stamped("debit", endpoint, amount, key, request_id, kind))
+
+    def replayed(self, key: str, request_id: str) -> None:
+        """Write down that an answer was replayed."""
+        self.journal.write(stamped("replay", "chat", 0, key, request_id))
+
+    def asked(self, route: str, key: str | None, request_id: str) -> None:
+        """Write down a request as it comes."""
+        self.requests[route] += 1
+        self.journal.write(stamped("request", route, None, key, request_id))
+
+    def answered(self, route: str, status: int, request_id: str) -> None:
+        """Count an answer; those that went wrong are written down."""
+        self.statuses[status] += 1
+        if status >= 400:
+            self.journal.write(stamped("error", route, None, None, request_id, str(status)))
+
+    def dropped(self, route: str, request_id: str) -> None:
+        """Write down that a request got no answer."""
+        self.journal.write(stamped("error", route, None, None, request_id, "dropped"))
 
     def top_up(self, amount: int) -> None:
         """Add to the balance (or take from it)."""
         self.balance += amount
-        self.adjustments += amount
+        self.journal.write(stamped("adjustment", "balance", amount))
 
     def set_balance(self, amount: int) -> None:
         """Set the balance."""
         self.top_up(amount - self.balance)
 
-    def debits(self) -> Iterable[Debit]:
-        """Return all debits, oldest first."""
-        return tuple(self._debits)
-
-    def snapshot(self) -> Snapshot:
-        """Return the books as they stand."""
+    def snapshot(self, *, debits: bool = True) -> Snapshot:
+        """Return the books as they stand; the list of debits can be left out when it is long."""
+        count, debited = self.journal.total("debit")
         return Snapshot.model_construct(
             opening_balance_micro_usd=self.opening,
             balance_micro_usd=self.balance,
             held_micro_usd=self.held,
-            adjustments_micro_usd=self.adjustments,
-            debited_micro_usd=self.debited,
-            debits=tuple(self._debits),
+            adjustments_micro_usd=self.journal.total("adjustment")[1],
+            debited_micro_usd=debited,
+            debit_count=count,
+            debits=tuple(_debit(entry) for _, entry in self.journal.entries("debit")) if debits else (),
             requests=dict(self.requests),
             statuses=dict(self.statuses),
-            requests_by_key=dict(self.requests_by_key),
+            requests_by_key=self.journal.keys() if debits else {},
             completions_seen=self.completions_seen,
             completions=self.completions,
-            replays=self.replays,
+            replays=self.journal.total("replay")[0],
             in_flight=self.in_flight.now,
             highest_in_flight=self.in_flight.highest,
             eval_runs_created=self.eval_runs_created,
@@ -149,11 +163,24 @@ class Books:
         )
 
 
+def _debit(entry: Entry) -> Debit:
+    return Debit.model_validate(
+        {
+            "amount_micro_usd": entry.amount,
+            "at": entry.at,
+            "kind": entry.detail,
+            "endpoint": entry.subject,
+            "key": entry.key,
+            "request_id": entry.request_id,
+        }
+    )
+
+
 def rendered(books: Snapshot) -> str:
     """Render the books for people."""
     lines = [
         f"balance             {dollars(books.balance_micro_usd)}",
-        f"debited             {dollars(books.debited_micro_usd)} in {len(books.debits)} debits",
+        f"debited             {dollars(books.debited_micro_usd)} in {books.debit_count} debits",
         f"completions         {books.completions} ({books.completions_seen} requests, {books.replays} replays)",
         f"highest in flight   {books.highest_in_flight}",
         f"eval runs           {books.eval_runs_created} (highest in flight {books.highest_eval_runs_in_flight})",

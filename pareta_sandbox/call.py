@@ -19,20 +19,30 @@ TRANSPORT = "sandbox.transport"
 class Call:
     """A request and its reply; every reply carries `x-request-id`."""
 
-    __slots__ = ("_on_status", "_receive", "_send", "api_key", "method", "path", "request_id", "scope", "started")
+    __slots__ = (
+        "_receive",
+        "_send",
+        "api_key",
+        "finished",
+        "method",
+        "on_status",
+        "path",
+        "request_id",
+        "scope",
+        "started",
+    )
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, request_id: str, on_status: Callable[[int], None]
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.request_id = request_id
         self.api_key: str | None = None
         self.started = False
+        self.finished = False
+        self.on_status: Callable[[int], None] | None = None
         self._receive = receive
         self._send = send
-        self._on_status = on_status
 
     def header(self, name: bytes) -> str | None:
         """Return a request header (name in lower case)."""
@@ -69,9 +79,11 @@ class Call:
         """Send as ASGI does, with the request id on the reply."""
         if message["type"] == "http.response.start":
             self.started = True
-            self._on_status(message["status"])
+            if self.on_status is not None:
+                self.on_status(message["status"])
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
         await self._send(message)
+        self.finished = message["type"] == "http.response.body" and not message.get("more_body")
 
     def misbehave(self, wrap: Callable[[Send], Send]) -> None:
         """Let a fault stand between the replies and the connection."""

@@ -4,14 +4,14 @@ import asyncio
 import hashlib
 import json
 import time
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pareta_sandbox import answerers, catalogue, money
 from pareta_sandbox.call import JSON_TYPE, Call, Header
-from pareta_sandbox.endpoints import Endpoint, become
+from pareta_sandbox.completion import Completion, chunk, chunk_head, chunked, rendered
+from pareta_sandbox.endpoints import Endpoint
 from pareta_sandbox.mischief import at_the_door
 from pareta_sandbox.refusals import Refusal
 from pareta_sandbox.replays import Replay, idempotency_key
@@ -77,31 +77,6 @@ class ChatRequest(BaseModel):
         return any(m.role in ("system", "developer") for m in self.messages)
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """An answer and its receipt (micro-USD)."""
-
-    id: str
-    created: int
-    model: str
-    text: str
-    finish_reason: Literal["stop", "length"]
-    prompt_tokens: int
-    completion_tokens: int
-    price: int
-    baseline: int
-    latency_ms: float
-
-    def usage(self) -> dict[str, int]:
-        """Render the token counts."""
-        total = self.prompt_tokens + self.completion_tokens
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "total_tokens": total,
-        }
-
-
 class Chat:
     """The handler of `POST /v1/chat/completions`."""
 
@@ -117,8 +92,6 @@ class Chat:
             body = await call.body(LARGEST_BODY)
             request = parsed(body)
             key = idempotency_key(call.header(b"idempotency-key"))
-            if key:
-                books.requests_by_key[key] += 1
             if self._service.faults:
                 await self._door(call, request)
             with self._service.admitted:
@@ -130,9 +103,9 @@ class Chat:
 
     async def _answer(self, call: Call, request: ChatRequest, key: str | None, body: bytes) -> None:
         honoured = key if self._service.honours_keys else None
-        claim = await self._replays.claim(honoured, fingerprint(body) if honoured else None)
+        claim = await self._replays.claim(honoured, fingerprint(body) if honoured else b"")
         if isinstance(claim, Replay):
-            self._service.books.replays += 1
+            self._service.books.replayed(key or "", call.request_id)
             await self._deliver(call, request, claim.answer, billed=0)
             return
         try:
@@ -201,9 +174,9 @@ class Chat:
         endpoint.completions += 1
         endpoint.billed_micro_usd += done.price
         endpoint.baseline_micro_usd += done.baseline
-        endpoint.remember_latency(done.latency_ms)
+        endpoint.latencies_ms.append(done.latency_ms)
         if self._service.faults and self._service.faults.stops(endpoint.id):
-            become(endpoint, "stopped")
+            self._service.endpoints.become(endpoint, "stopped")
 
     async def _deliver(self, call: Call, request: ChatRequest, done: Completion, billed: int) -> None:
         if request.stream:
@@ -226,17 +199,17 @@ class Chat:
         pause = done.latency_ms / 2000 / len(pieces) if done.latency_ms else 0
         await asyncio.sleep(done.latency_ms / 2000)
         await call.send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
-        await _event(call, [_chunk(done, i, {"role": "assistant", "content": ""}) for i in range(request.n)])
+        await _event(call, [chunk(done, i, {"role": "assistant", "content": ""}) for i in range(request.n)])
         for piece in pieces:
             if pause:
                 await asyncio.sleep(pause)
-            await _event(call, [_chunk(done, i, {"content": piece}) for i in range(request.n)])
-        await _event(call, [_chunk(done, i, {}, done.finish_reason) for i in range(request.n)])
+            await _event(call, [chunk(done, i, {"content": piece}) for i in range(request.n)])
+        await _event(call, [chunk(done, i, {}, done.finish_reason) for i in range(request.n)])
 
     async def _end_stream(self, call: Call, request: ChatRequest, done: Completion, billed: int) -> None:
         lines = []
         if request.stream_options and request.stream_options.include_usage:
-            last = {**_chunk_head(done), "choices": [], "usage": done.usage()}
+            last = {**chunk_head(done), "choices": [], "usage": done.usage()}
             lines.append(f"data: {json.dumps(last, ensure_ascii=False)}\n\n")
         if self._service.settings.generation == 2:
             lines.append(f": pareta-billed-micro-usd {billed}\n\n")
@@ -271,34 +244,6 @@ def shortened(text: str, request: ChatRequest) -> tuple[str, Literal["stop", "le
     return text, "stop"
 
 
-def rendered(done: Completion, n: int) -> bytes:
-    """Render a completion as OpenAI does."""
-    message = {"role": "assistant", "content": done.text}
-    choices = [{"index": i, "message": message, "finish_reason": done.finish_reason} for i in range(n)]
-    whole = {
-        "id": done.id,
-        "object": "chat.completion",
-        "created": done.created,
-        "model": done.model,
-        "choices": choices,
-        "usage": done.usage(),
-    }
-    return json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def chunked(text: str) -> list[str]:
-    """Split an answer into tokens of four characters."""
-    return [text[i : i + 4] for i in range(0, len(text), 4)] or [""]
-
-
-def _chunk_head(done: Completion) -> dict[str, object]:
-    return {"id": done.id, "object": "chat.completion.chunk", "created": done.created, "model": done.model}
-
-
-def _chunk(done: Completion, index: int, delta: dict[str, str], finish: str | None = None) -> dict[str, object]:
-    return {**_chunk_head(done), "choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
-
-
 async def _event(call: Call, chunks: list[dict[str, object]]) -> None:
-    lines = "".join(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n" for chunk in chunks)
+    lines = "".join(f"data: {json.dumps(one, ensure_ascii=False)}\n\n" for one in chunks)
     await call.send({"type": "http.response.body", "body": lines.encode("utf-8", "replace"), "more_body": True})

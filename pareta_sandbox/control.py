@@ -1,16 +1,18 @@
 """The control routes under `/_sandbox`: read the books, change the balance, switch faults. No key is needed."""
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Path
 
 from pareta_sandbox.border import LARGEST_JSON, answer, read_bytes, read_json, wrong_body
-from pareta_sandbox.endpoints import become, live_later
 from pareta_sandbox.faults import FAULT
 from pareta_sandbox.injection import Active
-from pareta_sandbox.refusals import not_found
+from pareta_sandbox.journal import Kind, stamped
+from pareta_sandbox.refusals import Refusal, not_found
+from pareta_sandbox.scenario import Scenario, ScenarioError, begin, named, names
 from pareta_sandbox.service import Service
+from pareta_sandbox.settings import Change
 
 
 class Amount(BaseModel):
@@ -19,16 +21,19 @@ class Amount(BaseModel):
     micro_usd: int = Field(ge=-(10**15), le=10**15)
 
 
-class Change(BaseModel):
-    """Settings that can change while the sandbox runs; what is not named stays."""
+class Begin(BaseModel):
+    """Which scenario to begin."""
 
-    model_config = ConfigDict(extra="forbid")
+    name: str = Field(min_length=1, max_length=200)
+    scenario: Scenario | None = None
 
-    latency_ms: float | None = Field(None, ge=0)
-    cold_start_s: float = Field(0.0, ge=0)
-    deploy_s: float = Field(0.0, ge=0)
-    eval_s: float = Field(0.0, ge=0)
-    idempotency: bool = True
+
+class Page(BaseModel):
+    """Which entries of the journal."""
+
+    kind: Kind | None = None
+    after: int = Field(0, ge=0)
+    limit: int = Field(1000, ge=1, le=100_000)
 
 
 class Control:
@@ -41,6 +46,7 @@ class Control:
         """Return the route table."""
         return [
             Path("/_sandbox/books", self.books),
+            Path("/_sandbox/journal", self.journal),
             Path("/_sandbox/top-up", self.top_up, methods=["POST"]),
             Path("/_sandbox/balance", self.set_balance, methods=["PUT"]),
             Path("/_sandbox/settings", self.change, methods=["PATCH"]),
@@ -48,13 +54,25 @@ class Control:
             Path("/_sandbox/faults", self.inject, methods=["POST"]),
             Path("/_sandbox/faults", self.clear_faults, methods=["DELETE"]),
             Path("/_sandbox/faults/{fault_id}", self.remove_fault, methods=["DELETE"]),
+            Path("/_sandbox/scenarios", self.list_scenarios, methods=["GET"]),
+            Path("/_sandbox/scenarios", self.begin_scenario, methods=["POST"]),
             Path("/_sandbox/endpoints/{endpoint_id}/stop", self.stop_endpoint, methods=["POST"]),
             Path("/_sandbox/endpoints/{endpoint_id}/start", self.start_endpoint, methods=["POST"]),
         ]
 
     async def books(self, request: Request) -> Response:
-        """Return the books."""
-        return Response(self._service.books.snapshot().model_dump_json(), media_type="application/json")
+        """Return the books; `?debits=no` leaves out what grows."""
+        books = self._service.books.snapshot(debits=request.query_params.get("debits") != "no")
+        return Response(books.model_dump_json(), media_type="application/json")
+
+    async def journal(self, request: Request) -> Response:
+        """Return entries of the journal, oldest first: `?kind=debit&after=100&limit=1000`."""
+        try:
+            asked = Page.model_validate(dict(request.query_params))
+        except ValidationError as wrong:
+            raise wrong_body(wrong) from wrong
+        found = self._service.journal.entries(asked.kind, asked.after, asked.limit)
+        return answer({"entries": [{"n": number, **entry._asdict()} for number, entry in found]})
 
     async def top_up(self, request: Request) -> Response:
         """Add to the balance."""
@@ -69,8 +87,8 @@ class Control:
     async def change(self, request: Request) -> Response:
         """Change settings."""
         change = await read_json(request, Change)
-        self._service.change(**change.model_dump(include=change.model_fields_set))
-        return answer(change.model_dump(include=change.model_fields_set))
+        self._service.change(**change.changes())
+        return answer(change.changes())
 
     async def list_faults(self, request: Request) -> Response:
         """List the faults that are on."""
@@ -83,10 +101,14 @@ class Control:
             fault = FAULT.validate_json(body)
         except ValidationError as wrong:
             raise wrong_body(wrong) from wrong
-        return answer(_fault(self._service.faults.add(fault)), 201)
+        active = self._service.faults.add(fault)
+        self._service.journal.write(stamped("fault", active.id, detail=fault.model_dump_json(exclude_none=True)))
+        return answer(_fault(active), 201)
 
     async def clear_faults(self, request: Request) -> Response:
         """Switch every fault off."""
+        for active in self._service.faults.all():
+            self._service.journal.write(stamped("fault", active.id, detail="off"))
         self._service.faults.clear()
         return Response(status_code=204)
 
@@ -95,20 +117,34 @@ class Control:
         fault_id = request.path_params["fault_id"]
         if not self._service.faults.remove(fault_id):
             raise not_found("fault", fault_id)
+        self._service.journal.write(stamped("fault", fault_id, detail="off"))
         return Response(status_code=204)
+
+    async def list_scenarios(self, request: Request) -> Response:
+        """List the scenarios of the library, and what each teaches."""
+        library = {name: named(name).teaches.strip() for name in names()}
+        return answer({"scenarios": [{"name": name, "teaches": teaches} for name, teaches in library.items()]})
+
+    async def begin_scenario(self, request: Request) -> Response:
+        """Let a scenario begin: one of the library by its name, or one that is sent whole."""
+        wanted = await read_json(request, Begin)
+        try:
+            chosen = wanted.scenario or named(wanted.name)
+        except ScenarioError as unknown:
+            raise Refusal(404, str(unknown)) from unknown
+        begin(self._service, chosen, wanted.name)
+        return answer({"name": wanted.name, "teaches": chosen.teaches.strip()}, 201)
 
     async def stop_endpoint(self, request: Request) -> Response:
         """Stop an endpoint, also a seed."""
         endpoint = self._service.endpoints.get(request.path_params["endpoint_id"])
-        become(endpoint, "stopped")
+        self._service.endpoints.become(endpoint, "stopped")
         return answer({"id": endpoint.id, "status": endpoint.state})
 
     async def start_endpoint(self, request: Request) -> Response:
         """Start an endpoint, also a seed; it is live after its cold start."""
         endpoint = self._service.endpoints.get(request.path_params["endpoint_id"])
-        if endpoint.state == "stopped":
-            become(endpoint, "starting")
-            live_later(endpoint, self._service.settings.cold_start_s)
+        self._service.endpoints.start(endpoint, self._service.settings.cold_start_s)
         return answer({"id": endpoint.id, "status": endpoint.state})
 
     def _balance(self) -> Response:

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 
-from pareta_sandbox.endpoints import Endpoint, Endpoints, live_later, record
+from pareta_sandbox.endpoints import Endpoint, Endpoints, record
 from pareta_sandbox.faults import DeployFails, DeployStreamCut, Fault
 
 STAGES = (
@@ -22,7 +22,7 @@ def begin(endpoints: Endpoints, endpoint: Endpoint, seconds: float, faults: tupl
     """Begin the work: the endpoint becomes live (or disappears) in time, whether or not anybody watches."""
     failing = next((fault for fault in faults if isinstance(fault, DeployFails)), None)
     if failing is None:
-        live_later(endpoint, seconds)
+        endpoints.live_later(endpoint, seconds)
         return
     asyncio.get_running_loop().call_later(seconds * failing.at_pct / 100, endpoints.delete, endpoint)
 

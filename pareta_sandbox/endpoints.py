@@ -9,6 +9,7 @@ from typing import Literal
 
 from pareta_sandbox import catalogue
 from pareta_sandbox.catalogue import TASKS, Task
+from pareta_sandbox.journal import Journal, stamped
 from pareta_sandbox.refusals import Refusal, invalid, not_found
 from pareta_sandbox.roster import MODELS, Model
 
@@ -45,21 +46,18 @@ class Endpoint:
     baseline_micro_usd: int = 0
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
 
-    def remember_latency(self, ms: float) -> None:
-        """Keep the time of a completion, for the percentiles."""
-        self.latencies_ms.append(ms)
-
 
 class Endpoints:
     """All endpoints of the organisation."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
         self._by_id: dict[str, Endpoint] = {}
         self._names: Counter[str] = Counter()
         for seed_id, (task, model) in SEEDS.items():
             endpoint = Endpoint(seed_id, seed_id, TASKS[task], MODELS[model], True, time.time())
             self._by_id[seed_id] = endpoint
-            become(endpoint, "live")
+            self.become(endpoint, "live")
 
     def all(self) -> list[Endpoint]:
         """Return every endpoint, oldest first."""
@@ -93,41 +91,41 @@ class Endpoints:
     def start(self, endpoint: Endpoint, cold_start_s: float) -> None:
         """Start a stopped endpoint; it is live after its cold start."""
         if endpoint.state == "stopped":
-            become(endpoint, "starting")
-            live_later(endpoint, cold_start_s)
+            self.become(endpoint, "starting")
+            self.live_later(endpoint, cold_start_s)
 
     def delete(self, endpoint: Endpoint) -> None:
         """Remove an endpoint."""
-        become(endpoint, "stopped")
+        self.become(endpoint, "stopped")
         self._by_id.pop(endpoint.id, None)
+        self._journal.write(stamped("state", endpoint.id, detail="deleted"))
 
+    def become(self, endpoint: Endpoint, state: State) -> None:
+        """Change an endpoint's state, and count the time it was live."""
+        now = time.time()
+        if endpoint.live_since is not None:
+            endpoint.live_s += now - endpoint.live_since
+        endpoint.live_since = now if state == "live" else None
+        endpoint.state = state
+        if state == "starting":
+            endpoint.settled.clear()
+        else:
+            endpoint.settled.set()
+        endpoint.changes += 1
+        self._journal.write(stamped("state", endpoint.id, detail=state))
 
-def become(endpoint: Endpoint, state: State) -> None:
-    """Change an endpoint's state, and count the time it was live."""
-    now = time.time()
-    if endpoint.live_since is not None:
-        endpoint.live_s += now - endpoint.live_since
-    endpoint.live_since = now if state == "live" else None
-    endpoint.state = state
-    if state == "starting":
-        endpoint.settled.clear()
-    else:
-        endpoint.settled.set()
-    endpoint.changes += 1
+    def live_later(self, endpoint: Endpoint, seconds: float) -> None:
+        """Let a starting endpoint become live after some seconds, unless it is changed before."""
+        if seconds <= 0:
+            self.become(endpoint, "live")
+            return
+        changes = endpoint.changes
 
+        def arrive() -> None:
+            if endpoint.changes == changes:
+                self.become(endpoint, "live")
 
-def live_later(endpoint: Endpoint, seconds: float) -> None:
-    """Let a starting endpoint become live after some seconds, unless it is changed before."""
-    if seconds <= 0:
-        become(endpoint, "live")
-        return
-    changes = endpoint.changes
-
-    def arrive() -> None:
-        if endpoint.changes == changes:
-            become(endpoint, "live")
-
-    asyncio.get_running_loop().call_later(seconds, arrive)
+        asyncio.get_running_loop().call_later(seconds, arrive)
 
 
 def changeable(endpoint: Endpoint) -> Endpoint:

@@ -1,9 +1,8 @@
 """Idempotency: one answer for each key, however often and however concurrently it is asked for."""
 
 import asyncio
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from pareta_sandbox.refusals import Refusal, invalid
 
@@ -20,7 +19,7 @@ class Replay(Generic[Answer]):
 
 @dataclass(slots=True)
 class _Pending:
-    fingerprint: Hashable
+    fingerprint: bytes
     over: asyncio.Event
 
 
@@ -40,14 +39,39 @@ class Claim(Generic[Answer]):
         self._replays._close(self._key, None)
 
 
+class Store(Protocol[Answer]):
+    """Where answers are kept by key, each with the hash of what was asked."""
+
+    def remember(self, key: str, fingerprint: bytes, answer: Answer) -> None:
+        """Keep an answer."""
+
+    def recall(self, key: str) -> tuple[bytes, Answer] | None:
+        """Return the answer given under a key."""
+
+
+class Kept(Generic[Answer]):
+    """Keep answers in memory."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, tuple[bytes, Answer]] = {}
+
+    def remember(self, key: str, fingerprint: bytes, answer: Answer) -> None:
+        """Keep an answer."""
+        self._answers[key] = (fingerprint, answer)
+
+    def recall(self, key: str) -> tuple[bytes, Answer] | None:
+        """Return the answer given under a key."""
+        return self._answers.get(key)
+
+
 class Replays(Generic[Answer]):
     """Remember the answers of an organisation by idempotency key."""
 
-    def __init__(self) -> None:
-        self._answered: dict[str, tuple[Hashable, Answer]] = {}
+    def __init__(self, store: Store[Answer] | None = None) -> None:
+        self._store: Store[Answer] = store or Kept()
         self._pending: dict[str, _Pending] = {}
 
-    async def claim(self, key: str | None, fingerprint: Hashable) -> Claim[Answer] | Replay[Answer]:
+    async def claim(self, key: str | None, fingerprint: bytes) -> Claim[Answer] | Replay[Answer]:
         """Return the known answer, or the right to make it; without a key everything is new.
 
         Refuses with 422 when the key was used for another request: that is a mistake of the caller, and
@@ -58,8 +82,9 @@ class Replays(Generic[Answer]):
         while pending := self._pending.get(key):
             _same(pending.fingerprint, fingerprint)
             await pending.over.wait()
-        if key in self._answered:
-            known, answer = self._answered[key]
+        remembered = self._store.recall(key)
+        if remembered is not None:
+            known, answer = remembered
             _same(known, fingerprint)
             return Replay(answer)
         self._pending[key] = _Pending(fingerprint, asyncio.Event())
@@ -72,7 +97,7 @@ class Replays(Generic[Answer]):
         if pending is None:
             return
         if answer is not None:
-            self._answered[key] = (pending.fingerprint, answer)
+            self._store.remember(key, pending.fingerprint, answer)
         pending.over.set()
 
 
@@ -83,6 +108,6 @@ def idempotency_key(sent: str | None) -> str | None:
     return sent or None
 
 
-def _same(known: Hashable, asked: Hashable) -> None:
+def _same(known: bytes, asked: bytes) -> None:
     if known != asked:
         raise invalid(["header", "Idempotency-Key"], "this idempotency key was used with a different request body")

@@ -12,7 +12,7 @@ from starlette.routing import Route as Path
 from pareta_sandbox import catalogue, deploys, eval_sets
 from pareta_sandbox.border import answer, fingerprint, read_form, read_json
 from pareta_sandbox.catalogue import TASKS, Task
-from pareta_sandbox.endpoints import Endpoint, become, changeable, record
+from pareta_sandbox.endpoints import Endpoint, changeable, record
 from pareta_sandbox.eval_runs import EvalRuns, Run
 from pareta_sandbox.eval_sets import EvalSet, EvalSets
 from pareta_sandbox.faults import Fault
@@ -131,7 +131,7 @@ class Routes:
     async def stop_endpoint(self, request: Request) -> Response:
         """Stop an endpoint."""
         endpoint = changeable(self._endpoint(request))
-        become(endpoint, "stopped")
+        self._service.endpoints.become(endpoint, "stopped")
         return answer({"id": endpoint.id, "status": endpoint.state})
 
     async def delete_endpoint(self, request: Request) -> Response:

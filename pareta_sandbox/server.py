@@ -16,6 +16,7 @@ from pareta_sandbox.service import Service
 from pareta_sandbox.settings import Settings
 
 BACKLOG = 2048
+FLUSHES_A_SECOND = 20
 GRACE_S = 0.5  # what is being answered may finish; what hangs is cut off
 
 
@@ -47,7 +48,7 @@ class Server:
         """Serve until stopped; calls `ready` when requests are answered."""
         self._config.load()
         server = await asyncio.get_running_loop().create_server(self._protocol, sock=self._socket, backlog=BACKLOG)
-        clock = asyncio.create_task(self._keep_date())
+        clock = asyncio.create_task(self._tick())
         ready()
         await self._over.wait()
         server.close()
@@ -61,10 +62,12 @@ class Server:
     def _protocol(self) -> Protocol:
         return Protocol(config=self._config, server_state=self._state, app_state={})
 
-    async def _keep_date(self) -> None:
+    async def _tick(self) -> None:
         while True:
             self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-            await asyncio.sleep(1)
+            for _ in range(FLUSHES_A_SECOND):
+                await asyncio.sleep(1 / FLUSHES_A_SECOND)
+                self.service.journal.flush()
 
     async def _finish(self) -> None:
         for connection in list(self._state.connections):

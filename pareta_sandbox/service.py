@@ -5,17 +5,15 @@ import itertools
 import random
 from collections.abc import Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pareta_sandbox.books import Books, Gauge
+from pareta_sandbox.completion import Completion
 from pareta_sandbox.endpoints import Endpoints
 from pareta_sandbox.injection import Injection
+from pareta_sandbox.journal import opened
 from pareta_sandbox.replays import Replays
 from pareta_sandbox.roster import Model
 from pareta_sandbox.settings import Settings
-
-if TYPE_CHECKING:
-    from pareta_sandbox.chat import Completion
 
 
 class Service:
@@ -24,11 +22,12 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.base_url = f"http://{settings.host}:{settings.port}"
-        self.books = Books(settings.balance_micro_usd)
-        self.endpoints = Endpoints()
+        self.journal = opened(settings.journal)
+        self.books = Books(self.journal, settings.balance_micro_usd)
+        self.endpoints = Endpoints(self.journal)
         self.faults = Injection(settings.seed)
         self.draws = random.Random(settings.seed)  # noqa: S311  (latencies, not secrets)
-        self.replays: Replays[Completion] = Replays()
+        self.replays: Replays[Completion] = Replays(self.journal)
         self.admitted = Gauge()
         self._numbers = itertools.count(1)
         self._background: set[asyncio.Task[None]] = set()
@@ -63,3 +62,4 @@ class Service:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.journal.close()

@@ -1,7 +1,10 @@
 """What one can choose when a sandbox starts."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from pareta_sandbox.money import MICRO_PER_USD
 
@@ -19,6 +22,7 @@ class Settings:
     idempotency: whether a repeated `Idempotency-Key` is answered from memory and billed once; False bills
         every request.
     generation: 1 is a service without idempotency keys, receipts and `model="auto"`.
+    journal: an SQLite file to keep the books in; None keeps them in memory.
     seed: fixes which requests a fault with a share hits.
     """
 
@@ -33,3 +37,20 @@ class Settings:
     idempotency: bool = True
     generation: Literal[1, 2] = 2
     seed: int = 0
+    journal: Path | None = None
+
+
+class Change(BaseModel):
+    """Settings that can change while the sandbox runs; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    latency_ms: float | None = Field(None, ge=0)
+    cold_start_s: float = Field(0.0, ge=0)
+    deploy_s: float = Field(0.0, ge=0)
+    eval_s: float = Field(0.0, ge=0)
+    idempotency: bool = True
+
+    def changes(self) -> dict[str, object]:
+        """Return what was named."""
+        return self.model_dump(include=self.model_fields_set)

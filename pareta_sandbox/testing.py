@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ from pareta_sandbox.faults import (
     TruncatedJson,
 )
 from pareta_sandbox.money import MICRO_PER_USD
+from pareta_sandbox.scenario import found
 from pareta_sandbox.server import Background
 from pareta_sandbox.settings import DEFAULT_KEY, Settings
 
@@ -78,6 +80,7 @@ class Options(TypedDict, total=False):
     idempotency: bool
     generation: Literal[1, 2]
     seed: int
+    journal: Path
 
 
 class Changes(TypedDict, total=False):
@@ -125,6 +128,11 @@ class Sandbox:
     def clear_faults(self) -> None:
         """Switch every fault off."""
         self._ask("DELETE", "/faults")
+
+    def play(self, name_or_file: str) -> None:
+        """Let a scenario begin: one of the library by its name, or one in a YAML file."""
+        chosen = found(name_or_file).model_dump(mode="json", exclude_unset=True)
+        self._ask("POST", "/scenarios", {"name": name_or_file, "scenario": chosen})
 
     def struck(self, fault_id: str) -> int:
         """Return how many requests a fault that is on has struck (for a rate limit: refused)."""
