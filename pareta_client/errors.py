@@ -23,9 +23,12 @@ ParetaError                        anything below; also a missing key
 All of them pickle with all their fields (they cross processes) and none holds the API key.
 """
 
-from typing import Any, Self
+from __future__ import annotations
 
-import httpx
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import httpx  # only named here: whoever catches an error need not load it
 
 
 class ParetaError(Exception):

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 
 import httpx
 
@@ -102,7 +101,7 @@ def _check_base_url(text: str) -> None:
         warnings.warn(
             f"base_url {text!r} is plain http: the API key would travel unencrypted; use https://",
             InsecureTransportWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
 
 
@@ -118,6 +117,9 @@ def _is_loopback(host: str) -> bool:
 @lru_cache(maxsize=1)
 def user_agent() -> bytes:
     """Name this client and its version."""
+    # Not at the top: with all that it brings along it would be a tenth of the client's import.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return f"pareta-client-python/{version('pareta-pipelines')}".encode()
     except PackageNotFoundError:

@@ -18,7 +18,7 @@ class Usage(Record):
     total_tokens: Loose[int] = None
 
 
-_NO_USAGE = Usage.model_validate({})
+_NO_USAGE = Usage.empty()
 
 
 class Message(Record):
@@ -28,7 +28,7 @@ class Message(Record):
     content: Loose[str] = None
 
 
-_NO_MESSAGE = Message.model_validate({})
+_NO_MESSAGE = Message.empty()
 
 
 class Choice(Record):

@@ -77,7 +77,7 @@ class _Run(Record):
 class EvalRun(Record):
     """A comparison of candidates on one eval set."""
 
-    run: One[_Run] = _Run.model_validate({})
+    run: One[_Run] = _Run.empty()
     results: Many[EvalResult] = Field(default_factory=list)
 
     @property
