@@ -27,7 +27,12 @@ async def prepare_eval_set(spec: ComparisonSpec) -> str:
         if known is not None and await _exists(known):
             return known
         made = await pareta.evals.sets.create(
-            task=spec.task, items=rows, name=spec.name, prompt=spec.prompt, idempotency_key=key
+            # Nothing but the content may show in the request: equal rows are one set, whoever compares on them.
+            task=spec.task,
+            items=rows,
+            name=f"{spec.task or 'rows'}-{key[:8]}",
+            prompt=spec.prompt,
+            idempotency_key=key,
         )
         eval_set_id = id_of(made)
         await asyncio.to_thread(ledger.remember_eval_work, key, eval_set_id)
