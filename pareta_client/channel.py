@@ -92,13 +92,10 @@ class CallersAsyncClient:
 
 def _as_built_by(client: httpx.Client | httpx.AsyncClient, request: httpx.Request) -> httpx.Request:
     """Add what the client puts on its own requests: default headers, cookies, parameters, timeouts."""
-    in_memory = isinstance(request.stream, httpx.ByteStream)
-    return client.build_request(
-        request.method,
-        request.url,
-        headers=request.headers,
-        content=request.read() if in_memory else request.stream,
-        extensions=request.extensions,
+    built = client.build_request(request.method, request.url, headers=request.headers, extensions=request.extensions)
+    # Not as content: httpx would take a body that can be read both ways for one that can only be read blocking.
+    return httpx.Request(
+        built.method, built.url, headers=built.headers, stream=request.stream, extensions=built.extensions
     )
 
 

@@ -72,6 +72,8 @@ class Record(BaseModel):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._raw!r})"
 
+    __str__ = __repr__
+
     def __getitem__(self, key: str) -> Any:
         return self._raw[key]
 
