@@ -10,18 +10,20 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from pareta_sandbox.border import REQUEST_ID, STRUCK
 from pareta_sandbox.call import Call
 from pareta_sandbox.chat import Chat
 from pareta_sandbox.control import Control
+from pareta_sandbox.eval_routes import EvalRoutes
 from pareta_sandbox.faults import Route
 from pareta_sandbox.mischief import at_the_door
 from pareta_sandbox.refusals import Gone, Refusal, unauthorized
-from pareta_sandbox.routes import REQUEST_ID, STRUCK, Routes
+from pareta_sandbox.routes import Routes
 from pareta_sandbox.service import Service
 
 CHAT = "/v1/chat/completions"
 READ_ONLY = "pareta_sk_readonly"
-IDS = re.compile(r"/(endpoints|eval-sets|eval-runs|tasks)/(?!match(?:/|$))[^/]+")
+IDS = re.compile(r"/(endpoints|eval-sets|eval-runs|tasks)/(?!(?:match|propose-contract)(?:/|$))[^/]+")
 FAULT_ROUTES: dict[str, Route] = {
     "models": "models",
     "endpoints": "endpoints",
@@ -38,7 +40,8 @@ class App:
     def __init__(self, service: Service) -> None:
         self.service = service
         self._chat = Chat(service)
-        self._others = Router([*Routes(service).paths(), *Control(service).paths()], redirect_slashes=False)
+        paths = [*Routes(service).paths(), *EvalRoutes(service).paths(), *Control(service).paths()]
+        self._others = Router(paths, redirect_slashes=False)
         self._prefix = f"req_{secrets.token_hex(4)}"
         self._requests = 0
 

@@ -9,10 +9,16 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from pareta_sandbox.faults import Fault
 from pareta_sandbox.refusals import Gone, Refusal, invalid
+from pareta_sandbox.replays import idempotency_key
+from pareta_sandbox.service import Service
 
 LARGEST_JSON = 1024 * 1024
 LARGEST_UPLOAD = 100 * 1024 * 1024
+
+STRUCK = "sandbox.struck"
+REQUEST_ID = "sandbox.request_id"
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -70,6 +76,22 @@ async def read_form(request: Request) -> tuple[dict[str, str], dict[str, bytes]]
     except ClientDisconnect as left:
         raise Gone from left
     return fields, files
+
+
+def sent_key(request: Request) -> str | None:
+    """Return the idempotency key a caller sent."""
+    return idempotency_key(request.headers.get("idempotency-key"))
+
+
+def honoured_key(request: Request, service: Service) -> str | None:
+    """Return the idempotency key of a request, when the service honours keys."""
+    return sent_key(request) if service.honours_keys else None
+
+
+def struck(request: Request) -> tuple[Fault, ...]:
+    """Return the faults that struck a request."""
+    found: tuple[Fault, ...] = request.scope.get(STRUCK, ())
+    return found
 
 
 def fingerprint(*parts: object) -> bytes:

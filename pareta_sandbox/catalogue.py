@@ -142,6 +142,13 @@ def scores(query: str) -> list[tuple[str, float]]:
     return sorted(ranked, key=lambda pair: (-pair[1], pair[0]))
 
 
+def confidence(score: float) -> str:
+    """Say a match score in a word."""
+    if score >= 0.75:
+        return "high"
+    return "medium" if score >= 0.5 else "low"
+
+
 def routed(prompt: str) -> str:
     """Return the task `auto` takes a prompt for, from its beginning and its end; extraction when nothing tells."""
     ranked = scores(f"{prompt[:600]}\n{prompt[-300:]}")

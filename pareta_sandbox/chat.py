@@ -13,7 +13,7 @@ from pareta_sandbox.call import JSON_TYPE, Call, Header
 from pareta_sandbox.completion import Completion, chunk, chunk_head, chunked, rendered
 from pareta_sandbox.endpoints import Endpoint
 from pareta_sandbox.mischief import at_the_door
-from pareta_sandbox.refusals import Refusal
+from pareta_sandbox.refusals import Refusal, too_long
 from pareta_sandbox.replays import Replay, idempotency_key
 from pareta_sandbox.roster import MODELS, Model
 from pareta_sandbox.service import Service
@@ -137,10 +137,12 @@ class Chat:
         system, user = request.asked()
         if not request.has_system:
             system = catalogue.TASKS[task].system_prompt or ""
-        text, finish = shortened(answerers.reply(task, model.level, system, user), request)
         prompt_tokens = sum(money.tokens(m.text) for m in request.messages)
         if not request.has_system and system:
             prompt_tokens += money.tokens(system)
+        if not model.fits(prompt_tokens):
+            raise too_long(prompt_tokens, model.context_k)
+        text, finish = shortened(answerers.reply(task, model.level, system, user), request)
         completion_tokens = money.tokens(text) * request.n
         return endpoint, Completion(
             id=f"chatcmpl-{self._service.next_number():012x}",

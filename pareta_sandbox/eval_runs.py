@@ -60,6 +60,7 @@ class Answers:
     candidate: str
     texts: list[str]
     costs: list[int]
+    problems: list[str | None]
 
 
 class EvalRuns:
@@ -140,33 +141,38 @@ class EvalRuns:
 
     async def _answer_rows(self, eval_set: EvalSet, candidate: str) -> Answers:
         model = self._model(eval_set, candidate)
-        texts: list[str] = []
-        costs: list[int] = []
+        given = Answers(candidate, [], [], [])
         waiting_ms = 0.0
         for number, row in enumerate(eval_set.rows):
-            text, cost, tokens = answered(eval_set, row, model)
-            texts.append(text)
-            costs.append(cost)
-            waiting_ms += self._service.latency_ms(model, tokens)
+            text, cost, problem = answered(eval_set, row, model)
+            given.texts.append(text)
+            given.costs.append(cost)
+            given.problems.append(problem)
+            waiting_ms += self._service.latency_ms(model, money.tokens(text))
             if number % ROWS_BETWEEN_PAUSES == 0:
                 await asyncio.sleep(0)  # other requests want an answer too
         await asyncio.sleep(waiting_ms / 1000 / ROWS_AT_ONCE)
-        return Answers(candidate, texts, costs)
+        return given
 
 
-def answered(eval_set: EvalSet, row: EvalRow, model: Model) -> tuple[str, int, int]:
-    """Let a model answer a row; return the answer, its price (micro-USD) and its tokens."""
+def answered(eval_set: EvalSet, row: EvalRow, model: Model) -> tuple[str, int, str | None]:
+    """Let a model answer a row; return the answer, its price (micro-USD), and why there is none."""
     system, user = eval_set.conversation(row)
-    text = answerers.reply(eval_set.answering_task(row), model.level, system, user)
-    text = text[: LONGEST_ANSWER_TOKENS * 4]
-    tokens = money.tokens(text)
-    return text, model.rates.price(money.tokens(system + user), tokens), tokens
+    asked = money.tokens(system + user)
+    if row.unreadable:
+        return "", 0, f"the document in '{min(row.unreadable)}' is not text, and these models read text only"
+    if not model.fits(asked):
+        return "", 0, f"the prompt has {asked} tokens; this model's context holds {model.context_k * 1_000}"
+    text = answerers.reply(eval_set.answering_task(row), model.level, system, user)[: LONGEST_ANSWER_TOKENS * 4]
+    return text, model.rates.price(asked, money.tokens(text)), None
 
 
 def result(eval_set: EvalSet, given: Answers) -> dict[str, object]:
     """Score one candidate's answers."""
     quality = scoring.measure(eval_set.strategy, given.texts, [row.expected for row in eval_set.rows])
-    errors = sum(item.error is not None for item in quality.items)
+    # An error scores 0 and is not skipped: being available is part of what is measured.
+    problems = [problem or item.error for problem, item in zip(given.problems, quality.items, strict=True)]
+    errors = sum(problem is not None for problem in problems)
     kind = MODELS[given.candidate].kind if given.candidate in MODELS else "open"
     scored: dict[str, object] = {
         "model_id": given.candidate,
@@ -178,8 +184,8 @@ def result(eval_set: EvalSet, given: Answers) -> dict[str, object]:
         "n_succeeded": len(given.texts) - errors,
         "error_count": errors,
         "per_item": [
-            {"idx": idx, "score": round(item.score, 6), "prediction": text[:PREDICTION_SHOWN], "error": item.error}
-            for idx, (item, text) in enumerate(zip(quality.items, given.texts, strict=True))
+            {"idx": idx, "score": round(item.score, 6), "prediction": text[:PREDICTION_SHOWN], "error": problem}
+            for idx, (item, text, problem) in enumerate(zip(quality.items, given.texts, problems, strict=True))
         ],
     }
     if quality.macro_f1 is not None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pareta_sandbox import catalogue
 from pareta_sandbox.catalogue import TASKS
@@ -21,6 +21,7 @@ class EvalRow:
 
     input: str | dict[str, object]
     expected: Expected
+    unreadable: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,12 @@ def out_of_credit() -> Refusal:
     return Refusal(402, "Insufficient credits: top up your balance in the dashboard to continue.")
 
 
+def too_long(prompt_tokens: int, context_k: int) -> Refusal:
+    """Refuse a prompt that does not fit into the model's context window."""
+    most = context_k * 1_000
+    return Refusal(400, f"the prompt has {prompt_tokens} tokens; this model's context holds {most}")
+
+
 def not_found(what: str, name: str) -> Refusal:
     """Refuse a request about something that is not there."""
     return Refusal(404, f"{what} '{name}' not found")

@@ -23,13 +23,17 @@ class Model:
     vision: bool = False
     benchmarked: bool = True
 
+    def fits(self, prompt_tokens: int) -> bool:
+        """Tell whether a prompt fits into the context window."""
+        return prompt_tokens <= self.context_k * 1_000
+
     def latency_ms(self, completion_tokens: int) -> float:
         """Return how long an answer of that many tokens takes."""
         return self.first_token_ms + self.ms_per_token * completion_tokens
 
 
 OPEN = (
-    Model("wren-1", "open", "open-weights", 1, Rates(40, 80), 40, 1.0, 8),
+    Model("wren-1", "open", "open-weights", 1, Rates(40, 80), 40, 1.0, 16),
     Model("wren-2", "open", "open-weights", 2, Rates(80, 160), 60, 1.5, 32),
     Model("heron-1", "open", "open-weights", 3, Rates(200, 400), 120, 2.5, 32, vision=True),
     Model("heron-2", "open", "open-weights", 4, Rates(350, 700), 180, 4.0, 128, vision=True),

@@ -1,7 +1,4 @@
-"""The routes of `/v1` beside chat completions."""
-
-import time
-from typing import TypeVar
+"""The routes of `/v1` for models, endpoints and the catalogue."""
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
@@ -9,22 +6,15 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as Path
 
-from pareta_sandbox import catalogue, deploys, eval_sets
-from pareta_sandbox.border import answer, fingerprint, read_form, read_json
+from pareta_sandbox import catalogue, deploys
+from pareta_sandbox.border import answer, fingerprint, honoured_key, read_json, struck
 from pareta_sandbox.catalogue import TASKS, Task
 from pareta_sandbox.endpoints import Endpoint, changeable, record
-from pareta_sandbox.eval_runs import EvalRuns, Run
-from pareta_sandbox.eval_sets import EvalSet, EvalSets
-from pareta_sandbox.faults import Fault
 from pareta_sandbox.metrics import METRICS
 from pareta_sandbox.refusals import invalid, not_found
-from pareta_sandbox.replays import Replay, Replays, idempotency_key
+from pareta_sandbox.replays import Replay, Replays
 from pareta_sandbox.roster import FRONTIER
 from pareta_sandbox.service import Service
-
-Made = TypeVar("Made")
-STRUCK = "sandbox.struck"
-REQUEST_ID = "sandbox.request_id"
 
 
 class Deploy(BaseModel):
@@ -44,23 +34,12 @@ class Query(BaseModel):
     top_k: int = Field(5, ge=1, le=50)
 
 
-class NewRun(BaseModel):
-    """The body of a new eval run."""
-
-    eval_set_id: str = Field(min_length=1)
-    candidate_model_ids: list[str] = Field(min_length=1, max_length=64)
-
-
 class Routes:
     """The handlers of `/v1`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._sets = EvalSets()
-        self._runs = EvalRuns(service)
         self._deployed: Replays[Endpoint] = Replays()
-        self._made_sets: Replays[EvalSet] = Replays()
-        self._made_runs: Replays[Run] = Replays()
 
     def paths(self) -> list[Path]:
         """Return the route table."""
@@ -79,12 +58,6 @@ class Routes:
             Path("/v1/tasks/{task_id}", self.retrieve_task),
             Path("/v1/tasks/{task_id}/leaderboard", self.leaderboard),
             Path("/v1/eval/frontier-models", self.frontier_models),
-            Path("/v1/eval-sets", self.list_sets, methods=["GET"]),
-            Path("/v1/eval-sets", self.create_set, methods=["POST"]),
-            Path("/v1/eval-sets/{set_id}", self.retrieve_set, methods=["GET"]),
-            Path("/v1/eval-sets/{set_id}", self.delete_set, methods=["DELETE"]),
-            Path("/v1/eval-runs", self.start_run, methods=["POST"]),
-            Path("/v1/eval-runs/{run_id}", self.retrieve_run, methods=["GET"]),
         ]
 
     async def models(self, request: Request) -> Response:
@@ -104,9 +77,9 @@ class Routes:
     async def deploy(self, request: Request) -> Response:
         """Deploy a model for a task, and tell the progress as named events."""
         wanted = await read_json(request, Deploy)
-        faults = _struck(request)
+        faults = struck(request)
         claim = await self._deployed.claim(
-            self._honoured(request), fingerprint("deploy", wanted.task, wanted.model, wanted.name)
+            honoured_key(request, self._service), fingerprint("deploy", wanted.task, wanted.model, wanted.name)
         )
         seconds = self._service.settings.deploy_s
         if isinstance(claim, Replay):
@@ -168,7 +141,7 @@ class Routes:
         """Find the task that fits a wish."""
         wish = await read_json(request, Query)
         ranked = [
-            {"task_id": task, "score": score, "confidence": _confidence(score)}
+            {"task_id": task, "score": score, "confidence": catalogue.confidence(score)}
             for task, score in catalogue.scores(wish.query)[: wish.top_k]
         ]
         chosen = ranked[0] if ranked else None
@@ -229,76 +202,11 @@ class Routes:
         ]
         return answer({"frontier_models": roster})
 
-    async def list_sets(self, request: Request) -> Response:
-        """List the eval sets."""
-        return answer({"eval_sets": [eval_set.record() for eval_set in self._sets.all()]})
-
-    async def create_set(self, request: Request) -> Response:
-        """Create an eval set from uploaded rows."""
-        fields, files = await read_form(request)
-        items = files.get("items", fields.get("items", "").encode())
-        task, prompt, name = (fields.get(field) or None for field in ("task_id", "prompt", "name"))
-        asked = fingerprint("eval set", items, task, prompt, name)
-        claim = await self._made_sets.claim(self._honoured(request), asked)
-        if isinstance(claim, Replay):
-            return answer({"eval_set": claim.answer.record()}, 201)
-        try:
-            set_id = f"es_{self._service.next_number():08x}"
-            made = eval_sets.build(set_id, items, task, prompt, name, int(time.time()))
-        except BaseException:
-            claim.abandon()
-            raise
-        self._sets.add(made)
-        claim.settle(made)
-        return answer({"eval_set": made.record()}, 201)
-
-    async def retrieve_set(self, request: Request) -> Response:
-        """Return one eval set."""
-        return answer({"eval_set": self._sets.get(request.path_params["set_id"]).record()})
-
-    async def delete_set(self, request: Request) -> Response:
-        """Delete an eval set."""
-        self._sets.delete(request.path_params["set_id"])
-        return Response(status_code=204)
-
-    async def start_run(self, request: Request) -> Response:
-        """Queue an eval run; the same key starts it once."""
-        wanted = await read_json(request, NewRun)
-        asked = fingerprint("eval run", wanted.eval_set_id, wanted.candidate_model_ids)
-        claim = await self._made_runs.claim(self._honoured(request), asked)
-        if isinstance(claim, Replay):
-            return answer({"run_id": claim.answer.id, "status": claim.answer.status}, 202)
-        try:
-            eval_set = self._sets.get(wanted.eval_set_id)
-            request_id: str = request.scope[REQUEST_ID]
-            run = self._runs.start(eval_set, wanted.candidate_model_ids, _key(request), request_id, _struck(request))
-        except BaseException:
-            claim.abandon()
-            raise
-        claim.settle(run)
-        return answer({"run_id": run.id, "status": run.status}, 202)
-
-    async def retrieve_run(self, request: Request) -> Response:
-        """Return an eval run, with its results once it is over."""
-        return answer(self._runs.get(request.path_params["run_id"]).record())
-
     def _endpoint(self, request: Request) -> Endpoint:
         return self._service.endpoints.get(request.path_params["endpoint_id"])
 
     def _record(self, endpoint: Endpoint) -> dict[str, object]:
         return record(endpoint, self._service.base_url)
-
-    def _honoured(self, request: Request) -> str | None:
-        return _key(request) if self._service.honours_keys else None
-
-
-def _key(request: Request) -> str | None:
-    return idempotency_key(request.headers.get("idempotency-key"))
-
-
-def _struck(request: Request) -> tuple[Fault, ...]:
-    struck: tuple[Fault, ...] = request.scope.get(STRUCK, ())
-    return struck
 
 
 def _known_task(task_id: str) -> Task:
@@ -320,9 +228,3 @@ def _task(task: Task) -> dict[str, object]:
 
 def _as_object(expected: object) -> object:
     return expected if isinstance(expected, dict) else {"label": expected}
-
-
-def _confidence(score: float) -> str:
-    if score >= 0.75:
-        return "high"
-    return "medium" if score >= 0.5 else "low"

@@ -127,6 +127,13 @@ def test_a_body_that_is_no_json_is_refused(http: httpx.Client) -> None:
     assert http.post("/v1/chat/completions", content=b'{"model": ').status_code == 422
 
 
+def test_a_prompt_that_does_not_fit_into_the_context_is_a_bad_request(http: httpx.Client, sandbox: Sandbox) -> None:
+    reply = complete(http, "word " * 30_000)
+    assert reply.status_code == 400
+    assert "context holds 32000" in reply.json()["detail"]
+    assert sandbox.books().debits == ()
+
+
 def test_an_unknown_endpoint_is_not_found(http: httpx.Client, sandbox: Sandbox) -> None:
     assert complete(http, model="ep_nobody").status_code == 404
     assert sandbox.books().debits == ()
