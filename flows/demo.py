@@ -99,6 +99,7 @@ def live_in(home: Path, base_url: str) -> None:
         PARETA_API_KEY="pareta_sk_demo",
         PARETA_BASE_URL=base_url,
         PARETA_LEDGER_URL=f"sqlite:///{home}/ledger.db",
+        MPLCONFIGDIR=str((home / "matplotlib").resolve()),
         PREFECT_HOME=str((home / "prefect").resolve()),
         PREFECT_PROFILES_PATH=str((home / "prefect" / "profiles.toml").resolve()),
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="true",

@@ -1,0 +1,76 @@
+"""`pareta-pipeline` as a script sees it: what it prints where, and its exit status."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from flows.command_line import app
+from pareta_sandbox.faults import Status
+from pareta_sandbox.testing import Sandbox
+from tests.flows.datasets import batch, write_rows
+
+
+def spec(folder: Path, **fields: object) -> str:
+    path = folder / "batch.json"
+    path.write_text(batch(folder, **fields).model_dump_json(), encoding="utf-8")  # type: ignore[arg-type]
+    return str(path)
+
+
+def pareta_pipeline(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_done_is_0_and_json_prints_the_report_alone(pareta: Sandbox, tmp_path: Path) -> None:
+    ended = pareta_pipeline("complete", spec(tmp_path), "--json")
+    assert (ended.exit_code, json.loads(ended.stdout)["settled"]) == (0, 12)
+
+
+def test_more_failures_than_tolerated_is_1_unless_they_are_tolerated(pareta: Sandbox, tmp_path: Path) -> None:
+    pareta.inject(Status(status=422, times=1))
+    assert pareta_pipeline("complete", spec(tmp_path)).exit_code == 1
+    assert pareta_pipeline("complete", spec(tmp_path), "--set", "tolerated_failures=0.1").exit_code == 0
+
+
+def test_a_bad_dataset_is_2_and_names_file_and_row(pareta: Sandbox, tmp_path: Path) -> None:
+    dataset = write_rows(tmp_path / "bad.jsonl", [{"id": "a", "text": "fine"}, {"id": "b"}])
+    ended = pareta_pipeline("complete", spec(tmp_path, dataset=dataset))
+    assert ended.exit_code == 2
+    assert "bad.jsonl line 2: no value for column 'text'" in ended.stderr
+
+
+def test_a_bad_spec_is_2(pareta: Sandbox, tmp_path: Path) -> None:
+    ended = pareta_pipeline("complete", spec(tmp_path), "--set", "max_in_flight=0")
+    assert (ended.exit_code, "max_in_flight" in ended.stderr) == (2, True)
+
+
+def test_a_wrong_key_is_2(pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARETA_API_KEY", "sk-wrong")
+    ended = pareta_pipeline("complete", spec(tmp_path))
+    assert (ended.exit_code, "PARETA_API_KEY" in ended.stderr, "sk-wrong" in ended.output) == (2, True, False)
+
+
+def test_an_empty_balance_is_3_and_says_what_remains(pareta: Sandbox, tmp_path: Path) -> None:
+    pareta.inject(Status(status=402, skip=2))
+    ended = pareta_pipeline("complete", spec(tmp_path), "--json")
+    assert (ended.exit_code, json.loads(ended.stdout)["settled"]) == (3, 2)
+    assert "missing rows are sent" in ended.stderr
+
+
+def test_status_and_export_work_from_the_ledger_alone(pareta: Sandbox, tmp_path: Path) -> None:
+    given = spec(tmp_path)
+    pareta_pipeline("complete", given)
+    before = pareta.books()
+    stands = json.loads(pareta_pipeline("status", "reviews", "--json").stdout)
+    assert stands["reviews"]["settled"] == 12
+    exported = pareta_pipeline("export", given, "--set", f"output={tmp_path}/again.csv")
+    assert (exported.exit_code, (tmp_path / "again.csv").exists()) == (0, True)
+    pareta.silent_since(before)
+
+
+def test_status_of_an_unknown_batch_is_2_and_names_those_there_are(pareta: Sandbox, tmp_path: Path) -> None:
+    pareta_pipeline("complete", spec(tmp_path))
+    ended = pareta_pipeline("status", "revews")
+    assert (ended.exit_code, "it has: reviews" in ended.stderr) == (2, True)
