@@ -23,6 +23,7 @@ Write = Callable[[Iterable[Record]], None]
 RESULTS = {
     "answer": pyarrow.string(),
     "error": pyarrow.string(),
+    "flag": pyarrow.string(),
     "attempts": pyarrow.int64(),
     "latency_ms": pyarrow.float64(),
     "prompt_tokens": pyarrow.int64(),

@@ -15,12 +15,21 @@ MOST_PROBLEMS_SHOWN = 10
 
 @dataclass(frozen=True)
 class Ask:
-    """What one row asks of the model, and who it is in the ledger."""
+    """What one row asks of the model, and who it is in the ledger.
+
+    `in_doubt`: an earlier request for it may have been paid without its answer having come.
+    """
 
     position: int
     key: str
     fingerprint: str
     messages: tuple[Message, ...]
+    in_doubt: bool = False
+
+    @property
+    def prompt_bytes(self) -> int:
+        """Bytes of what is said in the messages."""
+        return sum(len(message["content"].encode()) for message in self.messages)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
 
@@ -40,6 +40,12 @@ class Sampling(BaseModel):
             raise ValueError(f"sampling may not set {', '.join(taken)}: the batch sets it")
         return fields
 
+    @property
+    def most_tokens(self) -> int | None:
+        """The longest answer that is allowed, in tokens, if it is bounded."""
+        given = (self.model_extra or {}).get("max_completion_tokens")
+        return given if isinstance(given, int) else self.max_tokens
+
 
 class BatchTarget(BaseModel):
     """Which batch, answered by which model."""
@@ -74,6 +80,15 @@ class BatchWork(BaseModel):
         title="Shard size",
         description="Rows per task run; 1 shows every row as a task run of its own, for small batches",
     )
+    timeout_s: float = Field(
+        180.0, gt=0, le=3600, title="Timeout", description="Longest wait for one answer, in seconds"
+    )
+    budget_usd: float | None = Field(
+        None,
+        gt=0,
+        title="Budget",
+        description="Most dollars to spend on this batch, all its runs together; needs sampling.max_tokens",
+    )
     tolerated_failures: float = Field(
         0.0, ge=0, le=1, title="Tolerated failures", description="Share of rows that may fail in a completed batch"
     )
@@ -88,6 +103,12 @@ class BatchWork(BaseModel):
     def sampling_leaves_the_batch_alone(cls, sampling: Sampling) -> Sampling:
         sampling.fields()
         return sampling
+
+    @model_validator(mode="after")
+    def a_budget_needs_bounded_answers(self) -> "BatchWork":
+        if self.budget_usd is not None and self.sampling.most_tokens is None:
+            raise ValueError("budget_usd needs sampling.max_tokens: an answer of any length could cost anything")
+        return self
 
     @field_validator("output")
     @classmethod

@@ -29,8 +29,9 @@ class Plan:
 def enrol(batch: Batch, ledger: Ledger) -> Plan:
     """Check the whole dataset, the prompt and the output, and enter the rows in the ledger.
 
-    Raises DatasetError, OutputError or LedgerError; nothing is changed then.
+    Raises DatasetError, OutputError, LedgerError, or BatchBusy while another run works on it; nothing is changed then.
     """
     check_output(batch)
-    enrolled = ledger.enrol(batch.name, asks_of(batch))
+    with ledger.lease(batch.name):
+        enrolled = ledger.enrol(batch.name, asks_of(batch))
     return Plan(enrolled.total, enrolled.changed, ledger.missing_shards(batch.name, batch.shard_size))

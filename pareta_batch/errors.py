@@ -4,7 +4,8 @@ BatchError
 ├── DatasetError       the file, a row or the prompt does not fit; nothing was sent
 ├── OutputError        the answers file cannot be written
 ├── LedgerError        the ledger cannot be read or written; nothing more is sent
-├── BatchStopped       the service refused the whole batch (credit, key, model); what was paid is kept
+├── BatchBusy          another run works on the batch; wait for it or stop it
+├── BatchStopped       the whole batch ended early (credit, key, model, budget, cancelled); what was paid is kept
 └── RowsUnanswered     some rows of a shard failed in a way that may pass; a later attempt may answer them
 """
 
@@ -37,8 +38,20 @@ class LedgerError(BatchError):
     """A ledger that cannot be opened, read or written."""
 
 
+class BatchBusy(BatchError):
+    """Another run, `owner`, works on `batch`: two would send the same rows."""
+
+    def __init__(self, batch: str, owner: str) -> None:
+        self.batch = batch
+        self.owner = owner
+        super().__init__(batch, owner)
+
+    def __str__(self) -> str:
+        return f"batch {self.batch!r} is being worked on by {self.owner}: wait until that run ends, or stop it"
+
+
 class BatchStopped(BatchError):
-    """The service refused every further row for one `reason` (the error's class name)."""
+    """No further row is sent for one `reason`: an error's class name, `BudgetReached`, `Interrupted` or `Cancelled`."""
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason

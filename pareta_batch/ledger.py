@@ -6,7 +6,7 @@ the batch's current dataset while it has a position. Work whose row was edited o
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from itertools import islice
@@ -19,48 +19,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pareta_batch.asks import Ask
 from pareta_batch.errors import LedgerError
 from pareta_batch.identity import Message
+from pareta_batch.lease import lease
 from pareta_batch.outcomes import Outcome, Tally
+from pareta_batch.tables import eval_work, prepare, rows
+from pareta_batch.tallying import tally_of
 
 DEFAULT_URL = "sqlite:///.pareta/ledger.db"
 CHUNK_ROWS = 1_000
-
-_metadata = sa.MetaData()
-
-_rows = sa.Table(
-    "rows",
-    _metadata,
-    sa.Column("batch", sa.String(100), primary_key=True),
-    sa.Column("key", sa.String, primary_key=True),
-    sa.Column("fingerprint", sa.String(64), primary_key=True),
-    sa.Column("position", sa.Integer),
-    sa.Column("state", sa.String(10), nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("answer", sa.Text),
-    sa.Column("finish_reason", sa.String),
-    sa.Column("error", sa.String),
-    sa.Column("error_message", sa.Text),
-    sa.Column("retryable", sa.Boolean, nullable=False, default=False),
-    sa.Column("request_id", sa.String),
-    sa.Column("latency_ms", sa.Float),
-    sa.Column("prompt_tokens", sa.Integer),
-    sa.Column("completion_tokens", sa.Integer),
-    sa.Column("billed_micro_usd", sa.BigInteger),
-    sa.Column("updated_at", sa.DateTime, nullable=False),
-    # Kept only until the answer is in: a ledger should not hoard the documents.
-    sa.Column("messages", sa.JSON),
-    sa.Index("rows_in_order", "batch", "position"),
-)
-
-_eval_work = sa.Table(
-    "eval_work",
-    _metadata,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("id", sa.String, nullable=False),
-    sa.Column("created_at", sa.DateTime, nullable=False),
-)
+PAGE_ROWS = 32
 
 _OUTCOME_FIELDS = [field.name for field in fields(Outcome)]
-_missing = sa.or_(_rows.c.state == "pending", sa.and_(_rows.c.state == "failed", _rows.c.retryable))
 
 
 @dataclass(frozen=True)
@@ -69,6 +37,39 @@ class Enrolled:
 
     total: int
     changed: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows to send: all that have no final outcome, or only failed ones, or only those of some error classes.
+
+    An error class that is named is sent again even if its failure was final.
+    """
+
+    only_failed: bool = False
+    errors: tuple[str, ...] = ()
+
+    def condition(self) -> sa.ColumnElement[bool]:
+        """Say it in SQL."""
+        if self.errors:
+            return sa.and_(rows.c.state == "failed", rows.c.error.in_(self.errors))
+        passing = sa.and_(rows.c.state == "failed", rows.c.retryable)
+        return passing if self.only_failed else sa.or_(rows.c.state == "pending", passing)
+
+
+EVERYTHING_MISSING = Wanted()
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What is written in one transaction.
+
+    `claims`: requests about to be sent. `released`: claims of which nothing was sent. `outcomes`: what became of rows.
+    """
+
+    claims: Sequence[Ask] = ()
+    released: Sequence[Ask] = ()
+    outcomes: Sequence[Outcome] = ()
 
 
 class Ledger:
@@ -90,112 +91,108 @@ class Ledger:
             engine = sa.create_engine(address)
             if address.get_backend_name() == "sqlite":
                 sa.event.listen(engine, "connect", _tune_sqlite)
-            _metadata.create_all(engine)
+            with engine.begin() as db:
+                prepare(db)
         return cls(engine)
 
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()
 
+    def lease(self, batch: str) -> AbstractContextManager[None]:
+        """Hold a batch for one run; raises BatchBusy while another run holds it."""
+        return lease(self._engine, batch)
+
     def enrol(self, batch: str, asks: Iterable[Ask]) -> Enrolled:
         """Make `asks` the batch's current rows; nothing is changed if reading them fails half way."""
         with self._transaction() as db:
-            db.execute(_rows.update().where(_rows.c.batch == batch).values(position=None))
+            db.execute(rows.update().where(rows.c.batch == batch).values(position=None))
             total = 0
             stream = iter(asks)
             while chunk := list(islice(stream, CHUNK_ROWS)):
                 db.execute(self._upsert_asks(), [_pending(batch, ask) for ask in chunk])
                 total += len(chunk)
-            db.execute(_rows.update().where(self._settled_in(batch)).values(messages=None))
+            settled = (rows.c.batch == batch, rows.c.state == "settled", rows.c.messages.is_not(sa.null()))
+            db.execute(rows.update().where(*settled).values(messages=sa.null()))
             return Enrolled(total, db.scalar(_changed_rows(batch)) or 0)
 
-    def missing_shards(self, batch: str, shard_size: int) -> dict[int, int]:
+    def missing_shards(self, batch: str, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> dict[int, int]:
         """Count the rows to send in each shard of `shard_size` positions that has any, in order."""
-        shard = (_rows.c.position // shard_size).label("shard")
-        query = (
-            sa.select(shard, sa.func.count().label("rows"))
-            .where(*_current(batch), _missing)
-            .group_by(shard)
-            .order_by(shard)
-        )
+        shard = (rows.c.position // shard_size).label("shard")
+        query = sa.select(shard, sa.func.count()).where(*current(batch), wanted.condition())
         with self._transaction() as db:
-            return {row.shard: row.rows for row in db.execute(query)}
+            counted = db.execute(query.group_by(shard).order_by(shard))
+            return {row[0]: row[1] for row in counted}
 
-    def missing(self, batch: str, shard: int, shard_size: int) -> list[Ask]:
-        """Give what is to be sent of one shard, in input order."""
-        columns = (_rows.c.position, _rows.c.key, _rows.c.fingerprint, _rows.c.messages)
-        first = shard * shard_size
-        query = (
-            sa.select(*columns)
-            .where(*_current(batch), _missing, _rows.c.position.between(first, first + shard_size - 1))
-            .order_by(_rows.c.position)
-        )
+    def missing(self, batch: str, shard: int, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> Iterator[Ask]:
+        """Give what is to be sent of one shard, in input order, reading a page at a time: documents may be long."""
+        first, end = shard * shard_size, (shard + 1) * shard_size
+        while first < end and (page := self._page(batch, first, end, wanted)):
+            yield from page
+            first = page[-1].position + 1
+
+    def _page(self, batch: str, first: int, end: int, wanted: Wanted) -> list[Ask]:
+        columns = (rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.messages, rows.c.in_doubt)
+        within = (rows.c.position >= first, rows.c.position < end, rows.c.messages.is_not(sa.null()))
+        query = sa.select(*columns).where(*current(batch), *within, wanted.condition())
         with self._transaction() as db:
-            return [Ask(position, key, work, _messages(sent)) for position, key, work, sent in db.execute(query)]
+            found = db.execute(query.order_by(rows.c.position).limit(PAGE_ROWS))
+            return [Ask(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
+
+    def write(self, batch: str, entries: Entries) -> None:
+        """Write a group of entries and make it durable; an answer that is already there is never replaced."""
+        of_work = (
+            rows.c.batch == batch,
+            rows.c.key == sa.bindparam("of_key"),
+            rows.c.fingerprint == sa.bindparam("of_work"),
+            rows.c.state != "settled",
+        )
+        update = rows.update().where(*of_work)
+        outcome = update.values(attempts=rows.c.attempts + sa.bindparam("tries"))
+        now = _now()
+        settled = [_written(each, now) for each in entries.outcomes if each.state == "settled"]
+        failed = [_written(each, now) for each in entries.outcomes if each.state != "settled"]
+        with self._transaction() as db:
+            for statement, group in (
+                (update.values(in_doubt=True), [_whose(ask) for ask in entries.claims]),
+                (update.values(in_doubt=False), [_whose(ask) for ask in entries.released]),
+                (outcome.values(messages=sa.null()), settled),
+                (outcome, failed),
+            ):
+                if group:
+                    db.execute(statement, group)
 
     def record(self, batch: str, outcomes: Sequence[Outcome]) -> None:
-        """Write a group of outcomes and make it durable; an answer that is already there is never replaced."""
-        update = _rows.update().where(
-            _rows.c.batch == sa.bindparam("of_batch"),
-            _rows.c.key == sa.bindparam("of_key"),
-            _rows.c.fingerprint == sa.bindparam("of_work"),
-            _rows.c.state != "settled",
-        )
-        now = _now()
-        with self._transaction() as db:
-            for settled in (True, False):
-                group = [
-                    _written(batch, outcome, now) for outcome in outcomes if (outcome.state == "settled") is settled
-                ]
-                if group:
-                    db.execute(update.values(messages=None) if settled else update, group)
+        """Write outcomes alone."""
+        self.write(batch, Entries(outcomes=outcomes))
 
     def tally(self, batch: str) -> Tally:
         """Count the batch's current rows by state and error, and add up what they cost."""
-        counted = sa.select(
-            _rows.c.state,
-            sa.case((_rows.c.state == "failed", _rows.c.error)).label("error"),
-            sa.func.count(),
-            sa.func.sum(_rows.c.billed_micro_usd),
-            sa.func.coalesce(sa.func.sum(_rows.c.prompt_tokens), 0),
-            sa.func.coalesce(sa.func.sum(_rows.c.completion_tokens), 0),
-        ).where(*_current(batch))
         with self._transaction() as db:
-            groups = [tuple(row) for row in db.execute(counted.group_by(sa.text("1, 2")))]
-        states = {"settled": 0, "failed": 0, "pending": 0}
-        for state, _, count, *_ in groups:
-            states[state] += count
-        billed = [sum_ for *_, sum_, _, _ in groups if sum_ is not None]
-        return Tally(
-            **states,
-            errors={error: count for _, error, count, *_ in groups if error is not None},
-            billed_micro_usd=sum(billed) if billed else None,
-            prompt_tokens=sum(group[4] for group in groups),
-            completion_tokens=sum(group[5] for group in groups),
-        )
+            return tally_of(db, batch)
 
     def outcomes_of(self, batch: str, keys: Sequence[str]) -> dict[str, Outcome]:
         """Give what became of these current rows, by key."""
-        columns = [_rows.c[name] for name in _OUTCOME_FIELDS]
-        query = sa.select(*columns).where(*_current(batch), _rows.c.key.in_(keys))
+        columns = [rows.c[name] for name in _OUTCOME_FIELDS]
+        query = sa.select(*columns).where(*current(batch), rows.c.key.in_(keys))
         with self._transaction() as db:
             return {row.key: Outcome(*row) for row in db.execute(query)}
 
     def batches(self) -> list[str]:
         """Name every batch that has current rows."""
-        query = sa.select(_rows.c.batch).distinct().where(_rows.c.position.is_not(None)).order_by(_rows.c.batch)
+        query = sa.select(rows.c.batch).distinct().where(rows.c.position.is_not(None)).order_by(rows.c.batch)
         with self._transaction() as db:
             return list(db.scalars(query))
 
     def eval_work(self, key: str) -> str | None:
         """Find the id that the service gave to this piece of eval work (an eval set or an eval run)."""
         with self._transaction() as db:
-            return db.scalar(sa.select(_eval_work.c.id).where(_eval_work.c.key == key))
+            return db.scalar(sa.select(eval_work.c.id).where(eval_work.c.key == key))
 
     def remember_eval_work(self, key: str, id_: str) -> None:
         """Write down the id of a piece of eval work, so that a restart finds it instead of paying again."""
         row = {"key": key, "id": id_, "created_at": _now()}
-        insert = self._dialect_insert(_eval_work)
+        insert = self._dialect_insert(eval_work)
         with self._transaction() as db:
             db.execute(insert.on_conflict_do_update(index_elements=["key"], set_=row), row)
 
@@ -208,28 +205,23 @@ class Ledger:
         return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
 
     def _upsert_asks(self) -> sa.Insert:
-        insert = self._dialect_insert(_rows)
-        return insert.on_conflict_do_update(
-            index_elements=["batch", "key", "fingerprint"],
-            set_={"position": insert.excluded.position, "messages": insert.excluded.messages},
-        )
-
-    @staticmethod
-    def _settled_in(batch: str) -> sa.ColumnElement[bool]:
-        return sa.and_(_rows.c.batch == batch, _rows.c.state == "settled", _rows.c.messages.is_not(None))
+        insert = self._dialect_insert(rows)
+        renewed = {name: insert.excluded[name] for name in ("position", "messages", "prompt_bytes")}
+        return insert.on_conflict_do_update(index_elements=["batch", "key", "fingerprint"], set_=renewed)
 
 
-def _current(batch: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return (_rows.c.batch == batch, _rows.c.position.is_not(None))
+def current(batch: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Say in SQL which rows are those of the batch's current dataset."""
+    return (rows.c.batch == batch, rows.c.position.is_not(None))
 
 
 def _changed_rows(batch: str) -> sa.Select[int]:
     """Count current rows that have an earlier, no longer current version with the same key."""
-    earlier = _rows.alias()
+    earlier = rows.alias()
     was_worked_on = sa.exists().where(
-        earlier.c.batch == batch, earlier.c.key == _rows.c.key, earlier.c.position.is_(None), earlier.c.attempts > 0
+        earlier.c.batch == batch, earlier.c.key == rows.c.key, earlier.c.position.is_(None), earlier.c.attempts > 0
     )
-    return sa.select(sa.func.count()).select_from(_rows).where(*_current(batch), was_worked_on)
+    return sa.select(sa.func.count()).select_from(rows).where(*current(batch), was_worked_on)
 
 
 def _pending(batch: str, ask: Ask) -> dict[str, Any]:
@@ -239,20 +231,20 @@ def _pending(batch: str, ask: Ask) -> dict[str, Any]:
         "fingerprint": ask.fingerprint,
         "position": ask.position,
         "state": "pending",
+        "prompt_bytes": ask.prompt_bytes,
         "updated_at": _now(),
         "messages": list(ask.messages),
     }
 
 
-def _written(batch: str, outcome: Outcome, now: datetime) -> dict[str, Any]:
+def _whose(work: Ask | Outcome) -> dict[str, Any]:
+    return {"of_key": work.key, "of_work": work.fingerprint}
+
+
+def _written(outcome: Outcome, now: datetime) -> dict[str, Any]:
     values = asdict(outcome)
-    return {
-        "of_batch": batch,
-        "of_key": values.pop("key"),
-        "of_work": values.pop("fingerprint"),
-        "updated_at": now,
-        **values,
-    }
+    del values["key"], values["fingerprint"]
+    return {**_whose(outcome), "updated_at": now, "tries": values.pop("attempts"), **values}
 
 
 def _messages(stored: Any) -> tuple[Message, ...]:  # JSON column: whatever enrol put there

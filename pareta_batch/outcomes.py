@@ -1,16 +1,23 @@
-"""What became of a row."""
+"""What became of a row, and of all rows of a batch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from pareta_batch.prices import NO_PRICES, Prices
+
 State = Literal["pending", "settled", "failed"]
+Flag = Literal["cut", "filtered", "empty"]
+
+_FLAGS: dict[str | None, Flag] = {"length": "cut", "content_filter": "filtered"}
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The end of one ask: an answer that was paid for, or the error that stands in its place.
 
-    `latency_ms` is the last attempt's; `billed_micro_usd` is None where the service does not tell.
+    `attempts`: of all runs together; of one run when it is written. `latency_ms`: the last attempt's.
+    `billed_micro_usd` is None where the service does not tell. `in_doubt`: a request may have been paid without its
+    answer being here. `resent`: answered after a request that was in doubt; billed 0, it is a replay of what was paid.
     """
 
     key: str
@@ -19,9 +26,12 @@ class Outcome:
     attempts: int
     answer: str | None = None
     finish_reason: str | None = None
+    flag: Flag | None = None
     error: str | None = None
     error_message: str | None = None
     retryable: bool = False
+    in_doubt: bool = False
+    resent: bool = False
     request_id: str | None = None
     latency_ms: float | None = None
     prompt_tokens: int | None = None
@@ -29,26 +39,68 @@ class Outcome:
     billed_micro_usd: int | None = None
 
 
+def flag_of(answer: str | None, finish_reason: str | None) -> Flag | None:
+    """Say what makes an answer look bad; it was paid for, so it is kept and not bought again."""
+    if flag := _FLAGS.get(finish_reason):
+        return flag
+    return None if answer and answer.strip() else "empty"
+
+
 @dataclass(frozen=True)
 class Tally:
-    """How many rows of a batch's current dataset stand in each state, and what they cost."""
+    """How the rows of a batch's current dataset stand, and what they cost; money in micro-USD.
 
-    settled: int
-    failed: int
-    pending: int
-    errors: dict[str, int]
-    billed_micro_usd: int | None
-    prompt_tokens: int
-    completion_tokens: int
+    `unknown` rows have no answer here though a request for them may have been paid; `replayed` answers were paid for
+    by a request whose receipt is lost. `superseded_micro_usd` went to rows that were edited or removed since.
+    """
+
+    settled: int = 0
+    failed: int = 0
+    pending: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    flagged: dict[str, int] = field(default_factory=dict)
+    billed_micro_usd: int | None = None
+    superseded_micro_usd: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    unknown: int = 0
+    unknown_bytes: int = 0
+    resent: int = 0
+    replayed: int = 0
+    replayed_prompt_tokens: int = 0
+    replayed_completion_tokens: int = 0
+    prices: Prices = NO_PRICES
 
     @property
     def total(self) -> int:
         """Rows in all."""
         return self.settled + self.failed + self.pending
 
+    @property
+    def not_paid(self) -> int:
+        """Rows for which certainly nothing was paid."""
+        return self.total - self.settled - self.unknown
+
+    @property
+    def replayed_at_most_micro_usd(self) -> int | None:
+        """Bound what the replayed answers cost when they were first given; None while no receipt tells the price."""
+        if not self.replayed:
+            return 0
+        return self.prices.at_most(self.replayed, self.replayed_prompt_tokens, self.replayed_completion_tokens)
+
+    def unknown_at_most_micro_usd(self, max_tokens: int | None) -> int | None:
+        """Bound what the unknown rows may have cost; None while no receipt tells the price.
+
+        Without `max_tokens`, the longest answer so far stands for the longest there can be.
+        """
+        return self.prices.of_requests(self.unknown, self.unknown_bytes, max_tokens) if self.unknown else 0
+
     def __str__(self) -> str:
         cost = "cost unknown" if self.billed_micro_usd is None else f"${self.billed_micro_usd / 1_000_000:.4f} billed"
-        errors = "".join(f"; {count} {name}" for name, count in sorted(self.errors.items()))
+        unknown = f"; {self.unknown} unknown whether paid" if self.unknown else ""
+        counts = sorted({**self.errors, **self.flagged}.items())
+        errors = "".join(f"; {count} {name}" for name, count in counts)
         return (
-            f"{self.settled} of {self.total} rows settled, {self.failed} failed, {self.pending} pending; {cost}{errors}"
+            f"{self.settled} of {self.total} rows settled, {self.failed} failed, {self.pending} pending; "
+            f"{cost}{unknown}{errors}"
         )

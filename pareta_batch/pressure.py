@@ -2,40 +2,89 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pareta_batch.throttle import Call, Throttle
 
 
 class Pressure:
-    """Hands out the slots for calls in flight."""
+    """Lets calls start, first come first served, as the throttle allows."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.in_flight = 0
-        self._slots = asyncio.Semaphore(most)
-        self._held_until = 0.0
+    def __init__(self, throttle: Throttle, clock: Callable[[], float] = time.monotonic) -> None:
+        self.throttle = throttle
+        self._clock = clock
+        self._waiting: deque[asyncio.Future[Call | None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._pauses = 0
+        self._closed = False
 
-    def hold(self, seconds: float) -> None:
-        """Let no new call start for `seconds` from now; calls in flight go on."""
-        self._held_until = max(self._held_until, time.monotonic() + seconds)
+    @property
+    def in_flight(self) -> int:
+        """Calls that were started and have not come back."""
+        return self.throttle.in_flight
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Wait for a slot outside any hold, and give it back at the end."""
-        await self._enter()
-        self.in_flight += 1
+    async def enter(self) -> Call | None:
+        """Wait until a call may start, and count it as started; None once closed."""
+        turn: asyncio.Future[Call | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._let_in()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and (call := turn.result()) is not None:
+                self.failed(call)
+            raise
+
+    def answered(self, call: Call) -> None:
+        """Count a call that was answered."""
+        self.throttle.answered(call, self._clock())
+        self._let_in()
+
+    def failed(self, call: Call) -> None:
+        """Count a call that came to nothing for a reason that is not ours to press less on."""
+        self.throttle.failed(call, self._clock())
+        self._let_in()
+
+    def refused(self, call: Call, retry_after: float | None) -> None:
+        """Count a call that was one too many; nobody starts another for `retry_after` seconds."""
+        self.throttle.refused(call, self._clock(), retry_after)
+        self._let_in()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let nobody in while the body runs; calls in flight go on."""
+        self._pauses += 1
         try:
             yield
         finally:
-            self.in_flight -= 1
-            self._slots.release()
+            self._pauses -= 1
+            self._let_in()
 
-    async def _enter(self) -> None:
-        while True:
-            await self._slots.acquire()
-            wait = self._held_until - time.monotonic()
-            if wait <= 0:
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._closed = True
+        self._let_in()
+
+    def _let_in(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            if self._waiting[0].done():  # cancelled while it waited
+                self._waiting.popleft()
+                continue
+            if self._closed:
+                self._waiting.popleft().set_result(None)
+                continue
+            if self._pauses:
                 return
-            # Nobody keeps a slot while asleep: the bound is on calls, not on waiters.
-            self._slots.release()
-            await asyncio.sleep(wait)
+            now = self._clock()
+            wait = self.throttle.wait(now, waiting=len(self._waiting))
+            if wait is None:
+                return
+            if wait > 0:
+                self._timer = asyncio.get_running_loop().call_later(wait, self._let_in)
+                return
+            self._waiting.popleft().set_result(self.throttle.started(now))

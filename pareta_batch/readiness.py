@@ -43,3 +43,8 @@ class Reviver:
             waiting = wait_until_live(self._pareta, self._endpoint_id, deadline_s=self._deadline_s)
             self._under_way = asyncio.create_task(waiting)
         await asyncio.shield(self._under_way)
+
+    def give_up(self) -> None:
+        """Wait no longer."""
+        if self._under_way is not None:
+            self._under_way.cancel()

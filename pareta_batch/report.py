@@ -1,6 +1,5 @@
 """What became of a batch: every row and every dollar, as the flow returns it."""
 
-from dataclasses import fields
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +10,10 @@ from pareta_batch.outcomes import Tally
 
 
 class BatchReport(BaseModel):
-    """The state of a batch when a run of it ended."""
+    """The state of a batch when a run of it ended; money in micro-USD, rows are those of the current dataset.
+
+    Every row is paid (settled), not paid, or unknown: a request may have been paid without its answer having come.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,7 +26,19 @@ class BatchReport(BaseModel):
     pending: int
     changed: int = Field(description="Rows whose earlier version was worked on before; they were new work")
     errors: dict[str, int] = Field(description="Failed rows by error class")
-    billed_micro_usd: int | None = Field(description="What the service said it billed; None when it does not say")
+    flagged: dict[str, int] = Field(
+        description="Settled rows whose answer was cut at max_tokens, filtered or empty; kept, not bought again"
+    )
+    not_paid: int = Field(description="Rows for which certainly nothing was paid")
+    unknown: int = Field(description="Rows without an answer for which a request may have been paid")
+    unknown_at_most_micro_usd: int | None = Field(description="What they may have cost; None while no price is known")
+    resent: int = Field(
+        description="Answers that came after a request in doubt; a service that ignores idempotency keys billed it too"
+    )
+    replayed: int = Field(description="Those billed 0: paid for by an earlier request, whose receipt is lost")
+    replayed_at_most_micro_usd: int | None = Field(description="What the replayed answers cost when they were given")
+    billed_micro_usd: int | None = Field(description="Sum of the receipts; None when the service gives none")
+    superseded_micro_usd: int = Field(description="Receipts of rows that were edited or removed since")
     prompt_tokens: int
     completion_tokens: int
     tolerated_failures: float
@@ -42,8 +56,20 @@ class BatchReport(BaseModel):
         return "completed" if self.pending == 0 and tolerated else "incomplete"
 
     def __str__(self) -> str:
-        tally = Tally(**self.model_dump(include={field.name for field in fields(Tally)}))
-        return f"{self.name}: {tally}"
+        parts = [f"{self.name}: {self.settled} of {self.total} rows settled, {self.failed} failed"]
+        parts[0] += f", {self.pending} pending; {self._cost()}"
+        if self.unknown:
+            parts.append(f"{self.unknown} unknown whether paid ({_dollars(self.unknown_at_most_micro_usd)} at most)")
+        counts = {**self.errors, **{f"answers {flag}": count for flag, count in self.flagged.items()}}
+        return "; ".join([*parts, *(f"{count} {name}" for name, count in sorted(counts.items()))])
+
+    def _cost(self) -> str:
+        if self.billed_micro_usd is None:
+            return "cost unknown"
+        cost = f"{_dollars(self.billed_micro_usd)} billed"
+        if not self.replayed:
+            return cost
+        return f"{cost}, and {_dollars(self.replayed_at_most_micro_usd)} at most for {self.replayed} lost receipts"
 
 
 def batch_report(batch: Batch, tally: Tally, *, changed: int, stop: BatchStopped | None, wall_s: float) -> BatchReport:
@@ -58,7 +84,15 @@ def batch_report(batch: Batch, tally: Tally, *, changed: int, stop: BatchStopped
         pending=tally.pending,
         changed=changed,
         errors=tally.errors,
+        flagged=tally.flagged,
+        not_paid=tally.not_paid,
+        unknown=tally.unknown,
+        unknown_at_most_micro_usd=tally.unknown_at_most_micro_usd(batch.sampling.most_tokens),
+        resent=tally.resent,
+        replayed=tally.replayed,
+        replayed_at_most_micro_usd=tally.replayed_at_most_micro_usd,
         billed_micro_usd=tally.billed_micro_usd,
+        superseded_micro_usd=tally.superseded_micro_usd,
         prompt_tokens=tally.prompt_tokens,
         completion_tokens=tally.completion_tokens,
         tolerated_failures=batch.tolerated_failures,
@@ -67,3 +101,7 @@ def batch_report(batch: Batch, tally: Tally, *, changed: int, stop: BatchStopped
         wall_s=round(wall_s, 3),
         output=str(batch.output_path),
     )
+
+
+def _dollars(micro_usd: int | None) -> str:
+    return "an unknown amount" if micro_usd is None else f"${micro_usd / 1_000_000:.4f}"

@@ -1,62 +1,78 @@
-"""One run of a batch in one process: what its rows share, and the way of a row from ask to settled."""
+"""One run of a batch in one process: what its rows share, on an event loop of its own."""
 
 import asyncio
-import random
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pareta_batch.asks import Ask
 from pareta_batch.batch import Batch
-from pareta_batch.errors import BatchStopped, LedgerError, RowsUnanswered
+from pareta_batch.budget import Budget, Purse
+from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.fan_out import fan_out
-from pareta_batch.identity import idempotency_key
-from pareta_batch.ledger import Ledger
-from pareta_batch.outcomes import Outcome
+from pareta_batch.ledger import EVERYTHING_MISSING, Ledger, Wanted
+from pareta_batch.outcomes import Outcome, Tally
+from pareta_batch.own_loop import OwnLoop
 from pareta_batch.pressure import Pressure
 from pareta_batch.progress import Progress
 from pareta_batch.readiness import Reviver
+from pareta_batch.row import RowWork
 from pareta_batch.settler import Settler
-from pareta_client import AsyncPareta, ChatCompletion, ParetaError
-from pareta_client.retry import Verdict, backoff, verdict_of
+from pareta_batch.throttle import Throttle
+from pareta_client import AsyncPareta
 
-MOST_ATTEMPTS = 6
-ROW_PATIENCE_S = 900.0
+DRAIN_S = 10.0
 READY_DEADLINE_S = 900.0
 
 
 class Session:
-    """Everything the rows of one batch share while one process works on them."""
+    """Everything the rows of one batch share while one process works on them.
 
-    def __init__(self, batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> None:
-        to_send = sum(ledger.missing_shards(batch.name, batch.shard_size).values())
+    Its calls run on a loop of their own, where cancelling the flow's tasks does not reach: a paid answer that is on
+    its way gets the time to arrive and to be settled.
+    """
+
+    def __init__(self, batch: Batch, pareta: AsyncPareta, ledger: Ledger, wanted: Wanted = EVERYTHING_MISSING) -> None:
+        tally = ledger.tally(batch.name)
+        to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, wanted).values())
         self.batch = batch
         self.stop: BatchStopped | None = None
-        self.pressure = Pressure(batch.max_in_flight)
-        total = ledger.tally(batch.name).total
-        self.progress = Progress(batch.name, total, to_send, lambda: self.pressure.in_flight)
+        self.stopped = asyncio.Event()
+        self.lost = 0
+        self.pressure = Pressure(Throttle(batch.max_in_flight))
+        self.progress = Progress(batch.name, tally.total, to_send, lambda: self.pressure.in_flight)
+        self.budget = Budget(_purse(batch, tally))
+        self.seats = asyncio.Semaphore(batch.max_in_flight)
+        self.settler = Settler(ledger, batch.name)
+        self.reviver = Reviver(pareta, batch.model, deadline_s=READY_DEADLINE_S)
         # One attempt per call: the fan-out decides what a failed one means for everybody, and counts it.
-        self._pareta = pareta.with_options(max_retries=0)
+        self.pareta = pareta.with_options(max_retries=0)
         self._ledger = ledger
-        self._settler = Settler(ledger, batch.name)
-        self._reviver = Reviver(pareta, batch.model, deadline_s=READY_DEADLINE_S)
-        self._sampling = batch.sampling.fields()
+        self._wanted = wanted
+        self._loop = OwnLoop(f"session of {batch.name}")
 
     async def complete(self, shard: int) -> None:
         """Send what the ledger is missing of one shard, and settle each answer before it counts.
 
-        Raises BatchStopped when the service refuses the whole batch, RowsUnanswered when rows failed in a way
-        that may pass, LedgerError when an outcome cannot be written. What was paid is in the ledger in any case.
+        Raises BatchStopped when nothing more is to be sent, RowsUnanswered when rows failed in a way that may pass,
+        LedgerError when an outcome cannot be written. What was paid is in the ledger in any case. Cancelled, it
+        stops the session: calls in flight go on until they are settled or the session is closed.
         """
-        asks = await asyncio.to_thread(self._ledger.missing, self.batch.name, shard, self.batch.shard_size)
+        try:
+            await self._loop.run(self._complete(shard))
+        except asyncio.CancelledError:
+            self.stop_because("Cancelled", "the run was cancelled")
+            raise
+
+    async def _complete(self, shard: int) -> None:
         unanswered: list[Outcome] = []
 
         async def work(ask: Ask) -> None:
-            outcome = await self._row(ask)
+            outcome = await RowWork(self, ask).answer()
             if outcome is not None and outcome.retryable:
                 unanswered.append(outcome)
 
-        workers = min(self.batch.max_in_flight, len(asks))
+        asks = self._ledger.missing(self.batch.name, shard, self.batch.shard_size, self._wanted)
+        workers = min(self.batch.max_in_flight, self.batch.shard_size)
         await fan_out(asks, work, workers=workers, stopped=lambda: self.stop is not None)
         if self.stop is not None:
             raise self.stop
@@ -64,91 +80,46 @@ class Session:
             last = unanswered[-1]
             raise RowsUnanswered(shard, len(unanswered), last.error or "", last.error_message or "")
 
-    def close(self) -> None:
-        """Write what was handed over to the ledger."""
-        self._settler.close()
-
-    async def _row(self, ask: Ask) -> Outcome | None:
-        """Bring one row to its outcome; None when the batch was stopped before it had one."""
-        began = time.monotonic()
-        attempts = 0
-        while True:
-            async with self.pressure.slot():
-                if self.stop is not None:
-                    return None
-                attempts += 1
-                sent = time.monotonic()
-                try:
-                    completion = await self._send(ask)
-                except ParetaError as failure:
-                    error = failure
-                else:
-                    # Settled within the slot: it takes the next row only when this answer is durable.
-                    return await self._settle(_answered(ask, attempts, completion, time.monotonic() - sent))
-            verdict = verdict_of(error)
-            if verdict is Verdict.FATAL_TO_ITEM:
-                return await self._settle(_failed(ask, attempts, error, retryable=False))
-            if verdict in (Verdict.FATAL_TO_BATCH, Verdict.OUT_OF_CREDIT):
-                self._stop_for(error)
-                return None
-            patient = time.monotonic() - began < ROW_PATIENCE_S
-            if not patient or (verdict is Verdict.TRANSIENT and attempts >= MOST_ATTEMPTS):
-                return await self._settle(_failed(ask, attempts, error, retryable=True))
-            await self._wait_after(error, verdict, attempts)
-
-    async def _send(self, ask: Ask) -> ChatCompletion:
-        completion: ChatCompletion = await self._pareta.chat.completions.create(
-            model=self.batch.model,
-            messages=list(ask.messages),
-            idempotency_key=idempotency_key(self.batch.name, ask.key, ask.fingerprint),
-            **self._sampling,
-        )
-        return completion
-
-    async def _wait_after(self, error: ParetaError, verdict: Verdict, attempts: int) -> None:
-        wait = backoff(attempts, jitter=random.random(), retry_after=getattr(error, "retry_after", None))  # noqa: S311
-        if verdict is Verdict.RATE_LIMIT:
-            self.pressure.hold(wait)
-        elif verdict is Verdict.NOT_READY and self.batch.model != "auto":
-            await self._revive()
-        else:
-            await asyncio.sleep(wait)
-
-    async def _revive(self) -> None:
-        """Wait with everybody else until the endpoint is live again; an endpoint that never is stops the batch."""
-        try:
-            await self._reviver.revive()
-        except ParetaError as error:
-            if verdict_of(error) is not Verdict.TRANSIENT:
-                self._stop_for(error)
-
-    async def _settle(self, outcome: Outcome) -> Outcome:
-        try:
-            await self._settler.settle(outcome)
-        except LedgerError as error:
-            self._stop_for(error)
-            raise
-        self.progress.count(outcome)
-        return outcome
-
     def stop_because(self, reason: str, message: str) -> None:
-        """Send nothing more; calls in flight finish and settle. The first reason stays."""
+        """Send nothing more; calls in flight finish and settle. The first reason stays. Safe from any thread."""
         self.stop = self.stop or BatchStopped(reason, message)
+        self._loop.call_soon(self._wake_everybody)
 
-    def _stop_for(self, error: Exception) -> None:
+    def stop_for(self, error: Exception) -> None:
+        """Stop because of an error."""
         self.stop_because(type(error).__name__, str(error))
+
+    def close(self) -> None:
+        """Let calls in flight end within seconds, and write what was handed over to the ledger."""
+        self._loop.close(self._let_go(), within_s=DRAIN_S)
+        self.lost = self.settler.close()
+
+    async def _let_go(self) -> None:
+        self.reviver.give_up()
+        await self.pareta.aclose()
+
+    def _wake_everybody(self) -> None:
+        self.stopped.set()
+        self.pressure.close()
+        self.budget.close()
 
 
 @asynccontextmanager
-async def open_session(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> AsyncIterator[Session]:
-    """Open a session; whatever ends it, the answers that were handed over are written."""
-    session = await asyncio.to_thread(Session, batch, pareta, ledger)
-    _open.add(session)
-    try:
-        yield session
-    finally:
-        _open.remove(session)
-        session.close()
+async def open_session(
+    batch: Batch, pareta: AsyncPareta, ledger: Ledger, wanted: Wanted = EVERYTHING_MISSING
+) -> AsyncIterator[Session]:
+    """Open a session, which takes over `pareta`: a client that was not used yet. It is closed in the end.
+
+    Whatever ends it, the answers that were handed over are written. Raises BatchBusy while another run has the batch.
+    """
+    with ledger.lease(batch.name):
+        session = await asyncio.to_thread(Session, batch, pareta, ledger, wanted)
+        _open.add(session)
+        try:
+            yield session
+        finally:
+            _open.remove(session)
+            session.close()
 
 
 def stop_open_sessions(reason: str, message: str) -> bool:
@@ -162,32 +133,15 @@ def stop_open_sessions(reason: str, message: str) -> bool:
 _open: set[Session] = set()
 
 
-def _answered(ask: Ask, attempts: int, completion: ChatCompletion, seconds: float) -> Outcome:
-    choice = completion.choices[0] if completion.choices else None
-    usage = completion.usage
-    return Outcome(
-        key=ask.key,
-        fingerprint=ask.fingerprint,
-        state="settled",
-        attempts=attempts,
-        answer=choice.message.content if choice and choice.message else None,
-        finish_reason=choice.finish_reason if choice else None,
-        request_id=completion.request_id,
-        latency_ms=round(seconds * 1000, 1),
-        prompt_tokens=usage.prompt_tokens if usage else None,
-        completion_tokens=usage.completion_tokens if usage else None,
-        billed_micro_usd=completion.billed_micro_usd,
-    )
-
-
-def _failed(ask: Ask, attempts: int, error: ParetaError, *, retryable: bool) -> Outcome:
-    return Outcome(
-        key=ask.key,
-        fingerprint=ask.fingerprint,
-        state="failed",
-        attempts=attempts,
-        error=type(error).__name__,
-        error_message=str(error),
-        retryable=retryable,
-        request_id=getattr(error, "request_id", None),
+def _purse(batch: Batch, tally: Tally) -> Purse | None:
+    if batch.budget_usd is None:
+        return None
+    spent = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd + (tally.replayed_at_most_micro_usd or 0)
+    return Purse(
+        ceiling=round(batch.budget_usd * 1_000_000),
+        max_tokens=batch.sampling.most_tokens or 0,
+        spent=spent,
+        prices=tally.prices,
+        in_doubt=tally.unknown,
+        in_doubt_bytes=tally.unknown_bytes,
     )

@@ -1,19 +1,31 @@
-"""Group commit: outcomes are written by one thread, in groups, and reported only once they are durable."""
+"""Group commit: claims and outcomes are written by one thread, in groups, and reported only once they are durable."""
 
 import asyncio
 import threading
+import time
 from concurrent.futures import Future
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from typing import Literal
 
+from pareta_batch.asks import Ask
 from pareta_batch.errors import LedgerError
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger import Entries, Ledger
 from pareta_batch.outcomes import Outcome
 
-_Entry = tuple[Outcome, Future[None]]
+LAST_TRIES = 4
+LAST_TRIES_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class _Entry:
+    kind: Literal["claim", "release", "outcome"]
+    work: Ask | Outcome
+    written: Future[None]
 
 
 class Settler:
-    """Writes a batch's outcomes to the ledger; whatever arrives while one group is written forms the next.
+    """Writes what a session claims and settles; whatever arrives while one group is written forms the next.
 
     A thread, not a task: an outcome handed over is written even if every task of the loop is cancelled.
     """
@@ -22,22 +34,31 @@ class Settler:
         self._ledger = ledger
         self._batch = batch
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._unwritten: list[Outcome] = []
         self._thread = threading.Thread(target=self._write_groups, name=f"settler of {batch}")
         self._thread.start()
 
+    async def claim(self, ask: Ask) -> None:
+        """Return once it is durable that a request for this row is about to be sent; raises LedgerError."""
+        await self._written(_Entry("claim", ask, Future()))
+
+    async def release(self, ask: Ask) -> None:
+        """Take back a claim of which nothing was sent, or nothing that may have been paid; raises LedgerError."""
+        await self._written(_Entry("release", ask, Future()))
+
     async def settle(self, outcome: Outcome) -> None:
-        """Return once the outcome is durable.
+        """Return once the outcome is durable; raises LedgerError."""
+        await self._written(_Entry("outcome", outcome, Future()))
 
-        Raises LedgerError when it could not be written.
-        """
-        written: Future[None] = Future()
-        self._queue.put((outcome, written))
-        await asyncio.wrap_future(written)
-
-    def close(self) -> None:
-        """Write what was handed over, then end."""
+    def close(self) -> int:
+        """Write what was handed over, what failed before once more, and end; give how many outcomes are lost."""
         self._queue.put(None)
         self._thread.join()
+        return len(self._unwritten)
+
+    async def _written(self, entry: _Entry) -> None:
+        self._queue.put(entry)
+        await asyncio.wrap_future(entry.written)
 
     def _write_groups(self) -> None:
         last = False
@@ -45,6 +66,7 @@ class Settler:
             group, last = self._next_group()
             if group:
                 self._write(group)
+        self._try_again()
 
     def _next_group(self) -> tuple[list[_Entry], bool]:
         group: list[_Entry] = []
@@ -59,12 +81,37 @@ class Settler:
 
     def _write(self, group: list[_Entry]) -> None:
         try:
-            self._ledger.record(self._batch, [outcome for outcome, _ in group])
+            self._ledger.write(self._batch, _entries(group))
         except LedgerError as error:
-            for _, written in group:
-                if written.set_running_or_notify_cancel():
-                    written.set_exception(error)
+            self._unwritten += _entries(group).outcomes
+            for entry in group:
+                if entry.written.set_running_or_notify_cancel():
+                    entry.written.set_exception(error)
         else:
-            for _, written in group:
-                if written.set_running_or_notify_cancel():
-                    written.set_result(None)
+            for entry in group:
+                if entry.written.set_running_or_notify_cancel():
+                    entry.written.set_result(None)
+
+    def _try_again(self) -> None:
+        """Write outcomes that could not be written when they came: they may be paid answers, and a disk gets freed."""
+        for _ in range(LAST_TRIES):
+            if not self._unwritten:
+                return
+            try:
+                self._ledger.write(self._batch, Entries(outcomes=self._unwritten))
+            except LedgerError:
+                time.sleep(LAST_TRIES_EVERY_S)
+            else:
+                self._unwritten = []
+
+
+def _entries(group: list[_Entry]) -> Entries:
+    asks: dict[str, list[Ask]] = {"claim": [], "release": []}
+    outcomes: list[Outcome] = []
+    for entry in group:
+        match entry.work:
+            case Ask() as ask:
+                asks[entry.kind].append(ask)
+            case Outcome() as outcome:
+                outcomes.append(outcome)
+    return Entries(asks["claim"], asks["release"], outcomes)

@@ -1,7 +1,6 @@
 """Tasks of a batch: enrol its rows, complete its shards, write its answers."""
 
 import asyncio
-from math import ceil
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -13,6 +12,7 @@ from pareta_batch.enrolment import Plan, enrol
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.fan_out import fan_out
 from pareta_batch.report import BatchReport, batch_report
+from pareta_batch.run import shards_at_once
 from pareta_batch.session import Session
 from tasks.retries import RETRIES
 from tasks.shared import recorded, working_on
@@ -53,8 +53,7 @@ async def complete_shards(batch: Batch, plan: Plan) -> None:
                 # Both stand in the ledger, row by row; the report counts them.
                 return
 
-        # One more than fill the slots, so that no shard's tail leaves slots idle.
-        workers = min(ceil(batch.max_in_flight / batch.shard_size) + 1, len(plan.missing))
+        workers = min(shards_at_once(batch), len(plan.missing))
         await fan_out(plan.missing, complete, workers=workers, stopped=lambda: session.stop is not None)
 
 

@@ -95,5 +95,6 @@ async def _open_ledger() -> AsyncIterator[Ledger]:
 
 @asynccontextmanager
 async def _open_session(batch: Batch) -> AsyncIterator[Session]:
-    async with connected() as pareta, recorded() as ledger, open_session(batch, pareta, ledger) as session:
+    # A client of its own: the session's calls run on another loop than the flow's.
+    async with recorded() as ledger, open_session(batch, await make_client(), ledger) as session:
         yield session

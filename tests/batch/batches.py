@@ -1,13 +1,18 @@
 """Batches for tests: datasets in a folder, and a run of a batch without an orchestrator."""
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pareta_batch.batch import Batch, Sampling
 from pareta_batch.ledger import Ledger
 from pareta_batch.outcomes import Outcome
+from pareta_batch.report import BatchReport
+from pareta_batch.run import run_batch
+from pareta_client import AsyncPareta
+from pareta_sandbox.testing import Sandbox
 
 ENDPOINT = "ep_seed_tickets"
 
@@ -44,6 +49,11 @@ def ledger_in(folder: Path) -> Ledger:
     return Ledger.open(f"sqlite:///{folder / 'ledger.db'}")
 
 
+async def run(batch: Batch, sandbox: Sandbox, ledger: Ledger) -> BatchReport:
+    """Run a batch against a sandbox."""
+    return await run_batch(batch, AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url), ledger)
+
+
 def read_answers(batch: Batch) -> list[dict[str, Any]]:
     """Read the answers file of a batch that writes JSON lines."""
     return [json.loads(line) for line in batch.output_path.read_text(encoding="utf-8").splitlines()]
@@ -65,3 +75,10 @@ def failed(key: str, fingerprint: str, *, retryable: bool, **changes: Any) -> Ou
     """Make an outcome that is an error."""
     given: dict[str, Any] = {"state": "failed", "attempts": 1, "error": "APIStatusError", "error_message": "HTTP 500"}
     return Outcome(key=key, fingerprint=fingerprint, retryable=retryable, **(given | changes))
+
+
+async def until(condition: Callable[[], bool], within_s: float = 10) -> None:
+    """Poll until something is so."""
+    async with asyncio.timeout(within_s):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.005)

@@ -20,7 +20,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def missing(ledger: Ledger, shard: int = 0, size: int = 100) -> list[Ask]:
-    return ledger.missing("test", shard, size)
+    return list(ledger.missing("test", shard, size))
 
 
 def test_every_row_is_missing_until_it_is_settled(tmp_path: Path, ledger: Ledger) -> None:
@@ -124,7 +124,7 @@ def test_another_batch_of_the_same_rows_is_work_of_its_own(tmp_path: Path, ledge
     enrol(batch_in(tmp_path, name="other"), ledger)
     first, *_ = missing(ledger)
     ledger.record("test", [answered(first.key, first.fingerprint)])
-    assert len(ledger.missing("other", 0, 100)) == 3
+    assert len(list(ledger.missing("other", 0, 100))) == 3
     assert ledger.batches() == ["other", "test"]
 
 
@@ -156,7 +156,8 @@ class TestEnrolmentIsAllOrNothing:
 
     @pytest.mark.parametrize("gap", [{}, {"text": None}, {"text": float("nan")}])
     def test_a_missing_value_names_its_line(self, tmp_path: Path, ledger: Ledger, gap: dict[str, object]) -> None:
-        message = self.refused(ledger, tmp_path, [*numbered(1), {"id": "r1", **gap}])
+        gapped: dict[str, object] = {"id": "r1", **gap}
+        message = self.refused(ledger, tmp_path, [*numbered(1), gapped])
         assert message == f"{tmp_path / 'rows.jsonl'} line 2: no value for column 'text', which the prompt names"
 
     @pytest.mark.parametrize("gap", [None, "", float("nan")])

@@ -1,0 +1,193 @@
+"""The way of a row: reserved, claimed, let in, sent, settled; and what each failure means for it and for all."""
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING
+
+from pareta_batch.asks import Ask
+from pareta_batch.budget import Reservation
+from pareta_batch.errors import LedgerError
+from pareta_batch.identity import idempotency_key
+from pareta_batch.outcomes import Outcome, flag_of
+from pareta_client import APIConnectionError, ChatCompletion, ConflictError, ParetaError
+from pareta_client.retry import Verdict, backoff, retry_after_of, verdict_of
+
+if TYPE_CHECKING:
+    from pareta_batch.session import Session
+
+MOST_TRANSIENT = 6
+LONGEST_HOLD_S = 900.0
+
+
+class RowWork:
+    """Brings one row to its outcome."""
+
+    def __init__(self, session: "Session", ask: Ask) -> None:
+        self._session = session
+        self._ask = ask
+        self._in_doubt = ask.in_doubt
+        self._claimed = False
+        self._attempts = 0
+        self._transient = 0
+
+    async def answer(self) -> Outcome | None:
+        """Return the row's outcome once it is durable; None when the batch was stopped before it had one.
+
+        Raises LedgerError, which stops the batch.
+        """
+        try:
+            outcome = await self._answer()
+            if outcome is None and self._claimed and not self._in_doubt:
+                await self._session.settler.release(self._ask)
+        except LedgerError as error:
+            self._session.stop_for(error)
+            raise
+        return outcome
+
+    async def _answer(self) -> Outcome | None:
+        while self._session.stop is None:
+            # Held until the answer is durable, and given up while the row waits for another attempt.
+            async with self._session.seats:
+                came = await self._attempt()
+            match came:
+                case Outcome() | None:
+                    return came
+                case error if outcome := await self._after(error):
+                    return await self._settle(outcome)
+        return None
+
+    async def _attempt(self) -> Outcome | ParetaError | None:
+        """Send once; None when the batch was stopped before."""
+        session = self._session
+        reservation = await session.budget.reserve(self._ask.prompt_bytes)
+        if reservation is None:
+            session.stop_because("BudgetReached", f"the budget of ${session.batch.budget_usd} has no room for a row")
+            return None
+        if not self._claimed:
+            await session.settler.claim(self._ask)
+            self._claimed = True
+        call = await session.pressure.enter()
+        if call is None:
+            session.budget.not_answered(reservation, in_doubt=False)
+            return None
+        self._attempts += 1
+        sent = time.monotonic()
+        try:
+            completion = await self._send()
+        except ParetaError as error:
+            if verdict_of(error) is Verdict.RATE_LIMIT:
+                session.pressure.refused(call, retry_after_of(error))
+            else:
+                session.pressure.failed(call)
+            doubt = may_have_been_paid(error)
+            self._in_doubt = self._in_doubt or doubt
+            session.budget.not_answered(reservation, in_doubt=doubt)
+            return error
+        except BaseException:
+            session.pressure.failed(call)
+            raise
+        session.pressure.answered(call)
+        return await self._settle_answer(completion, reservation, time.monotonic() - sent)
+
+    async def _send(self) -> ChatCompletion:
+        session, ask = self._session, self._ask
+        completion: ChatCompletion = await session.pareta.chat.completions.create(
+            model=session.batch.model,
+            messages=ask.messages,
+            idempotency_key=idempotency_key(session.batch.name, ask.key, ask.fingerprint),
+            timeout=session.batch.timeout_s,
+            **session.batch.sampling.fields(),
+        )
+        return completion
+
+    async def _settle_answer(self, completion: ChatCompletion, reservation: Reservation, seconds: float) -> Outcome:
+        usage, billed = completion.usage, completion.billed_micro_usd
+        self._session.budget.paid(reservation, billed or 0, usage.prompt_tokens, usage.completion_tokens)
+        if billed is None and self._session.budget.purse is not None:
+            self._session.stop_because("NoReceipts", "the service does not say what it bills: no budget can be kept")
+        return await self._settle(self._answered(completion, seconds))
+
+    async def _settle(self, outcome: Outcome) -> Outcome:
+        await self._session.settler.settle(outcome)
+        self._session.progress.count(outcome)
+        return outcome
+
+    async def _after(self, error: ParetaError) -> Outcome | None:
+        """Do what the verdict says; give the outcome if there will be no other attempt."""
+        session, verdict = self._session, verdict_of(error)
+        match verdict:
+            case Verdict.FATAL_TO_ITEM:
+                return self._failed(error, retryable=False)
+            case Verdict.FATAL_TO_BATCH | Verdict.OUT_OF_CREDIT:
+                session.stop_for(error)
+            case Verdict.RATE_LIMIT:
+                if session.pressure.throttle.starving_s(time.monotonic()) > LONGEST_HOLD_S:
+                    session.stop_for(error)
+            case Verdict.NOT_READY if session.batch.model != "auto":
+                await self._revive()
+            case _:
+                self._transient += 1
+                if self._transient >= MOST_TRANSIENT:
+                    return self._failed(error, retryable=True)
+                await self._sleep(backoff(self._transient, random.random(), retry_after_of(error)))  # noqa: S311
+        return None
+
+    async def _revive(self) -> None:
+        """Wait with everybody else until the endpoint is live again; an endpoint that never is stops the batch."""
+        try:
+            with self._session.pressure.paused():
+                await self._session.reviver.revive()
+        except ParetaError as error:
+            if verdict_of(error) is not Verdict.TRANSIENT:
+                self._session.stop_for(error)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but not past the stop of the batch."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._session.stopped.wait()
+        except TimeoutError:
+            return
+
+    def _answered(self, completion: ChatCompletion, seconds: float) -> Outcome:
+        choice = completion.choices[0] if completion.choices else None
+        answer = choice.message.content if choice else None
+        finish_reason = choice.finish_reason if choice else None
+        return Outcome(
+            key=self._ask.key,
+            fingerprint=self._ask.fingerprint,
+            state="settled",
+            attempts=self._attempts,
+            answer=answer,
+            finish_reason=finish_reason,
+            flag=flag_of(answer, finish_reason),
+            resent=self._in_doubt,
+            request_id=completion.request_id,
+            latency_ms=round(seconds * 1000, 1),
+            prompt_tokens=completion.usage.prompt_tokens,
+            completion_tokens=completion.usage.completion_tokens,
+            billed_micro_usd=completion.billed_micro_usd,
+        )
+
+    def _failed(self, error: ParetaError, *, retryable: bool) -> Outcome:
+        return Outcome(
+            key=self._ask.key,
+            fingerprint=self._ask.fingerprint,
+            state="failed",
+            attempts=self._attempts,
+            error=type(error).__name__,
+            error_message=str(error),
+            retryable=retryable,
+            in_doubt=self._in_doubt,
+            request_id=getattr(error, "request_id", None),
+        )
+
+
+def may_have_been_paid(error: ParetaError) -> bool:
+    """Say whether the service may have done the work, and debited it, before this error."""
+    match error:
+        case APIConnectionError(never_sent=True) | ConflictError():
+            return False
+        case _:
+            return verdict_of(error) is Verdict.TRANSIENT

@@ -1,0 +1,45 @@
+"""A whole run of a batch in this process, without an orchestrator."""
+
+import asyncio
+from collections.abc import Iterable
+from math import ceil
+
+from pareta_batch.answers_file import write_answers
+from pareta_batch.batch import Batch
+from pareta_batch.enrolment import enrol
+from pareta_batch.errors import BatchStopped, RowsUnanswered
+from pareta_batch.fan_out import fan_out
+from pareta_batch.ledger import Ledger
+from pareta_batch.report import BatchReport, batch_report
+from pareta_batch.session import Session, open_session
+from pareta_client import AsyncPareta
+
+
+async def run_batch(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> BatchReport:
+    """Send what the ledger is missing of the dataset and write the answers of all rows.
+
+    Takes over `pareta`, as `open_session` does. Raises what `enrol` raises, and LedgerError.
+    """
+    plan = await asyncio.to_thread(enrol, batch, ledger)
+    async with open_session(batch, pareta, ledger) as session:
+        await complete_shards(session, plan.missing)
+    await asyncio.to_thread(write_answers, batch, ledger)
+    tally = await asyncio.to_thread(ledger.tally, batch.name)
+    return batch_report(batch, tally, changed=plan.changed, stop=session.stop, wall_s=session.progress.wall_s())
+
+
+async def complete_shards(session: Session, shards: Iterable[int]) -> None:
+    """Complete shards, a bounded number at a time, until done or stopped; what failed stands in the ledger."""
+
+    async def complete(shard: int) -> None:
+        try:
+            await session.complete(shard)
+        except (BatchStopped, RowsUnanswered):
+            return
+
+    await fan_out(shards, complete, workers=shards_at_once(session.batch), stopped=lambda: session.stop is not None)
+
+
+def shards_at_once(batch: Batch) -> int:
+    """Give how many shards to work on: one more than fill the slots, so that no shard's tail leaves slots idle."""
+    return ceil(batch.max_in_flight / batch.shard_size) + 1

@@ -1,0 +1,93 @@
+"""The ledger's tables, and how a ledger made by an older version becomes one of this."""
+
+import sqlalchemy as sa
+
+from pareta_batch.errors import LedgerError
+
+VERSION = 2
+
+metadata = sa.MetaData()
+
+rows = sa.Table(
+    "rows",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("fingerprint", sa.String(64), primary_key=True),
+    sa.Column("position", sa.Integer),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("answer", sa.Text),
+    sa.Column("finish_reason", sa.String),
+    sa.Column("flag", sa.String(10)),
+    sa.Column("error", sa.String),
+    sa.Column("error_message", sa.Text),
+    sa.Column("retryable", sa.Boolean, nullable=False, default=False),
+    # Set before a request is sent, cleared when it is certain what became of it.
+    sa.Column("in_doubt", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("resent", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("request_id", sa.String),
+    sa.Column("latency_ms", sa.Float),
+    sa.Column("prompt_bytes", sa.Integer, nullable=False, default=0, server_default=sa.text("0")),
+    sa.Column("prompt_tokens", sa.Integer),
+    sa.Column("completion_tokens", sa.Integer),
+    sa.Column("billed_micro_usd", sa.BigInteger),
+    sa.Column("updated_at", sa.DateTime, nullable=False),
+    # Kept only until the answer is in: a ledger should not hoard the documents.
+    sa.Column("messages", sa.JSON),
+    sa.Index("rows_in_order", "batch", "position"),
+)
+
+eval_work = sa.Table(
+    "eval_work",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("id", sa.String, nullable=False),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+)
+
+_version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
+
+# Version: the columns of `rows` that it added; a new column has a server default or may be null.
+_ADDED = {2: ("flag", "in_doubt", "resent", "prompt_bytes")}
+
+
+def prepare(db: sa.Connection) -> None:
+    """Make the tables, or bring those of an older version up to this one.
+
+    Raises LedgerError for a ledger of a newer version.
+    """
+    _one_at_a_time(db)
+    found = _version_of(db)
+    if found > VERSION:
+        raise LedgerError(f"the ledger is of version {found}, this program knows up to {VERSION}: update it")
+    metadata.create_all(db)
+    if found == VERSION:
+        return
+    for version in range(max(found, 1) + 1, VERSION + 1):
+        if found:
+            _add_columns(db, _ADDED[version])
+    db.execute(_version.delete())
+    db.execute(_version.insert().values(version=VERSION))
+
+
+def _one_at_a_time(db: sa.Connection) -> None:
+    """Keep others out until this transaction ends: two runs may open a new ledger at the same moment."""
+    if db.dialect.name == "sqlite":
+        db.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(VERSION, sa.BigInteger))))
+
+
+def _version_of(db: sa.Connection) -> int:
+    """Give the version of the ledger that is there; 0 for none, 1 for those before versions were written down."""
+    there = sa.inspect(db)
+    if there.has_table(_version.name):
+        return db.scalar(sa.select(_version.c.version)) or 0
+    return 1 if there.has_table(rows.name) else 0
+
+
+def _add_columns(db: sa.Connection, names: tuple[str, ...]) -> None:
+    for name in names:
+        column = sa.schema.CreateColumn(rows.c[name]).compile(dialect=db.dialect)
+        db.exec_driver_sql(f"ALTER TABLE {rows.name} ADD COLUMN {column}")

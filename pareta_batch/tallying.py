@@ -1,0 +1,77 @@
+"""Counting a batch in the ledger: one query by state, error and flag, and one for the money."""
+
+from collections import Counter
+from typing import Any
+
+import sqlalchemy as sa
+
+from pareta_batch.outcomes import Tally
+from pareta_batch.prices import Prices
+from pareta_batch.tables import rows
+
+_paid = rows.c.state == "settled"
+_told = sa.and_(_paid, rows.c.billed_micro_usd > 0, rows.c.prompt_tokens > 0, rows.c.completion_tokens > 0)
+_unknown = sa.and_(sa.not_(_paid), rows.c.in_doubt)
+_replayed = sa.and_(_paid, rows.c.resent, rows.c.billed_micro_usd == 0)
+
+
+def tally_of(db: sa.Connection, batch: str) -> Tally:
+    """Count the batch's current rows, and add up what they cost."""
+    of_batch = rows.c.batch == batch
+    is_current = rows.c.position.is_not(None)
+    kinds = (rows.c.state, sa.case((rows.c.state == "failed", rows.c.error)), rows.c.flag)
+    counted = sa.select(*kinds, sa.func.count()).where(of_batch, is_current).group_by(*kinds)
+    states: Counter[str] = Counter()
+    errors: Counter[str] = Counter()
+    flagged: Counter[str] = Counter()
+    for state, error, flag, count in db.execute(counted):
+        states[state] += count
+        if error is not None:
+            errors[error] += count
+        if flag is not None:
+            flagged[flag] += count
+    sums: dict[str, Any] = {}
+    for name, value in db.execute(_sums().where(of_batch, is_current)).mappings().one().items():
+        # PostgreSQL adds up big integers as decimals.
+        sums[str(name)] = None if value is None else int(value)
+    superseded = sa.select(sa.func.sum(rows.c.billed_micro_usd)).where(of_batch, sa.not_(is_current))
+    return Tally(
+        settled=states["settled"],
+        failed=states["failed"],
+        pending=states["pending"],
+        errors=dict(errors),
+        flagged=dict(flagged),
+        superseded_micro_usd=int(db.scalar(superseded) or 0),
+        prices=_prices(db, batch),
+        **sums,
+    )
+
+
+def _sums() -> sa.Select[*tuple[Any, ...]]:
+    def of(column: sa.ColumnElement[int], condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+        return sa.func.coalesce(sa.func.sum(sa.case((condition, column), else_=0)), 0)
+
+    one = sa.literal(1)
+    return sa.select(
+        sa.func.sum(rows.c.billed_micro_usd).label("billed_micro_usd"),
+        of(rows.c.prompt_tokens, _paid).label("prompt_tokens"),
+        of(rows.c.completion_tokens, _paid).label("completion_tokens"),
+        of(one, _unknown).label("unknown"),
+        of(rows.c.prompt_bytes, _unknown).label("unknown_bytes"),
+        of(one, sa.and_(_paid, rows.c.resent)).label("resent"),
+        of(one, _replayed).label("replayed"),
+        of(rows.c.prompt_tokens, _replayed).label("replayed_prompt_tokens"),
+        of(rows.c.completion_tokens, _replayed).label("replayed_completion_tokens"),
+    )
+
+
+def _prices(db: sa.Connection, batch: str) -> Prices:
+    billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
+    query = sa.select(
+        sa.func.min(billed / rows.c.prompt_tokens),
+        sa.func.min(billed / rows.c.completion_tokens),
+        sa.func.min(rows.c.prompt_tokens),
+        sa.func.max(rows.c.completion_tokens),
+    ).where(rows.c.batch == batch, rows.c.position.is_not(None), _told)
+    prompt, completion, least, most = db.execute(query).one()
+    return Prices(prompt, completion, least or 0, most or 0)

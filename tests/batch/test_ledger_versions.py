@@ -1,0 +1,82 @@
+"""Ledgers of other versions, ledgers that cannot be written, and two runs that open a new one at once."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pareta_batch.enrolment import enrol
+from pareta_batch.errors import LedgerError
+from pareta_batch.ledger import Ledger
+from pareta_batch.session import open_session
+from pareta_client import AsyncPareta
+from pareta_sandbox.testing import Sandbox
+from tests.batch.batches import batch_in, ledger_in, run
+
+VERSION_1 = """
+CREATE TABLE rows (batch VARCHAR(100) NOT NULL, "key" VARCHAR NOT NULL, fingerprint VARCHAR(64) NOT NULL,
+    position INTEGER, state VARCHAR(10) NOT NULL, attempts INTEGER NOT NULL, answer TEXT, finish_reason VARCHAR,
+    error VARCHAR, error_message TEXT, retryable BOOLEAN NOT NULL, request_id VARCHAR, latency_ms FLOAT,
+    prompt_tokens INTEGER, completion_tokens INTEGER, billed_micro_usd BIGINT, updated_at DATETIME NOT NULL,
+    messages JSON, PRIMARY KEY (batch, "key", fingerprint));
+CREATE INDEX rows_in_order ON rows (batch, position);
+CREATE TABLE eval_work ("key" VARCHAR(64) NOT NULL, id VARCHAR NOT NULL, created_at DATETIME NOT NULL,
+    PRIMARY KEY ("key"));
+"""
+COLUMNS_1 = (
+    "batch, key, fingerprint, position, state, attempts, answer, finish_reason, error, error_message, retryable, "
+    "request_id, latency_ms, prompt_tokens, completion_tokens, billed_micro_usd, updated_at, messages"
+)
+
+
+async def test_a_ledger_of_the_first_version_is_migrated_and_its_answers_are_not_bought_again(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    batch = batch_in(tmp_path, 5)
+    await run(batch, sandbox, ledger)
+    with sqlite3.connect(tmp_path / "old.db") as old:
+        old.executescript(VERSION_1)
+        old.execute("ATTACH ? AS new", (str(tmp_path / "ledger.db"),))
+        old.execute(f"INSERT INTO rows ({COLUMNS_1}) SELECT {COLUMNS_1} FROM new.rows")
+    old.close()
+    before = sandbox.books()
+    for _ in range(2):
+        migrated = Ledger.open(f"sqlite:///{tmp_path / 'old.db'}")
+        report = await run(batch, sandbox, migrated)
+        assert (report.status, report.settled) == ("completed", 5)
+        migrated.close()
+    sandbox.silent_since(before)
+
+
+def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    ledger_in(tmp_path).close()
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        db.execute("UPDATE ledger_version SET version = 99")
+    db.close()
+    with pytest.raises(LedgerError, match="version 99, this program knows up to"):
+        ledger_in(tmp_path)
+
+
+def test_runs_that_open_a_new_ledger_at_the_same_moment_find_one(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for opened in pool.map(lambda _: ledger_in(tmp_path), range(8)):
+            opened.close()
+
+
+async def test_a_ledger_that_cannot_be_written_stops_before_anything_is_sent(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    batch = batch_in(tmp_path)
+    enrol(batch, ledger)
+    read_only = Ledger.open(f"sqlite:///file:{tmp_path / 'ledger.db'}?mode=rw&uri=true")
+    sa.event.listen(read_only._engine, "connect", lambda db, _: db.execute("PRAGMA query_only = ON"))
+    read_only._engine.dispose()
+    async with open_session(batch, AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url), read_only) as run_:
+        with pytest.raises(LedgerError, match="readonly"):
+            await run_.complete(0)
+    assert run_.stop is not None
+    assert run_.stop.reason == "LedgerError"
+    read_only.close()
+    assert sandbox.books().completions_seen == 0
