@@ -1,5 +1,7 @@
 """Parameters of the flows that join several pieces."""
 
+from pathlib import PurePath
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pareta_batch.batch import Batch, BatchWork, Name
@@ -73,10 +75,12 @@ class Pipeline(BaseModel):
         """Give the comparisons to run while the batch runs, if any."""
         if not self.comparisons:
             return None
+        beside = PurePath(self.report_path)
         return Comparisons(
             name=f"{self.name}-models",
             comparisons=self.comparisons,
             max_runs_in_flight=self.max_runs_in_flight,
+            report=str(beside.with_name(f"{beside.stem}-models.html")),
         )
 
     @property
