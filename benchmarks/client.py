@@ -1,0 +1,188 @@
+"""Clients side by side under load: `python benchmarks/client.py [--rounds 3] [--seconds 3] [--in-flight 16,64 …]`.
+
+Each measurement is a process of its own, against a fresh service in another one; the clients take turns within each
+round, and the median of the rounds is shown. Official packages are installed into environments of their own, once.
+Ratios count: absolute figures are those of the machine.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PARTS = Path(__file__).parent / "client_parts"
+PROJECT = Path(__file__).parents[1]
+KEPT_IN = PROJECT / ".pareta" / "benchmarks"
+OURS, RECIPE, YARDSTICK = "pareta_client", "pareta", "raw aiohttp"
+PACKAGES = {RECIPE: "pareta==0.2.1", "openai": "openai==3.54.0"}
+CONTENDERS = (OURS, YARDSTICK, "raw httpx", "openai", RECIPE)
+
+Measured = dict[str, float]
+
+
+def python_for(name: str) -> str:
+    """Give the Python that has this client installed; makes its environment the first time."""
+    if name not in PACKAGES:
+        return sys.executable
+    folder = KEPT_IN / PACKAGES[name]
+    if not (folder / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        subprocess.run([str(folder / "bin" / "pip"), "install", "-qq", PACKAGES[name]], check=True)
+        (folder / "installed").touch()
+    return str(folder / "bin" / "python")
+
+
+@contextmanager
+def service(service_ms: float) -> Iterator[str]:
+    """Run a service; gives its URL."""
+    command = [sys.executable, str(PARTS / "service.py"), str(service_ms)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{running.stdout.readline().strip()}"
+        finally:
+            running.terminate()
+
+
+def measure(name: str, what: str, in_flight: int, seconds: float, service_ms: float) -> Measured | None:
+    """Measure one client once; None if it did not get through."""
+    with service(service_ms) as url:
+        command = [python_for(name), str(PARTS / "contenders.py"), name, what, url, str(in_flight), str(seconds)]
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)} if name == OURS else None
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=120 + 10 * seconds, env=environment, check=True
+            )
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+            print(f"{name} at {in_flight} in flight: {str(error.stderr)[-300:]}", file=sys.stderr)
+            return None
+        measured: Measured = json.loads(done.stdout)
+        with urllib.request.urlopen(f"{url}/counters") as told:
+            measured["connections"] = float(told.read())
+    return measured
+
+
+def medians(rounds: list[Measured | None]) -> Measured | None:
+    """Give the median of each figure over the rounds that got through."""
+    through = [measured for measured in rounds if measured is not None]
+    return {name: statistics.median(one[name] for one in through) for name in through[0]} if through else None
+
+
+def table(title: str, heads: list[str], rows: list[list[str]]) -> str:
+    """Format as Markdown."""
+    lines = [f"\n### {title}\n", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def calls_table(in_flight: int, service_ms: float, options: argparse.Namespace) -> str:
+    """Measure plain calls at one load."""
+    found: dict[str, list[Measured | None]] = {name: [] for name in CONTENDERS}
+    for _ in range(options.rounds):
+        for name in CONTENDERS:
+            found[name].append(measure(name, "calls", in_flight, options.seconds, service_ms))
+    best = {name: medians(rounds) for name, rounds in found.items()}
+    rows = [calls_row(name, best[name], best[RECIPE], best[YARDSTICK], in_flight, service_ms) for name in CONTENDERS]
+    heads = [
+        "client",
+        "req/s",
+        "× recipe",
+        "of N·t/in flight",
+        "CPU ms",
+        "× aiohttp",
+        "added p50 / p99 ms",
+        "MiB",
+        "conns",
+    ]
+    return table(f"{in_flight} in flight, {service_ms:g} ms of service time", heads, rows)
+
+
+def calls_row(
+    name: str,
+    one: Measured | None,
+    recipe: Measured | None,
+    aiohttp: Measured | None,
+    in_flight: int,
+    service_ms: float,
+) -> list[str]:
+    """Format what was measured of one client."""
+    label = f"{name} ({PACKAGES[name]})" if name in PACKAGES else name
+    if one is None:
+        return [label, *["did not finish"] * 8]
+    bound = in_flight / (service_ms / 1_000) if service_ms else 0.0
+    return [
+        label,
+        f"{one['per_s']:,.0f}",
+        f"{one['per_s'] / recipe['per_s']:.1f}" if recipe else "–",
+        f"{one['per_s'] / bound:.0%}" if bound else "–",
+        f"{one['cpu_ms']:.2f}",
+        f"{one['cpu_ms'] / aiohttp['cpu_ms']:.2f}" if aiohttp else "–",
+        f"{one['p50_ms'] - service_ms:.1f} / {one['p99_ms'] - service_ms:.1f}",
+        f"{one['peak_mib']:.0f}",
+        f"{one['connections']:.0f}",
+    ]
+
+
+def streams_table(in_flight: int, options: argparse.Namespace) -> str:
+    """Measure the time to the first of 50 chunks that come 5 ms apart."""
+    rows = []
+    found: dict[str, list[Measured | None]] = {name: [] for name in CONTENDERS}
+    for _ in range(options.rounds):
+        for name in CONTENDERS:
+            found[name].append(measure(name, "streams", in_flight, options.seconds, 0))
+    for name, rounds in found.items():
+        one = medians(rounds)
+        told = [f"{one['first_ms']:.1f}", f"{one['cpu_ms']:.2f}"] if one else ["did not finish", "–"]
+        rows.append([f"{name} ({PACKAGES[name]})" if name in PACKAGES else name, *told])
+    return table(f"{in_flight} streams at once", ["client", "first chunk after ms", "CPU ms a stream"], rows)
+
+
+def import_table(rounds: int) -> str:
+    """Measure what importing costs, in a fresh interpreter."""
+    rows = []
+    for statement in ("pass", "import pareta_client", "import httpx", "from pareta_client import AsyncPareta"):
+        times = []
+        for _ in range(3 * rounds):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", statement], check=True, cwd=PROJECT)
+            times.append(1_000 * (time.perf_counter() - start))
+        rows.append([f"`{statement}`", f"{min(times):.0f}"])
+    return table("Import, with the interpreter's own start", ["statement", "ms (best)"], rows)
+
+
+def numbers(text: str) -> list[int]:
+    """Read a list of numbers."""
+    return [int(number) for number in text.split(",") if number]
+
+
+def options_of(arguments: list[str] | None = None) -> Any:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--in-flight", type=numbers, default=[16, 64, 256, 1_000])
+    parser.add_argument("--service-ms", type=numbers, default=[0, 20, 200])
+    parser.add_argument("--streams", type=numbers, default=[1, 64])
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Measure everything and print it as Markdown."""
+    options = options_of()
+    print(import_table(options.rounds), flush=True)
+    for in_flight in options.streams:
+        print(streams_table(in_flight, options), flush=True)
+    for service_ms in options.service_ms:
+        for in_flight in options.in_flight:
+            print(calls_table(in_flight, service_ms, options), flush=True)
+
+
+if __name__ == "__main__":
+    main()
