@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import ipaddress
+import os
 import signal
 import sqlite3
 import sys
@@ -15,6 +17,13 @@ from pareta_sandbox.money import MICRO_PER_USD
 from pareta_sandbox.server import Server
 from pareta_sandbox.settings import Settings
 
+WARNING = """
+***********************************************************************************************
+*** The sandbox listens on {host}: everybody who can reach this machine can use it, read its
+*** books, change its balance and switch its faults. Its control routes ask for no key.
+***********************************************************************************************
+"""
+
 
 def main() -> int:
     """Serve until interrupted, then print the books."""
@@ -26,6 +35,9 @@ def main() -> int:
         print(explained(problem), file=sys.stderr)  # noqa: T201
         return 2
 
+    if not is_loopback(chosen.host):
+        print(WARNING.format(host=chosen.host), file=sys.stderr)  # noqa: T201
+
     def ready() -> None:
         if day is not None:
             scenario.begin(server.service, day, chosen.scenario)
@@ -34,6 +46,14 @@ def main() -> int:
     asyncio.run(_serve(server, ready))
     print(rendered(server.service.books.snapshot(debits=False)), flush=True)  # noqa: T201
     return 0
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def explained(problem: Exception) -> str:
@@ -82,6 +102,12 @@ def arguments(given: list[str]) -> argparse.Namespace:
     add("--generation", type=int, choices=(1, 2), default=2, help="1: no keys, no receipts, no 'auto' (default: 2)")
     add("--journal", type=Path, metavar="FILE", help="keep the books in an SQLite file, and go on with those in it")
     add("--scenario", metavar="NAME", help=f"begin with a scenario: a YAML file, or {', '.join(scenario.names())}")
+    add(
+        "--upstream",
+        metavar="URL",
+        help="let an OpenAI-compatible server answer (its key: UPSTREAM_API_KEY)",
+    )
+    add("--upstream-model", metavar="NAME", help="what to ask the upstream for (default: the first it lists)")
     add("--seed", type=int, default=0, help="which requests a fault with a share hits (default: %(default)s)")
     return parser.parse_args(given)
 
@@ -101,6 +127,9 @@ def settings(chosen: argparse.Namespace) -> Settings:
         generation=chosen.generation,
         seed=chosen.seed,
         journal=chosen.journal,
+        upstream=chosen.upstream,
+        upstream_model=chosen.upstream_model,
+        upstream_key=os.environ.get("UPSTREAM_API_KEY"),
     )
 
 

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from pareta_sandbox.faults import Fault
-from pareta_sandbox.refusals import Gone, Refusal, invalid
+from pareta_sandbox.refusals import Gone, Refusal, invalid, wrong_body
 from pareta_sandbox.replays import idempotency_key
 from pareta_sandbox.service import Service
 
@@ -49,12 +49,6 @@ async def read_json(request: Request, model: type[Body]) -> Body:
         return model.model_validate_json(body)
     except ValidationError as wrong:
         raise wrong_body(wrong) from wrong
-
-
-def wrong_body(wrong: ValidationError) -> Refusal:
-    """Turn pydantic's findings into a 422."""
-    found = wrong.errors(include_url=False, include_context=False, include_input=False)
-    return Refusal(422, [{**error, "loc": ["body", *error["loc"]]} for error in found])
 
 
 async def read_form(request: Request) -> tuple[dict[str, str], dict[str, bytes]]:

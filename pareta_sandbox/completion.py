@@ -1,8 +1,19 @@
 """A completion: the answer and its receipt, and how both look on the wire."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
+
+Choices = list[dict[str, object]]
+
+
+class Head(NamedTuple):
+    """What all chunks of a stream have in common."""
+
+    id: str
+    created: int
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +24,18 @@ class Completion:
     created: int
     model: str
     text: str
-    finish_reason: Literal["stop", "length"]
+    finish_reason: str
     prompt_tokens: int
     completion_tokens: int
     price: int
     baseline: int
     latency_ms: float
+    choices: str | None = None  # as an upstream gave them, in JSON
+
+    @property
+    def head(self) -> Head:
+        """What the chunks of its stream have in common."""
+        return Head(self.id, self.created, self.model)
 
     def usage(self) -> dict[str, int]:
         """Render the token counts."""
@@ -34,6 +51,8 @@ def rendered(done: Completion, n: int) -> bytes:
     """Render a completion as OpenAI does."""
     message = {"role": "assistant", "content": done.text}
     choices = [{"index": i, "message": message, "finish_reason": done.finish_reason} for i in range(n)]
+    if done.choices is not None:
+        choices = json.loads(done.choices)
     whole = {
         "id": done.id,
         "object": "chat.completion",
@@ -50,11 +69,23 @@ def chunked(text: str) -> list[str]:
     return [text[i : i + 4] for i in range(0, len(text), 4)] or [""]
 
 
-def chunk_head(done: Completion) -> dict[str, object]:
-    """Render what all chunks of a stream have in common."""
-    return {"id": done.id, "object": "chat.completion.chunk", "created": done.created, "model": done.model}
+def pieces(text: str, finish: str, n: int) -> Iterator[Choices]:
+    """Cut an answer into the choices of its chunks: first who speaks, then the text, then why it ends."""
+    yield [{"index": i, "delta": {"role": "assistant", "content": ""}, "finish_reason": None} for i in range(n)]
+    for part in chunked(text):
+        yield [{"index": i, "delta": {"content": part}, "finish_reason": None} for i in range(n)]
+    yield [{"index": i, "delta": {}, "finish_reason": finish} for i in range(n)]
 
 
-def chunk(done: Completion, index: int, delta: dict[str, str], finish: str | None = None) -> dict[str, object]:
-    """Render one chunk of a stream."""
-    return {**chunk_head(done), "choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
+def chunk(head: Head, choices: Choices, usage: dict[str, int] | None = None) -> bytes:
+    """Render one chunk of a stream as a server-sent event."""
+    whole: dict[str, object] = {
+        "id": head.id,
+        "object": "chat.completion.chunk",
+        "created": head.created,
+        "model": head.model,
+        "choices": choices,
+    }
+    if usage is not None:
+        whole["usage"] = usage
+    return f"data: {json.dumps(whole, ensure_ascii=False)}\n\n".encode("utf-8", "replace")

@@ -5,11 +5,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Path
 
-from pareta_sandbox.border import LARGEST_JSON, answer, read_bytes, read_json, wrong_body
+from pareta_sandbox.border import LARGEST_JSON, answer, read_bytes, read_json
 from pareta_sandbox.faults import FAULT
 from pareta_sandbox.injection import Active
 from pareta_sandbox.journal import Kind, stamped
-from pareta_sandbox.refusals import Refusal, not_found
+from pareta_sandbox.refusals import Refusal, not_found, wrong_body
 from pareta_sandbox.scenario import Scenario, ScenarioError, begin, named, names
 from pareta_sandbox.service import Service
 from pareta_sandbox.settings import Change

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from pydantic import ValidationError
+
 Detail = str | Sequence[Mapping[str, object]]
 
 
@@ -22,6 +24,12 @@ class Gone(Exception):
 def invalid(where: Sequence[str | int], message: str, kind: str = "value_error") -> Refusal:
     """Refuse a request whose content is wrong at a place, as a 422 with a list."""
     return Refusal(422, [{"type": kind, "loc": list(where), "msg": message}])
+
+
+def wrong_body(wrong: ValidationError) -> Refusal:
+    """Turn pydantic's findings into a 422."""
+    found = wrong.errors(include_url=False, include_context=False, include_input=False)
+    return Refusal(422, [{**error, "loc": ["body", *error["loc"]]} for error in found])
 
 
 def unauthorized(detail: str) -> Refusal:

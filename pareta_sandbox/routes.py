@@ -77,6 +77,8 @@ class Routes:
     async def deploy(self, request: Request) -> Response:
         """Deploy a model for a task, and tell the progress as named events."""
         wanted = await read_json(request, Deploy)
+        if wanted.model == "recommended" and wanted.task in TASKS:
+            await self._service.recommended(wanted.task)  # measured here, so that deploying does not wait for it
         faults = struck(request)
         claim = await self._deployed.claim(
             honoured_key(request, self._service), fingerprint("deploy", wanted.task, wanted.model, wanted.name)
@@ -164,6 +166,7 @@ class Routes:
     async def leaderboard(self, request: Request) -> Response:
         """Rank the models on a task, as measured on its sample."""
         task = _known_task(request.path_params["task_id"])
+        recommended = await self._service.recommended(task.id)
         ranked = [
             {
                 "name": standing.model.id,
@@ -180,7 +183,7 @@ class Routes:
                 "task_id": task.id,
                 "metric": task.scorer,
                 "cost_unit": "micro_usd_per_request",
-                "recommended": catalogue.recommended(task.id),
+                "recommended": recommended,
                 "models": ranked,
                 "frontier": next(entry for entry in ranked if entry["kind"] == "frontier"),
             }

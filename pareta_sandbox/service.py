@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
+from pareta_sandbox import catalogue
 from pareta_sandbox.books import Books, Gauge
 from pareta_sandbox.completion import Completion
 from pareta_sandbox.endpoints import Endpoints
@@ -30,6 +31,8 @@ class Service:
         self.replays: Replays[Completion] = Replays(self.journal)
         self.admitted = Gauge()
         self._numbers = itertools.count(1)
+        self._recommended: dict[str, str] = {}
+        self._closing: list[Callable[[], Coroutine[None, None, None]]] = []
         self._background: set[asyncio.Task[None]] = set()
 
     @property
@@ -45,6 +48,16 @@ class Service:
     def next_number(self) -> int:
         """Return the next number for an id."""
         return next(self._numbers)
+
+    async def recommended(self, task: str) -> str:
+        """Return the model recommended for a task; measuring it the first time does not hold up other requests."""
+        if task not in self._recommended:
+            self._recommended[task] = await asyncio.to_thread(catalogue.recommended, task)
+        return self._recommended[task]
+
+    def at_the_end(self, close: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Have something closed when the service stops."""
+        self._closing.append(close)
 
     def change(self, **changes: object) -> None:
         """Change settings while running."""
@@ -62,4 +75,6 @@ class Service:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for close in self._closing:
+            await close()
         self.journal.close()

@@ -1,6 +1,6 @@
 """What one can choose when a sandbox starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,8 @@ class Settings:
     idempotency: whether a repeated `Idempotency-Key` is answered from memory and billed once; False bills
         every request.
     generation: 1 is a service without idempotency keys, receipts and `model="auto"`.
+    upstream: the URL of an OpenAI-compatible server that answers completions instead of the built-in models;
+        upstream_model: what to ask it for (None: the first it lists); upstream_key: its key.
     journal: an SQLite file to keep the books in; None keeps them in memory.
     seed: fixes which requests a fault with a share hits.
     """
@@ -38,6 +40,9 @@ class Settings:
     generation: Literal[1, 2] = 2
     seed: int = 0
     journal: Path | None = None
+    upstream: str | None = None
+    upstream_model: str | None = None
+    upstream_key: str | None = field(default=None, repr=False)
 
 
 class Change(BaseModel):

@@ -81,6 +81,9 @@ class Options(TypedDict, total=False):
     generation: Literal[1, 2]
     seed: int
     journal: Path
+    upstream: str
+    upstream_model: str
+    upstream_key: str
 
 
 class Changes(TypedDict, total=False):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from pareta_sandbox.__main__ import is_loopback
 from pareta_sandbox.testing import attach
 from tests.sandbox.talk import client, complete
 
@@ -17,12 +18,12 @@ RUN = [sys.executable, "-m", "pareta_sandbox"]
 
 
 @contextmanager
-def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(*arguments: str, where: str = "127.0.0.1") -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen([*RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line.startswith("pareta sandbox ready at http://127.0.0.1:"), line
+        assert line.startswith(f"pareta sandbox ready at http://{where}:"), line
         yield process, line.rsplit(" ", 1)[1].strip()
     finally:
         process.kill()
@@ -60,6 +61,20 @@ def test_a_call_in_flight_does_not_keep_it_from_stopping() -> None:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=5)
     assert process.returncode == 0
+
+
+def test_it_warns_loudly_when_others_can_reach_it() -> None:
+    with started("--port", "0", "--host", "0.0.0.0", where="0.0.0.0") as (process, _):
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=10)
+    assert "everybody who can reach this machine" in complaints
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
+)
+def test_loopback_addresses_are_told_from_others(host: str, alone: bool) -> None:
+    assert is_loopback(host) is alone
 
 
 def test_a_port_that_is_taken_is_an_error_of_one_line() -> None:
