@@ -1,5 +1,6 @@
 """Answers and eval runs as tables, statistics, plots and one HTML page."""
 
+from pareta_report.gate import Decision, Policy, decide
 from pareta_report.judgement import failed_comparison, judge
 from pareta_report.page import Page, render, write_page
 from pareta_report.plot import quality_against_cost
@@ -20,16 +21,19 @@ __all__ = [
     "BatchFacts",
     "Comparison",
     "ComparisonVerdict",
+    "Decision",
     "Difference",
     "Disagreement",
     "MeasuredQuality",
     "ModelScore",
     "Page",
+    "Policy",
     "answers_table",
     "artifact_rows",
     "batch_measured_quality",
     "batch_table",
     "comparison_table",
+    "decide",
     "failed_comparison",
     "judge",
     "markdown_summary",
