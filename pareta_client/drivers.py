@@ -188,7 +188,7 @@ class AsyncDriver:
             async with asyncio.timeout(seconds):
                 response = self._open = await self._channel.send(step.request)
                 if step.streamed and succeeded(response.status_code):
-                    self._incoming = response.aiter_bytes()
+                    self._incoming = _pieces(response)
                     return _reply(response, b"")
                 body = await self._body(response)
         except TimeoutError:
@@ -228,6 +228,8 @@ class AsyncDriver:
     async def _read(self, seconds: float | None) -> Received | Failed:
         assert self._incoming is not None, "an operation reads after a streamed send"
         try:
+            if seconds is None:
+                return Received(await anext(self._incoming, b""))
             async with asyncio.timeout(seconds):
                 return Received(await anext(self._incoming, b""))
         except TimeoutError:
@@ -248,6 +250,14 @@ class AsyncDriver:
 
 def _reply(response: httpx.Response, body: bytes) -> Reply:
     return Reply(response.status_code, response.headers, body, time.monotonic(), time.time())
+
+
+def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Give the decompressed body as it arrives, through as few layers as that takes."""
+    body = response.stream
+    if isinstance(body, WholeBody) and not body.compressed:
+        return aiter(body)
+    return response.aiter_bytes()
 
 
 def _most(response: httpx.Response) -> int:
