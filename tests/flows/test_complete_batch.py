@@ -35,7 +35,7 @@ async def test_the_answers_file_has_every_row_in_input_order_with_its_columns(pa
     rows = [json.loads(line) for line in work.output_path.read_text().splitlines()]
     assert [row["id"] for row in rows] == [f"r{number}" for number in range(12)]
     assert rows[0].keys() == {
-        *("id", "text", "answer", "error", "attempts", "latency_ms"),
+        *("id", "text", "answer", "error", "flag", "attempts", "latency_ms"),
         *("prompt_tokens", "completion_tokens", "billed_micro_usd", "request_id"),
     }
     assert {row["answer"] for row in rows} <= {"positive", "negative", "neutral"}
@@ -112,7 +112,7 @@ async def test_a_bad_dataset_fails_the_run_before_anything_is_sent(pareta: Sandb
 async def test_rows_that_fail_transiently_are_sent_again_by_the_task_retry(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.session.MOST_ATTEMPTS", 1)
+    monkeypatch.setattr("pareta_batch.row.MOST_TRANSIENT", 1)
     monkeypatch.setattr(complete_shard, "retry_delay_seconds", [0.05])
     pareta.inject(Status(status=500, times=3))
     report = await complete_batch(batch(tmp_path))

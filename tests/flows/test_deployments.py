@@ -1,0 +1,85 @@
+"""Every deployment in prefect.yaml: Prefect ignores keys that it does not know, and deploys broken entrypoints."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.cli.deploy._models import ConcurrencyLimitSpec, DeploymentConfig, PrefectYamlModel, WorkPoolConfig
+from prefect.exceptions import ParameterTypeError
+from prefect.flows import load_flow_from_entrypoint
+from pydantic import BaseModel
+
+PROJECT = Path(__file__).parents[2]
+FILE = yaml.safe_load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))
+DEPLOYMENTS: list[dict[str, Any]] = FILE["deployments"]
+OURS = {"definitions"}  # anchors
+
+
+def known(model: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def full_name(deployment: dict[str, Any]) -> str:
+    flow = deployment["entrypoint"].partition(":")[2].replace("_", "-")
+    return f"{flow}/{deployment['name']}"
+
+
+each_deployment = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=full_name)
+
+
+def test_the_file_has_only_keys_that_prefect_knows() -> None:
+    assert FILE.keys() - known(PrefectYamlModel) <= OURS
+
+
+def test_no_two_deployments_have_the_same_name() -> None:
+    names = [full_name(deployment) for deployment in DEPLOYMENTS]
+    assert len(set(names)) == len(names)
+
+
+@each_deployment
+def test_it_has_only_keys_that_prefect_knows(deployment: dict[str, Any]) -> None:
+    assert deployment.keys() <= known(DeploymentConfig)
+    assert deployment["work_pool"].keys() <= known(WorkPoolConfig)
+    limit = deployment.get("concurrency_limit")
+    assert not isinstance(limit, dict) or limit.keys() <= known(ConcurrencyLimitSpec)
+
+
+@each_deployment
+def test_its_entrypoint_loads_and_takes_its_parameters(
+    deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
+    assert flow.name == full_name(deployment).partition("/")[0]
+    assert flow.validate_parameters(deployment["parameters"]).keys() == flow.parameters.properties.keys()
+
+
+@each_deployment
+def test_a_person_reads_what_it_does_and_finds_it_by_tag(deployment: dict[str, Any]) -> None:
+    assert deployment["description"].endswith(".")
+    assert "pareta" in deployment["tags"]
+
+
+@each_deployment
+def test_every_field_of_its_form_has_a_description(deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    schema = load_flow_from_entrypoint(deployment["entrypoint"]).parameters
+    bare = [
+        f"{model['title']}.{name}"
+        for model in schema.definitions.values()
+        for name, field in model.get("properties", {}).items()
+        # A box of fields is described by its own model.
+        if "description" not in field and "$ref" not in str(field)
+    ]
+    assert not bare
+
+
+@each_deployment
+def test_a_field_that_does_not_exist_is_refused(deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
+    ((name, fields),) = deployment["parameters"].items()
+    with pytest.raises(ParameterTypeError, match="paramater"):
+        flow.validate_parameters({name: fields | {"paramater": 1}})
