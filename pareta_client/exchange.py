@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 
 import httpx
 
@@ -35,32 +34,41 @@ class Answer:
 def exchange(call: Call, settings: Settings) -> Operation[Answer]:
     """Send until it succeeds or must not be tried again; raises the last ParetaError."""
     return attempts_of(
-        f"{call.method} {call.path}", settings, lambda left: request_for(call, settings, left), streamed=call.streamed
+        call.method, call.path, settings, lambda left: request_for(call, settings, left), streamed=call.streamed
     )
 
 
 def attempts_of(
-    label: str, settings: Settings, prepare: Callable[[float | None], httpx.Request], *, streamed: bool = False
+    method: str,
+    path: str,
+    settings: Settings,
+    prepare: Callable[[float | None], httpx.Request],
+    *,
+    streamed: bool = False,
 ) -> Operation[Answer]:
     """Send what `prepare` gives for the seconds left, until it succeeds or must not be tried again."""
-    patience = settings.options.deadline
-    now = 0.0 if patience is None else (yield from look())
-    deadline = None if patience is None else now + patience
-    for attempt in count(1):
-        left = _left(deadline, now)
-        request = prepare(left)
-        happened = yield from send(request, attempt_seconds(settings, left), left, streamed=streamed)
-        now = happened.at
-        if isinstance(happened, Reply) and succeeded(happened.status):
-            _log(label, attempt, happened, None)
-            return Answer(happened, attempt)
-        error = happened.error if isinstance(happened, Failed) else status_error(happened, request)
-        wait = _wait(error, attempt, settings, _left(deadline, now))
-        _log(label, attempt, happened, wait)
-        if wait is None:
-            raise error.after(attempt)
-        now = yield from sleep(wait, verdict_of(error))
-    raise AssertionError("count() ends")
+    traced = settings.tracing.started(method, path)
+    attempt, happened, error = 0, None, None
+    try:
+        patience = settings.options.deadline
+        now = 0.0 if patience is None else (yield from look())
+        deadline = None if patience is None else now + patience
+        while True:
+            attempt, error, left = attempt + 1, None, _left(deadline, now)
+            request = prepare(left)
+            happened = yield from send(request, attempt_seconds(settings, left), left, streamed=streamed)
+            now = happened.at
+            if isinstance(happened, Reply) and succeeded(happened.status):
+                _log(method, path, attempt, happened, None)
+                return Answer(happened, attempt)
+            error = happened.error if isinstance(happened, Failed) else status_error(happened, request)
+            wait = _wait(error, attempt, settings, _left(deadline, now))
+            _log(method, path, attempt, happened, wait)
+            if wait is None:
+                raise error.after(attempt)
+            now = yield from sleep(wait, verdict_of(error))
+    finally:
+        traced.ended(attempt, happened, error)
 
 
 def _left(deadline: float | None, now: float) -> float | None:
@@ -79,7 +87,7 @@ def _wait(error: ParetaError, attempt: int, settings: Settings, left: float | No
     return wait if asked is None or asked <= LONGEST_ASKED_WAIT else None
 
 
-def _log(label: str, attempt: int, happened: Reply | Failed, wait: float | None) -> None:
+def _log(method: str, path: str, attempt: int, happened: Reply | Failed, wait: float | None) -> None:
     if not log.isEnabledFor(logging.DEBUG):
         return
     came, request_id = (
@@ -88,8 +96,9 @@ def _log(label: str, attempt: int, happened: Reply | Failed, wait: float | None)
         else (type(happened.error).__name__, happened.error.request_id)
     )
     log.debug(
-        "%s -> %s attempt=%d wait=%s request_id=%s",
-        label,
+        "%s %s -> %s attempt=%d wait=%s request_id=%s",
+        method,
+        path,
         came,
         attempt,
         "none" if wait is None else f"{wait:.2f}s",

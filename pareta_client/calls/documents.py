@@ -62,7 +62,7 @@ def _put(url: str, document: Document, settings: Settings) -> Operation[None]:
         raise UploadError(f"the service gave an upload URL that is none: {error}") from None
     # A phase without progress for this long is a hang; the whole may take as long as the document is large.
     patience = Options(settings.options.max_retries, httpx.Timeout(STORAGE_TIMEOUT), settings.options.deadline)
-    storage = Settings(settings.base_url, settings.secret, patience, jitter=settings.jitter)
+    storage = Settings(settings.base_url, settings.secret, patience, jitter=settings.jitter, tracing=settings.tracing)
 
     def prepare(left: float | None) -> httpx.Request:
         return httpx.Request(
@@ -74,6 +74,6 @@ def _put(url: str, document: Document, settings: Settings) -> Operation[None]:
         )
 
     try:
-        yield from attempts_of(f"PUT {where.host} (document)", storage, prepare)
+        yield from attempts_of("PUT", f"//{where.host}", storage, prepare)
     except APIStatusError as error:
         raise UploadError(f"storage refused the document (HTTP {error.status_code}): {error}") from error
