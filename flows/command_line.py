@@ -75,6 +75,16 @@ def compare(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, ver
 
 
 @app.command()
+def promote(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Compare models, and deploy the winner if it passes the gate."""
+    prepare_prefect(verbose=verbose)
+    from flows.parameters import Promotion
+    from flows.promote_winner import promote_winner
+
+    _run(promote_winner, Promotion, spec, set_, as_json)
+
+
+@app.command()
 def run(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Run the whole pipeline: endpoint, batch, comparisons, report."""
     prepare_prefect(verbose=verbose)

@@ -7,7 +7,7 @@ from prefect.states import Failed
 from pydantic import BaseModel, ConfigDict
 
 from pareta_batch.report import BatchReport
-from pareta_report import Comparison, MeasuredQuality
+from pareta_report import Comparison, Decision, MeasuredQuality
 
 Status = Literal["completed", "incomplete", "stopped"]
 
@@ -52,8 +52,27 @@ class PipelineReport(BaseModel):
         return f"{self.batch}" + (f"; {self.comparisons}" if self.comparisons else "")
 
 
-Report = BatchReport | ComparisonReport | PipelineReport
-AnyReport = TypeVar("AnyReport", BatchReport, ComparisonReport, PipelineReport)
+class PromotionReport(BaseModel):
+    """What the gate decided on a comparison, and the endpoint that serves the winner, if there is one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    decision: Decision
+    endpoint: str | None
+    comparisons: ComparisonReport
+
+    @property
+    def status(self) -> Status:
+        """Completed only when a model passed and serves."""
+        return "completed" if self.endpoint is not None else "incomplete"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.decision.sentence}" + (f" It serves at {self.endpoint}." if self.endpoint else "")
+
+
+Report = BatchReport | ComparisonReport | PipelineReport | PromotionReport
+AnyReport = TypeVar("AnyReport", BatchReport, ComparisonReport, PipelineReport, PromotionReport)
 
 
 class Unfinished(Exception):
@@ -117,6 +136,8 @@ def _reason(report: Report) -> tuple[str, str]:
             return "TooManyFailures", f"{report}; tolerated share of failures: {report.tolerated_failures}"
         case PipelineReport(batch=batch) if batch.status != "completed":
             return _reason(batch)
+        case PromotionReport():
+            return "GateNotPassed", str(report)
         case PipelineReport(comparisons=ComparisonReport() as comparisons):
             return _reason(comparisons)
         case _:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pareta_batch.batch import Batch, BatchWork, Name
 from pareta_batch.comparing import Comparisons, ComparisonSpec
+from pareta_report import Policy
 
 
 class Deployment(BaseModel):
@@ -87,3 +88,38 @@ class Pipeline(BaseModel):
     def report_path(self) -> str:
         """Where the HTML report goes."""
         return self.report or f"reports/{self.name}.html"
+
+
+class Promotion(BaseModel):
+    """A comparison, the policy that its winner must pass, and the endpoint that then serves it."""
+
+    model_config = ConfigDict(title="Promotion", extra="forbid", frozen=True)
+
+    name: Name
+    comparison: ComparisonSpec = Field(title="Comparison", description="Candidates and baselines on the same rows")
+    policy: Policy = Field(
+        default_factory=lambda: Policy(), title="Policy", description="What a model must show before it is deployed"
+    )
+    wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for the eval run, seconds")
+    ready_within_s: float = Field(
+        900.0, gt=0, le=7200, title="Ready within", description="Longest wait until the endpoint is live, in seconds"
+    )
+
+    @model_validator(mode="after")
+    def deploying_needs_a_task(self) -> "Promotion":
+        if self.comparison.task is None:
+            raise ValueError(f"promotion {self.name!r}: its comparison needs a task, for which the winner is deployed")
+        return self
+
+    def comparisons(self) -> Comparisons:
+        """Give the comparison as it is run."""
+        return Comparisons(name=self.name, comparisons=(self.comparison,), wait_s=self.wait_s)
+
+    def deployment_of(self, model: str) -> Deployment:
+        """Give the endpoint of a winner: one per model, so that a new winner never takes the place of a serving one."""
+        return Deployment(
+            name=f"{self.name}-{model}",
+            task=self.comparison.task or "",
+            model=model,
+            ready_within_s=self.ready_within_s,
+        )

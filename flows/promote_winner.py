@@ -1,0 +1,29 @@
+"""Compare models, and deploy the winner if it passes the gate."""
+
+from prefect import flow, get_run_logger
+
+from flows.compare_models import compare_models
+from flows.deploy_endpoint import serving
+from flows.endings import PromotionReport, end, report_of
+from flows.parameters import Promotion
+from pareta_report import Decision, decide
+from tasks.shared import connected, recorded
+
+
+@flow(name="promote-winner", flow_run_name="promote {promotion.name}")
+async def promote_winner(promotion: Promotion) -> PromotionReport:
+    """Deploy the model that passes the policy; when none does, deploy nothing and say why."""
+    async with connected(), recorded():
+        report = await report_of(await compare_models(promotion.comparisons(), return_state=True))
+        decision = decide(report.comparisons[0], promotion.policy)
+        get_run_logger().info("%s: %s", promotion.name, decision.sentence)
+        endpoint = await promoted(promotion, decision)
+    return end(PromotionReport(name=promotion.name, decision=decision, endpoint=endpoint, comparisons=report))
+
+
+async def promoted(promotion: Promotion, decision: Decision) -> str | None:
+    """Have the model that passed live and answering; give its endpoint."""
+    if decision.model is None:
+        return None
+    async with serving(promotion.deployment_of(decision.model), stop=False) as endpoint_id:
+        return endpoint_id
