@@ -17,6 +17,7 @@ from pareta_sandbox.control import Control
 from pareta_sandbox.eval_routes import EvalRoutes
 from pareta_sandbox.faults import Route
 from pareta_sandbox.mischief import at_the_door
+from pareta_sandbox.pages import Pages
 from pareta_sandbox.refusals import Gone, Refusal, unauthorized
 from pareta_sandbox.routes import Routes
 from pareta_sandbox.service import Service
@@ -41,7 +42,7 @@ class App:
         self.service = service
         self._chat = Chat(service)
         paths = [*Routes(service).paths(), *EvalRoutes(service).paths(), *Control(service).paths()]
-        self._others = Router(paths, redirect_slashes=False)
+        self._others = Router([*paths, *Pages(service, paths).paths()], redirect_slashes=False)
         self._prefix = f"req_{secrets.token_hex(4)}"
         self._requests = 0
 

@@ -10,6 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -61,6 +62,9 @@ class Journal(Protocol):
     def entries(self, kind: Kind | None = None, after: int = 0, limit: int | None = None) -> list[tuple[int, Entry]]:
         """Return numbered entries, oldest first."""
 
+    def latest(self, kind: Kind, limit: int) -> list[Entry]:
+        """Return the last few entries of a kind, newest first."""
+
     def total(self, kind: Kind) -> tuple[int, int]:
         """Return the number and the sum of the entries of a kind."""
 
@@ -104,6 +108,11 @@ class MemoryJournal:
         kept = self._debits if kind == "debit" else sorted([*self._debits, *self._others])
         found = [(n, entry) for n, entry in kept if n > after and kind in (None, entry.kind)]
         return found[:limit]
+
+    def latest(self, kind: Kind, limit: int) -> list[Entry]:
+        """Return the last few entries of a kind, newest first."""
+        newest_first = reversed(self._debits if kind == "debit" else self._others)
+        return list(islice((entry for _, entry in newest_first if entry.kind == kind), limit))
 
     def total(self, kind: Kind) -> tuple[int, int]:
         """Return the number and the sum of the entries of a kind."""
@@ -175,6 +184,16 @@ class SqliteJournal:
             (after, kind, kind, -1 if limit is None else limit),
         )
         return [(n, Entry(*fields)) for n, *fields in rows]
+
+    def latest(self, kind: Kind, limit: int) -> list[Entry]:
+        """Return the last few entries of a kind, newest first."""
+        self.flush()
+        rows = self._connection.execute(
+            "SELECT at, kind, subject, amount, key, request_id, detail FROM entry"
+            " WHERE kind = ? ORDER BY n DESC LIMIT ?",
+            (kind, limit),
+        )
+        return [Entry(*fields) for fields in rows]
 
     def total(self, kind: Kind) -> tuple[int, int]:
         """Return the number and the sum of the entries of a kind."""
