@@ -1,0 +1,89 @@
+"""A real Prefect server, a process worker and a sandbox, each in a process of its own, with prefect.yaml deployed."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pareta_sandbox.testing import Sandbox, attach
+from tests.end_to_end.prefect_api import PrefectApi
+from tests.end_to_end.processes import Processes, processes, until
+
+PROJECT = Path(__file__).parents[2]
+PARTS = ("flows", "tasks", "pareta_batch", "pareta_client", "pareta_report", "examples")
+KEY = "pareta_sk_end_to_end"
+
+
+@dataclass(frozen=True)
+class House:
+    """All that runs, and the folder in which the worker runs the flows."""
+
+    prefect: PrefectApi
+    pareta: Sandbox
+    processes: Processes
+    folder: Path
+
+    def settled(self, before: int, count: int, *, within_s: float = 30) -> None:
+        """Wait until the service has billed so many completions more than before."""
+        until(
+            lambda: self.pareta.books().completions >= before + count or None,
+            within_s=within_s,
+            what=f"{count} completions",
+        )
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Start everything once; nothing is left running, also when something here fails."""
+    home = tmp_path_factory.mktemp("house")
+    folder = _project_in(home)
+    prefect_port, pareta_port = _free_port(), _free_port()
+    api = f"http://127.0.0.1:{prefect_port}/api"
+    environment = {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_PROFILES_PATH": str(home / "prefect" / "profiles.toml"),
+        "PREFECT_API_URL": api,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PARETA_API_KEY": KEY,
+        "PARETA_BASE_URL": f"http://127.0.0.1:{pareta_port}",
+        "PARETA_LEDGER_URL": f"sqlite:///{home}/ledger.db",
+        "MPLCONFIGDIR": str(home / "matplotlib"),
+    }
+    with processes(home, **environment) as started:
+        options = ("--deploy-s", "0.2", "--cold-start-s", "0.2", "--eval-s", "0.1", "--latency-ms", "5")
+        started.start("sandbox", "pareta_sandbox", "--port", str(pareta_port), *options, folder=PROJECT)
+        started.start("server", "prefect", "server", "start", "--port", str(prefect_port), folder=folder)
+        prefect = PrefectApi(api)
+        until(prefect.healthy, within_s=90, what=f"a Prefect server; see {started.log('server')}")
+        started.run("prefect", "work-pool", "create", "pareta", "--type", "process", folder=folder)
+        started.start("worker", "prefect", "worker", "start", "--pool", "pareta", folder=folder)
+        started.run("prefect", "--no-prompt", "deploy", "--all", folder=folder)
+        yield House(prefect, attach(f"http://127.0.0.1:{pareta_port}", KEY), started, folder)
+        prefect.close()
+    assert not started.alive()
+
+
+def _project_in(home: Path) -> Path:
+    """Copy what is deployed, so that what the flows write stays out of the project."""
+    folder = home / "project"
+    for part in PARTS:
+        shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "prefect.yaml", folder)
+    return folder
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.server)

@@ -1,0 +1,112 @@
+"""Prefect's REST API as its UI uses it."""
+
+from typing import Any
+
+import httpx
+
+from tests.end_to_end.processes import until
+
+Json = dict[str, Any]
+Run = Json
+
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+class PrefectApi:
+    """Talks to one server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx.Client(base_url=url, timeout=30)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def healthy(self) -> bool:
+        """Say whether the server answers."""
+        try:
+            return self._http.get("/health").is_success
+        except httpx.TransportError:
+            return False
+
+    def ask(self, method: str, path: str, **body: Any) -> Any:
+        """Send a request and give the JSON it is answered with."""
+        reply = self._http.request(method, path, json=body or None)
+        assert reply.is_success, f"{method} {path}: {reply.status_code} {reply.text}"
+        return reply.json() if reply.content else None
+
+    def deployment(self, name: str) -> Json:
+        """Give a deployment by `flow/name`."""
+        found: Json = self.ask("GET", f"/deployments/name/{name}")
+        return found
+
+    def run(self, deployment: str, **parameters: Any) -> Run:
+        """Run a deployment, its own parameters overridden, as the Run form does."""
+        found = self.deployment(deployment)
+        created: Run = self.ask(
+            "POST",
+            f"/deployments/{found['id']}/create_flow_run",
+            parameters={**found["parameters"], **parameters},
+            state={"type": "SCHEDULED"},
+        )
+        return created
+
+    def flow_run(self, run_id: str) -> Run:
+        """Give a flow run as it stands."""
+        found: Run = self.ask("GET", f"/flow_runs/{run_id}")
+        return found
+
+    def ended(self, run_id: str, *, within_s: float = 60) -> Run:
+        """Wait until a run is over."""
+
+        def look() -> Run | None:
+            run = self.flow_run(run_id)
+            return run if run["state"]["type"] in ENDED else None
+
+        return until(look, within_s=within_s, what=f"run {run_id} over: {self.flow_run(run_id)['state']}")
+
+    def in_state(self, run_id: str, name: str, *, within_s: float = 60) -> Run:
+        """Wait until a run is in a state of that name."""
+
+        def look() -> Run | None:
+            run = self.flow_run(run_id)
+            return run if run["state"]["name"] == name else None
+
+        return until(look, within_s=within_s, what=f"run {run_id} {name}")
+
+    def set_state(self, run_id: str, kind: str, name: str | None = None) -> None:
+        """Ask for a state, as the Cancel, Retry and Resume menus do."""
+        state = {"type": kind, "name": name, "message": "asked for by a person"}
+        self.ask("POST", f"/flow_runs/{run_id}/set_state", state=state)
+
+    def process_of(self, run_id: str) -> int | None:
+        """Give the process that runs a flow, once it is known."""
+        where = self.flow_run(run_id)["infrastructure_pid"]
+        return int(where.rpartition(":")[2]) if where else None
+
+    def artifacts(self, run_id: str) -> dict[str, str]:
+        """Give the kinds of a run's artifacts by key."""
+        found = self.ask("POST", "/artifacts/filter", artifacts={"flow_run_id": {"any_": [run_id]}})
+        return {artifact["key"]: artifact["type"] for artifact in found}
+
+    def log_of(self, run_id: str) -> str:
+        """Give what a run logged."""
+        lines = self.ask("POST", "/logs/filter", logs={"flow_run_id": {"any_": [run_id]}}, sort="TIMESTAMP_ASC")
+        return "\n".join(line["message"] for line in lines)
+
+    def refusal(self, method: str, path: str, **body: Any) -> str:
+        """Send a request that must be refused, and give the reason."""
+        reply = self._http.request(method, path, json=body)
+        assert reply.is_client_error, f"{method} {path}: {reply.status_code}, not refused"
+        return reply.text
+
+    def runs_named(self, name: str) -> list[Run]:
+        """Find runs by their name."""
+        found: list[Run] = self.ask("POST", "/flow_runs/filter", flow_runs={"name": {"any_": [name]}})
+        return found
+
+    def runs_below(self, run_id: str) -> list[Run]:
+        """Find the subflow runs of a run."""
+        found: list[Run] = self.ask("POST", "/flow_runs/filter", flow_runs={"parent_flow_run_id": {"any_": [run_id]}})
+        return found

@@ -1,0 +1,103 @@
+"""Deployments of prefect.yaml, run by a worker: through the API as the UI runs them, again, and killed half way."""
+
+import csv
+import json
+import os
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import KEY, House
+from tests.end_to_end.processes import kill, until
+
+BATCH = "complete-batch/tickets"
+
+
+def batch(house: House, name: str, **fields: Any) -> dict[str, Any]:
+    """Give the parameters of the tickets batch under another name."""
+    own: dict[str, Any] = house.prefect.deployment(BATCH)["parameters"]["batch"]
+    return {**own, "name": name, **fields}
+
+
+def rows(house: House) -> int:
+    with (house.folder / "examples/tickets.csv").open(newline="") as file:
+        return sum(1 for _ in csv.DictReader(file))
+
+
+def state_of(run: dict[str, Any]) -> tuple[str, str]:
+    return run["state"]["type"], run["state"]["name"]
+
+
+@pytest.fixture(scope="module")
+def finished(house: House) -> dict[str, Any]:
+    """Give a run of the tickets batch with parameters of its own, started through the API, once it is over."""
+    run = house.prefect.run(BATCH, batch=batch(house, "through-the-api", shard_size=7))
+    return house.prefect.ended(run["id"])
+
+
+def test_a_run_with_parameters_completes_and_leaves_its_artifacts(house: House, finished: dict[str, Any]) -> None:
+    assert state_of(finished) == ("COMPLETED", "Completed")
+    assert finished["name"] == "complete through-the-api on auto"
+    assert house.prefect.artifacts(finished["id"]) == {
+        "through-the-api-batch": "table",
+        "through-the-api-summary": "markdown",
+        "through-the-api-progress": "progress",
+    }
+    answers = (house.folder / "answers/through-the-api.jsonl").read_text().splitlines()
+    assert len(answers) == rows(house)
+    assert all(json.loads(line)["answer"] for line in answers)
+
+
+def test_the_same_batch_again_sends_nothing(house: House, finished: dict[str, Any]) -> None:
+    before = house.pareta.books()
+    again = house.prefect.ended(house.prefect.run(BATCH, **finished["parameters"])["id"])
+    assert state_of(again) == ("COMPLETED", "Completed")
+    house.pareta.silent_since(before)
+
+
+def test_the_key_stands_in_no_log_and_no_parameter(house: House, finished: dict[str, Any]) -> None:
+    assert house.prefect.log_of(finished["id"])
+    assert KEY not in json.dumps(finished)
+    assert KEY not in house.prefect.log_of(finished["id"])
+    assert not any(KEY in log.read_text() for log in house.processes.home.glob("*.log"))
+
+
+def test_a_wrong_value_is_refused_before_anything_runs(house: House) -> None:
+    found = house.prefect.deployment(BATCH)
+    body = {"parameters": {"batch": batch(house, "wrong", max_in_flight=0)}, "enforce_parameter_schema": True}
+    refused = house.prefect.refusal("POST", f"/deployments/{found['id']}/create_flow_run", **body)
+    assert "max_in_flight" in refused
+
+
+def test_a_killed_run_is_completed_by_the_next_with_every_row_debited_once(house: House) -> None:
+    before = house.pareta.books().completions
+    house.pareta.change(latency_ms=300)
+    work = batch(house, "killed", max_in_flight=3, shard_size=10)
+    run = house.prefect.run(BATCH, batch=work)
+    pid = until(lambda: house.prefect.process_of(run["id"]), within_s=30, what="the flow's process")
+    house.settled(before, 9)
+    kill(pid)
+    assert house.prefect.ended(run["id"])["state"]["type"] == "CRASHED"
+    house.pareta.change(latency_ms=5)
+    assert house.pareta.books().completions < before + rows(house)
+    again = house.prefect.ended(house.prefect.run(BATCH, batch=work)["id"])
+    assert state_of(again) == ("COMPLETED", "Completed")
+    house.pareta.completed(before + rows(house))
+    house.pareta.debited_once()
+
+
+def test_the_whole_pipeline_runs_from_the_command_line_and_its_parts_stand_below_it(house: House) -> None:
+    parameters = json.dumps({"pipeline": house.prefect.deployment("run-pipeline/tickets")["parameters"]["pipeline"]})
+    command = ("deployment", "run", "run-pipeline/tickets", "--params", parameters, "--watch")
+    house.processes.run("prefect", *command, folder=house.folder)
+    (run,) = house.prefect.runs_named("pipeline tickets")
+    assert state_of(run) == ("COMPLETED", "Completed")
+    below = house.prefect.runs_below(run["id"])
+    assert sorted(each["name"].split()[0] for each in below) == ["compare", "complete"]
+    assert {state_of(each)[1] for each in below} == {"Completed"}
+    assert (house.folder / "reports/tickets.html").stat().st_size > 10_000
+
+
+def test_the_server_the_worker_and_the_flows_are_found_by_their_mark(house: House) -> None:
+    assert len(house.processes.alive()) >= 3
+    assert os.getpid() not in house.processes.alive()
