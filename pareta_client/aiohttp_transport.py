@@ -9,7 +9,7 @@ The pool has no bound of its own: it holds as many connections as there were req
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache
 from io import BytesIO
 from types import TracebackType
@@ -25,6 +25,8 @@ KEPT_ALIVE = 15.0
 """Seconds that an idle connection is kept; services often close theirs not much later."""
 LARGE_BODY = 64 * 1024
 """Bytes beyond which a body may not fit into the socket's buffers, so that sending it can hang."""
+Timeouts = Mapping[str, float | None]
+"""httpx's: connect, read, write and pool, in seconds."""
 _NO_HEADERS_OF_ITS_OWN = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -45,19 +47,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             return await self._streamed().handle_async_request(request)
         timeout = request.extensions.get("timeout", {})
         body = b"".join(request.stream)
-        large = len(body) > LARGE_BODY
         try:
-            async with asyncio.timeout(_until_head(timeout) if large else None):
-                response = await session.request(
-                    request.method,
-                    _url(str(request.url)),
-                    headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
+            if len(body) <= LARGE_BODY:
+                response = await self._send(session, request, body or None, timeout)
+            else:
+                async with asyncio.timeout(_until_head(timeout)):
                     # As a file, a large body is sent in pieces and does not hold up the event loop.
-                    data=BytesIO(body) if large else body or None,
-                    allow_redirects=False,
-                    timeout=_client_timeout(timeout.get("pool"), timeout.get("connect"), timeout.get("read")),
-                    ssl=self._tls_context() if request.url.scheme == "https" else True,
-                )
+                    response = await self._send(session, request, BytesIO(body), timeout)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _translated(error, request) from error
         return httpx.Response(
@@ -65,6 +61,19 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             headers=list(response.raw_headers),
             stream=_Body(response, request),
             extensions={"http_version": b"HTTP/1.1", "reason_phrase": (response.reason or "").encode()},
+        )
+
+    def _send(
+        self, session: aiohttp.ClientSession, request: httpx.Request, body: bytes | BytesIO | None, timeout: Timeouts
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        return session.request(
+            request.method,
+            _url(str(request.url)),
+            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
+            data=body,
+            allow_redirects=False,
+            timeout=_client_timeout(timeout.get("connect"), timeout.get("read")),
+            ssl=self._tls_context() if request.url.scheme == "https" else True,
         )
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -141,11 +150,12 @@ def _url(text: str) -> URL:
 
 
 @lru_cache(maxsize=256)
-def _client_timeout(pool: float | None, connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=pool, sock_connect=connect, sock_read=read)
+def _client_timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    # `connect` rather than `sock_connect`, which would leave out the look-up of the host's name.
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read)
 
 
-def _until_head(timeout: dict[str, float | None]) -> float | None:
+def _until_head(timeout: Timeouts) -> float | None:
     """Give the bound for connecting, sending and waiting together; None if one of them has none."""
     bounds = [timeout.get(phase) for phase in ("connect", "write", "read")]
     return None if None in bounds else sum(bound or 0.0 for bound in bounds)

@@ -144,7 +144,8 @@ class AsyncDriver:
                 happened = await self._obey(step)
         finally:
             operation.close()
-            await self._close()
+            if self._open is not None or self._place is not None:
+                await self._close()
 
     async def iterate(self, operation: Operation[None]) -> AsyncGenerator[Any, None]:
         """Perform a streaming operation, giving what it emits as it comes."""
@@ -179,14 +180,16 @@ class AsyncDriver:
         return Moment(time.monotonic())
 
     async def _send(self, step: Send) -> Reply | Failed:
-        await self._close()
+        if self._open is not None or self._place is not None:
+            await self._close()
         try:
             seconds = await self._enter(step)
         except TimeoutError:
             return Failed(no_place(step.left), time.monotonic())
+        bounded = seconds is not None and not step.streamed
         try:
             async with asyncio.timeout(seconds):
-                response = self._open = await self._channel.send(step.request)
+                response = self._open = await self._channel.send(step.request, bounded=bounded)
                 if step.streamed and succeeded(response.status_code):
                     self._incoming = _pieces(response)
                     return _reply(response, b"")

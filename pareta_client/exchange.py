@@ -18,7 +18,7 @@ from pareta_client.retry import (
     verdict_of,
 )
 from pareta_client.settings import Settings
-from pareta_client.steps import Failed, Operation, Reply, look, send, sleep
+from pareta_client.steps import Failed, Operation, Reply, Send, look, sleep
 
 log = logging.getLogger("pareta_client")
 
@@ -48,7 +48,9 @@ def attempts_of(
 ) -> Operation[Answer]:
     """Send what `prepare` gives for the seconds left, until it succeeds or must not be tried again."""
     traced = settings.tracing.started(method, path)
-    attempt, happened, error = 0, None, None
+    attempt = 0
+    happened: Reply | Failed | None = None
+    error: ParetaError | None = None
     try:
         patience = settings.options.deadline
         now = 0.0 if patience is None else (yield from look())
@@ -56,8 +58,10 @@ def attempts_of(
         while True:
             attempt, error, left = attempt + 1, None, _left(deadline, now)
             request = prepare(left)
-            happened = yield from send(request, attempt_seconds(settings, left), left, streamed=streamed)
-            now = happened.at
+            # Not through a generator of its own: this is the one step that every call takes.
+            came = yield Send(request, attempt_seconds(settings, left), left, streamed)
+            assert isinstance(came, Reply | Failed)
+            happened, now = came, came.at
             if isinstance(happened, Reply) and succeeded(happened.status):
                 _log(method, path, attempt, happened, None)
                 return Answer(happened, attempt)

@@ -93,15 +93,6 @@ Happened = Reply | Failed | Received | Moment | None
 Operation = Generator[Step, Happened, T]
 
 
-def send(
-    request: httpx.Request, seconds: float | None, left: float | None = None, *, streamed: bool = False
-) -> Operation[Reply | Failed]:
-    """Send a request and give what came of it."""
-    happened = yield Send(request, seconds, left, streamed)
-    assert isinstance(happened, Reply | Failed)
-    return happened
-
-
 def read(seconds: float | None = None) -> Operation[Received | Failed]:
     """Give the next bytes of the streamed answer, or how it broke."""
     happened = yield Read(seconds)
