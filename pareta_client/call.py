@@ -18,7 +18,10 @@ Json = Any  # what json.dumps takes
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of the service; `idempotency_key` stays the same on each of its attempts."""
+    """What is asked of the service; `idempotency_key` stays the same on each of its attempts.
+
+    A call that is not `repeatable` is tried again only if the service certainly did nothing for it.
+    """
 
     method: Method
     path: str
@@ -26,6 +29,7 @@ class Call:
     content_type: str | None = None
     idempotency_key: str | None = None
     streamed: bool = False
+    repeatable: bool = True
 
 
 def get(path: str, params: Mapping[str, Any] | None = None) -> Call:

@@ -15,6 +15,7 @@ from pareta_client.retry import (
     retried_by_client,
     retry_after_of,
     succeeded,
+    surely_undone,
     verdict_of,
 )
 from pareta_client.settings import Settings
@@ -34,7 +35,12 @@ class Answer:
 def exchange(call: Call, settings: Settings) -> Operation[Answer]:
     """Send until it succeeds or must not be tried again; raises the last ParetaError."""
     return attempts_of(
-        call.method, call.path, settings, lambda left: request_for(call, settings, left), streamed=call.streamed
+        call.method,
+        call.path,
+        settings,
+        lambda left: request_for(call, settings, left),
+        streamed=call.streamed,
+        repeatable=call.repeatable,
     )
 
 
@@ -45,6 +51,7 @@ def attempts_of(
     prepare: Callable[[float | None], httpx.Request],
     *,
     streamed: bool = False,
+    repeatable: bool = True,
 ) -> Operation[Answer]:
     """Send what `prepare` gives for the seconds left, until it succeeds or must not be tried again."""
     traced = settings.tracing.started(method, path)
@@ -66,7 +73,8 @@ def attempts_of(
                 _log(method, path, attempt, happened, None)
                 return Answer(happened, attempt)
             error = happened.error if isinstance(happened, Failed) else status_error(happened, request)
-            wait = _wait(error, attempt, settings, _left(deadline, now))
+            again = retried_by_client(error) and (repeatable or surely_undone(error))
+            wait = _wait(error, attempt, settings, _left(deadline, now)) if again else None
             _log(method, path, attempt, happened, wait)
             if wait is None:
                 raise error.after(attempt)
@@ -82,7 +90,7 @@ def _left(deadline: float | None, now: float) -> float | None:
 
 def _wait(error: ParetaError, attempt: int, settings: Settings, left: float | None) -> float | None:
     """Give the seconds to wait before the next attempt, or None if there must be none."""
-    if attempt > settings.options.max_retries or not retried_by_client(error):
+    if attempt > settings.options.max_retries:
         return None
     asked = retry_after_of(error)
     wait = backoff(attempt, settings.jitter(), asked)

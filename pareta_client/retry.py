@@ -116,6 +116,13 @@ def retried_by_client(error: ParetaError) -> bool:
             return isinstance(error, APIConnectionError)
 
 
+def surely_undone(error: ParetaError) -> bool:
+    """Say whether the service certainly did no work for this request, so that repeating it cannot do the work twice."""
+    if isinstance(error, APIConnectionError):
+        return error.never_sent
+    return verdict_of(error) in (Verdict.RATE_LIMIT, Verdict.NOT_READY)
+
+
 def backoff(attempt: int, jitter: float, retry_after: float | None = None) -> float:
     """Give the seconds to wait after the failed `attempt` (1-based).
 

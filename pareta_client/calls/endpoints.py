@@ -1,6 +1,7 @@
 """Endpoints: deploy, wait until live, operate, measure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pareta_client.call import Call, delete, get, post, segment
@@ -25,7 +26,9 @@ def deploy_call(task: str, model: str, name: str | None, extra: Mapping[str, Any
     if not task:
         raise ValueError("task is required")
     body = {"task": task, "model": model or "recommended", **extra}
-    return post(PATH, key, body if name is None else {**body, "name": name}, streamed=True)
+    call = post(PATH, key, body if name is None else {**body, "name": name}, streamed=True)
+    # Where idempotency keys are not known yet, a second request would be a second endpoint.
+    return replace(call, repeatable=False)
 
 
 def deploy_and_wait(call: Call, settings: Settings) -> Operation[Endpoint]:

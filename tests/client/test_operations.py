@@ -80,6 +80,20 @@ def test_a_deployment_whose_stream_was_cut_is_not_deployed_again() -> None:
     assert (played.error.chunks_received, len(played.sends)) == (1, 1)
 
 
+@pytest.mark.parametrize("trouble", [failed(), reply(500), reply(502), reply(504)])
+def test_a_deployment_that_may_have_begun_is_not_begun_again(trouble: Reply | Failed) -> None:
+    played = deployed(trouble)
+    assert played.error is not None
+    assert len(played.sends) == 1
+
+
+@pytest.mark.parametrize("trouble", [failed(APIConnectionError("refused", never_sent=True)), reply(429), reply(503)])
+def test_a_deployment_that_certainly_did_not_begin_is_tried_again(trouble: Reply | Failed) -> None:
+    complete = b'event: complete\ndata: {"endpoint": {"id": "ep_1", "status": "live"}}\n\n'
+    played = deployed(trouble, reply(), Received(complete), Received(b""))
+    assert played.result.is_live
+
+
 def test_waiting_for_an_endpoint_polls_quickly_first_and_then_at_the_interval() -> None:
     starting = [answer({"status": "starting"})] * 5
     played = play(wait_until_live("ep_1", 2.0, 900, settings()), [*starting, answer({"status": "live"})])
