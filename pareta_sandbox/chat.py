@@ -1,6 +1,7 @@
 """Chat completions: read the request, have it answered, bill it once, and send it whole or as a stream."""
 
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from pareta_sandbox.call import JSON_TYPE, Call, Header
 from pareta_sandbox.chat_request import ChatRequest, fingerprint, parsed
@@ -9,11 +10,13 @@ from pareta_sandbox.endpoints import Endpoint
 from pareta_sandbox.mischief import at_the_door
 from pareta_sandbox.replays import Replay, idempotency_key
 from pareta_sandbox.service import Service
-from pareta_sandbox.upstream import Forwarded, Upstream
 from pareta_sandbox.work import Local, Plan, Work, plan
 
 LARGEST_BODY = 20 * 1024 * 1024
 STREAM_HEADERS: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+
+if TYPE_CHECKING:
+    from pareta_sandbox.upstream import Upstream
 
 
 class Chat:
@@ -22,12 +25,7 @@ class Chat:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._replays = service.replays
-        chosen = service.settings
-        self._upstream = (
-            Upstream(chosen.upstream, chosen.upstream_model, chosen.upstream_key) if chosen.upstream else None
-        )
-        if self._upstream is not None:
-            service.at_the_end(self._upstream.close)
+        self._upstream = connected(service) if service.settings.upstream else None
 
     async def __call__(self, call: Call) -> None:
         """Answer one request."""
@@ -78,7 +76,7 @@ class Chat:
     def _work(self, planned: Plan, body: bytes) -> Work:
         if self._upstream is None:
             return Local(planned, self._service)
-        return Forwarded(planned, body, self._upstream)
+        return self._upstream.work(planned, body)
 
     def _debit(self, call: Call, endpoint: Endpoint | None, done: Completion, key: str | None) -> None:
         books = self._service.books
@@ -126,6 +124,17 @@ class Chat:
             lines.append(f": pareta-frontier-would-have-cost-micro-usd {done.baseline}\n\n".encode())
         lines.append(b"data: [DONE]\n\n")
         await call.send({"type": "http.response.body", "body": b"".join(lines), "more_body": False})
+
+
+def connected(service: Service) -> "Upstream":
+    """Return the upstream that was chosen; it is closed with the service."""
+    # Imported only now: httpx would take a third of the time a sandbox takes to start.
+    from pareta_sandbox.upstream import Upstream
+
+    chosen = service.settings
+    upstream = Upstream(chosen.upstream or "", chosen.upstream_model, chosen.upstream_key)
+    service.at_the_end(upstream.close)
+    return upstream
 
 
 async def _send_chunk(call: Call, head: Head, choices: Choices) -> None:

@@ -28,6 +28,10 @@ class Upstream:
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._client: httpx.AsyncClient | None = None
 
+    def work(self, plan: Plan, sent: bytes) -> "Forwarded":
+        """Return the work of a completion, to be done by the upstream."""
+        return Forwarded(plan, sent, self)
+
     async def body(self, sent: bytes, plan: Plan) -> dict[str, object]:
         """Build what is forwarded: the request as it came, for the upstream's model, with the injected prompt."""
         body: dict[str, object] = json.loads(sent)

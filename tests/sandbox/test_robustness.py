@@ -36,7 +36,7 @@ POSTS = [
     "/_sandbox/top-up",
     "/_sandbox/scenarios",
 ]
-FAST = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -45,10 +45,10 @@ def test_the_flaky_network_breaks_in_many_ways_but_keys_keep_the_books_right(san
     sandbox.play("flaky-network")
     broken: set[str] = set()
     with client(sandbox) as http:
-        for row in range(500):
+        for row in range(300):
             broken |= persist(http, f"row-{row}")
     assert {"RemoteProtocolError", "502", "JSONDecodeError"} <= broken
-    sandbox.completed(500)
+    sandbox.completed(300)
     sandbox.debited_once()
 
 
