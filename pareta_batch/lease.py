@@ -19,16 +19,21 @@ def lease(engine: sa.Engine, batch: str) -> Iterator[None]:
 
     Raises BatchBusy while another run holds it. It needs no clock and no heartbeat: nothing is left of a killed owner.
     """
-    database = engine.url.database
     if engine.dialect.name != "sqlite":
         with _advisory_lock(engine, batch):
             yield
-    elif database and database != ":memory:":
-        with _file_lock(Path(f"{database}.{batch}.lock"), batch):
+    elif file := sqlite_file(engine.url):
+        with _file_lock(file.with_name(f"{file.name}.{batch}.lock"), batch):
             yield
     else:
         # Nobody else can see this ledger.
         yield
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """Give the file behind an SQLite URL, written as a path or as a `file:` URI; None for a ledger in memory."""
+    database = (url.database or "").removeprefix("file:")
+    return None if database in ("", ":memory:") else Path(database)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pareta_batch.asks import Ask
 from pareta_batch.errors import LedgerError
 from pareta_batch.identity import Message
-from pareta_batch.lease import lease
+from pareta_batch.lease import lease, sqlite_file
 from pareta_batch.outcomes import Outcome, Tally
 from pareta_batch.tables import eval_work, prepare, rows
 from pareta_batch.tallying import tally_of
@@ -86,8 +85,8 @@ class Ledger:
         """
         address = sa.make_url(url or os.environ.get("PARETA_LEDGER_URL") or DEFAULT_URL)
         with _named_errors(address):
-            if address.get_backend_name() == "sqlite" and address.database:
-                Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+            if address.get_backend_name() == "sqlite" and (file := sqlite_file(address)):
+                file.parent.mkdir(parents=True, exist_ok=True)
             engine = sa.create_engine(address)
             if address.get_backend_name() == "sqlite":
                 sa.event.listen(engine, "connect", _tune_sqlite)
