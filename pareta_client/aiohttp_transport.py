@@ -38,6 +38,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
         self._streaming: httpx.AsyncHTTPTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._last_url = (httpx.URL(""), URL())
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -68,13 +69,21 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     ) -> Awaitable[aiohttp.ClientResponse]:
         return session.request(
             request.method,
-            _url(str(request.url)),
+            self._url(request.url),
             headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
             data=body,
             allow_redirects=False,
             timeout=_client_timeout(timeout.get("connect"), timeout.get("read")),
             ssl=self._tls_context() if request.url.scheme == "https" else True,
         )
+
+    def _url(self, url: httpx.URL) -> URL:
+        # Most requests go to the very URL of the one before, and even comparing two httpx.URLs means to format them.
+        known, ours = self._last_url
+        if known is not url:
+            ours = URL(str(url), encoded=True)
+            self._last_url = url, ours
+        return ours
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -142,11 +151,6 @@ class _Body(WholeBody):
     async def aclose(self) -> None:
         # Gives a connection whose answer was read to its end back to the pool, and closes any other.
         self._response.release()
-
-
-@lru_cache(maxsize=256)
-def _url(text: str) -> URL:
-    return URL(text, encoded=True)
 
 
 @lru_cache(maxsize=256)

@@ -80,25 +80,27 @@ def segment(name: str, text: str) -> str:
 
 def request_for(call: Call, settings: Settings, seconds_left: float | None) -> httpx.Request:
     """Prepare an attempt, whose timeouts end with the deadline."""
-    url = _url(settings.base_url + call.path)
+    url, host = _address(settings.base_url + call.path)
     # With a stream instead of content httpx takes the headers as they are, which is most of a request's cost.
     return httpx.Request(
         call.method,
         url,
-        headers=_headers(call, url, settings),
+        headers=_headers(call, host, settings),
         stream=httpx.ByteStream(call.content),
         extensions=_timeout_extension(settings, seconds_left),
     )
 
 
 @lru_cache(maxsize=256)
-def _url(text: str) -> httpx.URL:
-    return httpx.URL(text)
+def _address(text: str) -> tuple[httpx.URL, bytes]:
+    """Parse a URL, once; gives also what goes into the Host header."""
+    url = httpx.URL(text)
+    return url, url.netloc
 
 
-def _headers(call: Call, url: httpx.URL, settings: Settings) -> list[tuple[bytes, bytes]]:
+def _headers(call: Call, host: bytes, settings: Settings) -> list[tuple[bytes, bytes]]:
     headers = [
-        (b"Host", url.netloc),
+        (b"Host", host),
         (b"Authorization", settings.secret.bearer),
         (b"Accept", b"text/event-stream" if call.streamed else b"application/json"),
         (b"Accept-Encoding", b"gzip, deflate"),

@@ -3,8 +3,9 @@
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from pareta_client.async_driver import AsyncDriver
 from pareta_client.channel import AsyncChannel, Channel
-from pareta_client.drivers import AsyncDriver, Driver
+from pareta_client.driver import Driver
 from pareta_client.settings import Settings
 from pareta_client.steps import Operation
 from pareta_client.stream_faces import AsyncStream, Stream

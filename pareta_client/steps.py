@@ -1,7 +1,8 @@
 """What an operation may ask of its driver, and what a driver may tell it.
 
 An operation is a generator: it yields what to do next, a driver does it and sends back what happened. Operations are
-built from operations with `yield from`; the drivers are in `drivers.py`, and in a test a list of happenings is one.
+built from operations with `yield from`; the drivers are `driver.py` and `async_driver.py`, and in a test a list of
+happenings is one.
 """
 
 from collections.abc import Generator

@@ -1,16 +1,15 @@
-"""The two drivers: they send, sleep and read the clock as an operation says, and decide nothing."""
+"""The asynchronous driver: it sends, sleeps and reads the clock as an operation says, and decides nothing."""
 
 import asyncio
-import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, TypeVar
 
 import httpx
 
-from pareta_client.channel import AsyncChannel, Channel, WholeBody
+from pareta_client.channel import AsyncChannel, WholeBody
+from pareta_client.driver import TRANSPORT_FAULTS, most_read_of, reply_of
 from pareta_client.faults import connection_error, no_place, out_of_time
-from pareta_client.replies import MOST_OF_AN_ERROR_BODY
 from pareta_client.retry import succeeded
 from pareta_client.steps import (
     Emit,
@@ -28,98 +27,6 @@ from pareta_client.steps import (
 )
 
 T = TypeVar("T")
-TRANSPORT_FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
-
-
-class Driver:
-    """Performs one operation, blocking."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._open: httpx.Response | None = None
-        self._incoming: Iterator[bytes] = iter(())
-
-    def run(self, operation: Operation[T]) -> T:
-        """Perform an operation to its end and give its result."""
-        happened: Happened = None
-        try:
-            while True:
-                happened = self._obey(operation.send(happened))
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        finally:
-            operation.close()
-            self._close()
-
-    def iterate(self, operation: Operation[None]) -> Generator[Any, None, None]:
-        """Perform a streaming operation, giving what it emits as it comes."""
-        happened: Happened = None
-        try:
-            while True:
-                step = operation.send(happened)
-                if isinstance(step, Emit):
-                    happened = None
-                    yield step.value
-                else:
-                    happened = self._obey(step)
-        except StopIteration:
-            return
-        finally:
-            operation.close()
-            self._close()
-
-    def _obey(self, step: Step) -> Happened:
-        match step:
-            case Send():
-                return self._send(step)
-            case Sleep(seconds):
-                time.sleep(seconds)
-            case Read():
-                return self._read()
-            case Look():
-                pass
-            case Emit():
-                raise AssertionError("only a stream emits")
-        return Moment(time.monotonic())
-
-    def _send(self, step: Send) -> Reply | Failed:
-        self._close()
-        ends = None if step.seconds is None else time.monotonic() + step.seconds
-        try:
-            response = self._open = self._channel.send(step.request)
-            if step.streamed and succeeded(response.status_code):
-                self._incoming = response.iter_bytes()
-                return _reply(response, b"")
-            body = self._body(response, ends)
-        except TimeoutError:
-            return Failed(out_of_time(step.seconds), time.monotonic())
-        except TRANSPORT_FAULTS as error:
-            return Failed(connection_error(error), time.monotonic())
-        self._close()
-        return _reply(response, body)
-
-    def _body(self, response: httpx.Response, ends: float | None) -> bytes:
-        parts, size, most = [], 0, _most(response)
-        for part in response.iter_bytes():
-            parts.append(part)
-            size += len(part)
-            if size >= most:
-                break
-            if ends is not None and time.monotonic() > ends:
-                raise TimeoutError
-        return b"".join(parts)[:most]
-
-    def _read(self) -> Received | Failed:
-        try:
-            return Received(next(self._incoming, b""))
-        except TRANSPORT_FAULTS as error:
-            return Failed(connection_error(error), time.monotonic())
-
-    def _close(self) -> None:
-        response, self._open = self._open, None
-        if response is not None:
-            response.close()
 
 
 class AsyncDriver:
@@ -192,14 +99,14 @@ class AsyncDriver:
                 response = self._open = await self._channel.send(step.request, bounded=bounded)
                 if step.streamed and succeeded(response.status_code):
                     self._incoming = _pieces(response)
-                    return _reply(response, b"")
+                    return reply_of(response, b"")
                 body = await self._body(response)
         except TimeoutError:
             return Failed(out_of_time(seconds), time.monotonic())
         except TRANSPORT_FAULTS as error:
             return Failed(connection_error(error), time.monotonic())
         await self._close()
-        return _reply(response, body)
+        return reply_of(response, body)
 
     async def _enter(self, step: Send) -> float | None:
         """Wait for a place among the requests in flight; gives the seconds that the attempt may take from now on."""
@@ -220,7 +127,7 @@ class AsyncDriver:
         body = response.stream
         if isinstance(body, WholeBody) and not body.compressed and succeeded(response.status_code):
             return await body.whole()
-        parts, size, most = [], 0, _most(response)
+        parts, size, most = [], 0, most_read_of(response)
         async for part in response.aiter_bytes():
             parts.append(part)
             size += len(part)
@@ -251,17 +158,9 @@ class AsyncDriver:
                 self._place = None
 
 
-def _reply(response: httpx.Response, body: bytes) -> Reply:
-    return Reply(response.status_code, response.headers, body, time.monotonic(), time.time())
-
-
 def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
     """Give the decompressed body as it arrives, through as few layers as that takes."""
     body = response.stream
     if isinstance(body, WholeBody) and not body.compressed:
         return aiter(body)
     return response.aiter_bytes()
-
-
-def _most(response: httpx.Response) -> int:
-    return sys.maxsize if succeeded(response.status_code) else MOST_OF_AN_ERROR_BODY
