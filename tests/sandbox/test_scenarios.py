@@ -147,3 +147,8 @@ def test_a_sandbox_can_begin_with_a_scenario() -> None:
         httpx.Client(base_url=base_url, headers={"authorization": "Bearer pareta_sk_x"}) as http,
     ):
         assert http.get("/v1/models").json()["data"] == []
+
+
+def test_the_docs_name_every_scenario() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    assert [name for name in LIBRARY if f"| `{name}` |" not in page] == []
