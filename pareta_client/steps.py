@@ -65,6 +65,14 @@ class Reply:
     at: float = 0.0
     wall: float = 0.0
 
+    def own_headers(self) -> dict[str, str]:
+        """Give the service's own headers (X-…) by lower-case name: cheaper than looking each of them up."""
+        return {
+            name.lower().decode("latin-1"): value.decode("latin-1")
+            for name, value in self.headers.raw
+            if name[:2] in (b"x-", b"X-")
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:

@@ -9,7 +9,7 @@ from pareta_client.models import ChatCompletion, ModelList
 from pareta_client.models.chat import Arrival
 from pareta_client.models.record import RawJson
 from pareta_client.receipt import receipt_from_headers
-from pareta_client.replies import malformed, object_of, record_from, record_of, request_id_of
+from pareta_client.replies import malformed, object_of, record_from, record_of
 from pareta_client.settings import Settings
 from pareta_client.steps import Operation, Reply
 
@@ -34,7 +34,8 @@ def complete(call: Call, settings: Settings) -> Operation[ChatCompletion]:
     answer = yield from exchange(call, settings)
     reply = answer.reply
     completion = record_from(ChatCompletion, _checked(object_of(reply), reply), reply)
-    return completion.arrived_with(Arrival(receipt_from_headers(reply.headers), request_id_of(reply), answer.attempts))
+    own = reply.own_headers()
+    return completion.arrived_with(Arrival(receipt_from_headers(own), own.get("x-request-id"), answer.attempts))
 
 
 def _checked(content: RawJson, reply: Reply) -> RawJson:
