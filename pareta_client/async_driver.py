@@ -93,10 +93,10 @@ class AsyncDriver:
             seconds = await self._enter(step)
         except TimeoutError:
             return Failed(no_place(step.left), time.monotonic())
-        bounded = seconds is not None and not step.streamed
+        within = None if step.streamed else seconds
         try:
             async with asyncio.timeout(seconds):
-                response = self._open = await self._channel.send(step.request, bounded=bounded)
+                response = self._open = await self._channel.send(step.request, within=within)
                 if step.streamed and succeeded(response.status_code):
                     self._incoming = _pieces(response)
                     return reply_of(response, b"")

@@ -36,10 +36,10 @@ class AsyncChannel(Protocol):
 
     places: asyncio.Semaphore | None
 
-    async def send(self, request: httpx.Request, *, bounded: bool) -> httpx.Response:
+    async def send(self, request: httpx.Request, *, within: float | None) -> httpx.Response:
         """Send, and give the answer as soon as its head is there; raises httpx's exceptions.
 
-        `bounded` says that the caller ends the whole attempt in time, so that pauses within it need no timer.
+        Within so many seconds the caller ends the whole attempt, so that shorter pauses need no timer of their own.
         """
         ...
 
@@ -85,7 +85,7 @@ class CallersAsyncClient:
         self._client = client
         self.places: asyncio.Semaphore | None = None
 
-    async def send(self, request: httpx.Request, *, bounded: bool) -> httpx.Response:
+    async def send(self, request: httpx.Request, *, within: float | None) -> httpx.Response:
         """Send through the caller's client."""
         return await self._client.send(_as_built_by(self._client, request), stream=True)
 
@@ -138,15 +138,16 @@ class OurAsyncClient:
         self._transport: httpx.AsyncBaseTransport | None = None
         self.places: asyncio.Semaphore | None = asyncio.Semaphore(MOST_IN_FLIGHT)
 
-    async def send(self, request: httpx.Request, *, bounded: bool) -> httpx.Response:
+    async def send(self, request: httpx.Request, *, within: float | None) -> httpx.Response:
         """Send; raises RuntimeError once closed, and on another event loop."""
         if self._transport is None:
             # Not at the top: importing aiohttp takes longer than everything else here.
             from pareta_client.aiohttp_transport import AiohttpTransport
 
             self._transport = AiohttpTransport(tls_context)
-        if bounded:
-            request.extensions["timeout"]["read"] = None
+        timeout = request.extensions["timeout"]
+        if within is not None and (timeout["read"] is None or timeout["read"] >= within):
+            timeout["read"] = None
         return await self._transport.handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -162,7 +163,7 @@ class OurProxiedAsyncClient:
         self.places: asyncio.Semaphore | None = None
         self._client: httpx.AsyncClient | None = None
 
-    async def send(self, request: httpx.Request, *, bounded: bool) -> httpx.Response:
+    async def send(self, request: httpx.Request, *, within: float | None) -> httpx.Response:
         """Send through the proxy that the environment names."""
         if self._client is None:
             self._client = httpx.AsyncClient(verify=tls_context(), limits=OUR_LIMITS)

@@ -175,3 +175,17 @@ async def test_a_host_excepted_from_the_proxy_is_reached_directly(monkeypatch: p
     with serving(answering()) as server:
         async with AsyncPareta(api_key=KEY, base_url=server.url) as client:
             assert await ask(client) == "hello"
+
+
+async def test_a_short_read_timeout_holds_although_the_deadline_is_far() -> None:
+    def hang(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.wait_until_left()
+
+    with serving(hang) as server:
+        options = {"timeout": httpx.Timeout(5, read=0.1), "deadline": 60, "max_retries": 0}
+        async with AsyncPareta(api_key=KEY, base_url=server.url).with_options(**options) as client:  # type: ignore[arg-type]
+            started = time.monotonic()
+            with pytest.raises(APITimeoutError, match="ReadTimeout"):
+                await ask(client)
+            assert time.monotonic() - started < 5
