@@ -81,7 +81,7 @@ class Pressure:
             if self._pauses:
                 return
             now = self._clock()
-            wait = self.throttle.wait(now, waiting=len(self._waiting))
+            wait = self.throttle.wait(now)
             if wait is None:
                 return
             if wait > 0:

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_batch.batch import Batch
-from pareta_batch.errors import BatchStopped
 from pareta_batch.outcomes import Tally
+from pareta_batch.session import Session
+from pareta_batch.throttle import Limits
 
 
 class BatchReport(BaseModel):
@@ -45,6 +45,8 @@ class BatchReport(BaseModel):
     stopped: str | None = Field(description="Error class that ended the run early")
     stopped_message: str | None
     wall_s: float
+    refused: int = Field(description="Requests of this run that the service refused because there were too many")
+    limits: tuple[Limits, ...] = Field(description="What was learned of the service's limits, the latest of it")
     output: str
 
     @property
@@ -72,8 +74,9 @@ class BatchReport(BaseModel):
         return f"{cost}, and {_dollars(self.replayed_at_most_micro_usd)} at most for {self.replayed} lost receipts"
 
 
-def batch_report(batch: Batch, tally: Tally, *, changed: int, stop: BatchStopped | None, wall_s: float) -> BatchReport:
+def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport:
     """Put together what the ledger says of a batch and how this run of it ended."""
+    batch, stop, throttle = session.batch, session.stop, session.pressure.throttle
     return BatchReport(
         name=batch.name,
         model=batch.model,
@@ -98,7 +101,9 @@ def batch_report(batch: Batch, tally: Tally, *, changed: int, stop: BatchStopped
         tolerated_failures=batch.tolerated_failures,
         stopped=stop.reason if stop else None,
         stopped_message=stop.message if stop else None,
-        wall_s=round(wall_s, 3),
+        wall_s=round(session.progress.wall_s(), 3),
+        refused=throttle.refusals,
+        limits=tuple(throttle.history),
         output=str(batch.output_path),
     )
 

@@ -25,7 +25,7 @@ async def run_batch(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> BatchR
         await complete_shards(session, plan.missing)
     await asyncio.to_thread(write_answers, batch, ledger)
     tally = await asyncio.to_thread(ledger.tally, batch.name)
-    return batch_report(batch, tally, changed=plan.changed, stop=session.stop, wall_s=session.progress.wall_s())
+    return batch_report(tally, session, changed=plan.changed)
 
 
 async def complete_shards(session: Session, shards: Iterable[int]) -> None:

@@ -66,9 +66,8 @@ async def write_answers_file(batch: Batch) -> str:
 
 async def report_on(plan: Plan, session: Session) -> BatchReport:
     """Say what became of every row, from the ledger, and how the session ended."""
-    batch = session.batch
     async with recorded() as ledger:
-        tally = await asyncio.to_thread(ledger.tally, batch.name)
-    report = batch_report(batch, tally, changed=plan.changed, stop=session.stop, wall_s=session.progress.wall_s())
+        tally = await asyncio.to_thread(ledger.tally, session.batch.name)
+    report = batch_report(tally, session, changed=plan.changed)
     get_run_logger().info("%s", report)
     return report

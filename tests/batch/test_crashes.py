@@ -39,7 +39,7 @@ asyncio.run(main())
 async def killed_after(completions: int, batch: Batch, sandbox: Sandbox, ledger_url: str) -> None:
     """Run a batch in a process of its own and kill -9 it after so many completions."""
     arguments = [batch.model_dump_json(), sandbox.api_key, sandbox.base_url, ledger_url]
-    process = subprocess.Popen([sys.executable, "-c", RUN, *arguments])
+    process = subprocess.Popen([sys.executable, "-c", RUN, *arguments])  # noqa: ASYNC220 - nothing else runs here
     try:
         await until(lambda: sandbox.books().completions >= completions or process.poll() is not None, within_s=30)
         assert process.poll() is None, "it ended before it could be killed"
@@ -97,7 +97,7 @@ async def test_a_disk_that_fills_up_stops_the_batch_and_a_later_run_pays_for_not
     ledger.close()
     longest = (tmp_path / "ledger.db").stat().st_size + 100_000
     arguments = [batch.model_dump_json(), sandbox.api_key, sandbox.base_url, f"sqlite:///{tmp_path / 'ledger.db'}"]
-    ended = subprocess.run(
+    ended = subprocess.run(  # noqa: ASYNC221 - nothing else runs here
         [sys.executable, "-c", RUN, *arguments, str(longest)], capture_output=True, text=True, timeout=60
     )
     assert "LedgerError: ledger sqlite:///" in ended.stderr

@@ -149,7 +149,8 @@ class TestEnrolmentIsAllOrNothing:
 
     def test_a_duplicate_id_names_both_lines(self, tmp_path: Path, ledger: Ledger) -> None:
         path = tmp_path / "rows.jsonl"
-        rows = [*numbered(2), {"id": "r0", "text": "again"}]
+        again: dict[str, object] = {"id": "r0", "text": "again"}
+        rows = [*numbered(2), again]
         assert self.refused(ledger, tmp_path, rows) == (
             f"{path} line 3: id 'r0' in column 'id' stands already at {path} line 1"
         )

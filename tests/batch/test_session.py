@@ -11,7 +11,7 @@ from pareta_batch.ledger import Ledger
 from pareta_batch.session import open_session
 from pareta_client import AsyncPareta
 from pareta_sandbox.pytest_plugin import SandboxFactory
-from pareta_sandbox.testing import Drop, EndpointStops, Hang, Html, Sandbox, Status, TruncatedJson
+from pareta_sandbox.testing import Drop, EndpointStops, Hang, Html, RateLimit, Sandbox, Status, TruncatedJson
 from tests.batch.batches import batch_in, read_answers, run, until
 
 CHAT = "POST /v1/chat/completions"
@@ -34,7 +34,8 @@ async def test_a_second_run_sends_nothing(tmp_path: Path, sandbox: Sandbox, ledg
     before = sandbox.books()
     second = await run(batch, sandbox, ledger)
     sandbox.silent_since(before)
-    assert second.model_dump(exclude={"wall_s"}) == first.model_dump(exclude={"wall_s"})
+    of_this_run = {"wall_s", "limits"}
+    assert second.model_dump(exclude=of_this_run) == first.model_dump(exclude=of_this_run)
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -95,6 +96,19 @@ async def test_a_rate_limit_holds_everybody_as_long_as_it_asks(
     at = sorted(debit.at for debit in sandbox.books().debits)
     assert max(later - earlier for earlier, later in pairwise(at)) >= 0.55
     assert sandbox.books().statuses[429] == 1
+
+
+@pytest.mark.parametrize("limit", [RateLimit(per_s=300, burst=30, retry_after="fractional"), RateLimit(concurrent=5)])
+async def test_under_an_untold_limit_no_row_fails_and_few_requests_are_wasted(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, limit: RateLimit
+) -> None:
+    sandbox.change(latency_ms=30)
+    sandbox.inject(limit)
+    report = await run(batch_in(tmp_path, 500, max_in_flight=64), sandbox, ledger)
+    assert (report.status, report.settled, report.failed) == ("completed", 500, 0)
+    assert report.refused == sandbox.books().statuses[429]
+    assert 0 < report.refused < 25
+    assert len(report.limits) > 1
 
 
 async def test_a_stopped_endpoint_is_started_once_and_waited_for_by_all(

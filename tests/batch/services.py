@@ -1,0 +1,117 @@
+"""A service that limits calls, simulated event by event: hours of calls in milliseconds."""
+
+import heapq
+import math
+import random
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Literal
+
+from pareta_batch.throttle import Call, Throttle
+
+NETWORK_S = 0.0003
+TIMER_S = (0.0001, 0.0003)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What it allows without telling: a rate with a bucket of `burst`, or so many calls at once. Latency in seconds."""
+
+    latency_s: float
+    per_s: float | None = None
+    burst: int = 1
+    concurrent: int | None = None
+    retry_after: Literal["none", "fractional", "seconds"] = "seconds"
+
+
+@dataclass
+class Played:
+    """When each answer came, in seconds, and how many calls were refused."""
+
+    answers: list[float] = field(default_factory=list)
+    refused: int = 0
+
+    def per_s(self, *, after_s: float) -> float:
+        """Answers a second from a moment on."""
+        return sum(at > after_s for at in self.answers) / (self.answers[-1] - after_s)
+
+    @property
+    def wasted(self) -> float:
+        """Refused calls as a share of the answers."""
+        return self.refused / len(self.answers)
+
+
+def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Played:
+    """Let a throttle send rows to a service until all are answered."""
+    draws = random.Random(seed)
+    played = Played()
+    bucket = _bucket(service)
+    next(bucket)
+    numbers = count()
+    events: list[tuple[float, int, str, Call | None, float | None]] = []
+    now, waiting, serving, timer = 0.0, rows, 0, -1
+
+    def later(seconds: float, what: str, call: Call | None = None, hold: float | None = None) -> int:
+        number = next(numbers)
+        heapq.heappush(events, (now + seconds, number, what, call, hold))
+        return number
+
+    def travel() -> float:
+        return NETWORK_S * draws.uniform(0.5, 1.5)
+
+    while len(played.answers) < rows:
+        while waiting and (wait := throttle.wait(now)) is not None:
+            if wait > 0:
+                timer = later(wait + draws.uniform(*TIMER_S), "timer")
+                break
+            waiting -= 1
+            later(travel(), "arrives", throttle.started(now))
+        now, number, what, call, hold = heapq.heappop(events)
+        while what == "timer" and number != timer:
+            now, number, what, call, hold = heapq.heappop(events)
+        if call is None:
+            continue
+        match what:
+            case "arrives":
+                asked = 1.0 if service.concurrent and serving >= service.concurrent else bucket.send(now)
+                if asked:
+                    later(travel(), "refused", call, _told(service, asked))
+                else:
+                    serving += 1
+                    later(service.latency_s * draws.lognormvariate(0, 0.3), "served", call)
+            case "served":
+                serving -= 1
+                later(travel(), "answered", call)
+            case "answered":
+                throttle.answered(call, now)
+                played.answers.append(now)
+            case _:
+                throttle.refused(call, now, hold)
+                played.refused += 1
+                waiting += 1
+    return played
+
+
+def _bucket(service: Service) -> Generator[float, float, None]:
+    """Give, for each call at a time sent in, the seconds until it would be allowed."""
+    tokens, filled = float(service.burst), 0.0
+    wait = 0.0
+    while True:
+        now = yield wait
+        if service.per_s is None:
+            continue
+        tokens = min(float(service.burst), tokens + (now - filled) * service.per_s)
+        filled = now
+        wait = 0.0 if tokens >= 1 else (1 - tokens) / service.per_s
+        tokens -= wait == 0
+
+
+def _told(service: Service, seconds: float) -> float | None:
+    match service.retry_after:
+        case "none":
+            return None
+        case "fractional":
+            return seconds
+        case _:
+            return float(math.ceil(seconds))

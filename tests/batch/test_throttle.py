@@ -1,0 +1,87 @@
+"""The throttle against services that allow so much without telling, with 64 in flight allowed."""
+
+import pytest
+
+from pareta_batch.throttle import LONGEST_UNTOLD_HOLD_S, Throttle
+from tests.batch.services import Service, play
+
+MOST = 64
+
+
+@pytest.mark.parametrize("retry_after", ["none", "fractional", "seconds"])
+@pytest.mark.parametrize(
+    ("per_s", "burst", "latency_s"), [(200, 20, 0.1), (200, 200, 0.1), (50, 10, 0.5), (50, 10, 0.02), (400, 40, 0.1)]
+)
+def test_an_untold_rate_is_found_and_kept_with_hardly_a_wasted_request(
+    per_s: int, burst: int, latency_s: float, retry_after: str
+) -> None:
+    service = Service(latency_s, per_s=per_s, burst=burst, retry_after=retry_after)  # type: ignore[arg-type]
+    played = play(service, Throttle(MOST), rows=per_s * 100)
+    assert played.wasted < 0.03
+    # Each of the first few refusals costs a second where the service says so in whole seconds.
+    assert played.per_s(after_s=25) >= 0.95 * per_s
+
+
+@pytest.mark.parametrize("retry_after", ["none", "seconds"])
+@pytest.mark.parametrize(("concurrent", "latency_s"), [(4, 0.1), (8, 0.02), (16, 0.1), (40, 0.5)])
+def test_an_untold_number_of_calls_at_once_is_found_and_kept(
+    concurrent: int, latency_s: float, retry_after: str
+) -> None:
+    service = Service(latency_s, concurrent=concurrent, retry_after=retry_after)  # type: ignore[arg-type]
+    ideal = concurrent / (latency_s * 1.046)  # the mean of the simulated latencies
+    played = play(service, Throttle(MOST), rows=int(ideal * 80))
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=15) >= 0.93 * ideal
+
+
+@pytest.mark.parametrize("latency_s", [0.02, 0.1, 1.0])
+def test_without_a_limit_next_to_nothing_is_lost(latency_s: float) -> None:
+    played = play(Service(latency_s), Throttle(MOST), rows=6_000)
+    ideal_s = 6_000 * (latency_s * 1.046 + 0.0006) / MOST
+    assert played.answers[-1] <= ideal_s * 1.05 + 0.1 + 2 * latency_s
+
+
+def test_a_limit_that_is_raised_is_found_again() -> None:
+    throttle = Throttle(MOST)
+    play(Service(0.1, per_s=50, burst=10, retry_after="fractional"), throttle, rows=2_000)
+    start = throttle.history[-1]
+    played = play(Service(0.1, per_s=200, burst=20, retry_after="fractional"), Throttle(MOST), rows=4_000)
+    assert start.per_s is not None
+    assert start.per_s < 60 < played.per_s(after_s=5)
+
+
+def test_everybody_holds_at_least_as_long_as_the_service_asked() -> None:
+    throttle = Throttle(MOST)
+    call = throttle.started(10.0)
+    throttle.refused(call, 10.5, 7.0)
+    assert throttle.wait(10.6) == pytest.approx(6.9)
+    assert throttle.starving_s(10.6) == pytest.approx(7.5)
+
+
+def test_calls_that_were_sent_before_a_cut_belong_to_its_episode() -> None:
+    throttle = Throttle(MOST)
+    calls = [throttle.started(n / 1000) for n in range(10)]
+    for call in calls:
+        throttle.refused(call, 0.02, 0.5)
+    assert len(throttle.history) == 2, "the beginning, and one cut"
+    assert throttle.refusals == 10
+
+
+def test_a_service_that_does_not_say_how_long_is_left_alone_longer_each_time() -> None:
+    throttle = Throttle(MOST)
+    now, holds = 0.0, []
+    for _ in range(12):
+        now += throttle.wait(now) or 0.0
+        throttle.refused(throttle.started(now), now + 0.001, None)
+        holds.append(throttle.wait(now + 0.001) or 0.0)
+    assert holds == sorted(holds)
+    assert LONGEST_UNTOLD_HOLD_S <= holds[-1] <= LONGEST_UNTOLD_HOLD_S * 1.1 + 2
+
+
+def test_never_more_in_flight_than_the_bound() -> None:
+    throttle = Throttle(3)
+    now = 0.0
+    for _ in range(3):
+        now += throttle.wait(now) or 0.0
+        throttle.started(now)
+    assert throttle.wait(now + 1) is None
