@@ -9,6 +9,7 @@ import httpx
 
 from pareta_client.channel import AsyncChannel, WholeBody
 from pareta_client.driver import TRANSPORT_FAULTS, most_read_of, reply_of
+from pareta_client.errors import APIConnectionError
 from pareta_client.faults import connection_error, no_place, out_of_time
 from pareta_client.retry import succeeded
 from pareta_client.steps import (
@@ -102,11 +103,16 @@ class AsyncDriver:
                     return reply_of(response, b"")
                 body = await self._body(response)
         except TimeoutError:
-            return Failed(out_of_time(seconds), time.monotonic())
+            return await self._failed(out_of_time(seconds))
         except TRANSPORT_FAULTS as error:
-            return Failed(connection_error(error), time.monotonic())
+            return await self._failed(connection_error(error))
         await self._close()
         return reply_of(response, body)
+
+    async def _failed(self, error: APIConnectionError) -> Failed:
+        # At once: nobody holds a connection or a place while waiting for the next attempt.
+        await self._close()
+        return Failed(error, time.monotonic())
 
     async def _enter(self, step: Send) -> float | None:
         """Wait for a place among the requests in flight; gives the seconds that the attempt may take from now on."""

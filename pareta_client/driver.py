@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import httpx
 
 from pareta_client.channel import Channel
+from pareta_client.errors import APIConnectionError
 from pareta_client.faults import connection_error, out_of_time
 from pareta_client.replies import MOST_OF_AN_ERROR_BODY
 from pareta_client.retry import succeeded
@@ -92,11 +93,16 @@ class Driver:
                 return reply_of(response, b"")
             body = self._body(response, ends)
         except TimeoutError:
-            return Failed(out_of_time(step.seconds), time.monotonic())
+            return self._failed(out_of_time(step.seconds))
         except TRANSPORT_FAULTS as error:
-            return Failed(connection_error(error), time.monotonic())
+            return self._failed(connection_error(error))
         self._close()
         return reply_of(response, body)
+
+    def _failed(self, error: APIConnectionError) -> Failed:
+        # At once: nobody holds a connection while waiting for the next attempt.
+        self._close()
+        return Failed(error, time.monotonic())
 
     def _body(self, response: httpx.Response, ends: float | None) -> bytes:
         parts, size, most = [], 0, most_read_of(response)

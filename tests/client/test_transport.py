@@ -189,3 +189,26 @@ async def test_a_short_read_timeout_holds_although_the_deadline_is_far() -> None
             with pytest.raises(APITimeoutError, match="ReadTimeout"):
                 await ask(client)
             assert time.monotonic() - started < 5
+
+
+async def test_a_call_that_sleeps_before_its_next_attempt_leaves_its_place_to_others() -> None:
+    refused = threading.Event()
+
+    def refuse_once(conversation: Conversation) -> None:
+        while conversation.read_request():
+            if refused.is_set():
+                conversation.answer()
+            else:
+                refused.set()
+                return
+
+    with serving(refuse_once) as server:
+        async with AsyncPareta(api_key=KEY, base_url=server.url) as client:
+            client._channel.places = places = asyncio.Semaphore(1)
+            sleeping = asyncio.create_task(ask(client))
+            await asyncio.to_thread(refused.wait, 5)
+            started = time.monotonic()
+            assert await ask(client) == "hello"
+            assert time.monotonic() - started < 0.4  # the first one sleeps for half a second
+            assert await sleeping == "hello"
+            assert not places.locked()
