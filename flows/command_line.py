@@ -37,9 +37,9 @@ def demo() -> None:
     raise typer.Exit(run_demo())
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def sandbox(context: typer.Context) -> None:
-    """Run a local Pareta service; options as of `python -m pareta_sandbox`."""
+    """Run a local Pareta service, or show its books: as `python -m pareta_sandbox` does."""
     # A process of its own: nothing of ours shares code with the service that judges it.
     raise typer.Exit(subprocess.call([sys.executable, "-m", "pareta_sandbox", *context.args]))  # noqa: S603
 

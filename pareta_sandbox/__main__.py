@@ -11,7 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from pareta_sandbox import scenario
+from pareta_sandbox import remote, scenario
 from pareta_sandbox.books import rendered
 from pareta_sandbox.money import MICRO_PER_USD
 from pareta_sandbox.server import Server
@@ -24,9 +24,13 @@ WARNING = """
 ***********************************************************************************************
 """
 
+COMMANDS = f"To a sandbox that runs: {', '.join(remote.COMMANDS)} (see `books --help`)."
+
 
 def main() -> int:
-    """Serve until interrupted, then print the books."""
+    """Serve until interrupted, then print the books; or carry out a command to a sandbox that runs."""
+    if sys.argv[1:2] and sys.argv[1] in remote.COMMANDS:
+        return remote.run(sys.argv[1:])
     chosen = arguments(sys.argv[1:])
     try:
         day = scenario.found(chosen.scenario) if chosen.scenario else None
@@ -76,7 +80,7 @@ async def _serve(server: Server, ready: Callable[[], None]) -> None:
 
 def arguments(given: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m pareta_sandbox", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pareta_sandbox", description=__doc__, epilog=COMMANDS)
     add = parser.add_argument
     add("--port", type=int, default=8765, help="0 picks a free one (default: %(default)s)")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")

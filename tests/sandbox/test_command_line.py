@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from pareta_sandbox.__main__ import is_loopback
-from pareta_sandbox.testing import attach
+from pareta_sandbox.testing import attach, running
 from tests.sandbox.talk import client, complete
 
 RUN = [sys.executable, "-m", "pareta_sandbox"]
@@ -91,3 +91,26 @@ def test_a_wrong_option_is_refused(arguments: list[str]) -> None:
     done = subprocess.run([*RUN, *arguments], capture_output=True, text=True, timeout=20)
     assert done.returncode == 2
     assert arguments[0] in done.stderr
+
+
+def test_commands_reach_a_sandbox_that_runs() -> None:
+    def say(*arguments: str) -> str:
+        done = subprocess.run([*RUN, *arguments, "--url", url], capture_output=True, text=True, timeout=20, check=True)
+        return done.stdout
+
+    with running(balance_usd=1) as sandbox:
+        url = sandbox.base_url
+        assert "$1.000000" in say("books")
+        assert "$3.500000" in say("top-up", "2.5")
+        added = say("fault", "status", "status=503", "times=2").strip()
+        assert sandbox.struck(added) == 0
+        say("clear")
+        assert "has begun" in say("play", "flaky-network")
+
+
+def test_a_fault_that_does_not_exist_is_an_error_of_one_line() -> None:
+    with running() as sandbox:
+        done = subprocess.run(
+            [*RUN, "fault", "statuss", "--url", sandbox.base_url], capture_output=True, text=True, timeout=20
+        )
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
