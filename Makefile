@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test check format lock clean
+.PHONY: install demo test check peers format lock clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed
@@ -26,6 +26,11 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+# Clients that no one here wrote, against the sandbox: each in an environment of its own under .pareta.
+peers: install
+	$(BIN)/python -m tests.client.sdks
+	$(BIN)/python -m tests.sandbox.fuzzing
 
 format: install
 	$(BIN)/ruff format .
