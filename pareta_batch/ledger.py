@@ -104,7 +104,7 @@ class Ledger:
 
     def enrol(self, batch: str, asks: Iterable[Ask]) -> Enrolled:
         """Make `asks` the batch's current rows; nothing is changed if reading them fails half way."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(rows.update().where(rows.c.batch == batch).values(position=None))
             total = 0
             stream = iter(asks)
@@ -119,7 +119,7 @@ class Ledger:
         """Count the rows to send in each shard of `shard_size` positions that has any, in order."""
         shard = (rows.c.position // shard_size).label("shard")
         query = sa.select(shard, sa.func.count()).where(*current(batch), wanted.condition())
-        with self._transaction() as db:
+        with self.transaction() as db:
             counted = db.execute(query.group_by(shard).order_by(shard))
             return {row[0]: row[1] for row in counted}
 
@@ -134,7 +134,7 @@ class Ledger:
         columns = (rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.messages, rows.c.in_doubt)
         within = (rows.c.position >= first, rows.c.position < end, rows.c.messages.is_not(sa.null()))
         query = sa.select(*columns).where(*current(batch), *within, wanted.condition())
-        with self._transaction() as db:
+        with self.transaction() as db:
             found = db.execute(query.order_by(rows.c.position).limit(PAGE_ROWS))
             return [Ask(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
 
@@ -151,7 +151,7 @@ class Ledger:
         now = _now()
         settled = [_written(each, now) for each in entries.outcomes if each.state == "settled"]
         failed = [_written(each, now) for each in entries.outcomes if each.state != "settled"]
-        with self._transaction() as db:
+        with self.transaction() as db:
             for statement, group in (
                 (update.values(in_doubt=True), [_whose(ask) for ask in entries.claims]),
                 (update.values(in_doubt=False), [_whose(ask) for ask in entries.released]),
@@ -167,36 +167,37 @@ class Ledger:
 
     def tally(self, batch: str) -> Tally:
         """Count the batch's current rows by state and error, and add up what they cost."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             return tally_of(db, batch)
 
     def outcomes_of(self, batch: str, keys: Sequence[str]) -> dict[str, Outcome]:
         """Give what became of these current rows, by key."""
         columns = [rows.c[name] for name in _OUTCOME_FIELDS]
         query = sa.select(*columns).where(*current(batch), rows.c.key.in_(keys))
-        with self._transaction() as db:
+        with self.transaction() as db:
             return {row.key: Outcome(*row) for row in db.execute(query)}
 
     def batches(self) -> list[str]:
         """Name every batch that has current rows."""
         query = sa.select(rows.c.batch).distinct().where(rows.c.position.is_not(None)).order_by(rows.c.batch)
-        with self._transaction() as db:
+        with self.transaction() as db:
             return list(db.scalars(query))
 
     def eval_work(self, key: str) -> str | None:
         """Find the id that the service gave to this piece of eval work (an eval set or an eval run)."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             return db.scalar(sa.select(eval_work.c.id).where(eval_work.c.key == key))
 
     def remember_eval_work(self, key: str, id_: str) -> None:
         """Write down the id of a piece of eval work, so that a restart finds it instead of paying again."""
         row = {"key": key, "id": id_, "created_at": _now()}
         insert = self._dialect_insert(eval_work)
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(insert.on_conflict_do_update(index_elements=["key"], set_=row), row)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
+    def transaction(self) -> Iterator[sa.Connection]:
+        """Do what belongs together, wholly or not at all; raises LedgerError."""
         with _named_errors(self._engine.url), self._engine.begin() as connection:
             yield connection
 

@@ -18,6 +18,7 @@ class Pressure:
         self._waiting: deque[asyncio.Future[Call | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._pauses = 0
+        self._told_to_pause = False
         self._closed = False
 
     @property
@@ -61,6 +62,13 @@ class Pressure:
         finally:
             self._pauses -= 1
             self._let_in()
+
+    def obey(self, *, paused: bool, most: int) -> None:
+        """Let nobody in while paused, and never have more than `most` in flight; calls in flight go on."""
+        self._pauses += paused - self._told_to_pause
+        self._told_to_pause = paused
+        self.throttle.bound(most)
+        self._let_in()
 
     def close(self) -> None:
         """Let nobody in any more."""

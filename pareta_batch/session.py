@@ -85,6 +85,11 @@ class Session:
         self.stop = self.stop or BatchStopped(reason, message)
         self._loop.call_soon(self._wake_everybody)
 
+    def obey(self, *, paused: bool, max_in_flight: int | None) -> None:
+        """Send nothing while paused, and have no more calls in flight than this (None: as begun). From any thread."""
+        most = min(max_in_flight or self.batch.max_in_flight, self.batch.max_in_flight)
+        self._loop.call_soon(lambda: self.pressure.obey(paused=paused, most=most))
+
     def stop_for(self, error: Exception) -> None:
         """Stop because of an error."""
         self.stop_because(type(error).__name__, str(error))

@@ -46,6 +46,15 @@ eval_work = sa.Table(
     sa.Column("created_at", sa.DateTime, nullable=False),
 )
 
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("max_in_flight", sa.Integer),
+    sa.Column("snapshot", sa.JSON),
+)
+
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 # Version: the columns of `rows` that it added; a new column has a server default or may be null.

@@ -7,7 +7,7 @@ itself by refusing at the same number in flight whatever the rate; then the numb
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 OPENING_S = 0.1
@@ -20,6 +20,7 @@ CLOSE = 1.03
 FARTHER = 1.25
 EPISODES_OF_A_CAP = 3
 TIMER_LATE_S = 0.003
+FEW, RECENT = 10, 256
 MOST_HISTORY = 1_000
 
 
@@ -72,7 +73,7 @@ class Throttle:
         self._too_fast = inf
         self._try_at = inf
         self._patience = 1.0
-        self._sent: deque[float] = deque(maxlen=50)
+        self._sent: deque[float] = deque(maxlen=RECENT)
 
     def wait(self, now: float) -> float | None:
         """Give the seconds until the next call may start; None while too many are in flight."""
@@ -82,6 +83,11 @@ class Throttle:
         if self.in_flight >= self.limit:
             return None
         return max(0.0, self._next_at - now)
+
+    def bound(self, most: int) -> None:
+        """Change how many may be in flight; a lower number that the service taught stays."""
+        self.limit = most if self.limit == self.most else min(self.limit, most)
+        self.most = most
 
     def started(self, now: float) -> Call:
         """Count a call that starts now."""
@@ -133,7 +139,7 @@ class Throttle:
 
     def _cut(self, call: Call, now: float) -> None:
         self._opening = False
-        rate = self._rate if self._rate < inf else self._recent_rate()
+        rate = min(self._rate, self._reached() * CLOSE)
         if self._refused_beside and not self._answered_since:
             # Nothing came back in between: the same calls in flight, no evidence of its own.
             self._refused_beside.pop()
@@ -196,11 +202,13 @@ class Throttle:
             self._note(now)
 
     def _raise_rate(self, now: float) -> None:
-        self._held_rate = max(self._held_rate, self._rate)
-        if self._too_fast == inf and self._rate > 2 * self._recent_rate():
-            # It is not the rate that bounds us any more.
-            self._rate = inf
+        if self._reached() < 0.7 * self._rate:
+            # Something else bounds us: that this rate was not refused says nothing.
+            if self._too_fast == inf:
+                self._rate = inf
+            self._try_at = now + self._period()
             return
+        self._held_rate = max(self._held_rate, self._rate)
         if self._too_fast == inf:
             # What was tried last held too: the limit has moved.
             self._patience = 1.0
@@ -223,17 +231,21 @@ class Throttle:
 
     def _period(self) -> float:
         """Seconds that a rate must hold to count: long against a hold, and some calls."""
-        return max(min(2 * self._hold_s, 2.0), 20 / min(self._rate, 1e6))
+        return max(min(2 * self._hold_s, 2.0), 20 / min(self._rate, 1e6), OPENING_S)
 
     def _rest_s(self) -> float:
         """Seconds between attempts to find more: a refused one costs a hold, all of them at most some per cent."""
-        return max(50 * self._hold_s, 100 / max(min(self._rate, self._recent_rate()), 0.1))
+        return max(50 * self._hold_s, 100 / max(min(self._rate, self._reached()), 0.1))
 
-    def _recent_rate(self) -> float:
-        if len(self._sent) < 2:
-            return self.most / OPENING_S
+    def _reached(self) -> float:
+        """Calls a second that were started since the limits changed; what is allowed while they are too few to tell."""
+        if len(self._sent) < FEW:
+            return min(self._rate, self.most / OPENING_S)
         return (len(self._sent) - 1) / max(self._sent[-1] - self._sent[0], 1e-3)
 
     def _note(self, now: float) -> None:
+        self._sent.clear()
         per_s = None if self._rate == inf or self._opening else round(self._rate, 1)
-        self.history.append(Limits(round(now - (self._began or now), 3), self.limit, per_s))
+        limits = Limits(round(now - (self._began or now), 3), self.limit, per_s)
+        if not self.history or replace(limits, at_s=self.history[-1].at_s) != self.history[-1]:
+            self.history.append(limits)

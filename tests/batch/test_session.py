@@ -107,7 +107,7 @@ async def test_under_an_untold_limit_no_row_fails_and_few_requests_are_wasted(
     report = await run(batch_in(tmp_path, 500, max_in_flight=64), sandbox, ledger)
     assert (report.status, report.settled, report.failed) == ("completed", 500, 0)
     assert report.refused == sandbox.books().statuses[429]
-    assert 0 < report.refused < 25
+    assert 0 < report.refused < 100, "nearly all of them in the opening burst"
     assert len(report.limits) > 1
 
 

@@ -1,0 +1,100 @@
+"""Live control: where a run under way and a person at another terminal meet, in the ledger's database.
+
+Wishes are for the run that is under way: the next one begins without any.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from pareta_batch.errors import BatchBusy, BatchError
+from pareta_batch.ledger import Ledger
+from pareta_batch.progress import Snapshot
+from pareta_batch.session import Session
+from pareta_batch.tables import runs
+
+EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person asks of a run: to send nothing for now, and how many calls may be in flight (None: as begun)."""
+
+    paused: bool = False
+    max_in_flight: int | None = None
+
+
+class Controls:
+    """The controls of one batch's run."""
+
+    def __init__(self, ledger: Ledger, batch: str) -> None:
+        self._ledger = ledger
+        self._batch = batch
+        self._mine = runs.c.batch == batch
+
+    def begin(self) -> None:
+        """Begin a run: without wishes."""
+        with self._ledger.transaction() as db:
+            db.execute(runs.delete().where(self._mine))
+            db.execute(runs.insert().values(batch=self._batch, **asdict(Wishes())))
+
+    def exchange(self, snapshot: Snapshot) -> Wishes:
+        """Tell how far the run is, and give what is wished of it."""
+        with self._ledger.transaction() as db:
+            db.execute(runs.update().where(self._mine).values(snapshot=asdict(snapshot)))
+            found = db.execute(sa.select(runs.c.paused, runs.c.max_in_flight).where(self._mine)).one_or_none()
+        return Wishes(*found) if found else Wishes()
+
+    def end(self) -> None:
+        """End the run."""
+        with self._ledger.transaction() as db:
+            db.execute(runs.delete().where(self._mine))
+
+    def live(self) -> dict[str, Any] | None:
+        """Give the wishes and the last snapshot of the run under way; None when there is none."""
+        if not self._under_way():
+            return None
+        with self._ledger.transaction() as db:
+            found = db.execute(sa.select(runs).where(self._mine)).mappings().one_or_none()
+        return dict(found) if found else None
+
+    def wish(self, **wishes: bool | int) -> None:
+        """Ask for `paused` or `max_in_flight`; a run follows within a second.
+
+        Raises BatchError when no run is under way.
+        """
+        if not self._under_way():
+            raise BatchError(f"no run of batch {self._batch!r} is under way")
+        with self._ledger.transaction() as db:
+            db.execute(runs.update().where(self._mine).values(**wishes))
+
+    def _under_way(self) -> bool:
+        try:
+            with self._ledger.lease(self._batch):
+                return False
+        except BatchBusy:
+            return True
+
+
+@asynccontextmanager
+async def controlled(session: Session, ledger: Ledger) -> AsyncIterator[None]:
+    """Let people at other terminals see and control a session while the body runs."""
+    controls = Controls(ledger, session.batch.name)
+    await asyncio.to_thread(controls.begin)
+    obeying = asyncio.create_task(_obey(controls, session))
+    try:
+        yield
+    finally:
+        obeying.cancel()
+        controls.end()
+
+
+async def _obey(controls: Controls, session: Session) -> None:
+    while True:
+        wishes = await asyncio.to_thread(controls.exchange, session.progress.snapshot())
+        session.obey(**asdict(wishes))
+        await asyncio.sleep(EVERY_S)
