@@ -21,7 +21,7 @@ from pareta_batch.identity import Message
 from pareta_batch.lease import lease, sqlite_file
 from pareta_batch.outcomes import Outcome, Tally
 from pareta_batch.tables import eval_work, prepare, rows
-from pareta_batch.tallying import tally_of
+from pareta_batch.tallying import Sample, sample_of, tally_of
 
 DEFAULT_URL = "sqlite:///.pareta/ledger.db"
 CHUNK_ROWS = 1_000
@@ -130,12 +130,22 @@ class Ledger:
             yield from page
             first = page[-1].position + 1
 
-    def _page(self, batch: str, first: int, end: int, wanted: Wanted) -> list[Ask]:
-        columns = (rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.messages, rows.c.in_doubt)
-        within = (rows.c.position >= first, rows.c.position < end, rows.c.messages.is_not(sa.null()))
-        query = sa.select(*columns).where(*current(batch), *within, wanted.condition())
+    def some_missing(self, batch: str, count: int) -> list[Ask]:
+        """Give some rows to send, the same ones each time, drawn by their fingerprint as if at random."""
+        return self._asks(_to_send(batch, EVERYTHING_MISSING).order_by(rows.c.fingerprint).limit(count))
+
+    def sample(self, batch: str) -> Sample:
+        """Say what the batch's answers cost and how long they took."""
         with self.transaction() as db:
-            found = db.execute(query.order_by(rows.c.position).limit(PAGE_ROWS))
+            return sample_of(db, batch)
+
+    def _page(self, batch: str, first: int, end: int, wanted: Wanted) -> list[Ask]:
+        within = (rows.c.position >= first, rows.c.position < end)
+        return self._asks(_to_send(batch, wanted).where(*within).order_by(rows.c.position).limit(PAGE_ROWS))
+
+    def _asks(self, query: sa.Select[*tuple[Any, ...]]) -> list[Ask]:
+        with self.transaction() as db:
+            found = db.execute(query)
             return [Ask(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
 
     def write(self, batch: str, entries: Entries) -> None:
@@ -213,6 +223,11 @@ class Ledger:
 def current(batch: str) -> tuple[sa.ColumnElement[bool], ...]:
     """Say in SQL which rows are those of the batch's current dataset."""
     return (rows.c.batch == batch, rows.c.position.is_not(None))
+
+
+def _to_send(batch: str, wanted: Wanted) -> sa.Select[*tuple[Any, ...]]:
+    columns = (rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.messages, rows.c.in_doubt)
+    return sa.select(*columns).where(*current(batch), rows.c.messages.is_not(sa.null()), wanted.condition())
 
 
 def _changed_rows(batch: str) -> sa.Select[int]:

@@ -1,7 +1,7 @@
 """A whole run of a batch in this process, without an orchestrator."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil
 
 from pareta_batch.answers_file import write_answers
@@ -9,7 +9,7 @@ from pareta_batch.batch import Batch
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.fan_out import fan_out
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger import Ledger, Wanted
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.session import Session, open_session
 from pareta_client import AsyncPareta
@@ -26,6 +26,19 @@ async def run_batch(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> BatchR
     await asyncio.to_thread(write_answers, batch, ledger)
     tally = await asyncio.to_thread(ledger.tally, batch.name)
     return batch_report(tally, session, changed=plan.changed)
+
+
+async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors: Sequence[str] = ()) -> BatchReport:
+    """Send again what failed in a way that may pass, or what failed with one of the error classes named, even finally.
+
+    It works from the ledger: the dataset is not read, and the answers file is not written. An old error stays until
+    the new outcome is in. Takes over `pareta`.
+    """
+    wanted = Wanted(only_failed=True, errors=tuple(errors))
+    async with open_session(batch, pareta, ledger, wanted) as session:
+        shards = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
+        await complete_shards(session, shards)
+    return batch_report(await asyncio.to_thread(ledger.tally, batch.name), session, changed=0)
 
 
 async def complete_shards(session: Session, shards: Iterable[int]) -> None:

@@ -1,8 +1,9 @@
 """One run of a batch in one process: what its rows share, on an event loop of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from pareta_batch.asks import Ask
 from pareta_batch.batch import Batch
@@ -19,6 +20,8 @@ from pareta_batch.row import RowWork
 from pareta_batch.settler import Settler
 from pareta_batch.throttle import Throttle
 from pareta_client import AsyncPareta
+
+T = TypeVar("T")
 
 DRAIN_S = 10.0
 READY_DEADLINE_S = 900.0
@@ -57,13 +60,24 @@ class Session:
         LedgerError when an outcome cannot be written. What was paid is in the ledger in any case. Cancelled, it
         stops the session: calls in flight go on until they are settled or the session is closed.
         """
+        await self._run(shard, self._ledger.missing(self.batch.name, shard, self.batch.shard_size, self._wanted))
+
+    async def pilot(self, rows: int) -> None:
+        """Send a random few of the missing rows, to learn what the rest will cost; raises as `complete`."""
+        await self._run(0, self._ledger.some_missing(self.batch.name, rows))
+
+    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await something else that uses the session's client."""
+        return await self._loop.run(work)
+
+    async def _run(self, shard: int, asks: Iterable[Ask]) -> None:
         try:
-            await self._loop.run(self._complete(shard))
+            await self._loop.run(self._complete(shard, asks))
         except asyncio.CancelledError:
             self.stop_because("Cancelled", "the run was cancelled")
             raise
 
-    async def _complete(self, shard: int) -> None:
+    async def _complete(self, shard: int, asks: Iterable[Ask]) -> None:
         unanswered: list[Outcome] = []
 
         async def work(ask: Ask) -> None:
@@ -71,7 +85,6 @@ class Session:
             if outcome is not None and outcome.retryable:
                 unanswered.append(outcome)
 
-        asks = self._ledger.missing(self.batch.name, shard, self.batch.shard_size, self._wanted)
         workers = min(self.batch.max_in_flight, self.batch.shard_size)
         await fan_out(asks, work, workers=workers, stopped=lambda: self.stop is not None)
         if self.stop is not None:

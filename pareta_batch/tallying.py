@@ -1,6 +1,7 @@
 """Counting a batch in the ledger: one query by state, error and flag, and one for the money."""
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,6 +46,28 @@ def tally_of(db: sa.Connection, batch: str) -> Tally:
         prices=_prices(db, batch),
         **sums,
     )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Answers with a receipt: how many, mean and variance of their cost in micro-USD, mean latency in milliseconds."""
+
+    answers: int
+    mean_micro_usd: float
+    variance: float
+    latency_ms: float
+
+
+def sample_of(db: sa.Connection, batch: str) -> Sample:
+    """Look at the answers of the batch's current rows that were billed."""
+    billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
+    query = sa.select(
+        sa.func.count(), sa.func.avg(billed), sa.func.avg(billed * billed), sa.func.avg(rows.c.latency_ms)
+    ).where(rows.c.batch == batch, rows.c.position.is_not(None), _paid, rows.c.billed_micro_usd > 0)
+    count, mean, of_squares, latency = db.execute(query).one()
+    if not count:
+        return Sample(0, 0.0, 0.0, 0.0)
+    return Sample(count, mean, max(0.0, of_squares - mean**2), latency or 0.0)
 
 
 def _sums() -> sa.Select[*tuple[Any, ...]]:
