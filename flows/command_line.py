@@ -6,7 +6,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override one field, a nested one as sampling.temperature=0"),
 ]
+BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="A batch's name")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report alone, as JSON, on standard output")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log")]
 
@@ -45,53 +47,53 @@ def sandbox(context: typer.Context) -> None:
 
 
 @app.command()
-def deploy(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def deploy(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Have an endpoint live and answering."""
     prepare_prefect(verbose=verbose)
     from flows.deploy_endpoint import deploy_endpoint
     from flows.parameters import Deployment
 
-    _run(deploy_endpoint, Deployment, spec, set_, as_json)
+    _run(deploy_endpoint, Deployment, spec, overrides, as_json)
 
 
 @app.command()
-def complete(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def complete(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Answer every row of a dataset once, paid for once."""
     prepare_prefect(verbose=verbose)
     from flows.complete_batch import complete_batch
     from pareta_batch.batch import Batch
 
-    _run(complete_batch, Batch, spec, set_, as_json)
+    _run(complete_batch, Batch, spec, overrides, as_json)
 
 
 @app.command()
-def compare(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def compare(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Compare models on eval rows."""
     prepare_prefect(verbose=verbose)
     from flows.compare_models import compare_models
     from pareta_batch.comparing import Comparisons
 
-    _run(compare_models, Comparisons, spec, set_, as_json)
+    _run(compare_models, Comparisons, spec, overrides, as_json)
 
 
 @app.command()
-def promote(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def promote(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Compare models, and deploy the winner if it passes the gate."""
     prepare_prefect(verbose=verbose)
     from flows.parameters import Promotion
     from flows.promote_winner import promote_winner
 
-    _run(promote_winner, Promotion, spec, set_, as_json)
+    _run(promote_winner, Promotion, spec, overrides, as_json)
 
 
 @app.command()
-def run(spec: SpecFile, set_: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def run(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Run the whole pipeline: endpoint, batch, comparisons, report."""
     prepare_prefect(verbose=verbose)
     from flows.parameters import Pipeline
     from flows.run_pipeline import run_pipeline
 
-    _run(run_pipeline, Pipeline, spec, set_, as_json)
+    _run(run_pipeline, Pipeline, spec, overrides, as_json)
 
 
 @app.command()
@@ -99,37 +101,46 @@ def status(
     name: Annotated[str | None, typer.Argument(metavar="BATCH", help="A batch's name; all of them if left out")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how batches stand in the ledger."""
-    from pareta_batch.errors import BatchError
-    from pareta_batch.ledger import Ledger
+    """Say how batches stand in the ledger, and how far a run of them is that is under way."""
+    from flows.accounts import standing
 
-    try:
-        ledger = Ledger.open()
-        tallies = {batch: ledger.tally(batch) for batch in ([name] if name else ledger.batches())}
-    except BatchError as error:
-        raise _bad_input(error) from None
-    if name and not tallies[name].total:
-        raise _bad_input(f"the ledger has no batch {name!r}; it has: {', '.join(ledger.batches()) or 'none'}")
-    if as_json:
-        typer.echo(json.dumps({batch: asdict(tally) for batch, tally in tallies.items()}, indent=2))
-        return
-    for batch, tally in tallies.items():
-        typer.echo(f"{batch}: {tally}")
+    with _bad_input_explained():
+        accounts = standing(name)
+        as_text = json.dumps([asdict(each) for each in accounts], indent=2)
+        typer.echo(as_text if as_json else "\n".join(map(str, accounts)))
 
 
 @app.command()
-def export(spec: SpecFile, set_: Overrides = None) -> None:
+def pause(name: BatchName) -> None:
+    """Let a run that is under way send nothing until it is resumed; calls in flight finish."""
+    _wish(name, paused=True)
+
+
+@app.command()
+def resume(name: BatchName) -> None:
+    """Let a paused run go on."""
+    _wish(name, paused=False)
+
+
+@app.command(name="set")
+def set_(name: BatchName, wish: Annotated[str, typer.Argument(metavar="max_in_flight=N")]) -> None:
+    """Change how many calls a run that is under way may have in flight, up to what it began with."""
+    key, _, value = wish.partition("=")
+    if key != "max_in_flight" or not value.isdigit() or int(value) < 1:
+        raise _bad_input(f"{wish!r}: write max_in_flight=N, with N at least 1")
+    _wish(name, max_in_flight=int(value))
+
+
+@app.command()
+def export(spec: SpecFile, overrides: Overrides = None) -> None:
     """Write a batch's answers file anew from its dataset and the ledger; nothing is sent."""
-    from flows.specs import SpecError, read_spec
+    from flows.specs import read_spec
     from pareta_batch.answers_file import write_answers
     from pareta_batch.batch import Batch
-    from pareta_batch.errors import BatchError
     from pareta_batch.ledger import Ledger
 
-    try:
-        typer.echo(write_answers(read_spec(Batch, spec, set_ or ()), Ledger.open()))
-    except (SpecError, BatchError) as error:
-        raise _bad_input(error) from None
+    with _bad_input_explained():
+        typer.echo(write_answers(read_spec(Batch, spec, overrides or ()), Ledger.open()))
 
 
 def main() -> None:
@@ -144,18 +155,35 @@ def _run(
     overrides: list[str] | None,
     as_json: bool,
 ) -> None:
-    from flows.specs import SpecError, read_spec
+    from flows.specs import read_spec
     from flows.terminal import run_flow
 
-    try:
+    with _bad_input_explained():
         parameter = read_spec(kind, spec, overrides or ())
-    except SpecError as error:
-        raise _bad_input(error) from None
     result, status = run_flow(flow, parameter)
     if result is not None:
         as_text = json.dumps(result) if isinstance(result, str) else result.model_dump_json(indent=2)
         typer.echo(as_text if as_json else str(result))
     raise typer.Exit(status)
+
+
+def _wish(name: str, **wishes: bool | int) -> None:
+    from pareta_batch.controls import Controls
+    from pareta_batch.ledger import Ledger
+
+    with _bad_input_explained():
+        Controls(Ledger.open(), name).wish(**wishes)
+
+
+@contextmanager
+def _bad_input_explained() -> Iterator[None]:
+    from flows.specs import SpecError
+    from pareta_batch.errors import BatchError
+
+    try:
+        yield
+    except (SpecError, BatchError) as error:
+        raise _bad_input(error) from None
 
 
 def _bad_input(problem: object) -> typer.Exit:

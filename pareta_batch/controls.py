@@ -4,6 +4,7 @@ Wishes are for the run that is under way: the next one begins without any.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -11,13 +12,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pareta_batch.errors import BatchBusy, BatchError
+from pareta_batch.errors import BatchBusy, BatchError, LedgerError
 from pareta_batch.ledger import Ledger
 from pareta_batch.progress import Snapshot
 from pareta_batch.session import Session
 from pareta_batch.tables import runs
 
 EVERY_S = 0.5
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,11 @@ async def controlled(session: Session, ledger: Ledger) -> AsyncIterator[None]:
 
 async def _obey(controls: Controls, session: Session) -> None:
     while True:
-        wishes = await asyncio.to_thread(controls.exchange, session.progress.snapshot())
-        session.obey(**asdict(wishes))
+        try:
+            wishes = await asyncio.to_thread(controls.exchange, session.progress.snapshot())
+        except LedgerError as error:
+            # A look is missed. A ledger that cannot be written for good stops the session where answers are settled.
+            log.warning("the controls of %s cannot be read: %s", session.batch.name, error)
+        else:
+            session.obey(**asdict(wishes))
         await asyncio.sleep(EVERY_S)

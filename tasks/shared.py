@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Generic, Protocol, TypeVar
 
 from pareta_batch.batch import Batch
+from pareta_batch.controls import controlled
 from pareta_batch.ledger import Ledger
 from pareta_batch.session import Session, open_session
 from pareta_client import AsyncPareta, ParetaError
@@ -96,5 +97,9 @@ async def _open_ledger() -> AsyncIterator[Ledger]:
 @asynccontextmanager
 async def _open_session(batch: Batch) -> AsyncIterator[Session]:
     # A client of its own: the session's calls run on another loop than the flow's.
-    async with recorded() as ledger, open_session(batch, await make_client(), ledger) as session:
+    async with (
+        recorded() as ledger,
+        open_session(batch, await make_client(), ledger) as session,
+        controlled(session, ledger),
+    ):
         yield session

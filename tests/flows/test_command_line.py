@@ -62,8 +62,8 @@ def test_status_and_export_work_from_the_ledger_alone(pareta: Sandbox, tmp_path:
     given = spec(tmp_path)
     pareta_pipeline("complete", given)
     before = pareta.books()
-    stands = json.loads(pareta_pipeline("status", "reviews", "--json").stdout)
-    assert stands["reviews"]["settled"] == 12
+    (stands,) = json.loads(pareta_pipeline("status", "reviews", "--json").stdout)
+    assert (stands["tally"]["settled"], stands["live"]) == (12, None)
     exported = pareta_pipeline("export", given, "--set", f"output={tmp_path}/again.csv")
     assert (exported.exit_code, (tmp_path / "again.csv").exists()) == (0, True)
     pareta.silent_since(before)

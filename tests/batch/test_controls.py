@@ -1,0 +1,76 @@
+"""Live control: what a person asks for at another terminal, a run under way does within a second."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from pareta_batch.controls import Controls, controlled
+from pareta_batch.enrolment import enrol
+from pareta_batch.errors import BatchError
+from pareta_batch.ledger import Ledger
+from pareta_batch.run import complete_shards
+from pareta_batch.session import open_session
+from pareta_client import AsyncPareta
+from pareta_sandbox.testing import Sandbox
+from tests.batch.batches import batch_in, until
+
+ROWS = 400
+
+
+@asynccontextmanager
+async def under_way(folder: Path, sandbox: Sandbox, ledger: Ledger) -> AsyncIterator[Controls]:
+    """Have a run of many rows under way; it is stopped at the end."""
+    batch = batch_in(folder, ROWS, max_in_flight=8)
+    sandbox.change(latency_ms=50)
+    plan = enrol(batch, ledger)
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    async with open_session(batch, client, ledger) as session, controlled(session, ledger):
+        run = asyncio.create_task(complete_shards(session, plan.missing))
+        yield Controls(ledger, batch.name)
+        session.stop_because("Enough", "the test has seen what it came for")
+        await run
+
+
+async def seen(check: Callable[[], bool]) -> None:
+    await until(check, within_s=5)
+
+
+async def test_a_paused_run_sends_nothing_until_it_is_resumed(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
+    async with under_way(tmp_path, sandbox, ledger) as controls:
+        await seen(lambda: sandbox.books().completions > 8)
+        controls.wish(paused=True)
+        await seen(lambda: sandbox.books().in_flight == 0 and _told(controls)["in_flight"] == 0)
+        before = sandbox.books()
+        await asyncio.sleep(0.3)
+        sandbox.silent_since(before)
+        controls.wish(paused=False)
+        await seen(lambda: sandbox.books().completions > before.completions)
+
+
+async def test_a_lower_bound_holds_and_can_be_raised_again(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
+    async with under_way(tmp_path, sandbox, ledger) as controls:
+        await seen(lambda: sandbox.books().in_flight > 2)
+        controls.wish(max_in_flight=2)
+        await seen(lambda: 0 < sandbox.books().in_flight <= 2)
+        controls.wish(max_in_flight=8)
+        await seen(lambda: sandbox.books().in_flight > 2)
+
+
+async def test_the_run_tells_how_far_it_is(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
+    async with under_way(tmp_path, sandbox, ledger) as controls:
+        await seen(lambda: controls.live() is not None and _told(controls).get("done", 0) > 0)
+        assert _told(controls)["total"] == ROWS
+    assert controls.live() is None
+
+
+async def test_without_a_run_there_is_nothing_to_control(ledger: Ledger) -> None:
+    with pytest.raises(BatchError, match="no run of batch 'test' is under way"):
+        Controls(ledger, "test").wish(paused=True)
+
+
+def _told(controls: Controls) -> dict[str, float]:
+    live = controls.live()
+    return (live or {}).get("snapshot") or {}
