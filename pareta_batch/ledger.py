@@ -257,9 +257,14 @@ def _whose(work: Ask | Outcome) -> dict[str, Any]:
 
 
 def _written(outcome: Outcome, now: datetime) -> dict[str, Any]:
-    values = asdict(outcome)
+    values = {name: _storable(value) for name, value in asdict(outcome).items()}
     del values["key"], values["fingerprint"]
     return {**_whose(outcome), "updated_at": now, "tries": values.pop("attempts"), **values}
+
+
+def _storable(value: object) -> object:
+    # PostgreSQL refuses NUL in text, and a paid answer must not be lost for it.
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 def _messages(stored: Any) -> tuple[Message, ...]:  # JSON column: whatever enrol put there
