@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.endings import ComparisonReport, end
+from flows.endings import ComparisonReport, end, named_ending
 from flows.pages import comparison_page
 from pareta_batch.comparing import Comparisons
 from tasks.artifacts import publish_comparisons, publish_page
@@ -10,6 +10,7 @@ from tasks.evals import run_comparisons
 
 
 @flow(name="compare-models", flow_run_name="compare {comparisons.name}")
+@named_ending
 async def compare_models(comparisons: Comparisons) -> ComparisonReport:
     """Run the comparisons concurrently under their limit; one that fails is reported beside the others."""
     results = await run_comparisons(comparisons)

@@ -2,7 +2,8 @@
 
 from prefect import flow
 
-from flows.endings import end
+from flows.endings import end, named_ending
+from flows.suspension import OnEmptyBalance, suspended_without_credit
 from pareta_batch.batch import Batch
 from pareta_batch.report import BatchReport
 from tasks.artifacts import publish_batch
@@ -12,16 +13,18 @@ from tasks.shared import working_on
 
 
 @flow(name="complete-batch", flow_run_name="complete {batch.name} on {batch.model}")
-async def complete_batch(batch: Batch) -> BatchReport:
+@named_ending
+async def complete_batch(batch: Batch, on_empty_balance: OnEmptyBalance = "fail") -> BatchReport:
     """Send what the ledger is missing of the dataset, and write the answers of all rows.
 
     Ends Completed only when every row is settled or within the tolerated failures; else in a Failed state that is
     named for the reason and carries the report.
     """
-    plan = await enrol_batch(batch)
-    async with working_on(batch) as session, progress_shown(session):
-        await complete_shards(batch, plan)
-    await write_answers_file(batch)
-    report = await report_on(plan, session)
-    await publish_batch(report)
-    return end(report)
+    async with suspended_without_credit(on_empty_balance):
+        plan = await enrol_batch(batch)
+        async with working_on(batch) as session, progress_shown(session):
+            await complete_shards(batch, plan)
+        await write_answers_file(batch)
+        report = await report_on(plan, session)
+        await publish_batch(report)
+        return end(report)

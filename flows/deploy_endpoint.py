@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 
 from prefect import flow
 
+from flows.endings import named_ending
 from flows.parameters import Deployment
 from tasks.endpoints import deploy_or_reuse, smoke_call, stop_endpoint, wait_until_live
 from tasks.shared import connected
 
 
 @flow(name="deploy-endpoint", flow_run_name="deploy {deployment.name}")
+@named_ending
 async def deploy_endpoint(deployment: Deployment) -> str:
     """Have an endpoint of this name and task live and answering; give its id."""
     async with serving(deployment, stop=False) as endpoint_id:

@@ -1,12 +1,19 @@
 """How a flow ends: what it reports, and an honest state: Completed only when all of it is done."""
 
-from typing import Literal, TypeVar, cast
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
-from prefect.client.schemas.objects import State
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext
 from prefect.states import Failed
 from pydantic import BaseModel, ConfigDict
 
+from flows.reasons import reason_for
+from pareta_batch.errors import BatchError
 from pareta_batch.report import BatchReport
+from pareta_client import ParetaError
 from pareta_report import Comparison, Decision, MeasuredQuality
 
 Status = Literal["completed", "incomplete", "stopped"]
@@ -72,6 +79,8 @@ class PromotionReport(BaseModel):
 
 
 Report = BatchReport | ComparisonReport | PipelineReport | PromotionReport
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 AnyReport = TypeVar("AnyReport", BatchReport, ComparisonReport, PipelineReport, PromotionReport)
 
 
@@ -87,33 +96,14 @@ class Unfinished(Exception):
         return self.message
 
 
-_STATE_NAMES = {
-    "InsufficientCreditsError": "InsufficientCredits",
-    "AuthenticationError": "AuthenticationFailed",
-    "PermissionDeniedError": "PermissionDenied",
-    "NotFoundError": "EndpointNotFound",
-    "EndpointWaitTimeoutError": "EndpointNeverReady",
-}
-
-_NEXT_STEPS = {
-    "InsufficientCreditsError": "top up, then run it again",
-    "AuthenticationError": "check PARETA_API_KEY or the credentials block, then run it again",
-    "PermissionDeniedError": "give the key access, then run it again",
-    "NotFoundError": "check the endpoint's id, then run it again",
-    "EndpointWaitTimeoutError": "look at the endpoint, then run it again",
-}
-
-
 def end(report: AnyReport) -> AnyReport:
-    """Give what a flow returns: its report, or a Failed state that is named for the reason and carries the report.
+    """Give what a flow returns when all of it is done: its report.
 
-    Prefect unwraps the state: who awaits the flow gets the report, or Unfinished is raised.
+    Raises Unfinished, which carries the report, else.
     """
     if report.status == "completed":
         return report
-    name, message = _reason(report)
-    # A state that is returned, not an exception: its name is what the UI and the automations show and match.
-    return cast(AnyReport, Failed(name=name, message=message, data=Unfinished(report, message)))
+    raise Unfinished(report, message_of(report))
 
 
 async def report_of(state: State[AnyReport]) -> AnyReport:
@@ -127,18 +117,86 @@ async def report_of(state: State[AnyReport]) -> AnyReport:
         return cast(AnyReport, unfinished.report)
 
 
-def _reason(report: Report) -> tuple[str, str]:
+def named_ending(run: Callable[Given, Awaitable[Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:
+    """Let a flow end in a Failed state that is named for the reason, and give up retries that cannot help.
+
+    Prefect unwraps the state: who awaits the flow gets what it returned, or the error is raised.
+    """
+
+    @wraps(run)
+    async def ending(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        try:
+            return await run(*args, **kwargs)
+        except (Unfinished, ParetaError, BatchError) as error:
+            reason = reason_for(error_of(error))
+            if reason.retry_helps and _retries_left():
+                raise
+            await _give_up_retries()
+            # A state that is returned, not an exception: its name is what the UI and the automations show and match.
+            return cast(Result, Failed(name=reason.state, message=explained(error), data=error))
+
+    return ending
+
+
+def error_of(error: Exception) -> str:
+    """Name what ended a run: an error's class, or what kept a report from being complete."""
+    return _shortfall(error.report) if isinstance(error, Unfinished) else type(error).__name__
+
+
+def explained(error: Exception) -> str:
+    """Say what happened, with the request to ask the service about, and what to do next."""
+    if isinstance(error, Unfinished):
+        return error.message
+    request = getattr(error, "request_id", None)
+    asked = f" (request {request})" if request else ""
+    return f"{type(error).__name__}: {error}{asked}; {reason_for(type(error).__name__).next_step}"
+
+
+def message_of(report: Report) -> str:
+    """Say how far an unfinished run came, why it ended, and what to do next."""
+    error = _shortfall(report)
+    batch = _batch_of(report)
+    step = reason_for(error).next_step
+    if batch is not None and batch.stopped is not None:
+        rest = f"only the {batch.pending} missing rows are sent"
+        return f"{report}; stopped by {error}: {batch.stopped_message}; {step}: {rest}"
+    if batch is not None and error == "TooManyFailures":
+        return f"{report}; tolerated share of failures: {batch.tolerated_failures}; {step}"
+    return f"{report}; {step}"
+
+
+def _shortfall(report: Report) -> str:
+    batch = _batch_of(report)
+    if batch is not None and batch.status != "completed":
+        return batch.stopped or "TooManyFailures"
+    return "GateNotPassed" if isinstance(report, PromotionReport) else "ComparisonFailed"
+
+
+def _batch_of(report: Report) -> BatchReport | None:
     match report:
-        case BatchReport(stopped=str(error)):
-            rest = f"; {_NEXT_STEPS.get(error, 'run it again')}: only the {report.pending} missing rows are sent"
-            return _STATE_NAMES.get(error, "Stopped"), f"{report}; stopped by {error}: {report.stopped_message}{rest}"
         case BatchReport():
-            return "TooManyFailures", f"{report}; tolerated share of failures: {report.tolerated_failures}"
-        case PipelineReport(batch=batch) if batch.status != "completed":
-            return _reason(batch)
-        case PromotionReport():
-            return "GateNotPassed", str(report)
-        case PipelineReport(comparisons=ComparisonReport() as comparisons):
-            return _reason(comparisons)
+            return report
+        case PipelineReport(batch=batch):
+            return batch
         case _:
-            return "ComparisonFailed", str(report)
+            return None
+
+
+def _retries_left() -> bool:
+    run = flow_run_here()
+    return run is not None and run.run_count <= (run.empirical_policy.retries or 0)
+
+
+async def _give_up_retries() -> None:
+    # A state that is returned while retries are left ends the process and leaves the run waiting for one.
+    run = flow_run_here()
+    if run is not None and run.empirical_policy.retries:
+        policy = run.empirical_policy.model_copy(update={"retries": 0})
+        async with get_client() as client:
+            await client.update_flow_run(run.id, empirical_policy=policy)
+
+
+def flow_run_here() -> FlowRun | None:
+    """Give the flow run that this code is part of."""
+    context = FlowRunContext.get()
+    return context.flow_run if context else None

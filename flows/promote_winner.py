@@ -4,13 +4,14 @@ from prefect import flow, get_run_logger
 
 from flows.compare_models import compare_models
 from flows.deploy_endpoint import serving
-from flows.endings import PromotionReport, end, report_of
+from flows.endings import PromotionReport, end, named_ending, report_of
 from flows.parameters import Promotion
 from pareta_report import Decision, decide
 from tasks.shared import connected, recorded
 
 
 @flow(name="promote-winner", flow_run_name="promote {promotion.name}")
+@named_ending
 async def promote_winner(promotion: Promotion) -> PromotionReport:
     """Deploy the model that passes the policy; when none does, deploy nothing and say why."""
     async with connected(), recorded():

@@ -9,9 +9,10 @@ from prefect import flow
 from flows.compare_models import compare_models
 from flows.complete_batch import complete_batch
 from flows.deploy_endpoint import serving
-from flows.endings import ComparisonReport, PipelineReport, end, report_of
+from flows.endings import ComparisonReport, PipelineReport, end, named_ending, report_of
 from flows.pages import pipeline_page
 from flows.parameters import Pipeline
+from flows.suspension import OnEmptyBalance, suspended_without_credit
 from pareta_batch.batch import Batch
 from pareta_batch.comparing import Comparisons
 from pareta_batch.fan_out import both
@@ -24,20 +25,24 @@ STAGGER_S = 0.5
 
 
 @flow(name="run-pipeline", flow_run_name="pipeline {pipeline.name}")
-async def run_pipeline(pipeline: Pipeline) -> PipelineReport:
+@named_ending
+async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "fail") -> PipelineReport:
     """Deploy or reuse, wait until live, complete the batch while models are compared, report, stop the endpoint.
 
     The endpoint is stopped whatever happens. With model `auto` or an endpoint id nothing is deployed or stopped.
     """
-    await check_dataset(pipeline.batch_on("auto"))
-    async with connected(), recorded(), model_for(pipeline) as model:
-        batch, comparisons = await both(completed(pipeline.batch_on(model)), compared(pipeline.comparisons_beside()))
-    quality = await measure_quality(batch.output, pipeline.truth_column)
-    report = PipelineReport(
-        name=pipeline.name, batch=batch, quality=quality, comparisons=comparisons, report=pipeline.report_path
-    )
-    await publish_page(pipeline.name, pipeline_page(pipeline, report), pipeline.report_path)
-    return end(report)
+    async with suspended_without_credit(on_empty_balance):
+        await check_dataset(pipeline.batch_on("auto"))
+        async with connected(), recorded(), model_for(pipeline) as model:
+            batch, comparisons = await both(
+                completed(pipeline.batch_on(model)), compared(pipeline.comparisons_beside())
+            )
+        quality = await measure_quality(batch.output, pipeline.truth_column)
+        report = PipelineReport(
+            name=pipeline.name, batch=batch, quality=quality, comparisons=comparisons, report=pipeline.report_path
+        )
+        await publish_page(pipeline.name, pipeline_page(pipeline, report), pipeline.report_path)
+        return end(report)
 
 
 @asynccontextmanager

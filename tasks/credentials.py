@@ -4,7 +4,7 @@ import logging
 from typing import ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from pydantic import Field, HttpUrl, SecretStr
 
 from pareta_client import AsyncPareta
 
@@ -17,6 +17,8 @@ class ParetaCredentials(Block):
 
     _block_type_name: ClassVar[str] = "Pareta Credentials"
     _block_type_slug: ClassVar[str] = "pareta-credentials"
+    _logo_url: ClassVar[HttpUrl] = HttpUrl("https://github.com/Pareta-AI.png")
+    _documentation_url: ClassVar[HttpUrl] = HttpUrl("https://docs.pareta.ai")
     _description: ClassVar[str] = "API key and base URL of the Pareta inference service."
     _code_example: ClassVar[str] = """```python
 from tasks.credentials import ParetaCredentials

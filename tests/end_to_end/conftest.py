@@ -5,9 +5,11 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pareta_client import Pareta
 from pareta_sandbox.testing import Sandbox, attach
 from tests.end_to_end.prefect_api import PrefectApi
 from tests.end_to_end.processes import Processes, processes, until
@@ -33,6 +35,11 @@ class House:
             within_s=within_s,
             what=f"{count} completions",
         )
+
+    def endpoints(self) -> list[dict[str, Any]]:
+        """Give the endpoints as the service lists them."""
+        with Pareta(api_key=self.pareta.api_key, base_url=self.pareta.base_url) as client:
+            return [endpoint.to_dict() for endpoint in client.endpoints.list()]
 
 
 @pytest.fixture(scope="session")

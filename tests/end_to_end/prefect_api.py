@@ -110,3 +110,7 @@ class PrefectApi:
         """Find the subflow runs of a run."""
         found: list[Run] = self.ask("POST", "/flow_runs/filter", flow_runs={"parent_flow_run_id": {"any_": [run_id]}})
         return found
+
+    def resume(self, run_id: str) -> None:
+        """Resume a suspended run, as its menu does."""
+        self.ask("POST", f"/flow_runs/{run_id}/resume", run_input={})

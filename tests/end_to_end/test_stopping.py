@@ -1,0 +1,91 @@
+"""Runs that are suspended, cancelled or killed, and go on with what is missing."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pareta_sandbox.testing import Status
+from tests.end_to_end.conftest import House
+from tests.end_to_end.processes import until
+from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
+
+PIPELINE = "run-pipeline/tickets"
+
+
+def pipeline(house: House, name: str, **fields: Any) -> dict[str, Any]:
+    """Give the parameters of the tickets pipeline under another name, without comparisons."""
+    own: dict[str, Any] = house.prefect.deployment(PIPELINE)["parameters"]["pipeline"]
+    work = {**own["batch"], "max_in_flight": 4, **fields}
+    return {**own, "name": name, "batch": work, "comparisons": []}
+
+
+def endpoints(house: House, name: str) -> list[str]:
+    """Give the states of the endpoints of that name."""
+    return [each["status"] for each in house.endpoints() if each["name"] == name]
+
+
+@pytest.fixture
+def out_of_credit(house: House) -> Iterator[Callable[[int], str]]:
+    """Give what lets so many more completions through until there is no credit."""
+    house.pareta.change(latency_ms=5)
+    yield lambda left: house.pareta.inject(Status(status=402, skip=left))
+    house.pareta.clear_faults()
+
+
+def resumed_after_a_top_up(house: House, run: dict[str, Any]) -> dict[str, Any]:
+    suspended = house.prefect.in_state(run["id"], "Suspended")
+    assert suspended["state"]["type"] == "PAUSED"
+    pid = house.prefect.process_of(run["id"])
+    until(lambda: pid not in house.processes.alive(), within_s=10, what="no process while it is suspended")
+    house.pareta.clear_faults()
+    house.prefect.resume(run["id"])
+    return house.prefect.ended(run["id"])
+
+
+def test_an_empty_balance_suspends_a_batch_and_a_resume_sends_only_what_is_missing(
+    house: House, out_of_credit: Callable[[int], str]
+) -> None:
+    before = house.pareta.books().completions
+    out_of_credit(6)
+    run = house.prefect.run(BATCH, batch=batch(house, "short"), on_empty_balance="suspend")
+    assert state_of(resumed_after_a_top_up(house, run)) == ("COMPLETED", "Completed")
+    house.pareta.completed(before + rows(house))
+    house.pareta.debited_once()
+
+
+def test_an_empty_balance_suspends_a_pipeline_with_its_endpoint_stopped(
+    house: House, out_of_credit: Callable[[int], str]
+) -> None:
+    before = house.pareta.books().completions
+    out_of_credit(6)
+    run = house.prefect.run(PIPELINE, pipeline=pipeline(house, "short-pipeline"), on_empty_balance="suspend")
+    house.prefect.in_state(run["id"], "Suspended")
+    assert endpoints(house, "short-pipeline") == ["stopped"]
+    assert state_of(resumed_after_a_top_up(house, run)) == ("COMPLETED", "Completed")
+    assert endpoints(house, "short-pipeline") == ["stopped"]
+    # Every row, and a smoke call before and after.
+    house.pareta.completed(before + rows(house) + 2)
+    house.pareta.debited_once()
+
+
+def test_cancelling_stops_sending_settles_what_is_in_flight_and_stops_the_endpoint(house: House) -> None:
+    before = house.pareta.books().completions
+    house.pareta.change(latency_ms=400)
+    work = pipeline(house, "cancelled")
+    run = house.prefect.run(PIPELINE, pipeline=work)
+    house.settled(before, 6)
+    pid = house.prefect.process_of(run["id"])
+    house.prefect.set_state(run["id"], "CANCELLING")
+    assert state_of(house.prefect.ended(run["id"])) == ("CANCELLED", "Cancelled")
+    assert pid not in house.processes.alive()
+    sent = house.pareta.books()
+    assert sent.completions < before + rows(house)
+    assert sent.in_flight == 0
+    assert endpoints(house, "cancelled") == ["stopped"]
+    house.pareta.change(latency_ms=5)
+    again = house.prefect.ended(house.prefect.run(PIPELINE, pipeline=work)["id"])
+    assert state_of(again) == ("COMPLETED", "Completed")
+    # Every row, and a smoke call of each run.
+    house.pareta.completed(before + rows(house) + 2)
+    house.pareta.debited_once()
