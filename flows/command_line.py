@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,6 +65,39 @@ def complete(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = Fals
     from pareta_batch.batch import Batch
 
     _run(complete_batch, Batch, spec, overrides, as_json)
+
+
+@app.command()
+def retry_failed(
+    spec: SpecFile,
+    errors: Annotated[list[str] | None, typer.Option("--error", metavar="CLASS", help="Only this error class")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Send again the rows of a batch that failed, and only those."""
+    prepare_prefect(verbose=verbose)
+    from flows.retry_failed import retry_failed
+    from pareta_batch.batch import Batch
+
+    _run(partial(retry_failed, errors=tuple(errors or ())), Batch, spec, overrides, as_json)
+
+
+@app.command()
+def quote(
+    spec: SpecFile,
+    pilot: Annotated[int, typer.Option(min=0, help="Send so many rows first; their answers are part of the batch")] = 0,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how many rows a batch has to send, and what that will cost and take; nothing else is sent."""
+    from flows.accounts import quoted
+    from flows.specs import read_spec
+    from pareta_batch.batch import Batch
+
+    with _bad_input_explained():
+        quote = quoted(read_spec(Batch, spec, overrides or ()), pilot)
+    typer.echo(quote.model_dump_json(indent=2) if as_json else str(quote))
 
 
 @app.command()
@@ -178,14 +212,17 @@ def _wish(name: str, **wishes: bool | int) -> None:
 @contextmanager
 def _bad_input_explained() -> Iterator[None]:
     from flows.specs import SpecError
-    from pareta_batch.errors import BatchError
+    from pareta_batch.errors import BatchError, BatchStopped
+    from pareta_client import ParetaError
 
     try:
         yield
-    except (SpecError, BatchError) as error:
+    except BatchStopped as stopped:
+        raise _bad_input(stopped, status=3) from None
+    except (SpecError, BatchError, ParetaError) as error:
         raise _bad_input(error) from None
 
 
-def _bad_input(problem: object) -> typer.Exit:
+def _bad_input(problem: object, status: int = 2) -> typer.Exit:
     typer.echo(str(problem), err=True)
-    return typer.Exit(2)
+    return typer.Exit(status)

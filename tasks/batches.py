@@ -11,6 +11,7 @@ from pareta_batch.batch import Batch
 from pareta_batch.enrolment import Plan, enrol
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.fan_out import fan_out
+from pareta_batch.ledger import Wanted
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.run import shards_at_once
 from pareta_batch.session import Session
@@ -31,6 +32,17 @@ async def enrol_batch(batch: Batch) -> Plan:
     async with recorded() as ledger:
         plan = await asyncio.to_thread(enrol, batch, ledger)
     get_run_logger().info("%s: %s", batch.name, plan)
+    return plan
+
+
+@task(task_run_name="failed rows of {batch.name}", cache_policy=NO_CACHE)
+async def plan_retry(batch: Batch, wanted: Wanted) -> Plan:
+    """Find the failed rows to send again; the dataset is not read and nothing is sent."""
+    async with recorded() as ledger:
+        missing = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
+        tally = await asyncio.to_thread(ledger.tally, batch.name)
+    plan = Plan(tally.total, 0, missing)
+    get_run_logger().info("%s: %d failed rows to send again", batch.name, plan.to_send)
     return plan
 
 

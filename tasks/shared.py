@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from pareta_batch.batch import Batch
 from pareta_batch.controls import controlled
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger import EVERYTHING_MISSING, Ledger, Wanted
 from pareta_batch.session import Session, open_session
 from pareta_client import AsyncPareta, ParetaError
 from tasks.credentials import make_client
@@ -74,9 +74,9 @@ def recorded() -> AbstractAsyncContextManager[Ledger]:
     return _ledger.use(_open_ledger)
 
 
-def working_on(batch: Batch) -> AbstractAsyncContextManager[Session]:
-    """Share the session of a batch: its slots, its stop, its progress."""
-    return _session.use(lambda: _open_session(batch))
+def working_on(batch: Batch, wanted: Wanted = EVERYTHING_MISSING) -> AbstractAsyncContextManager[Session]:
+    """Share the session of a batch: the rows it sends, its slots, its stop, its progress."""
+    return _session.use(lambda: _open_session(batch, wanted))
 
 
 @asynccontextmanager
@@ -95,11 +95,11 @@ async def _open_ledger() -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def _open_session(batch: Batch) -> AsyncIterator[Session]:
+async def _open_session(batch: Batch, wanted: Wanted) -> AsyncIterator[Session]:
     # A client of its own: the session's calls run on another loop than the flow's.
     async with (
         recorded() as ledger,
-        open_session(batch, await make_client(), ledger) as session,
+        open_session(batch, await make_client(), ledger, wanted) as session,
         controlled(session, ledger),
     ):
         yield session

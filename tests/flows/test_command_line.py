@@ -73,3 +73,22 @@ def test_status_of_an_unknown_batch_is_2_and_names_those_there_are(pareta: Sandb
     pareta_pipeline("complete", spec(tmp_path))
     ended = pareta_pipeline("status", "revews")
     assert (ended.exit_code, "it has: reviews" in ended.stderr) == (2, True)
+
+
+def test_a_quote_sends_nothing_but_its_pilot_which_is_part_of_the_batch(pareta: Sandbox, tmp_path: Path) -> None:
+    given = spec(tmp_path)
+    told = json.loads(pareta_pipeline("quote", given, "--json").stdout)
+    assert (told["to_send"], pareta.books().completions_seen) == (12, 0)
+    told = json.loads(pareta_pipeline("quote", given, "--pilot", "6", "--json").stdout)
+    assert (told["to_send"], told["basis"], pareta.books().completions) == (6, "receipts", 6)
+    pareta_pipeline("complete", given)
+    pareta.completed(12)
+    pareta.debited_once()
+
+
+def test_retry_failed_sends_only_what_failed_with_the_class_named(pareta: Sandbox, tmp_path: Path) -> None:
+    pareta.inject(Status(status=400, times=2))
+    given = spec(tmp_path)
+    assert pareta_pipeline("complete", given).exit_code == 1
+    assert pareta_pipeline("retry-failed", given, "--error", "BadRequestError").exit_code == 0
+    pareta.completed(12)

@@ -1,0 +1,34 @@
+"""Send again what failed, and only that."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from flows.endings import end, named_ending
+from pareta_batch.batch import Batch
+from pareta_batch.ledger import Wanted
+from pareta_batch.report import BatchReport
+from tasks.artifacts import publish_batch
+from tasks.batches import complete_shards, plan_retry, report_on, write_answers_file
+from tasks.progress import progress_shown
+from tasks.shared import working_on
+
+Errors = Annotated[
+    tuple[str, ...],
+    Field(title="Error classes", description="Only rows that failed with these; a final failure too, if it is named"),
+]
+
+
+@flow(name="retry-failed", flow_run_name="retry {batch.name} on {batch.model}")
+@named_ending
+async def retry_failed(batch: Batch, errors: Errors = ()) -> BatchReport:
+    """Send again the rows that failed in a way that may pass; an old error stays until the new outcome is in."""
+    wanted = Wanted(only_failed=True, errors=errors)
+    plan = await plan_retry(batch, wanted)
+    async with working_on(batch, wanted) as session, progress_shown(session):
+        await complete_shards(batch, plan)
+    await write_answers_file(batch)
+    report = await report_on(plan, session)
+    await publish_batch(report)
+    return end(report)
