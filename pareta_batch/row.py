@@ -43,19 +43,35 @@ class RowWork:
         except LedgerError as error:
             self._session.stop_for(error)
             raise
+        except asyncio.CancelledError:
+            if self._claimed and not self._in_doubt:
+                self._session.settler.release_soon(self._ask)
+            raise
         return outcome
 
     async def _answer(self) -> Outcome | None:
-        while self._session.stop is None:
+        session = self._session
+        # Claimed while others are in flight: a commit per row must not cost a slot its time.
+        async with session.claims_ahead:
+            if session.is_stopped():
+                return None
+            await session.settler.claim(self._ask)
+            self._claimed = True
+            await session.seats.acquire()
+        while True:
             # Held until the answer is durable, and given up while the row waits for another attempt.
-            async with self._session.seats:
+            try:
                 came = await self._attempt()
+            finally:
+                session.seats.release()
             match came:
                 case Outcome() | None:
                     return came
                 case error if outcome := await self._after(error):
                     return await self._settle(outcome)
-        return None
+            if session.is_stopped():
+                return None
+            await session.seats.acquire()
 
     async def _attempt(self) -> Outcome | ParetaError | None:
         """Send once; None when the batch was stopped before."""
@@ -64,9 +80,6 @@ class RowWork:
         if reservation is None:
             session.stop_because("BudgetReached", f"the budget of ${session.batch.budget_usd} has no room for a row")
             return None
-        if not self._claimed:
-            await session.settler.claim(self._ask)
-            self._claimed = True
         call = await session.pressure.enter()
         if call is None:
             session.budget.not_answered(reservation, in_doubt=False)
@@ -85,6 +98,7 @@ class RowWork:
             session.budget.not_answered(reservation, in_doubt=doubt)
             return error
         except BaseException:
+            self._in_doubt = True
             session.pressure.failed(call)
             raise
         session.pressure.answered(call)

@@ -45,6 +45,7 @@ class Session:
         self.progress = Progress(batch.name, tally.total, to_send, lambda: self.pressure.in_flight)
         self.budget = Budget(_purse(batch, tally))
         self.seats = asyncio.Semaphore(batch.max_in_flight)
+        self.claims_ahead = asyncio.Semaphore(_ahead(batch))
         self.settler = Settler(ledger, batch.name)
         self.reviver = Reviver(pareta, batch.model, deadline_s=READY_DEADLINE_S)
         # One attempt per call: the fan-out decides what a failed one means for everybody, and counts it.
@@ -85,13 +86,17 @@ class Session:
             if outcome is not None and outcome.retryable:
                 unanswered.append(outcome)
 
-        workers = min(self.batch.max_in_flight, self.batch.shard_size)
-        await fan_out(asks, work, workers=workers, stopped=lambda: self.stop is not None)
+        workers = min(self.batch.max_in_flight + _ahead(self.batch), self.batch.shard_size)
+        await fan_out(asks, work, workers=workers, stopped=self.is_stopped)
         if self.stop is not None:
             raise self.stop
         if unanswered:
             last = unanswered[-1]
             raise RowsUnanswered(shard, len(unanswered), last.error or "", last.error_message or "")
+
+    def is_stopped(self) -> bool:
+        """Say whether nothing more is to be sent."""
+        return self.stop is not None
 
     def stop_because(self, reason: str, message: str) -> None:
         """Send nothing more; calls in flight finish and settle. The first reason stays. Safe from any thread."""
@@ -149,6 +154,11 @@ def stop_open_sessions(reason: str, message: str) -> bool:
 
 
 _open: set[Session] = set()
+
+
+def _ahead(batch: Batch) -> int:
+    """Give how many rows may be claimed without being sent yet."""
+    return 1 + batch.max_in_flight // 4
 
 
 def _purse(batch: Batch, tally: Tally) -> Purse | None:
