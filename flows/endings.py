@@ -14,7 +14,7 @@ from flows.reasons import reason_for
 from pareta_batch.errors import BatchError
 from pareta_batch.report import BatchReport
 from pareta_client import ParetaError
-from pareta_report import Comparison, Decision, MeasuredQuality
+from pareta_report import Comparison, Decision, Drift, MeasuredQuality
 
 Status = Literal["completed", "incomplete", "stopped"]
 
@@ -76,6 +76,26 @@ class PromotionReport(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.decision.sentence}" + (f" It serves at {self.endpoint}." if self.endpoint else "")
+
+
+class WatchReport(BaseModel):
+    """How the watched models did against the run that the watch began with, and where the plot of the series is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    occasion: str
+    run_id: str
+    drift: Drift
+    plot: str
+
+    @property
+    def status(self) -> Status:
+        """A drift is news, no failure: the watch itself is completed."""
+        return "completed"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.drift}"
 
 
 Report = BatchReport | ComparisonReport | PipelineReport | PromotionReport

@@ -123,3 +123,19 @@ class Promotion(BaseModel):
             model=model,
             ready_within_s=self.ready_within_s,
         )
+
+
+class Watch(BaseModel):
+    """Models to be scored again and again on the same rows."""
+
+    model_config = ConfigDict(title="Watch", extra="forbid", frozen=True)
+
+    name: Name
+    comparison: ComparisonSpec = Field(title="Comparison", description="The models to watch, and the rows")
+    wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for the eval run, seconds")
+    plot: str | None = Field(None, title="Plot", description="The series as SVG; by default reports/NAME-quality.svg")
+
+    @property
+    def plot_path(self) -> str:
+        """Where the plot of the series goes."""
+        return self.plot or f"reports/{self.name}-quality.svg"

@@ -92,6 +92,10 @@ def eval_set_key(spec: ComparisonSpec, rows: Sequence[EvalRow]) -> str:
     return digest(["eval-set/1", spec.task, spec.prompt, list(rows)])
 
 
-def eval_run_key(spec: ComparisonSpec, eval_set_id: str, after: str | None = None) -> str:
-    """Identify an eval run by set, candidates and baselines; `after` names the failed run that it replaces."""
-    return digest(["eval-run/1", eval_set_id, list(spec.models), spec.frontier, after])
+def eval_run_key(spec: ComparisonSpec, eval_set_id: str, after: str | None = None, occasion: str | None = None) -> str:
+    """Identify an eval run by set, candidates and baselines.
+
+    `after` names the failed run that it replaces; `occasion` tells runs apart that are repeated on purpose.
+    """
+    again = [] if occasion is None else [occasion]
+    return digest(["eval-run/1", eval_set_id, list(spec.models), spec.frontier, after, *again])

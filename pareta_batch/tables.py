@@ -46,6 +46,18 @@ eval_work = sa.Table(
     sa.Column("created_at", sa.DateTime, nullable=False),
 )
 
+quality = sa.Table(
+    "quality",
+    metadata,
+    sa.Column("watch", sa.String(100), primary_key=True),
+    sa.Column("occasion", sa.String, primary_key=True),
+    sa.Column("model", sa.String, primary_key=True),
+    sa.Column("run_id", sa.String, nullable=False),
+    sa.Column("quality", sa.Float),
+    sa.Column("ci_low", sa.Float),
+    sa.Column("ci_high", sa.Float),
+)
+
 runs = sa.Table(
     "runs",
     metadata,

@@ -1,5 +1,6 @@
 """Answers and eval runs as tables, statistics, plots and one HTML page."""
 
+from pareta_report.drift import Drift, QualityPoint, drift_since, quality_over_time, quality_points
 from pareta_report.gate import Decision, Policy, decide
 from pareta_report.judgement import failed_comparison, judge
 from pareta_report.page import Page, render, write_page
@@ -24,20 +25,25 @@ __all__ = [
     "Decision",
     "Difference",
     "Disagreement",
+    "Drift",
     "MeasuredQuality",
     "ModelScore",
     "Page",
     "Policy",
+    "QualityPoint",
     "answers_table",
     "artifact_rows",
     "batch_measured_quality",
     "batch_table",
     "comparison_table",
     "decide",
+    "drift_since",
     "failed_comparison",
     "judge",
     "markdown_summary",
     "quality_against_cost",
+    "quality_over_time",
+    "quality_points",
     "render",
     "write_page",
 ]

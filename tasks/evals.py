@@ -41,18 +41,18 @@ async def prepare_eval_set(spec: ComparisonSpec) -> str:
 
 
 @task(task_run_name="start eval run of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
-async def start_eval_run(spec: ComparisonSpec, eval_set_id: str) -> str:
+async def start_eval_run(spec: ComparisonSpec, eval_set_id: str, occasion: str | None = None) -> str:
     """Give the id of the eval run of these models on this set: the one paid for already, else a new one.
 
-    A run that failed at the service is replaced by a new one, once per call.
+    A run that failed at the service, or that it has no more, is replaced by a new one. Runs of different occasions
+    are repeated on purpose.
     """
     async with recorded() as ledger, connected() as pareta:
-        key = eval_run_key(spec, eval_set_id)
+        key = eval_run_key(spec, eval_set_id, occasion=occasion)
         while (known := await asyncio.to_thread(ledger.eval_work, key)) is not None:
-            run = await pareta.evals.runs.retrieve(known)
-            if run.status != "failed":
+            if await _usable(known):
                 return known
-            key = eval_run_key(spec, eval_set_id, after=known)
+            key = eval_run_key(spec, eval_set_id, after=known, occasion=occasion)
         run = await pareta.evals.runs.create(
             eval_set=eval_set_id, models=list(spec.models), frontier=_frontier(spec), idempotency_key=key
         )
@@ -61,6 +61,13 @@ async def start_eval_run(spec: ComparisonSpec, eval_set_id: str) -> str:
         await asyncio.to_thread(ledger.remember_eval_work, key, run_id)
         get_run_logger().info("eval run %s started on %s", run_id, eval_set_id)
         return run_id
+
+
+@task(task_run_name="read {run_id}", cache_policy=NO_CACHE, **RETRIES)
+async def read_eval_run(run_id: str) -> EvalRun:
+    """Read a run that is over."""
+    async with connected() as pareta:
+        return await pareta.evals.runs.retrieve(run_id)
 
 
 @task(task_run_name="wait for {run_id}", cache_policy=NO_CACHE, **RETRIES)
@@ -104,6 +111,14 @@ async def _exists(eval_set_id: str) -> bool:
         except NotFoundError:
             return False
         return True
+
+
+async def _usable(run_id: str) -> bool:
+    async with connected() as pareta:
+        try:
+            return (await pareta.evals.runs.retrieve(run_id)).status != "failed"
+        except NotFoundError:
+            return False
 
 
 def _frontier(spec: ComparisonSpec) -> str | list[str]:

@@ -6,7 +6,7 @@ from prefect.events import emit_event
 
 from pareta_batch.report import BatchReport
 from pareta_client import Endpoint
-from pareta_report import Comparison
+from pareta_report import Comparison, Drift
 
 
 def endpoint_ready(endpoint: Endpoint) -> None:
@@ -35,6 +35,18 @@ def comparison_decided(comparison: Comparison) -> None:
         "sentence": comparison.verdict.sentence,
     }
     _emit("pareta.comparison.decided", f"pareta.comparison.{comparison.name}", payload)
+
+
+def quality_drifted(watch: str, drift: Drift) -> None:
+    """Emit `pareta.quality.drifted`: payload `watch`, `models`, `reference`, `run_id`, `sentence`."""
+    payload = {
+        "watch": watch,
+        "models": [change.model for change in drift.drifted],
+        "reference": drift.reference,
+        "run_id": drift.run_id,
+        "sentence": str(drift),
+    }
+    _emit("pareta.quality.drifted", f"pareta.watch.{watch}", payload)
 
 
 def _emit(event: str, resource: str, payload: dict[str, Any]) -> None:

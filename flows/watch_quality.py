@@ -1,0 +1,37 @@
+"""Score models again on the same rows, and say when one of them has become worse."""
+
+from prefect import flow, get_run_logger
+
+from flows.endings import WatchReport, flow_run_here, named_ending
+from flows.parameters import Watch
+from pareta_report import drift_since
+from tasks.evals import prepare_eval_set, read_eval_run, start_eval_run, wait_for_eval_run
+from tasks.events import quality_drifted
+from tasks.shared import connected, recorded
+from tasks.watching import enter_in_history, publish_history
+
+
+@flow(name="watch-quality", flow_run_name="watch {watch.name}")
+@named_ending
+async def watch_quality(watch: Watch) -> WatchReport:
+    """Compare the models with themselves on the day the watch began; emit `pareta.quality.drifted` on a drop."""
+    occasion = this_occasion()
+    async with connected(), recorded():
+        eval_set_id = await prepare_eval_set(watch.comparison)
+        run_id = await start_eval_run(watch.comparison, eval_set_id, occasion)
+        run = await wait_for_eval_run(run_id, watch.wait_s)
+        history = await enter_in_history(watch.name, occasion, run)
+        drift = drift_since(await read_eval_run(history[0].run_id), run)
+    get_run_logger().info("%s: %s", watch.name, drift)
+    if drift.drifted:
+        quality_drifted(watch.name, drift)
+    plot = await publish_history(watch.name, history, watch.plot_path)
+    return WatchReport(name=watch.name, occasion=occasion, run_id=run_id, drift=drift, plot=plot)
+
+
+def this_occasion() -> str:
+    """Name the occasion by the time that this flow run was due: a retry of it pays for no other eval run."""
+    run = flow_run_here()
+    if run is None or run.expected_start_time is None:
+        raise RuntimeError("a watch is run as a flow: its time tells the occasions apart")
+    return run.expected_start_time.isoformat()

@@ -1,0 +1,28 @@
+"""The history of a watch: which eval run scored what on which occasion, kept in the ledger."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from pareta_batch.ledger import Ledger
+from pareta_batch.tables import quality
+
+Entry = Mapping[str, Any]  # a row of the table
+
+
+def remember_quality(ledger: Ledger, watch: str, entries: Sequence[Entry]) -> None:
+    """Write down what one occasion scored; written again, it stays as it was first."""
+    with ledger.transaction() as db:
+        known = set(db.scalars(sa.select(quality.c.occasion).where(quality.c.watch == watch)))
+        new = [{**entry, "watch": watch} for entry in entries if entry["occasion"] not in known]
+        if new:
+            db.execute(quality.insert(), new)
+
+
+def quality_history(ledger: Ledger, watch: str) -> list[dict[str, Any]]:
+    """Give all that was written down, the earliest occasion first."""
+    columns = [column for column in quality.c if column.name != "watch"]
+    query = sa.select(*columns).where(quality.c.watch == watch).order_by(quality.c.occasion, quality.c.model)
+    with ledger.transaction() as db:
+        return [dict(row) for row in db.execute(query).mappings()]

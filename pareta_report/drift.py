@@ -1,0 +1,99 @@
+"""Quality over time: is a model worse on the same rows than when the watch began, and what the series looks like."""
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from pareta_report.candidates import candidates
+from pareta_report.pairs import since
+from pareta_report.records import Difference
+from pareta_report.wording import interval, points
+
+if TYPE_CHECKING:
+    from pareta_client.models.evals import EvalRun
+
+
+class QualityPoint(BaseModel):
+    """A model's quality on one occasion, from 0 to 1, with its 95 % interval."""
+
+    model_config = ConfigDict(frozen=True)
+
+    occasion: str
+    model: str
+    run_id: str
+    quality: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+
+
+class Drift(BaseModel):
+    """How every model did against the reference run, on the rows that both runs have."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reference: str
+    run_id: str
+    changes: tuple[Difference, ...]
+
+    @property
+    def drifted(self) -> tuple[Difference, ...]:
+        """The models that are worse, distinguishably so after correction for the number of models."""
+        return tuple(change for change in self.changes if change.distinguishable and change.difference < 0)
+
+    def __str__(self) -> str:
+        if not self.changes:
+            return "No model was scored in both runs."
+        return "; ".join(map(_said, self.drifted or self.changes)) + "."
+
+
+def drift_since(reference: "EvalRun", now: "EvalRun") -> Drift:
+    """Compare a run with an earlier one on the same rows: paired where there are per-row scores, Holm over models."""
+    changes = since(candidates(reference), candidates(now))
+    return Drift(reference=str(reference.id), run_id=str(now.id), changes=changes)
+
+
+def quality_points(occasion: str, run: "EvalRun") -> tuple[QualityPoint, ...]:
+    """Give each model's quality in a run, errored rows counting as 0."""
+    return tuple(
+        QualityPoint(
+            occasion=occasion, model=c.model, run_id=str(run.id), quality=c.quality, ci_low=c.low, ci_high=c.high
+        )
+        for c in candidates(run)
+    )
+
+
+def quality_over_time(history: Sequence[QualityPoint]) -> str:
+    """Draw the series of every model, with 95 % intervals, as a standalone SVG; the same for the same history."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    occasions = list(dict.fromkeys(point.occasion for point in history))
+    with mpl.rc_context({"svg.hashsalt": "quality over time"}):
+        figure = Figure(figsize=(8.4, 4.2), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        for model in dict.fromkeys(point.model for point in history):
+            series = [point for point in history if point.model == model and point.quality is not None]
+            at = [occasions.index(point.occasion) for point in series]
+            (line,) = axes.plot(at, [100 * (point.quality or 0.0) for point in series], marker="o", label=model)
+            low = [100 * (point.ci_low or point.quality or 0.0) for point in series]
+            high = [100 * (point.ci_high or point.quality or 0.0) for point in series]
+            axes.fill_between(at, low, high, color=line.get_color(), alpha=0.12)
+        axes.set_xticks(range(len(occasions)), [occasion[:10] for occasion in occasions], rotation=45, ha="right")
+        axes.set_ylabel("quality, %, with 95 % interval")
+        axes.grid(alpha=0.3)
+        axes.legend()
+        svg = io.StringIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return svg.getvalue()
+
+
+def _said(change: Difference) -> str:
+    bounds = interval(change.ci_low, change.ci_high)
+    if change.distinguishable:
+        worse = "worse" if change.difference < 0 else "better"
+        return f"{change.model} is {worse} by {points(abs(change.difference))} points (change {bounds})"
+    return f"{change.model} is not distinguishable from the reference (change {bounds})"

@@ -1,0 +1,40 @@
+"""Tasks of a watch: its history in the ledger, and the plot of the series."""
+
+import asyncio
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from pareta_batch.history import quality_history, remember_quality
+from pareta_client import EvalRun
+from pareta_report import QualityPoint, quality_over_time, quality_points
+from tasks.artifacts import artifact_key
+from tasks.shared import recorded
+
+
+@task(task_run_name="history of {watch}", cache_policy=NO_CACHE)
+async def enter_in_history(watch: str, occasion: str, run: EvalRun) -> tuple[QualityPoint, ...]:
+    """Write down what this occasion scored, and give the whole history, the earliest occasion first."""
+    points = [point.model_dump() for point in quality_points(occasion, run)]
+    async with recorded() as ledger:
+        await asyncio.to_thread(remember_quality, ledger, watch, points)
+        history = await asyncio.to_thread(quality_history, ledger, watch)
+    return tuple(QualityPoint.model_validate(entry) for entry in history)
+
+
+@task(task_run_name="plot of {watch}", cache_policy=NO_CACHE)
+async def publish_history(watch: str, history: tuple[QualityPoint, ...], path: str) -> str:
+    """Write the plot of the series, and leave it and its numbers with the run."""
+    uri = await asyncio.to_thread(_write_plot, history, Path(path))
+    rows = [point.model_dump() for point in history]
+    await acreate_table_artifact(rows, key=artifact_key(watch, "quality"), description=f"Quality of {watch} over time")
+    await acreate_link_artifact(uri, link_text="Series", key=artifact_key(watch, "series"))
+    return path
+
+
+def _write_plot(history: tuple[QualityPoint, ...], path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(quality_over_time(history), encoding="utf-8")
+    return path.resolve().as_uri()

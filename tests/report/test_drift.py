@@ -1,0 +1,36 @@
+"""Drift: a drop is claimed only where the same rows show it."""
+
+from pareta_report.drift import drift_since, quality_over_time, quality_points
+from tests.report.runs import right, run, scored
+
+
+def test_a_clear_drop_on_the_same_rows_is_drift() -> None:
+    drift = drift_since(run(scored("wren-1", right(190, 200))), run(scored("wren-1", right(150, 200))))
+    assert [change.model for change in drift.drifted] == ["wren-1"]
+    assert "wren-1 is worse by 20.0 points" in str(drift)
+
+
+def test_the_same_answers_are_no_drift() -> None:
+    drift = drift_since(run(scored("wren-1", right(190, 200))), run(scored("wren-1", right(190, 200))))
+    assert drift.drifted == ()
+    assert "not distinguishable" in str(drift)
+
+
+def test_a_rise_is_not_called_drift() -> None:
+    drift = drift_since(run(scored("wren-1", right(150, 200))), run(scored("wren-1", right(190, 200))))
+    assert (drift.drifted, "better by 20.0 points" in str(drift)) == ((), True)
+
+
+def test_a_model_that_only_one_run_has_is_left_out() -> None:
+    drift = drift_since(run(scored("wren-1", right(150, 200))), run(scored("heron-1", right(190, 200))))
+    assert str(drift) == "No model was scored in both runs."
+
+
+def test_the_series_is_drawn_the_same_every_time() -> None:
+    history = [
+        *quality_points("2026-11-01T06:00", run(scored("wren-1", right(190, 200)))),
+        *quality_points("2026-11-02T06:00", run(scored("wren-1", right(150, 200)))),
+    ]
+    drawn = quality_over_time(history)
+    assert drawn == quality_over_time(history)
+    assert "<svg" in drawn
