@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
+from prefect.exceptions import TerminationSignal
 from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -44,7 +45,7 @@ def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, Exit]:
     except Unfinished as unfinished:
         messages.print(unfinished.message, style="yellow", markup=False, soft_wrap=True)
         return unfinished.report, _exit_for(unfinished.report)
-    except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001 - reported by its class
+    except (Exception, KeyboardInterrupt, asyncio.CancelledError, TerminationSignal) as error:  # noqa: BLE001 - reported by its class
         messages.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         return None, _exit_after(error)
     return result, Exit.DONE
