@@ -13,6 +13,7 @@ from pareta_batch.errors import LedgerError
 from pareta_batch.ledger import Entries, Ledger
 from pareta_batch.outcomes import Outcome
 
+CLAIMS_WAIT_S = 0.005
 LAST_TRIES = 4
 LAST_TRIES_EVERY_S = 0.5
 
@@ -74,11 +75,14 @@ class Settler:
 
     def _next_group(self) -> tuple[list[_Entry], bool]:
         group: list[_Entry] = []
+        urgent = False
         entry = self._queue.get()
         while entry is not None:
             group.append(entry)
+            urgent = urgent or entry.kind == "outcome"
             try:
-                entry = self._queue.get_nowait()
+                # Claims are made ahead: they can wait a little for an outcome to share its commit with.
+                entry = self._queue.get_nowait() if urgent else self._queue.get(timeout=CLAIMS_WAIT_S)
             except Empty:
                 return group, False
         return group, True

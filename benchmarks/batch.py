@@ -1,0 +1,95 @@
+"""Batches side by side: `python benchmarks/batch.py [--rows 2000] [--in-flight 32,256] [--rounds 2] …`.
+
+Each measurement is a process of its own, against a fresh service in another one; the ways take turns within each
+round, and the median of the rounds is shown. The official SDK is installed into an environment of its own, once.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from client import PROJECT, Measured, python_for, service, table
+
+PARTS = Path(__file__).parent / "batch_parts"
+WAYS = ("engine", "flow", "prefect .map", "recipe")
+HEADS = ["way", "wall s", "of ideal", "CPU ms a row", "server CPU s", "peak MiB", "answered"]
+
+
+def measure(how: str, rows: int, in_flight: int, service_ms: float) -> Measured | None:
+    """Do one batch one way; None if it did not get through."""
+    with service(service_ms) as url, tempfile.TemporaryDirectory() as folder:
+        python = python_for("pareta") if how == "recipe" else sys.executable
+        environment = dict(os.environ) if how == "recipe" else {**os.environ, "PYTHONPATH": str(PROJECT)}
+        command = [python, str(PARTS / "contenders.py"), how, url, str(rows), str(in_flight), folder]
+        before = children_cpu_s()
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=600, env=environment, check=True, cwd=folder
+            )
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+            print(f"{how} at {in_flight} in flight: {str(error.stderr)[-500:]}", file=sys.stderr)
+            return None
+        measured: Measured = json.loads(done.stdout.splitlines()[-1])
+        # What this process waited for is the contender and what it waited for itself: Prefect's server.
+        measured["server_cpu_s"] = max(0.0, children_cpu_s() - before - measured["own_cpu_s"])
+        return measured
+
+
+def children_cpu_s() -> float:
+    """CPU seconds of every process that was waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def compare(in_flight: int, options: argparse.Namespace) -> str:
+    """Measure every way at one load."""
+    rounds = [
+        (how, measure(how, options.rows, in_flight, options.service_ms))
+        for _ in range(options.rounds)
+        for how in options.ways.split(",")
+    ]
+    ideal_s = options.rows * options.service_ms / 1000 / in_flight
+    lines = []
+    for how in options.ways.split(","):
+        through = [measured for name, measured in rounds if name == how and measured is not None]
+        if not through:
+            lines.append([how, *["–"] * (len(HEADS) - 1)])
+            continue
+        one = {name: statistics.median(each[name] for each in through) for name in through[0]}
+        lines.append(
+            [
+                how,
+                f"{one['wall_s']:.2f}",
+                f"{one['wall_s'] / ideal_s:.2f} ×",
+                f"{1000 * one['cpu_s'] / options.rows:.2f}",
+                f"{one['server_cpu_s']:.1f}",
+                f"{one['peak_mib']:.0f}",
+                f"{one['answered']:.0f}",
+            ]
+        )
+    title = (
+        f"{options.rows} rows, {in_flight} in flight, {options.service_ms:g} ms of service time: ideal {ideal_s:.2f} s"
+    )
+    return table(title, HEADS, lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=2_000)
+    parser.add_argument("--in-flight", default="32,256")
+    parser.add_argument("--service-ms", type=float, default=100.0)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--ways", default=",".join(WAYS))
+    options = parser.parse_args()
+    for in_flight in map(int, options.in_flight.split(",")):
+        print(compare(in_flight, options), flush=True)
+
+
+if __name__ == "__main__":
+    main()
