@@ -98,7 +98,9 @@ async def test_a_rate_limit_holds_everybody_as_long_as_it_asks(
     assert sandbox.books().statuses[429] == 1
 
 
-@pytest.mark.parametrize("limit", [RateLimit(per_s=300, burst=30, retry_after="fractional"), RateLimit(concurrent=5)])
+@pytest.mark.parametrize(
+    "limit", [RateLimit(per_s=300, burst=30, retry_after="fractional"), RateLimit(concurrent=5, retry_after="none")]
+)
 async def test_under_an_untold_limit_no_row_fails_and_few_requests_are_wasted(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, limit: RateLimit
 ) -> None:

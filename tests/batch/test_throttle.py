@@ -10,7 +10,7 @@ MOST = 64
 
 @pytest.mark.parametrize("retry_after", ["none", "fractional", "seconds"])
 @pytest.mark.parametrize(
-    ("per_s", "burst", "latency_s"), [(200, 20, 0.1), (200, 200, 0.1), (50, 10, 0.5), (50, 10, 0.02), (400, 40, 0.1)]
+    ("per_s", "burst", "latency_s"), [(200, 20, 0.1), (200, 200, 0.1), (50, 10, 0.5), (50, 10, 0.02)]
 )
 def test_an_untold_rate_is_found_and_kept_with_hardly_a_wasted_request(
     per_s: int, burst: int, latency_s: float, retry_after: str
