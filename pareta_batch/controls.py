@@ -5,6 +5,7 @@ Wishes are for the run that is under way: the next one begins without any.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -12,13 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pareta_batch.errors import BatchBusy, BatchError, LedgerError
+from pareta_batch.errors import BatchError, LedgerError
 from pareta_batch.ledger import Ledger
 from pareta_batch.progress import Snapshot
 from pareta_batch.session import Session
 from pareta_batch.tables import runs
 
 EVERY_S = 0.5
+SILENT_S = 10.0
+"""A run that has told nothing for so long was killed."""
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +46,12 @@ class Controls:
         """Begin a run: without wishes."""
         with self._ledger.transaction() as db:
             db.execute(runs.delete().where(self._mine))
-            db.execute(runs.insert().values(batch=self._batch, **asdict(Wishes())))
+            db.execute(runs.insert().values(batch=self._batch, told_at=time.time(), **asdict(Wishes())))
 
     def exchange(self, snapshot: Snapshot) -> Wishes:
         """Tell how far the run is, and give what is wished of it."""
         with self._ledger.transaction() as db:
-            db.execute(runs.update().where(self._mine).values(snapshot=asdict(snapshot)))
+            db.execute(runs.update().where(self._mine).values(snapshot=asdict(snapshot), told_at=time.time()))
             found = db.execute(sa.select(runs.c.paused, runs.c.max_in_flight).where(self._mine)).one_or_none()
         return Wishes(*found) if found else Wishes()
 
@@ -59,10 +62,9 @@ class Controls:
 
     def live(self) -> dict[str, Any] | None:
         """Give the wishes and the last snapshot of the run under way; None when there is none."""
-        if not self._under_way():
-            return None
+        alive = runs.c.told_at > time.time() - SILENT_S
         with self._ledger.transaction() as db:
-            found = db.execute(sa.select(runs).where(self._mine)).mappings().one_or_none()
+            found = db.execute(sa.select(runs).where(self._mine, alive)).mappings().one_or_none()
         return dict(found) if found else None
 
     def wish(self, **wishes: bool | int) -> None:
@@ -70,17 +72,10 @@ class Controls:
 
         Raises BatchError when no run is under way.
         """
-        if not self._under_way():
+        if self.live() is None:
             raise BatchError(f"no run of batch {self._batch!r} is under way")
         with self._ledger.transaction() as db:
             db.execute(runs.update().where(self._mine).values(**wishes))
-
-    def _under_way(self) -> bool:
-        try:
-            with self._ledger.lease(self._batch):
-                return False
-        except BatchBusy:
-            return True
 
 
 @asynccontextmanager

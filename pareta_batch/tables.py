@@ -65,6 +65,8 @@ runs = sa.Table(
     sa.Column("paused", sa.Boolean, nullable=False),
     sa.Column("max_in_flight", sa.Integer),
     sa.Column("snapshot", sa.JSON),
+    # When the run last told that it is alive: nothing else tells a killed one from one under way.
+    sa.Column("told_at", sa.Float, nullable=False),
 )
 
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
