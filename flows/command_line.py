@@ -121,6 +121,16 @@ def promote(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False
 
 
 @app.command()
+def watch(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Score models again on the same rows, and say when one of them has become worse."""
+    prepare_prefect(verbose=verbose)
+    from flows.parameters import Watch
+    from flows.watch_quality import watch_quality
+
+    _run(watch_quality, Watch, spec, overrides, as_json)
+
+
+@app.command()
 def run(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Run the whole pipeline: endpoint, batch, comparisons, report."""
     prepare_prefect(verbose=verbose)
@@ -175,6 +185,26 @@ def export(spec: SpecFile, overrides: Overrides = None) -> None:
 
     with _bad_input_explained():
         typer.echo(write_answers(read_spec(Batch, spec, overrides or ()), Ledger.open()))
+
+
+@app.command()
+def set_up(
+    limits: Annotated[
+        list[str] | None,
+        typer.Option("--limit", metavar="MODEL=SLOTS", help="Most calls in flight to an endpoint, over all runs"),
+    ] = None,
+    repository: Annotated[str | None, typer.Option(help="Git URL that workers clone; else they run in here")] = None,
+    branch: Annotated[str | None, typer.Option(help="Branch of the repository")] = None,
+) -> None:
+    """Make work pool, credentials block type, limits and deployments on the Prefect server of PREFECT_API_URL."""
+    prepare_prefect()
+    from flows.set_up import SetUpError, read_limits, set_up
+
+    try:
+        set_up(read_limits(limits or ()), repository, branch)
+    except SetUpError as error:
+        raise _bad_input(error) from None
+    typer.echo("set up; start a worker with: prefect worker start --pool pareta")
 
 
 def main() -> None:
