@@ -8,6 +8,7 @@ from pareta_batch.batch import Batch
 from pareta_batch.report import BatchReport
 from tasks.artifacts import publish_batch
 from tasks.batches import complete_shards, enrol_batch, report_on, write_answers_file
+from tasks.fleet import share_of_fleet
 from tasks.progress import progress_shown
 from tasks.shared import working_on
 
@@ -22,8 +23,8 @@ async def complete_batch(batch: Batch, on_empty_balance: OnEmptyBalance = "fail"
     """
     async with suspended_without_credit(on_empty_balance):
         plan = await enrol_batch(batch)
-        async with working_on(batch) as session, progress_shown(session):
-            await complete_shards(batch, plan)
+        async with share_of_fleet(batch) as share, working_on(share) as session, progress_shown(session):
+            await complete_shards(share, plan)
         await write_answers_file(batch)
         report = await report_on(plan, session)
         await publish_batch(report)

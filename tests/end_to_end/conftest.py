@@ -56,6 +56,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
         "PARETA_API_KEY": KEY,
         "PARETA_BASE_URL": f"http://127.0.0.1:{pareta_port}",
         "PARETA_LEDGER_URL": f"sqlite:///{home}/ledger.db",
@@ -63,13 +64,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     }
     with processes(home, **environment) as started:
         options = ("--deploy-s", "0.2", "--cold-start-s", "0.2", "--eval-s", "0.1", "--latency-ms", "5")
-        started.start("sandbox", "pareta_sandbox", "--port", str(pareta_port), *options, folder=PROJECT)
+        started.start("sandbox", "python", "-m", "pareta_sandbox", "--port", str(pareta_port), *options, folder=PROJECT)
         started.start("server", "prefect", "server", "start", "--port", str(prefect_port), folder=folder)
         prefect = PrefectApi(api)
         until(prefect.healthy, within_s=90, what=f"a Prefect server; see {started.log('server')}")
-        started.run("prefect", "work-pool", "create", "pareta", "--type", "process", folder=folder)
+        started.run("pareta-pipeline", "set-up", "--limit", "auto=64", folder=folder)
         started.start("worker", "prefect", "worker", "start", "--pool", "pareta", folder=folder)
-        started.run("prefect", "--no-prompt", "deploy", "--all", folder=folder)
         yield House(prefect, attach(f"http://127.0.0.1:{pareta_port}", KEY), started, folder)
         prefect.close()
     assert not started.alive()

@@ -36,6 +36,12 @@ class PrefectApi:
         assert reply.is_success, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
 
+    def ask_list(self, method: str, path: str, body: list[Json]) -> Any:
+        """Send a request whose body is a list."""
+        reply = self._http.request(method, path, json=body)
+        assert reply.is_success, f"{method} {path}: {reply.status_code} {reply.text}"
+        return reply.json()
+
     def deployment(self, name: str) -> Json:
         """Give a deployment by `flow/name`."""
         found: Json = self.ask("GET", f"/deployments/name/{name}")

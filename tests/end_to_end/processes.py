@@ -37,7 +37,7 @@ class Processes:
         """Start a process in a session of its own, whose output goes to its log; give its id."""
         with self.log(name).open("a") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                _resolved(command),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -51,7 +51,7 @@ class Processes:
     def run(self, *command: str, folder: Path, within_s: float = 90) -> str:
         """Run a command to its end and give what it printed; fails, showing it, unless it exits with 0."""
         ended = subprocess.run(
-            [sys.executable, "-m", *command],
+            _resolved(command),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -108,6 +108,11 @@ def processes(home: Path, **environment: str) -> Iterator[Processes]:
         yield started
     finally:
         started.end_all()
+
+
+def _resolved(command: Sequence[str]) -> list[str]:
+    """Name a program of this environment by its path."""
+    return [str(Path(sys.executable).with_name(command[0])), *command[1:]]
 
 
 def _clean(environment: Mapping[str, str]) -> dict[str, str]:

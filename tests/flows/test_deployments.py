@@ -1,18 +1,29 @@
 """Every deployment in prefect.yaml: Prefect ignores keys that it does not know, and deploys broken entrypoints."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from prefect import Flow
-from prefect.cli.deploy._models import ConcurrencyLimitSpec, DeploymentConfig, PrefectYamlModel, WorkPoolConfig
+from prefect.cli.deploy._models import (
+    ConcurrencyLimitSpec,
+    DeploymentConfig,
+    PrefectYamlModel,
+    RawScheduleConfig,
+    WorkPoolConfig,
+)
+from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import ParameterTypeError
 from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel
 
+from flows.reference import written
+
 PROJECT = Path(__file__).parents[2]
 FILE = yaml.safe_load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))
+DOCS = (PROJECT / "docs/prefect.md").read_text(encoding="utf-8")
 DEPLOYMENTS: list[dict[str, Any]] = FILE["deployments"]
 OURS = {"definitions"}  # anchors
 
@@ -80,6 +91,41 @@ def test_every_field_of_its_form_has_a_description(deployment: dict[str, Any], m
 def test_a_field_that_does_not_exist_is_refused(deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
     flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
-    ((name, fields),) = deployment["parameters"].items()
+    name, fields = next((name, value) for name, value in deployment["parameters"].items() if isinstance(value, dict))
     with pytest.raises(ParameterTypeError, match="paramater"):
         flow.validate_parameters({name: fields | {"paramater": 1}})
+
+
+@pytest.mark.parametrize("deployment", [each for each in DEPLOYMENTS if "triggers" in each], ids=full_name)
+def test_a_trigger_fills_the_parameters_of_its_flow_from_the_documented_payload(
+    deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
+    for trigger in deployment["triggers"]:
+        assert trigger.keys() <= known(DeploymentEventTrigger)
+        (event,) = trigger["expect"]
+        parameters = yaml.safe_dump(trigger["parameters"])
+        named = set(re.findall(r"{{ event\.payload\.(\w+) }}", parameters))
+        assert named
+        assert named <= documented_payload(event)
+        flow.validate_parameters(yaml.safe_load(re.sub(r"{{ event\.payload\.\w+ }}", "tickets-9", parameters)))
+
+
+def documented_payload(event: str) -> set[str]:
+    """Read the fields of an event's payload from its row in docs/prefect.md."""
+    (row,) = [line for line in DOCS.splitlines() if line.startswith(f"| `{event}`")]
+    return set(re.findall(r"`(\w+)`", row.split("|")[3]))
+
+
+@pytest.mark.parametrize("deployment", [each for each in DEPLOYMENTS if "schedules" in each], ids=full_name)
+def test_a_schedule_names_its_time_zone_and_spends_nothing_unasked(deployment: dict[str, Any]) -> None:
+    for schedule in deployment["schedules"]:
+        RawScheduleConfig.model_validate(schedule)
+        assert schedule["timezone"]
+        assert schedule["active"] is ("stop_idle" in deployment["entrypoint"])
+    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+
+
+def test_the_tables_in_the_docs_are_those_of_the_code() -> None:
+    assert written(DOCS) == DOCS

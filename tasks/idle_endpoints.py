@@ -1,0 +1,55 @@
+"""Tasks of the cost guard: read how much our live endpoints are used, and remember it until the next look."""
+
+import json
+from datetime import datetime
+
+from prefect import get_run_logger, task
+from prefect.artifacts import Artifact, acreate_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from pareta_client import Endpoint
+from tasks.artifacts import artifact_key
+from tasks.idleness import Reading, read_again, readings_in
+from tasks.retries import RETRIES
+from tasks.shared import connected, id_of
+
+
+@task(task_run_name="activity of {name_prefix}*", cache_policy=NO_CACHE, **RETRIES)
+async def read_activity(name_prefix: str, now: datetime) -> list[Reading]:
+    """Read how often each live endpoint of ours was asked; one whose service does not tell is left out."""
+    earlier = await _last_readings(name_prefix)
+    readings = []
+    async with connected() as pareta:
+        for endpoint in await pareta.endpoints.list():
+            if not endpoint.is_live or not (endpoint.name or "").startswith(name_prefix):
+                continue
+            activity = await pareta.endpoints.metrics(id_of(endpoint)).activity()
+            requests = activity.get("requests") if isinstance(activity, dict) else None
+            if isinstance(requests, int):
+                before = earlier.get(id_of(endpoint))
+                readings.append(read_again(before, id_of(endpoint), str(endpoint.name), requests, now))
+            else:
+                _not_told(endpoint)
+    return readings
+
+
+@task(task_run_name="remember activity of {name_prefix}*", cache_policy=NO_CACHE)
+async def remember_activity(name_prefix: str, readings: list[Reading], now: datetime) -> None:
+    """Leave the readings as a table: a person sees them, and the next look begins from them."""
+    rows = [reading.row(now) for reading in readings]
+    await acreate_table_artifact(rows, key=_key(name_prefix), description="Live endpoints, and since when unused")
+
+
+async def _last_readings(name_prefix: str) -> dict[str, Reading]:
+    found = await Artifact.aget(key=_key(name_prefix))
+    if found is None or not isinstance(found.data, str):
+        return {}
+    return readings_in(json.loads(found.data))
+
+
+def _key(name_prefix: str) -> str:
+    return artifact_key("activity", name_prefix)
+
+
+def _not_told(endpoint: Endpoint) -> None:
+    get_run_logger().warning("the service does not tell how much %s is used: it is left alone", endpoint.id)
