@@ -31,10 +31,14 @@ class PrefectApi:
             return False
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
-        """Send a request and give the JSON it is answered with."""
-        reply = self._http.request(method, path, json=body or None)
+        """Send a request and give the JSON it is answered with; a server whose database is busy is asked again."""
+        reply = until(lambda: self._answer(method, path, body or None), within_s=20, what=f"{method} {path}")
         assert reply.is_success, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
+
+    def _answer(self, method: str, path: str, body: Json | None) -> httpx.Response | None:
+        reply = self._http.request(method, path, json=body)
+        return None if reply.status_code == httpx.codes.SERVICE_UNAVAILABLE else reply
 
     def ask_list(self, method: str, path: str, body: list[Json]) -> Any:
         """Send a request whose body is a list."""
