@@ -14,7 +14,7 @@ MAKEFILE = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
 
 
 def test_every_pareta_pipeline_command_is_there() -> None:
-    commands = set(re.findall(r"pareta-pipeline ([a-z]+)", README))
+    commands = set(re.findall(r"pareta-pipeline ([a-z-]+)", README))
     assert {"complete", "run", "status", "export", "sandbox"} <= commands
     for command in commands - {"sandbox"}:
         shown = CliRunner().invoke(app, [command, "--help"])
