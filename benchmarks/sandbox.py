@@ -1,0 +1,90 @@
+"""How fast the sandbox answers, and whether its memory stays flat.
+
+    python benchmarks/sandbox.py --completions 1000000
+
+A sandbox in a process of its own, at zero latency, its journal in a file; this process asks it as fast as it can.
+"""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+
+PAGE_KIB = 4
+BODY = {"model": "ep_seed_tickets", "messages": [{"role": "user", "content": "Which team? My invoice is wrong."}]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--completions", type=int, default=20_000)
+    parser.add_argument("--in-flight", type=int, default=64)
+    parser.add_argument("--in-memory", action="store_true", help="keep the books in memory instead of a file")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        journal = [] if chosen.in_memory else ["--journal", str(Path(folder) / "books.db")]
+        command = [
+            sys.executable,
+            "-m",
+            "pareta_sandbox",
+            "--port",
+            "0",
+            "--latency-ms",
+            "0",
+            "--balance-usd",
+            "100000",
+        ]
+        process = subprocess.Popen([*command, *journal], stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            asyncio.run(measure(process.stdout.readline().split()[-1], process.pid, chosen))
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+async def measure(url: str, pid: int, chosen: argparse.Namespace) -> None:
+    """Ask in ten parts and print a row for each."""
+    print("| completions | completions/s | server CPU ms each | server memory, MiB |\n|---|---|---|---|")
+    part = chosen.completions // 10
+    for number in range(1, 11):
+        began, cpu = time.perf_counter(), cpu_s(pid)
+        await ask(url, part, chosen.in_flight)
+        took, used = time.perf_counter() - began, cpu_s(pid) - cpu
+        print(
+            f"| {number * part:,} | {part / took:,.0f} | {1000 * used / part:.2f} | {memory_mib(pid):.0f} |", flush=True
+        )
+
+
+async def ask(url: str, count: int, in_flight: int) -> None:
+    """Send so many completions, so many at a time."""
+    left = iter(range(count))
+    headers = {"Authorization": "Bearer pareta_sk_bench"}
+    async with aiohttp.ClientSession(url, headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def worker() -> None:
+            for _ in left:
+                async with session.post("/v1/chat/completions", json=BODY) as answer:
+                    assert answer.status == 200
+                    await answer.read()
+
+        await asyncio.gather(*(worker() for _ in range(in_flight)))
+
+
+def cpu_s(pid: int) -> float:
+    """Give the CPU seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def memory_mib(pid: int) -> float:
+    """Give the memory that a process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_KIB / 1024
+
+
+if __name__ == "__main__":
+    main()
