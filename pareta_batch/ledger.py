@@ -143,7 +143,7 @@ class Ledger:
         within = (rows.c.position >= first, rows.c.position < end)
         return self._asks(_to_send(batch, wanted).where(*within).order_by(rows.c.position).limit(PAGE_ROWS))
 
-    def _asks(self, query: sa.Select[*tuple[Any, ...]]) -> list[Ask]:
+    def _asks(self, query: sa.Select[tuple[Any, ...]]) -> list[Ask]:
         with self.transaction() as db:
             found = db.execute(query)
             return [Ask(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
@@ -225,12 +225,12 @@ def current(batch: str) -> tuple[sa.ColumnElement[bool], ...]:
     return (rows.c.batch == batch, rows.c.position.is_not(None))
 
 
-def _to_send(batch: str, wanted: Wanted) -> sa.Select[*tuple[Any, ...]]:
+def _to_send(batch: str, wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
     columns = (rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.messages, rows.c.in_doubt)
     return sa.select(*columns).where(*current(batch), rows.c.messages.is_not(sa.null()), wanted.condition())
 
 
-def _changed_rows(batch: str) -> sa.Select[int]:
+def _changed_rows(batch: str) -> sa.Select[tuple[int]]:
     """Count current rows that have an earlier, no longer current version with the same key."""
     earlier = rows.alias()
     was_worked_on = sa.exists().where(

@@ -70,7 +70,7 @@ def sample_of(db: sa.Connection, batch: str) -> Sample:
     return Sample(count, mean, max(0.0, of_squares - mean**2), latency or 0.0)
 
 
-def _sums() -> sa.Select[*tuple[Any, ...]]:
+def _sums() -> sa.Select[tuple[Any, ...]]:
     def of(column: sa.ColumnElement[int], condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
         return sa.func.coalesce(sa.func.sum(sa.case((condition, column), else_=0)), 0)
 
