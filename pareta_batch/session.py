@@ -109,8 +109,9 @@ class Session:
         self._loop.call_soon(lambda: self.pressure.obey(paused=paused, most=most))
 
     def stop_for(self, error: Exception) -> None:
-        """Stop because of an error."""
-        self.stop_because(type(error).__name__, str(error))
+        """Stop because of an error; the message names the request that the service can be asked about."""
+        request = getattr(error, "request_id", None)
+        self.stop_because(type(error).__name__, f"{error} (request {request})" if request else str(error))
 
     def close(self) -> None:
         """Let calls in flight end within seconds, and write what was handed over to the ledger."""
