@@ -1,8 +1,9 @@
 """From rows to asks: what is sent for each row, checked before anything is sent."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pareta_batch.batch import Batch
 from pareta_batch.dataset import Dataset, Row
@@ -53,11 +54,12 @@ def asks_of(batch: Batch) -> Iterator[Ask]:
     """
     dataset = Dataset.open(batch.dataset)
     prompt = _prompt_for(batch, dataset)
+    sampling = batch.sampling.fields()
     keys = _Keys(batch.id_column)
     problems = _Problems()
     for row in dataset.rows():
         try:
-            yield _ask(batch, prompt, keys.of(row), row)
+            yield _ask(batch, prompt, sampling, keys.of(row), row)
         except MissingValue as missing:
             problems.add(f"{row.place}: no value for column {missing.column!r}, which the prompt names")
         except ValueError as problem:
@@ -118,8 +120,8 @@ class _Keys:
         return key
 
 
-def _ask(batch: Batch, prompt: Prompt, key: str, row: Row) -> Ask:
+def _ask(batch: Batch, prompt: Prompt, sampling: Mapping[str, Any], key: str, row: Row) -> Ask:
     system = [{"role": "system", "content": batch.system_prompt}] if batch.system_prompt else []
     messages = [*system, {"role": "user", "content": prompt.render(row.values)}]
-    work = fingerprint(batch.model, messages, batch.sampling.fields())
+    work = fingerprint(batch.model, messages, sampling)
     return Ask(row.position, key, work, tuple(messages))

@@ -111,7 +111,7 @@ class RowWork:
             messages=ask.messages,
             idempotency_key=idempotency_key(session.batch.name, ask.key, ask.fingerprint),
             timeout=session.batch.timeout_s,
-            **session.batch.sampling.fields(),
+            **session.sampling,
         )
         return completion
 

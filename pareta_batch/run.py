@@ -1,7 +1,7 @@
 """A whole run of a batch in this process, without an orchestrator."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import ceil
 
 from pareta_batch.answers_file import write_answers
@@ -41,16 +41,23 @@ async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors
     return batch_report(await asyncio.to_thread(ledger.tally, batch.name), session, changed=0)
 
 
-async def complete_shards(session: Session, shards: Iterable[int]) -> None:
-    """Complete shards, a bounded number at a time, until done or stopped; what failed stands in the ledger."""
+async def complete_shards(
+    session: Session, shards: Iterable[int], complete: Callable[[int], Awaitable[None]] | None = None
+) -> None:
+    """Complete shards, a bounded number at a time, until done or stopped.
 
-    async def complete(shard: int) -> None:
+    `complete` does one shard, by default the session itself.
+    """
+    do = complete or session.complete
+
+    async def work(shard: int) -> None:
         try:
-            await session.complete(shard)
+            await do(shard)
         except (BatchStopped, RowsUnanswered):
+            # Both stand in the ledger, row by row; the report counts them.
             return
 
-    await fan_out(shards, complete, workers=shards_at_once(session.batch), stopped=lambda: session.stop is not None)
+    await fan_out(shards, work, workers=shards_at_once(session.batch), stopped=lambda: session.stop is not None)
 
 
 def shards_at_once(batch: Batch) -> int:

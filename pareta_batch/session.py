@@ -38,6 +38,7 @@ class Session:
         tally = ledger.tally(batch.name)
         to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, wanted).values())
         self.batch = batch
+        self.sampling = batch.sampling.fields()
         self.stop: BatchStopped | None = None
         self.stopped = asyncio.Event()
         self.lost = 0

@@ -5,15 +5,13 @@ import asyncio
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from pareta_batch import run
 from pareta_batch.answers_file import write_answers
 from pareta_batch.asks import check_rows
 from pareta_batch.batch import Batch
 from pareta_batch.enrolment import Plan, enrol
-from pareta_batch.errors import BatchStopped, RowsUnanswered
-from pareta_batch.fan_out import fan_out
 from pareta_batch.ledger import Wanted
 from pareta_batch.report import BatchReport, batch_report
-from pareta_batch.run import shards_at_once
 from pareta_batch.session import Session
 from tasks.retries import RETRIES
 from tasks.shared import recorded, working_on
@@ -57,16 +55,7 @@ async def complete_shard(batch: Batch, shard: int) -> None:
 async def complete_shards(batch: Batch, plan: Plan) -> None:
     """Complete the shards that have missing rows, a bounded number at a time, until done or stopped."""
     async with working_on(batch) as session:
-
-        async def complete(shard: int) -> None:
-            try:
-                await complete_shard(batch, shard)
-            except (BatchStopped, RowsUnanswered):
-                # Both stand in the ledger, row by row; the report counts them.
-                return
-
-        workers = min(shards_at_once(batch), len(plan.missing))
-        await fan_out(plan.missing, complete, workers=workers, stopped=lambda: session.stop is not None)
+        await run.complete_shards(session, plan.missing, lambda shard: complete_shard(batch, shard))
 
 
 @task(task_run_name="answers of {batch.name}", cache_policy=NO_CACHE)
