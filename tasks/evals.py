@@ -10,7 +10,7 @@ from pareta_batch.errors import BatchError
 from pareta_batch.fan_out import fan_out
 from pareta_client import EvalRun, NotFoundError, ParetaError
 from pareta_report import Comparison, failed_comparison, judge
-from tasks.events import comparison_decided
+from tasks.events import comparison_decided, comparison_failed
 from tasks.retries import RETRIES
 from tasks.shared import connected, id_of, recorded
 
@@ -97,6 +97,7 @@ async def run_comparison(spec: ComparisonSpec, wait_s: float) -> Comparison:
         run_id = await start_eval_run(spec, eval_set_id)
         run = await wait_for_eval_run(run_id, wait_s)
     except (ParetaError, BatchError) as error:
+        comparison_failed(spec.name, error)
         return failed_comparison(spec.name, spec.task, error, run_id=run_id)
     comparison = judge(spec.name, spec.task, run)
     get_run_logger().info("%s: %s", spec.name, comparison.verdict.sentence)

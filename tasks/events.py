@@ -5,7 +5,7 @@ from typing import Any
 from prefect.events import emit_event
 
 from pareta_batch.report import BatchReport
-from pareta_client import Endpoint
+from pareta_client import Endpoint, InsufficientCreditsError
 from pareta_report import Comparison, Drift
 
 
@@ -21,7 +21,7 @@ def batch_ended(report: BatchReport) -> None:
     resource = f"pareta.batch.{report.name}"
     _emit(f"pareta.batch.{ending}", resource, report.model_dump(mode="json"))
     if report.stopped == "InsufficientCreditsError":
-        _emit("pareta.credits.exhausted", resource, {"name": report.name, "pending": report.pending})
+        _credits_exhausted(resource, report.name, report.pending)
 
 
 def comparison_decided(comparison: Comparison) -> None:
@@ -37,6 +37,12 @@ def comparison_decided(comparison: Comparison) -> None:
     _emit("pareta.comparison.decided", f"pareta.comparison.{comparison.name}", payload)
 
 
+def comparison_failed(name: str, error: Exception) -> None:
+    """Emit `pareta.credits.exhausted` if that is why the comparison failed: payload `name`, and `pending` of null."""
+    if isinstance(error, InsufficientCreditsError):
+        _credits_exhausted(f"pareta.comparison.{name}", name, None)
+
+
 def quality_drifted(watch: str, drift: Drift) -> None:
     """Emit `pareta.quality.drifted`: payload `watch`, `models`, `reference`, `run_id`, `sentence`."""
     payload = {
@@ -47,6 +53,10 @@ def quality_drifted(watch: str, drift: Drift) -> None:
         "sentence": str(drift),
     }
     _emit("pareta.quality.drifted", f"pareta.watch.{watch}", payload)
+
+
+def _credits_exhausted(resource: str, name: str, pending: int | None) -> None:
+    _emit("pareta.credits.exhausted", resource, {"name": name, "pending": pending})
 
 
 def _emit(event: str, resource: str, payload: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Every deployment in prefect.yaml: Prefect ignores keys that it does not know, and deploys broken entrypoints."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def known(model: type[BaseModel]) -> set[str]:
 
 
 def full_name(deployment: dict[str, Any]) -> str:
-    flow = deployment["entrypoint"].partition(":")[2].replace("_", "-")
+    flow = deployment["entrypoint"].rpartition(".")[2].replace("_", "-")
     return f"{flow}/{deployment['name']}"
 
 
@@ -42,6 +43,16 @@ each_deployment = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=full_na
 
 def test_the_file_has_only_keys_that_prefect_knows() -> None:
     assert FILE.keys() - known(PrefectYamlModel) <= OURS
+
+
+def test_every_flow_has_a_deployment() -> None:
+    deployed = {full_name(deployment).partition("/")[0] for deployment in DEPLOYMENTS}
+    assert deployed == {flow.name for flow in every_flow()}
+
+
+def every_flow() -> list[Flow[..., Any]]:
+    modules = [import_module(f"flows.{file.stem}") for file in (PROJECT / "flows").glob("*.py")]
+    return [each for module in modules for each in vars(module).values() if isinstance(each, Flow)]
 
 
 def test_no_two_deployments_have_the_same_name() -> None:
@@ -64,6 +75,8 @@ def test_its_entrypoint_loads_and_takes_its_parameters(
     monkeypatch.chdir(PROJECT)
     flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
     assert flow.name == full_name(deployment).partition("/")[0]
+    # Loaded as a file, it would have another name, and its classes would be others than those the project knows.
+    assert f"{flow.fn.__module__}.{flow.fn.__name__}" == deployment["entrypoint"]
     assert flow.validate_parameters(deployment["parameters"]).keys() == flow.parameters.properties.keys()
 
 
@@ -109,7 +122,14 @@ def test_a_trigger_fills_the_parameters_of_its_flow_from_the_documented_payload(
         named = set(re.findall(r"{{ event\.payload\.(\w+) }}", parameters))
         assert named
         assert named <= documented_payload(event)
-        flow.validate_parameters(yaml.safe_load(re.sub(r"{{ event\.payload\.\w+ }}", "tickets-9", parameters)))
+        flow.validate_parameters(yaml.safe_load(re.sub(r"{{ event\.payload\.\w+ }}", "tickets-9.csv", parameters)))
+
+
+@pytest.mark.parametrize("deployment", [each for each in DEPLOYMENTS if "triggers" in each], ids=full_name)
+def test_a_trigger_that_spends_money_without_anybody_asking_is_not_enabled(deployment: dict[str, Any]) -> None:
+    for trigger in deployment["triggers"]:
+        # Who announces a dataset asks for its batch.
+        assert trigger.get("enabled", True) is (trigger["expect"] == ["pareta.dataset.added"])
 
 
 def documented_payload(event: str) -> set[str]:
