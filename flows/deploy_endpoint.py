@@ -1,5 +1,6 @@
 """Deploy an endpoint, or reuse the one of that name, and see that it answers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,7 +8,8 @@ from prefect import flow
 
 from flows.endings import named_ending
 from flows.parameters import Deployment
-from tasks.endpoints import deploy_or_reuse, smoke_call, stop_endpoint, wait_until_live
+from pareta_client import APIConnectionError
+from tasks.endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
 from tasks.shared import connected
 
 
@@ -23,7 +25,7 @@ async def deploy_endpoint(deployment: Deployment) -> str:
 async def serving(deployment: Deployment, *, stop: bool) -> AsyncIterator[str]:
     """Have an endpoint live and answering while the body runs; `stop` it at the end, whatever the end is."""
     async with connected():
-        endpoint_id = await deploy_or_reuse(deployment.name, deployment.task, deployment.model)
+        endpoint_id = await deployed(deployment, stop=stop)
         try:
             await wait_until_live(endpoint_id, deployment.ready_within_s)
             await smoke_call(endpoint_id)
@@ -31,3 +33,13 @@ async def serving(deployment: Deployment, *, stop: bool) -> AsyncIterator[str]:
         finally:
             if stop:
                 await stop_endpoint(endpoint_id)
+
+
+async def deployed(deployment: Deployment, *, stop: bool) -> str:
+    """Deploy or reuse the endpoint and give its id; `stop` what goes on at the service when this run does not."""
+    try:
+        return await deploy_or_reuse(deployment.name, deployment.task, deployment.model)
+    except (APIConnectionError, asyncio.CancelledError):
+        if stop and (begun := await find_endpoint(deployment.name, deployment.task)):
+            await stop_endpoint(begun)
+        raise

@@ -1,19 +1,26 @@
 """Tasks of an endpoint's life: deploy or reuse, wait until live, one smoke call, stop."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from pareta_batch import readiness
-from pareta_client import APIConnectionError, AsyncPareta, Endpoint
+from pareta_batch.errors import BatchBusy
+from pareta_client import APIConnectionError, AsyncPareta, DeployError, Endpoint, NotFoundError, ParetaError
 from tasks import events
 from tasks.retries import RETRIES
-from tasks.shared import connected, id_of
+from tasks.shared import connected, id_of, recorded
+
+LOOK_AGAIN_S = 1.0
 
 
 @task(task_run_name="deploy or reuse {name}", cache_policy=NO_CACHE, **RETRIES)
 async def deploy_or_reuse(name: str, task: str, model: str) -> str:
     """Give the id of the endpoint of this name and task, deployed only if there is none."""
-    async with connected() as pareta:
+    async with alone_with(name), connected() as pareta:
         found = await _find(pareta, name, task)
         if found is not None:
             get_run_logger().info("endpoint %s (%s) is there already: %s", found.id, name, found.status)
@@ -49,9 +56,43 @@ async def smoke_call(endpoint_id: str) -> None:
 @task(task_run_name="stop {endpoint_id}", cache_policy=NO_CACHE, **RETRIES)
 async def stop_endpoint(endpoint_id: str) -> None:
     """Stop the endpoint: a live one costs money."""
+    log = get_run_logger()
     async with connected() as pareta:
-        await pareta.endpoints.stop(endpoint_id)
-    get_run_logger().info("endpoint %s is stopped", endpoint_id)
+        try:
+            await pareta.endpoints.stop(endpoint_id)
+        except NotFoundError:
+            log.info("endpoint %s is gone", endpoint_id)
+            return
+        except ParetaError:
+            log.exception("endpoint %s may still be live, and a live one costs money", endpoint_id)
+            raise
+    log.info("endpoint %s is stopped", endpoint_id)
+
+
+@task(task_run_name="find {name}", cache_policy=NO_CACHE, **RETRIES)
+async def find_endpoint(name: str, task: str) -> str | None:
+    """Give the id of the endpoint of this name and task, if there is one."""
+    async with connected() as pareta:
+        found = await _find(pareta, name, task)
+        return None if found is None else id_of(found)
+
+
+@asynccontextmanager
+async def alone_with(name: str) -> AsyncIterator[None]:
+    """Let nobody else deploy under this name meanwhile: whoever comes second finds the endpoint of the first.
+
+    All runs that share a ledger wait for each other here; what a killed run held is free at once.
+    """
+    async with recorded() as ledger:
+        with ExitStack() as held:
+            while True:
+                try:
+                    # No batch has a name with a colon.
+                    held.enter_context(ledger.lease(f"endpoint:{name}"))
+                    break
+                except BatchBusy:
+                    await asyncio.sleep(LOOK_AGAIN_S)
+            yield
 
 
 async def _find(pareta: AsyncPareta, name: str, task: str) -> Endpoint | None:
@@ -65,8 +106,11 @@ async def _find(pareta: AsyncPareta, name: str, task: str) -> Endpoint | None:
 async def _deploy(pareta: AsyncPareta, name: str, task: str, model: str) -> str:
     log = get_run_logger()
     async for event in await pareta.endpoints.deploy(task=task, model=model, name=name):
-        if event["event"] == "progress":
-            log.info("deploying %s: %s %s %%", name, event["data"].get("stage"), event["data"].get("pct"))
-        if event["event"] == "complete":
-            return id_of(Endpoint.model_validate(event["data"]["endpoint"]))
+        match event["event"]:
+            case "progress":
+                log.info("deploying %s: %s %s %%", name, event["data"].get("stage"), event["data"].get("pct"))
+            case "complete":
+                return id_of(Endpoint.model_validate(event["data"]["endpoint"]))
+            case "error":
+                raise DeployError(f"deploying {name} failed: {event['data'].get('message')}")
     raise APIConnectionError(f"the deployment of {name} ended without a result")
