@@ -1,4 +1,4 @@
-"""Stop endpoints of ours that nobody has used for a while: a live one costs money."""
+"""Stop endpoints of ours that nobody uses, or that are live for too long: a live one costs money."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.endings import named_ending
 from tasks.endpoints import stop_endpoint
 from tasks.idle_endpoints import read_activity, remember_activity
+from tasks.idleness import Patience
 from tasks.shared import connected
 
 
@@ -22,29 +23,36 @@ class IdleGuard(BaseModel):
     idle_minutes: float = Field(
         30.0, ge=0, le=10_080, title="Idle minutes", description="Unused for so long, by the service's activity metric"
     )
+    longest_live_minutes: float | None = Field(
+        None,
+        gt=0,
+        le=100_000,
+        title="Longest live minutes",
+        description="Live for so long, used or not, counted from the first look; by default for as long as it is used",
+    )
     dry_run: bool = Field(True, title="Dry run", description="Only say what would be stopped")
+
+    @property
+    def patience(self) -> Patience:
+        """How long an endpoint may be idle, and live."""
+        live = self.longest_live_minutes
+        return Patience(timedelta(minutes=self.idle_minutes), None if live is None else timedelta(minutes=live))
 
 
 @flow(name="stop-idle-endpoints", flow_run_name="stop idle {guard.name_prefix}*")
 @named_ending
 async def stop_idle_endpoints(guard: IdleGuard) -> tuple[str, ...]:
-    """Stop the live endpoints with this prefix whose count of requests has not grown for so long; give their ids.
+    """Stop the live endpoints with this prefix that nobody uses, or that are live for too long; give their ids.
 
-    An endpoint is idle only from the second look on: the first one learns its count.
+    It takes two looks: the first one learns how often an endpoint was asked until then.
     """
     now = datetime.now(UTC)
     async with connected():
         readings = await read_activity(guard.name_prefix, now)
-        idle = [each for each in readings if now > each.since and each.idle_for(now) >= _minutes(guard)]
-        for each in idle:
-            get_run_logger().info(
-                "%s (%s) is idle since %s", each.endpoint, each.name, each.since.isoformat("T", "seconds")
-            )
+        reasons = {each.endpoint: why for each in readings if (why := each.why_stop(guard.patience, now))}
+        for endpoint, why in reasons.items():
+            get_run_logger().info("%s: %s%s", endpoint, why, "; dry run: it stays live" if guard.dry_run else "")
             if not guard.dry_run:
-                await stop_endpoint(each.endpoint)
+                await stop_endpoint(endpoint)
     await remember_activity(guard.name_prefix, readings, now)
-    return tuple(each.endpoint for each in idle)
-
-
-def _minutes(guard: IdleGuard) -> timedelta:
-    return timedelta(minutes=guard.idle_minutes)
+    return tuple(reasons)

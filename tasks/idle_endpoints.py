@@ -16,7 +16,7 @@ from tasks.shared import connected, id_of
 
 @task(task_run_name="activity of {name_prefix}*", cache_policy=NO_CACHE, **RETRIES)
 async def read_activity(name_prefix: str, now: datetime) -> list[Reading]:
-    """Read how often each live endpoint of ours was asked; one whose service does not tell is left out."""
+    """Read how often each live endpoint of ours was asked."""
     earlier = await _last_readings(name_prefix)
     readings = []
     async with connected() as pareta:
@@ -25,11 +25,11 @@ async def read_activity(name_prefix: str, now: datetime) -> list[Reading]:
                 continue
             activity = await pareta.endpoints.metrics(id_of(endpoint)).activity()
             requests = activity.get("requests") if isinstance(activity, dict) else None
-            if isinstance(requests, int):
-                before = earlier.get(id_of(endpoint))
-                readings.append(read_again(before, id_of(endpoint), str(endpoint.name), requests, now))
-            else:
+            if not isinstance(requests, int):
                 _not_told(endpoint)
+                requests = None
+            before = earlier.get(id_of(endpoint))
+            readings.append(read_again(before, id_of(endpoint), str(endpoint.name), requests, now))
     return readings
 
 
@@ -52,4 +52,4 @@ def _key(name_prefix: str) -> str:
 
 
 def _not_told(endpoint: Endpoint) -> None:
-    get_run_logger().warning("the service does not tell how much %s is used: it is left alone", endpoint.id)
+    get_run_logger().warning("the service does not tell how much %s is used: it is never idle", endpoint.id)

@@ -1,4 +1,4 @@
-"""Which endpoints are idle: a live one whose count of requests has not grown for long enough."""
+"""Which live endpoints to stop: those whose count of requests has not grown for long, or that are live for too long."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -7,32 +7,61 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long an endpoint may be live without being used, and how long at all."""
+
+    idle: timedelta
+    live: timedelta | None = None
+
+
+@dataclass(frozen=True)
 class Reading:
-    """An endpoint's count of requests, and since when it is known not to have grown."""
+    """A live endpoint's count of requests, if the service tells it, and since when it is the same; live since when."""
 
     endpoint: str
     name: str
-    requests: int
+    requests: int | None
     since: datetime
+    live_since: datetime
 
-    def idle_for(self, now: datetime) -> timedelta:
-        """Give how long it is known to be idle."""
-        return now - self.since
+    def why_stop(self, patience: Patience, now: datetime) -> str | None:
+        """Say why to stop it, if so. At the first look nothing is known yet of how long it is live or idle."""
+        if now == self.live_since:
+            return None
+        if self.requests is not None and now > self.since and now - self.since >= patience.idle:
+            return f"nobody used it since {_shown(self.since)}"
+        if patience.live is not None and now - self.live_since >= patience.live:
+            return f"it is live since {_shown(self.live_since)} at the latest"
+        return None
 
     def row(self, now: datetime) -> dict[str, Any]:
         """Give it as a row of a table."""
-        idle_minutes = round(self.idle_for(now).total_seconds() / 60, 1)
-        return {**asdict(self), "since": self.since.isoformat(), "idle_minutes": idle_minutes}
+        times = {"since": self.since.isoformat(), "live_since": self.live_since.isoformat()}
+        return {**asdict(self), **times, "idle_minutes": round((now - self.since).total_seconds() / 60, 1)}
 
 
 def readings_in(rows: Iterable[Mapping[str, Any]]) -> dict[str, Reading]:
     """Read a table of readings back, by endpoint."""
-    fields = ("endpoint", "name", "requests")
-    found = [Reading(**{key: row[key] for key in fields}, since=datetime.fromisoformat(row["since"])) for row in rows]
+    found = [
+        Reading(
+            endpoint=row["endpoint"],
+            name=row["name"],
+            requests=row["requests"],
+            since=datetime.fromisoformat(row["since"]),
+            live_since=datetime.fromisoformat(row["live_since"]),
+        )
+        for row in rows
+    ]
     return {reading.endpoint: reading for reading in found}
 
 
-def read_again(earlier: Reading | None, endpoint: str, name: str, requests: int, now: datetime) -> Reading:
+def read_again(earlier: Reading | None, endpoint: str, name: str, requests: int | None, now: datetime) -> Reading:
     """Take a new reading; a count that is the same as before leaves since when it is."""
-    same = earlier is not None and earlier.requests == requests
-    return Reading(endpoint, name, requests, earlier.since if earlier is not None and same else now)
+    if earlier is None:
+        return Reading(endpoint, name, requests, now, now)
+    since = earlier.since if earlier.requests == requests else now
+    return Reading(endpoint, name, requests, since, earlier.live_since)
+
+
+def _shown(time: datetime) -> str:
+    return time.isoformat(" ", "minutes")

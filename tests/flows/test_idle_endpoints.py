@@ -5,25 +5,53 @@ from datetime import UTC, datetime, timedelta
 from flows.stop_idle_endpoints import IdleGuard, stop_idle_endpoints
 from pareta_client import Pareta
 from pareta_sandbox.testing import Sandbox
-from tasks.idleness import Reading, read_again, readings_in
+from tasks.idleness import Patience, Reading, read_again, readings_in
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-LATER = NOON + timedelta(minutes=20)
 
 
-def test_a_count_that_has_not_grown_means_idle_since_the_first_look() -> None:
-    first = read_again(None, "ep_1", "ours", 7, NOON)
-    assert read_again(first, "ep_1", "ours", 7, LATER).idle_for(LATER) == timedelta(minutes=20)
+PATIENCE = Patience(idle=timedelta(minutes=20), live=timedelta(hours=3))
+
+
+def look(*counts: int | None, every: timedelta) -> tuple[Reading, str | None]:
+    """Look again and again at an endpoint with such counts; give the last reading and why to stop it."""
+    reading = None
+    for number, requests in enumerate(counts):
+        reading = read_again(reading, "ep_1", "ours", requests, NOON + number * every)
+    assert reading is not None
+    return reading, reading.why_stop(PATIENCE, NOON + (len(counts) - 1) * every)
+
+
+QUARTER = timedelta(minutes=15)
+
+
+def test_a_count_that_has_not_grown_for_long_enough_means_idle() -> None:
+    assert look(7, 7, every=QUARTER)[1] is None
+    assert look(7, 7, 7, every=QUARTER)[1] == "nobody used it since 2026-11-23 12:00+00:00"
 
 
 def test_a_count_that_has_grown_means_used_until_now() -> None:
-    first = read_again(None, "ep_1", "ours", 7, NOON)
-    assert read_again(first, "ep_1", "ours", 8, LATER).idle_for(LATER) == timedelta(0)
+    assert look(7, 7, 8, every=QUARTER)[1] is None
+
+
+def test_the_first_look_never_stops_anything() -> None:
+    patience = Patience(idle=timedelta(0), live=timedelta(seconds=1))
+    assert read_again(None, "ep_1", "ours", 7, NOON).why_stop(patience, NOON) is None
+
+
+def test_one_that_is_live_for_too_long_is_stopped_used_or_not_and_told_or_not() -> None:
+    reason = "it is live since 2026-11-23 12:00+00:00 at the latest"
+    assert look(1, 2, 3, 4, every=timedelta(hours=1))[1] == reason
+    assert look(None, None, None, None, every=timedelta(hours=1))[1] == reason
+
+
+def test_one_whose_use_the_service_does_not_tell_is_never_idle() -> None:
+    assert look(None, None, None, every=timedelta(minutes=40))[1] is None
 
 
 def test_readings_are_read_back_from_the_table() -> None:
-    reading = Reading("ep_1", "ours", 7, NOON)
-    assert readings_in([reading.row(LATER)]) == {"ep_1": reading}
+    reading, _ = look(7, 7, every=QUARTER)
+    assert readings_in([reading.row(NOON)]) == {"ep_1": reading}
 
 
 def deployed(name: str) -> str:
