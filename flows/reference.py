@@ -1,9 +1,21 @@
 """The tables in docs/prefect.md, made from the code: `python -m flows.reference` writes them anew."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from flows.reasons import REASONS
-from pareta_client.retry import Verdict
+from pareta_client import (
+    APIConnectionError,
+    APITimeoutError,
+    DeployError,
+    EndpointWaitTimeoutError,
+    EvalWaitTimeoutError,
+    MalformedReplyError,
+    ParetaError,
+    ScoringUndecidedError,
+    UploadError,
+)
+from pareta_client.retry import Verdict, error_class, verdict_of
 from tasks.retries import RETRIED, RETRIES
 
 PAGE = Path("docs/prefect.md")
@@ -19,13 +31,34 @@ def endings_table() -> str:
 
 
 def retries_table() -> str:
-    """Say of each verdict how often a task is tried, and how long it waits before each retry."""
+    """Say of each verdict which errors have it, how often a task is tried, and how long it waits before each retry."""
     delays = ", ".join(f"{delay:.0f} s" for delay in RETRIES["retry_delay_seconds"])
-    jitter = f"{RETRIES['retry_jitter_factor']:.0%}"
-    again = f"{1 + RETRIES['retries']} | {delays}, up to {jitter} more"
-    rows = [f"| {verdict.value} | {again if verdict in RETRIED else '1 | –'} |" for verdict in Verdict]
-    rows.append(f"| rows of a shard left unanswered | {again} |")
-    return "\n".join(["| verdict | attempts | waits before a retry |", "|---|---|---|", *rows])
+    again = f"{1 + RETRIES['retries']} | {delays}, each up to {RETRIES['retry_jitter_factor']:.0%} longer or shorter"
+    which = {verdict: [name for name, error in _errors() if verdict_of(error) is verdict] for verdict in Verdict}
+    rows = [
+        f"| {verdict.value} | {', '.join(names)} | {again if verdict in RETRIED else '1 | –'} |"
+        for verdict, names in which.items()
+    ]
+    rows.append(f"| rows of a shard left unanswered | `RowsUnanswered` | {again} |")
+    rows.append("| anything else | a bad dataset, a ledger out of reach, a bug | 1 | – |")
+    return "\n".join(["| verdict | errors | attempts | waits before a retry |", "|---|---|---|---|", *rows])
+
+
+def _errors() -> Iterator[tuple[str, ParetaError]]:
+    for status in (400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504):
+        error = error_class(status)("", status_code=status)
+        yield f"`{type(error).__name__}` {status}", error
+    for other in (
+        APIConnectionError(),
+        APITimeoutError(),
+        MalformedReplyError(""),
+        EvalWaitTimeoutError("", waited=0),
+        EndpointWaitTimeoutError("", waited=0),
+        DeployError(""),
+        UploadError(""),
+        ScoringUndecidedError(""),
+    ):
+        yield f"`{type(other).__name__}`", other
 
 
 TABLES = {"endings": endings_table, "retries": retries_table}

@@ -95,6 +95,16 @@ async def test_every_ending_has_a_name(error: Exception, name: str, prefect_serv
     assert state.name == name
 
 
+async def test_every_error_that_is_raised_ends_a_run_in_the_state_that_the_table_says(prefect_server: None) -> None:
+    raised = [error for error in PASSES + STAYS if type(error).__name__ in REASONS]
+    endings = {type(error).__name__: (await ended(error))[0] for error in raised}
+    assert {name: (state.is_failed(), state.name) for name, state in endings.items()} == {
+        name: (True, REASONS[name].state) for name in endings
+    }
+    assert all(f"{name}: " in str(state.message) for name, state in endings.items())
+    assert all(str(state.message).endswith(REASONS[name].next_step) for name, state in endings.items())
+
+
 async def test_retries_that_cannot_help_are_given_up(prefect_server: None) -> None:
     state, runs = await ended(Unfinished(report(stop=STOP), "out of credit"), retries=2)
     assert (state.name, runs) == ("InsufficientCredits", 1)

@@ -1,11 +1,16 @@
 """Task retries follow the one table of verdicts, on a real engine."""
 
 import asyncio
-from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
 
 import pytest
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.task_engine import AsyncTaskRunEngine
+from prefect.types import DateTime
 
 import pareta_client
 from pareta_batch.errors import BatchBusy, BatchStopped, DatasetError, LedgerError, OutputError, RowsUnanswered
@@ -32,6 +37,7 @@ from pareta_client import (
 from tasks.retries import RETRIES
 
 TRIES = 1 + RETRIES["retries"]
+JITTER = RETRIES["retry_jitter_factor"] + 0.01
 
 PASSES: list[Exception] = [
     APIConnectionError(),
@@ -64,31 +70,77 @@ STAYS: list[Exception] = [
 ]
 
 
-async def tries_until_given_up(errors: list[Exception]) -> dict[str, int]:
-    """Run a task that always fails, on the engine, for each of the errors; give how often each was run."""
-    tries: Counter[str] = Counter()
+@dataclass
+class Tried:
+    """How a task that always fails was run: how often, after which waits in seconds, and how it ended."""
 
-    @task(cache_policy=NO_CACHE, **RETRIES | {"retry_delay_seconds": [0.0, 0.0, 0.0]})
+    times: int
+    waits: list[float]
+    state: State[None]
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Put the engine's clock forward instead of waiting; give the waits it would have made."""
+    made: list[float] = []
+    wait_until_ready = AsyncTaskRunEngine.wait_until_ready
+
+    async def at_once(engine: AsyncTaskRunEngine[Any, Any]) -> None:
+        details = engine.state.state_details
+        if details.scheduled_time is not None:
+            made.append(details.scheduled_time.timestamp() - engine.state.timestamp.timestamp())
+            details.scheduled_time = DateTime.fromtimestamp(0, UTC)
+        await wait_until_ready(engine)
+
+    monkeypatch.setattr(AsyncTaskRunEngine, "wait_until_ready", at_once)
+    return made
+
+
+async def tried(errors: list[Exception], waits: list[float]) -> dict[str, Tried]:
+    """Run a task that always fails, with the retries of every task of ours, for each of the errors."""
+    outcomes: dict[str, Tried] = {}
+    times = 0
+
+    @task(cache_policy=NO_CACHE, **RETRIES)
     async def fail(number: int) -> None:
-        tries[type(errors[number]).__name__] += 1
+        nonlocal times
+        times += 1
         raise errors[number]
 
     @flow
     async def failing() -> None:
-        for number in range(len(errors)):
-            with pytest.raises(type(errors[number])):
-                await fail(number)
+        nonlocal times
+        for number, error in enumerate(errors):
+            times = 0
+            waits.clear()
+            # Prefect's types forget that a task with return_state is awaited.
+            state = await fail(number, return_state=True)  # type: ignore[misc]
+            outcomes[type(error).__name__] = Tried(times, list(waits), state)
 
     await failing()
-    return dict(tries)
+    return outcomes
 
 
-async def test_what_may_pass_is_tried_again(prefect_server: None) -> None:
-    assert await tries_until_given_up(PASSES) == {type(error).__name__: TRIES for error in PASSES}
+async def test_what_may_pass_is_tried_again_after_half_minutes_and_fails_with_its_error_in_the_end(
+    prefect_server: None, waits: list[float]
+) -> None:
+    outcomes = await tried(PASSES, waits)
+    assert len(outcomes) == len(PASSES)
+    for error, (name, outcome) in zip(PASSES, outcomes.items(), strict=True):
+        assert (name, outcome.times) == (type(error).__name__, TRIES)
+        assert outcome.waits == [pytest.approx(delay, rel=JITTER) for delay in RETRIES["retry_delay_seconds"]]
+        assert (outcome.state.type.value, outcome.state.name) == ("FAILED", "Failed")
+        assert name in str(outcome.state.message)
 
 
-async def test_what_money_a_key_or_a_person_must_mend_is_tried_once(prefect_server: None) -> None:
-    assert await tries_until_given_up(STAYS) == {type(error).__name__: 1 for error in STAYS}
+async def test_what_money_a_key_or_a_person_must_mend_is_tried_once_and_at_once_failed(
+    prefect_server: None, waits: list[float]
+) -> None:
+    outcomes = await tried(STAYS, waits)
+    assert {name: (outcome.times, outcome.waits) for name, outcome in outcomes.items()} == {
+        type(error).__name__: (1, []) for error in STAYS
+    }
+    assert all(outcome.state.is_failed() and name in str(outcome.state.message) for name, outcome in outcomes.items())
 
 
 def test_every_error_of_the_client_stands_in_one_of_the_lists() -> None:
