@@ -5,12 +5,11 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, TypeVar
 
-import httpx
-
-from pareta_client.channel import AsyncChannel, WholeBody
-from pareta_client.driver import TRANSPORT_FAULTS, most_read_of, reply_of
+from pareta_client.channel import AsyncChannel, Incoming
+from pareta_client.driver import TRANSPORT_FAULTS
 from pareta_client.errors import APIConnectionError
 from pareta_client.faults import connection_error, no_place, out_of_time
+from pareta_client.replies import MOST_OF_AN_ERROR_BODY
 from pareta_client.retry import succeeded
 from pareta_client.steps import (
     Emit,
@@ -33,9 +32,11 @@ T = TypeVar("T")
 class AsyncDriver:
     """Performs one operation on the running event loop."""
 
+    __slots__ = ("_channel", "_incoming", "_open", "_place")
+
     def __init__(self, channel: AsyncChannel) -> None:
         self._channel = channel
-        self._open: httpx.Response | None = None
+        self._open: Incoming | None = None
         self._incoming: AsyncIterator[bytes] | None = None
         self._place: asyncio.Semaphore | None = None
 
@@ -44,12 +45,12 @@ class AsyncDriver:
         happened: Happened = None
         try:
             while True:
-                try:
-                    step = operation.send(happened)
-                except StopIteration as end:
-                    result: T = end.value
-                    return result
-                happened = await self._obey(step)
+                step = operation.send(happened)
+                # Not by way of `_obey`: this is the one step that every call takes.
+                happened = await (self._send(step) if isinstance(step, Send) else self._obey(step))
+        except StopIteration as end:
+            result: T = end.value
+            return result
         finally:
             operation.close()
             if self._open is not None or self._place is not None:
@@ -60,15 +61,14 @@ class AsyncDriver:
         happened: Happened = None
         try:
             while True:
-                try:
-                    step = operation.send(happened)
-                except StopIteration:
-                    return
+                step = operation.send(happened)
                 if isinstance(step, Emit):
                     happened = None
                     yield step.value
                 else:
                     happened = await self._obey(step)
+        except StopIteration:
+            return
         finally:
             operation.close()
             await self._close()
@@ -97,17 +97,20 @@ class AsyncDriver:
         within = None if step.streamed else seconds
         try:
             async with asyncio.timeout(seconds):
-                response = self._open = await self._channel.send(step.request, within=within)
-                if step.streamed and succeeded(response.status_code):
-                    self._incoming = _pieces(response)
-                    return reply_of(response, b"")
-                body = await self._body(response)
+                incoming = self._open = await self._channel.send(step.request, within)
+                if not succeeded(incoming.status):
+                    body = await _beginning(incoming)
+                elif step.streamed:
+                    self._incoming = incoming.pieces()
+                    return _reply(incoming, b"")
+                else:
+                    body = await incoming.whole()
         except TimeoutError:
             return await self._failed(out_of_time(seconds))
         except TRANSPORT_FAULTS as error:
             return await self._failed(connection_error(error))
         await self._close()
-        return reply_of(response, body)
+        return _reply(incoming, body)
 
     async def _failed(self, error: APIConnectionError) -> Failed:
         # At once: nobody holds a connection or a place while waiting for the next attempt.
@@ -129,18 +132,6 @@ class AsyncDriver:
         self._place = places
         return step.seconds if ends is None else min(step.seconds or step.left or 0.0, ends - loop.time())
 
-    async def _body(self, response: httpx.Response) -> bytes:
-        body = response.stream
-        if isinstance(body, WholeBody) and not body.compressed and succeeded(response.status_code):
-            return await body.whole()
-        parts, size, most = [], 0, most_read_of(response)
-        async for part in response.aiter_bytes():
-            parts.append(part)
-            size += len(part)
-            if size >= most:
-                break
-        return b"".join(parts)[:most]
-
     async def _read(self, seconds: float | None) -> Received | Failed:
         assert self._incoming is not None, "an operation reads after a streamed send"
         try:
@@ -154,19 +145,26 @@ class AsyncDriver:
             return Failed(connection_error(error), time.monotonic())
 
     async def _close(self) -> None:
-        response, self._open = self._open, None
+        incoming, self._open = self._open, None
         try:
-            if response is not None:
-                await response.aclose()
+            if incoming is not None:
+                await incoming.aclose()
         finally:
             if self._place is not None:
                 self._place.release()
                 self._place = None
 
 
-def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Give the decompressed body as it arrives, through as few layers as that takes."""
-    body = response.stream
-    if isinstance(body, WholeBody) and not body.compressed:
-        return aiter(body)
-    return response.aiter_bytes()
+async def _beginning(incoming: Incoming) -> bytes:
+    """Read an error's body, but no more of it than any message needs."""
+    body = bytearray()
+    async for piece in incoming.pieces():
+        body += piece
+        if len(body) >= MOST_OF_AN_ERROR_BODY:
+            break
+    return bytes(body[:MOST_OF_AN_ERROR_BODY])
+
+
+def _reply(incoming: Incoming, body: bytes) -> Reply:
+    """Give what came, with the time on it."""
+    return Reply(incoming.status, incoming.headers, body, time.monotonic(), time.time())

@@ -1,4 +1,4 @@
-"""One logical request, before it is sent: what is asked, and the httpx.Request that asks it."""
+"""One logical request, before it is sent: what is asked, and the request that asks it."""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from pareta_client.models.record import Record
+from pareta_client.request import Headers, Request, Timeouts
 from pareta_client.settings import CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Settings, user_agent
 
 Method = Literal["GET", "POST", "DELETE"]
@@ -78,41 +79,45 @@ def segment(name: str, text: str) -> str:
     return quote(text, safe="")
 
 
-def request_for(call: Call, settings: Settings, seconds_left: float | None) -> httpx.Request:
+def request_for(call: Call, settings: Settings, seconds_left: float | None) -> Request:
     """Prepare an attempt, whose timeouts end with the deadline."""
     url, host = _address(settings.base_url + call.path)
-    # With a stream instead of content httpx takes the headers as they are, which is most of a request's cost.
-    return httpx.Request(
+    return Request(
         call.method,
         url,
-        headers=_headers(call, host, settings),
-        stream=httpx.ByteStream(call.content),
-        extensions=_timeout_extension(settings, seconds_left),
+        _headers(call, host),
+        call.content,
+        _timeouts(settings, seconds_left),
+        settings.secret,
     )
 
 
 @lru_cache(maxsize=256)
-def _address(text: str) -> tuple[httpx.URL, bytes]:
-    """Parse a URL, once; gives also what goes into the Host header."""
+def _address(text: str) -> tuple[str, str]:
+    """Normalise a URL, once; gives also what goes into the Host header."""
     url = httpx.URL(text)
-    return url, url.netloc
+    return str(url), url.netloc.decode("ascii")
 
 
-def _headers(call: Call, host: bytes, settings: Settings) -> list[tuple[bytes, bytes]]:
-    headers = [
-        (b"Host", host),
-        (b"Authorization", settings.secret.bearer),
-        (b"Accept", b"text/event-stream" if call.streamed else b"application/json"),
-        (b"Accept-Encoding", b"gzip, deflate"),
-        (b"User-Agent", user_agent()),
-    ]
+def _headers(call: Call, host: str) -> Headers:
+    headers = [*_standing_headers(host, call.streamed, call.content_type)]
     if call.method == "POST":
-        headers.append((b"Content-Length", b"%d" % len(call.content)))
-    if call.content_type is not None:
-        headers.append((b"Content-Type", call.content_type.encode()))
+        headers.append(("Content-Length", str(len(call.content))))
     if call.idempotency_key is not None:
-        headers.append((b"Idempotency-Key", call.idempotency_key.encode()))
+        headers.append(("Idempotency-Key", call.idempotency_key))
     return headers
+
+
+@lru_cache(maxsize=256)
+def _standing_headers(host: str, streamed: bool, content_type: str | None) -> Headers:
+    """Give the headers that are the same on one call after the other."""
+    headers = (
+        ("Host", host),
+        ("Accept", "text/event-stream" if streamed else "application/json"),
+        ("Accept-Encoding", "gzip, deflate"),
+        ("User-Agent", user_agent()),
+    )
+    return headers if content_type is None else (*headers, ("Content-Type", content_type))
 
 
 def attempt_seconds(settings: Settings, seconds_left: float | None) -> float | None:
@@ -124,17 +129,21 @@ def attempt_seconds(settings: Settings, seconds_left: float | None) -> float | N
     return min(bounds, default=None)
 
 
-def _timeout_extension(settings: Settings, seconds_left: float | None) -> dict[str, Any]:
+def _timeouts(settings: Settings, seconds_left: float | None) -> Timeouts | None:
     timeout = settings.options.timeout
     if timeout is None and settings.leaves_timeout_to_http_client and seconds_left is None:
-        return {}
+        return None
     if isinstance(timeout, httpx.Timeout):
-        bounds = timeout.as_dict()
+        bounds: Timeouts = timeout.as_dict()
     else:
-        seconds = DEFAULT_TIMEOUT if timeout is None else timeout
-        bounds = {"connect": min(seconds, CONNECT_TIMEOUT), "read": seconds, "write": seconds, "pool": seconds}
-    return {"timeout": bounds if seconds_left is None else _clipped(bounds, seconds_left)}
+        bounds = _phases(DEFAULT_TIMEOUT if timeout is None else timeout)
+    return bounds if seconds_left is None else _clipped(bounds, seconds_left)
 
 
-def _clipped(bounds: dict[str, float | None], seconds_left: float) -> dict[str, float | None]:
+@lru_cache(maxsize=256)
+def _phases(seconds: float) -> Timeouts:
+    return {"connect": min(seconds, CONNECT_TIMEOUT), "read": seconds, "write": seconds, "pool": seconds}
+
+
+def _clipped(bounds: Timeouts, seconds_left: float) -> Timeouts:
     return {phase: seconds_left if bound is None else min(bound, seconds_left) for phase, bound in bounds.items()}

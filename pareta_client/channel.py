@@ -3,13 +3,17 @@
 import asyncio
 import ssl
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
+
+from pareta_client.request import RawHeaders, Request
+
+if TYPE_CHECKING:
+    from pareta_client.aiohttp_channel import AiohttpChannel
 
 MOST_IN_FLIGHT = 1000
 """Connections of one asynchronous client; more calls than that wait for a place, however long it takes."""
@@ -19,12 +23,31 @@ OUR_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, ke
 class Channel(Protocol):
     """Sends one request; the answer's body is still to be read."""
 
-    def send(self, request: httpx.Request) -> httpx.Response:
+    def send(self, request: Request) -> httpx.Response:
         """Send, and give the answer as soon as its head is there; raises httpx's exceptions."""
         ...
 
     def close(self) -> None:
         """Close what this channel opened."""
+        ...
+
+
+class Incoming(Protocol):
+    """An answer whose head has come; the asynchronous counterpart of an httpx.Response, and no more than is needed."""
+
+    status: int
+    headers: RawHeaders
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Give the decompressed body as it arrives; raises httpx's exceptions."""
+        ...
+
+    async def whole(self) -> bytes:
+        """Read to the end, decompressed; raises httpx's exceptions."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release the connection."""
         ...
 
 
@@ -36,10 +59,10 @@ class AsyncChannel(Protocol):
 
     places: asyncio.Semaphore | None
 
-    async def send(self, request: httpx.Request, *, within: float | None) -> httpx.Response:
+    def send(self, request: Request, within: float | None) -> Awaitable[Incoming]:
         """Send, and give the answer as soon as its head is there; raises httpx's exceptions.
 
-        Within so many seconds the caller ends the whole attempt, so that shorter pauses need no timer of their own.
+        Within so many seconds the caller ends the whole attempt, so that longer pauses need no timer of their own.
         """
         ...
 
@@ -48,14 +71,25 @@ class AsyncChannel(Protocol):
         ...
 
 
-class WholeBody(ABC, httpx.AsyncByteStream):
-    """A body that can be had at once, which is much cheaper than piece by piece."""
+class IncomingFromHttpx:
+    """An answer of httpx's, its body still to be read."""
 
-    compressed: bool
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.headers: RawHeaders = response.headers.raw
 
-    @abstractmethod
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Give the decompressed body as it arrives; raises httpx's exceptions."""
+        return self._response.aiter_bytes()
+
     async def whole(self) -> bytes:
-        """Read to the end; raises httpx's exceptions."""
+        """Read to the end, decompressed; raises httpx's exceptions."""
+        return await self._response.aread()
+
+    async def aclose(self) -> None:
+        """Release the connection."""
+        await self._response.aclose()
 
 
 @cache
@@ -70,9 +104,9 @@ class CallersClient:
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
 
-    def send(self, request: httpx.Request) -> httpx.Response:
+    def send(self, request: Request) -> httpx.Response:
         """Send through the caller's client."""
-        return self._client.send(_as_built_by(self._client, request), stream=True)
+        return self._client.send(_as_built_by(self._client, request.as_httpx()), stream=True)
 
     def close(self) -> None:
         """Leave the caller's client open."""
@@ -85,9 +119,10 @@ class CallersAsyncClient:
         self._client = client
         self.places: asyncio.Semaphore | None = None
 
-    async def send(self, request: httpx.Request, *, within: float | None) -> httpx.Response:
+    async def send(self, request: Request, within: float | None) -> Incoming:
         """Send through the caller's client."""
-        return await self._client.send(_as_built_by(self._client, request), stream=True)
+        request_of_theirs = _as_built_by(self._client, request.as_httpx())
+        return IncomingFromHttpx(await self._client.send(request_of_theirs, stream=True))
 
     async def aclose(self) -> None:
         """Leave the caller's client open."""
@@ -111,9 +146,9 @@ class OurClient:
         self._lock = threading.Lock()
         self._closed = False
 
-    def send(self, request: httpx.Request) -> httpx.Response:
+    def send(self, request: Request) -> httpx.Response:
         """Send; raises RuntimeError once closed."""
-        return self._opened().send(request, stream=True)
+        return self._opened().send(request.as_httpx(), stream=True)
 
     def _opened(self) -> httpx.Client:
         with self._lock:
@@ -132,28 +167,26 @@ class OurClient:
 
 
 class OurAsyncClient:
-    """A fast transport of ours, given prepared requests directly; opened with the first request."""
+    """The fast channel, opened with the first request."""
 
     def __init__(self) -> None:
-        self._transport: httpx.AsyncBaseTransport | None = None
+        self._channel: AiohttpChannel | None = None
         self.places: asyncio.Semaphore | None = asyncio.Semaphore(MOST_IN_FLIGHT)
 
-    async def send(self, request: httpx.Request, *, within: float | None) -> httpx.Response:
+    def send(self, request: Request, within: float | None) -> Awaitable[Incoming]:
         """Send; raises RuntimeError once closed, and on another event loop."""
-        if self._transport is None:
+        channel = self._channel
+        if channel is None:
             # Not at the top: importing aiohttp takes longer than everything else here.
-            from pareta_client.aiohttp_transport import AiohttpTransport
+            from pareta_client.aiohttp_channel import AiohttpChannel
 
-            self._transport = AiohttpTransport(tls_context)
-        timeout = request.extensions["timeout"]
-        if within is not None and (timeout["read"] is None or timeout["read"] >= within):
-            timeout["read"] = None
-        return await self._transport.handle_async_request(request)
+            channel = self._channel = AiohttpChannel(tls_context)
+        return channel.send(request, within)
 
     async def aclose(self) -> None:
         """Close its connections."""
-        if self._transport is not None:
-            await self._transport.aclose()
+        if self._channel is not None:
+            await self._channel.aclose()
 
 
 class OurProxiedAsyncClient:
@@ -163,11 +196,11 @@ class OurProxiedAsyncClient:
         self.places: asyncio.Semaphore | None = None
         self._client: httpx.AsyncClient | None = None
 
-    async def send(self, request: httpx.Request, *, within: float | None) -> httpx.Response:
+    async def send(self, request: Request, within: float | None) -> Incoming:
         """Send through the proxy that the environment names."""
         if self._client is None:
             self._client = httpx.AsyncClient(verify=tls_context(), limits=OUR_LIMITS)
-        return await self._client.send(request, stream=True)
+        return IncomingFromHttpx(await self._client.send(request.as_httpx(), stream=True))
 
     async def aclose(self) -> None:
         """Close its connections."""

@@ -90,14 +90,14 @@ class Driver:
             response = self._open = self._channel.send(step.request)
             if step.streamed and succeeded(response.status_code):
                 self._incoming = response.iter_bytes()
-                return reply_of(response, b"")
+                return _reply(response, b"")
             body = self._body(response, ends)
         except TimeoutError:
             return self._failed(out_of_time(step.seconds))
         except TRANSPORT_FAULTS as error:
             return self._failed(connection_error(error))
         self._close()
-        return reply_of(response, body)
+        return _reply(response, body)
 
     def _failed(self, error: APIConnectionError) -> Failed:
         # At once: nobody holds a connection while waiting for the next attempt.
@@ -127,9 +127,9 @@ class Driver:
             response.close()
 
 
-def reply_of(response: httpx.Response, body: bytes) -> Reply:
+def _reply(response: httpx.Response, body: bytes) -> Reply:
     """Give what came, with the time on it."""
-    return Reply(response.status_code, response.headers, body, time.monotonic(), time.time())
+    return Reply(response.status_code, response.headers.raw, body, time.monotonic(), time.time())
 
 
 def most_read_of(response: httpx.Response) -> int:

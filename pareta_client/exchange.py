@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import httpx
+from functools import partial
 
 from pareta_client.call import Call, attempt_seconds, request_for
 from pareta_client.errors import ParetaError
 from pareta_client.replies import status_error
+from pareta_client.request import Request
 from pareta_client.retry import (
     LONGEST_ASKED_WAIT,
     backoff,
@@ -38,7 +38,7 @@ def exchange(call: Call, settings: Settings) -> Operation[Answer]:
         call.method,
         call.path,
         settings,
-        lambda left: request_for(call, settings, left),
+        partial(request_for, call, settings),
         streamed=call.streamed,
         repeatable=call.repeatable,
     )
@@ -48,7 +48,7 @@ def attempts_of(
     method: str,
     path: str,
     settings: Settings,
-    prepare: Callable[[float | None], httpx.Request],
+    prepare: Callable[[float | None], Request],
     *,
     streamed: bool = False,
     repeatable: bool = True,
@@ -103,7 +103,7 @@ def _log(method: str, path: str, attempt: int, happened: Reply | Failed, wait: f
     if not log.isEnabledFor(logging.DEBUG):
         return
     came, request_id = (
-        (str(happened.status), happened.headers.get("x-request-id"))
+        (str(happened.status), happened.header(b"x-request-id"))
         if isinstance(happened, Reply)
         else (type(happened.error).__name__, happened.error.request_id)
     )

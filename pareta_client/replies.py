@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from pareta_client.errors import APIStatusError, MalformedReplyError
 from pareta_client.models.record import Record
+from pareta_client.request import Request
 from pareta_client.retry import error_class, parse_http_date, parse_retry_after, redirected
 from pareta_client.steps import Reply
 
@@ -20,19 +21,19 @@ EXCERPT = 500
 _BODY_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
-def status_error(reply: Reply, request: httpx.Request) -> APIStatusError:
+def status_error(reply: Reply, request: Request) -> APIStatusError:
     """Turn an error status into its error, with a copy of the response that does not hold the key."""
     detail = _detail(reply.body)
     message = _shortened(detail, 2_000) if isinstance(detail, str) and detail else f"HTTP {reply.status}"
     if redirected(reply.status):
-        message = f"HTTP {reply.status}: redirected to {reply.headers.get('location')!r}; is base_url right?"
+        message = f"HTTP {reply.status}: redirected to {reply.header(b'location')!r}; is base_url right?"
     return error_class(reply.status)(
         message,
         status_code=reply.status,
         detail=detail,
         request_id=request_id_of(reply),
         response=_keyless_response(reply, request),
-        retry_after=parse_retry_after(reply.headers.get("retry-after"), _sent_at(reply)),
+        retry_after=parse_retry_after(reply.header(b"retry-after"), _sent_at(reply)),
     )
 
 
@@ -45,28 +46,26 @@ def _detail(body: bytes) -> Any:
     return content.get("detail") if isinstance(content, dict) else content
 
 
-def _keyless_response(reply: Reply, request: httpx.Request) -> httpx.Response:
+def _keyless_response(reply: Reply, request: Request) -> httpx.Response:
     # Raw, because a header may hold bytes that no text encoding of ours gives back.
-    headers = [(name, value) for name, value in reply.headers.raw if name.lower() not in _BODY_HEADERS]
-    shown = [(name, value) for name, value in request.headers.raw if name.lower() != b"authorization"]
+    headers = [(name, value) for name, value in reply.headers if name.lower() not in _BODY_HEADERS]
     return httpx.Response(
         reply.status,
         headers=headers,
         content=reply.body,
-        request=httpx.Request(request.method, request.url, headers=shown),
+        request=httpx.Request(request.method, request.url, headers=list(request.headers)),
     )
 
 
 def _sent_at(reply: Reply) -> datetime:
     """Give the service's own time where it told it: our clock may differ."""
-    told = parse_http_date(reply.headers.get("date", ""))
+    told = parse_http_date(reply.header(b"date") or "")
     return told or datetime.fromtimestamp(reply.wall, UTC)
 
 
 def request_id_of(reply: Reply) -> str | None:
     """Give the service's id of the request."""
-    request_id: str | None = reply.headers.get("x-request-id")
-    return request_id
+    return reply.header(b"x-request-id")
 
 
 def json_of(reply: Reply) -> Any:
@@ -119,7 +118,7 @@ def malformed(reply: Reply, what: str) -> NoReturn:
     """Raise the error for a success whose body cannot be used."""
     text = reply.body[: EXCERPT * 4].decode("utf-8", "replace")
     excerpt = _shortened(text, EXCERPT)
-    kind = reply.headers.get("content-type", "no content type")
+    kind = reply.header(b"content-type") or "no content type"
     raise MalformedReplyError(
         f"HTTP {reply.status} ({kind}), but the body {what}: {excerpt!r}",
         status_code=reply.status,

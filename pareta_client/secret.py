@@ -10,7 +10,7 @@ class Secret:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self.bearer = b"Bearer " + text.encode()
+        self.bearer = f"Bearer {text}"
 
     def reveal(self) -> str:
         """Give the text itself."""

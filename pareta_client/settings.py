@@ -117,12 +117,12 @@ def _is_loopback(host: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def user_agent() -> bytes:
+def user_agent() -> str:
     """Name this client and its version."""
     # Not at the top: with all that it brings along it would be a tenth of the client's import.
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return f"pareta-client-python/{version('pareta-pipelines')}".encode()
+        return f"pareta-client-python/{version('pareta-pipelines')}"
     except PackageNotFoundError:
-        return b"pareta-client-python"
+        return "pareta-client-python"

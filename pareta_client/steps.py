@@ -9,9 +9,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import httpx
-
 from pareta_client.errors import APIConnectionError
+from pareta_client.request import RawHeaders, Request
 from pareta_client.retry import Verdict
 
 
@@ -22,7 +21,7 @@ class Send:
     `left` is what remains until the deadline; it also bounds a wait for a free connection, which `seconds` does not.
     """
 
-    request: httpx.Request
+    request: Request
     seconds: float | None
     left: float | None = None
     streamed: bool = False
@@ -60,16 +59,20 @@ class Reply:
     """An answer came, or its beginning when streamed (`body` is then empty); `at` is monotonic, `wall` is Unix time."""
 
     status: int
-    headers: httpx.Headers
+    headers: RawHeaders
     body: bytes
     at: float = 0.0
     wall: float = 0.0
+
+    def header(self, name: bytes) -> str | None:
+        """Give one header by its lower-case name; None if it did not come."""
+        return next((value.decode("latin-1") for known, value in self.headers if known.lower() == name), None)
 
     def own_headers(self) -> dict[str, str]:
         """Give the service's own headers (X-…) by lower-case name: cheaper than looking each of them up."""
         return {
             name.lower().decode("latin-1"): value.decode("latin-1")
-            for name, value in self.headers.raw
+            for name, value in self.headers
             if name[:2] in (b"x-", b"X-")
         }
 

@@ -37,7 +37,7 @@ class Progress:
         self.attempts, self.request_id, self.receipt = (
             attempts,
             request_id_of(reply),
-            receipt_from_headers(reply.headers),
+            receipt_from_headers(reply.own_headers()),
         )
 
     def dropped(self, why: str, kind: type[APIConnectionError] = APIConnectionError) -> APIConnectionError:
@@ -88,7 +88,7 @@ def deploy_events(call: Call, settings: Settings, progress: Progress) -> Operati
 def _opened(call: Call, settings: Settings, progress: Progress) -> Operation[Reply]:
     answer = yield from exchange(call, settings)
     progress.opened(answer.reply, answer.attempts)
-    kind = answer.reply.headers.get("content-type", "")
+    kind = answer.reply.header(b"content-type") or ""
     if kind.startswith(_NOT_A_STREAM):
         beginning = yield from read()
         body = b"" if isinstance(beginning, Failed) else beginning.content

@@ -65,7 +65,7 @@ class TracedSpan:
         self._span.set_attribute("pareta.attempts", attempts)
         if isinstance(last, Reply):
             self._span.set_attribute("http.response.status_code", last.status)
-            self._span.set_attribute("pareta.request_id", last.headers.get("x-request-id", ""))
+            self._span.set_attribute("pareta.request_id", last.header(b"x-request-id") or "")
         if error is not None:
             self._span.set_attribute("error.type", type(error).__name__)
             self._span.set_status(Status(StatusCode.ERROR, str(error)))

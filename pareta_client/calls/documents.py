@@ -11,6 +11,7 @@ from pareta_client.errors import APIStatusError, UploadError
 from pareta_client.exchange import attempts_of, exchange
 from pareta_client.models.record import RawJson
 from pareta_client.replies import malformed, object_of
+from pareta_client.request import Request
 from pareta_client.settings import Options, Settings
 from pareta_client.steps import Operation
 
@@ -64,14 +65,15 @@ def _put(url: str, document: Document, settings: Settings) -> Operation[None]:
     patience = Options(settings.options.max_retries, httpx.Timeout(STORAGE_TIMEOUT), settings.options.deadline)
     storage = Settings(settings.base_url, settings.secret, patience, jitter=settings.jitter, tracing=settings.tracing)
 
-    def prepare(left: float | None) -> httpx.Request:
-        return httpx.Request(
-            "PUT",
-            where,
-            headers={"Content-Type": document.mime, "Content-Length": str(document.size)},
-            stream=DocumentStream(document),
-            extensions={"timeout": httpx.Timeout(min(STORAGE_TIMEOUT, left or STORAGE_TIMEOUT)).as_dict()},
-        )
+    headers = (
+        ("Host", where.netloc.decode("ascii")),
+        ("Content-Type", document.mime),
+        ("Content-Length", str(document.size)),
+    )
+
+    def prepare(left: float | None) -> Request:
+        timeouts = httpx.Timeout(min(STORAGE_TIMEOUT, left or STORAGE_TIMEOUT)).as_dict()
+        return Request("PUT", str(where), headers, DocumentStream(document), timeouts)
 
     try:
         yield from attempts_of("PUT", f"//{where.host}", storage, prepare)

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from pareta_client.errors import APIConnectionError, ParetaError
+from pareta_client.request import Request
 from pareta_client.secret import Secret
 from pareta_client.settings import Options, Settings
 from pareta_client.steps import Emit, Failed, Happened, Look, Moment, Read, Received, Reply, Send, Sleep, Step
@@ -26,7 +27,13 @@ def reply(status: int = 200, body: bytes = b"{}", **headers: str | bytes) -> Rep
         (name.replace("_", "-").encode(), value if isinstance(value, bytes) else value.encode())
         for name, value in headers.items()
     ]
-    return Reply(status, httpx.Headers(raw), body)
+    return Reply(status, raw, body)
+
+
+def request_to(url: str, content: bytes, timeout: httpx.Timeout) -> Request:
+    """A request to any server, as the fast channel gets it."""
+    headers = (("Host", httpx.URL(url).netloc.decode()), ("Content-Length", str(len(content))))
+    return Request("POST", url, headers, content, timeout.as_dict())
 
 
 def failed(error: APIConnectionError | None = None) -> Failed:
@@ -46,6 +53,11 @@ class Played(Generic[T]):
     @property
     def sends(self) -> list[Send]:
         return [step for step in self.steps if isinstance(step, Send)]
+
+    @property
+    def requests(self) -> list[httpx.Request]:
+        """The requests as they would go out, with the key."""
+        return [step.request.as_httpx() for step in self.sends]
 
     @property
     def sleeps(self) -> list[Sleep]:

@@ -52,17 +52,17 @@ def test_no_retries_means_one_attempt() -> None:
 
 def test_the_idempotency_key_is_the_same_on_each_attempt() -> None:
     played = play(exchange(ASK, settings()), [reply(500), failed(), reply()])
-    assert [step.request.headers["idempotency-key"] for step in played.sends] == ["key-1"] * 3
+    assert [request.headers["idempotency-key"] for request in played.requests] == ["key-1"] * 3
 
 
 def test_reading_carries_no_idempotency_key() -> None:
     played = play(exchange(get("/v1/models"), settings()), [reply()])
-    assert "idempotency-key" not in played.sends[0].request.headers
+    assert "idempotency-key" not in played.requests[0].headers
 
 
 def test_the_body_is_sent_again_whole() -> None:
     played = play(exchange(ASK, settings()), [failed(), reply()])
-    assert [step.request.read() for step in played.sends] == [b'{"model":"ep_1"}'] * 2
+    assert [request.read() for request in played.requests] == [b'{"model":"ep_1"}'] * 2
 
 
 def test_waits_grow_and_say_why() -> None:
@@ -115,20 +115,20 @@ def test_the_deadline_bounds_all_attempts_together() -> None:
 def test_each_attempt_gets_no_more_than_what_is_left_until_the_deadline() -> None:
     played = play(exchange(ASK, settings(deadline=20)), [failed(), failed(), reply()], seconds_each=6)
     assert [step.seconds for step in played.sends] == [20, 13.5, 6.5]
-    assert played.sends[2].request.extensions["timeout"]["read"] == 6.5
+    assert played.requests[2].extensions["timeout"]["read"] == 6.5
 
 
 def test_a_timeout_bounds_one_attempt_and_connecting_gets_ten_seconds_of_it() -> None:
     played = play(exchange(ASK, settings()), [reply()])
     assert played.sends[0].seconds == 60
-    assert played.sends[0].request.extensions["timeout"] == {"connect": 10, "read": 60, "write": 60, "pool": 60}
+    assert played.requests[0].extensions["timeout"] == {"connect": 10, "read": 60, "write": 60, "pool": 60}
 
 
 def test_an_httpx_timeout_bounds_the_phases_as_it_says() -> None:
     phases = httpx.Timeout(1, read=None, pool=7)
     played = play(exchange(ASK, settings(timeout=phases)), [reply()])
     assert played.sends[0].seconds is None
-    assert played.sends[0].request.extensions["timeout"] == phases.as_dict()
+    assert played.requests[0].extensions["timeout"] == phases.as_dict()
 
 
 def test_a_timeout_of_no_time_is_refused_before_anything_is_sent() -> None:

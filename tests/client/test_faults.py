@@ -2,19 +2,20 @@
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from inspect import isclass
 
 import httpx
 import pytest
 
 from pareta_client import APIConnectionError, APITimeoutError, AsyncPareta, Pareta
-from pareta_client.aiohttp_transport import AiohttpTransport
+from pareta_client.aiohttp_channel import AiohttpChannel
 from pareta_client.faults import NEVER_SENT, connection_error
-from tests.client.playing import KEY
+from tests.client.playing import KEY, request_to
 from tests.client.servers import HEAD, Conversation, refused_port, serving
 
 Script = Callable[[Conversation], None]
+SOON = httpx.Timeout(2.0, read=0.2)
 MESSAGES = [{"role": "user", "content": "hello"}]
 
 
@@ -74,51 +75,69 @@ FAULTS: list[tuple[Script, type[httpx.TransportError]]] = [
     (hang_before_answering, httpx.ReadTimeout),
     (hang_in_the_body, httpx.ReadTimeout),
 ]
-TRANSPORTS = [httpx.AsyncHTTPTransport, AiohttpTransport]
 faults = pytest.mark.parametrize(("script", "expected"), FAULTS, ids=lambda value: getattr(value, "__name__", ""))
-transports = pytest.mark.parametrize("transport", TRANSPORTS)
 
 
-async def raised_by(transport: httpx.AsyncBaseTransport, url: str) -> Exception:
-    async with httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(2.0, read=0.2)) as client:
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is what the test is about
-            await client.post(url, json={})
+async def through_httpx(url: str, patience: httpx.Timeout) -> None:
+    async with httpx.AsyncClient(timeout=patience) as client:
+        await client.post(url, json={})
+
+
+async def through_ours(url: str, patience: httpx.Timeout) -> None:
+    channel = AiohttpChannel()
+    try:
+        incoming = await channel.send(request_to(url, b"{}", patience), None)
+        try:
+            await incoming.whole()
+        finally:
+            await incoming.aclose()
+    finally:
+        await channel.aclose()
+
+
+Way = Callable[[str, httpx.Timeout], Awaitable[None]]
+ways = pytest.mark.parametrize("way", [through_httpx, through_ours])
+
+
+async def raised_by(way: Way, url: str, patience: httpx.Timeout = SOON) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is what the test is about
+        await way(url, patience)
     return caught.value
 
 
-@transports
+@ways
 @faults
 async def test_our_transport_names_each_fault_as_httpx_does(
-    transport: type[httpx.AsyncBaseTransport], script: Script, expected: type[Exception]
+    way: Way, script: Script, expected: type[Exception]
 ) -> None:
     with serving(script) as server:
-        error = await raised_by(transport(), server.url)
+        error = await raised_by(way, server.url)
     assert type(error) is expected
     assert not isinstance(error, NEVER_SENT)
 
 
-@transports
-async def test_a_refused_connection_was_never_sent(transport: type[httpx.AsyncBaseTransport]) -> None:
-    error = await raised_by(transport(), f"http://127.0.0.1:{refused_port()}")
+@ways
+async def test_a_refused_connection_was_never_sent(way: Way) -> None:
+    error = await raised_by(way, f"http://127.0.0.1:{refused_port()}")
     assert type(error) is httpx.ConnectError
     assert isinstance(error, NEVER_SENT)
 
 
-@transports
-async def test_an_unknown_host_was_never_sent(transport: type[httpx.AsyncBaseTransport]) -> None:
-    error = await raised_by(transport(), "http://no-such-host.invalid")
+@ways
+async def test_an_unknown_host_was_never_sent(way: Way) -> None:
+    error = await raised_by(way, "http://no-such-host.invalid")
     assert type(error) is httpx.ConnectError
 
 
-@transports
-async def test_a_failed_tls_handshake_was_never_sent(transport: type[httpx.AsyncBaseTransport]) -> None:
+@ways
+async def test_a_failed_tls_handshake_was_never_sent(way: Way) -> None:
     with serving(lambda conversation: conversation.send(b"not TLS\r\n")) as server:
-        error = await raised_by(transport(), server.url.replace("http:", "https:"))
+        error = await raised_by(way, server.url.replace("http:", "https:"))
     assert type(error) is httpx.ConnectError
 
 
-@transports
-async def test_a_connection_that_is_never_accepted_was_never_sent(transport: type[httpx.AsyncBaseTransport]) -> None:
+@ways
+async def test_a_connection_that_is_never_accepted_was_never_sent(way: Way) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         address = listener.getsockname()
         fillers = [socket.socket() for _ in range(8)]
@@ -126,17 +145,16 @@ async def test_a_connection_that_is_never_accepted_was_never_sent(transport: typ
             filler.setblocking(False)
             filler.connect_ex(address)
         try:
-            async with httpx.AsyncClient(transport=transport(), timeout=httpx.Timeout(2.0, connect=0.2)) as client:
-                with pytest.raises(httpx.ConnectTimeout):
-                    await client.post(f"http://127.0.0.1:{address[1]}", json={})
+            error = await raised_by(way, f"http://127.0.0.1:{address[1]}", httpx.Timeout(2.0, connect=0.2))
         finally:
             for filler in fillers:
                 filler.close()
+    assert type(error) is httpx.ConnectTimeout
 
 
-@transports
-async def test_another_scheme_was_never_sent(transport: type[httpx.AsyncBaseTransport]) -> None:
-    error = await raised_by(transport(), "gopher://127.0.0.1/")
+@ways
+async def test_another_scheme_was_never_sent(way: Way) -> None:
+    error = await raised_by(way, "gopher://127.0.0.1/")
     assert type(error) is httpx.UnsupportedProtocol
 
 

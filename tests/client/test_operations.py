@@ -40,11 +40,11 @@ def run(status: str) -> Reply:
 
 
 def paths(played: Played[Any]) -> list[str]:
-    return [f"{step.request.method} {step.request.url.path}" for step in played.sends]
+    return [f"{request.method} {request.url.path}" for request in played.requests]
 
 
 def body(played: Played[Any], number: int) -> Any:
-    return json.loads(played.sends[number].request.read())
+    return json.loads(played.requests[number].read())
 
 
 def deployed(*happenings: Reply | Failed | Received) -> Any:
@@ -160,7 +160,7 @@ ROSTER = answer({"frontier_models": [{"id": "a", "benchmarked": True}, {"id": "b
 def test_a_keyword_stands_for_the_roster_of_the_sets_task(keyword: str, expected: list[str]) -> None:
     played = created(keyword, [answer({"eval_set": {"task_id": "t"}}), ROSTER, STARTED])
     assert body(played, 2)["candidate_model_ids"] == ["heron-1", *expected]
-    assert played.sends[1].request.url.query == b"task=t"
+    assert played.requests[1].url.query == b"task=t"
 
 
 def test_a_given_task_saves_looking_it_up() -> None:
@@ -173,7 +173,7 @@ def test_rows_are_stored_first_and_each_request_has_a_key_of_its_own() -> None:
     played = created(None, [answer({"eval_set": {"id": "es_9"}}), STARTED], on)
     assert paths(played) == ["POST /v1/eval-sets", "POST /v1/eval-runs"]
     assert body(played, 1)["eval_set_id"] == "es_9"
-    assert [step.request.headers["idempotency-key"] for step in played.sends] == ["key-1-set", "key-1"]
+    assert [request.headers["idempotency-key"] for request in played.requests] == ["key-1-set", "key-1"]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_run_without_an_id_is_a_malformed_reply() -> None:
 
 def test_an_eval_set_is_sent_as_a_form_with_a_row_a_line() -> None:
     played = play(create_set("t", [{"input": "é\n"}, {"input": 2}], None, "do it", "key-1", settings()), [answer({})])
-    request = played.sends[0].request
+    request = played.requests[0]
     sent = request.read()
     assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
     assert '{"input":"é\\n"}\n{"input":2}\r\n'.encode() in sent
@@ -222,7 +222,7 @@ def test_without_a_task_the_one_that_fits_cleanly_is_used() -> None:
     clean = answer({"homogeneous": True, "proposals": [PROPOSAL]})
     played = play(create_set(None, ROWS, None, "p", "k", settings()), [clean, answer({"eval_set": {"id": "es_1"}})])
     assert paths(played) == ["POST /v1/eval-sets/propose-contract", "POST /v1/eval-sets"]
-    assert b'name="task_id"\r\n\r\nt\r\n' in played.sends[1].request.read()
+    assert b'name="task_id"\r\n\r\nt\r\n' in played.requests[1].read()
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_without_a_clean_fit_the_caller_is_asked_to_choose(proposal: object, sai
 def test_a_small_document_goes_inline() -> None:
     played = play(upload("es_1", document_of(b"%PDF", None), 3, "scan", "k", settings()), [answer({"ok": True})])
     assert paths(played) == ["POST /v1/eval-sets/es_1/attach-blob"]
-    sent = played.sends[0].request.read()
+    sent = played.requests[0].read()
     assert b"%PDF" in sent
     assert b'name="idx"\r\n\r\n3\r\n' in sent
     assert b'name="field_name"\r\n\r\nscan\r\n' in sent
@@ -274,7 +274,7 @@ def test_a_large_document_is_streamed_to_where_the_service_points(large: Path) -
     place = {"idx": 0, "field_name": "scan", "mime": "application/pdf"}
     assert body(played, 0) == {**place, "file_size": INLINE_BELOW}
     assert body(played, 2) == {**place, "storage_uri": "gs://b/1"}
-    put = played.sends[1].request
+    put = played.requests[1]
     assert isinstance(put.stream, DocumentStream)
     assert "authorization" not in put.headers
     assert put.headers["content-length"] == str(INLINE_BELOW)

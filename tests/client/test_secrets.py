@@ -19,9 +19,11 @@ MESSAGES = [{"role": "user", "content": "hello"}]
 def test_no_repr_shows_the_key() -> None:
     client = AsyncPareta(api_key=KEY, base_url="http://localhost")
     shown = [client, client._settings, client.chat, vars(client.chat), vars(client._settings)]
-    shown.append(request_for(post("/v1/x", "k"), settings(), None).headers)
+    request = request_for(post("/v1/x", "k"), settings(), None)
+    shown += [request, request.headers, request.as_httpx().headers]
     assert KEY not in "".join(repr(thing) for thing in shown)
     assert client.api_key == KEY
+    assert request.as_httpx().headers["authorization"] == f"Bearer {KEY}"
 
 
 def test_a_client_does_not_pickle_and_says_what_to_do() -> None:

@@ -4,14 +4,16 @@ import asyncio
 import gzip
 import threading
 import time
+import zlib
 
 import httpx
 import pytest
 
-from pareta_client import APITimeoutError, AsyncPareta
-from pareta_client.aiohttp_transport import AiohttpTransport
-from tests.client.playing import KEY
-from tests.client.servers import COMPLETION, Conversation, answering, refused_port, serving
+from pareta_client import APIConnectionError, APITimeoutError, AsyncPareta, BadRequestError, Pareta
+from pareta_client.aiohttp_channel import AiohttpChannel
+from pareta_client.replies import MOST_OF_AN_ERROR_BODY
+from tests.client.playing import KEY, request_to
+from tests.client.servers import COMPLETION, STREAM_HEAD, Conversation, answering, refused_port, serving
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 
@@ -44,40 +46,21 @@ async def test_a_connection_that_the_service_closed_while_idle_is_not_used_again
         assert len(server.conversations) == 20
 
 
-async def test_cookies_are_kept_by_the_httpx_client_above_and_by_nobody_else() -> None:
+async def test_cookies_are_not_kept() -> None:
     with serving(answering(headers=b"set-cookie: taste=sweet\r\n")) as server:
         async with AsyncPareta(api_key=KEY, base_url=server.url) as client:
             await ask(client)
             await ask(client)
         assert not any(b"cookie:" in request.lower() for request in server.requests)
-    with serving(answering(headers=b"set-cookie: taste=sweet\r\n")) as server:
-        async with httpx.AsyncClient(transport=AiohttpTransport()) as above:
-            await above.get(server.url)
-            await above.get(server.url)
-        assert [b"cookie: taste=sweet" in request.lower() for request in server.requests] == [False, True]
 
 
-async def test_redirects_are_left_to_the_httpx_client_above() -> None:
-    def elsewhere(conversation: Conversation) -> None:
-        while conversation.read_request():
-            conversation.send(b"HTTP/1.1 302 Found\r\nlocation: /other\r\ncontent-length: 0\r\n\r\n")
-
-    with serving(elsewhere) as server:
-        async with httpx.AsyncClient(transport=AiohttpTransport()) as above:
-            assert (await above.get(server.url)).status_code == 302
-        assert len(server.requests) == 1
-
-
-async def test_headers_arrive_as_httpx_wrote_them_and_no_others() -> None:
-    sent = httpx.Request("POST", "http://localhost", headers={"x-one": "1"}, json={"a": 1})
+async def test_the_headers_of_a_request_arrive_and_no_others() -> None:
     with serving(answering()) as server:
-        transport = AiohttpTransport()
-        request = httpx.Request("POST", server.url, headers={"x-one": "1"}, json={"a": 1})
-        response = await transport.handle_async_request(request)
-        await response.aread()
-        await transport.aclose()
+        async with AsyncPareta(api_key=KEY, base_url=server.url) as client:
+            await ask(client)
         head = server.requests[0].split(b"\r\n\r\n")[0].lower().split(b"\r\n")[1:]
-    assert {line.split(b":")[0] for line in head} == {name.lower() for name, _ in sent.headers.raw}
+    names = b"host authorization accept accept-encoding user-agent content-length content-type idempotency-key".split()
+    assert sorted(line.split(b":")[0] for line in head) == sorted(names)
 
 
 async def test_compressed_answers_are_decompressed() -> None:
@@ -87,23 +70,69 @@ async def test_compressed_answers_are_decompressed() -> None:
             assert await ask(client) == "hello"
 
 
-async def test_a_streamed_body_is_sent_as_well() -> None:
-    async def pieces() -> object:
-        yield b"abc"
-        yield b"def"
+async def test_a_compressed_stream_is_decompressed_as_it_arrives() -> None:
+    packing = zlib.compressobj(wbits=31)
+    first = packing.compress(b'data: {"choices": []}\n\n') + packing.flush(zlib.Z_SYNC_FLUSH)
+    rest = packing.compress(b"data: [DONE]\n\n") + packing.flush()
+    first_was_read = threading.Event()
 
-    with serving(answering()) as server:
-        async with httpx.AsyncClient(transport=AiohttpTransport()) as above:
-            await above.put(server.url, content=pieces(), headers={"content-length": "6"})  # type: ignore[arg-type]
-        assert server.requests[0].endswith(b"abcdef")
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(STREAM_HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n"))
+        conversation.chunk(first)
+        first_was_read.wait(5)
+        conversation.chunk(rest)
+        conversation.chunk(b"")
+
+    with serving(script) as server:
+        async with AsyncPareta(api_key=KEY, base_url=server.url) as client:
+            stream = await client.chat.completions.create(model="ep_1", messages=MESSAGES, stream=True)
+            assert (await anext(stream)).choices == []
+            first_was_read.set()
+            assert [chunk async for chunk in stream] == []
+
+
+async def test_a_body_that_is_not_what_its_compression_says_is_a_connection_error() -> None:
+    with serving(answering(b"not gzip", b"content-encoding: gzip\r\n")) as server:
+        async with AsyncPareta(api_key=KEY, base_url=server.url, max_retries=0) as client:
+            with pytest.raises(APIConnectionError, match="DecodingError") as caught:
+                await ask(client)
+    assert not caught.value.never_sent
+
+
+@pytest.mark.parametrize("compression", [b"", b"content-encoding: gzip\r\n"])
+async def test_of_a_gigantic_error_body_only_the_beginning_is_read(compression: bytes) -> None:
+    page = b"<p>" + b"x" * 1_000_000
+    sent = gzip.compress(page) if compression else page
+    left = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(b"HTTP/1.1 400 No\r\n" + compression + b"content-length: 1000000000\r\n\r\n" + sent)
+        conversation.wait_until_left()
+        left.set()
+
+    with serving(script) as server:
+        async with AsyncPareta(api_key=KEY, base_url=server.url, max_retries=0) as client:
+            with pytest.raises(BadRequestError) as caught:
+                await ask(client)
+            assert await asyncio.to_thread(left.wait, 5)
+        left.clear()
+        with Pareta(api_key=KEY, base_url=server.url, max_retries=0) as blocking:
+            with pytest.raises(BadRequestError) as also:
+                blocking.chat.completions.create(model="ep_1", messages=MESSAGES)
+            assert left.wait(5)
+    for error in (caught.value, also.value):
+        assert error.response is not None
+        assert len(error.response.content) == MOST_OF_AN_ERROR_BODY
 
 
 async def test_a_large_body_that_nobody_reads_runs_into_the_timeout() -> None:
     with serving(lambda conversation: time.sleep(1.0)) as server:
-        timeout = httpx.Timeout(0.1)
-        async with httpx.AsyncClient(transport=AiohttpTransport(), timeout=timeout) as above:
-            with pytest.raises(httpx.ReadTimeout):
-                await above.post(server.url, content=b"x" * 50_000_000)
+        channel = AiohttpChannel()
+        with pytest.raises(httpx.ReadTimeout):
+            await channel.send(request_to(server.url, b"x" * 50_000_000, httpx.Timeout(0.1)), None)
+        await channel.aclose()
 
 
 def test_a_client_says_so_when_it_is_used_on_another_event_loop() -> None:
