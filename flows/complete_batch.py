@@ -8,9 +8,8 @@ from pareta_batch.batch import Batch
 from pareta_batch.report import BatchReport
 from tasks.artifacts import publish_batch
 from tasks.batches import complete_shards, enrol_batch, report_on, write_answers_file
-from tasks.fleet import share_of_fleet
-from tasks.progress import progress_shown
-from tasks.shared import working_on
+from tasks.sending import sending
+from tasks.tags import tag_run
 
 
 @flow(name="complete-batch", flow_run_name="complete {batch.name} on {batch.model}")
@@ -22,9 +21,10 @@ async def complete_batch(batch: Batch, on_empty_balance: OnEmptyBalance = "fail"
     named for the reason and carries the report.
     """
     async with suspended_without_credit(on_empty_balance):
+        await tag_run(batch=batch.name, endpoint=batch.model)
         plan = await enrol_batch(batch)
-        async with share_of_fleet(batch) as share, working_on(share) as session, progress_shown(session):
-            await complete_shards(share, plan)
+        async with sending(batch) as session:
+            await complete_shards(session.batch, plan)
         await write_answers_file(batch)
         report = await report_on(plan, session)
         await publish_batch(report)

@@ -8,9 +8,10 @@ from prefect import flow
 
 from flows.endings import named_ending
 from flows.parameters import Deployment
-from pareta_client import APIConnectionError
+from pareta_client import ParetaError
 from tasks.endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
 from tasks.shared import connected
+from tasks.tags import tag_run
 
 
 @flow(name="deploy-endpoint", flow_run_name="deploy {deployment.name}")
@@ -27,6 +28,7 @@ async def serving(deployment: Deployment, *, stop: bool) -> AsyncIterator[str]:
     async with connected():
         endpoint_id = await deployed(deployment, stop=stop)
         try:
+            await tag_run(endpoint=endpoint_id)
             await wait_until_live(endpoint_id, deployment.ready_within_s)
             await smoke_call(endpoint_id)
             yield endpoint_id
@@ -39,7 +41,7 @@ async def deployed(deployment: Deployment, *, stop: bool) -> str:
     """Deploy or reuse the endpoint and give its id; `stop` what goes on at the service when this run does not."""
     try:
         return await deploy_or_reuse(deployment.name, deployment.task, deployment.model)
-    except (APIConnectionError, asyncio.CancelledError):
+    except (ParetaError, asyncio.CancelledError):
         if stop and (begun := await find_endpoint(deployment.name, deployment.task)):
             await stop_endpoint(begun)
         raise

@@ -11,8 +11,8 @@ from pareta_batch.ledger import Wanted
 from pareta_batch.report import BatchReport
 from tasks.artifacts import publish_batch
 from tasks.batches import complete_shards, plan_retry, report_on, write_answers_file
-from tasks.progress import progress_shown
-from tasks.shared import working_on
+from tasks.sending import sending
+from tasks.tags import tag_run
 
 Errors = Annotated[
     tuple[str, ...],
@@ -25,9 +25,10 @@ Errors = Annotated[
 async def retry_failed(batch: Batch, errors: Errors = ()) -> BatchReport:
     """Send again the rows that failed in a way that may pass; an old error stays until the new outcome is in."""
     wanted = Wanted(only_failed=True, errors=errors)
+    await tag_run(batch=batch.name, endpoint=batch.model)
     plan = await plan_retry(batch, wanted)
-    async with working_on(batch, wanted) as session, progress_shown(session):
-        await complete_shards(batch, plan)
+    async with sending(batch, wanted) as session:
+        await complete_shards(session.batch, plan)
     await write_answers_file(batch)
     report = await report_on(plan, session)
     await publish_batch(report)

@@ -20,6 +20,7 @@ from pareta_batch.report import BatchReport
 from tasks.artifacts import measure_quality, publish_page
 from tasks.batches import check_dataset
 from tasks.shared import connected, recorded
+from tasks.tags import tag_run
 
 STAGGER_S = 0.5
 
@@ -32,6 +33,7 @@ async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "f
     The endpoint is stopped whatever happens. With model `auto` or an endpoint id nothing is deployed or stopped.
     """
     async with suspended_without_credit(on_empty_balance):
+        await tag_run(batch=pipeline.name)
         await check_dataset(pipeline.batch_on("auto"))
         async with connected(), recorded(), model_for(pipeline) as model:
             batch, comparisons = await both(

@@ -46,6 +46,7 @@ class Session:
         self.progress = Progress(batch.name, tally.total, to_send, lambda: self.pressure.in_flight)
         self.budget = Budget(_purse(batch, tally))
         self.seats = asyncio.Semaphore(batch.max_in_flight)
+        self.share = batch.max_in_flight  # what others leave of the endpoint, whatever a person wishes
         self.claims_ahead = asyncio.Semaphore(_ahead(batch))
         self.settler = Settler(ledger, batch.name)
         self.reviver = Reviver(pareta, batch.model, deadline_s=READY_DEADLINE_S)
@@ -106,8 +107,12 @@ class Session:
 
     def obey(self, *, paused: bool, max_in_flight: int | None) -> None:
         """Send nothing while paused, and have no more calls in flight than this (None: as begun). From any thread."""
-        most = min(max_in_flight or self.batch.max_in_flight, self.batch.max_in_flight)
+        most = min(max_in_flight or self.share, self.share)
         self._loop.call_soon(lambda: self.pressure.obey(paused=paused, most=most))
+
+    def allow(self, most: int) -> None:
+        """Have no more calls in flight than this, or than begun with, from the next look at the wishes on."""
+        self.share = max(1, min(most, self.batch.max_in_flight))
 
     def stop_for(self, error: Exception) -> None:
         """Stop because of an error; the message names the request that the service can be asked about."""

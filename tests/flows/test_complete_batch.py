@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from prefect import get_client
 from prefect.client.schemas.objects import State
 
 from flows.complete_batch import complete_batch
@@ -47,6 +49,13 @@ async def test_a_second_run_of_the_same_batch_sends_nothing(pareta: Sandbox, tmp
     report = await complete_batch(batch(tmp_path))
     assert report.settled == 12
     pareta.silent_since(before)
+
+
+async def test_a_run_is_found_by_the_tags_of_its_batch_and_its_endpoint(pareta: Sandbox, tmp_path: Path) -> None:
+    state = await ended(batch(tmp_path, name="tagged"))
+    async with get_client() as client:
+        run = await client.read_flow_run(state.state_details.flow_run_id or uuid4())
+    assert set(run.tags) == {"batch:tagged", "endpoint:auto"}
 
 
 async def test_calls_in_flight_never_exceed_the_bound(pareta: Sandbox, tmp_path: Path) -> None:
