@@ -1,6 +1,7 @@
 """Prefect's REST API as its UI uses it."""
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -30,21 +31,18 @@ class PrefectApi:
         except httpx.TransportError:
             return False
 
-    def ask(self, method: str, path: str, **body: Any) -> Any:
+    def ask(self, method: str, path: str, body: Json | list[Json] | None = None, **fields: Any) -> Any:
         """Send a request and give the JSON it is answered with; a server whose database is busy is asked again."""
-        reply = until(lambda: self._answer(method, path, body or None), within_s=20, what=f"{method} {path}")
+        reply = until(lambda: self._answer(method, path, body or fields or None), within_s=90, what=f"{method} {path}")
         assert reply.is_success, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
 
-    def _answer(self, method: str, path: str, body: Json | None) -> httpx.Response | None:
-        reply = self._http.request(method, path, json=body)
+    def _answer(self, method: str, path: str, body: Json | list[Json] | None) -> httpx.Response | None:
+        try:
+            reply = self._http.request(method, path, json=body)
+        except httpx.TimeoutException:
+            return None
         return None if reply.status_code == httpx.codes.SERVICE_UNAVAILABLE else reply
-
-    def ask_list(self, method: str, path: str, body: list[Json]) -> Any:
-        """Send a request whose body is a list."""
-        reply = self._http.request(method, path, json=body)
-        assert reply.is_success, f"{method} {path}: {reply.status_code} {reply.text}"
-        return reply.json()
 
     def deployment(self, name: str) -> Json:
         """Give a deployment by `flow/name`."""
@@ -59,6 +57,8 @@ class PrefectApi:
             f"/deployments/{found['id']}/create_flow_run",
             parameters={**found["parameters"], **parameters},
             state={"type": "SCHEDULED"},
+            # Asked again, the server gives the run that it made the first time.
+            idempotency_key=str(uuid4()),
         )
         return created
 
@@ -67,7 +67,7 @@ class PrefectApi:
         found: Run = self.ask("GET", f"/flow_runs/{run_id}")
         return found
 
-    def ended(self, run_id: str, *, within_s: float = 60) -> Run:
+    def ended(self, run_id: str, *, within_s: float = 120) -> Run:
         """Wait until a run is over."""
 
         def look() -> Run | None:
@@ -76,7 +76,7 @@ class PrefectApi:
 
         return until(look, within_s=within_s, what=f"run {run_id} over: {self.flow_run(run_id)['state']}")
 
-    def in_state(self, run_id: str, name: str, *, within_s: float = 60) -> Run:
+    def in_state(self, run_id: str, name: str, *, within_s: float = 120) -> Run:
         """Wait until a run is in a state of that name."""
 
         def look() -> Run | None:

@@ -74,7 +74,7 @@ def test_a_killed_run_is_completed_by_the_next_with_every_row_debited_once(house
     house.pareta.change(latency_ms=300)
     work = batch(house, "killed", max_in_flight=3, shard_size=10)
     run = house.prefect.run(BATCH, batch=work)
-    pid = until(lambda: house.prefect.process_of(run["id"]), within_s=30, what="the flow's process")
+    pid = until(lambda: house.prefect.process_of(run["id"]), within_s=90, what="the flow's process")
     house.settled(before, 9)
     kill(pid)
     assert house.prefect.ended(run["id"])["state"]["type"] == "CRASHED"
