@@ -7,18 +7,27 @@ round, and the median of the rounds is shown. The official SDK is installed into
 import argparse
 import json
 import os
-import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from client import PROJECT, Measured, python_for, service, table
+from client import PROJECT, Measured, medians, python_for, service, table
 
 PARTS = Path(__file__).parent / "batch_parts"
 WAYS = ("engine", "flow", "prefect .map", "recipe")
-HEADS = ["way", "wall s", "of ideal", "CPU ms a row", "server CPU s", "peak MiB", "answered"]
+HEADS = [
+    "way",
+    "start-up s",
+    "before s",
+    "work s",
+    "of ideal",
+    "after s",
+    "CPU ms a row",
+    "server CPU s",
+    "peak MiB",
+    "answered",
+]
 
 
 def measure(how: str, rows: int, in_flight: int, service_ms: float) -> Measured | None:
@@ -27,7 +36,6 @@ def measure(how: str, rows: int, in_flight: int, service_ms: float) -> Measured 
         python = python_for("pareta") if how == "recipe" else sys.executable
         environment = dict(os.environ) if how == "recipe" else {**os.environ, "PYTHONPATH": str(PROJECT)}
         command = [python, str(PARTS / "contenders.py"), how, url, str(rows), str(in_flight), folder]
-        before = children_cpu_s()
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=600, env=environment, check=True, cwd=folder
@@ -36,47 +44,39 @@ def measure(how: str, rows: int, in_flight: int, service_ms: float) -> Measured 
             print(f"{how} at {in_flight} in flight: {str(error.stderr)[-500:]}", file=sys.stderr)
             return None
         measured: Measured = json.loads(done.stdout.splitlines()[-1])
-        # What this process waited for is the contender and what it waited for itself: Prefect's server.
-        measured["server_cpu_s"] = max(0.0, children_cpu_s() - before - measured["own_cpu_s"])
         return measured
-
-
-def children_cpu_s() -> float:
-    """CPU seconds of every process that was waited for."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def compare(in_flight: int, options: argparse.Namespace) -> str:
     """Measure every way at one load."""
+    ways = options.ways.split(",")
     rounds = [
-        (how, measure(how, options.rows, in_flight, options.service_ms))
-        for _ in range(options.rounds)
-        for how in options.ways.split(",")
+        (how, measure(how, options.rows, in_flight, options.service_ms)) for _ in range(options.rounds) for how in ways
     ]
     ideal_s = options.rows * options.service_ms / 1000 / in_flight
     lines = []
-    for how in options.ways.split(","):
-        through = [measured for name, measured in rounds if name == how and measured is not None]
-        if not through:
-            lines.append([how, *["–"] * (len(HEADS) - 1)])
-            continue
-        one = {name: statistics.median(each[name] for each in through) for name in through[0]}
-        lines.append(
-            [
-                how,
-                f"{one['wall_s']:.2f}",
-                f"{one['wall_s'] / ideal_s:.2f} ×",
-                f"{1000 * one['cpu_s'] / options.rows:.2f}",
-                f"{one['server_cpu_s']:.1f}",
-                f"{one['peak_mib']:.0f}",
-                f"{one['answered']:.0f}",
-            ]
-        )
+    for how in ways:
+        one = medians([measured for name, measured in rounds if name == how])
+        lines.append([how, *(figures(one, options.rows, ideal_s) if one else ["–"] * (len(HEADS) - 1))])
     title = (
         f"{options.rows} rows, {in_flight} in flight, {options.service_ms:g} ms of service time: ideal {ideal_s:.2f} s"
     )
     return table(title, HEADS, lines)
+
+
+def figures(one: Measured, rows: int, ideal_s: float) -> list[str]:
+    """Format what was measured of one way."""
+    return [
+        f"{one['start_up_s']:.1f}",
+        f"{one['before_s']:.2f}",
+        f"{one['work_s']:.2f}",
+        f"{one['work_s'] / ideal_s:.2f} ×",
+        f"{one['after_s']:.2f}",
+        f"{1000 * one['cpu_s'] / rows:.2f}",
+        f"{one['server_cpu_s']:.1f}",
+        f"{one['peak_mib']:.0f}",
+        f"{one['answered']:.0f}",
+    ]
 
 
 def main() -> None:

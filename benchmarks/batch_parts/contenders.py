@@ -1,6 +1,8 @@
 """One batch done one way: `python contenders.py HOW URL ROWS IN_FLIGHT FOLDER`; prints its figures as JSON.
 
-Seconds and CPU are those of the work, after imports and the start of Prefect's server.
+Every way first does a small batch, in the same process: imports, TLS, the Prefect server and its first flow are
+start-up, measured apart. Then it does the batch: `before_s` until the first request reaches the service, `work_s`
+from there to the last answer, `after_s` until the way says that it is done. The service's clock tells, for all alike.
 """
 
 import asyncio
@@ -9,70 +11,49 @@ import os
 import resource
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from processes import children_cpu_s
+
 PROMPT = "Which team should handle this? {text}"
 TEXT = "My invoice is wrong, and nobody answers the phone. " * 20
+Do = Callable[[str, int], int]
+"""Does a batch of this name and so many rows; gives how many were answered."""
 
 
-def cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def timed(work: Callable[[], int]) -> dict[str, float]:
-    """Do the work; give its wall and CPU seconds, and how many rows it says were answered."""
-    cpu, began = cpu_s(), time.monotonic()
-    answered = work()
-    return {"wall_s": time.monotonic() - began, "cpu_s": cpu_s() - cpu, "answered": answered}
-
-
-def batch_of(rows: int, in_flight: int, folder: Path) -> "object":
-    from pareta_batch.batch import Batch
-
-    dataset = folder / "rows.jsonl"
-    dataset.write_text("".join(json.dumps({"id": n, "text": TEXT}) + "\n" for n in range(rows)))
-    return Batch(
-        name="benchmark",
-        model="ep_1",
-        dataset=str(dataset),
-        prompt=PROMPT,
-        id_column="id",
-        max_in_flight=in_flight,
-        output=str(folder / "answers.jsonl"),
-    )
-
-
-def engine(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, float]:
+def engine(url: str, in_flight: int, folder: Path) -> Do:
     """pareta_batch without Prefect: enrol, send, settle, write the answers file."""
     from pareta_batch.ledger import Ledger
     from pareta_batch.run import run_batch
     from pareta_client import AsyncPareta
 
-    batch = batch_of(rows, in_flight, folder)
+    ledger = Ledger.open(f"sqlite:///{folder}/ledger.db")
 
-    async def run() -> int:
+    def do(name: str, rows: int) -> int:
+        batch = batch_of(name, rows, in_flight, folder)
         pareta = AsyncPareta(api_key="pareta_sk_x", base_url=url)
-        report = await run_batch(batch, pareta, Ledger.open(f"sqlite:///{folder}/ledger.db"))  # type: ignore[arg-type]
-        return report.settled
+        return asyncio.run(run_batch(batch, pareta, ledger)).settled  # type: ignore[arg-type]
 
-    return timed(lambda: asyncio.run(run()))
+    return do
 
 
-def flow(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, float]:
+def flow(url: str, in_flight: int, folder: Path) -> Do:
     """The flow complete_batch, on a Prefect server of its own."""
     os.environ["PARETA_LEDGER_URL"] = f"sqlite:///{folder}/ledger.db"
-    start_prefect(folder, url)
+    prefect_of_our_own(folder, url)
     from flows.complete_batch import complete_batch
 
-    batch = batch_of(rows, in_flight, folder)
-    return timed(lambda: asyncio.run(complete_batch(batch)).settled)  # type: ignore[arg-type]
+    def do(name: str, rows: int) -> int:
+        return asyncio.run(complete_batch(batch_of(name, rows, in_flight, folder))).settled  # type: ignore[arg-type]
+
+    return do
 
 
-def prefect_map(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, float]:
+def prefect_map(url: str, in_flight: int, folder: Path) -> Do:
     """A task run per row, mapped over a pool of threads, each with the same blocking client."""
-    start_prefect(folder, url)
+    prefect_of_our_own(folder, url)
     from prefect import flow as as_flow
     from prefect import task
     from prefect.task_runners import ThreadPoolTaskRunner
@@ -87,17 +68,17 @@ def prefect_map(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, 
         return pareta.chat.completions.create(model="ep_1", messages=messages).choices[0].message.content
 
     @as_flow(task_runner=ThreadPoolTaskRunner(max_workers=in_flight))  # type: ignore[arg-type]
-    def answer_all() -> int:
+    def answer_all(rows: int) -> int:
         return len([future.result() for future in answer.map([TEXT] * rows)])
 
-    return timed(answer_all)
+    return lambda _, rows: answer_all(rows)
 
 
-def recipe(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, float]:
+def recipe(url: str, in_flight: int, folder: Path) -> Do:
     """What the official SDK documents: a client, a semaphore, a gather; nothing is kept if it dies."""
     import pareta
 
-    async def run() -> int:
+    async def run(rows: int) -> int:
         slots = asyncio.Semaphore(in_flight)
 
         async with pareta.AsyncPareta(api_key="pareta_sk_x", base_url=url) as client:
@@ -109,11 +90,28 @@ def recipe(url: str, rows: int, in_flight: int, folder: Path) -> dict[str, float
 
             return len(await asyncio.gather(*(answer() for _ in range(rows))))
 
-    return timed(lambda: asyncio.run(run()))
+    return lambda _, rows: asyncio.run(run(rows))
 
 
-def start_prefect(folder: Path, url: str) -> None:
-    """Give this process a Prefect of its own and see that its server answers."""
+def batch_of(name: str, rows: int, in_flight: int, folder: Path) -> object:
+    from pareta_batch.batch import Batch
+
+    dataset = folder / f"{name}.jsonl"
+    if not dataset.exists():
+        dataset.write_text("".join(json.dumps({"id": n, "text": TEXT}) + "\n" for n in range(rows)))
+    return Batch(
+        name=name,
+        model="ep_1",
+        dataset=str(dataset),
+        prompt=PROMPT,
+        id_column="id",
+        max_in_flight=in_flight,
+        output=str(folder / f"{name}-answers.jsonl"),
+    )
+
+
+def prefect_of_our_own(folder: Path, url: str) -> None:
+    """Give this process a Prefect of its own: its server is started by the first flow."""
     os.environ.update(
         PARETA_API_KEY="pareta_sk_x",
         PARETA_BASE_URL=url,
@@ -126,19 +124,46 @@ def start_prefect(folder: Path, url: str) -> None:
         PREFECT_LOGGING_LEVEL="ERROR",
         DO_NOT_TRACK="1",
     )
-    from prefect import flow as as_flow
-
-    as_flow(lambda: None, name="warm-up")()
 
 
 CONTENDERS = {"engine": engine, "flow": flow, "prefect .map": prefect_map, "recipe": recipe}
 
 
+def cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def times(url: str) -> tuple[float, float, int]:
+    """Ask the service when the first request came and the last answer went, and how many; it starts anew."""
+    with urllib.request.urlopen(f"{url}/times") as told:
+        first, last, requests = json.loads(told.read())
+        return first, last, requests
+
+
 def main() -> None:
     how, url, rows, in_flight, folder = sys.argv[1:]
-    figures = CONTENDERS[how](url, int(rows), int(in_flight), Path(folder))
-    figures["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figures["own_cpu_s"] = cpu_s()
+    began = time.monotonic()
+    do = CONTENDERS[how](url, int(in_flight), Path(folder))
+    do("warm-up", 2 * int(in_flight))
+    batch_of("batch", int(rows), int(in_flight), Path(folder)) if how in ("engine", "flow") else None
+    times(url)
+    cpu, server_cpu, began_work = cpu_s(), children_cpu_s(), time.monotonic()
+    answered = do("batch", int(rows))
+    ended = time.monotonic()
+    first, last, requests = times(url)
+    figures = {
+        "start_up_s": began_work - began,
+        "wall_s": ended - began_work,
+        "before_s": first - began_work,
+        "work_s": last - first,
+        "after_s": ended - last,
+        "cpu_s": cpu_s() - cpu,
+        "server_cpu_s": children_cpu_s() - server_cpu,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "answered": answered,
+        "requests": requests,
+    }
     print(json.dumps(figures))
 
 

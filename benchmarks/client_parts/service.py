@@ -1,12 +1,14 @@
 """A loopback service that costs next to nothing: `python service.py SERVICE_MS`; prints its port.
 
 It answers every POST after SERVICE_MS with the same completion of about 1.2 kB, or, if the body asks for a stream,
-with 50 chunks 5 ms apart. GET /counters tells how many connections were opened, and counts anew.
+with 50 chunks 5 ms apart. GET /counters tells how many connections were opened, and counts anew. GET /times tells
+when (by the machine's monotonic clock) the first request came and the last answer went, and how many, and starts anew.
 """
 
 import asyncio
 import json
 import sys
+import time
 
 COMPLETION = json.dumps(
     {
@@ -41,6 +43,8 @@ class Connection(asyncio.Protocol):
 
     opened = 0
     service_seconds = 0.0
+    requests = 0
+    first_at = last_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -66,15 +70,27 @@ class Connection(asyncio.Protocol):
             told = b"%d" % (Connection.opened - 1)
             Connection.opened = 0
             self.send(head(b"text/plain", len(told)) + told)
+        elif top.startswith(b"get /times"):
+            told = json.dumps([Connection.first_at, Connection.last_at, Connection.requests]).encode()
+            Connection.requests = 0
+            self.send(head(b"application/json", len(told)) + told)
         elif b'"stream":true' in body.replace(b" ", b""):
             self.send(head(b"text/event-stream", None))
             for number in range(1, CHUNKS + 1):
                 loop.call_later(number * CHUNK_SECONDS, self.send, chunked(CHUNK))
             loop.call_later((CHUNKS + 1) * CHUNK_SECONDS, self.send, chunked(b"data: [DONE]\n\n") + chunked(b""))
-        elif Connection.service_seconds:
-            loop.call_later(Connection.service_seconds, self.send, ANSWER)
         else:
-            self.send(ANSWER)
+            if not Connection.requests:
+                Connection.first_at = time.monotonic()
+            Connection.requests += 1
+            if Connection.service_seconds:
+                loop.call_later(Connection.service_seconds, self.complete)
+            else:
+                self.complete()
+
+    def complete(self) -> None:
+        Connection.last_at = time.monotonic()
+        self.send(ANSWER)
 
     def send(self, content: bytes) -> None:
         if not self.transport.is_closing():
