@@ -7,8 +7,9 @@ the batch's current dataset while it has a position. Work whose row was edited o
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pareta_batch.asks import Ask
+from pareta_batch.entries import Entries, write_entries
 from pareta_batch.errors import LedgerError
 from pareta_batch.identity import Message
 from pareta_batch.lease import lease, sqlite_file
@@ -25,7 +27,8 @@ from pareta_batch.tallying import Sample, sample_of, tally_of
 
 DEFAULT_URL = "sqlite:///.pareta/ledger.db"
 CHUNK_ROWS = 1_000
-PAGE_ROWS = 32
+FIRST_PAGE_ROWS = 8
+PAGE_BYTES = 1_000_000
 
 _OUTCOME_FIELDS = [field.name for field in fields(Outcome)]
 
@@ -57,18 +60,6 @@ class Wanted:
 
 
 EVERYTHING_MISSING = Wanted()
-
-
-@dataclass(frozen=True)
-class Entries:
-    """What is written in one transaction.
-
-    `claims`: requests about to be sent. `released`: claims of which nothing was sent. `outcomes`: what became of rows.
-    """
-
-    claims: Sequence[Ask] = ()
-    released: Sequence[Ask] = ()
-    outcomes: Sequence[Outcome] = ()
 
 
 class Ledger:
@@ -124,11 +115,13 @@ class Ledger:
             return {row[0]: row[1] for row in counted}
 
     def missing(self, batch: str, shard: int, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> Iterator[Ask]:
-        """Give what is to be sent of one shard, in input order, reading a page at a time: documents may be long."""
-        first, end = shard * shard_size, (shard + 1) * shard_size
-        while first < end and (page := self._page(batch, first, end, wanted)):
+        """Give what is to be sent of one shard, in input order, reading some at a time: documents may be long."""
+        first, end, count = shard * shard_size, (shard + 1) * shard_size, FIRST_PAGE_ROWS
+        query = _page_of(wanted)
+        while first < end and (page := self._asks(query, {"batch": batch, "first": first, "end": end, "most": count})):
             yield from page
             first = page[-1].position + 1
+            count = max(1, PAGE_BYTES * len(page) // (1 + sum(ask.prompt_bytes for ask in page)))
 
     def some_missing(self, batch: str, count: int) -> list[Ask]:
         """Give some rows to send, the same ones each time, drawn by their fingerprint as if at random."""
@@ -139,37 +132,15 @@ class Ledger:
         with self.transaction() as db:
             return sample_of(db, batch)
 
-    def _page(self, batch: str, first: int, end: int, wanted: Wanted) -> list[Ask]:
-        within = (rows.c.position >= first, rows.c.position < end)
-        return self._asks(_to_send(batch, wanted).where(*within).order_by(rows.c.position).limit(PAGE_ROWS))
-
-    def _asks(self, query: sa.Select[tuple[Any, ...]]) -> list[Ask]:
+    def _asks(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[Ask]:
         with self.transaction() as db:
-            found = db.execute(query)
+            found = db.execute(query, given)
             return [Ask(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
 
     def write(self, batch: str, entries: Entries) -> None:
         """Write a group of entries and make it durable; an answer that is already there is never replaced."""
-        of_work = (
-            rows.c.batch == batch,
-            rows.c.key == sa.bindparam("of_key"),
-            rows.c.fingerprint == sa.bindparam("of_work"),
-            rows.c.state != "settled",
-        )
-        update = rows.update().where(*of_work)
-        outcome = update.values(attempts=rows.c.attempts + sa.bindparam("tries"))
-        now = _now()
-        settled = [_written(each, now) for each in entries.outcomes if each.state == "settled"]
-        failed = [_written(each, now) for each in entries.outcomes if each.state != "settled"]
         with self.transaction() as db:
-            for statement, group in (
-                (update.values(in_doubt=True), [_whose(ask) for ask in entries.claims]),
-                (update.values(in_doubt=False), [_whose(ask) for ask in entries.released]),
-                (outcome.values(messages=sa.null()), settled),
-                (outcome, failed),
-            ):
-                if group:
-                    db.execute(statement, group)
+            write_entries(db, batch, entries, _now())
 
     def record(self, batch: str, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes alone."""
@@ -220,12 +191,20 @@ class Ledger:
         return insert.on_conflict_do_update(index_elements=["batch", "key", "fingerprint"], set_=renewed)
 
 
-def current(batch: str) -> tuple[sa.ColumnElement[bool], ...]:
+def current(batch: str | sa.BindParameter[str]) -> tuple[sa.ColumnElement[bool], ...]:
     """Say in SQL which rows are those of the batch's current dataset."""
     return (rows.c.batch == batch, rows.c.position.is_not(None))
 
 
-def _to_send(batch: str, wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
+@cache
+def _page_of(wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
+    """Select a page of what is to be sent; made once, for that takes longer than to read a page."""
+    within = (rows.c.position >= sa.bindparam("first"), rows.c.position < sa.bindparam("end"))
+    page = _to_send(sa.bindparam("batch"), wanted).where(*within).order_by(rows.c.position)
+    return page.limit(sa.bindparam("most", type_=sa.Integer))
+
+
+def _to_send(batch: str | sa.BindParameter[str], wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
     columns = (rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.messages, rows.c.in_doubt)
     return sa.select(*columns).where(*current(batch), rows.c.messages.is_not(sa.null()), wanted.condition())
 
@@ -250,21 +229,6 @@ def _pending(batch: str, ask: Ask) -> dict[str, Any]:
         "updated_at": _now(),
         "messages": list(ask.messages),
     }
-
-
-def _whose(work: Ask | Outcome) -> dict[str, Any]:
-    return {"of_key": work.key, "of_work": work.fingerprint}
-
-
-def _written(outcome: Outcome, now: datetime) -> dict[str, Any]:
-    values = {name: _storable(value) for name, value in asdict(outcome).items()}
-    del values["key"], values["fingerprint"]
-    return {**_whose(outcome), "updated_at": now, "tries": values.pop("attempts"), **values}
-
-
-def _storable(value: object) -> object:
-    # PostgreSQL refuses NUL in text, and a paid answer must not be lost for it.
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 def _messages(stored: Any) -> tuple[Message, ...]:  # JSON column: whatever enrol put there

@@ -61,5 +61,5 @@ async def complete_shards(
 
 
 def shards_at_once(batch: Batch) -> int:
-    """Give how many shards to work on: one more than fill the slots, so that no shard's tail leaves slots idle."""
-    return ceil(batch.max_in_flight / batch.shard_size) + 1
+    """Give how many shards to work on: those that fill the slots, one whose tail is under way, one that begins."""
+    return ceil(batch.max_in_flight / batch.shard_size) + 2
