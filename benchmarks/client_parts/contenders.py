@@ -1,4 +1,5 @@
-"""One client under load: `python contenders.py NAME calls|streams URL IN_FLIGHT SECONDS`; prints what it measured.
+"""One client under load: `python contenders.py NAME calls|streams URL IN_FLIGHT WARM_UP SECONDS`; prints what
+it measured.
 
 Every client is driven alike: as many workers as may be in flight, each asking again as soon as it was answered. It
 runs in an environment that has only that client, so nothing but the standard library is imported at the top.
@@ -100,66 +101,65 @@ def contender(name: str, url: str) -> Any:
             return sdk(url, "pareta_client", "AsyncPareta")
 
 
-async def load(one: Callable[[], Awaitable[Any]], in_flight: int, seconds: float) -> tuple[int, float, float]:
-    """Keep so many in flight for so long; gives how many were answered, the time and the CPU it took."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    ends, answered = wall + seconds, 0
+async def load(one: Callable[[], Awaitable[float]], in_flight: int, warm_up: float, seconds: float) -> dict[str, Any]:
+    """Keep so many in flight, and measure so many seconds of it once connections are open and the first burst is over.
+
+    `one` gives the seconds to measure of each; those count whose end falls into the time measured.
+    """
+    times: list[float] = []
+    enough = False
 
     async def worker() -> None:
-        nonlocal answered
-        while time.perf_counter() < ends:
-            await one()
-            answered += 1
+        while not enough:
+            times.append(await one())
 
-    await asyncio.gather(*(worker() for _ in range(in_flight)))
-    return answered, time.perf_counter() - wall, time.process_time() - cpu
-
-
-async def calls(ask: Ask, in_flight: int, seconds: float) -> dict[str, Any]:
-    latencies: list[float] = []
-
-    async def timed() -> None:
-        start = time.perf_counter()
-        await ask()
-        latencies.append(time.perf_counter() - start)
-
-    await asyncio.gather(*(ask() for _ in range(min(in_flight, 64))))
-    answered, wall, cpu = await load(timed, in_flight, seconds)
-    latencies.sort()
+    workers = asyncio.gather(*(worker() for _ in range(in_flight)))
+    await asyncio.sleep(warm_up)
+    times.clear()
+    wall, cpu = time.perf_counter(), time.process_time()
+    await asyncio.sleep(seconds)
+    wall, cpu, measured, enough = time.perf_counter() - wall, time.process_time() - cpu, sorted(times), True
+    await workers
     return {
-        "per_s": answered / wall,
-        "cpu_ms": 1_000 * cpu / answered,
-        "p50_ms": 1_000 * latencies[len(latencies) // 2],
-        "p99_ms": 1_000 * latencies[int(len(latencies) * 0.99)],
+        "per_s": len(measured) / wall,
+        "cpu_ms": 1_000 * cpu / len(measured),
+        "p50_ms": 1_000 * measured[len(measured) // 2],
+        "p99_ms": 1_000 * measured[int(len(measured) * 0.99)],
     }
 
 
-async def streams(chunks: Chunks, in_flight: int, seconds: float) -> dict[str, Any]:
-    first: list[float] = []
+def answering(ask: Ask) -> Callable[[], Awaitable[float]]:
+    """Time until an answer is complete."""
 
-    async def timed() -> None:
+    async def timed() -> float:
         start = time.perf_counter()
-        count = 0
+        await ask()
+        return time.perf_counter() - start
+
+    return timed
+
+
+def first_chunk(chunks: Chunks) -> Callable[[], Awaitable[float]]:
+    """Time until the first chunk of a stream, which is then read to its end."""
+
+    async def timed() -> float:
+        start, arrived = time.perf_counter(), []
         async for _ in chunks():
-            if not count:
-                first.append(time.perf_counter() - start)
-            count += 1
-        if count != 50:
-            raise RuntimeError(f"{count} chunks instead of 50")
+            arrived.append(time.perf_counter())
+        if len(arrived) != 50:
+            raise RuntimeError(f"{len(arrived)} chunks instead of 50")
+        return arrived[0] - start
 
-    await timed()
-    first.clear()
-    answered, wall, cpu = await load(timed, in_flight, seconds)
-    first.sort()
-    return {"per_s": answered / wall, "cpu_ms": 1_000 * cpu / answered, "first_ms": 1_000 * first[len(first) // 2]}
+    return timed
 
 
-async def main(name: str, what: str, url: str, in_flight: int, seconds: float) -> None:
+async def main(name: str, what: str, url: str, in_flight: int, warm_up: float, seconds: float) -> None:
     async with contender(name, url) as (ask, chunks):
-        measured = await (calls(ask, in_flight, seconds) if what == "calls" else streams(chunks, in_flight, seconds))
+        one = answering(ask) if what == "calls" else first_chunk(chunks)
+        measured = await load(one, in_flight, warm_up, seconds)
     measured["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(measured))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5])))
+    asyncio.run(main(*sys.argv[1:4], int(sys.argv[4]), float(sys.argv[5]), float(sys.argv[6])))
