@@ -18,6 +18,7 @@ R = TypeVar("R", bound=Record)
 MOST_OF_AN_ERROR_BODY = 64 * 1024
 """Bytes read of an error's body: enough for any message, and no more than that of a page sent by mistake."""
 EXCERPT = 500
+_KEYS_OF_AN_ERROR = {"error", "detail", "message", "code", "request_id"}
 _BODY_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
@@ -79,12 +80,15 @@ def json_of(reply: Reply) -> Any:
 
 
 def object_of(reply: Reply) -> dict[str, Any]:
-    """Read a success's JSON object; raises MalformedReplyError for anything else."""
+    """Read a success's JSON object; raises MalformedReplyError for anything else, also for nothing but an error."""
     content = json_of(reply)
     if content is None:
         return {}
     if not isinstance(content, dict):
         malformed(reply, f"is a JSON {type(content).__name__}, not an object")
+    # Taken for an answer it would be an empty one: a run that never ends, a list without entries.
+    if content.keys() <= _KEYS_OF_AN_ERROR and (content.get("error") or content.get("detail")):
+        malformed(reply, "is an error")
     return content
 
 

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from pareta_client.call import post
-from pareta_client.calls.chat import complete
-from pareta_client.calls.endpoints import list_endpoints
+from pareta_client.calls.chat import complete, list_models
+from pareta_client.calls.endpoints import list_endpoints, retrieve
 from pareta_client.calls.eval_runs import retrieve_run
+from pareta_client.calls.eval_sets import create_set, list_sets
+from pareta_client.calls.tasks import leaderboard
 from pareta_client.errors import APIConnectionError, MalformedReplyError, ParetaError
 from pareta_client.models import ChatCompletion, EvalRun, EvalSet, Leaderboard, TaskMatch
 from pareta_client.replies import record_of, records_of, request_id_of
@@ -49,6 +51,28 @@ def test_a_success_that_is_no_completion_is_a_malformed_reply(body: bytes, conte
     assert (played.error.status_code, played.error.request_id) == (200, "req_1")
     assert played.error.excerpt == body.decode("utf-8", "replace")
     assert content_type in str(played.error)
+
+
+@pytest.mark.parametrize("body", [b'{"detail": "overloaded"}', b'{"error": {"message": "no"}, "request_id": "r"}'])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda: retrieve_run("run_1", settings()),
+        lambda: retrieve("ep_1", settings()),
+        lambda: list_sets(settings()),
+        lambda: list_models(settings()),
+        lambda: leaderboard("t", settings()),
+        lambda: create_set("t", [{"input": "a"}], None, None, "k", settings()),
+    ],
+)
+def test_an_error_that_came_with_a_success_is_not_an_empty_answer(operation: Any, body: bytes) -> None:
+    played: Any = play(operation(), [reply(200, body, x_request_id="req_1")])
+    assert isinstance(played.error, MalformedReplyError)
+    assert (played.error.request_id, played.error.excerpt) == ("req_1", body.decode())
+
+
+def test_a_record_may_have_a_detail_beside_what_it_is() -> None:
+    assert record_of(EvalSet, reply(200, b'{"id": "es_1", "detail": "archived"}')).id == "es_1"
 
 
 def test_the_excerpt_of_a_gigantic_body_is_short() -> None:

@@ -72,6 +72,25 @@ def test_a_redirect_does_not_carry_the_key_to_another_host(follow_redirects: boo
         assert KEY.encode() not in b"".join(elsewhere.requests)
 
 
+async def test_a_redirect_does_not_carry_the_key_to_another_host_on_the_asynchronous_face_either() -> None:
+    with serving(answering()) as elsewhere:
+
+        def redirect(conversation: Conversation) -> None:
+            while conversation.read_request():
+                location = elsewhere.url.encode()  # another port is another origin
+                conversation.send(b"HTTP/1.1 308 Moved\r\ncontent-length: 0\r\nlocation: %s\r\n\r\n" % location)
+
+        with serving(redirect) as server:
+            async with httpx.AsyncClient(follow_redirects=True) as http_client:
+                client = AsyncPareta(api_key=KEY, base_url=server.url, http_client=http_client)
+                await client.chat.completions.create(model="ep_1", messages=MESSAGES)
+                stream = await client.chat.completions.create(model="ep_1", messages=MESSAGES, stream=True)
+                with pytest.raises(ParetaError, match="no event stream"):
+                    await anext(stream)
+            assert [KEY.encode() in request for request in server.requests] == [True, True]
+        assert [KEY.encode() in request for request in elsewhere.requests] == [False, False]
+
+
 async def test_our_own_clients_follow_no_redirect() -> None:
     def redirect(conversation: Conversation) -> None:
         while conversation.read_request():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pareta_client import APIConnectionError, AsyncPareta, Pareta, RateLimitError
+from pareta_client import APIConnectionError, APITimeoutError, AsyncPareta, Pareta, RateLimitError
 from tests.client.playing import KEY
 from tests.client.servers import STREAM_HEAD, Conversation, serving
 
@@ -167,6 +167,33 @@ async def test_a_broken_stream_says_how_much_arrived_and_is_not_sent_again(
         assert len(server.requests) == 2
     for error in (caught.value, also.value):
         assert (error.chunks_received, error.never_sent, error.request_id) == (2, False, "req_1")
+
+
+def hanging(conversation: Conversation) -> None:
+    dropping(conversation)
+    conversation.wait_until_left()
+
+
+async def test_an_asynchronous_stream_that_is_merely_dropped_leaves_the_service_too() -> None:
+    with serving(hanging) as server:
+        async with AsyncPareta(api_key=KEY, base_url=server.url) as client:
+            async for _chunk in await client.chat.completions.create(model="ep_1", messages=MESSAGES, stream=True):
+                break
+            gc.collect()
+            assert await asyncio.to_thread(server.conversations[0].ended.wait, 5)
+
+
+async def test_a_stream_that_falls_silent_is_a_timeout_that_says_how_much_arrived() -> None:
+    with serving(hanging) as server:
+        async with AsyncPareta(api_key=KEY, base_url=server.url, timeout=0.2) as client:
+            stream = await client.chat.completions.create(model="ep_1", messages=MESSAGES, stream=True)
+            with pytest.raises(APITimeoutError) as caught:
+                async for _ in stream:
+                    pass
+        with Pareta(api_key=KEY, base_url=server.url, timeout=0.2) as blocking, pytest.raises(APITimeoutError) as also:
+            list(blocking.chat.completions.create(model="ep_1", messages=MESSAGES, stream=True))
+        assert len(server.requests) == 2
+    assert (caught.value.chunks_received, also.value.chunks_received) == (2, 2)
 
 
 async def test_the_handshake_of_a_stream_is_tried_again_and_then_gives_the_services_error() -> None:
