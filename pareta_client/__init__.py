@@ -33,30 +33,38 @@ if TYPE_CHECKING:
         UploadError,
         WaitTimeoutError,
     )
-    from pareta_client.models import (
-        Capability,
+    from pareta_client.models.chat import (
         ChatCompletion,
         ChatCompletionChunk,
         Choice,
-        ContractProposal,
+        Message,
+        Model,
+        ModelList,
+        Usage,
+    )
+    from pareta_client.models.endpoints import (
         DeployEvent,
         Endpoint,
+    )
+    from pareta_client.models.evals import (
+        ContractProposal,
         EvalItemResult,
         EvalResult,
         EvalRun,
         EvalSet,
         FrontierModel,
+        ProposalResult,
+    )
+    from pareta_client.models.record import (
+        Record,
+    )
+    from pareta_client.models.tasks import (
+        Capability,
         Leaderboard,
         LeaderboardEntry,
-        Message,
-        Model,
-        ModelList,
-        ProposalResult,
-        Record,
         Task,
         TaskMatch,
         TaskMatchCandidate,
-        Usage,
     )
     from pareta_client.retry import Verdict, backoff, verdict_of
     from pareta_client.settings import InsecureTransportWarning
@@ -116,21 +124,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Pareta": "client",
-    "AsyncPareta": "client",
-    "Verdict": "retry",
-    "backoff": "retry",
-    "verdict_of": "retry",
-    "InsecureTransportWarning": "settings",
-    "Stream": "stream_faces",
-    "AsyncStream": "stream_faces",
+    "client": ("AsyncPareta", "Pareta"),
+    "models.chat": ("ChatCompletion", "ChatCompletionChunk", "Choice", "Message", "Model", "ModelList", "Usage"),
+    "models.endpoints": ("DeployEvent", "Endpoint"),
+    "models.record": ("Record",),
+    "models.tasks": ("Capability", "Leaderboard", "LeaderboardEntry", "Task", "TaskMatch", "TaskMatchCandidate"),
+    "retry": ("Verdict", "backoff", "verdict_of"),
+    "settings": ("InsecureTransportWarning",),
+    "stream_faces": ("AsyncStream", "Stream"),
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOMES.get(name) or ("errors" if name.endswith("Error") else "models")
+    listed = (home for home, names in _HOMES.items() if name in names)
+    home = next(listed, "errors" if name.endswith("Error") else "models.evals")
     found: object = getattr(import_module(f"{__name__}.{home}"), name)
     return globals().setdefault(name, found)
 

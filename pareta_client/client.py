@@ -1,18 +1,22 @@
 """`Pareta` and `AsyncPareta`: the same surface, blocking and asynchronous."""
 
 import os
+from functools import cached_property
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import httpx
 
 from pareta_client.caller import AsyncCaller, Caller
 from pareta_client.channel import AsyncChannel, Channel, async_channel_for, channel_for
 from pareta_client.resources.chat import AsyncChat, AsyncModels, Chat, Models
-from pareta_client.resources.endpoints import AsyncEndpoints, Endpoints
-from pareta_client.resources.evals import AsyncEvals, Evals
-from pareta_client.resources.tasks import AsyncTasks, Tasks
 from pareta_client.settings import DEFAULT_MAX_RETRIES, Options, Settings, Timeout, settings_for
+
+# What a program never asks for is not loaded: records take most of the time that it takes to import a client.
+if TYPE_CHECKING:
+    from pareta_client.resources.endpoints import AsyncEndpoints, Endpoints
+    from pareta_client.resources.evals import AsyncEvals, Evals
+    from pareta_client.resources.tasks import AsyncTasks, Tasks
 
 
 class _Client:
@@ -75,12 +79,30 @@ class Pareta(_Client):
     def _use(self, settings: Settings, channel: Channel) -> None:
         self._settings = settings
         self._channel = channel
-        caller = Caller(settings, channel)
+        self._caller = caller = Caller(settings, channel)
         self.chat = Chat(caller)
         self.models = Models(caller)
-        self.endpoints = Endpoints(caller)
-        self.tasks = Tasks(caller)
-        self.evals = Evals(caller)
+
+    @cached_property
+    def endpoints(self) -> "Endpoints":
+        """Deployed models."""
+        from pareta_client.resources.endpoints import Endpoints
+
+        return Endpoints(self._caller)
+
+    @cached_property
+    def tasks(self) -> "Tasks":
+        """The catalogue."""
+        from pareta_client.resources.tasks import Tasks
+
+        return Tasks(self._caller)
+
+    @cached_property
+    def evals(self) -> "Evals":
+        """Eval sets, eval runs and the models to compare with."""
+        from pareta_client.resources.evals import Evals
+
+        return Evals(self._caller)
 
     @classmethod
     def from_env(cls, **given: Any) -> Self:
@@ -132,12 +154,30 @@ class AsyncPareta(_Client):
     def _use(self, settings: Settings, channel: AsyncChannel) -> None:
         self._settings = settings
         self._channel = channel
-        caller = AsyncCaller(settings, channel)
+        self._caller = caller = AsyncCaller(settings, channel)
         self.chat = AsyncChat(caller)
         self.models = AsyncModels(caller)
-        self.endpoints = AsyncEndpoints(caller)
-        self.tasks = AsyncTasks(caller)
-        self.evals = AsyncEvals(caller)
+
+    @cached_property
+    def endpoints(self) -> "AsyncEndpoints":
+        """Deployed models."""
+        from pareta_client.resources.endpoints import AsyncEndpoints
+
+        return AsyncEndpoints(self._caller)
+
+    @cached_property
+    def tasks(self) -> "AsyncTasks":
+        """The catalogue."""
+        from pareta_client.resources.tasks import AsyncTasks
+
+        return AsyncTasks(self._caller)
+
+    @cached_property
+    def evals(self) -> "AsyncEvals":
+        """Eval sets, eval runs and the models to compare with."""
+        from pareta_client.resources.evals import AsyncEvals
+
+        return AsyncEvals(self._caller)
 
     @classmethod
     def from_env(cls, **given: Any) -> Self:

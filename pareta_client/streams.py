@@ -9,7 +9,8 @@ from pydantic_core import from_json
 from pareta_client.call import Call
 from pareta_client.errors import APIConnectionError, ParetaError
 from pareta_client.exchange import exchange
-from pareta_client.models import ChatCompletionChunk, DeployEvent
+from pareta_client.models.chat import ChatCompletionChunk
+from pareta_client.models.endpoints import DeployEvent
 from pareta_client.receipt import NO_RECEIPT, Receipt, receipt_from_headers, receipt_with_comment
 from pareta_client.replies import malformed, record_from, request_id_of
 from pareta_client.retry import error_class, refused

@@ -5,8 +5,7 @@ from typing import Any
 
 from pareta_client.call import Call, get, post
 from pareta_client.exchange import exchange
-from pareta_client.models import ChatCompletion, ModelList
-from pareta_client.models.chat import Arrival
+from pareta_client.models.chat import Arrival, ChatCompletion, ModelList
 from pareta_client.models.record import RawJson
 from pareta_client.receipt import receipt_from_headers
 from pareta_client.replies import malformed, object_of, record_from, record_of

@@ -7,7 +7,7 @@ from typing import Any
 from pareta_client.call import Call, delete, get, post, segment
 from pareta_client.errors import DeployError, EndpointWaitTimeoutError, ParetaError
 from pareta_client.exchange import exchange
-from pareta_client.models import DeployEvent, Endpoint
+from pareta_client.models.endpoints import DeployEvent, Endpoint
 from pareta_client.replies import json_of, record_of, records_of
 from pareta_client.settings import Settings
 from pareta_client.steps import Emit, Happened, Operation, look, sleep

@@ -8,7 +8,7 @@ from pareta_client.call import get, post, segment
 from pareta_client.calls.eval_sets import Items, create_set, frontier_models, retrieve_set
 from pareta_client.errors import EvalWaitTimeoutError, ParetaError
 from pareta_client.exchange import exchange
-from pareta_client.models import EvalRun, EvalSet
+from pareta_client.models.evals import EvalRun, EvalSet
 from pareta_client.replies import malformed, object_of, record_of
 from pareta_client.settings import Settings
 from pareta_client.steps import Operation, look, sleep

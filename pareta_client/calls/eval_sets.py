@@ -6,8 +6,7 @@ from typing import Any
 from pareta_client.call import Call, as_json, delete, get, post_form, segment
 from pareta_client.errors import ScoringUndecidedError
 from pareta_client.exchange import exchange
-from pareta_client.models import EvalSet, FrontierModel, ProposalResult
-from pareta_client.models.evals import JUDGED_TASK
+from pareta_client.models.evals import JUDGED_TASK, EvalSet, FrontierModel, ProposalResult
 from pareta_client.replies import record_of, records_of
 from pareta_client.settings import Settings
 from pareta_client.steps import Operation

@@ -2,7 +2,7 @@
 
 from pareta_client.call import Call, get, post, segment
 from pareta_client.exchange import exchange
-from pareta_client.models import Leaderboard, Task, TaskMatch
+from pareta_client.models.tasks import Leaderboard, Task, TaskMatch
 from pareta_client.replies import record_of, records_of
 from pareta_client.settings import Settings
 from pareta_client.steps import Operation

@@ -7,7 +7,7 @@ from typing import Any, Literal, overload
 
 from pareta_client.caller import AsyncCaller, Caller
 from pareta_client.calls import chat as calls
-from pareta_client.models import ChatCompletion, ChatCompletionChunk, ModelList
+from pareta_client.models.chat import ChatCompletion, ChatCompletionChunk, ModelList
 from pareta_client.settings import Timeout
 from pareta_client.stream_faces import AsyncStream, Stream
 from pareta_client.streams import Progress, chat_chunks

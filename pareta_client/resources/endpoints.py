@@ -6,7 +6,7 @@ from typing import Any, Literal, overload
 
 from pareta_client.caller import AsyncCaller, Caller
 from pareta_client.calls import endpoints as calls
-from pareta_client.models import DeployEvent, Endpoint
+from pareta_client.models.endpoints import DeployEvent, Endpoint
 from pareta_client.stream_faces import AsyncStream, Stream
 from pareta_client.streams import Progress, deploy_events
 

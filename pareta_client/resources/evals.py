@@ -9,7 +9,7 @@ from pareta_client.calls import documents, eval_runs, eval_sets
 from pareta_client.calls.eval_runs import Frontier, RunOn, Wait
 from pareta_client.calls.eval_sets import Items
 from pareta_client.document import Uploadable, document_of
-from pareta_client.models import EvalRun, EvalSet, FrontierModel, ProposalResult
+from pareta_client.models.evals import EvalRun, EvalSet, FrontierModel, ProposalResult
 from pareta_client.models.record import RawJson
 
 

@@ -2,7 +2,7 @@
 
 from pareta_client.caller import AsyncCaller, Caller
 from pareta_client.calls import tasks as calls
-from pareta_client.models import Leaderboard, Task, TaskMatch
+from pareta_client.models.tasks import Leaderboard, Task, TaskMatch
 
 
 class Tasks:

@@ -14,7 +14,9 @@ from pareta_client.calls.eval_runs import retrieve_run
 from pareta_client.calls.eval_sets import create_set, list_sets
 from pareta_client.calls.tasks import leaderboard
 from pareta_client.errors import APIConnectionError, MalformedReplyError, ParetaError
-from pareta_client.models import ChatCompletion, EvalRun, EvalSet, Leaderboard, TaskMatch
+from pareta_client.models.chat import ChatCompletion
+from pareta_client.models.evals import EvalRun, EvalSet
+from pareta_client.models.tasks import Leaderboard, TaskMatch
 from pareta_client.replies import record_of, records_of, request_id_of
 from pareta_client.steps import Failed, Received, Reply
 from pareta_client.streams import Progress, chat_chunks, deploy_events
