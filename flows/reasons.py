@@ -43,6 +43,8 @@ REASONS: Mapping[str, Reason] = {
     "ParetaError": Reason("NotConfigured", "mend what it says, then run it again", False),
     "DatasetError": Reason("BadDataset", "mend the dataset or the prompt, then run it again", False),
     "OutputError": Reason("OutputNotWritable", "choose an output that can be written, then run it again", False),
+    "ModelsUnknown": Reason("ModelsUnknown", "choose models that exist, then run it again", False),
+    "EvalRunFailed": Reason("EvalRunFailed", "run it again: it starts a new eval run", True),
     "LedgerError": Reason("LedgerUnavailable", "see to the ledger's database, then run it again", True),
     "BatchBusy": Reason("BatchBusy", "wait until the other run ends, or cancel it", True),
     "Interrupted": Reason("Interrupted", "run it again", False),

@@ -4,11 +4,10 @@ from prefect import flow, get_run_logger
 
 from flows.endings import WatchReport, flow_run_here, named_ending
 from flows.parameters import Watch
-from pareta_report import drift_since
-from tasks.evals import prepare_eval_set, read_eval_run, start_eval_run, wait_for_eval_run
+from tasks.evals import completed, plan_eval_run, prepare_eval_set, start_eval_run, wait_for_eval_run
 from tasks.events import quality_drifted
-from tasks.shared import connected, recorded
-from tasks.watching import enter_in_history, publish_history
+from tasks.shared import connected, polling, recorded
+from tasks.watching import drift_from, enter_in_history, publish_history
 
 
 @flow(name="watch-quality", flow_run_name="watch {watch.name}")
@@ -16,12 +15,13 @@ from tasks.watching import enter_in_history, publish_history
 async def watch_quality(watch: Watch) -> WatchReport:
     """Compare the models with themselves on the day the watch began; emit `pareta.quality.drifted` on a drop."""
     occasion = this_occasion()
-    async with connected(), recorded():
-        eval_set_id = await prepare_eval_set(watch.comparison)
-        run_id = await start_eval_run(watch.comparison, eval_set_id, occasion)
-        run = await wait_for_eval_run(run_id, watch.wait_s)
+    async with connected(), recorded(), polling():
+        eval_set_id, rows = await prepare_eval_set(watch.comparison)
+        plan = await plan_eval_run(watch.comparison, eval_set_id, occasion)
+        run_id = await start_eval_run(watch.comparison, eval_set_id, plan, occasion)
+        run = completed(await wait_for_eval_run(run_id, watch.wait_s))
         history = await enter_in_history(watch.name, occasion, run)
-        drift = drift_since(await read_eval_run(history[0].run_id), run)
+        drift = await drift_from(history, run, rows)
     get_run_logger().info("%s: %s", watch.name, drift)
     if drift.drifted:
         quality_drifted(watch.name, drift)

@@ -1,19 +1,14 @@
-"""What a person says about a comparison, and its eval work: sets made once per content, runs paid for once."""
+"""What a person says about a comparison, and its identity: sets made once per content, runs paid for once."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from datetime import timedelta
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pareta_batch.batch import Name
-from pareta_batch.dataset import Dataset
-from pareta_batch.errors import DatasetError
+from pareta_batch.eval_rows import EvalRow
 from pareta_batch.identity import digest
-
-EvalRow = dict[str, Any]  # what the service takes: any JSON value
-
-MOST_PROBLEMS_SHOWN = 10
-EXPECTED = ("expected", "expected_output")
 
 
 class ComparisonSpec(BaseModel):
@@ -32,6 +27,17 @@ class ComparisonSpec(BaseModel):
     frontier: Literal["none", "benchmarked", "all"] | tuple[str, ...] = Field(
         "benchmarked", title="Baselines", description="Frontier models to compare with: none, benchmarked, all, or ids"
     )
+    baseline_max_age: timedelta = Field(
+        timedelta(days=7),
+        ge=timedelta(0),
+        title="Reuse baselines for",
+        description="Baselines scored on the same rows within this time are not bought again (P7D is a week, 0 never)",
+    )
+    group_column: str | None = Field(
+        None,
+        title="Group column",
+        description="Column that names what rows belong together (a document's pages); they count as one sample",
+    )
 
     @model_validator(mode="after")
     def rows_come_from_one_place(self) -> "ComparisonSpec":
@@ -39,6 +45,10 @@ class ComparisonSpec(BaseModel):
             raise ValueError(f"comparison {self.name!r}: give either rows (a file) or eval_set (an id)")
         if self.rows is not None and self.task is None and self.prompt is None:
             raise ValueError(f"comparison {self.name!r}: rows need a task (or a prompt) that says what they are for")
+        if self.group_column is not None and self.rows is None:
+            raise ValueError(
+                f"comparison {self.name!r}: group_column names a column of rows (a file), not of an eval_set"
+            )
         return self
 
 
@@ -68,34 +78,20 @@ class Comparisons(BaseModel):
         return self
 
 
-def read_eval_rows(path: str) -> list[EvalRow]:
-    """Read eval rows and check that each has an input and an expected answer.
-
-    Raises DatasetError, naming file and row.
-    """
-    rows: list[EvalRow] = []
-    problems: list[str] = []
-    for row in Dataset.open(path).rows():
-        values = dict(row.values)
-        if values.get("input") is None:
-            problems.append(f"{row.place}: no value for 'input'; it has: {', '.join(values)}")
-        if all(values.get(name) is None for name in EXPECTED):
-            problems.append(f"{row.place}: no value for 'expected'; it has: {', '.join(values)}")
-        rows.append(values)
-    if problems:
-        raise DatasetError(problems[:MOST_PROBLEMS_SHOWN], len(problems))
-    return rows
-
-
 def eval_set_key(spec: ComparisonSpec, rows: Sequence[EvalRow]) -> str:
     """Identify an eval set by its content: task, prompt and rows."""
     return digest(["eval-set/1", spec.task, spec.prompt, list(rows)])
 
 
-def eval_run_key(spec: ComparisonSpec, eval_set_id: str, after: str | None = None, occasion: str | None = None) -> str:
-    """Identify an eval run by set, candidates and baselines.
+def eval_plan_key(spec: ComparisonSpec, eval_set_id: str, occasion: str | None = None) -> str:
+    """Identify what was decided to buy for a comparison; `occasion` tells apart those repeated on purpose."""
+    age = spec.baseline_max_age.total_seconds()
+    return digest(["eval-plan/1", eval_set_id, list(spec.models), spec.frontier, age, occasion])
+
+
+def eval_run_key(eval_set_id: str, bought: Sequence[str], after: str | None = None, occasion: str | None = None) -> str:
+    """Identify an eval run by its set and the models it scores.
 
     `after` names the failed run that it replaces; `occasion` tells runs apart that are repeated on purpose.
     """
-    again = [] if occasion is None else [occasion]
-    return digest(["eval-run/1", eval_set_id, list(spec.models), spec.frontier, after, *again])
+    return digest(["eval-run/2", eval_set_id, list(bought), after, occasion])

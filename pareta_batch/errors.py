@@ -2,6 +2,8 @@
 
 BatchError
 ├── DatasetError       the file, a row or the prompt does not fit; nothing was sent
+├── ModelsUnknown      a comparison names models that the service does not have; nothing was sent
+├── EvalRunFailed      the service could not carry out an eval run; the next run is a new one
 ├── OutputError        the answers file cannot be written
 ├── LedgerError        the ledger cannot be read or written; nothing more is sent
 ├── BatchBusy          another run works on the batch; wait for it or stop it
@@ -28,6 +30,33 @@ class DatasetError(BatchError):
 
     def __reduce__(self) -> tuple[type["DatasetError"], tuple[tuple[str, ...], int]]:
         return (type(self), (self.problems, self.total))
+
+
+class ModelsUnknown(BatchError):
+    """Candidates or baselines that do not exist `where` (a leaderboard, a roster); `known` are those that do."""
+
+    def __init__(self, models: Sequence[str], known: Sequence[str], where: str) -> None:
+        self.models = tuple(models)
+        self.known = tuple(known)
+        self.where = where
+        super().__init__(self.models, self.known, where)
+
+    def __str__(self) -> str:
+        named = ", ".join(map(repr, self.models))
+        are = "is" if len(self.models) == 1 else "are"
+        return f"{named} {are} not on {self.where}, which has: {', '.join(self.known)}"
+
+
+class EvalRunFailed(BatchError):
+    """An eval run that ended at the service without scores."""
+
+    def __init__(self, run_id: str, detail: str) -> None:
+        self.run_id = run_id
+        self.detail = detail
+        super().__init__(run_id, detail)
+
+    def __str__(self) -> str:
+        return f"eval run {self.run_id} failed: {self.detail}"
 
 
 class OutputError(BatchError):

@@ -5,10 +5,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pareta_batch.identity import digest
 from pareta_batch.ledger import Ledger
 from pareta_batch.tables import quality
 
 Entry = Mapping[str, Any]  # a row of the table
+
+
+def series_of(watch: str, eval_set_id: str) -> str:
+    """Name the series of a watch on one set: other rows begin a new one, they cannot be compared row by row."""
+    return digest(["watch/1", watch, eval_set_id])
 
 
 def remember_quality(ledger: Ledger, watch: str, entries: Sequence[Entry]) -> None:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
+
+from pareta_client import ParetaError
 
 VERSION = "pareta-batch/1"
 
@@ -31,3 +33,20 @@ def digest(value: object) -> str:
     """Hash a JSON value in its canonical form (SHA-256, hex)."""
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Identified(Protocol):
+    """A record of the service that has an id, unless the service left it out."""
+
+    @property
+    def id(self) -> str | None: ...
+
+
+def id_of(record: Identified) -> str:
+    """Give the id that the service gave.
+
+    Raises ParetaError when it gave none: what was made can then not be found again.
+    """
+    if not record.id:
+        raise ParetaError(f"the service gave no id for {record!r}")
+    return record.id

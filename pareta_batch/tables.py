@@ -46,6 +46,23 @@ eval_work = sa.Table(
     sa.Column("created_at", sa.DateTime, nullable=False),
 )
 
+# What was decided to be bought, before it was; and which run has whole scores of a model on a set.
+eval_plans = sa.Table(
+    "eval_plans",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("bought", sa.JSON, nullable=False),
+    sa.Column("reused", sa.JSON, nullable=False),
+)
+
+eval_scores = sa.Table(
+    "eval_scores",
+    metadata,
+    sa.Column("eval_set_id", sa.String, primary_key=True),
+    sa.Column("model", sa.String, primary_key=True),
+    sa.Column("run_id", sa.String, primary_key=True),
+)
+
 quality = sa.Table(
     "quality",
     metadata,

@@ -1,7 +1,7 @@
 """Quality over time: is a model worse on the same rows than when the watch began, and what the series looks like."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -43,14 +43,16 @@ class Drift(BaseModel):
         return tuple(change for change in self.changes if change.distinguishable and change.difference < 0)
 
     def __str__(self) -> str:
+        if self.reference == self.run_id:
+            return "The series begins with this run."
         if not self.changes:
             return "No model was scored in both runs."
         return "; ".join(map(_said, self.drifted or self.changes)) + "."
 
 
-def drift_since(reference: "EvalRun", now: "EvalRun") -> Drift:
+def drift_since(reference: "EvalRun", now: "EvalRun", groups: Mapping[int, str] | None = None) -> Drift:
     """Compare a run with an earlier one on the same rows: paired where there are per-row scores, Holm over models."""
-    changes = since(candidates(reference), candidates(now))
+    changes = since(candidates(reference, groups), candidates(now, groups), groups)
     return Drift(reference=str(reference.id), run_id=str(now.id), changes=changes)
 
 

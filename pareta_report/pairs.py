@@ -42,11 +42,13 @@ def against(
     return tuple(_decided(pair, p, other, baseline) for pair, p, other in zip(pairs, adjusted, others, strict=True))
 
 
-def since(then: Sequence[Candidate], now: Sequence[Candidate]) -> tuple[Difference, ...]:
+def since(
+    then: Sequence[Candidate], now: Sequence[Candidate], groups: Mapping[int, str] | None = None
+) -> tuple[Difference, ...]:
     """Compare every model with itself at an earlier time, on the rows that both times have; corrected over models."""
     earlier = {candidate.model: candidate for candidate in then if candidate.quality is not None}
     both = [(c, earlier[c.model]) for c in now if c.quality is not None and c.model in earlier]
-    pairs = [_compared(one, other, len(both), None) for one, other in both]
+    pairs = [_compared(one, other, len(both), groups) for one, other in both]
     adjusted = significance.holm(_p_values(pairs))
     return tuple(_decided(pair, p, *models) for pair, p, models in zip(pairs, adjusted, both, strict=True))
 

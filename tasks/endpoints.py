@@ -9,10 +9,11 @@ from prefect.cache_policies import NO_CACHE
 
 from pareta_batch import readiness
 from pareta_batch.errors import BatchBusy
+from pareta_batch.identity import id_of
 from pareta_client import APIConnectionError, AsyncPareta, DeployError, Endpoint, NotFoundError, ParetaError
 from tasks import events
 from tasks.retries import RETRIES
-from tasks.shared import connected, id_of, recorded
+from tasks.shared import connected, recorded
 
 LOOK_AGAIN_S = 1.0
 

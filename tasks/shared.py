@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from pareta_batch.batch import Batch
 from pareta_batch.controls import controlled
+from pareta_batch.eval_poller import EvalPoller
 from pareta_batch.ledger import EVERYTHING_MISSING, Ledger, Wanted
 from pareta_batch.session import Session, open_session
-from pareta_client import AsyncPareta, ParetaError
+from pareta_client import AsyncPareta
 from tasks.credentials import make_client
 
 Thing = TypeVar("Thing")
@@ -42,25 +43,9 @@ class Shared(Generic[Thing]):
                         self._found.reset(token)
 
 
-class Identified(Protocol):
-    """A record of the service that has an id, unless the service left it out."""
-
-    @property
-    def id(self) -> str | None: ...
-
-
-def id_of(record: Identified) -> str:
-    """Give the id that the service gave.
-
-    Raises ParetaError when it gave none: what was made can then not be found again.
-    """
-    if not record.id:
-        raise ParetaError(f"the service gave no id for {record!r}")
-    return record.id
-
-
 _client = Shared[AsyncPareta]("client")
 _ledger = Shared[Ledger]("ledger")
+_poller = Shared[EvalPoller]("poller")
 _session = Shared[Session]("session")
 
 
@@ -74,6 +59,11 @@ def recorded() -> AbstractAsyncContextManager[Ledger]:
     return _ledger.use(_open_ledger)
 
 
+def polling() -> AbstractAsyncContextManager[EvalPoller]:
+    """Share the poller that looks at the eval runs which are waited for."""
+    return _poller.use(_open_poller)
+
+
 def working_on(batch: Batch, wanted: Wanted = EVERYTHING_MISSING) -> AbstractAsyncContextManager[Session]:
     """Share the session of a batch: the rows it sends, its slots, its stop, its progress."""
     return _session.use(lambda: _open_session(batch, wanted))
@@ -83,6 +73,12 @@ def working_on(batch: Batch, wanted: Wanted = EVERYTHING_MISSING) -> AbstractAsy
 async def _open_client() -> AsyncIterator[AsyncPareta]:
     async with await make_client() as client:
         yield client
+
+
+@asynccontextmanager
+async def _open_poller() -> AsyncIterator[EvalPoller]:
+    async with connected() as client, EvalPoller(client.evals.runs.retrieve) as poller:
+        yield poller
 
 
 @asynccontextmanager

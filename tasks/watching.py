@@ -1,4 +1,4 @@
-"""Tasks of a watch: its history in the ledger, and the plot of the series."""
+"""Tasks of a watch: its history in the ledger, the run to compare with, and the plot of the series."""
 
 import asyncio
 from pathlib import Path
@@ -7,21 +7,42 @@ from prefect import task
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.history import quality_history, remember_quality
-from pareta_client import EvalRun
-from pareta_report import QualityPoint, quality_over_time, quality_points
+from pareta_batch.eval_rows import EvalRows
+from pareta_batch.history import quality_history, remember_quality, series_of
+from pareta_client import EvalRun, NotFoundError
+from pareta_report import Drift, QualityPoint, drift_since, quality_over_time, quality_points
 from tasks.artifacts import artifact_key
-from tasks.shared import recorded
+from tasks.retries import RETRIES
+from tasks.shared import connected, recorded
 
 
 @task(task_run_name="history of {watch}", cache_policy=NO_CACHE)
 async def enter_in_history(watch: str, occasion: str, run: EvalRun) -> tuple[QualityPoint, ...]:
-    """Write down what this occasion scored, and give the whole history, the earliest occasion first."""
+    """Write down what this occasion scored, and give the whole series on these rows, the earliest occasion first."""
     points = [point.model_dump() for point in quality_points(occasion, run)]
+    series = series_of(watch, str(run.eval_set_id))
     async with recorded() as ledger:
-        await asyncio.to_thread(remember_quality, ledger, watch, points)
-        history = await asyncio.to_thread(quality_history, ledger, watch)
+        await asyncio.to_thread(remember_quality, ledger, series, points)
+        history = await asyncio.to_thread(quality_history, ledger, series)
     return tuple(QualityPoint.model_validate(entry) for entry in history)
+
+
+@task(task_run_name="drift of {run.id}", cache_policy=NO_CACHE, **RETRIES)
+async def drift_from(history: tuple[QualityPoint, ...], run: EvalRun, rows: EvalRows | None) -> Drift:
+    """Compare a run with the earliest one of the series that the service still has."""
+    for run_id in dict.fromkeys(point.run_id for point in history):
+        reference = run if run_id == run.id else await _read(run_id)
+        if reference is not None:
+            return drift_since(reference, run, rows.groups if rows else None)
+    return drift_since(run, run)
+
+
+async def _read(run_id: str) -> EvalRun | None:
+    async with connected() as pareta:
+        try:
+            return await pareta.evals.runs.retrieve(run_id)
+        except NotFoundError:
+            return None
 
 
 @task(task_run_name="plot of {watch}", cache_policy=NO_CACHE)

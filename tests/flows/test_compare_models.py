@@ -62,6 +62,7 @@ async def test_no_more_runs_are_in_flight_than_the_limit(pareta: Sandbox, tmp_pa
     specs = comparisons(tmp_path, "a", "b", "c", "d").model_dump()
     for number, spec in enumerate(specs["comparisons"]):
         spec["frontier"] = ["none", "benchmarked", "all", ["summit-pro"]][number]
+        spec["baseline_max_age"] = 0
     specs["max_runs_in_flight"] = 2
     pareta.change(eval_s=0.3)
     await compare_models(Comparisons.model_validate(specs))

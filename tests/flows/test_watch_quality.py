@@ -4,15 +4,16 @@ from pathlib import Path
 
 from flows.parameters import Watch
 from flows.watch_quality import watch_quality
+from pareta_sandbox.faults import EvalRunFails
 from pareta_sandbox.testing import Sandbox
 from tests.flows.test_compare_models import rows
 
 
-def watch(folder: Path) -> Watch:
+def watch(folder: Path, count: int = 20) -> Watch:
     comparison = {
         "name": "sentiment",
         "task": "sentiment-classification",
-        "rows": rows(folder),
+        "rows": rows(folder, count),
         "models": ["wren-1", "heron-2"],
         "frontier": "none",
     }
@@ -33,3 +34,19 @@ async def test_models_that_answer_as_before_have_not_drifted(pareta: Sandbox, tm
     assert {change.model for change in report.drift.changes} == {"wren-1", "heron-2"}
     assert report.drift.drifted == ()
     assert Path(report.plot).read_text().count("<svg") == 1
+
+
+async def test_other_rows_begin_a_new_series(pareta: Sandbox, tmp_path: Path) -> None:
+    await watch_quality(watch(tmp_path))
+    (tmp_path / "more").mkdir()
+    report = await watch_quality(watch(tmp_path / "more", count=21))
+    assert report.drift.reference == report.run_id
+    assert str(report.drift) == "The series begins with this run."
+
+
+async def test_a_run_that_failed_is_no_quality_at_all(pareta: Sandbox, tmp_path: Path) -> None:
+    await watch_quality(watch(tmp_path))
+    pareta.inject(EvalRunFails(times=1))
+    state = await watch_quality(watch(tmp_path), return_state=True)
+    assert (state.is_failed(), state.name) == (True, "EvalRunFailed")
+    assert (await watch_quality(watch(tmp_path))).drift.drifted == ()

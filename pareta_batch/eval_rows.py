@@ -1,0 +1,93 @@
+"""Eval rows from a file: each with an input and an expected answer, all of one shape, none twice."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pareta_batch.dataset import Dataset, Row
+from pareta_batch.errors import DatasetError
+from pareta_batch.identity import digest
+
+EvalRow = dict[str, Any]  # what the service takes: any JSON value
+
+MOST_PROBLEMS_SHOWN = 10
+EXPECTED = ("expected", "expected_output")
+
+
+@dataclass(frozen=True)
+class EvalRows:
+    """The rows as they are sent, and of each row (by its place) the group that it belongs to, if rows have groups."""
+
+    items: tuple[EvalRow, ...]
+    groups: Mapping[int, str] | None = None
+
+
+def read_eval_rows(path: str, group_column: str | None = None) -> EvalRows:
+    """Read eval rows and check them, before anything is paid for.
+
+    The group column is not sent: it changes nothing of what a model is asked. Raises DatasetError naming file and
+    row, for a row without input or expected answer, of another shape than the first, or that stands there twice.
+    """
+    rows = list(Dataset.open(path).rows())
+    problems = [*_incomplete(rows, group_column)] or [*_misshapen(rows), *_repeated(rows)]
+    if problems:
+        raise DatasetError(problems[:MOST_PROBLEMS_SHOWN], len(problems))
+    items = tuple({name: value for name, value in row.values.items() if name != group_column} for row in rows)
+    groups = {row.position: str(row.values[group_column]) for row in rows} if group_column else None
+    return EvalRows(items, groups)
+
+
+def expected_of(row: EvalRow) -> object:
+    """Give the answer that a row expects."""
+    return next((row[name] for name in EXPECTED if row.get(name) is not None), None)
+
+
+def _incomplete(rows: Sequence[Row], group_column: str | None) -> Iterator[str]:
+    for row in rows:
+        values = row.values
+        if values.get("input") is None:
+            yield f"{row.place}: no value for 'input'; it has: {', '.join(values)}"
+        if all(values.get(name) is None for name in EXPECTED):
+            yield f"{row.place}: no value for 'expected'; it has: {', '.join(values)}"
+        if group_column is not None and values.get(group_column) is None:
+            yield f"{row.place}: no value for the group column {group_column!r}; it has: {', '.join(values)}"
+
+
+def _misshapen(rows: Sequence[Row]) -> Iterator[str]:
+    """Find the rows that are not of the first one's shape: they would be asked, or scored, in another way."""
+    first = {name: _shape(value) for name, value in _told(rows[0]).items()}
+    for row in rows[1:]:
+        told = _told(row)
+        for name in first.keys() | told.keys():
+            had, has = first.get(name, "not there"), _shape(told[name]) if name in told else "not there"
+            if had != has:
+                yield f"{row.place}: {name!r} is {has}, in the first row it is {had}"
+
+
+def _told(row: Row) -> dict[str, object]:
+    return {name: row.values[name] for name in ("input", *EXPECTED) if row.values.get(name) is not None}
+
+
+def _shape(value: object) -> str:
+    match value:
+        case dict():
+            # Fields of the expected answer may be missing; those of the input fill the same prompt in every row.
+            return "an object"
+        case str():
+            return "text"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case _:
+            return "a list"
+
+
+def _repeated(rows: Sequence[Row]) -> Iterator[str]:
+    """Find the rows that ask what an earlier one asks: they would be paid twice and count twice."""
+    places: dict[str, str] = {}
+    for row in rows:
+        asked = digest(row.values["input"])
+        if asked in places:
+            yield f"{row.place}: the same input as {places[asked]}"
+        places.setdefault(asked, row.place)

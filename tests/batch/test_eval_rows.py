@@ -1,0 +1,58 @@
+"""Eval files are checked before anything is paid for."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pareta_batch.errors import DatasetError
+from pareta_batch.eval_rows import read_eval_rows
+
+GOOD: dict[str, object] = {"input": "How are you?", "expected": "fine"}
+
+
+def written(folder: Path, *rows: dict[str, object]) -> str:
+    path = folder / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return str(path)
+
+
+def test_rows_are_read_as_they_are_sent(tmp_path: Path) -> None:
+    rows = read_eval_rows(written(tmp_path, GOOD, {"input": "And you?", "expected": "well"}))
+    assert rows.items == (GOOD, {"input": "And you?", "expected": "well"})
+    assert rows.groups is None
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ({"input": "x"}, "line 2: no value for 'expected'"),
+        ({"input": "x", "expected": None}, "line 2: no value for 'expected'"),
+        ({"expected": "x"}, "line 2: no value for 'input'; it has: expected"),
+        ({"input": {"text": "x"}, "expected": "y"}, "line 2: 'input' is an object, in the first row it is text"),
+        ({"input": "x", "expected": 3}, "line 2: 'expected' is a number, in the first row it is text"),
+        ({"input": "x", "expected_output": "y"}, "line 2: 'expected' is not there, in the first row it is text"),
+        ({"input": "How are you?", "expected": "ill"}, "line 2: the same input as"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_file_line_and_reason(tmp_path: Path, second: dict[str, object], said: str) -> None:
+    with pytest.raises(DatasetError) as problem:
+        read_eval_rows(written(tmp_path, GOOD, second))
+    assert f"{tmp_path}/rows.jsonl {said}" in str(problem.value)
+
+
+def test_an_empty_file_is_no_eval_set(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="has no rows"):
+        read_eval_rows(written(tmp_path))
+
+
+def test_the_group_column_says_what_belongs_together_and_is_not_sent(tmp_path: Path) -> None:
+    path = written(tmp_path, {**GOOD, "document": "a"}, {"input": "?", "expected": "!", "document": 7})
+    rows = read_eval_rows(path, "document")
+    assert rows.groups == {0: "a", 1: "7"}
+    assert "document" not in rows.items[0]
+
+
+def test_a_row_without_a_group_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="line 1: no value for the group column 'document'"):
+        read_eval_rows(written(tmp_path, GOOD), "document")
