@@ -56,7 +56,8 @@ async def run(batch: Batch, sandbox: Sandbox, ledger: Ledger) -> BatchReport:
 
 def read_answers(batch: Batch) -> list[dict[str, Any]]:
     """Read the answers file of a batch that writes JSON lines."""
-    return [json.loads(line) for line in batch.output_path.read_text(encoding="utf-8").splitlines()]
+    # Not splitlines(): it takes some characters of a document for the end of a line.
+    return [json.loads(line) for line in batch.output_path.read_text(encoding="utf-8").strip().split("\n")]
 
 
 def answered(key: str, fingerprint: str, **changes: Any) -> Outcome:

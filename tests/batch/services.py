@@ -23,6 +23,7 @@ class Service:
     burst: int = 1
     concurrent: int | None = None
     retry_after: Literal["none", "fractional", "seconds"] = "seconds"
+    at_random: float = 0.0  # share of calls refused whatever else is allowed
 
 
 @dataclass
@@ -74,7 +75,9 @@ def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Play
             continue
         match what:
             case "arrives":
-                asked = 1.0 if service.concurrent and serving >= service.concurrent else bucket.send(now)
+                unlucky = draws.random() < service.at_random
+                full = service.concurrent is not None and serving >= service.concurrent
+                asked = 0.02 if unlucky else 1.0 if full else bucket.send(now)
                 if asked:
                     later(travel(), "refused", call, _told(service, asked))
                 else:

@@ -1,66 +1,44 @@
 """kill -9 at any moment, and a run after it: the sandbox's books say that no row was paid for twice."""
 
+import asyncio
 import random
-import signal
-import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 from pareta_batch.batch import Batch
 from pareta_batch.enrolment import enrol
 from pareta_batch.ledger import Ledger
 from pareta_sandbox.pytest_plugin import SandboxFactory
-from pareta_sandbox.testing import Sandbox
+from pareta_sandbox.testing import Sandbox, running
 from tests.batch.batches import batch_in, run, until
+from tests.batch.processes import EXITS, running_elsewhere
 
-ROWS = 120
+KILLS = 20
+ROWS = 300
 IN_FLIGHT = 8
 CLAIMED = IN_FLIGHT + 3  # those in flight, and those claimed to be sent next
 
-RUN = """
-import asyncio, resource, sys
-from pareta_batch.batch import Batch
-from pareta_batch.enrolment import enrol
-from pareta_batch.ledger import Ledger
-from pareta_batch.run import run_batch
-from pareta_client import AsyncPareta
 
-async def main():
-    batch = Batch.model_validate_json(sys.argv[1])
-    await run_batch(batch, AsyncPareta(api_key=sys.argv[2], base_url=sys.argv[3]), Ledger.open(sys.argv[4]))
-
-if len(sys.argv) > 5:  # as a disk that is full when a file has grown so long
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[5]), resource.RLIM_INFINITY))
-asyncio.run(main())
-"""
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'ledger.db'}"
 
 
 async def killed_after(completions: int, batch: Batch, sandbox: Sandbox, ledger_url: str) -> None:
     """Run a batch in a process of its own and kill -9 it after so many completions."""
-    arguments = [batch.model_dump_json(), sandbox.api_key, sandbox.base_url, ledger_url]
-    process = subprocess.Popen([sys.executable, "-c", RUN, *arguments])  # noqa: ASYNC220 - nothing else runs here
-    try:
-        await until(lambda: sandbox.books().completions >= completions or process.poll() is not None, within_s=30)
-        assert process.poll() is None, "it ended before it could be killed"
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    with running_elsewhere(batch, sandbox, ledger_url) as process:
+        await until(lambda: sandbox.books().completions >= completions or not process.is_alive(), within_s=60)
+        assert process.is_alive(), "it ended before it could be killed"
     # What was on its way when the caller died is still answered.
     await until(lambda: sandbox.books().in_flight == 0)
 
 
-@pytest.mark.parametrize("times", [3])
 async def test_no_row_is_debited_twice_however_often_the_run_is_killed(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, times: int
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
     sandbox.change(latency_ms=20)
     batch = batch_in(tmp_path, ROWS, max_in_flight=IN_FLIGHT, shard_size=25)
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
     done = 0
-    for kills in range(1, times + 1):
-        await killed_after(done + random.randint(1, 30), batch, sandbox, url)
+    for kills in range(1, KILLS + 1):
+        await killed_after(done + random.randint(0, 12), batch, sandbox, url(tmp_path))
         done = sandbox.books().completions
         tally = ledger.tally("test")
         assert tally.settled <= done <= tally.settled + tally.unknown, "what was paid is settled or known as unknown"
@@ -80,14 +58,30 @@ async def test_a_service_without_idempotency_is_paid_twice_for_no_more_than_was_
     tmp_path: Path, sandbox_factory: SandboxFactory, ledger: Ledger
 ) -> None:
     sandbox = sandbox_factory(idempotency=False, latency_ms=20)
-    batch = batch_in(tmp_path, ROWS, max_in_flight=IN_FLIGHT)
-    await killed_after(40, batch, sandbox, f"sqlite:///{tmp_path / 'ledger.db'}")
+    batch = batch_in(tmp_path, 120, max_in_flight=IN_FLIGHT)
+    await killed_after(40, batch, sandbox, url(tmp_path))
     unknown = ledger.tally("test").unknown
     report = await run(batch, sandbox, ledger)
     assert report.status == "completed"
-    twice = sandbox.books().completions - ROWS
+    twice = sandbox.books().completions - 120
     assert twice <= IN_FLIGHT
     assert report.resent == unknown <= CLAIMED
+
+
+async def test_of_two_runs_begun_at_once_one_is_refused_and_nothing_is_paid_twice(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    sandbox.change(latency_ms=20)
+    batch = batch_in(tmp_path, 120, max_in_flight=IN_FLIGHT)
+    with (
+        running_elsewhere(batch, sandbox, url(tmp_path)) as one,
+        running_elsewhere(batch, sandbox, url(tmp_path)) as other,
+    ):
+        await until(lambda: not one.is_alive() and not other.is_alive(), within_s=60)
+    assert sorted([one.exitcode, other.exitcode], key=str) == [0, EXITS["BatchBusy"]]
+    sandbox.completed(120)
+    sandbox.debited_once()
+    sandbox.never_more_in_flight_than(IN_FLIGHT)
 
 
 async def test_a_disk_that_fills_up_stops_the_batch_and_a_later_run_pays_for_nothing_twice(
@@ -98,11 +92,9 @@ async def test_a_disk_that_fills_up_stops_the_batch_and_a_later_run_pays_for_not
     enrol(batch, ledger)
     ledger.close()
     longest = (tmp_path / "ledger.db").stat().st_size + 100_000
-    arguments = [batch.model_dump_json(), sandbox.api_key, sandbox.base_url, f"sqlite:///{tmp_path / 'ledger.db'}"]
-    ended = subprocess.run(  # noqa: ASYNC221 - nothing else runs here
-        [sys.executable, "-c", RUN, *arguments, str(longest)], capture_output=True, text=True, timeout=60
-    )
-    assert "LedgerError: ledger sqlite:///" in ended.stderr
+    with running_elsewhere(batch, sandbox, url(tmp_path), longest) as process:
+        await until(lambda: not process.is_alive(), within_s=60)
+    assert process.exitcode == EXITS["LedgerError"]
     completions, tally = sandbox.books().completions, ledger.tally("test")
     assert 0 < tally.settled < 300
     assert completions <= tally.settled + tally.unknown
@@ -110,3 +102,19 @@ async def test_a_disk_that_fills_up_stops_the_batch_and_a_later_run_pays_for_not
     assert (await run(batch, sandbox, ledger)).status == "completed"
     sandbox.completed(300)
     sandbox.debited_once()
+
+
+async def test_a_service_that_is_restarted_in_mid_batch_answers_the_rest_and_debits_no_row_twice(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    batch = batch_in(tmp_path, 120, max_in_flight=IN_FLIGHT)
+    journal = tmp_path / "journal.db"
+    with running(journal=journal, latency_ms=20) as sandbox:
+        under_way = asyncio.create_task(run(batch, sandbox, ledger))
+        await until(lambda: sandbox.books().completions >= 30)
+        port = int(sandbox.base_url.rpartition(":")[2])
+    with running(journal=journal, port=port) as sandbox:
+        report = await under_way
+        assert (report.status, report.settled) == ("completed", 120)
+        assert len(sandbox.books().debits) == 120, "of before and after"
+        sandbox.debited_once()

@@ -41,6 +41,13 @@ def test_without_a_limit_next_to_nothing_is_lost(latency_s: float) -> None:
     assert played.answers[-1] <= ideal_s * 1.05 + 0.1 + 2 * latency_s
 
 
+@pytest.mark.parametrize("retry_after", ["none", "fractional"])
+def test_a_service_that_refuses_a_few_at_random_is_not_crept_to(retry_after: str) -> None:
+    service = Service(0.1, at_random=0.03, retry_after=retry_after)  # type: ignore[arg-type]
+    played = play(service, Throttle(MOST), rows=20_000)
+    assert played.per_s(after_s=10) >= 0.3 * MOST / 0.105
+
+
 def test_a_limit_that_is_raised_is_found_again() -> None:
     throttle = Throttle(MOST)
     play(Service(0.1, per_s=50, burst=10, retry_after="fractional"), throttle, rows=2_000)
