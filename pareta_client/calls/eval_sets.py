@@ -7,6 +7,7 @@ from pareta_client.call import Call, as_json, delete, get, post_form, segment
 from pareta_client.errors import ScoringUndecidedError
 from pareta_client.exchange import exchange
 from pareta_client.models.evals import JUDGED_TASK, EvalSet, FrontierModel, ProposalResult
+from pareta_client.models.record import text_or_none
 from pareta_client.replies import record_of, records_of
 from pareta_client.settings import Settings
 from pareta_client.steps import Operation
@@ -76,10 +77,10 @@ def _form(path: str, key: str, fields: Mapping[str, str], rows: Sequence[bytes])
 
 
 def _undecided(proposal: ProposalResult, prompt: str) -> ScoringUndecidedError:
-    fitting = tuple(task for one in proposal.proposals if (task := one.task_id))
-    if proposal.conflict is not None:
-        why = f"the rows look like another job than the prompt describes ({proposal.conflict.get('reasoning')})"
-    elif proposal.split is not None:
+    fitting = tuple(task for one in proposal.proposals if (task := text_or_none(one.task_id)))
+    if proposal.get("conflict"):
+        why = f"the rows look like another job than the prompt describes ({(proposal.conflict or {}).get('reasoning')})"
+    elif proposal.get("split"):
         why = "the rows are of several kinds; split them into sets of one kind"
     elif fitting == (JUDGED_TASK,):
         why = "no task scores these rows; task='custom-eval' has judges grade each answer"

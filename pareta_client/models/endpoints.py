@@ -27,7 +27,7 @@ class Endpoint(Record):
     @property
     def id(self) -> str | None:
         """The endpoint's id, or its name where the service gives no id."""
-        return text_or_none(self.get("id")) or self.name
+        return text_or_none(self.get("id")) or text_or_none(self.name)
 
     @property
     def task(self) -> str | None:

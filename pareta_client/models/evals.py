@@ -1,11 +1,12 @@
 """Eval sets, runs and their results."""
 
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from pydantic import Field
 
-from pareta_client.models.record import Loose, Many, One, Record, dollars_floored_to_cents
+from pareta_client.models.record import Loose, Many, Maybe, One, Record, dollars_floored_to_cents, text_or_none
 
 JUDGED_TASK = "custom-eval"
 """The task that fits anything, graded by judges: only ever chosen by name."""
@@ -103,7 +104,8 @@ class EvalRun(Record):
     @property
     def candidate_models(self) -> list[str]:
         """The models compared."""
-        return list(self.run.get("candidate_model_ids") or [])
+        told = self.run.get("candidate_model_ids")
+        return list(told) if isinstance(told, list) else []
 
     @property
     def error_detail(self) -> str | None:
@@ -113,7 +115,8 @@ class EvalRun(Record):
     @property
     def cost_micro_usd(self) -> int:
         """What the run was billed, in micro-USD."""
-        return int(self.run.total_cost_micro_usd or 0)
+        told = self.run.total_cost_micro_usd
+        return int(told) if isinstance(told, int | float) and isfinite(told) else 0
 
     @property
     def cost(self) -> Decimal:
@@ -138,8 +141,8 @@ class ProposalResult(Record):
     """How rows and prompt could be scored; nothing is stored by asking."""
 
     proposals: Many[ContractProposal] = Field(default_factory=list)
-    split: Loose[dict[str, Any]] = None
-    conflict: Loose[dict[str, Any]] = None
+    split: Maybe[dict[str, Any]] = None
+    conflict: Maybe[dict[str, Any]] = None
     closest_task: Loose[str] = None
     prompt: Loose[str] = None
     message: Loose[str] = None
@@ -157,7 +160,8 @@ class ProposalResult(Record):
     @property
     def bound_task(self) -> str | None:
         """The task that a set created without `task=` is scored by; None if the caller must choose."""
-        if not self.homogeneous or self.conflict is not None or self.split is not None or len(self.proposals) != 1:
+        # Anything that is told of a conflict or a split counts, whatever its type: a guess would be billed.
+        if not self.homogeneous or self.get("conflict") or self.get("split") or len(self.proposals) != 1:
             return None
         only = self.proposals[0]
-        return only.task_id if only.confidence in _SURE and only.task_id != JUDGED_TASK else None
+        return text_or_none(only.task_id) if only.confidence in _SURE and only.task_id != JUDGED_TASK else None
