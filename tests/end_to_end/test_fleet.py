@@ -1,0 +1,114 @@
+"""Many workers and a server that goes away: one limit for all, and a paid batch that goes on."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.end_to_end.conftest import House
+from tests.end_to_end.processes import kill, until
+from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
+
+LIMIT = "/v2/concurrency_limits/pareta:auto"
+POOL = "second"
+ELSEWHERE = "complete-batch/elsewhere"
+
+
+@pytest.fixture
+def slow(house: House) -> Iterator[House]:
+    """Give the house with a service that answers slowly until it is told otherwise."""
+    house.pareta.change(latency_ms=1500)
+    yield house
+    house.pareta.change(latency_ms=5)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(house: House) -> str:
+    """Deploy the batch once more, in a work pool of its own; give the deployment's name."""
+    own = house.prefect.deployment(BATCH)
+    pool = house.prefect.ask("GET", "/work_pools/pareta")
+    house.prefect.ask("POST", "/work_pools/", name=POOL, type="process", base_job_template=pool["base_job_template"])
+    copied = {key: own[key] for key in ("flow_id", "entrypoint", "path", "pull_steps", "parameters")}
+    house.prefect.ask("POST", "/deployments/", name="elsewhere", work_pool_name=POOL, **copied)
+    return ELSEWHERE
+
+
+def start_worker(house: House, name: str) -> int:
+    return house.processes.start(name, "prefect", "worker", "start", "--pool", POOL, folder=house.folder)
+
+
+def logged(house: House, run: dict[str, Any], words: str) -> None:
+    until(lambda: words in house.prefect.log_of(run["id"]) or None, within_s=60, what=f"{words!r} in the log")
+
+
+def test_two_workers_share_one_limit(slow: House, elsewhere: str) -> None:
+    before = slow.pareta.books().completions
+    slow.prefect.ask("PATCH", LIMIT, limit=4)
+    worker = start_worker(slow, "second-worker")
+    here = slow.prefect.run(BATCH, batch=batch(slow, "here", max_in_flight=3))
+    logged(slow, here, "holding 3 slots")
+    there = slow.prefect.run(elsewhere, batch=batch(slow, "there", max_in_flight=3))
+    logged(slow, there, "waiting for 3 of the 4 slots")
+    assert slow.prefect.ask("GET", LIMIT)["active_slots"] == 3
+    assert slow.pareta.books().in_flight <= 3
+    assert "holding" not in slow.prefect.log_of(there["id"])
+    slow.pareta.change(latency_ms=5)
+    assert {state_of(slow.prefect.ended(run["id"])) for run in (here, there)} == {("COMPLETED", "Completed")}
+    slow.pareta.completed(before + 2 * rows(slow))
+    slow.pareta.debited_once()
+    assert slow.prefect.ask("GET", LIMIT)["active_slots"] == 0
+    slow.prefect.ask("PATCH", LIMIT, limit=64)
+    kill(worker, signal.SIGTERM)
+
+
+def test_a_run_whose_worker_was_killed_goes_on_with_what_is_missing_when_it_is_retried(
+    slow: House, elsewhere: str
+) -> None:
+    before = slow.pareta.books().completions
+    worker = start_worker(slow, "killed-worker")
+    run = slow.prefect.run(elsewhere, batch=batch(slow, "worker-killed", max_in_flight=3))
+    slow.settled(before, 3)
+    pid = until(lambda: slow.prefect.process_of(run["id"]), within_s=30, what="the flow's process")
+    kill(worker)
+    kill(pid)
+    assert slow.prefect.flow_run(run["id"])["state"]["type"] == "RUNNING"
+    slow.pareta.change(latency_ms=5)
+    # What Change state and then Retry do in the run's menu.
+    slow.prefect.set_state(run["id"], "CRASHED")
+    slow.prefect.set_state(run["id"], "SCHEDULED", "AwaitingRetry")
+    start_worker(slow, "next-worker")
+    until(lambda: slow.prefect.flow_run(run["id"])["run_count"] > 1 or None, within_s=60, what="another attempt")
+    assert state_of(slow.prefect.ended(run["id"])) == ("COMPLETED", "Completed")
+    slow.pareta.completed(before + rows(slow))
+    slow.pareta.debited_once()
+
+
+def test_a_paid_batch_goes_on_while_the_prefect_server_is_restarted(slow: House) -> None:
+    before = slow.pareta.books().completions
+    run = slow.prefect.run(BATCH, batch=batch(slow, "restarted", max_in_flight=1, shard_size=3))
+    slow.settled(before, 2)
+    for pid in server_processes(slow):
+        kill(pid)
+    until(lambda: not slow.prefect.healthy(), within_s=30, what="no server")
+    while_away = slow.pareta.books().completions
+    slow.settled(while_away, 2)
+    restart_server(slow)
+    slow.pareta.change(latency_ms=5)
+    assert state_of(slow.prefect.ended(run["id"], within_s=90)) == ("COMPLETED", "Completed")
+    slow.pareta.completed(before + rows(slow))
+    slow.pareta.debited_once()
+
+
+def server_processes(house: House) -> list[int]:
+    """Find the Prefect server among the processes of the house."""
+    found = [(pid, Path(f"/proc/{pid}/cmdline").read_bytes()) for pid in house.processes.alive()]
+    return [pid for pid, command in found if b"prefect\0server\0" in command or b"prefect.server" in command]
+
+
+def restart_server(house: House) -> None:
+    port = urlsplit(house.prefect.url).port
+    house.processes.start("server", "prefect", "server", "start", "--port", str(port), folder=house.folder)
+    until(house.prefect.healthy, within_s=90, what="a Prefect server")
