@@ -1,0 +1,116 @@
+"""Take the screenshots in this folder anew: `python docs/screenshots/take.py`, with a chromium on the path.
+
+Starts a Prefect server with its UI, a worker and a sandbox, runs what the pictures show, and looks at it.
+"""
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+sys.path.insert(0, str(PROJECT))
+
+from pareta_sandbox.testing import Sandbox, Status, attach  # noqa: E402
+from tests.end_to_end.conftest import PARTS  # noqa: E402
+from tests.end_to_end.prefect_api import PrefectApi  # noqa: E402
+from tests.end_to_end.processes import Processes, processes, until  # noqa: E402
+
+KEY = "pareta_sk_screenshots"
+PIPELINE = "run-pipeline/tickets"
+BATCH = "complete-batch/tickets"
+CHROMIUM = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --hide-scrollbars --force-color-profile=srgb"
+).split()
+PAGES_SETTLE_MS = 20_000
+
+
+def main() -> None:
+    """Run everything and take every picture."""
+    with tempfile.TemporaryDirectory() as temporary:
+        home = Path(temporary)
+        folder = home / "project"
+        for part in PARTS:
+            shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(PROJECT / "prefect.yaml", folder)
+        ui, service = free_port(), free_port()
+        with processes(home, **environment(home, ui, service)) as started:
+            prefect, sandbox = started_up(started, folder, ui, service)
+            pictures = looked_at(prefect, sandbox)
+            for name, (path, height) in pictures.items():
+                take(f"http://127.0.0.1:{ui}{path}", PROJECT / f"docs/screenshots/{name}.png", height, home)
+
+
+def environment(home: Path, ui: int, service: int) -> dict[str, str]:
+    """Give the environment of everything that is started."""
+    return {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_PROFILES_PATH": str(home / "prefect" / "profiles.toml"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{ui}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PARETA_API_KEY": KEY,
+        "PARETA_BASE_URL": f"http://127.0.0.1:{service}",
+        "PARETA_LEDGER_URL": f"sqlite:///{home}/ledger.db",
+        "MPLCONFIGDIR": str(home / "matplotlib"),
+    }
+
+
+def started_up(started: Processes, folder: Path, ui: int, service: int) -> tuple[PrefectApi, Sandbox]:
+    """Start the sandbox, the server and a worker, and set the server up."""
+    options = ("--deploy-s", "1", "--cold-start-s", "0.2", "--eval-s", "0.5", "--latency-ms", "20")
+    started.start("sandbox", "python", "-m", "pareta_sandbox", "--port", str(service), *options, folder=PROJECT)
+    started.start("server", "prefect", "server", "start", "--port", str(ui), folder=folder)
+    prefect = PrefectApi(f"http://127.0.0.1:{ui}/api")
+    until(prefect.healthy, within_s=120, what=f"a Prefect server; see {started.log('server')}")
+    started.run("pareta-pipeline", "set-up", "--limit", "auto=64", folder=folder)
+    started.start("worker", "prefect", "worker", "start", "--pool", "pareta", folder=folder)
+    return prefect, attach(f"http://127.0.0.1:{service}", KEY)
+
+
+def looked_at(prefect: PrefectApi, sandbox: Sandbox) -> dict[str, tuple[str, int]]:
+    """Run what the pictures show; give the path of each picture's page and its height in pixels."""
+    prefect.ended(prefect.run(PIPELINE, on_empty_balance="fail")["id"], within_s=180)
+    finished = prefect.runs_named("pipeline tickets")[0]["id"]
+    (below,) = [each["id"] for each in prefect.runs_below(finished) if each["name"].startswith("complete")]
+    sandbox.inject(Status(status=402, skip=6))
+    failed = prefect.ended(prefect.run(BATCH, on_empty_balance="fail")["id"])["id"]
+    deployment = prefect.deployment(PIPELINE)["id"]
+    return {
+        "deployments": ("/deployments", 900),
+        "deployment": (f"/deployments/deployment/{deployment}", 900),
+        "run-form": (f"/deployments/deployment/{deployment}/run", 2000),
+        "finished-run": (f"/runs/flow-run/{finished}", 900),
+        "artifacts": (f"/runs/flow-run/{below}?tab=Artifacts", 900),
+        "failed-run": (f"/runs/flow-run/{failed}", 900),
+    }
+
+
+def take(url: str, file: Path, height: int, home: Path) -> None:
+    """Take a picture of a page once it has settled."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        raise SystemExit("no chromium on the path")
+    profile = tempfile.mkdtemp(dir=home)
+    where = [f"--user-data-dir={profile}", f"--window-size=1280,{height}", f"--screenshot={file}"]
+    subprocess.run(  # noqa: S603 - a page of our own server
+        [browser, *CHROMIUM, *where, f"--virtual-time-budget={PAGES_SETTLE_MS}", url],
+        check=True,
+        timeout=120,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def free_port() -> int:
+    """Find a port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
