@@ -1,6 +1,7 @@
 """What a person finds in the Prefect UI when a run has ended: tables, a summary, a link to the report."""
 
 import asyncio
+import base64
 import re
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pareta_report import (
     batch_table,
     comparison_table,
     markdown_summary,
+    quality_against_cost,
     write_page,
 )
 from tasks.events import batch_ended
@@ -34,7 +36,8 @@ async def publish_batch(report: BatchReport) -> None:
     """Leave the batch's table and summary with the run."""
     table = artifact_rows(batch_table(report))
     await acreate_table_artifact(table, key=artifact_key(report.name, "batch"), description=str(report))
-    await acreate_markdown_artifact(markdown_summary(batch=report), key=artifact_key(report.name, "summary"))
+    summary = markdown_summary(batch=report)
+    await acreate_markdown_artifact(summary, key=artifact_key(report.name, "summary"), description="Rows and dollars")
     batch_ended(report)
 
 
@@ -49,15 +52,30 @@ async def measure_quality(output: str, truth_column: str | None) -> MeasuredQual
 
 @task(task_run_name="publish {name}", cache_policy=NO_CACHE)
 async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) -> None:
-    """Leave the comparisons' table and summary with the run."""
+    """Leave the comparisons' table, summary and plots with the run."""
     table = artifact_rows(comparison_table(comparisons))
     await acreate_table_artifact(table, key=artifact_key(name, "comparison"), description="Quality and cost per model")
-    await acreate_markdown_artifact(markdown_summary(comparisons=comparisons), key=artifact_key(name, "verdicts"))
+    summary = markdown_summary(comparisons=comparisons)
+    await acreate_markdown_artifact(summary, key=artifact_key(name, "verdicts"), description="Which model wins, if any")
+    for comparison in comparisons:
+        if comparison.status == "completed":
+            plot = _embedded(await asyncio.to_thread(quality_against_cost, comparison))
+            key = artifact_key(name, comparison.name, "plot")
+            # As markdown: the page of an image artifact prints the whole address below it.
+            await acreate_markdown_artifact(
+                f"![{comparison.name}]({plot})", key=key, description=f"{comparison.name}: quality and cost"
+            )
 
 
 @task(task_run_name="report of {name}", cache_policy=NO_CACHE)
 async def publish_page(name: str, page: Page, path: str) -> str:
     """Write the HTML report and leave a link to it with the run."""
     written = await asyncio.to_thread(write_page, page, Path(path))
-    await acreate_link_artifact(written.resolve().as_uri(), link_text="HTML report", key=artifact_key(name, "report"))
+    uri, key = written.resolve().as_uri(), artifact_key(name, "report")
+    await acreate_link_artifact(uri, link_text="HTML report", key=key, description=f"On the worker's disk: {written}")
     return str(written)
+
+
+def _embedded(svg: str) -> str:
+    """Give a drawing as an address that holds it: the UI is served from another machine than the worker's disk."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"

@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT))
 
@@ -22,10 +24,21 @@ KEY = "pareta_sk_screenshots"
 PIPELINE = "run-pipeline/tickets"
 BATCH = "complete-batch/tickets"
 CHROMIUM = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --hide-scrollbars --force-color-profile=srgb"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    # Else a page is caught while it is fading in.
+    "--force-prefers-reduced-motion",
+    "--run-all-compositor-stages-before-draw",
+)
 PAGES_SETTLE_MS = 20_000
+COLOURS = 64  # plenty for flat pages, and a third of the bytes
 
 
 def main() -> None:
@@ -76,18 +89,24 @@ def looked_at(prefect: PrefectApi, sandbox: Sandbox) -> dict[str, tuple[str, int
     """Run what the pictures show; give the path of each picture's page and its height in pixels."""
     prefect.ended(prefect.run(PIPELINE, on_empty_balance="fail")["id"], within_s=180)
     finished = prefect.runs_named("pipeline tickets")[0]["id"]
-    (below,) = [each["id"] for each in prefect.runs_below(finished) if each["name"].startswith("complete")]
     sandbox.inject(Status(status=402, skip=6))
     failed = prefect.ended(prefect.run(BATCH, on_empty_balance="fail")["id"])["id"]
     deployment = prefect.deployment(PIPELINE)["id"]
     return {
-        "deployments": ("/deployments", 900),
+        "deployments": ("/deployments", 950),
         "deployment": (f"/deployments/deployment/{deployment}", 900),
-        "run-form": (f"/deployments/deployment/{deployment}/run", 2000),
-        "finished-run": (f"/runs/flow-run/{finished}", 900),
-        "artifacts": (f"/runs/flow-run/{below}?tab=Artifacts", 900),
-        "failed-run": (f"/runs/flow-run/{failed}", 900),
+        "run-form": (f"/deployments/deployment/{deployment}/run", 1900),
+        "finished-run": (f"/runs/flow-run/{finished}", 1200),
+        "artifacts": ("/artifacts", 1150),
+        "plot": (f"/artifacts/artifact/{artifact(prefect, 'tickets-models-tickets-plot')}", 650),
+        "failed-run": (f"/runs/flow-run/{failed}", 1650),
     }
+
+
+def artifact(prefect: PrefectApi, key: str) -> str:
+    """Give the id of an artifact."""
+    (found,) = prefect.ask("POST", "/artifacts/filter", artifacts={"key": {"any_": [key]}})
+    return str(found["id"])
 
 
 def take(url: str, file: Path, height: int, home: Path) -> None:
@@ -103,6 +122,8 @@ def take(url: str, file: Path, height: int, home: Path) -> None:
         timeout=120,
         stderr=subprocess.DEVNULL,
     )
+    with Image.open(file) as picture:
+        picture.quantize(COLOURS).save(file, optimize=True)
 
 
 def free_port() -> int:

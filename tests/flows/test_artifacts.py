@@ -1,0 +1,54 @@
+"""What a person finds with a run that has ended."""
+
+import base64
+from pathlib import Path
+
+import pytest
+from prefect import flow
+from prefect.artifacts import Artifact as Artifacts
+from prefect.client.schemas.objects import Artifact
+
+from flows.compare_models import compare_models
+from pareta_sandbox.faults import EvalRunFails
+from pareta_sandbox.testing import Sandbox
+from tasks.artifacts import artifact_key, publish_batch
+from tests.flows.test_compare_models import comparisons
+from tests.flows.test_endings import report
+
+
+async def found(key: str) -> Artifact | None:
+    artifact: Artifact | None = await Artifacts.aget(key=key)
+    return artifact
+
+
+@pytest.mark.parametrize(("name", "key"), [("Tickets_2026.11", "tickets-2026-11-batch"), ("a..b-", "a-b-batch")])
+def test_a_key_has_only_what_prefect_takes(name: str, key: str) -> None:
+    assert artifact_key(name, "batch") == key
+
+
+async def test_a_comparison_leaves_table_verdicts_plot_and_report(pareta: Sandbox, tmp_path: Path) -> None:
+    await compare_models(comparisons(tmp_path, "drawn"))
+    kinds = {end: await found(f"sentiment-{end}") for end in ("comparison", "verdicts", "drawn-plot", "report")}
+    assert all(artifact is not None and artifact.description for artifact in kinds.values())
+    plot = kinds["drawn-plot"]
+    assert plot is not None
+    _, _, encoded = str(plot.data).partition("base64,")
+    assert base64.b64decode(encoded.removesuffix(")")).lstrip().startswith(b"<svg")
+
+
+async def test_a_comparison_that_failed_has_no_plot(pareta: Sandbox, tmp_path: Path) -> None:
+    pareta.inject(EvalRunFails(times=1))
+    await compare_models(comparisons(tmp_path, "not-drawn"), return_state=True)
+    assert await found("sentiment-not-drawn-plot") is None
+
+
+async def test_a_batch_leaves_its_table_and_its_summary(prefect_server: None) -> None:
+    @flow
+    async def publishing() -> None:
+        await publish_batch(report(failed=2))
+
+    await publishing()
+    table, summary = await found("reviews-batch"), await found("reviews-summary")
+    assert table is not None
+    assert summary is not None
+    assert "BadRequestError" in f"{table.data}{summary.data}"
