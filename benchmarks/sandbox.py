@@ -2,7 +2,7 @@
 
     python benchmarks/sandbox.py --completions 1000000
 
-A sandbox in a process of its own, at zero latency, its journal in a file; this process asks it as fast as it can.
+A sandbox in a process of its own, at zero latency; this process asks it as fast as it can.
 """
 
 import argparse
@@ -23,10 +23,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--completions", type=int, default=20_000)
     parser.add_argument("--in-flight", type=int, default=64)
-    parser.add_argument("--in-memory", action="store_true", help="keep the books in memory instead of a file")
+    parser.add_argument("--file", action="store_true", help="keep the books in a file instead of a temporary one")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        journal = [] if chosen.in_memory else ["--journal", str(Path(folder) / "books.db")]
+        journal = ["--journal", str(Path(folder) / "books.db")] if chosen.file else []
         command = [
             sys.executable,
             "-m",

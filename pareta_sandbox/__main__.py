@@ -104,7 +104,12 @@ def arguments(given: list[str]) -> argparse.Namespace:
     add("--eval-s", type=_time, default=0.5, metavar="S", help="least time an eval run takes (default: %(default)s)")
     add("--no-idempotency", action="store_true", help="do not honour idempotency keys: every request is billed")
     add("--generation", type=int, choices=(1, 2), default=2, help="1: no keys, no receipts, no 'auto' (default: 2)")
-    add("--journal", type=Path, metavar="FILE", help="keep the books in an SQLite file, and go on with those in it")
+    add(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="keep the books in an SQLite file, and go on with those in it (default: a temporary one)",
+    )
     add("--scenario", metavar="NAME", help=f"begin with a scenario: a YAML file, or {', '.join(scenario.names())}")
     add(
         "--upstream",

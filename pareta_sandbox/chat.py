@@ -88,7 +88,8 @@ class Chat:
         endpoint.billed_micro_usd += done.price
         endpoint.baseline_micro_usd += done.baseline
         endpoint.latencies_ms.append(done.latency_ms)
-        if self._service.faults and self._service.faults.stops(endpoint.id):
+        # What was in flight when it stopped is still answered, and counts for no further stop.
+        if self._service.faults and endpoint.state == "live" and self._service.faults.stops(endpoint.id):
             self._service.endpoints.become(endpoint, "stopped")
 
     async def _replay(self, call: Call, request: ChatRequest, done: Completion) -> None:

@@ -103,9 +103,10 @@ class CutStream(Strikes):
 
 
 class EndpointStops(Strikes):
-    """Let an endpoint stop itself after so many completions (once)."""
+    """Let an endpoint stop itself after so many completions: `times` says how often, null again and again."""
 
     kind: Literal["endpoint_stops"] = "endpoint_stops"
+    times: int | None = Field(1, ge=1)
     after_completions: int = Field(ge=1)
 
 

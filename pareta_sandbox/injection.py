@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from math import ceil
@@ -21,7 +22,8 @@ class Active:
     struck: int = 0
     bucket: float = 0.0
     filled_at: float = 0.0
-    refused: int = field(default=0)
+    refused: int = 0
+    completions: Counter[str] = field(default_factory=Counter)  # by endpoint, for those that stop themselves
 
     @property
     def spent(self) -> bool:
@@ -33,15 +35,29 @@ class Active:
         fault = self.fault
         return self.spent or (fault.for_s is not None and now >= self.since + fault.after_s + fault.for_s)
 
-    def strikes(self, route: Route, endpoint: str | None, now: float) -> bool:
-        """Decide whether it strikes this request, and count it."""
+    def concerns(self, route: Route, endpoint: str | None, now: float) -> bool:
+        """Tell whether this request is one of those it may strike, and count it."""
         fault = self.fault
         if self.over(now) or now < self.since + fault.after_s:
             return False
         if fault.route not in ("any", route) or fault.endpoint not in (None, endpoint):
             return False
         self.seen += 1
-        if self.seen <= fault.skip or (fault.share < 1 and self.draws.random() >= fault.share):
+        return self.seen > fault.skip and (fault.share == 1 or self.draws.random() < fault.share)
+
+    def strikes(self, route: Route, endpoint: str | None, now: float) -> bool:
+        """Decide whether it strikes this request, and count it."""
+        if not self.concerns(route, endpoint, now):
+            return False
+        self.struck += 1
+        return True
+
+    def stops(self, fault: EndpointStops, endpoint: str, now: float) -> bool:
+        """Count a completion of a live endpoint; tell whether the endpoint stops itself after it."""
+        if not self.concerns("chat", endpoint, now):
+            return False
+        self.completions[endpoint] += 1
+        if self.completions[endpoint] % fault.after_completions:
             return False
         self.struck += 1
         return True
@@ -98,13 +114,15 @@ class Injection:
         return tuple(struck)
 
     def stops(self, endpoint: str) -> bool:
-        """Count a completion; tell whether the endpoint stops itself after it."""
-        stopping = False
-        for active in self._active:
-            if isinstance(active.fault, EndpointStops) and active.strikes("chat", endpoint, time.monotonic()):
-                # Exactly then, and only once: an endpoint that is started again stays live.
-                stopping = stopping or active.struck == active.fault.after_completions
-        return stopping
+        """Count a completion of a live endpoint; tell whether the endpoint stops itself after it."""
+        now = time.monotonic()
+        # Every fault counts the completion, also when another has stopped the endpoint.
+        stopping = [
+            active
+            for active in self._active
+            if isinstance(active.fault, EndpointStops) and active.stops(active.fault, endpoint, now)
+        ]
+        return bool(stopping)
 
 
 def draw_ms(median: float, sigma: float, draws: random.Random) -> float:

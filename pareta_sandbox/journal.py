@@ -1,24 +1,22 @@
-"""The journal: everything that happened, append-only, in memory or in an SQLite file.
+"""The journal: everything that happened, append-only, in SQLite.
 
-In memory all debits are kept, and the last few thousand entries of the other kinds. In a file everything is kept, the
-memory stays flat, and a sandbox that is started again with the same file goes on with the same books.
+In a file of one's own it lasts: a sandbox that is started again with the file goes on with the same books. Without one
+it is a temporary database of SQLite, which is in memory while it is small and then in a file that nobody sees. Either
+way everything is kept, and the memory of the process stays flat.
 """
 
 import json
 import sqlite3
 import time
-from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from pareta_sandbox.completion import Completion
 
 Kind = Literal["opening", "adjustment", "request", "debit", "replay", "error", "state", "fault", "scenario"]
 
-KEPT_IN_MEMORY = 10_000
 FLUSHED_AT = 2_000
 CACHED_ANSWERS = 4_096
 
@@ -53,90 +51,6 @@ class Tally:
         return self._totals.get(kind, (0, 0))
 
 
-class Journal(Protocol):
-    """Where entries and answers are kept."""
-
-    def write(self, entry: Entry) -> None:
-        """Append an entry."""
-
-    def entries(self, kind: Kind | None = None, after: int = 0, limit: int | None = None) -> list[tuple[int, Entry]]:
-        """Return numbered entries, oldest first."""
-
-    def latest(self, kind: Kind, limit: int) -> list[Entry]:
-        """Return the last few entries of a kind, newest first."""
-
-    def total(self, kind: Kind) -> tuple[int, int]:
-        """Return the number and the sum of the entries of a kind."""
-
-    def keys(self) -> dict[str, int]:
-        """Return how many requests came under each idempotency key."""
-
-    def remember(self, key: str, fingerprint: bytes, answer: Completion) -> None:
-        """Keep an answer."""
-
-    def recall(self, key: str) -> Remembered | None:
-        """Return the answer given under a key."""
-
-    def flush(self) -> None:
-        """Make everything written so far durable."""
-
-    def close(self) -> None:
-        """Flush and close."""
-
-
-class MemoryJournal:
-    """Keep the journal in memory."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._debits: list[tuple[int, Entry]] = []
-        self._others: deque[tuple[int, Entry]] = deque(maxlen=KEPT_IN_MEMORY)
-        self._tally = Tally()
-        self._keys: Counter[str] = Counter()
-        self._answers: dict[str, Remembered] = {}
-
-    def write(self, entry: Entry) -> None:
-        """Append an entry."""
-        self._count += 1
-        (self._debits if entry.kind == "debit" else self._others).append((self._count, entry))
-        self._tally.add(entry.kind, 1, entry.amount or 0)
-        if entry.kind == "request" and entry.key:
-            self._keys[entry.key] += 1
-
-    def entries(self, kind: Kind | None = None, after: int = 0, limit: int | None = None) -> list[tuple[int, Entry]]:
-        """Return numbered entries, oldest first."""
-        kept = self._debits if kind == "debit" else sorted([*self._debits, *self._others])
-        found = [(n, entry) for n, entry in kept if n > after and kind in (None, entry.kind)]
-        return found[:limit]
-
-    def latest(self, kind: Kind, limit: int) -> list[Entry]:
-        """Return the last few entries of a kind, newest first."""
-        newest_first = reversed(self._debits if kind == "debit" else self._others)
-        return list(islice((entry for _, entry in newest_first if entry.kind == kind), limit))
-
-    def total(self, kind: Kind) -> tuple[int, int]:
-        """Return the number and the sum of the entries of a kind."""
-        return self._tally[kind]
-
-    def keys(self) -> dict[str, int]:
-        """Return how many requests came under each idempotency key."""
-        return dict(self._keys)
-
-    def remember(self, key: str, fingerprint: bytes, answer: Completion) -> None:
-        """Keep an answer."""
-        self._answers[key] = (fingerprint, answer)
-
-    def recall(self, key: str) -> Remembered | None:
-        """Return the answer given under a key."""
-        return self._answers.get(key)
-
-    def flush(self) -> None:
-        """Do nothing: memory is as durable as it gets."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
     n INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
@@ -147,11 +61,16 @@ CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY, fingerprint BLOB NOT NU
 TOTALS = "SELECT kind, count(*), coalesce(sum(amount), 0) FROM entry GROUP BY kind"
 
 
-class SqliteJournal:
-    """Keep the journal in an SQLite file; what is written becomes durable in groups."""
+class Journal:
+    """Where entries and answers are kept; what is written becomes durable in groups.
 
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    Without a path the database is temporary. Raises sqlite3.Error when the file is not a journal.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        # SQLite's name for a temporary database is the empty one.
+        name = str(path) if path else ""
+        self._connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(SCHEMA)
@@ -242,11 +161,6 @@ class SqliteJournal:
         """Flush and close."""
         self.flush()
         self._connection.close()
-
-
-def opened(path: Path | None) -> Journal:
-    """Open the journal in a file, or one in memory. Raises sqlite3.Error when the file is not a journal."""
-    return MemoryJournal() if path is None else SqliteJournal(path)
 
 
 def stamped(

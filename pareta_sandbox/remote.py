@@ -37,12 +37,13 @@ def top_up(sandbox: Sandbox, values: list[str]) -> str:
 
 
 def fault(sandbox: Sandbox, values: list[str]) -> str:
-    """Switch a fault on: its kind, then its fields as name=value."""
+    """Switch a fault on: its kind, then its fields as name=value (null for none at all)."""
     fields = dict(value.split("=", 1) for value in values[1:] if "=" in value)
     if not values or len(fields) != len(values) - 1:
         raise ValueError("give the fault's kind, then its fields: fault status status=503 share=0.1")
     try:
-        wanted = FAULT.validate_python({"kind": values[0], **fields})
+        given = {name: None if value == "null" else value for name, value in fields.items()}
+        wanted = FAULT.validate_python({"kind": values[0], **given})
     except ValidationError as error:
         raise ValueError("; ".join(problem["msg"] for problem in error.errors())) from None
     return sandbox.inject(wanted)

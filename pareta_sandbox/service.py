@@ -11,7 +11,7 @@ from pareta_sandbox.books import Books, Gauge
 from pareta_sandbox.completion import Completion
 from pareta_sandbox.endpoints import Endpoints
 from pareta_sandbox.injection import Injection
-from pareta_sandbox.journal import opened
+from pareta_sandbox.journal import Journal
 from pareta_sandbox.replays import Replays
 from pareta_sandbox.roster import Model
 from pareta_sandbox.settings import Settings
@@ -23,7 +23,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.base_url = f"http://{settings.host}:{settings.port}"
-        self.journal = opened(settings.journal)
+        self.journal = Journal(settings.journal)
         self.books = Books(self.journal, settings.balance_micro_usd)
         self.endpoints = Endpoints(self.journal)
         self.faults = Injection(settings.seed)

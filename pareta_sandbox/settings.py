@@ -24,7 +24,7 @@ class Settings:
     generation: 1 is a service without idempotency keys, receipts and `model="auto"`.
     upstream: the URL of an OpenAI-compatible server that answers completions instead of the built-in models;
         upstream_model: what to ask it for (None: the first it lists); upstream_key: its key.
-    journal: an SQLite file to keep the books in; None keeps them in memory.
+    journal: an SQLite file to keep the books in; None keeps them in a temporary one.
     seed: fixes which requests a fault with a share hits.
     """
 

@@ -121,7 +121,7 @@ class Sandbox:
 
     def inject(self, fault: Fault) -> str:
         """Switch a fault on; returns its id."""
-        added = json.loads(self._ask("POST", "/faults", fault.model_dump(mode="json", exclude_none=True)))
+        added = json.loads(self._ask("POST", "/faults", fault.model_dump(mode="json")))
         return str(added["id"])
 
     def remove(self, fault_id: str) -> None:

@@ -104,6 +104,7 @@ def test_commands_reach_a_sandbox_that_runs() -> None:
         assert "$3.500000" in say("top-up", "2.5")
         added = say("fault", "status", "status=503", "times=2").strip()
         assert sandbox.struck(added) == 0
+        say("fault", "endpoint_stops", "after_completions=20", "times=null")
         say("clear")
         assert "has begun" in say("play", "flaky-network")
 

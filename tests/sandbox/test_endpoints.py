@@ -1,5 +1,6 @@
 """Endpoints: deploy with progress, start, stop, delete, cold starts, metrics."""
 
+import asyncio
 import time
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import DeployFails, DeployStreamCut, EndpointStops, Sandbox
-from tests.sandbox.talk import JsonObject, client, complete, events
+from tests.sandbox.talk import JsonObject, asked, async_client, client, complete, events
 
 DEPLOY = {"task": "license-identification", "model": "wren-2"}
 
@@ -133,6 +134,26 @@ def test_an_endpoint_can_stop_itself_after_some_completions(http: httpx.Client, 
     assert [complete(http, model=endpoint).status_code for _ in range(3)] == [200, 200, 503]
     http.post(f"/v1/endpoints/{endpoint}/start")
     assert [complete(http, model=endpoint).status_code for _ in range(3)] == [200, 200, 200]
+
+
+def test_an_endpoint_can_stop_itself_again_and_again(http: httpx.Client, sandbox: Sandbox) -> None:
+    endpoint = str(deployed(http)["id"])
+    fault = sandbox.inject(EndpointStops(after_completions=2, times=None))
+    for stops in range(1, 4):
+        assert [complete(http, model=endpoint).status_code for _ in range(3)] == [200, 200, 503]
+        assert sandbox.struck(fault) == stops
+        http.post(f"/v1/endpoints/{endpoint}/start")
+
+
+async def test_what_was_in_flight_when_an_endpoint_stopped_counts_for_no_other_stop(
+    sandbox_factory: SandboxFactory,
+) -> None:
+    sandbox = sandbox_factory(latency_ms=400)
+    fault = sandbox.inject(EndpointStops(after_completions=2, times=None))
+    async with async_client(sandbox) as http:
+        replies = await asyncio.gather(*(http.post("/v1/chat/completions", json=asked()) for _ in range(8)))
+    assert {reply.status_code for reply in replies} == {200}
+    assert sandbox.struck(fault) == 1
 
 
 def test_metrics_tell_latency_cost_and_use(sandbox_factory: SandboxFactory) -> None:
