@@ -35,8 +35,30 @@ def test_the_status_page_shows_endpoints_books_faults_and_errors(http: httpx.Cli
     reply = http.get("/")
     words = Words(reply.text).words
     assert reply.headers["content-type"].startswith("text/html")
-    for expected in ("$99.99", "ep_seed_tickets", "stopped", "rate_limit", "503", "1 debits"):
+    for expected in (
+        "$99.99",
+        "ep_seed_tickets",
+        "stopped",
+        "rate limit",
+        "per s 7.0",
+        "503 Service Unavailable",
+        "1 debits",
+    ):
         assert expected in words
+
+
+def test_a_fault_is_told_in_words_and_with_the_time_it_has_left(http: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.inject(Status(status=503, share=0.1, times=3, for_s=60, endpoint="ep_seed_tickets"))
+    words = " ".join(Words(http.get("/").text).words.split())
+    assert "status 503 10 % of requests to ep_seed_tickets, at most 3 more, for 60 s" in words
+
+
+def test_errors_of_one_kind_stand_on_one_line(http: httpx.Client) -> None:
+    for model in ("ep_a", "ep_b", "ep_c"):
+        complete(http, model=model)
+    words = Words(http.get("/").text).words
+    assert words.count("404 Not Found") == 1
+    assert "× 3" in words
 
 
 def test_every_button_of_the_page_works(http: httpx.Client, sandbox: Sandbox) -> None:

@@ -1,16 +1,19 @@
 """Scenarios: the library is valid, each does what it teaches, and one can write one's own."""
 
+import asyncio
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
 import pytest
 
 from pareta_sandbox import scenario
+from pareta_sandbox.injection import Injection
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.scenario import ScenarioError
 from pareta_sandbox.testing import Sandbox
-from tests.sandbox.talk import client, complete, licence_set, start_run
+from tests.sandbox.talk import asked, async_client, client, complete, finished, licence_set, start_run
 from tests.sandbox.test_command_line import started
 
 LIBRARY = scenario.names()
@@ -82,13 +85,69 @@ def test_in_deploy_trouble_the_first_stream_is_cut_and_the_second_deploy_fails(
     assert ["event: error" in text for text in told] == [False, True, False]
 
 
-def test_in_eval_trouble_the_first_run_fails(http: httpx.Client, sandbox: Sandbox) -> None:
+def test_in_eval_trouble_the_first_run_fails_and_the_second_never_ends(http: httpx.Client, sandbox: Sandbox) -> None:
     sandbox.play("eval-trouble")
     sandbox.change(eval_s=0)
-    run_id = start_run(http, licence_set(http), "wren-1").json()["run_id"]
-    deadline = time.monotonic() + 5
-    while http.get(f"/v1/eval-runs/{run_id}").json()["run"]["status"] != "failed":
-        assert time.monotonic() < deadline, "the run did not fail"
+    set_id = licence_set(http)
+    failing, hanging, good = (start_run(http, set_id, "wren-1").json()["run_id"] for _ in range(3))
+    assert [finished(http, run)["run"]["status"] for run in (failing, good)] == ["failed", "completed"]  # type: ignore[index]
+    assert http.get(f"/v1/eval-runs/{hanging}").json()["run"]["status"] == "running"
+
+
+async def test_on_black_friday_some_are_told_how_long_to_wait(sandbox: Sandbox) -> None:
+    sandbox.play("black-friday")
+    replies = await at_once(sandbox, 60)
+    waits = [reply.headers["retry-after"] for reply in replies if reply.status_code == 429]
+    assert waits
+    assert all(int(wait) >= 1 for wait in waits)
+    assert sum(reply.status_code == 200 for reply in replies) >= 20
+
+
+async def test_an_unknown_limit_does_not_say_how_long_to_wait(sandbox: Sandbox) -> None:
+    sandbox.play("unknown-limit")
+    refused = [reply for reply in await at_once(sandbox, 30) if reply.status_code == 429]
+    assert refused
+    assert not any("retry-after" in reply.headers for reply in refused)
+
+
+async def at_once(sandbox: Sandbox, count: int) -> list[httpx.Response]:
+    async with async_client(sandbox) as http:
+        posts = (http.post("/v1/chat/completions", json=asked(f"MIT License {n}")) for n in range(count))
+        return await asyncio.gather(*posts)
+
+
+async def test_out_of_the_tar_pit_timeouts_and_keys_lead_everybody_and_nobody_pays_twice(sandbox: Sandbox) -> None:
+    sandbox.play("tar-pit")
+    stuck = 0
+
+    async def insist(key: str) -> None:
+        nonlocal stuck
+        while True:
+            try:
+                reply = await http.post("/v1/chat/completions", json=asked(), headers={"idempotency-key": key})
+            except httpx.TimeoutException:
+                stuck += 1
+            else:
+                assert reply.status_code == 200
+                return
+
+    async with async_client(sandbox, timeout=2) as http:
+        await asyncio.gather(*(insist(f"row-{n}") for n in range(100)))
+    assert stuck > 0
+    sandbox.completed(100)
+    sandbox.debited_once()
+
+
+def test_the_provider_is_down_for_ten_seconds_after_three() -> None:
+    (fault,) = scenario.named("provider-down").faults
+    down = Injection(seed=0).add(fault)
+    times = (0, 2.9, 3, 12.9, 13)
+    assert [down.strikes("chat", None, down.since + at) for at in times] == [False, False, True, True, False]
+
+
+def test_the_empty_wallet_is_filled_again_after_twenty_seconds() -> None:
+    (event,) = scenario.named("empty-wallet").events
+    assert (event.at_s, event.top_up_usd) == (20, Decimal(5))
 
 
 def test_a_scenario_of_ones_own_comes_from_a_file(sandbox_factory: SandboxFactory, tmp_path: Path) -> None:
