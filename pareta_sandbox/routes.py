@@ -10,6 +10,7 @@ from pareta_sandbox import catalogue, deploys
 from pareta_sandbox.border import answer, fingerprint, honoured_key, read_json, struck
 from pareta_sandbox.catalogue import TASKS, Task
 from pareta_sandbox.endpoints import Endpoint, changeable, record
+from pareta_sandbox.matching import matched
 from pareta_sandbox.metrics import METRICS
 from pareta_sandbox.refusals import invalid, not_found
 from pareta_sandbox.replays import Replay, Replays
@@ -140,28 +141,9 @@ class Routes:
         return answer({**_task(task), "examples": examples})
 
     async def match(self, request: Request) -> Response:
-        """Find the task that fits a wish."""
+        """Find the task, or the general capability, that fits a wish."""
         wish = await read_json(request, Query)
-        ranked = [
-            {"task_id": task, "score": score, "confidence": catalogue.confidence(score)}
-            for task, score in catalogue.scores(wish.query)[: wish.top_k]
-        ]
-        chosen = ranked[0] if ranked else None
-        close = len(ranked) > 1 and ranked[0]["score"] == ranked[1]["score"]
-        return answer(
-            {
-                "query": wish.query,
-                "type": "task" if chosen else "none",
-                "matched": chosen is not None,
-                "chosen": chosen,
-                "capability": None,
-                "candidates": ranked,
-                "ambiguous": close,
-                "reasoning": f"the words of the query fit '{chosen['task_id']}' best" if chosen else "no task fits",
-                "confidence": chosen["confidence"] if chosen else None,
-                "matcher": "keyword",
-            }
-        )
+        return answer(matched(wish.query, wish.top_k))
 
     async def leaderboard(self, request: Request) -> Response:
         """Rank the models on a task, as measured on its sample."""

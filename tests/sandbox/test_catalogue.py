@@ -44,6 +44,18 @@ def test_a_wish_nobody_can_fulfil_finds_nothing(http: httpx.Client) -> None:
     assert (found["type"], found["matched"], found["chosen"], found["candidates"]) == ("none", False, None, [])
 
 
+def test_a_general_wish_finds_a_capability(http: httpx.Client) -> None:
+    found = http.post("/v1/tasks/match", json={"query": "write a Python program"}).json()
+    assert (found["type"], found["matched"], found["chosen"]) == ("capability", True, None)
+    assert found["capability"]["id"] == "coding"
+
+
+def test_what_the_service_does_not_do_is_unsupported(http: httpx.Client) -> None:
+    found = http.post("/v1/tasks/match", json={"query": "make a video of my cat"}).json()
+    assert (found["type"], found["matched"], found["capability"]) == ("unsupported", False, None)
+    assert "video" in found["reasoning"]
+
+
 def test_an_empty_wish_is_refused(http: httpx.Client) -> None:
     assert http.post("/v1/tasks/match", json={"query": ""}).status_code == 422
 

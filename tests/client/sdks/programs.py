@@ -1,7 +1,7 @@
 """The programs of the service's documentation, for any client: `python programs.py MODULE SUITE BASE_URL API_KEY`.
 
 Prints one JSON object: for each program what it found, without ids and times, or the class of what it raised. It runs
-in an environment that has only the SDK, so it imports nothing of ours by itself.
+in an environment that has only the SDK, so all it imports of ours are the programs of `troubles`.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ import json
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from tests.client.sdks.troubles import SHARED_STATUSES, DeployTroubles, Sandbox, Troubles, told
 
 # Clients of several packages pass through here, so their objects are untyped.
 Client = Any
@@ -169,11 +171,26 @@ async def concurrently(pa: Client, model: str) -> Any:
     return [[text_of(answer) for answer in answers], joined([chunk async for chunk in stream])]
 
 
+async def watched(pa: Client) -> Any:
+    events = await pa.endpoints.deploy(task=TASK, name="watched at leisure")
+    return [event["event"] async for event in events]
+
+
 def found(program: Callable[[Client], Any], client: Client) -> Any:
     try:
         return program(client)
     except Exception as error:  # noqa: BLE001 - the class of whatever is raised is what is compared
-        return {"raised": type(error).__name__}
+        return {"raised": told(error)}
+
+
+def troubles_of(suite: str, sandbox: Sandbox) -> Troubles:
+    match suite:
+        case "FirstGeneration":
+            return DeployTroubles(sandbox, ENDPOINT)
+        case "SecondGeneration":
+            return Troubles(sandbox, "auto")
+        case _:
+            return Troubles(sandbox, ENDPOINT, SHARED_STATUSES)
 
 
 def programs_of(suite: object) -> dict[str, Callable[[Client], Any]]:
@@ -186,10 +203,17 @@ def main(module: str, suite: str, base_url: str, api_key: str) -> None:
     options = {"api_key": api_key, "base_url": f"{base_url}/v1" if module == "openai" else base_url, "max_retries": 0}
     client = getattr(sdk, blocking)(**options)
     seen = {name: found(program, client) for name, program in programs_of(globals()[suite]()).items()}
+    patient = getattr(sdk, blocking)(**{**options, "max_retries": 2})
+    sandbox = Sandbox(base_url)
+    troubles = programs_of(troubles_of(suite, sandbox))
+    seen |= {name: found(program, patient) for name, program in troubles.items()}
+    sandbox.ask("DELETE", "/faults")
     wrong = getattr(sdk, blocking)(**{**options, "api_key": "wrong"})
     seen["wrong_key"] = found(lambda pa: [model.id for model in pa.models.list()], wrong)
     model = "auto" if suite == "SecondGeneration" else ENDPOINT
     seen["concurrently"] = asyncio.run(concurrently(getattr(sdk, asynchronous)(**options), model))
+    if suite == "FirstGeneration":
+        seen["deploy_events_in_a_loop"] = asyncio.run(watched(getattr(sdk, asynchronous)(**options)))
     sys.stdout.write(json.dumps(seen))
 
 
