@@ -1,6 +1,7 @@
 """How fast the sandbox answers, and whether its memory stays flat.
 
     python benchmarks/sandbox.py --completions 1000000
+    python benchmarks/sandbox.py --streams 1000
 
 A sandbox in a process of its own, at zero latency; this process asks it as fast as it can.
 """
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--completions", type=int, default=20_000)
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--file", action="store_true", help="keep the books in a file instead of a temporary one")
+    parser.add_argument("--streams", type=int, help="instead: so many streams of ten seconds at once")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         journal = ["--journal", str(Path(folder) / "books.db")] if chosen.file else []
@@ -34,14 +36,15 @@ def main() -> None:
             "--port",
             "0",
             "--latency-ms",
-            "0",
+            "10000" if chosen.streams else "0",
             "--balance-usd",
             "100000",
         ]
         process = subprocess.Popen([*command, *journal], stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
-            asyncio.run(measure(process.stdout.readline().split()[-1], process.pid, chosen))
+            url = process.stdout.readline().split()[-1]
+            asyncio.run(stream_all(url, chosen.streams) if chosen.streams else measure(url, process.pid, chosen))
         finally:
             process.terminate()
             process.communicate(timeout=60)
@@ -73,6 +76,24 @@ async def ask(url: str, count: int, in_flight: int) -> None:
                     await answer.read()
 
         await asyncio.gather(*(worker() for _ in range(in_flight)))
+
+
+async def stream_all(url: str, count: int) -> None:
+    """Open so many streams, read them to their ends, and say how long that took."""
+    headers = {"Authorization": "Bearer pareta_sk_bench"}
+    async with aiohttp.ClientSession(url, headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def stream() -> bool:
+            async with session.post("/v1/chat/completions", json={**BODY, "stream": True}) as answer:
+                return (await answer.read()).endswith(b"data: [DONE]\n\n")
+
+        began = time.perf_counter()
+        whole = await asyncio.gather(*(stream() for _ in range(count)))
+        took = time.perf_counter() - began
+        async with session.get("/_sandbox/books", params={"debits": "no"}) as answer:
+            books = await answer.json()
+    highest = books["highest_in_flight"]
+    print(f"{sum(whole)} of {count} streams came whole, {highest} at once, in {took:.1f} s (10 s is their own time)")
 
 
 def cpu_s(pid: int) -> float:

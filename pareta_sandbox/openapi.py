@@ -39,6 +39,7 @@ SUCCESS = {("POST", "/v1/eval-sets"): 201, ("POST", "/v1/eval-runs"): 202, ("POS
 SUCCESS[("POST", "/_sandbox/scenarios")] = 201
 NO_BODY = {("DELETE", path) for path in ("/v1/endpoints/{endpoint_id}", "/v1/eval-sets/{set_id}")}
 NO_BODY |= {("DELETE", "/_sandbox/faults"), ("DELETE", "/_sandbox/faults/{fault_id}")}
+EXAMPLES = {"endpoint_id": "ep_seed_tickets", "task_id": "support-ticket-routing", "metric": "performance"}
 REFUSALS = (400, 401, 402, 403, 404, 409, 413, 422, 429, 503)
 ERROR: Schema = {
     "type": "object",
@@ -77,13 +78,18 @@ def _operation(method: str, path: str, summary: str, schemas: Schema) -> Schema:
     }
     names = re.findall(r"\{(\w+)\}", path)
     if names:
-        operation["parameters"] = [{"name": n, "in": "path", "required": True, "schema": TEXT} for n in names]
+        operation["parameters"] = [_parameter(name) for name in names]
     body = _body(method, path, schemas)
     if body:
         operation["requestBody"] = {"required": True, "content": body}
     if not path.startswith("/v1/"):
         operation["security"] = []
     return operation
+
+
+def _parameter(name: str) -> Schema:
+    example = {"example": EXAMPLES[name]} if name in EXAMPLES else {}
+    return {"name": name, "in": "path", "required": True, "schema": TEXT, **example}
 
 
 def _body(method: str, path: str, schemas: Schema) -> Schema | None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pareta_sandbox.books import rendered
 from pareta_sandbox.faults import FAULT
+from pareta_sandbox.scenario import named, names
 from pareta_sandbox.testing import Sandbox, attach
 
 Command = Callable[[Sandbox, list[str]], str]
@@ -34,6 +35,26 @@ def top_up(sandbox: Sandbox, values: list[str]) -> str:
     """Add dollars to the balance."""
     sandbox.top_up(_one(values, "the dollars to add"))
     return rendered(sandbox.books()).splitlines()[0]
+
+
+def balance(sandbox: Sandbox, values: list[str]) -> str:
+    """Set the balance, in dollars."""
+    sandbox.set_balance(_one(values, "the balance in dollars"))
+    return rendered(sandbox.books()).splitlines()[0]
+
+
+def stop(sandbox: Sandbox, values: list[str]) -> str:
+    """Stop an endpoint, as its provider would."""
+    endpoint = _one(values, "an endpoint's id")
+    sandbox.stop_endpoint(endpoint)
+    return f"{endpoint} is stopped"
+
+
+def start(sandbox: Sandbox, values: list[str]) -> str:
+    """Start an endpoint."""
+    endpoint = _one(values, "an endpoint's id")
+    sandbox.start_endpoint(endpoint)
+    return f"{endpoint} is started"
 
 
 def fault(sandbox: Sandbox, values: list[str]) -> str:
@@ -62,11 +83,26 @@ def clear(sandbox: Sandbox, values: list[str]) -> str:
     return "no fault is active"
 
 
-COMMANDS: Mapping[str, Command] = {"books": books, "top-up": top_up, "fault": fault, "play": play, "clear": clear}
+def scenarios(sandbox: Sandbox, values: list[str]) -> str:
+    """List the scenarios, and what each teaches."""
+    return "\n".join(f"{name:16} {named(name).teaches.strip()}" for name in names())
+
+
+COMMANDS: Mapping[str, Command] = {
+    "books": books,
+    "top-up": top_up,
+    "balance": balance,
+    "stop": stop,
+    "start": start,
+    "fault": fault,
+    "clear": clear,
+    "play": play,
+    "scenarios": scenarios,
+}
 
 
 def _arguments(given: list[str]) -> argparse.Namespace:
-    told = "\n".join(f"  {name:8} {command.__doc__}" for name, command in COMMANDS.items())
+    told = "\n".join(f"  {name:10} {command.__doc__}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m pareta_sandbox",
         description=f"Commands to a sandbox that runs:\n{told}",

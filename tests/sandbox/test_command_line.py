@@ -6,14 +6,34 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
+import yaml
 
+from pareta_sandbox import remote, scenario
 from pareta_sandbox.__main__ import is_loopback
-from pareta_sandbox.testing import attach, running
-from tests.sandbox.talk import client, complete
+from pareta_sandbox.testing import Fault, Sandbox, attach, running
+from tests.sandbox.talk import LICENSES, client, complete
 
+EVERY_FAULT = [
+    "status status=429 retry_after_s=2 retry_after=date for_s=5",
+    "html status=503",
+    "latency ms=20 sigma=0.5 endpoint=ep_seed_tickets",
+    "rate_limit per_s=5 burst=2 concurrent=4 retry_after=none",
+    "drop when=after how=reset share=0.5",
+    "hang when=before seconds=1",
+    "truncated_json times=1",
+    "slow_body seconds=1 skip=3",
+    "cut_stream when=after",
+    "endpoint_stops after_completions=5 times=null",
+    "eval_run_fails error=gone",
+    "eval_run_hangs after_s=1",
+    "deploy_fails at_pct=10",
+    "deploy_stream_cut at_pct=50",
+]
 RUN = [sys.executable, "-m", "pareta_sandbox"]
 
 
@@ -93,20 +113,53 @@ def test_a_wrong_option_is_refused(arguments: list[str]) -> None:
     assert arguments[0] in done.stderr
 
 
-def test_commands_reach_a_sandbox_that_runs() -> None:
+def test_commands_reach_a_sandbox_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
     def say(*arguments: str) -> str:
-        done = subprocess.run([*RUN, *arguments, "--url", url], capture_output=True, text=True, timeout=20, check=True)
-        return done.stdout
+        assert remote.run([*arguments, "--url", sandbox.base_url]) == 0
+        return capsys.readouterr().out
 
-    with running(balance_usd=1) as sandbox:
-        url = sandbox.base_url
+    with running(balance_usd=1) as sandbox, client(sandbox) as http:
         assert "$1.000000" in say("books")
         assert "$3.500000" in say("top-up", "2.5")
+        assert "$0.000000" in say("balance", "0")
+        assert complete(http).status_code == 402
         added = say("fault", "status", "status=503", "times=2").strip()
         assert sandbox.struck(added) == 0
         say("fault", "endpoint_stops", "after_completions=20", "times=null")
         say("clear")
+        say("stop", LICENSES)
+        assert complete(http).status_code == 503
+        say("start", LICENSES)
+        assert complete(http).status_code == 402
         assert "has begun" in say("play", "flaky-network")
+        assert all(name in say("scenarios") for name in scenario.names())
+
+
+@pytest.mark.parametrize("fault", EVERY_FAULT)
+def test_every_fault_can_be_asked_for_on_the_command_line_over_http_and_in_a_scenario(
+    sandbox: Sandbox, http: httpx.Client, fault: str
+) -> None:
+    kind, *fields = fault.split()
+    assert remote.run(["fault", kind, *fields, "--url", sandbox.base_url]) == 0
+    (listed,) = http.get("/_sandbox/faults").json()["faults"]
+    assert listed["fault"]["kind"] == kind
+    assert http.post("/_sandbox/faults", json=listed["fault"]).status_code == 201
+    written = yaml.safe_dump({"faults": [listed["fault"]]})
+    assert scenario.parsed(written, "own").faults[0].kind == kind
+
+
+def test_every_fault_is_tried() -> None:
+    assert sorted(fault.split()[0] for fault in EVERY_FAULT) == sorted(
+        str(each.model_fields["kind"].default) for each in get_args(Fault)
+    )
+
+
+def test_the_books_are_shown_by_the_command_of_the_project() -> None:
+    with running(balance_usd=3) as sandbox:
+        pipeline = str(Path(sys.executable).with_name("pareta-pipeline"))
+        command = [pipeline, "sandbox", "books", "--url", sandbox.base_url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("balance             $3.000000")
 
 
 def test_a_fault_that_does_not_exist_is_an_error_of_one_line() -> None:
