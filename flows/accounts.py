@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pareta_batch.batch import Batch
+from pareta_batch.comparing import Comparisons
+from pareta_batch.comparison_quote import ComparisonsQuote, quote_comparisons
 from pareta_batch.controls import Controls
 from pareta_batch.errors import BatchError
 from pareta_batch.ledger import Ledger
@@ -32,6 +34,16 @@ class Account:
 def quoted(batch: Batch, pilot: int) -> Quote:
     """Quote a batch, after a pilot of so many rows; raises as `pareta_batch.quote.quote`, and ParetaError."""
     return asyncio.run(quote(batch, AsyncPareta.from_env(), Ledger.open(), pilot=pilot))
+
+
+def comparisons_quoted(comparisons: Comparisons) -> ComparisonsQuote:
+    """Quote comparisons; raises ParetaError and LedgerError."""
+
+    async def quoting() -> ComparisonsQuote:
+        async with AsyncPareta.from_env() as pareta:
+            return await quote_comparisons(comparisons, pareta, Ledger.open())
+
+    return asyncio.run(quoting())
 
 
 def standing(name: str | None) -> list[Account]:

@@ -90,13 +90,18 @@ def quote(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how many rows a batch has to send, and what that will cost and take; nothing else is sent."""
-    from flows.accounts import quoted
-    from flows.specs import read_spec
+    """Say what a batch has to send, or comparisons have to buy, and what that will cost; nothing else is sent."""
+    from flows.accounts import comparisons_quoted, quoted
+    from flows.specs import fields_of, read_spec
     from pareta_batch.batch import Batch
+    from pareta_batch.comparing import Comparisons
 
     with _bad_input_explained():
-        quote = quoted(read_spec(Batch, spec, overrides or ()), pilot)
+        quote: BaseModel
+        if "comparisons" in fields_of(spec) and "dataset" not in fields_of(spec):
+            quote = comparisons_quoted(read_spec(Comparisons, spec, overrides or ()))
+        else:
+            quote = quoted(read_spec(Batch, spec, overrides or ()), pilot)
     typer.echo(quote.model_dump_json(indent=2) if as_json else str(quote))
 
 

@@ -20,7 +20,7 @@ def read_spec(kind: type[Spec], path: Path, overrides: Iterable[str] = ()) -> Sp
 
     Raises SpecError for a file that cannot be read, an override that is no KEY=VALUE, or a field that does not fit.
     """
-    fields = _fields_in(path)
+    fields = fields_of(path)
     for override in overrides:
         _override(fields, override)
     try:
@@ -29,7 +29,8 @@ def read_spec(kind: type[Spec], path: Path, overrides: Iterable[str] = ()) -> Sp
         raise SpecError("\n".join(_explained(path, problem) for problem in error.errors(include_url=False))) from None
 
 
-def _fields_in(path: Path) -> Fields:
+def fields_of(path: Path) -> Fields:
+    """Read the fields of a spec file, unchecked. Raises SpecError."""
     try:
         # JSON is YAML, so one reader does for both.
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))

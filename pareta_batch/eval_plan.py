@@ -78,6 +78,13 @@ def scored_within(ledger: Ledger, eval_set_id: str, age: timedelta) -> dict[str,
         return {row.model: row.run_id for row in db.execute(query)}
 
 
+def eval_work_begun(ledger: Ledger, run_id: str) -> datetime | None:
+    """Give when an eval run was asked for, in UTC."""
+    with ledger.transaction() as db:
+        begun = db.scalar(sa.select(sa.func.min(eval_work.c.created_at)).where(eval_work.c.id == run_id))
+    return None if begun is None else begun.replace(tzinfo=UTC)
+
+
 def _insert(db: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     # Two comparisons may write the same at once; only the dialects' own inserts can say what then.
     return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)

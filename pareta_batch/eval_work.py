@@ -5,7 +5,7 @@ from the identity of the work, so that a restart at any point finds what is ther
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -58,13 +58,22 @@ class EvalWork:
 
         Raises ModelsUnknown.
         """
-        key = eval_plan_key(self.spec, eval_set_id, self.occasion)
-        known = await asyncio.to_thread(eval_plan.plan_of, self.ledger, key)
-        if known is not None and all([await self._usable(run_id) for run_id in known.reused.values()]):
+        known = await self.known_plan(eval_set_id)
+        if known is not None:
             return known
         plan = await self.new_plan(eval_set_id)
+        key = eval_plan_key(self.spec, eval_set_id, self.occasion)
         await asyncio.to_thread(eval_plan.remember_plan, self.ledger, key, plan)
         return plan
+
+    async def known_plan(self, eval_set_id: str | None) -> EvalPlan | None:
+        """Give the plan that was made for this work, if the scores that it reuses are still there."""
+        if eval_set_id is None:
+            return None
+        key = eval_plan_key(self.spec, eval_set_id, self.occasion)
+        known = await asyncio.to_thread(eval_plan.plan_of, self.ledger, key)
+        usable = known is not None and all([await self._usable(run_id) for run_id in known.reused.values()])
+        return known if usable else None
 
     async def new_plan(self, eval_set_id: str | None) -> EvalPlan:
         """Plan what to buy and what to reuse, without writing it down. Raises ModelsUnknown."""
@@ -113,6 +122,22 @@ class EvalWork:
         earlier = {run_id: await self.pareta.evals.runs.retrieve(run_id) for run_id in set(plan.reused.values())}
         return with_results(run, {model: earlier[run_id] for model, run_id in plan.reused.items()})
 
+    async def prices(self, eval_set_id: str | None) -> Mapping[str, float]:
+        """Give what a request costs on the task's leaderboard, by model, in micro-USD."""
+        task = await self._task(eval_set_id)
+        if task is None:
+            return {}
+        try:
+            board = await self.pareta.tasks.leaderboard(task)
+        except NotFoundError:
+            return {}  # a task without a leaderboard: the service itself refuses what it does not have
+        entries = [*board.models, *([board.frontier] if board.frontier else [])]
+        return {entry.name: float(entry.cost_per_request_micro_usd or 0) for entry in entries if entry.name}
+
+    async def row_count(self, eval_set_id: str | None) -> int | None:
+        """Give how many rows the eval set has, as far as the service tells."""
+        return None if eval_set_id is None else (await self.pareta.evals.sets.retrieve(eval_set_id)).item_count
+
     async def _make_eval_set(self, key: str, rows: EvalRows) -> str:
         made = await self.pareta.evals.sets.create(
             # Nothing but the content may show in the request: equal rows are one set, whoever compares on them.
@@ -133,17 +158,8 @@ class EvalWork:
         baselines = {model.id for model in roster if model.id}
         eval_plan.check_models(named, baselines, "the roster of frontier models")
         task = await self._task(eval_set_id)
-        board = await self._on_leaderboard(task)
+        board = await self.prices(eval_set_id)
         eval_plan.check_models(self.spec.models, {*board, *baselines} if board else (), f"the leaderboard of {task}")
-
-    async def _on_leaderboard(self, task: str | None) -> Collection[str]:
-        if task is None:
-            return ()
-        try:
-            board = await self.pareta.tasks.leaderboard(task)
-        except NotFoundError:
-            return ()  # a task without a leaderboard: the service itself refuses what it does not have
-        return {entry.name for entry in board.models if entry.name}
 
     async def _task(self, eval_set_id: str | None) -> str | None:
         if self.spec.task is not None or eval_set_id is None:

@@ -2,7 +2,7 @@
 
 from pareta_report.drift import Drift, QualityPoint, drift_since, quality_over_time, quality_points
 from pareta_report.gate import Decision, Policy, decide
-from pareta_report.judgement import failed_comparison, judge
+from pareta_report.judgement import Background, failed_comparison, judge
 from pareta_report.page import Page, render, write_page
 from pareta_report.plot import quality_against_cost
 from pareta_report.quality import batch_measured_quality
@@ -19,6 +19,7 @@ from pareta_report.summary import markdown_summary
 from pareta_report.tables import answers_table, artifact_rows, batch_table, comparison_table
 
 __all__ = [
+    "Background",
     "BatchFacts",
     "Comparison",
     "ComparisonVerdict",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pareta_report import intervals
+from pareta_report.cost import of_mean_cost
 from pareta_report.intervals import Scores
 from pareta_report.records import ModelKind
 from pareta_report.wording import count, listing, percent
@@ -39,6 +40,8 @@ class Candidate:
     n: int | None
     errors: int | None
     published: float | None
+    cost_low: float | None = None
+    cost_high: float | None = None
     items: Mapping[int, Item] = field(default_factory=dict)
 
     def scores(self, rows: Sequence[int]) -> Scores:
@@ -46,9 +49,14 @@ class Candidate:
         return np.array([self.items[row].score for row in rows], dtype=np.float64)
 
 
-def candidates(run: "EvalRun", groups: Mapping[int, str] | None = None) -> tuple[Candidate, ...]:
-    """Return the run's models, the highest quality first, the cheaper first among equals, unscored ones last."""
-    return tuple(sorted((_candidate(result, groups) for result in run.results), key=_rank))
+def candidates(
+    run: "EvalRun", groups: Mapping[int, str] | None = None, read: Mapping[int, int] | None = None
+) -> tuple[Candidate, ...]:
+    """Return the run's models, the highest quality first, the cheaper first among equals, unscored ones last.
+
+    `read` says how many characters each row's input has; the cost has an interval only with it.
+    """
+    return tuple(sorted((_candidate(result, groups, read or {}) for result in run.results), key=_rank))
 
 
 def membership(groups: Mapping[int, str] | None, rows: Sequence[int]) -> list[str] | None:
@@ -74,7 +82,7 @@ def reservations(found: Sequence[Candidate]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _candidate(result: "EvalResult", groups: Mapping[int, str] | None) -> Candidate:
+def _candidate(result: "EvalResult", groups: Mapping[int, str] | None, read: Mapping[int, int]) -> Candidate:
     model, kind = str(result.model_id or "unnamed"), _kind(result.kind)
     cost, published = _number(result.mean_cost_micro_usd), _number(result.quality_mean)
     items = _items(result)
@@ -85,7 +93,19 @@ def _candidate(result: "EvalResult", groups: Mapping[int, str] | None) -> Candid
     scores = np.array([items[row].score for row in ordered], dtype=np.float64)
     low, high = intervals.of_mean(scores, membership(groups, ordered))
     errors = sum(item.errored for item in items.values())
-    return Candidate(model, kind, float(scores.mean()), low, high, cost, len(items), errors, published, items)
+    cost_low, cost_high = _cost_interval(cost, items, groups, read) or (None, None)
+    return Candidate(
+        *(model, kind, float(scores.mean()), low, high, cost, len(items), errors, published, cost_low, cost_high),
+        items=items,
+    )
+
+
+def _cost_interval(
+    cost: float | None, items: Mapping[int, Item], groups: Mapping[int, str] | None, read: Mapping[int, int]
+) -> intervals.Interval | None:
+    rows = sorted(row for row in items if row in read and not items[row].errored)
+    written = [len(items[row].prediction or "") for row in rows]
+    return of_mean_cost(cost, [read[row] for row in rows], written, membership(groups, rows))
 
 
 def _items(result: "EvalResult") -> Mapping[int, Item]:

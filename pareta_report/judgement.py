@@ -1,10 +1,13 @@
 """Judge an eval run: which model is better, by how much, at what cost, and what the sample cannot tell."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pareta_report import tradeoff
 from pareta_report.candidates import Candidate, candidates, reservations
+from pareta_report.cost import lengths
 from pareta_report.pairs import against, best_against_rest, disagreements
 from pareta_report.records import Comparison, Difference, ModelScore
 from pareta_report.verdicts import no_verdict, verdict_of
@@ -14,33 +17,55 @@ if TYPE_CHECKING:
     from pareta_client.models.evals import EvalRun
 
 
-def judge(name: str, task: str | None, run: "EvalRun", groups: Mapping[int, str] | None = None) -> Comparison:
+@dataclass(frozen=True)
+class Background:
+    """What is known of a comparison beside the run itself.
+
+    `rows` are the eval rows in their order; `groups` says which of them belong together (pages of one document), by
+    their place. `estimates` are micro-USD per model, made before anything was bought; `reused` names the earlier run
+    that paid for a baseline.
+    """
+
+    rows: Sequence[Mapping[str, object]] | None = None
+    groups: Mapping[int, str] | None = None
+    estimates: Mapping[str, float] = field(default_factory=dict)
+    reused: Mapping[str, str] = field(default_factory=dict)
+    started_at: datetime | None = None
+
+
+NOTHING_KNOWN = Background()
+
+
+def judge(name: str, task: str | None, run: "EvalRun", known: Background = NOTHING_KNOWN) -> Comparison:
     """Compare the models of a finished eval run.
 
     With complete per-row scores the best model is compared with every other row by row; without, by the published
-    intervals. `groups` says which rows belong together (pages of one document); they are resampled together.
-    A run that did not complete gives a failed comparison with the scores it has and no verdict.
+    intervals. Rows that belong together are resampled together. A run that did not complete gives a failed comparison
+    with the scores it has and no verdict.
     """
-    found = candidates(run, groups)
+    groups = known.groups
+    found = candidates(run, groups, lengths(known.rows))
     baseline = tradeoff.baseline_of(found)
     completed = run.status == "completed"
     error = None if completed else run.error_detail or f"the eval run is {run.status!r}, not completed"
     pairs = best_against_rest(found, groups) if completed else ()
+    to_baseline = against(baseline, found, groups) if completed else ()
     return Comparison(
         name=name,
         task=task,
         eval_set_id=run.eval_set_id,
         run_id=run.id,
+        started_at=known.started_at,
         status="completed" if completed else "failed",
         error=error,
-        scores=tuple(_score(candidate, found, baseline) for candidate in found),
+        scores=tuple(_score(candidate, found, baseline, known) for candidate in found),
         total_cost_micro_usd=run.cost_micro_usd or None,  # the client gives 0 where the service does not tell
-        verdict=no_verdict(error) if error else verdict_of(found, pairs),
+        verdict=no_verdict(error) if error else verdict_of(found, pairs, to_baseline),
         baseline=baseline and baseline.model,
         differences=pairs,
-        against_baseline=against(baseline, found, groups) if completed else (),
-        disagreements=disagreements(found) if completed else (),
-        notes=(*reservations(found), *_restrictions(found, pairs)),
+        against_baseline=to_baseline,
+        disagreements=disagreements(found, known.rows) if completed else (),
+        notes=(*reservations(found), *_restrictions(found, pairs), *_reused(known.reused)),
     )
 
 
@@ -50,8 +75,11 @@ def failed_comparison(name: str, task: str | None, error: BaseException, run_id:
     return Comparison(name=name, task=task, run_id=run_id, status="failed", error=said, verdict=no_verdict(said))
 
 
-def _score(candidate: Candidate, found: Sequence[Candidate], baseline: Candidate | None) -> ModelScore:
+def _score(
+    candidate: Candidate, found: Sequence[Candidate], baseline: Candidate | None, known: Background
+) -> ModelScore:
     dominated_by = tradeoff.dominator(candidate, found)
+    reused_from = known.reused.get(candidate.model)
     comparable = candidate.quality is not None and candidate.mean_cost is not None
     return ModelScore(
         model=candidate.model,
@@ -60,13 +88,31 @@ def _score(candidate: Candidate, found: Sequence[Candidate], baseline: Candidate
         ci_low=candidate.low,
         ci_high=candidate.high,
         mean_cost_micro_usd=candidate.mean_cost,
+        cost_low_micro_usd=candidate.cost_low,
+        cost_high_micro_usd=candidate.cost_high,
         n=candidate.n,
         errors=candidate.errors,
         on_pareto_front=comparable and dominated_by is None,
         dominated_by=dominated_by,
         saving=tradeoff.saving(candidate, baseline),
         published_quality=candidate.published,
+        estimated_micro_usd=known.estimates.get(candidate.model),
+        billed_micro_usd=0.0 if reused_from else _billed(candidate),
+        reused_from=reused_from,
     )
+
+
+def _billed(candidate: Candidate) -> float | None:
+    if candidate.mean_cost is None or candidate.n is None:
+        return None
+    return candidate.mean_cost * candidate.n
+
+
+def _reused(reused: Mapping[str, str]) -> tuple[str, ...]:
+    if not reused:
+        return ()
+    said = listing([f"{model} (from {run_id})" for model, run_id in reused.items()])
+    return (f"Scored before on the same rows, and not bought again: {said}.",)
 
 
 def _restrictions(found: Sequence[Candidate], pairs: Sequence[Difference]) -> tuple[str, ...]:

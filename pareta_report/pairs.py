@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from pareta_report import intervals, significance
 from pareta_report.candidates import Candidate, membership
+from pareta_report.cost import said
 from pareta_report.records import Difference, Disagreement
 from pareta_report.significance import ALPHA
 from pareta_report.tradeoff import flip_price
 
 MOST_DISAGREEMENTS = 100
+MOST_SHOWN = 400
 
 
 def best_against_rest(found: Sequence[Candidate], groups: Mapping[int, str] | None = None) -> tuple[Difference, ...]:
@@ -53,8 +55,13 @@ def since(
     return tuple(_decided(pair, p, *models) for pair, p, models in zip(pairs, adjusted, both, strict=True))
 
 
-def disagreements(found: Sequence[Candidate]) -> tuple[Disagreement, ...]:
-    """Return the rows that the two highest-scoring candidates got different scores for, the largest gap first."""
+def disagreements(
+    found: Sequence[Candidate], asked: Sequence[Mapping[str, object]] | None = None
+) -> tuple[Disagreement, ...]:
+    """Return the rows that the two highest-scoring candidates got different scores for, the largest gap first.
+
+    `asked` are the eval rows, whose input and expected answer then stand beside the two answers.
+    """
     if len(found) < 2:
         return ()
     best, other = found[:2]
@@ -67,9 +74,18 @@ def disagreements(found: Sequence[Candidate]) -> tuple[Disagreement, ...]:
             other_score=other.items[row].score,
             best_prediction=best.items[row].prediction,
             other_prediction=other.items[row].prediction,
+            **_asked(asked, row),
         )
         for row in by_gap[:MOST_DISAGREEMENTS]
     )
+
+
+def _asked(rows: Sequence[Mapping[str, object]] | None, row: int) -> dict[str, str]:
+    if rows is None or row >= len(rows):
+        return {}
+    expected = rows[row].get("expected", rows[row].get("expected_output"))
+    # A part only: a report is no copy of the eval set. The end, because prompts begin alike.
+    return {"input": said(rows[row].get("input"))[-MOST_SHOWN:], "expected": said(expected)[:MOST_SHOWN]}
 
 
 def _compared(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference:
@@ -136,9 +152,14 @@ def _p_values(pairs: Sequence[Difference]) -> list[float]:
 
 def _decided(pair: Difference, p_adjusted: float, one: Candidate, other: Candidate) -> Difference:
     better, worse = (one, other) if pair.difference > 0 else (other, one)
-    apart = pair.method == "paired" or _intervals_apart(better, worse)
+    # A test and an interval may disagree at the edge; what is claimed must be seen in both.
+    apart = _excludes_zero(pair) if pair.method == "paired" else _intervals_apart(better, worse)
     adjusted = None if pair.p_value is None else p_adjusted
     return pair.model_copy(update={"p_adjusted": adjusted, "distinguishable": p_adjusted <= ALPHA and apart})
+
+
+def _excludes_zero(pair: Difference) -> bool:
+    return pair.ci_low is not None and pair.ci_high is not None and (pair.ci_low > 0 or pair.ci_high < 0)
 
 
 def _intervals_apart(better: Candidate, worse: Candidate) -> bool:

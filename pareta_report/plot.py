@@ -69,6 +69,16 @@ class _Dot:
         return self.quality if self.score.ci_high is None else self.score.ci_high
 
     @property
+    def cost_low(self) -> float:
+        low = self.score.cost_low_micro_usd
+        return self.cost if low is None else low / 1_000
+
+    @property
+    def cost_high(self) -> float:
+        high = self.score.cost_high_micro_usd
+        return self.cost if high is None else high / 1_000
+
+    @property
     def colour(self) -> str:
         return FRONTIER if self.score.kind == "frontier" else OPEN
 
@@ -122,9 +132,10 @@ def _dress(axes: "Axes", dots: Sequence[_Dot]) -> None:
     costs = [dot.cost for dot in dots]
     low, high = min(dot.low for dot in dots), max(dot.high for dot in dots)
     room = max((high - low) * 0.12, 0.01)
-    axes.set_ylim(max(low - room, -0.02), min(high + room, 1.02))
+    axes.set_ylim(max(low - room, -0.06), min(high + room, 1.06))
     if min(costs) > 0 and max(costs) / min(costs) >= _FAR_APART:
         axes.set_xscale("log")
+        # A lower bound of nothing has no place on a logarithmic axis; the bar then ends at the edge.
         axes.set_xlim(min(costs) / 1.6, max(costs) * 1.6)
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -134,13 +145,18 @@ def _dress(axes: "Axes", dots: Sequence[_Dot]) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
+    axes.yaxis.set_major_formatter(FuncFormatter(_share))
     axes.set_xlabel("cost per 1,000 requests, US dollars", color=MUTED)
     axes.set_ylabel("quality, 95 % interval", color=MUTED)
     axes.grid(color=GRID, linewidth=0.8)
     axes.tick_params(colors=MUTED, length=0, pad=6)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
+
+
+def _share(value: float, _: object) -> str:
+    # There is room above 100 % for a point's ring, but nothing is as good as that.
+    return f"{100 * value:.4g} %" if -1e-9 <= value <= 1 + 1e-9 else ""
 
 
 def _draw_front(axes: "Axes", dots: Sequence[_Dot]) -> None:
@@ -152,6 +168,7 @@ def _draw_front(axes: "Axes", dots: Sequence[_Dot]) -> None:
 
 def _draw_dot(axes: "Axes", dot: _Dot, number: int) -> None:
     axes.plot([dot.cost] * 2, [dot.low, dot.high], color=dot.colour, linewidth=2, alpha=0.45, zorder=3)
+    axes.plot([dot.cost_low, dot.cost_high], [dot.quality] * 2, color=dot.colour, linewidth=2, alpha=0.45, zorder=3)
     marker = "D" if dot.score.kind == "frontier" else "o"
     if dot.score.on_pareto_front:
         axes.plot([dot.cost], [dot.quality], marker, ms=13, mfc="none", mec=dot.colour, mew=1.2, zorder=4)

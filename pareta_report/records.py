@@ -1,12 +1,17 @@
 """What a comparison and a measured batch say, as records that survive a trip through JSON."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 ModelKind = Literal["open", "frontier"]
-VerdictKind = Literal["winner", "not_distinguishable", "no_data"]
+VerdictKind = Literal["winner", "not_distinguishable", "too_few_rows", "no_data"]
+PairVerdict = Literal["better", "worse", "not distinguishable", "too few rows"]
 Method = Literal["paired", "published"]
+
+# A sample that would miss even this difference is called too small: nobody who compares would shrug it off.
+COARSE = 0.15
 
 
 class _Record(BaseModel):
@@ -18,7 +23,9 @@ class ModelScore(_Record):
 
     `published_quality` is the service's own figure; it differs where the service summarises rows otherwise (macro F1).
     `dominated_by` names a model that scored at least as high for at most the same cost. `saving` is the share of the
-    baseline's unit cost that this model saves; negative when it costs more.
+    baseline's unit cost that this model saves; negative when it costs more. The cost's interval is estimated from how
+    the rows differ in length. `estimated_micro_usd` is what this model was expected to cost in all, and
+    `billed_micro_usd` what it did (the mean cost times the rows); `reused_from` names the earlier run that paid for it.
     """
 
     model: str
@@ -27,12 +34,17 @@ class ModelScore(_Record):
     ci_low: float | None = None
     ci_high: float | None = None
     mean_cost_micro_usd: float | None = None
+    cost_low_micro_usd: float | None = None
+    cost_high_micro_usd: float | None = None
     n: int | None = None
     errors: int | None = None
     on_pareto_front: bool = False
     dominated_by: str | None = None
     saving: float | None = None
     published_quality: float | None = None
+    estimated_micro_usd: float | None = None
+    billed_micro_usd: float | None = None
+    reused_from: str | None = None
 
 
 class Difference(_Record):
@@ -58,6 +70,13 @@ class Difference(_Record):
     rows_needed: int | None = None
     flip_price_micro_usd: float | None = None
 
+    @property
+    def verdict(self) -> PairVerdict:
+        """What the pair decides about `model`: it is better, worse, not to be told apart, or not on so few rows."""
+        if self.distinguishable:
+            return "better" if self.difference > 0 else "worse"
+        return "too few rows" if self.detectable is not None and self.detectable > COARSE else "not distinguishable"
+
 
 class Disagreement(_Record):
     """A row that the two highest-scoring models did not get the same score for."""
@@ -67,6 +86,8 @@ class Disagreement(_Record):
     other_score: float
     best_prediction: str | None = None
     other_prediction: str | None = None
+    input: str | None = None
+    expected: str | None = None
 
 
 class ComparisonVerdict(_Record):
@@ -75,19 +96,21 @@ class ComparisonVerdict(_Record):
     kind: VerdictKind
     winner: str | None = None
     sentence: str
+    against_baseline: str | None = None
 
 
 class Comparison(_Record):
     """One eval run, judged. Scores stand in order of quality, highest first, unscored models last.
 
     `differences` compares the highest-scoring model with every other one, `against_baseline` every model with the
-    baseline, the highest-scoring frontier model.
+    baseline, the highest-scoring frontier model. `started_at` is when the eval run was asked for.
     """
 
     name: str
     task: str | None = None
     eval_set_id: str | None = None
     run_id: str | None = None
+    started_at: datetime | None = None
     status: Literal["completed", "failed"]
     error: str | None = None
     scores: tuple[ModelScore, ...] = ()

@@ -45,6 +45,8 @@ def _batch(batch: BatchFacts, quality: MeasuredQuality | None) -> list[str]:
 def _comparison(comparison: Comparison) -> list[str]:
     heading = f"## {_text(comparison.name)}: {comparison.verdict.kind.replace('_', ' ')}"
     parts = [heading, _text(comparison.verdict.sentence)]
+    if comparison.verdict.against_baseline:
+        parts.append(_text(comparison.verdict.against_baseline))
     if comparison.scores:
         header = (
             "| model | quality | 95 % interval | rows | errors | $ per 1,000 | |\n|---|---:|---|---:|---:|---:|---|"

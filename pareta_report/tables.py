@@ -44,9 +44,12 @@ _COLUMNS = {
     **dict.fromkeys(("comparison", "task", "status", "verdict", "model", "kind"), "string"),
     **dict.fromkeys(("quality", "ci_low", "ci_high"), "Float64"),
     **dict.fromkeys(("n", "errors"), "Int64"),
-    **dict.fromkeys(("mean_cost_micro_usd", "saving"), "Float64"),
+    **dict.fromkeys(("mean_cost_micro_usd", "cost_low_micro_usd", "cost_high_micro_usd", "saving"), "Float64"),
+    **dict.fromkeys(("estimated_micro_usd", "billed_micro_usd"), "Float64"),
     "on_pareto_front": "boolean",
     "dominated_by": "string",
+    "against_baseline": "string",
+    "reused_from": "string",
     "run_id": "string",
 }
 
@@ -62,7 +65,12 @@ def _model_rows(comparison: Comparison) -> list[dict[str, object]]:
         return [shared | {"verdict": comparison.verdict.sentence}]
     fields = set(_COLUMNS) & set(ModelScore.model_fields)
     return [
-        shared | score.model_dump(include=fields) | {"verdict": _standing(comparison, score)}
+        shared
+        | score.model_dump(include=fields)
+        | {
+            "verdict": _standing(comparison, score),
+            "against_baseline": _beside_baseline(comparison, score),
+        }
         for score in comparison.scores
     ]
 
@@ -73,9 +81,16 @@ def _standing(comparison: Comparison, score: ModelScore) -> str | None:
         return "winner"
     for pair in comparison.differences:
         if pair.other == score.model:
-            return "worse" if pair.distinguishable else "not distinguishable"
+            # The pair speaks of the best model, the line of the other one.
+            return "worse" if pair.verdict == "better" else pair.verdict
     is_best = bool(comparison.differences) and comparison.differences[0].model == score.model
     return "highest score" if is_best else None
+
+
+def _beside_baseline(comparison: Comparison, score: ModelScore) -> str | None:
+    if score.model == comparison.baseline:
+        return "baseline"
+    return next((pair.verdict for pair in comparison.against_baseline if pair.model == score.model), None)
 
 
 def _batch_row(batch: BatchFacts) -> dict[str, object]:

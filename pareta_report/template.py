@@ -54,7 +54,8 @@ def standing(comparison: Comparison, score: ModelScore) -> str:
     if comparison.differences and comparison.differences[0].model == score.model:
         return "best" if comparison.verdict.winner else "highest score"
     pair = next((pair for pair in comparison.differences if pair.other == score.model), None)
-    return UNKNOWN if pair is None else "worse" if pair.distinguishable else "not distinguishable"
+    # The pair speaks of the best model, the line of the other one.
+    return UNKNOWN if pair is None else "worse" if pair.verdict == "better" else pair.verdict
 
 
 def on_front(score: ModelScore) -> str:

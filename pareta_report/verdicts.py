@@ -3,21 +3,28 @@
 from collections.abc import Sequence
 
 from pareta_report.candidates import Candidate
-from pareta_report.records import ComparisonVerdict, Difference
+from pareta_report.records import COARSE, ComparisonVerdict, Difference, VerdictKind
+from pareta_report.tradeoff import saving
 from pareta_report.wording import count, listing, percent, points, unit_cost
 
-# Above this a sample is called too small: ten points are more than most teams would accept to miss.
-COARSE = 0.10
+
+def verdict_of(
+    found: Sequence[Candidate], differences: Sequence[Difference], to_baseline: Sequence[Difference] = ()
+) -> ComparisonVerdict:
+    """Say who won a completed run, or why nobody can be said to have, and how the open models do to the baseline."""
+    verdict = _verdict_of(found, differences)
+    return verdict.model_copy(update={"against_baseline": _beside_baseline(found, to_baseline)})
 
 
-def verdict_of(found: Sequence[Candidate], differences: Sequence[Difference]) -> ComparisonVerdict:
-    """Say who won a completed run, or why nobody can be said to have."""
+def _verdict_of(found: Sequence[Candidate], differences: Sequence[Difference]) -> ComparisonVerdict:
     scored = [candidate for candidate in found if candidate.quality is not None]
     if not differences:
         return ComparisonVerdict(kind="no_data", sentence=_nothing_to_compare(scored))
     if len(scored) == len(found) and all(pair.distinguishable for pair in differences):
         return ComparisonVerdict(kind="winner", winner=scored[0].model, sentence=_winner(scored, differences))
-    return ComparisonVerdict(kind="not_distinguishable", sentence=_open(found, scored, differences))
+    pair = _deciding(scored, differences)
+    kind: VerdictKind = "too_few_rows" if pair and pair.verdict == "too few rows" else "not_distinguishable"
+    return ComparisonVerdict(kind=kind, sentence=_open(found, scored, differences))
 
 
 def no_verdict(why: str) -> ComparisonVerdict:
@@ -42,14 +49,12 @@ def _winner(scored: Sequence[Candidate], differences: Sequence[Difference]) -> s
 
 def _open(found: Sequence[Candidate], scored: Sequence[Candidate], differences: Sequence[Difference]) -> str:
     best = scored[0]
-    level = [pair for pair in differences if not pair.distinguishable]
-    if not level:
+    pair = _deciding(scored, differences)
+    if pair is None:
         unscored = [candidate.model for candidate in found if candidate.quality is None]
         return f"{best.model} is better than every other scored model, but {listing(unscored)} could not be scored."
-    names = [pair.other for pair in level]
+    names = [level.other for level in differences if not level.distinguishable]
     alike = [candidate for candidate in scored if candidate.model in {best.model, *names}]
-    # The pair that decides what to use: the best one against the cheapest that may be as good.
-    pair = next((pair for pair in level if pair.other == _cheapest(alike)), level[0])
     sentences = [
         f"{best.model} scored highest ({percent(best.quality)}) but is not distinguishable from {listing(names)}"
         f" ({_method(pair)}).",
@@ -59,6 +64,35 @@ def _open(found: Sequence[Candidate], scored: Sequence[Candidate], differences: 
         _too_few_rows(pair),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _deciding(scored: Sequence[Candidate], differences: Sequence[Difference]) -> Difference | None:
+    """Return the pair that decides what to use: the best model against the cheapest that may be as good."""
+    level = [pair for pair in differences if not pair.distinguishable]
+    names = {scored[0].model, *(pair.other for pair in level)}
+    alike = [candidate for candidate in scored if candidate.model in names]
+    cheapest = _cheapest(alike) if level else None
+    return next((pair for pair in level if pair.other == cheapest), level[0] if level else None)
+
+
+def _beside_baseline(found: Sequence[Candidate], to_baseline: Sequence[Difference]) -> str | None:
+    """Say of each open model whether it can take the baseline's place, and what that saves."""
+    models = {candidate.model: candidate for candidate in found}
+    pairs = [pair for pair in to_baseline if models[pair.model].kind != "frontier"]
+    if not pairs:
+        return None
+    baseline = models[pairs[0].other]
+    return f"Against the baseline {baseline.model}: {'; '.join(_beside(p, models[p.model], baseline) for p in pairs)}."
+
+
+def _beside(pair: Difference, model: Candidate, baseline: Candidate) -> str:
+    share = saving(model, baseline)
+    saved = f", saving {percent(share)} of the cost" if share is not None and share > 0 else ""
+    if pair.distinguishable:
+        return f"{pair.model} is {pair.verdict} by {points(abs(pair.difference))} points{saved}"
+    may_be = "" if pair.ci_low is None else f" (at most {points(max(0.0, -pair.ci_low))} points worse)"
+    few = ": too few rows" if pair.verdict == "too few rows" else ""
+    return f"{pair.model} is not distinguishable{may_be}{few}{saved}"
 
 
 def _could_still_differ(pair: Difference, alike: Sequence[Candidate]) -> str:

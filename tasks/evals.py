@@ -1,16 +1,19 @@
 """Tasks of a comparison: an eval set made once per content, an eval run paid for once, and its judgement."""
 
+import asyncio
+
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from pareta_batch.comparing import Comparisons, ComparisonSpec
+from pareta_batch.comparison_quote import estimated
 from pareta_batch.errors import BatchError, EvalRunFailed
-from pareta_batch.eval_plan import EvalPlan
+from pareta_batch.eval_plan import EvalPlan, eval_work_begun
 from pareta_batch.eval_rows import EvalRows
 from pareta_batch.eval_work import EvalWork
 from pareta_batch.fan_out import fan_out
 from pareta_client import EvalRun, ParetaError
-from pareta_report import Comparison, failed_comparison, judge
+from pareta_report import Background, Comparison, failed_comparison, judge
 from tasks.events import comparison_decided
 from tasks.retries import RETRIES
 from tasks.shared import connected, polling, recorded
@@ -52,10 +55,21 @@ async def wait_for_eval_run(run_id: str, wait_s: float) -> EvalRun:
 
 
 @task(task_run_name="results of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
-async def results_of(spec: ComparisonSpec, run: EvalRun, plan: EvalPlan) -> EvalRun:
-    """Put the reused baselines' scores beside those of the run."""
+async def results_of(
+    spec: ComparisonSpec, run: EvalRun, plan: EvalPlan, rows: EvalRows | None
+) -> tuple[EvalRun, Background]:
+    """Put the reused baselines' scores beside those of the run, with what else is known of the comparison."""
     async with recorded() as ledger, connected() as pareta:
-        return await EvalWork(spec, pareta, ledger).results(run, plan)
+        work = EvalWork(spec, pareta, ledger)
+        count = len(rows.items) if rows else await work.row_count(run.eval_set_id)
+        known = Background(
+            rows=rows.items if rows else None,
+            groups=rows.groups if rows else None,
+            estimates=(await estimated(work, plan, count, run.eval_set_id)).known,
+            reused=plan.reused,
+            started_at=await asyncio.to_thread(eval_work_begun, ledger, str(run.id)),
+        )
+        return await work.results(run, plan), known
 
 
 def completed(run: EvalRun) -> EvalRun:
@@ -84,10 +98,10 @@ async def run_comparison(spec: ComparisonSpec, wait_s: float) -> Comparison:
         eval_set_id, rows = await prepare_eval_set(spec)
         plan = await plan_eval_run(spec, eval_set_id)
         run_id = await start_eval_run(spec, eval_set_id, plan)
-        run = await results_of(spec, await wait_for_eval_run(run_id, wait_s), plan)
+        run, known = await results_of(spec, await wait_for_eval_run(run_id, wait_s), plan, rows)
     except (ParetaError, BatchError) as error:
         return failed_comparison(spec.name, spec.task, error, run_id=run_id)
-    comparison = judge(spec.name, spec.task, run, groups=rows.groups if rows else None)
+    comparison = judge(spec.name, spec.task, run, known)
     get_run_logger().info("%s: %s", spec.name, comparison.verdict.sentence)
     comparison_decided(comparison)
     return comparison

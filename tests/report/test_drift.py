@@ -1,28 +1,38 @@
 """Drift: a drop is claimed only where the same rows show it."""
 
+from pareta_client import EvalRun
 from pareta_report.drift import drift_since, quality_over_time, quality_points
 from tests.report.runs import right, run, scored
 
 
+def later(*results: dict[str, object]) -> EvalRun:
+    return run(*results, id="run_2")
+
+
+def test_the_first_run_begins_the_series() -> None:
+    first = run(scored("wren-1", right(190, 200)))
+    assert str(drift_since(first, first)) == "The series begins with this run."
+
+
 def test_a_clear_drop_on_the_same_rows_is_drift() -> None:
-    drift = drift_since(run(scored("wren-1", right(190, 200))), run(scored("wren-1", right(150, 200))))
+    drift = drift_since(run(scored("wren-1", right(190, 200))), later(scored("wren-1", right(150, 200))))
     assert [change.model for change in drift.drifted] == ["wren-1"]
     assert "wren-1 is worse by 20.0 points" in str(drift)
 
 
 def test_the_same_answers_are_no_drift() -> None:
-    drift = drift_since(run(scored("wren-1", right(190, 200))), run(scored("wren-1", right(190, 200))))
+    drift = drift_since(run(scored("wren-1", right(190, 200))), later(scored("wren-1", right(190, 200))))
     assert drift.drifted == ()
     assert "not distinguishable" in str(drift)
 
 
 def test_a_rise_is_not_called_drift() -> None:
-    drift = drift_since(run(scored("wren-1", right(150, 200))), run(scored("wren-1", right(190, 200))))
+    drift = drift_since(run(scored("wren-1", right(150, 200))), later(scored("wren-1", right(190, 200))))
     assert (drift.drifted, "better by 20.0 points" in str(drift)) == ((), True)
 
 
 def test_a_model_that_only_one_run_has_is_left_out() -> None:
-    drift = drift_since(run(scored("wren-1", right(150, 200))), run(scored("heron-1", right(190, 200))))
+    drift = drift_since(run(scored("wren-1", right(150, 200))), later(scored("heron-1", right(190, 200))))
     assert str(drift) == "No model was scored in both runs."
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pareta_report import Comparison, failed_comparison, judge
+from pareta_report import Background, Comparison, failed_comparison, judge
 from tests.report.runs import graders, published, right, run, scored
 
 
@@ -185,9 +185,9 @@ def test_rows_of_one_group_count_once() -> None:
     scores = {"a": right(60, 100), "b": right(50, 100)}
     results = [scored(name, values) for name, values in scores.items()]
     alone = judge("x", None, run(*results))
-    together = judge("x", None, run(*results), groups={row: str(row // 10) for row in range(100)})
+    together = judge("x", None, run(*results), known=Background(groups={row: str(row // 10) for row in range(100)}))
     assert alone.verdict.kind == "winner"
-    assert together.verdict.kind == "not_distinguishable", "ten rows of one document are one piece of evidence"
+    assert together.verdict.kind == "too_few_rows", "ten rows of one document are one piece of evidence"
 
 
 def test_a_comparison_survives_a_trip_through_json() -> None:

@@ -1,0 +1,112 @@
+"""What comparisons will cost, per model, before anything is bought."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from pydantic import BaseModel, ConfigDict
+
+from pareta_batch.comparing import Comparisons, ComparisonSpec
+from pareta_batch.errors import BatchError
+from pareta_batch.eval_plan import EvalPlan
+from pareta_batch.eval_work import EvalWork
+from pareta_batch.ledger import Ledger
+from pareta_batch.quote import LEADERBOARD_RANGE
+from pareta_client import AsyncPareta, ParetaError
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the models of a plan will cost in all (micro-USD); None where the leaderboard has no price."""
+
+    micro_usd: Mapping[str, float | None]
+
+    @property
+    def known(self) -> dict[str, float]:
+        """The models with a price."""
+        return {model: cost for model, cost in self.micro_usd.items() if cost is not None}
+
+
+class ComparisonQuote(BaseModel):
+    """Of one comparison: what each model will cost (micro-USD; None is not known), and what is not bought at all."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    rows: int | None = None
+    models: dict[str, float | None] = {}
+    reused: dict[str, str] = {}
+    paid_for: str | None = None
+    problem: str | None = None
+
+    @property
+    def likely_micro_usd(self) -> float:
+        """The sum of what is known."""
+        return 0.0 if self.paid_for else sum(cost or 0.0 for cost in self.models.values())
+
+    def __str__(self) -> str:
+        if self.problem is not None:
+            return f"{self.name}: {self.problem}"
+        if self.paid_for is not None:
+            return f"{self.name}: nothing to pay, eval run {self.paid_for} has these scores"
+        lines = [f"{self.name}: {self.rows} rows, about {_dollars(self.likely_micro_usd)}"]
+        lines += [f"  {model}: {'unknown' if cost is None else _dollars(cost)}" for model, cost in self.models.items()]
+        return "\n".join([*lines, *(f"  {model}: reused from {run_id}" for model, run_id in self.reused.items())])
+
+
+class ComparisonsQuote(BaseModel):
+    """What comparisons will cost by the leaderboard: its rows are not these rows, so low and high lie far apart."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    comparisons: tuple[ComparisonQuote, ...]
+    low_micro_usd: int
+    likely_micro_usd: int
+    high_micro_usd: int
+
+    def __str__(self) -> str:
+        low, likely, high = map(_dollars, (self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd))
+        total = f"{self.name}: about {likely} ({low} to {high}, from leaderboard)"
+        return "\n".join([*map(str, self.comparisons), total])
+
+
+async def quote_comparisons(comparisons: Comparisons, pareta: AsyncPareta, ledger: Ledger) -> ComparisonsQuote:
+    """Say what every comparison will cost, or what is wrong with it; nothing is made or bought."""
+    quotes = [await _quoted(EvalWork(spec, pareta, ledger)) for spec in comparisons.comparisons]
+    likely = sum(quote.likely_micro_usd for quote in quotes)
+    return ComparisonsQuote(
+        name=comparisons.name,
+        comparisons=tuple(quotes),
+        low_micro_usd=int(likely / LEADERBOARD_RANGE),
+        likely_micro_usd=round(likely),
+        high_micro_usd=ceil(likely * LEADERBOARD_RANGE),
+    )
+
+
+async def estimated(work: EvalWork, plan: EvalPlan, rows: int | None, eval_set_id: str | None) -> Estimate:
+    """Estimate what a plan costs: the leaderboard's cost of a request, times the rows."""
+    prices = await work.prices(eval_set_id)
+    return Estimate(
+        {model: None if rows is None or model not in prices else rows * prices[model] for model in plan.bought}
+    )
+
+
+async def _quoted(work: EvalWork) -> ComparisonQuote:
+    spec: ComparisonSpec = work.spec
+    try:
+        rows = await work.rows()
+        eval_set_id = await work.known_eval_set(rows)
+        plan = await work.known_plan(eval_set_id) or await work.new_plan(eval_set_id)
+        paid_for = (await work.known_run(eval_set_id, plan))[0] if eval_set_id else None
+        count = len(rows.items) if rows else await work.row_count(eval_set_id)
+        estimate = await estimated(work, plan, count, eval_set_id)
+    except (ParetaError, BatchError) as error:
+        return ComparisonQuote(name=spec.name, problem=f"{type(error).__name__}: {error}")
+    return ComparisonQuote(
+        name=spec.name, rows=count, models=dict(estimate.micro_usd), reused=dict(plan.reused), paid_for=paid_for
+    )
+
+
+def _dollars(micro_usd: float) -> str:
+    return f"${micro_usd / 1_000_000:.4f}"
