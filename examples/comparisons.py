@@ -6,8 +6,8 @@ python -m examples.comparisons
 import json
 from collections.abc import Iterable, Iterator
 from itertools import product
-from random import Random
 from pathlib import Path
+from random import Random
 from typing import Any
 
 ROWS = 200

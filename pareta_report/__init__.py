@@ -3,7 +3,7 @@
 from pareta_report.drift import Drift, QualityPoint, drift_since, quality_over_time, quality_points
 from pareta_report.gate import Decision, Policy, decide
 from pareta_report.judgement import Background, failed_comparison, judge
-from pareta_report.page import Page, render, write_page
+from pareta_report.page import Page, render, write_exports, write_page
 from pareta_report.plot import quality_against_cost
 from pareta_report.quality import batch_measured_quality
 from pareta_report.records import (
@@ -46,5 +46,6 @@ __all__ = [
     "quality_over_time",
     "quality_points",
     "render",
+    "write_exports",
     "write_page",
 ]

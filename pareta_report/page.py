@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
 from pareta_report.answers import answers_table
 from pareta_report.overview import overview
 from pareta_report.quality import batch_measured_quality
@@ -59,10 +61,24 @@ def render(page: Page) -> str:
     )
 
 
+def write_exports(comparisons: Sequence[Comparison], page: Path | str) -> tuple[Path, Path]:
+    """Write what the page says of comparisons as JSON (all of it) and CSV (a line per model) beside it."""
+    from pareta_report.tables import comparison_table
+
+    as_json, as_csv = Path(page).with_suffix(".json"), Path(page).with_suffix(".csv")
+    whole = TypeAdapter(tuple[Comparison, ...]).dump_json(tuple(comparisons), indent=2).decode()
+    _write_whole(as_json, f"{whole}\n")
+    _write_whole(as_csv, comparison_table(comparisons).to_csv(index=False))
+    return as_json, as_csv
+
+
 def write_page(page: Page, path: Path | str) -> Path:
     """Write the page, whole or not at all, and return its path."""
-    target = Path(path)
+    return _write_whole(Path(path), render(page))
+
+
+def _write_whole(target: Path, text: str) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.unfinished")
-    unfinished.write_text(render(page), encoding="utf-8", errors="replace")
+    unfinished.write_text(text, encoding="utf-8", errors="replace")
     return unfinished.replace(target)

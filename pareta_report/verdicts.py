@@ -81,18 +81,25 @@ def _beside_baseline(found: Sequence[Candidate], to_baseline: Sequence[Differenc
     pairs = [pair for pair in to_baseline if models[pair.model].kind != "frontier"]
     if not pairs:
         return None
+    groups = {
+        "better": [pair.model for pair in pairs if pair.verdict == "better"],
+        "not distinguishable": [pair.model for pair in pairs if not pair.distinguishable],
+        "worse": [pair.model for pair in pairs if pair.verdict == "worse"],
+    }
+    said = [f"{listing(names)} {'is' if len(names) == 1 else 'are'} {how}" for how, names in groups.items() if names]
     baseline = models[pairs[0].other]
-    return f"Against the baseline {baseline.model}: {'; '.join(_beside(p, models[p.model], baseline) for p in pairs)}."
+    level = [pair for pair in pairs if pair.verdict != "worse" and saving(models[pair.model], baseline) is not None]
+    best_buy = min(level, key=lambda pair: models[pair.model].mean_cost or 0.0, default=None)
+    rest = "" if best_buy is None else f" {_best_buy(best_buy, models[best_buy.model], baseline)}"
+    return f"Against the baseline {baseline.model}: {', '.join(said)}.{rest}"
 
 
-def _beside(pair: Difference, model: Candidate, baseline: Candidate) -> str:
-    share = saving(model, baseline)
-    saved = f", saving {percent(share)} of the cost" if share is not None and share > 0 else ""
-    if pair.distinguishable:
-        return f"{pair.model} is {pair.verdict} by {points(abs(pair.difference))} points{saved}"
-    may_be = "" if pair.ci_low is None else f" (at most {points(max(0.0, -pair.ci_low))} points worse)"
-    few = ": too few rows" if pair.verdict == "too few rows" else ""
-    return f"{pair.model} is not distinguishable{may_be}{few}{saved}"
+def _best_buy(pair: Difference, model: Candidate, baseline: Candidate) -> str:
+    share = saving(model, baseline) or 0.0
+    cost = f"saves {percent(share)} of the cost" if share > 0 else f"costs {1 - share:.1f} times as much"
+    few = ": too few rows to say more" if pair.verdict == "too few rows" else ""
+    lost = "" if pair.ci_low is None or pair.ci_low >= 0 else f"; it may be {points(-pair.ci_low)} points worse{few}"
+    return f"The cheapest that is not shown to be worse, {pair.model}, {cost}{lost}."
 
 
 def _could_still_differ(pair: Difference, alike: Sequence[Candidate]) -> str:

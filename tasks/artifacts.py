@@ -21,6 +21,7 @@ from pareta_report import (
     comparison_table,
     markdown_summary,
     quality_against_cost,
+    write_exports,
     write_page,
 )
 from tasks.events import batch_ended
@@ -69,8 +70,10 @@ async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) ->
 
 @task(task_run_name="report of {name}", cache_policy=NO_CACHE)
 async def publish_page(name: str, page: Page, path: str) -> str:
-    """Write the HTML report and leave a link to it with the run."""
+    """Write the HTML report, its comparisons as JSON and CSV beside it, and leave a link with the run."""
     written = await asyncio.to_thread(write_page, page, Path(path))
+    if page.comparisons:
+        await asyncio.to_thread(write_exports, page.comparisons, written)
     uri, key = written.resolve().as_uri(), artifact_key(name, "report")
     await acreate_link_artifact(uri, link_text="HTML report", key=key, description=f"On the worker's disk: {written}")
     return str(written)

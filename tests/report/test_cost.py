@@ -1,0 +1,72 @@
+"""Cost beside quality: intervals on the mean cost, and what a comparison cost per model."""
+
+import numpy as np
+import pytest
+
+from pareta_report import Background, judge
+from pareta_report.cost import of_mean_cost
+from tests.report.runs import right, run, scored
+
+ROWS = [{"input": "word " * (1 + n % 7), "expected": "yes"} for n in range(100)]
+
+
+def test_the_interval_of_a_mean_cost_covers_the_truth_in_95_of_100_samples() -> None:
+    rng = np.random.default_rng(21)
+    truth, covered = 300.0, 0
+    for _ in range(2_000):
+        read = rng.gamma(3.0, 100.0, 150).astype(int)
+        # A row costs as much as it is long; the service tells the mean of this sample.
+        low, high = of_mean_cost(float(read.mean()), read.tolist(), [0] * 150) or (0.0, 0.0)
+        covered += low <= truth <= high
+    assert covered / 2_000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_rows_that_belong_together_make_the_interval_of_the_cost_wider() -> None:
+    read = [100] * 50 + [300] * 50
+    groups = [str(place // 10) for place in range(100)]
+    alone, together = of_mean_cost(50.0, read, [0] * 100), of_mean_cost(50.0, read, [0] * 100, groups)
+    assert alone is not None
+    assert together is not None
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+def test_without_the_rows_a_cost_has_no_interval() -> None:
+    (score,) = judge("x", None, run(scored("a", right(90, 100)))).scores
+    assert (score.mean_cost_micro_usd, score.cost_low_micro_usd, score.cost_high_micro_usd) == (100, None, None)
+
+
+def test_the_bill_stands_beside_its_estimate_and_a_reused_baseline_costs_nothing() -> None:
+    known = Background(rows=ROWS, estimates={"a": 9_000.0}, reused={"top": "run_0"})
+    results = scored("a", right(90, 100)), scored("top", right(95, 100), kind="frontier", cost=4_000)
+    comparison = judge("x", None, run(*results), known)
+    bills = {s.model: (s.estimated_micro_usd, s.billed_micro_usd, s.reused_from) for s in comparison.scores}
+    assert bills == {"a": (9_000.0, 10_000.0, None), "top": (None, 0.0, "run_0")}
+    assert "Scored before on the same rows, and not bought again: top (from run_0)." in comparison.notes
+
+
+def test_a_disagreement_shows_what_was_asked_and_expected() -> None:
+    known = Background(rows=[{"input": {"document": "Fine?"}, "expected": "yes"}, ROWS[0]])
+    (row,) = judge("x", None, run(scored("a", [1.0, 1.0]), scored("b", [0.0, 1.0])), known).disagreements
+    assert (row.input, row.expected) == ("Fine?", "yes")
+
+
+def test_the_verdict_says_what_may_take_the_baselines_place_and_what_that_saves() -> None:
+    results = [
+        scored("top", right(180, 200), kind="frontier", cost=4_000),
+        scored("good", right(178, 200), cost=400),
+        scored("poor", right(60, 200), cost=40),
+    ]
+    said = judge("x", None, run(*results)).verdict.against_baseline
+    assert said is not None
+    assert said.startswith("Against the baseline top: good is not distinguishable, poor is worse. The cheapest that")
+    assert "good, saves 90.0\u00a0% of the cost; it may be 2." in said
+
+
+def test_nothing_is_claimed_that_the_interval_does_not_show() -> None:
+    # Every group says the same: the test is sure, while the interval knows that ten groups are few.
+    groups = {row: str(row // 10) for row in range(100)}
+    results = scored("a", [0.51] * 100), scored("b", [0.5] * 100)
+    (pair,) = judge("x", None, run(*results), Background(groups=groups)).differences
+    assert pair.ci_low is not None
+    assert pair.ci_low < 0
+    assert not pair.distinguishable
