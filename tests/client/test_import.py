@@ -24,6 +24,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         ("import pareta_client", "httpx"),
         ("from pareta_client import ParetaError, RateLimitError, Verdict, verdict_of", "httpx"),
         ("from pareta_client import AsyncPareta, Pareta", "aiohttp"),
+        ("from pareta_client import AsyncPareta, Pareta", "pareta_client.models.evals"),
         ("from pareta_client import AsyncPareta, Pareta", "pandas"),
         ("from pareta_client import AsyncPareta, Pareta", "prefect"),
     ],

@@ -63,6 +63,18 @@ async def test_the_headers_of_a_request_arrive_and_no_others() -> None:
     assert sorted(line.split(b":")[0] for line in head) == sorted(names)
 
 
+async def test_a_call_makes_no_request_and_no_response_of_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    # They cost more than the parsing of the answer, and are what the garbage collector walks over at a thousand calls.
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the fast channel has no use for this")
+
+    with serving(answering()) as server:
+        async with AsyncPareta(api_key=KEY, base_url=server.url) as client:
+            monkeypatch.setattr(httpx.Request, "__init__", refuse)
+            monkeypatch.setattr(httpx.Response, "__init__", refuse)
+            assert await ask(client) == "hello"
+
+
 async def test_compressed_answers_are_decompressed() -> None:
     body = gzip.compress(COMPLETION)
     with serving(answering(body, b"content-encoding: gzip\r\n")) as server:
