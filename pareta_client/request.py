@@ -17,7 +17,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent; the key is not among the headers, so that it shows nowhere and stays here unless it is added.
+    """What is sent; the key joins the headers only on the way out, so that no repr and no error shows it.
 
     Without `timeouts` those of the transport hold.
     """
