@@ -36,7 +36,6 @@ class AiohttpChannel:
         self._session: aiohttp.ClientSession | None = None
         self._streaming: httpx.AsyncHTTPTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
 
     async def send(self, request: Request, within: float | None) -> Incoming:
         """Send, and give the answer as soon as its head is there; raises httpx's exceptions.
@@ -80,8 +79,6 @@ class AiohttpChannel:
         )
 
     def _opened(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise RuntimeError("this client is closed: make a new one")
         loop = asyncio.get_running_loop()
         if self._session is None:
             self._loop = loop
@@ -103,7 +100,6 @@ class AiohttpChannel:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        self._closed = True
         if self._session is not None:
             await self._session.close()
         if self._streaming is not None:

@@ -171,20 +171,23 @@ class OurAsyncClient:
 
     def __init__(self) -> None:
         self._channel: AiohttpChannel | None = None
+        self._closed = False
         self.places: asyncio.Semaphore | None = asyncio.Semaphore(MOST_IN_FLIGHT)
 
     def send(self, request: Request, within: float | None) -> Awaitable[Incoming]:
         """Send; raises RuntimeError once closed, and on another event loop."""
-        channel = self._channel
-        if channel is None:
+        if self._closed:
+            raise RuntimeError("this client is closed: make a new one")
+        if self._channel is None:
             # Not at the top: importing aiohttp takes longer than everything else here.
             from pareta_client.aiohttp_channel import AiohttpChannel
 
-            channel = self._channel = AiohttpChannel(tls_context)
-        return channel.send(request, within)
+            self._channel = AiohttpChannel(tls_context)
+        return self._channel.send(request, within)
 
     async def aclose(self) -> None:
         """Close its connections."""
+        self._closed = True
         if self._channel is not None:
             await self._channel.aclose()
 

@@ -157,10 +157,12 @@ def test_a_client_says_so_when_it_is_used_on_another_event_loop() -> None:
             first.run(client.aclose())
 
 
-async def test_a_closed_client_says_so() -> None:
+@pytest.mark.parametrize("calls_before", [0, 1])
+async def test_a_closed_client_says_so(calls_before: int) -> None:
     with serving(answering()) as server:
         client = AsyncPareta(api_key=KEY, base_url=server.url)
-        await ask(client)
+        for _ in range(calls_before):
+            await ask(client)
         await client.aclose()
         with pytest.raises(RuntimeError, match="closed"):
             await ask(client)
