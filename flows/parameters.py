@@ -14,7 +14,7 @@ class Deployment(BaseModel):
 
     model_config = ConfigDict(title="Endpoint", extra="forbid", frozen=True)
 
-    name: Name
+    name: Name = Field(description="The endpoint's name: one of that name and task is reused")
     task: str = Field(min_length=1, title="Task", description="Catalogue id of what the endpoint is for")
     model: str = Field(
         "recommended", min_length=1, title="Model", description="`recommended`, or an alias from the task's leaderboard"
@@ -29,7 +29,7 @@ class Pipeline(BaseModel):
 
     model_config = ConfigDict(title="Pipeline", extra="forbid", frozen=True)
 
-    name: Name
+    name: Name = Field(description="Names its batch and its endpoint: the same name continues the same batch")
     model: str = Field(
         "recommended",
         min_length=1,
@@ -95,7 +95,7 @@ class Promotion(BaseModel):
 
     model_config = ConfigDict(title="Promotion", extra="forbid", frozen=True)
 
-    name: Name
+    name: Name = Field(description="Begins the name of the endpoint that serves the winner")
     comparison: ComparisonSpec = Field(title="Comparison", description="Candidates and baselines on the same rows")
     policy: Policy = Field(
         default_factory=lambda: Policy(), title="Policy", description="What a model must show before it is deployed"
@@ -130,7 +130,7 @@ class Watch(BaseModel):
 
     model_config = ConfigDict(title="Watch", extra="forbid", frozen=True)
 
-    name: Name
+    name: Name = Field(description="Names its history: the same name continues the same series")
     comparison: ComparisonSpec = Field(title="Comparison", description="The models to watch, and the rows")
     wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for the eval run, seconds")
     plot: str | None = Field(None, title="Plot", description="The series as SVG; by default reports/NAME-quality.svg")

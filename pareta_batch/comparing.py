@@ -16,7 +16,7 @@ class ComparisonSpec(BaseModel):
 
     model_config = ConfigDict(title="Comparison", extra="forbid", frozen=True)
 
-    name: Name
+    name: Name = Field(description="Names the comparison in the report and in events")
     task: str | None = Field(None, title="Task", description="Catalogue id of the task that says how to score")
     rows: str | None = Field(
         None, title="Eval rows", description="File (.jsonl, .csv, .parquet) with columns input and expected"
@@ -57,7 +57,7 @@ class Comparisons(BaseModel):
 
     model_config = ConfigDict(title="Comparisons", extra="forbid", frozen=True)
 
-    name: Name
+    name: Name = Field(description="Names the run, its report and its artifacts")
     comparisons: Annotated[tuple[ComparisonSpec, ...], Field(min_length=1, title="Comparisons")]
     max_runs_in_flight: int = Field(4, ge=1, le=100, title="Max runs in flight", description="Most eval runs at once")
     wait_s: float = Field(

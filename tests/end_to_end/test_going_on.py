@@ -61,6 +61,12 @@ def runs_of(house: House, deployment: str) -> list[dict[str, Any]]:
     return runs
 
 
+def test_of_three_runs_that_are_late_one_runs_and_the_others_are_dropped(house: House) -> None:
+    late = [house.prefect.run(BATCH, batch=batch(house, "late-thrice")) for _ in range(3)]
+    ends = sorted(house.prefect.ended(run["id"])["state"]["type"] for run in late)
+    assert ends == ["CANCELLED", "CANCELLED", "COMPLETED"]
+
+
 @pytest.fixture
 def repository(house: House, tmp_path: Path) -> Path:
     """Make a git repository of the project, with one deployment, under another name."""

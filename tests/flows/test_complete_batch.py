@@ -129,6 +129,18 @@ async def test_rows_that_fail_transiently_are_sent_again_by_the_task_retry(
     pareta.debited_once()
 
 
+async def test_a_retry_of_the_flow_goes_on_from_the_ledger(
+    pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pareta_batch.row.MOST_TRANSIENT", 1)
+    monkeypatch.setattr(complete_shard, "retries", 0)
+    pareta.inject(Status(status=500, times=3))
+    report = await complete_batch.with_options(retries=1, retry_delay_seconds=0)(batch(tmp_path))
+    assert (report.settled, report.failed) == (12, 0)
+    pareta.completed(12)
+    pareta.debited_once()
+
+
 async def test_with_shard_size_1_every_row_is_a_task_run_of_its_own(pareta: Sandbox, tmp_path: Path) -> None:
     report = await complete_batch(batch(tmp_path, count=6, shard_size=1))
     assert report.settled == 6
