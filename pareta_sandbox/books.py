@@ -9,6 +9,8 @@ from pareta_sandbox.journal import Entry, Journal, stamped
 from pareta_sandbox.money import dollars
 from pareta_sandbox.refusals import out_of_credit
 
+MOST_ROUTES = 500
+
 DebitKind = Literal["completion", "eval_run"]
 
 
@@ -116,7 +118,9 @@ class Books:
 
     def asked(self, route: str, key: str | None, request_id: str) -> None:
         """Write down a request as it comes."""
-        self.requests[route] += 1
+        # A caller who makes up paths must not make the books grow without end.
+        known = route in self.requests or len(self.requests) < MOST_ROUTES
+        self.requests[route if known else "others"] += 1
         self.journal.write(stamped("request", route, None, key, request_id))
 
     def answered(self, route: str, status: int, request_id: str) -> None:

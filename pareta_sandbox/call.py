@@ -4,7 +4,7 @@ import json
 import socket
 import struct
 from asyncio import Transport
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from starlette.types import Message, Receive, Scope, Send
@@ -120,6 +120,3 @@ class Call:
 def encoded(headers: Mapping[str, str]) -> list[Header]:
     """Encode headers as ASGI wants them."""
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-
-
-Handler = Callable[[Call], Awaitable[None]]

@@ -52,7 +52,7 @@ class Latency(Strikes):
 
 
 class RateLimit(Strikes):
-    """Allow a rate (a token bucket) and a number of calls at once; refuse the rest with 429."""
+    """Allow a rate (a token bucket) and a number of completions at once; refuse the rest with 429."""
 
     kind: Literal["rate_limit"] = "rate_limit"
     per_s: float | None = Field(None, gt=0)

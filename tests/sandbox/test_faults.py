@@ -169,6 +169,13 @@ def test_a_rate_limit_lets_its_burst_and_its_rate_through(http: httpx.Client, sa
     assert complete(http).status_code == 200
 
 
+def test_a_rate_limit_may_say_when_by_a_date(http: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.inject(RateLimit(per_s=0.1, retry_after="date"))
+    assert complete(http).status_code == 200
+    date = parsedate_to_datetime(complete(http).headers["retry-after"])
+    assert 5 < date.timestamp() - time.time() <= 11
+
+
 async def test_a_cap_on_concurrent_calls_refuses_the_rest(sandbox_factory: SandboxFactory) -> None:
     sandbox = sandbox_factory(latency_ms=100)
     sandbox.inject(RateLimit(concurrent=3))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pareta_sandbox.books import MOST_ROUTES
 from pareta_sandbox.testing import Sandbox, running
 from tests.sandbox.talk import MIT, asked, client, complete, content
 
@@ -185,3 +186,27 @@ def test_the_answer_keeps_every_language(http: httpx.Client) -> None:
     text = "Copyright (c) 2020 Søren Ægir 株式会社 🌊"
     assert "Søren Ægir 株式会社 🌊" in content(complete(http, text, model="ep_seed_contracts"))
     assert content(complete(http, MIT)) == "MIT"
+
+
+def test_a_caller_who_sends_a_byte_at_a_time_is_answered_and_holds_up_nobody(
+    sandbox: Sandbox, http: httpx.Client
+) -> None:
+    body = json.dumps(asked()).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {sandbox.api_key}\r\n"
+    sent = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    address = httpx.URL(sandbox.base_url)
+    with socket.create_connection((address.host, address.port or 0), timeout=30) as slow:
+        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number, byte in enumerate(sent):
+            slow.sendall(bytes([byte]))
+            if number % 50 == 0:
+                assert complete(http).status_code == 200
+        assert slow.recv(1000).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_paths_that_are_made_up_do_not_make_the_books_grow(sandbox: Sandbox, http: httpx.Client) -> None:
+    for number in range(MOST_ROUTES + 20):
+        http.get(f"/v1/made-up-{number}")
+    requests = sandbox.books().requests
+    assert len(requests) == MOST_ROUTES + 1
+    assert requests["others"] == 20
