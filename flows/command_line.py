@@ -160,24 +160,32 @@ def status(
 
 
 @app.command()
-def pause(name: BatchName) -> None:
+def pause(name: BatchName, as_json: AsJson = False) -> None:
     """Let a run that is under way send nothing until it is resumed; calls in flight finish."""
-    _wish(name, paused=True)
+    _wish(name, as_json, paused=True)
 
 
 @app.command()
-def resume(name: BatchName) -> None:
-    """Let a paused run go on."""
-    _wish(name, paused=False)
+def resume(name: BatchName, as_json: AsJson = False) -> None:
+    """Let a paused run go on, or one that a Prefect server has suspended for want of credit."""
+    prepare_prefect()
+    from flows.suspension import resume_suspended
+
+    if not (resumed := resume_suspended(name)):
+        _wish(name, as_json, paused=False)
+        return
+    typer.echo(json.dumps({"batch": name, "resumed": resumed}) if as_json else f"{name}: resumed {', '.join(resumed)}")
 
 
 @app.command(name="set")
-def set_(name: BatchName, wish: Annotated[str, typer.Argument(metavar="max_in_flight=N")]) -> None:
+def set_(
+    name: BatchName, wish: Annotated[str, typer.Argument(metavar="max_in_flight=N")], as_json: AsJson = False
+) -> None:
     """Change how many calls a run that is under way may have in flight, up to what it began with."""
     key, _, value = wish.partition("=")
     if key != "max_in_flight" or not value.isdigit() or int(value) < 1:
         raise _bad_input(f"{wish!r}: write max_in_flight=N, with N at least 1")
-    _wish(name, max_in_flight=int(value))
+    _wish(name, as_json, max_in_flight=int(value))
 
 
 @app.command()
@@ -236,12 +244,15 @@ def _run(
     raise typer.Exit(status)
 
 
-def _wish(name: str, **wishes: bool | int) -> None:
+def _wish(name: str, as_json: bool, **wishes: bool | int) -> None:
     from pareta_batch.controls import Controls
     from pareta_batch.ledger import Ledger
 
     with _bad_input_explained():
-        Controls(Ledger.open(), name).wish(**wishes)
+        controls = Controls(Ledger.open(), name)
+        controls.wish(**wishes)
+        if as_json:
+            typer.echo(json.dumps(controls.live(), indent=2))
 
 
 @contextmanager

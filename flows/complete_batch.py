@@ -1,25 +1,37 @@
 """Answer every row of a dataset once, paid for once."""
 
-from prefect import flow
+from typing import Annotated
 
-from flows.endings import end, named_ending
+from prefect import flow
+from pydantic import Field
+
+from flows.endings import end, named_ending, quoted
 from flows.suspension import OnEmptyBalance, suspended_without_credit
 from pareta_batch.batch import Batch
 from pareta_batch.report import BatchReport
 from tasks.artifacts import publish_batch
-from tasks.batches import complete_shards, enrol_batch, report_on, write_answers_file
+from tasks.batches import complete_shards, enrol_batch, quote_batch, report_on, write_answers_file
 from tasks.sending import sending
 from tasks.tags import tag_run
+
+DryRun = Annotated[
+    bool,
+    Field(title="Dry run", description="Send nothing: say how many rows there are to send, and what they will cost"),
+]
 
 
 @flow(name="complete-batch", flow_run_name="complete {batch.name} on {batch.model}")
 @named_ending
-async def complete_batch(batch: Batch, on_empty_balance: OnEmptyBalance = "fail") -> BatchReport:
+async def complete_batch(
+    batch: Batch, on_empty_balance: OnEmptyBalance = "fail", dry_run: DryRun = False
+) -> BatchReport:
     """Send what the ledger is missing of the dataset, and write the answers of all rows.
 
     Ends Completed only when every row is settled or within the tolerated failures; else in a Failed state that is
-    named for the reason and carries the report.
+    named for the reason and carries the report. A dry run ends in a state named Quoted, with the quote.
     """
+    if dry_run:
+        return quoted(await quote_batch(batch))
     async with suspended_without_credit(on_empty_balance):
         await tag_run(batch=batch.name, endpoint=batch.model)
         plan = await enrol_batch(batch)

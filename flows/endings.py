@@ -7,11 +7,12 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
-from prefect.states import Failed
+from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict
 
 from flows.reasons import reason_for
 from pareta_batch.errors import BatchError
+from pareta_batch.quote import Quote
 from pareta_batch.report import BatchReport
 from pareta_client import ParetaError
 from pareta_report import Comparison, Decision, Drift, MeasuredQuality
@@ -124,6 +125,14 @@ def end(report: AnyReport) -> AnyReport:
     if report.status == "completed":
         return report
     raise Unfinished(report, message_of(report))
+
+
+def quoted(quote: Quote) -> BatchReport:
+    """End a dry run with its quote, in a state that no automation takes for a batch that is done.
+
+    Prefect unwraps the state: who awaits the flow gets the quote.
+    """
+    return cast(BatchReport, Completed(name="Quoted", message=str(quote), data=quote))
 
 
 async def report_of(state: State[AnyReport]) -> AnyReport:

@@ -21,6 +21,7 @@ def pipeline_page(pipeline: Pipeline, report: PipelineReport) -> Page:
         generated_at=datetime.now(UTC),
         batch=report.batch,
         answers=report.batch.output,
+        limits=report.batch.limits,
         id_column=pipeline.batch.id_column,
         truth_column=pipeline.truth_column,
         comparisons=report.comparisons.comparisons if report.comparisons else (),

@@ -5,8 +5,11 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 from uuid import uuid4
 
-from prefect import get_run_logger
+from prefect import get_client, get_run_logger
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.flow_runs import asuspend_flow_run
+from prefect.settings import get_current_settings
 from pydantic import Field
 
 from flows.endings import Unfinished, error_of, explained, flow_run_here
@@ -42,3 +45,16 @@ async def suspended_without_credit(wish: OnEmptyBalance) -> AsyncIterator[None]:
         return
     # A key of its own every time: Prefect takes a used one for a suspension that is over.
     await asuspend_flow_run(key=uuid4().hex)
+
+
+def resume_suspended(batch: str) -> list[str]:
+    """Resume the suspended runs of a batch on the Prefect server of PREFECT_API_URL; give their names."""
+    if get_current_settings().api.url is None:
+        # Without a server nothing was ever suspended.
+        return []
+    wanted = FlowRunFilter.model_validate(
+        {"tags": {"all_": [f"batch:{batch}"]}, "state": {"name": {"any_": ["Suspended"]}}}
+    )
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_run_filter=wanted)
+        return [run.name for run in runs if client.resume_flow_run(run.id).status is SetStateStatus.ACCEPT]

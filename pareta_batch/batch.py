@@ -5,6 +5,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pareta_batch.answer_schema import fitting
+
 OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
 
 Name = Annotated[
@@ -101,7 +103,7 @@ class BatchWork(BaseModel):
     @field_validator("sampling")
     @classmethod
     def sampling_leaves_the_batch_alone(cls, sampling: Sampling) -> Sampling:
-        sampling.fields()
+        fitting(sampling.fields().get("response_format"))
         return sampling
 
     @model_validator(mode="after")

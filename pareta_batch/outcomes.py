@@ -1,12 +1,13 @@
 """What became of a row, and of all rows of a batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pareta_batch.prices import NO_PRICES, Prices
 
 State = Literal["pending", "settled", "failed"]
-Flag = Literal["cut", "filtered", "empty"]
+Flag = Literal["cut", "filtered", "empty", "misfit"]
 
 _FLAGS: dict[str | None, Flag] = {"length": "cut", "content_filter": "filtered"}
 
@@ -39,11 +40,13 @@ class Outcome:
     billed_micro_usd: int | None = None
 
 
-def flag_of(answer: str | None, finish_reason: str | None) -> Flag | None:
+def flag_of(answer: str | None, finish_reason: str | None, fits: Callable[[str], bool] | None = None) -> Flag | None:
     """Say what makes an answer look bad; it was paid for, so it is kept and not bought again."""
     if flag := _FLAGS.get(finish_reason):
         return flag
-    return None if answer and answer.strip() else "empty"
+    if not answer or not answer.strip():
+        return "empty"
+    return None if fits is None or fits(answer) else "misfit"
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,12 @@ class Tally:
     def not_paid(self) -> int:
         """Rows for which certainly nothing was paid."""
         return self.total - self.settled - self.unknown
+
+    @property
+    def rest_micro_usd(self) -> int | None:
+        """Estimate what the pending rows will cost, as those before did on average; None while none was billed."""
+        receipts = self.settled - self.replayed
+        return round(self.pending * self.billed_micro_usd / receipts) if self.billed_micro_usd and receipts else None
 
     @property
     def replayed_at_most_micro_usd(self) -> int | None:

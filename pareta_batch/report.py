@@ -27,7 +27,7 @@ class BatchReport(BaseModel):
     changed: int = Field(description="Rows whose earlier version was worked on before; they were new work")
     errors: dict[str, int] = Field(description="Failed rows by error class")
     flagged: dict[str, int] = Field(
-        description="Settled rows whose answer was cut at max_tokens, filtered or empty; kept, not bought again"
+        description="Settled rows whose answer is cut at max_tokens, filtered, empty, or no fit for the JSON schema"
     )
     not_paid: int = Field(description="Rows for which certainly nothing was paid")
     unknown: int = Field(description="Rows without an answer for which a request may have been paid")
@@ -38,6 +38,9 @@ class BatchReport(BaseModel):
     replayed: int = Field(description="Those billed 0: paid for by an earlier request, whose receipt is lost")
     replayed_at_most_micro_usd: int | None = Field(description="What the replayed answers cost when they were given")
     billed_micro_usd: int | None = Field(description="Sum of the receipts; None when the service gives none")
+    rest_micro_usd: int | None = Field(
+        description="What the pending rows will roughly cost; None while no answer was billed"
+    )
     superseded_micro_usd: int = Field(description="Receipts of rows that were edited or removed since")
     prompt_tokens: int
     completion_tokens: int
@@ -59,11 +62,14 @@ class BatchReport(BaseModel):
 
     def __str__(self) -> str:
         parts = [f"{self.name}: {self.settled} of {self.total} rows settled, {self.failed} failed"]
-        parts[0] += f", {self.pending} pending; {self._cost()}"
+        parts[0] += f", {self.pending} pending{self._rest()}; {self._cost()}"
         if self.unknown:
             parts.append(f"{self.unknown} unknown whether paid ({_dollars(self.unknown_at_most_micro_usd)} at most)")
         counts = {**self.errors, **{f"answers {flag}": count for flag, count in self.flagged.items()}}
         return "; ".join([*parts, *(f"{count} {name}" for name, count in sorted(counts.items()))])
+
+    def _rest(self) -> str:
+        return f" (about {_dollars(self.rest_micro_usd)} more)" if self.pending and self.rest_micro_usd else ""
 
     def _cost(self) -> str:
         if self.billed_micro_usd is None:
@@ -95,6 +101,7 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
         replayed=tally.replayed,
         replayed_at_most_micro_usd=tally.replayed_at_most_micro_usd,
         billed_micro_usd=tally.billed_micro_usd,
+        rest_micro_usd=tally.rest_micro_usd,
         superseded_micro_usd=tally.superseded_micro_usd,
         prompt_tokens=tally.prompt_tokens,
         completion_tokens=tally.completion_tokens,

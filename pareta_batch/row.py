@@ -175,7 +175,7 @@ class RowWork:
             attempts=self._attempts,
             answer=answer,
             finish_reason=finish_reason,
-            flag=flag_of(answer, finish_reason),
+            flag=flag_of(answer, finish_reason, self._session.fits),
             resent=self._in_doubt,
             request_id=completion.request_id,
             latency_ms=round(seconds * 1000, 1),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from pareta_batch.answer_schema import fitting
 from pareta_batch.asks import Ask
 from pareta_batch.batch import Batch
 from pareta_batch.budget import Budget, Purse
@@ -39,6 +40,7 @@ class Session:
         to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, wanted).values())
         self.batch = batch
         self.sampling = batch.sampling.fields()
+        self.fits = fitting(self.sampling.get("response_format"))
         self.stop: BatchStopped | None = None
         self.stopped = asyncio.Event()
         self.lost = 0

@@ -152,10 +152,11 @@ class Throttle:
 
     def _is_at_random(self, call: Call) -> bool:
         """Whether calls are refused whatever the rate, a few of them: then nothing is gained by pressing less."""
-        if self._at_random and sum(self._latest) > MANY * len(self._latest):
-            # They were refused for the rate after all.
-            self._at_random = self._believes_chance = False
-            self._rate = self._cut_to
+        if sum(self._latest) > MANY * len(self._latest):
+            if self._at_random:
+                # They were refused for the rate after all.
+                self._at_random = self._believes_chance = False
+                self._rate = self._cut_to
         elif self._believes_chance and not self._at_random:
             if len(self._sent) >= 3 * FEW:
                 self._best_rate = max(self._best_rate, self._reached())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from pareta_report.answers import answers_table
+from pareta_report.limits import Limit, limits_over_time
 from pareta_report.overview import overview
 from pareta_report.quality import batch_measured_quality
 from pareta_report.records import Comparison
@@ -25,7 +26,7 @@ class Page:
 
     `answers` is a batch's output file (or its table); `truth_column` and `id_column` name columns in it. `prices` are
     micro-USD per request by model, as the service lists them. `ran` says what was run, label to text. `most_rows`
-    bounds the answers shown; the rest stands in the output file.
+    bounds the answers shown; the rest stands in the output file. `limits` is what the batch learned of the service's.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Page:
     notes: Sequence[str] = ()
     ran: Mapping[str, str] = field(default_factory=dict)
     most_rows: int = 500
+    limits: Sequence[Limit] = ()
 
 
 def render(page: Page) -> str:
@@ -53,6 +55,7 @@ def render(page: Page) -> str:
         .render(
             page=page,
             overview=overview(page.comparisons),
+            limits=limits_over_time(page.limits, page.batch.wall_s if page.batch else 0.0),
             output=page.batch and page.batch.output,
             quality=measured,
             rows=None if table is None else shown_rows(table, page.most_rows, page.id_column, page.truth_column),

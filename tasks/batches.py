@@ -3,6 +3,7 @@
 import asyncio
 
 from prefect import get_run_logger, task
+from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from pareta_batch import run
@@ -11,8 +12,11 @@ from pareta_batch.asks import check_rows
 from pareta_batch.batch import Batch
 from pareta_batch.enrolment import Plan, enrol
 from pareta_batch.ledger import Wanted
+from pareta_batch.quote import Quote, quote
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.session import Session
+from tasks.artifacts import artifact_key
+from tasks.credentials import make_client
 from tasks.retries import RETRIES
 from tasks.shared import recorded, working_on
 
@@ -42,6 +46,16 @@ async def plan_retry(batch: Batch, wanted: Wanted) -> Plan:
     plan = Plan(tally.total, 0, missing)
     get_run_logger().info("%s: %d failed rows to send again", batch.name, plan.to_send)
     return plan
+
+
+@task(task_run_name="quote {batch.name}", cache_policy=NO_CACHE)
+async def quote_batch(batch: Batch) -> Quote:
+    """Say how many rows there are to send, and what they will cost and take; nothing is sent."""
+    async with recorded() as ledger:
+        told = await quote(batch, await make_client(), ledger)
+    get_run_logger().info("%s", told)
+    await acreate_markdown_artifact(f"**Quote** {told}", key=artifact_key(batch.name, "quote"))
+    return told
 
 
 # No tags: Prefect asks the server for a slot of every tag at every task run, which costs more than a shard's row.

@@ -95,6 +95,13 @@ async def test_an_empty_balance_stops_the_batch_and_a_resume_pays_exactly_the_re
     pareta.completed(60)
 
 
+async def test_a_dry_run_sends_nothing_and_ends_with_its_quote(pareta: Sandbox, tmp_path: Path) -> None:
+    state = await complete_batch(batch(tmp_path), dry_run=True, return_state=True)
+    assert (state.name, state.is_completed()) == ("Quoted", True)
+    assert "12 of 12 rows to send" in (state.message or "")
+    assert pareta.books().completions_seen == 0
+
+
 async def test_a_wrong_key_stops_the_batch_and_names_what_to_check(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,35 @@
+"""How hard a batch pressed, drawn over time."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from xml.etree import ElementTree
+
+from pareta_report import Page, render
+from pareta_report.limits import limits_over_time
+from tests.report.batches import Facts
+
+
+@dataclass(frozen=True)
+class Allowed:
+    at_s: float
+    in_flight: int
+    per_s: float | None
+
+
+LEARNED = (Allowed(0, 64, None), Allowed(0.5, 64, 320.5), Allowed(2.0, 64, 201.0))
+
+
+def test_both_bounds_are_drawn_with_their_highest_value() -> None:
+    drawn = ElementTree.fromstring(limits_over_time(LEARNED, until_s=30))
+    texts = [each.text for each in drawn.iter() if each.tag.endswith("text")]
+    assert texts == ["calls in flight, 30 s", "64", "0", "calls a second, 30 s", "320.5", "0"]
+
+
+def test_where_nothing_was_learned_nothing_is_drawn() -> None:
+    assert limits_over_time(LEARNED[:1], until_s=30) == ""
+
+
+def test_the_page_of_a_batch_shows_what_the_service_allowed() -> None:
+    page = Page(title="t", generated_at=datetime(2026, 11, 24, tzinfo=UTC), batch=Facts(), limits=LEARNED)
+    assert "What the service allowed" in render(page)
+    assert "calls a second" in render(page)
