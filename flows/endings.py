@@ -198,7 +198,9 @@ def _shortfall(report: Report) -> str:
     batch = _batch_of(report)
     if batch is not None and batch.status != "completed":
         return batch.stopped or "TooManyFailures"
-    return "GateNotPassed" if isinstance(report, PromotionReport) else "ComparisonFailed"
+    if isinstance(report, PromotionReport) and report.comparisons.status == "completed":
+        return "GateNotPassed"
+    return "ComparisonFailed"
 
 
 def _batch_of(report: Report) -> BatchReport | None:

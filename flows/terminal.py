@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from flows.endings import Report, Unfinished
+from flows.endings import PromotionReport, Report, Unfinished
 from pareta_batch.errors import DatasetError, LedgerError, OutputError
 from pareta_batch.progress import Snapshot
 from pareta_batch.report import BatchReport
@@ -66,6 +66,8 @@ async def _interruptible(flow: AnyFlow, parameter: BaseModel) -> Any:
 
 
 def _exit_for(report: Report) -> Exit:
+    if isinstance(report, PromotionReport) and report.comparisons.status != "completed":
+        return Exit.STOPPED  # the gate was never asked
     batch = report if isinstance(report, BatchReport) else getattr(report, "batch", None)
     if batch is None or batch.stopped is None:
         return Exit.FAILURES

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pareta_report.records import Comparison, Difference, ModelScore
+from pareta_report.significance import ALPHA
 from pareta_report.wording import count, listing, percent, points, unit_cost
 
 
@@ -61,7 +62,11 @@ def decide(comparison: Comparison, policy: Policy) -> Decision:
         return Decision(model=None, sentence="Nothing passes: the comparison has no baseline to be no worse than.")
     against = {difference.model: difference for difference in comparison.against_baseline}
     open_models = [score for score in comparison.scores if score.kind == "open" and score.model != comparison.baseline]
-    refusals = [Refusal(model=score.model, reasons=_reasons(score, against, policy)) for score in open_models]
+    worst = {score.model: _worst(against.get(score.model), len(open_models)) for score in open_models}
+    refusals = [
+        Refusal(model=score.model, reasons=_reasons(score, against.get(score.model), worst[score.model], policy))
+        for score in open_models
+    ]
     passing = [score for score, refusal in zip(open_models, refusals, strict=True) if not refusal.reasons]
     refused = tuple(refusal for refusal in refusals if refusal.reasons)
     if not passing:
@@ -70,19 +75,36 @@ def decide(comparison: Comparison, policy: Policy) -> Decision:
             model=None, sentence=f"Nothing passes. {said or 'No open model was compared'}.", refused=refused
         )
     chosen = min(passing, key=lambda score: _rank(score, policy))
-    return Decision(model=chosen.model, sentence=_said(chosen, against[chosen.model], comparison), refused=refused)
+    return Decision(
+        model=chosen.model,
+        sentence=_said(chosen, against[chosen.model], worst[chosen.model], comparison),
+        refused=refused,
+    )
 
 
-def _reasons(score: ModelScore, against: dict[str, Difference], policy: Policy) -> tuple[str, ...]:
-    difference = against.get(score.model)
+def _worst(difference: Difference | None, candidates: int) -> float | None:
+    """Bound from below how a model differs from the baseline, whichever of the candidates is chosen.
+
+    Each of them had a chance to pass by luck, so the interval's half is widened to 1 - 0.05 / (2 × candidates)
+    (Bonferroni; by the normal quantiles, also where the interval is a bootstrap's).
+    """
+    from scipy.stats import norm
+
     if difference is None or difference.ci_low is None:
+        return None
+    wider = float(norm.ppf(1 - ALPHA / 2 / candidates) / norm.ppf(1 - ALPHA / 2))
+    return difference.difference - wider * (difference.difference - difference.ci_low)
+
+
+def _reasons(score: ModelScore, difference: Difference | None, worst: float | None, policy: Policy) -> tuple[str, ...]:
+    if difference is None or worst is None:
         return ("it could not be compared with the baseline",)
     reasons = []
     if (difference.n or 0) < policy.min_rows:
         reasons.append(f"{count(difference.n or 0, 'row')} are fewer than the {policy.min_rows:,} asked for")
-    if difference.ci_low < -policy.max_loss:
-        worst = points(-difference.ci_low)
-        reasons.append(f"it may be up to {worst} points worse than the baseline ({points(policy.max_loss)} allowed)")
+    if worst < -policy.max_loss:
+        allowed = points(policy.max_loss)
+        reasons.append(f"it may be up to {points(-worst)} points worse than the baseline ({allowed} allowed)")
     if policy.max_cost_micro_usd is not None and not _affordable(score, policy.max_cost_micro_usd):
         most = unit_cost(policy.max_cost_micro_usd)
         reasons.append(f"{unit_cost(score.mean_cost_micro_usd)} per 1,000 requests is more than {most}")
@@ -99,10 +121,10 @@ def _rank(score: ModelScore, policy: Policy) -> tuple[float, float, str]:
     return (cost, worse, score.model) if policy.prefer == "cost" else (worse, cost, score.model)
 
 
-def _said(chosen: ModelScore, difference: Difference, comparison: Comparison) -> str:
+def _said(chosen: ModelScore, difference: Difference, worst: float | None, comparison: Comparison) -> str:
     saved = f" and saves {percent(chosen.saving)} of its cost" if chosen.saving else ""
-    worst = max(0.0, -(difference.ci_low or 0.0))
+    lost = max(0.0, -(worst or 0.0))
     return (
-        f"{chosen.model} passes: at most {points(worst)} points worse than {comparison.baseline} with 95 % confidence"
+        f"{chosen.model} passes: at most {points(lost)} points worse than {comparison.baseline} with 95 % confidence"
         f" on {count(difference.n or 0, 'row')}{saved}."
     )

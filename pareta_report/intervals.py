@@ -6,6 +6,7 @@ Scores lie between 0 and 1. Every interval is a function of its input alone: res
 import hashlib
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ class Interval(NamedTuple):
     high: float
 
 
+@lru_cache(maxsize=4_096)  # the same few counts come again and again, and scipy takes its time
 def wilson(right: int, n: int) -> Interval:
     """Return the Wilson score interval of a proportion; n is at least 1."""
     from scipy.stats import binomtest

@@ -1,6 +1,7 @@
 """Tests of paired differences, their correction for many looks, and what a sample of this size can show at all."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil
 
 import numpy as np
@@ -96,6 +97,7 @@ def p_by_normal(difference: float, standard_error: float) -> float:
     return 2 * float(norm.sf(abs(difference) / standard_error))
 
 
+@lru_cache(maxsize=4_096)  # the same few counts come again and again, and scipy takes its time
 def _mcnemar(better: int, worse: int) -> float:
     from scipy.stats import binomtest
 

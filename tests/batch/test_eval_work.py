@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from pareta_batch.comparing import ComparisonSpec
+from pareta_batch.comparing import Comparisons, ComparisonSpec
+from pareta_batch.comparison_quote import quote_comparisons
 from pareta_batch.errors import ModelsUnknown
 from pareta_batch.eval_poller import EvalPoller
 from pareta_batch.eval_work import EvalWork
@@ -162,7 +163,8 @@ async def test_a_model_that_does_not_exist_is_refused_before_anything_is_billed(
 
 SCORE = """
 import asyncio, sys
-from pareta_batch.comparing import ComparisonSpec
+from pareta_batch.comparing import Comparisons, ComparisonSpec
+from pareta_batch.comparison_quote import quote_comparisons
 from pareta_batch.eval_work import EvalWork
 from pareta_batch.ledger import Ledger
 from pareta_client import AsyncPareta
@@ -196,3 +198,25 @@ async def test_killed_while_it_waits_it_waits_for_the_same_run_the_next_time(
     run_id = await work.run(eval_set_id, await work.plan(eval_set_id))
     assert (await pareta.evals.runs.retrieve(run_id)).status == "running"
     assert (sandbox.books().requests["POST /v1/eval-sets"], sandbox.books().eval_runs_created) == (1, 1)
+
+
+async def test_a_quote_says_what_each_model_will_cost_and_buys_nothing(
+    tmp_path: Path, sandbox: Sandbox, pareta: AsyncPareta, ledger: Ledger
+) -> None:
+    wanted = Comparisons(name="all", comparisons=(spec(tmp_path), spec(tmp_path, name="bad", models=["wren-9"])))
+    good, bad = (await quote_comparisons(wanted, pareta, ledger)).comparisons
+    assert set(good.models) == {"wren-1", "heron-2", "summit-mini", "summit-pro"}
+    assert all(cost for cost in good.models.values())
+    assert "'wren-9' is not on the leaderboard" in (bad.problem or "")
+    books = sandbox.books()
+    assert (books.requests.get("POST /v1/eval-sets", 0), books.eval_runs_created) == (0, 0)
+
+
+async def test_a_quote_knows_what_is_paid_for_and_what_is_reused(
+    tmp_path: Path, pareta: AsyncPareta, ledger: Ledger
+) -> None:
+    run = await scored(EvalWork(spec(tmp_path), pareta, ledger))
+    wanted = Comparisons(name="all", comparisons=(spec(tmp_path), spec(tmp_path, name="next", models=["wren-2"])))
+    paid, following = (await quote_comparisons(wanted, pareta, ledger)).comparisons
+    assert (paid.paid_for, paid.likely_micro_usd) == (run.id, 0)
+    assert (set(following.models), following.reused) == ({"wren-2"}, {"summit-mini": run.id, "summit-pro": run.id})

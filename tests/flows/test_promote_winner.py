@@ -5,7 +5,9 @@ from pathlib import Path
 from flows.endings import report_of
 from flows.parameters import Promotion
 from flows.promote_winner import promote_winner
+from flows.terminal import Exit, _exit_for
 from pareta_client import Pareta
+from pareta_sandbox.faults import Status
 from pareta_sandbox.testing import Sandbox
 from tests.flows.test_compare_models import rows
 
@@ -37,4 +39,13 @@ async def test_when_nothing_passes_nothing_is_deployed_and_the_state_says_so(par
     assert (state.is_failed(), state.name) == (True, "GateNotPassed")
     assert "120 rows are fewer than the 10,000 asked for" in (state.message or "")
     assert (await report_of(state)).endpoint is None
+    assert endpoints() == {}
+
+
+async def test_a_comparison_that_failed_is_told_from_a_gate_that_was_not_passed(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    pareta.inject(Status(route="eval_runs", status=402))
+    state = await promote_winner(promotion(tmp_path), return_state=True)
+    assert (state.name, _exit_for(await report_of(state))) == ("ComparisonFailed", Exit.STOPPED)
     assert endpoints() == {}

@@ -1,7 +1,9 @@
 """The gate: what passes, and what each refusal says."""
 
+import numpy as np
+
 from pareta_report import Comparison, Policy, decide, judge
-from tests.report.runs import right, run, scored
+from tests.report.runs import graders, right, run, scored
 
 
 def compared(open_right: int, frontier_right: int, n: int = 400, *, cost: float = 100) -> Comparison:
@@ -66,3 +68,24 @@ def test_without_a_baseline_nothing_passes() -> None:
 def test_a_failed_comparison_passes_nothing_and_says_why() -> None:
     comparison = judge("tickets", "routing", run(status="failed", error_detail="the worker died"))
     assert decide(comparison, Policy()).sentence == "Nothing passes: the worker died"
+
+
+def test_with_more_candidates_each_has_to_show_more() -> None:
+    # Alone it passes; as one of twelve it may have been lucky.
+    baseline = scored("summit-pro", right(380, 400), kind="frontier", cost=5_000)
+    alone = judge("x", None, run(scored("wren-0", right(379, 400)), baseline))
+    twelve = judge("x", None, run(*(scored(f"wren-{n}", right(379, 400)) for n in range(12)), baseline))
+    policy = Policy(max_loss=0.0115)
+    assert (decide(alone, policy).model, decide(twelve, policy).model) == ("wren-0", None)
+
+
+def test_a_model_that_loses_more_than_allowed_passes_in_at_most_five_of_100_comparisons() -> None:
+    rng = np.random.default_rng(31)
+    passed = 0
+    for _ in range(100):
+        # Four candidates, each exactly as much worse as is no longer allowed.
+        top, *others = graders(rng, 300, 0.90, 0.85, 0.85, 0.85, 0.85)
+        results = [scored(f"wren-{n}", scores) for n, scores in enumerate(others)]
+        comparison = judge("x", None, run(scored("top", top, kind="frontier", cost=5_000), *results))
+        passed += decide(comparison, Policy(max_loss=0.05)).passed
+    assert passed <= 5
