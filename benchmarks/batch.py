@@ -15,7 +15,7 @@ from pathlib import Path
 from client import PROJECT, Measured, medians, python_for, service, table
 
 PARTS = Path(__file__).parent / "batch_parts"
-WAYS = ("engine", "flow", "prefect .map", "recipe")
+WAYS = ("client", "engine", "flow", "prefect .map", "recipe")
 HEADS = [
     "way",
     "start-up s",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from itertools import count
 from uuid import UUID
 
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
@@ -12,8 +13,9 @@ from pareta_batch.progress import Progress, Snapshot
 from pareta_batch.session import Session
 from tasks.artifacts import artifact_key
 
-# An update costs tens of milliseconds: not more than one a second.
 EVERY_S = 1.0
+# An update costs tens of milliseconds here and in the server.
+ARTIFACT_EVERY = 3
 
 Watcher = Callable[[Snapshot], None]
 
@@ -33,17 +35,23 @@ async def progress_shown(session: Session) -> AsyncIterator[None]:
         yield
     finally:
         showing.cancel()
+        _tell(progress)
         await _show(artifact, progress)
 
 
 async def _keep_showing(artifact: UUID, progress: Progress) -> None:
-    while True:
-        await _show(artifact, progress)
+    for turn in count():
+        _tell(progress)
+        if turn % ARTIFACT_EVERY == 0:
+            await _show(artifact, progress)
         await asyncio.sleep(EVERY_S)
+
+
+def _tell(progress: Progress) -> None:
+    if watch := watcher.get():
+        watch(progress.snapshot())
 
 
 async def _show(artifact: UUID, progress: Progress) -> None:
     snapshot = progress.snapshot()
-    if watch := watcher.get():
-        watch(snapshot)
     await aupdate_progress_artifact(artifact, 100 * snapshot.share, description=str(snapshot))

@@ -23,6 +23,25 @@ Do = Callable[[str, int], int]
 """Does a batch of this name and so many rows; gives how many were answered."""
 
 
+def client(url: str, in_flight: int, folder: Path) -> Do:
+    """pareta_client alone, as many workers as may be in flight; nothing is kept: what the engine can reach at best."""
+    from pareta_client import AsyncPareta
+
+    async def run(rows: int) -> int:
+        numbers = iter(range(rows))
+        async with AsyncPareta(api_key="pareta_sk_x", base_url=url) as pareta:
+
+            async def work() -> None:
+                for _ in numbers:
+                    messages = [{"role": "user", "content": PROMPT.format(text=TEXT)}]
+                    await pareta.chat.completions.create(model="ep_1", messages=messages)
+
+            await asyncio.gather(*(work() for _ in range(in_flight)))
+        return rows
+
+    return lambda _, rows: asyncio.run(run(rows))
+
+
 def engine(url: str, in_flight: int, folder: Path) -> Do:
     """pareta_batch without Prefect: enrol, send, settle, write the answers file."""
     from pareta_batch.ledger import Ledger
@@ -126,7 +145,7 @@ def prefect_of_our_own(folder: Path, url: str) -> None:
     )
 
 
-CONTENDERS = {"engine": engine, "flow": flow, "prefect .map": prefect_map, "recipe": recipe}
+CONTENDERS = {"client": client, "engine": engine, "flow": flow, "prefect .map": prefect_map, "recipe": recipe}
 
 
 def cpu_s() -> float:
