@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows.command_line import app
+from pareta_batch.controls import Controls
+from pareta_batch.ledger import Ledger
 from pareta_sandbox.faults import Status
 from pareta_sandbox.testing import Sandbox
 from tests.flows.datasets import batch, write_rows
@@ -92,3 +94,22 @@ def test_retry_failed_sends_only_what_failed_with_the_class_named(pareta: Sandbo
     assert pareta_pipeline("complete", given).exit_code == 1
     assert pareta_pipeline("retry-failed", given, "--error", "BadRequestError").exit_code == 0
     pareta.completed(12)
+
+
+def test_a_run_under_way_is_paused_bounded_and_resumed_and_json_says_how_it_stands(pareta: Sandbox) -> None:
+    ledger = Ledger.open()
+    Controls(ledger, "reviews").begin()
+    ledger.close()
+    for command, wish, value in (
+        (("pause", "reviews"), "paused", True),
+        (("set", "reviews", "max_in_flight=3"), "max_in_flight", 3),
+        (("resume", "reviews"), "paused", False),
+    ):
+        ended = pareta_pipeline(*command, "--json")
+        assert ended.exit_code == 0, ended.output
+        assert json.loads(ended.stdout)[wish] == value
+
+
+def test_without_a_run_there_is_nothing_to_resume(pareta: Sandbox) -> None:
+    ended = pareta_pipeline("resume", "reviews")
+    assert (ended.exit_code, "no run of batch 'reviews' is under way" in ended.stderr) == (2, True)
