@@ -1,7 +1,5 @@
 """What comparisons will cost, per model, before anything is bought."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
 
 from pydantic import BaseModel, ConfigDict
@@ -13,18 +11,6 @@ from pareta_batch.eval_work import EvalWork
 from pareta_batch.ledger import Ledger
 from pareta_batch.quote import LEADERBOARD_RANGE
 from pareta_client import AsyncPareta, ParetaError
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What the models of a plan will cost in all (micro-USD); None where the leaderboard has no price."""
-
-    micro_usd: Mapping[str, float | None]
-
-    @property
-    def known(self) -> dict[str, float]:
-        """The models with a price."""
-        return {model: cost for model, cost in self.micro_usd.items() if cost is not None}
 
 
 class ComparisonQuote(BaseModel):
@@ -84,12 +70,16 @@ async def quote_comparisons(comparisons: Comparisons, pareta: AsyncPareta, ledge
     )
 
 
-async def estimated(work: EvalWork, plan: EvalPlan, rows: int | None, eval_set_id: str | None) -> Estimate:
-    """Estimate what a plan costs: the leaderboard's cost of a request, times the rows."""
+async def estimated(
+    work: EvalWork, plan: EvalPlan, rows: int | None, eval_set_id: str | None
+) -> dict[str, float | None]:
+    """Estimate what each model costs (micro-USD): the leaderboard's cost of a request, times the rows.
+
+    None where either is not known.
+    """
     prices = await work.prices(eval_set_id)
-    return Estimate(
-        {model: None if rows is None or model not in prices else rows * prices[model] for model in plan.bought}
-    )
+    known = {} if rows is None else {model: rows * price for model, price in prices.items()}
+    return {model: known.get(model) for model in plan.bought}
 
 
 async def _quoted(work: EvalWork) -> ComparisonQuote:
@@ -103,9 +93,7 @@ async def _quoted(work: EvalWork) -> ComparisonQuote:
         estimate = await estimated(work, plan, count, eval_set_id)
     except (ParetaError, BatchError) as error:
         return ComparisonQuote(name=spec.name, problem=f"{type(error).__name__}: {error}")
-    return ComparisonQuote(
-        name=spec.name, rows=count, models=dict(estimate.micro_usd), reused=dict(plan.reused), paid_for=paid_for
-    )
+    return ComparisonQuote(name=spec.name, rows=count, models=estimate, reused=dict(plan.reused), paid_for=paid_for)
 
 
 def _dollars(micro_usd: float) -> str:

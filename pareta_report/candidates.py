@@ -95,7 +95,17 @@ def _candidate(result: "EvalResult", groups: Mapping[int, str] | None, read: Map
     errors = sum(item.errored for item in items.values())
     cost_low, cost_high = _cost_interval(cost, items, groups, read) or (None, None)
     return Candidate(
-        *(model, kind, float(scores.mean()), low, high, cost, len(items), errors, published, cost_low, cost_high),
+        model=model,
+        kind=kind,
+        quality=float(scores.mean()),
+        low=low,
+        high=high,
+        mean_cost=cost,
+        n=len(items),
+        errors=errors,
+        published=published,
+        cost_low=cost_low,
+        cost_high=cost_high,
         items=items,
     )
 

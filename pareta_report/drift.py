@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pareta_client.models.evals import EvalRun
 
 
+MOST_TICKS = 8
+LABELLED = len("2026-11-01T06:00")
+
+
 class QualityPoint(BaseModel):
     """A model's quality on one occasion, from 0 to 1, with its 95 % interval."""
 
@@ -73,7 +77,8 @@ def quality_over_time(history: Sequence[QualityPoint]) -> str:
     from matplotlib.figure import Figure
 
     occasions = list(dict.fromkeys(point.occasion for point in history))
-    with mpl.rc_context({"svg.hashsalt": "quality over time"}):
+    # Names come from outside: a dollar in one is no formula.
+    with mpl.rc_context({"svg.hashsalt": "quality over time", "text.parse_math": False}):
         figure = Figure(figsize=(8.4, 4.2), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
@@ -84,10 +89,12 @@ def quality_over_time(history: Sequence[QualityPoint]) -> str:
             low = [100 * (point.ci_low or point.quality or 0.0) for point in series]
             high = [100 * (point.ci_high or point.quality or 0.0) for point in series]
             axes.fill_between(at, low, high, color=line.get_color(), alpha=0.12)
-        axes.set_xticks(range(len(occasions)), [occasion[:10] for occasion in occasions], rotation=45, ha="right")
+        shown = range(0, len(occasions), -(-len(occasions) // MOST_TICKS))
+        axes.set_xticks(list(shown), [occasions[place][:LABELLED].replace("T", "\n") for place in shown])
         axes.set_ylabel("quality, %, with 95 % interval")
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.spines[:].set_visible(False)
+        figure.legend(loc="outside upper center", ncols=4, frameon=False)
         svg = io.StringIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     return svg.getvalue()

@@ -22,13 +22,13 @@ class Background:
     """What is known of a comparison beside the run itself.
 
     `rows` are the eval rows in their order; `groups` says which of them belong together (pages of one document), by
-    their place. `estimates` are micro-USD per model, made before anything was bought; `reused` names the earlier run
-    that paid for a baseline.
+    their place. `estimates` are micro-USD per model by listed prices, None where unknown; `reused` names the earlier
+    run that paid for a baseline.
     """
 
     rows: Sequence[Mapping[str, object]] | None = None
     groups: Mapping[int, str] | None = None
-    estimates: Mapping[str, float] = field(default_factory=dict)
+    estimates: Mapping[str, float | None] = field(default_factory=dict)
     reused: Mapping[str, str] = field(default_factory=dict)
     started_at: datetime | None = None
 

@@ -65,7 +65,7 @@ async def results_of(
         known = Background(
             rows=rows.items if rows else None,
             groups=rows.groups if rows else None,
-            estimates=(await estimated(work, plan, count, run.eval_set_id)).known,
+            estimates=await estimated(work, plan, count, run.eval_set_id),
             reused=plan.reused,
             started_at=await asyncio.to_thread(eval_work_begun, ledger, str(run.id)),
         )

@@ -1,3 +1,7 @@
+// What is folded cannot be read on paper.
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("details.more").forEach((part) => { part.open = true; });
+});
 (() => {
   const controls = document.getElementById("controls");
   if (!controls) return;
