@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import PurePath
 
 from flows.endings import PipelineReport
 from flows.parameters import Pipeline
@@ -11,7 +12,15 @@ from pareta_report import Comparison, Page
 
 def comparison_page(comparisons: Comparisons, results: Sequence[Comparison]) -> Page:
     """Show what each comparison decided, and on what."""
-    return Page(title=comparisons.name, generated_at=datetime.now(UTC), comparisons=tuple(results))
+    beside = PurePath(comparisons.report_path)
+    return Page(
+        title=comparisons.name,
+        generated_at=datetime.now(UTC),
+        comparisons=tuple(results),
+        ran={
+            "the same as": f"{beside.with_suffix('.json').name} and {beside.with_suffix('.csv').name}, beside this page"
+        },
+    )
 
 
 def pipeline_page(pipeline: Pipeline, report: PipelineReport) -> Page:

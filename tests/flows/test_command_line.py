@@ -12,6 +12,7 @@ from pareta_batch.ledger import Ledger
 from pareta_sandbox.faults import Status
 from pareta_sandbox.testing import Sandbox
 from tests.flows.datasets import batch, write_rows
+from tests.flows.test_compare_models import comparisons
 
 
 def spec(folder: Path, **fields: object) -> str:
@@ -113,3 +114,13 @@ def test_a_run_under_way_is_paused_bounded_and_resumed_and_json_says_how_it_stan
 def test_without_a_run_there_is_nothing_to_resume(pareta: Sandbox) -> None:
     ended = pareta_pipeline("resume", "reviews")
     assert (ended.exit_code, "no run of batch 'reviews' is under way" in ended.stderr) == (2, True)
+
+
+def test_a_quote_of_comparisons_says_what_each_model_will_cost(pareta: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "comparisons.json"
+    path.write_text(comparisons(tmp_path, "one").model_dump_json(), encoding="utf-8")
+    ended = pareta_pipeline("quote", str(path))
+    assert ended.exit_code == 0
+    assert "one: 20 rows, about $" in ended.stdout
+    assert "  summit-pro: $" in ended.stdout
+    assert pareta.books().eval_runs_created == 0

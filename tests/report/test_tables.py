@@ -1,3 +1,4 @@
+import csv
 import json
 import math
 from pathlib import Path
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from pareta_report import (
+    Comparison,
     answers_table,
     artifact_rows,
     batch_measured_quality,
@@ -14,6 +16,7 @@ from pareta_report import (
     comparison_table,
     failed_comparison,
     judge,
+    write_exports,
 )
 from tests.report.batches import Facts, answer, four_answers, written
 from tests.report.runs import right, run, scored
@@ -129,3 +132,17 @@ def test_artifact_rows_are_strict_json() -> None:
     assert [row["a"] for row in rows] == [1, None, None]
     assert rows[0]["c"] == {"x": 2.0}
     assert len(artifact_rows(odd, most=2)) == 2
+
+
+def test_the_page_stands_beside_the_same_as_json_and_csv(tmp_path: Path) -> None:
+    comparison = judge("x", "task", run(scored("a", right(90, 100)), scored("b", right(50, 100))))
+    failed = failed_comparison("y", None, ValueError("no rows"))
+    as_json, as_csv = write_exports([comparison, failed], tmp_path / "report.html")
+    back = [Comparison.model_validate(each) for each in json.loads(as_json.read_text())]
+    assert back == [comparison, failed]
+    lines = list(csv.DictReader(as_csv.read_text().splitlines()))
+    assert [(line["comparison"], line["model"], line["verdict"]) for line in lines[:2]] == [
+        ("x", "a", "winner"),
+        ("x", "b", "worse"),
+    ]
+    assert "no rows" in lines[2]["verdict"]
