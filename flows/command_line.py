@@ -214,9 +214,11 @@ def set_up(
     from flows.set_up import SetUpError, read_limits, set_up
 
     try:
-        set_up(read_limits(limits or ()), repository, branch)
+        remarks = set_up(read_limits(limits or ()), repository, branch)
     except SetUpError as error:
         raise _bad_input(error) from None
+    for remark in remarks:
+        typer.echo(f"note: {remark}", err=True)
     typer.echo("set up; start a worker with: prefect worker start --pool pareta")
 
 

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 from prefect import get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists
 
@@ -20,22 +22,30 @@ from tasks.fleet import limit_name
 PROJECT = Path("prefect.yaml")
 POOL = "pareta"
 
+# Tried: after a restart of such a server, the next renewal of its deployment's slot fails, and Prefect cancels the run.
+FORGETFUL = (
+    "the Prefect server keeps concurrency leases in memory: when it is restarted, runs under way are cancelled within "
+    "minutes; start it with "
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=prefect.server.concurrency.lease_storage.filesystem"
+)
+
 
 class SetUpError(Exception):
     """The server could not be set up; the message says at which step."""
 
 
-def set_up(limits: Mapping[str, int], repository: str | None = None, branch: str | None = None) -> None:
+def set_up(limits: Mapping[str, int], repository: str | None = None, branch: str | None = None) -> tuple[str, ...]:
     """Make the work pool, the block type, the endpoints' limits and the deployments of prefect.yaml.
 
     What is there already is kept or brought up to date. With a `repository`, workers clone it for each run; else they
-    run in this folder. Raises SetUpError.
+    run in this folder. Gives what should be different about the server. Raises SetUpError.
     """
     if not PROJECT.is_file():
         raise SetUpError(f"no {PROJECT} in {Path.cwd()}: run it in the project's folder")
-    asyncio.run(_prepare_server(limits))
+    remarks = asyncio.run(_prepare_server(limits))
     with _file_for(repository, branch) as file:
         _deploy(file)
+    return remarks
 
 
 def read_limits(options: Iterable[str]) -> dict[str, int]:
@@ -49,7 +59,7 @@ def read_limits(options: Iterable[str]) -> dict[str, int]:
     return limits
 
 
-async def _prepare_server(limits: Mapping[str, int]) -> None:
+async def _prepare_server(limits: Mapping[str, int]) -> tuple[str, ...]:
     async with get_client() as client:
         try:
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
@@ -58,6 +68,16 @@ async def _prepare_server(limits: Mapping[str, int]) -> None:
         await ParetaCredentials.register_type_and_schema(client=client)
         for model, slots in limits.items():
             await client.upsert_global_concurrency_limit_by_name(limit_name(model), slots)
+        return (FORGETFUL,) if await _forgets_leases(client) else ()
+
+
+async def _forgets_leases(client: PrefectClient) -> bool:
+    try:
+        settings = (await client.request("GET", "/admin/settings")).json()
+    except httpx.HTTPStatusError:
+        # Prefect Cloud does not tell.
+        return False
+    return str(settings["server"]["concurrency"]["lease_storage"]).endswith(".memory")
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def test_a_run_whose_worker_was_killed_goes_on_with_what_is_missing_when_it_is_r
     worker = start_worker(slow, "killed-worker")
     run = slow.prefect.run(elsewhere, batch=batch(slow, "worker-killed", max_in_flight=3))
     slow.settled(before, 3)
-    pid = until(lambda: slow.prefect.process_of(run["id"]), within_s=30, what="the flow's process")
+    pid = until(lambda: slow.prefect.process_of(run["id"]), within_s=90, what="the flow's process")
     kill(worker)
     kill(pid)
     assert slow.prefect.flow_run(run["id"])["state"]["type"] == "RUNNING"
@@ -85,7 +85,7 @@ def test_a_run_whose_worker_was_killed_goes_on_with_what_is_missing_when_it_is_r
     slow.prefect.set_state(run["id"], "CRASHED")
     slow.prefect.set_state(run["id"], "SCHEDULED", "AwaitingRetry")
     start_worker(slow, "next-worker")
-    until(lambda: slow.prefect.flow_run(run["id"])["run_count"] > 1 or None, within_s=60, what="another attempt")
+    until(lambda: slow.prefect.flow_run(run["id"])["run_count"] > 1 or None, within_s=120, what="another attempt")
     assert state_of(slow.prefect.ended(run["id"])) == ("COMPLETED", "Completed")
     slow.pareta.completed(before + rows(slow))
     slow.pareta.debited_once()
@@ -97,12 +97,12 @@ def test_a_paid_batch_goes_on_while_the_prefect_server_is_restarted(slow: House)
     slow.settled(before, 2)
     for pid in server_processes(slow):
         kill(pid)
-    until(lambda: not slow.prefect.healthy(), within_s=30, what="no server")
+    until(lambda: not slow.prefect.healthy(), within_s=90, what="no server")
     while_away = slow.pareta.books().completions
     slow.settled(while_away, 2)
     restart_server(slow)
     slow.pareta.change(latency_ms=5)
-    assert state_of(slow.prefect.ended(run["id"], within_s=90)) == ("COMPLETED", "Completed")
+    assert state_of(slow.prefect.ended(run["id"], within_s=180)) == ("COMPLETED", "Completed")
     slow.pareta.completed(before + rows(slow))
     slow.pareta.debited_once()
     # A server forgets its leases when it ends, unless it is told to keep them in files: the slots come back by hand.
@@ -118,4 +118,4 @@ def server_processes(house: House) -> list[int]:
 def restart_server(house: House) -> None:
     port = urlsplit(house.prefect.url).port
     house.processes.start("server", "prefect", "server", "start", "--port", str(port), folder=house.folder)
-    until(house.prefect.healthy, within_s=90, what="a Prefect server")
+    until(house.prefect.healthy, within_s=150, what="a Prefect server")

@@ -37,7 +37,7 @@ def test_an_incomplete_batch_schedules_its_retry_once_the_trigger_is_enabled(hou
     house.pareta.inject(Status(status=422, times=1))
     failed = house.prefect.ended(house.prefect.run(BATCH, batch=batch(house, "tickets-incomplete"))["id"])
     assert state_of(failed) == ("FAILED", "TooManyFailures")
-    (retry,) = until(lambda: runs_of(house, "retry-failed/after-incomplete-batch"), within_s=60, what="its retry")
+    (retry,) = until(lambda: runs_of(house, "retry-failed/after-incomplete-batch"), within_s=120, what="its retry")
     house.prefect.ask("PATCH", f"/automations/{trigger['id']}", enabled=False)
     given = retry["parameters"]["batch"]
     assert (given["name"], given["model"], given["output"]) == (
