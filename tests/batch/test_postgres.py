@@ -13,6 +13,7 @@ from pareta_sandbox.testing import Drop, Sandbox
 from tests.batch import postgres
 from tests.batch.batches import answered, batch_in, numbered, run
 from tests.batch.test_crashes import CLAIMED, killed_after
+from tests.batch.test_eval_plan import plans_and_scores_are_kept
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +92,7 @@ def test_an_answer_with_a_nul_is_kept(tmp_path: Path, ledger: Ledger) -> None:
     (ask,) = ledger.missing("test", 0, 10)
     ledger.record("test", [answered(ask.key, ask.fingerprint, answer="a\0b")])
     assert ledger.outcomes_of("test", ["r0"])["r0"].answer == "a\ufffdb"
+
+
+def test_plans_and_scores_of_eval_work_are_kept(ledger: Ledger) -> None:
+    plans_and_scores_are_kept(ledger)
