@@ -88,6 +88,7 @@ class WatchReport(BaseModel):
     occasion: str
     run_id: str
     drift: Drift
+    since_last: Drift | None = None
     plot: str
 
     @property
@@ -96,7 +97,7 @@ class WatchReport(BaseModel):
         return "completed"
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.drift}"
+        return f"{self.name}: {self.drift}" + (f" Since the run before: {self.since_last}" if self.since_last else "")
 
 
 Report = BatchReport | ComparisonReport | PipelineReport | PromotionReport

@@ -21,12 +21,12 @@ async def watch_quality(watch: Watch) -> WatchReport:
         run_id = await start_eval_run(watch.comparison, eval_set_id, plan, occasion)
         run = completed(await wait_for_eval_run(run_id, watch.wait_s))
         history = await enter_in_history(watch.name, occasion, run)
-        drift = await drift_from(history, run, rows)
+        drift, since_last = await drift_from(history, run, rows)
     get_run_logger().info("%s: %s", watch.name, drift)
     if drift.drifted:
         quality_drifted(watch.name, drift)
     plot = await publish_history(watch.name, history, watch.plot_path)
-    return WatchReport(name=watch.name, occasion=occasion, run_id=run_id, drift=drift, plot=plot)
+    return WatchReport(name=watch.name, occasion=occasion, run_id=run_id, drift=drift, since_last=since_last, plot=plot)
 
 
 def this_occasion() -> str:

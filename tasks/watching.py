@@ -1,6 +1,7 @@
 """Tasks of a watch: its history in the ledger, the run to compare with, and the plot of the series."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from prefect import task
@@ -28,21 +29,25 @@ async def enter_in_history(watch: str, occasion: str, run: EvalRun) -> tuple[Qua
 
 
 @task(task_run_name="drift of {run.id}", cache_policy=NO_CACHE, **RETRIES)
-async def drift_from(history: tuple[QualityPoint, ...], run: EvalRun, rows: EvalRows | None) -> Drift:
-    """Compare a run with the earliest one of the series that the service still has."""
-    for run_id in dict.fromkeys(point.run_id for point in history):
-        reference = run if run_id == run.id else await _read(run_id)
-        if reference is not None:
-            return drift_since(reference, run, rows.groups if rows else None)
-    return drift_since(run, run)
+async def drift_from(
+    history: tuple[QualityPoint, ...], run: EvalRun, rows: EvalRows | None
+) -> tuple[Drift, Drift | None]:
+    """Compare a run with the earliest one of the series that the service still has, and with the one before it."""
+    earlier = [run_id for run_id in dict.fromkeys(point.run_id for point in history) if run_id != run.id]
+    groups = rows.groups if rows else None
+    first = await _first_there(earlier) or run
+    last = await _first_there(earlier[::-1])
+    since_last = None if last is None or last.id == first.id else drift_since(last, run, groups)
+    return drift_since(first, run, groups), since_last
 
 
-async def _read(run_id: str) -> EvalRun | None:
+async def _first_there(run_ids: list[str]) -> EvalRun | None:
+    """Read the first of these runs that the service still has."""
     async with connected() as pareta:
-        try:
-            return await pareta.evals.runs.retrieve(run_id)
-        except NotFoundError:
-            return None
+        for run_id in run_ids:
+            with suppress(NotFoundError):
+                return await pareta.evals.runs.retrieve(run_id)
+    return None
 
 
 @task(task_run_name="plot of {watch}", cache_policy=NO_CACHE)

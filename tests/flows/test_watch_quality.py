@@ -21,11 +21,13 @@ def watch(folder: Path, count: int = 20) -> Watch:
 
 
 async def test_each_run_is_a_new_occasion_on_the_same_eval_set(pareta: Sandbox, tmp_path: Path) -> None:
-    first = await watch_quality(watch(tmp_path))
-    second = await watch_quality(watch(tmp_path))
+    first, second, third = [await watch_quality(watch(tmp_path)) for _ in range(3)]
     books = pareta.books()
-    assert (books.requests["POST /v1/eval-sets"], books.eval_runs_created) == (1, 2)
-    assert (first.drift.reference, second.drift.reference) == (first.run_id, first.run_id)
+    assert (books.requests["POST /v1/eval-sets"], books.eval_runs_created) == (1, 3)
+    assert [each.drift.reference for each in (first, second, third)] == [first.run_id] * 3
+    assert (first.since_last, second.since_last) == (None, None)
+    assert third.since_last is not None
+    assert third.since_last.reference == second.run_id
 
 
 async def test_models_that_answer_as_before_have_not_drifted(pareta: Sandbox, tmp_path: Path) -> None:
