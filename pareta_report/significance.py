@@ -72,13 +72,18 @@ def rows_needed(difference: float, standard_error: float, n: int, tests: int = 1
 
 
 def standard_error(differences: Scores, groups: Sequence[str] | None = None) -> float:
-    """Return the standard error of a mean paired difference, with one row added at either extreme.
+    """Return the standard error of a mean paired difference, on the same footing as its interval.
 
-    The two rows keep a sample without any disagreement from looking infinitely precise.
+    Right-or-wrong scores, and samples that are all alike, get one row added at either extreme: a sample without any
+    disagreement is not infinitely precise.
     """
     sums, counts = group_sums(differences, groups)
-    padded = np.append(sums / counts, (-1.0, 1.0))
-    return float(padded.std() / np.sqrt(padded.size))
+    means = sums / counts
+    right_or_wrong = groups is None and bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
+    if right_or_wrong or np.ptp(means) == 0:
+        padded = np.append(means, (-1.0, 1.0))
+        return float(padded.std() / np.sqrt(padded.size))
+    return float(means.std(ddof=1) / np.sqrt(means.size))
 
 
 def standard_error_of(low: float, high: float) -> float:

@@ -35,6 +35,8 @@ def price(micro_usd: float | None) -> str:
     if micro_usd is None:
         return UNKNOWN
     dollars = micro_usd / 1_000_000
+    if 0 < dollars < 0.0001:  # would be written with an exponent
+        return f"{micro_usd:.3g}\u00a0µ$"
     return f"${dollars:,.2f}" if dollars >= 0.1 or dollars == 0 else f"${dollars:.3g}"
 
 

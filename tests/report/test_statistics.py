@@ -108,3 +108,16 @@ def test_a_published_interval_gives_back_its_standard_error() -> None:
     assert significance.standard_error_of(0.8 - half, 0.8 + half) == pytest.approx(0.03)
     assert significance.p_by_normal(0.06, 0.03) == pytest.approx(2 * stats.norm.sf(2))
     assert (significance.p_by_normal(0, 0), significance.p_by_normal(0.1, 0)) == (1.0, 0.0)
+
+
+def test_the_standard_error_of_graded_scores_is_scipys_own() -> None:
+    values = graded(5)
+    assert significance.standard_error(values) == pytest.approx(stats.sem(values))
+
+
+def test_a_difference_that_shows_clearly_is_not_said_to_need_more_rows_than_there_are() -> None:
+    groups = [str(row // 8) for row in range(200)]
+    values = np.random.default_rng(6).normal(0.014, 0.005, 200)
+    error = significance.standard_error(values, groups)
+    assert (significance.rows_needed(0.014, error, 200) or 0) < 200
+    assert significance.detectable(error) < 0.014

@@ -18,6 +18,7 @@ from pareta_report import (
     judge,
     write_exports,
 )
+from pareta_report.wording import price
 from tests.report.batches import Facts, answer, four_answers, written
 from tests.report.runs import right, run, scored
 
@@ -146,3 +147,9 @@ def test_the_page_stands_beside_the_same_as_json_and_csv(tmp_path: Path) -> None
         ("x", "b", "worse"),
     ]
     assert "no rows" in lines[2]["verdict"]
+
+
+def test_small_prices_are_written_without_an_exponent() -> None:
+    assert [price(amount) for amount in (14.3, 0.5, 313, 0, 2_500_000)] == [
+        *("14.3\u00a0µ$", "0.5\u00a0µ$", "$0.000313", "$0.00", "$2.50"),
+    ]
