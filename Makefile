@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests that wait for a Prefect server run beside the others.
+PYTEST := $(BIN)/pytest -n 2
 
 .PHONY: install demo test check peers format lock clean
 .DEFAULT_GOAL := install
@@ -18,14 +20,14 @@ demo: install
 	$(BIN)/pareta-pipeline demo
 
 test: install
-	$(BIN)/pytest
+	$(PYTEST)
 
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(PYTEST)
 
 # Clients that no one here wrote, against the sandbox: each in an environment of its own under .pareta.
 peers: install

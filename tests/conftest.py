@@ -1,0 +1,22 @@
+"""How several processes share the tests (`pytest -n 2`): those of one Prefect server stay together, and begin."""
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+ON_A_SERVER = ("end_to_end", "flows")
+
+
+class ByServer(LoadScopeScheduling):  # type: ignore[misc]  # the plugin has no types
+    """Gives the tests of one Prefect server to one process, the largest group first, and the others one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        _, folder, *_ = nodeid.split("/")
+        return folder if folder in ON_A_SERVER else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServer:  # the plugin's own logger
+    """Share the tests by server."""
+    return ByServer(config, log)
