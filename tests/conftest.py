@@ -3,7 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
+
+# A shared machine may be slow at any moment; that is not what a property test is about.
+settings.register_profile("anywhere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("anywhere")
 
 ON_A_SERVER = ("end_to_end", "flows")
 
