@@ -117,7 +117,8 @@ def batch_of(name: str, rows: int, in_flight: int, folder: Path) -> object:
 
     dataset = folder / f"{name}.jsonl"
     if not dataset.exists():
-        dataset.write_text("".join(json.dumps({"id": n, "text": TEXT}) + "\n" for n in range(rows)))
+        with dataset.open("w") as file:
+            file.writelines(json.dumps({"id": n, "text": TEXT}) + "\n" for n in range(rows))
     return Batch(
         name=name,
         model="ep_1",
