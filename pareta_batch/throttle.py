@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from math import inf
 
+from pareta_batch.chance import Chance
+
 OPENING_S = 0.1
 """The first calls are spread over so many seconds: a limit shows after a few of them, without one little is lost."""
 HOLD_UNTOLD_S = 0.02
@@ -19,10 +21,6 @@ CLOSE = 1.03
 """A refused rate so close above one that held is the limit: no use to look between."""
 FARTHER = 1.25
 EPISODES_OF_A_CAP = 3
-FAR_BELOW = 4.0
-"""Refused at so small a part of a rate that was answered, it is not for the rate: some services refuse at random."""
-MANY = 0.2
-"""A refused share of the latest calls that no service has without a limit."""
 TIMER_LATE_S = 0.003
 FEW, RECENT = 10, 256
 MOST_HISTORY = 1_000
@@ -78,11 +76,7 @@ class Throttle:
         self._try_at = inf
         self._patience = 1.0
         self._sent: deque[float] = deque(maxlen=RECENT)
-        # The latest calls, true for a refused one; the highest rate at which most were answered.
-        self._latest: deque[bool] = deque(maxlen=RECENT // 4)
-        self._best_rate = 0.0
-        self._at_random = False
-        self._believes_chance = True
+        self._chance = Chance()
         self._cut_to = inf
 
     def wait(self, now: float) -> float | None:
@@ -107,6 +101,7 @@ class Throttle:
         call = Call(now, self.in_flight)
         self.in_flight += 1
         self._sent.append(now)
+        self._chance.started(now)
         # Where calls are further apart than a timer is late, lateness is not made up for: two would come too close.
         gap = 1 / self._rate
         self._next_at = max(self._next_at + gap, now + gap - (TIMER_LATE_S if gap < TIMER_LATE_S else 0.0))
@@ -117,7 +112,7 @@ class Throttle:
         self.in_flight -= 1
         self._last_answer = now
         self._untold = 0
-        self._latest.append(False)
+        self._chance.count(refused=False)
         self._answered_since = True
         self._answered_beside = max(self._answered_beside, call.beside)
 
@@ -131,7 +126,7 @@ class Throttle:
         """Count a call that was one too many: everybody holds, and the limits are cut once in each episode."""
         self.in_flight -= 1
         self.refusals += 1
-        self._latest.append(True)
+        self._chance.count(refused=True)
         first = call.at > self._cut_at
         hold = self._untold_hold(first) if retry_after is None else retry_after
         self._held_until = max(self._held_until, now + hold)
@@ -152,20 +147,14 @@ class Throttle:
 
     def _is_at_random(self, call: Call) -> bool:
         """Whether calls are refused whatever the rate, a few of them: then nothing is gained by pressing less."""
-        if sum(self._latest) > MANY * len(self._latest):
-            if self._at_random:
-                # They were refused for the rate after all.
-                self._at_random = self._believes_chance = False
-                self._rate = self._cut_to
-        elif self._believes_chance and not self._at_random:
-            if len(self._sent) >= 3 * FEW:
-                self._best_rate = max(self._best_rate, self._reached())
-            beside = (*self._refused_beside, call.beside)
-            at_one_number = max(beside) - min(beside) <= 1 + min(beside) // 10
-            if self._rate < self._best_rate / FAR_BELOW and not at_one_number:
-                self._at_random, self.limit, self._cut_to = True, self.most, self._rate
-                self._rate, self._held_rate, self._too_fast, self._try_at = inf, 0.0, inf, inf
-        return self._at_random
+        before = self._chance.found
+        found = self._chance.judge(self._rate, (*self._refused_beside, call.beside))
+        if found and not before:
+            self._cut_to, self.limit = self._rate, self.most
+            self._rate, self._held_rate, self._too_fast, self._try_at = inf, 0.0, inf, inf
+        elif before and not found:
+            self._rate = self._cut_to
+        return found
 
     def _cut(self, call: Call, now: float) -> None:
         self._opening = False

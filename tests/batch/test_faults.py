@@ -28,11 +28,11 @@ async def test_in_a_storm_every_row_is_answered_and_debited_once_but_those_the_s
     monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.01)
     for fault in STORM:
         sandbox.inject(fault)
-    batch = batch_in(tmp_path, 500, max_in_flight=16, timeout_s=1)
+    batch = batch_in(tmp_path, 300, max_in_flight=16, timeout_s=1)
     report = await run(batch, sandbox, ledger)
     books = sandbox.books()
     assert books.statuses[500] > 0 < books.statuses[429]
-    assert (report.settled, report.pending) == (500 - report.failed, 0)
+    assert (report.settled, report.pending) == (300 - report.failed, 0)
     assert report.errors == {"BadRequestError": report.failed}
     assert 0 < report.failed == books.statuses[400] < 60
     assert report.replayed > 0, "answers that were lost after their debit"
