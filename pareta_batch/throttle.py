@@ -73,7 +73,7 @@ class Throttle:
         # The highest rate that held, the lowest that was refused since; when the next may be tried.
         self._held_rate = 0.0
         self._too_fast = inf
-        self._try_at = inf
+        self._try_at = self._put_off_to = inf
         self._patience = 1.0
         self._sent: deque[float] = deque(maxlen=RECENT)
         self._chance = Chance()
@@ -119,8 +119,9 @@ class Throttle:
     def failed(self, call: Call, now: float) -> None:
         """Count a call that failed for another reason than too much pressure: no time to try more."""
         self.in_flight -= 1
-        if self._try_at < inf:
-            self._try_at = max(self._try_at, now + self._period())
+        if self._try_at != self._put_off_to:
+            # Once for each try: a service that fails now and then would keep a low rate low for ever.
+            self._try_at = self._put_off_to = max(self._try_at, now + self._period())
 
     def refused(self, call: Call, now: float, retry_after: float | None) -> None:
         """Count a call that was one too many: everybody holds, and the limits are cut once in each episode."""

@@ -24,6 +24,7 @@ class Service:
     concurrent: int | None = None
     retry_after: Literal["none", "fractional", "seconds"] = "seconds"
     at_random: float = 0.0  # share of calls refused whatever else is allowed
+    failing: float = 0.0  # share of allowed calls that end in an error of the service
 
 
 @dataclass
@@ -85,7 +86,12 @@ def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Play
                     later(service.latency_s * draws.lognormvariate(0, 0.3), "served", call)
             case "served":
                 serving -= 1
-                later(travel(), "answered", call)
+                # No draw where nothing fails: the other services stay as they are.
+                fails = service.failing > 0 and draws.random() < service.failing
+                later(travel(), "failed" if fails else "answered", call)
+            case "failed":
+                throttle.failed(call, now)
+                waiting += 1
             case "answered":
                 throttle.answered(call, now)
                 played.answers.append(now)

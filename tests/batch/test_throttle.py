@@ -48,6 +48,13 @@ def test_a_service_that_refuses_a_few_at_random_is_not_crept_to(retry_after: str
     assert played.per_s(after_s=10) >= 0.3 * MOST / 0.105
 
 
+@pytest.mark.parametrize("retry_after", ["none", "fractional", "seconds"])
+def test_errors_of_a_service_put_off_what_is_tried_next_but_not_for_ever(retry_after: str) -> None:
+    service = Service(0.1, per_s=200, burst=20, failing=0.05, retry_after=retry_after)  # type: ignore[arg-type]
+    played = play(service, Throttle(MOST), rows=20_000)
+    assert played.per_s(after_s=25) >= 0.85 * 200
+
+
 def test_a_limit_that_is_raised_is_found_again() -> None:
     throttle = Throttle(MOST)
     play(Service(0.1, per_s=50, burst=10, retry_after="fractional"), throttle, rows=2_000)
