@@ -66,6 +66,8 @@ def house(home: Path) -> Iterator[House]:
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         # A schedule that is added to a deployment is seen by the scheduler's main loop only, once a minute by default.
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "3",
+        # A server that is restarted finds the slots of its limits again, as docs/prefect.md asks for.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PARETA_API_KEY": KEY,
         "PARETA_BASE_URL": f"http://127.0.0.1:{pareta_port}",
         "PARETA_LEDGER_URL": f"sqlite:///{home}/ledger.db",
@@ -82,6 +84,14 @@ def house(home: Path) -> Iterator[House]:
         yield House(prefect, attach(f"http://127.0.0.1:{pareta_port}", KEY), started, folder)
         prefect.close()
     assert not started.alive()
+
+
+@pytest.fixture
+def slow(house: House) -> Iterator[House]:
+    """Give the house with a service that answers slowly until it is told otherwise."""
+    house.pareta.change(latency_ms=1500)
+    yield house
+    house.pareta.change(latency_ms=5)
 
 
 def _project_in(home: Path) -> Path:
@@ -104,3 +114,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.server)
             item.add_marker(pytest.mark.timeout(300))
+    items.sort(key=lambda item: item.path.name == "test_server_restart.py")

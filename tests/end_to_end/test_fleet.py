@@ -1,10 +1,7 @@
-"""Many workers and a server that goes away: one limit for all, and a paid batch that goes on."""
+"""Many workers: one limit for all, and a run whose worker died."""
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,14 +14,6 @@ from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
 LIMIT = "/v2/concurrency_limits/pareta:auto"
 POOL = "second"
 ELSEWHERE = "complete-batch/elsewhere"
-
-
-@pytest.fixture
-def slow(house: House) -> Iterator[House]:
-    """Give the house with a service that answers slowly until it is told otherwise."""
-    house.pareta.change(latency_ms=1500)
-    yield house
-    house.pareta.change(latency_ms=5)
 
 
 @pytest.fixture(scope="module")
@@ -89,33 +78,3 @@ def test_a_run_whose_worker_was_killed_goes_on_with_what_is_missing_when_it_is_r
     assert state_of(slow.prefect.ended(run["id"])) == ("COMPLETED", "Completed")
     slow.pareta.completed(before + rows(slow))
     slow.pareta.debited_once()
-
-
-def test_a_paid_batch_goes_on_while_the_prefect_server_is_restarted(slow: House) -> None:
-    before = slow.pareta.books().completions
-    run = slow.prefect.run(BATCH, batch=batch(slow, "restarted", max_in_flight=1, shard_size=3))
-    slow.settled(before, 2)
-    for pid in server_processes(slow):
-        kill(pid)
-    until(lambda: not slow.prefect.healthy(), within_s=90, what="no server")
-    while_away = slow.pareta.books().completions
-    slow.settled(while_away, 2)
-    restart_server(slow)
-    slow.pareta.change(latency_ms=5)
-    assert state_of(slow.prefect.ended(run["id"], within_s=180)) == ("COMPLETED", "Completed")
-    slow.pareta.completed(before + rows(slow))
-    slow.pareta.debited_once()
-    # A server forgets its leases when it ends, unless it is told to keep them in files: the slots come back by hand.
-    slow.prefect.ask("PATCH", LIMIT, active_slots=0)
-
-
-def server_processes(house: House) -> list[int]:
-    """Find the Prefect server among the processes of the house."""
-    found = [(pid, Path(f"/proc/{pid}/cmdline").read_bytes()) for pid in house.processes.alive()]
-    return [pid for pid, command in found if b"prefect\0server\0" in command or b"prefect.server" in command]
-
-
-def restart_server(house: House) -> None:
-    port = urlsplit(house.prefect.url).port
-    house.processes.start("server", "prefect", "server", "start", "--port", str(port), folder=house.folder)
-    until(house.prefect.healthy, within_s=150, what="a Prefect server")
