@@ -56,6 +56,8 @@ def test_two_workers_share_one_limit(slow: House, elsewhere: str) -> None:
     assert slow.prefect.ask("GET", LIMIT)["active_slots"] == 0
     slow.prefect.ask("PATCH", LIMIT, limit=64)
     kill(worker, signal.SIGTERM)
+    # On its way out it would still take runs, and report for them.
+    until(lambda: worker not in slow.processes.alive(), within_s=90, what="no second worker")
 
 
 def test_a_run_whose_worker_was_killed_goes_on_with_what_is_missing_when_it_is_retried(
