@@ -10,9 +10,9 @@ if TYPE_CHECKING:  # pandas takes most of a second to import; a flow that only j
 # The columns a batch adds to those of its dataset, and what they hold.
 WHOLE_NUMBERS = ("attempts", "prompt_tokens", "completion_tokens", "billed_micro_usd")
 NUMBERS = ("latency_ms",)
-TEXTS = ("answer", "error", "request_id")
+TEXTS = ("answer", "error", "flag", "request_id")
 BATCH_COLUMNS = (
-    *("answer", "error", "attempts", "latency_ms", "prompt_tokens", "completion_tokens"),
+    *("answer", "error", "flag", "attempts", "latency_ms", "prompt_tokens", "completion_tokens"),
     *("billed_micro_usd", "request_id"),
 )
 

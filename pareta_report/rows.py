@@ -42,6 +42,7 @@ class Row:
     answer: str | None
     truth: str | None
     error: str | None
+    flag: str | None
     attempts: int | None
     latency_ms: float | None
     billed_micro_usd: int | None
@@ -80,6 +81,7 @@ def _row(number: int, record: Mapping[str, object], id_column: str | None, truth
         answer=_said(record["answer"]),
         truth=_said(record.get(truth_column or "")),
         error=_said(record["error"]),
+        flag=_said(record["flag"]),
         attempts=_whole(record["attempts"]),
         latency_ms=float(latency) if isinstance(latency, int | float) else None,
         billed_micro_usd=_whole(record["billed_micro_usd"]),

@@ -27,6 +27,7 @@ def answer(row_id: str, text: str | None, **fields: object) -> dict[str, object]
     batch_columns = {
         "answer": text,
         "error": None,
+        "flag": None,
         "attempts": 1,
         "latency_ms": 120.5,
         "prompt_tokens": 300,

@@ -116,6 +116,13 @@ def test_every_row_stands_with_its_answer_truth_error_and_state() -> None:
         assert said in text
 
 
+def test_an_answer_that_looks_bad_says_so_and_the_others_say_nothing_of_it() -> None:
+    rows = [answer("a", "MIT", flag="cut"), answer("b", "MIT")]
+    text = Tags(render(Page("t", NOW, answers=table(rows), id_column="id"))).text
+    assert text.count("· cut") == 1
+    assert "flag" not in text
+
+
 def test_measured_quality_is_shown_with_its_interval() -> None:
     text = Tags(render(Page("t", NOW, answers=table(four_answers()), truth_column="licence"))).text
     assert "measured quality 25.0" in text
