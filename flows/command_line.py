@@ -98,7 +98,8 @@ def quote(
 
     with _bad_input_explained():
         quote: BaseModel
-        if "comparisons" in fields_of(spec) and "dataset" not in fields_of(spec):
+        fields = fields_of(spec)
+        if "comparisons" in fields and "dataset" not in fields:
             quote = comparisons_quoted(read_spec(Comparisons, spec, overrides or ()))
         else:
             quote = quoted(read_spec(Batch, spec, overrides or ()), pilot)

@@ -39,13 +39,15 @@ class EvalWork:
             return self.spec.eval_set or ""
         key = eval_set_key(self.spec, rows.items)
         async with _one_at_a_time(key):
-            return await self.known_eval_set(rows) or await self._make_eval_set(key, rows)
+            return await self._find_eval_set(key, rows) or await self._make_eval_set(key, rows)
 
     async def known_eval_set(self, rows: EvalRows | None) -> str | None:
         """Give the id of the eval set with these rows, if there is one."""
         if rows is None:
             return self.spec.eval_set
-        key = eval_set_key(self.spec, rows.items)
+        return await self._find_eval_set(eval_set_key(self.spec, rows.items), rows)
+
+    async def _find_eval_set(self, key: str, rows: EvalRows) -> str | None:
         known = await asyncio.to_thread(self.ledger.eval_work, key)
         if known is not None and await self._exists(known):
             return known
@@ -77,8 +79,9 @@ class EvalWork:
 
     async def new_plan(self, eval_set_id: str | None) -> EvalPlan:
         """Plan what to buy and what to reuse, without writing it down. Raises ModelsUnknown."""
-        roster = await self.pareta.evals.frontier_models(await self._task(eval_set_id))
-        await self._check_models(roster, eval_set_id)
+        task = await self._task(eval_set_id)
+        roster = await self.pareta.evals.frontier_models(task)
+        await self._check_models(roster, task)
         baselines = _baselines(self.spec, roster)
         fresh: Mapping[str, str] = {}
         if eval_set_id is not None and self.occasion is None:
@@ -124,7 +127,9 @@ class EvalWork:
 
     async def prices(self, eval_set_id: str | None) -> Mapping[str, float]:
         """Give what a request costs on the task's leaderboard, by model, in micro-USD."""
-        task = await self._task(eval_set_id)
+        return await self._prices(await self._task(eval_set_id))
+
+    async def _prices(self, task: str | None) -> Mapping[str, float]:
         if task is None:
             return {}
         try:
@@ -153,12 +158,11 @@ class EvalWork:
     def _is_of(self, found: EvalSet, key: str, rows: EvalRows) -> bool:
         return found.name == _set_name(self.spec, key) and found.item_count == len(rows.items)
 
-    async def _check_models(self, roster: Sequence[FrontierModel], eval_set_id: str | None) -> None:
+    async def _check_models(self, roster: Sequence[FrontierModel], task: str | None) -> None:
         named = () if isinstance(self.spec.frontier, str) else self.spec.frontier
         baselines = {model.id for model in roster if model.id}
         eval_plan.check_models(named, baselines, "the roster of frontier models")
-        task = await self._task(eval_set_id)
-        board = await self.prices(eval_set_id)
+        board = await self._prices(task)
         eval_plan.check_models(self.spec.models, {*board, *baselines} if board else (), f"the leaderboard of {task}")
 
     async def _task(self, eval_set_id: str | None) -> str | None:

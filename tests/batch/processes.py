@@ -1,40 +1,31 @@
-"""Runs of a batch in processes of their own, that can be killed; forked from one that waits, they start at once."""
+"""Runs of a batch in processes of their own, that can be killed."""
 
 import asyncio
-import multiprocessing
 import resource
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.context import ForkServerProcess
+from contextlib import AbstractContextManager
+from multiprocessing.process import BaseProcess
 
 from pareta_batch.batch import Batch
 from pareta_batch.ledger import Ledger
 from pareta_batch.run import run_batch
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
+from tests.forks import FORKS, forked
 
-_forks = multiprocessing.get_context("forkserver")
 # The transport is imported at the first request: by hand, so that not every run has to do it.
-_forks.set_forkserver_preload([__name__, "pareta_client.aiohttp_transport"])
+FORKS.set_forkserver_preload([__name__, "pareta_client.aiohttp_channel"])
 
 
-@contextmanager
 def running_elsewhere(
     batch: Batch, sandbox: Sandbox, ledger_url: str, longest_file: int | None = None
-) -> Iterator[ForkServerProcess]:
+) -> AbstractContextManager[BaseProcess]:
     """Run a batch in another process; it is killed, as by `kill -9`, if it is still there at the end.
 
     `longest_file`: no file can grow beyond so many bytes, as on a disk that is full.
     """
     given = (batch.model_dump_json(), sandbox.api_key, sandbox.base_url, ledger_url, longest_file)
-    process = _forks.Process(target=_run, args=given)
-    process.start()
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.join()
+    return forked(_run, *given)
 
 
 def _run(batch: str, api_key: str, base_url: str, ledger_url: str, longest_file: int | None) -> None:

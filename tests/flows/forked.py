@@ -1,10 +1,9 @@
-"""Flows in processes of their own that can be killed: forked from one that has imported everything once."""
+"""Flows in processes of their own, that can be killed."""
 
 import asyncio
-import multiprocessing
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -12,25 +11,17 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.parameters import Pipeline
 from flows.run_pipeline import run_pipeline
+from tests.forks import FORKS, forked
 
-FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.flows.forked"])
 
 OURS = ("PARETA_API_KEY", "PARETA_BASE_URL", "PARETA_LEDGER_URL")
 
 
-@contextmanager
-def running_pipeline(pipeline: Pipeline) -> Iterator[BaseProcess]:
+def running_pipeline(pipeline: Pipeline) -> AbstractContextManager[BaseProcess]:
     """Run a pipeline in a process of its own, on the same Prefect server and in this folder; kill it at the end."""
     environment = {name: os.environ[name] for name in OURS}
-    given = (pipeline, environment, str(PREFECT_API_URL.value()), Path.cwd())
-    process = FORKS.Process(target=_run, args=given)
-    process.start()
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.join()
+    return forked(_run, pipeline, environment, str(PREFECT_API_URL.value()), Path.cwd())
 
 
 def _run(pipeline: Pipeline, environment: Mapping[str, str], api: str, folder: Path) -> None:
