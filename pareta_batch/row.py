@@ -10,6 +10,7 @@ from pareta_batch.budget import Reservation
 from pareta_batch.errors import LedgerError
 from pareta_batch.identity import idempotency_key
 from pareta_batch.outcomes import Outcome, flag_of
+from pareta_batch.throttle import Call
 from pareta_client import APIConnectionError, ChatCompletion, ConflictError, ParetaError
 from pareta_client.retry import Verdict, backoff, retry_after_of, verdict_of
 
@@ -81,6 +82,9 @@ class RowWork:
             session.stop_because("BudgetReached", f"the budget of ${session.batch.budget_usd} has no room for a row")
             return None
         call = await session.pressure.enter()
+        if call is not None and session.is_stopped():  # while its turn was on the way
+            session.pressure.failed(call)
+            call = None
         if call is None:
             session.budget.not_answered(reservation, in_doubt=False)
             return None
@@ -89,13 +93,7 @@ class RowWork:
         try:
             completion = await self._send()
         except ParetaError as error:
-            if verdict_of(error) is Verdict.RATE_LIMIT:
-                session.pressure.refused(call, retry_after_of(error))
-            else:
-                session.pressure.failed(call)
-            doubt = may_have_been_paid(error)
-            self._in_doubt = self._in_doubt or doubt
-            session.budget.not_answered(reservation, in_doubt=doubt)
+            self._failed_attempt(error, call, reservation)
             return error
         except BaseException:
             self._in_doubt = True
@@ -114,6 +112,19 @@ class RowWork:
             **session.sampling,
         )
         return completion
+
+    def _failed_attempt(self, error: ParetaError, call: Call, reservation: Reservation) -> None:
+        """Say what came of an attempt; what stops the batch stops it before anybody can take the call's place."""
+        session, verdict = self._session, verdict_of(error)
+        if verdict in (Verdict.FATAL_TO_BATCH, Verdict.OUT_OF_CREDIT):
+            session.stop_for(error)
+        if verdict is Verdict.RATE_LIMIT:
+            session.pressure.refused(call, retry_after_of(error))
+        else:
+            session.pressure.failed(call)
+        doubt = may_have_been_paid(error)
+        self._in_doubt = self._in_doubt or doubt
+        session.budget.not_answered(reservation, in_doubt=doubt)
 
     async def _settle_answer(self, completion: ChatCompletion, reservation: Reservation, seconds: float) -> Outcome:
         usage, billed = completion.usage, completion.billed_micro_usd
@@ -134,7 +145,7 @@ class RowWork:
             case Verdict.FATAL_TO_ITEM:
                 return self._failed(error, retryable=False)
             case Verdict.FATAL_TO_BATCH | Verdict.OUT_OF_CREDIT:
-                session.stop_for(error)
+                return None
             case Verdict.RATE_LIMIT:
                 if session.pressure.throttle.starving_s(time.monotonic()) > LONGEST_HOLD_S:
                     session.stop_for(error)

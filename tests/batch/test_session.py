@@ -12,7 +12,7 @@ from pareta_batch.ledger import Ledger
 from pareta_batch.session import open_session
 from pareta_client import AsyncPareta
 from pareta_sandbox.pytest_plugin import SandboxFactory
-from pareta_sandbox.testing import Drop, EndpointStops, Hang, Html, RateLimit, Sandbox, Status, TruncatedJson
+from pareta_sandbox.testing import Drop, EndpointStops, Hang, Html, Latency, RateLimit, Sandbox, Status, TruncatedJson
 from tests.batch.batches import batch_in, read_answers, run, until
 
 CHAT = "POST /v1/chat/completions"
@@ -68,6 +68,16 @@ async def test_a_wrong_key_or_endpoint_stops_the_batch(
     assert report.settled + report.pending == 200
     assert report.not_paid == report.pending
     assert sandbox.books().completions_seen <= report.settled + 4
+
+
+async def test_the_row_next_in_line_does_not_take_the_place_of_the_call_that_stops_the_batch(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    sandbox.inject(Latency(ms=120))  # longer than the first calls are apart: nothing but the stop holds the next row
+    sandbox.inject(Status(status=402, detail="empty", skip=5))
+    report = await run(batch_in(tmp_path, 50, max_in_flight=1), sandbox, ledger)
+    assert (report.stopped, report.settled) == ("InsufficientCreditsError", 5)
+    assert sandbox.books().completions_seen == 6
 
 
 async def test_out_of_credit_sends_nothing_new_and_a_resume_pays_exactly_the_rest(
