@@ -1,17 +1,17 @@
-"""What goes on by itself or with one click: a failed run that is retried, an incomplete batch, a flow from a clone."""
+"""What goes on by itself or with one click: a failed run that is retried, runs that are late, a flow from a clone."""
 
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from pareta_sandbox.testing import Status
 from tests.end_to_end.conftest import House
-from tests.end_to_end.processes import until
 from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
+
+PACKAGES = {"flows", "tasks", "pareta_batch", "pareta_client", "pareta_report"}
 
 
 def test_retry_in_the_menu_of_a_failed_run_sends_only_what_is_missing(house: House) -> None:
@@ -29,38 +29,6 @@ def test_retry_in_the_menu_of_a_failed_run_sends_only_what_is_missing(house: Hou
     house.pareta.debited_once()
 
 
-def test_an_incomplete_batch_schedules_its_retry_once_the_trigger_is_enabled(house: House) -> None:
-    automations = house.prefect.ask("POST", "/automations/filter")
-    (trigger,) = [each for each in automations if each["name"] == "pareta-retry-incomplete-batch"]
-    assert not trigger["enabled"]
-    house.prefect.ask("PATCH", f"/automations/{trigger['id']}", enabled=True)
-    house.pareta.inject(Status(status=422, times=1))
-    failed = house.prefect.ended(house.prefect.run(BATCH, batch=batch(house, "tickets-incomplete"))["id"])
-    assert state_of(failed) == ("FAILED", "TooManyFailures")
-    (retry,) = until(lambda: runs_of(house, "retry-failed/after-incomplete-batch"), within_s=120, what="its retry")
-    house.prefect.ask("PATCH", f"/automations/{trigger['id']}", enabled=False)
-    given = retry["parameters"]["batch"]
-    assert (given["name"], given["model"], given["output"]) == (
-        "tickets-incomplete",
-        "auto",
-        "answers/tickets-incomplete.jsonl",
-    )
-    # A quarter of an hour later; here somebody runs it now.
-    assert (retry["state"]["type"], retry["expected_start_time"] > failed["end_time"]) == ("SCHEDULED", True)
-    house.prefect.set_state(retry["id"], "SCHEDULED")
-    assert house.prefect.ended(retry["id"])["name"] == "retry tickets-incomplete on auto"
-    assert len(runs_of(house, "retry-failed/after-incomplete-batch")) == 1
-
-
-def runs_of(house: House, deployment: str) -> list[dict[str, Any]]:
-    """Give the runs of a deployment."""
-    found = house.prefect.deployment(deployment)
-    runs: list[dict[str, Any]] = house.prefect.ask(
-        "POST", "/flow_runs/filter", deployments={"id": {"any_": [found["id"]]}}
-    )
-    return runs
-
-
 def test_of_three_runs_that_are_late_one_runs_and_the_others_are_dropped(house: House) -> None:
     late = [house.prefect.run(BATCH, batch=batch(house, "late-thrice")) for _ in range(3)]
     ends = sorted(house.prefect.ended(run["id"])["state"]["type"] for run in late)
@@ -69,9 +37,12 @@ def test_of_three_runs_that_are_late_one_runs_and_the_others_are_dropped(house: 
 
 @pytest.fixture
 def repository(house: House, tmp_path: Path) -> Path:
-    """Make a git repository of the project, with one deployment, under another name."""
+    """Make a git repository of the project, with one deployment, whose packages write down that they are imported."""
     folder = tmp_path / "repository"
     shutil.copytree(house.folder, folder, ignore=shutil.ignore_patterns("answers", "reports", "__pycache__"))
+    for package in PACKAGES:
+        with (folder / package / "__init__.py").open("a") as module:
+            module.write(f"with open({str(tmp_path / 'imported')!r}, 'a') as _file:\n    print(__name__, file=_file)\n")
     file = yaml.safe_load((folder / "prefect.yaml").read_text())
     (own,) = [
         each for each in file["deployments"] if each["entrypoint"].endswith("complete_batch") and "schedules" in each
@@ -83,13 +54,16 @@ def repository(house: House, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_run_from_a_git_checkout_clones_it_and_completes(house: House, repository: Path) -> None:
+def test_a_run_from_a_git_checkout_clones_it_and_runs_its_code(house: House, repository: Path, tmp_path: Path) -> None:
     options = ("--repository", repository.as_uri(), "--branch", "release")
     house.processes.run("pareta-pipeline", "set-up", *options, folder=repository)
     assert not list(repository.glob(".prefect-*"))
+    (tmp_path / "imported").unlink()
     found = house.prefect.deployment("complete-batch/from-a-clone")
     work = {**found["parameters"]["batch"], "name": "cloned", "output": str(house.folder / "answers/cloned.jsonl")}
     run = house.prefect.ended(house.prefect.run("complete-batch/from-a-clone", batch=work)["id"])
     assert state_of(run) == ("COMPLETED", "Completed")
     assert "1 deployment pull step" in house.prefect.log_of(run["id"])
     assert (house.folder / "answers/cloned.jsonl").exists()
+    # The worker has the project installed too: its copy stood in for none of them.
+    assert set((tmp_path / "imported").read_text().split()) == PACKAGES

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
 import pytest
 
+from pareta_sandbox.testing import Status
 from tests.end_to_end.conftest import House
 from tests.end_to_end.processes import until
 from tests.end_to_end.test_deployments import BATCH, batch, state_of
@@ -29,6 +32,60 @@ def test_one_event_starts_a_run_with_the_parameters_from_its_payload(house: Hous
     given = run["parameters"]["batch"]
     assert (given["name"], given["dataset"], given["sampling"]["max_tokens"]) == ("late", "late.csv", 10)
     assert (house.folder / "answers/late.jsonl").exists()
+
+
+@contextmanager
+def enabled(house: House, automation: str) -> Iterator[None]:
+    """Enable the trigger of a deployment, as its switch under Automations does, while the body runs."""
+    automations = house.prefect.ask("POST", "/automations/filter")
+    (trigger,) = [each for each in automations if each["name"] == automation]
+    assert not trigger["enabled"]
+    house.prefect.ask("PATCH", f"/automations/{trigger['id']}", enabled=True)
+    yield
+    house.prefect.ask("PATCH", f"/automations/{trigger['id']}", enabled=False)
+
+
+def runs_of(house: House, deployment: str) -> list[dict[str, Any]]:
+    """Give the runs of a deployment."""
+    found = house.prefect.deployment(deployment)
+    runs: list[dict[str, Any]] = house.prefect.ask(
+        "POST", "/flow_runs/filter", deployments={"id": {"any_": [found["id"]]}}
+    )
+    return runs
+
+
+def test_a_finished_batch_starts_its_comparison_once_the_trigger_is_enabled(house: House) -> None:
+    deployment = "compare-models/after-batch"
+    with enabled(house, "pareta-compare-after-batch"):
+        run = house.prefect.run(BATCH, batch=batch(house, "tickets-done"))
+        assert state_of(house.prefect.ended(run["id"])) == ("COMPLETED", "Completed")
+        (comparison,) = until(lambda: runs_of(house, deployment), within_s=120, what="its comparison")
+    given = comparison["parameters"]["comparisons"]
+    own = house.prefect.deployment(deployment)["parameters"]["comparisons"]
+    assert given == {**own, "name": "tickets-done-models"}
+    assert state_of(house.prefect.ended(comparison["id"])) == ("COMPLETED", "Completed")
+    assert (house.folder / "reports/tickets-done-models.html").exists()
+    assert len(runs_of(house, deployment)) == 1
+
+
+def test_an_incomplete_batch_schedules_its_retry_once_the_trigger_is_enabled(house: House) -> None:
+    deployment = "retry-failed/after-incomplete-batch"
+    house.pareta.inject(Status(status=422, times=1))
+    with enabled(house, "pareta-retry-incomplete-batch"):
+        failed = house.prefect.ended(house.prefect.run(BATCH, batch=batch(house, "tickets-incomplete"))["id"])
+        assert state_of(failed) == ("FAILED", "TooManyFailures")
+        (retry,) = until(lambda: runs_of(house, deployment), within_s=120, what="its retry")
+    given = retry["parameters"]["batch"]
+    assert (given["name"], given["model"], given["output"]) == (
+        "tickets-incomplete",
+        "auto",
+        "answers/tickets-incomplete.jsonl",
+    )
+    # A quarter of an hour later; here somebody runs it now.
+    assert (retry["state"]["type"], retry["expected_start_time"] > failed["end_time"]) == ("SCHEDULED", True)
+    house.prefect.set_state(retry["id"], "SCHEDULED")
+    assert house.prefect.ended(retry["id"])["name"] == "retry tickets-incomplete on auto"
+    assert len(runs_of(house, deployment)) == 1
 
 
 @pytest.mark.skipif(version("sqlalchemy") >= "2.1", reason="Prefect 3.8's scheduler fails on SQLAlchemy 2.1")
