@@ -69,7 +69,9 @@ async def complete_shard(batch: Batch, shard: int) -> None:
 async def complete_shards(batch: Batch, plan: Plan) -> None:
     """Complete the shards that have missing rows, a bounded number at a time, until done or stopped."""
     async with working_on(batch) as session:
-        await run.complete_shards(session, plan.missing, lambda shard: complete_shard(batch, shard))
+        # For a shard that is sent to another process, where there is nobody to follow the limit.
+        share = batch.model_copy(update={"max_in_flight": session.share})
+        await run.complete_shards(session, plan.missing, lambda shard: complete_shard(share, shard))
 
 
 @task(task_run_name="answers of {batch.name}", cache_policy=NO_CACHE)

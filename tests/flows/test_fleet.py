@@ -1,17 +1,16 @@
 """The fleet limit: slots of one endpoint, held by a run as long as it sends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from prefect import flow, get_client
 
 from flows.complete_batch import complete_batch
-from pareta_batch.session import Session
 from pareta_sandbox.testing import Sandbox
-from tasks.fleet import following_the_limit, limit_name, share_of_fleet
-from tasks.shared import working_on
+from tasks.fleet import Block, Limit, limit_name, share_of_fleet
+from tasks.sending import sending
 from tests.flows.datasets import batch
 
 LIMIT = limit_name("auto")
@@ -43,33 +42,99 @@ async def test_slots_are_held_while_the_body_runs(two_slots: None, tmp_path: Pat
     @flow
     async def holding() -> tuple[int, int]:
         async with share_of_fleet(batch(tmp_path, max_in_flight=1)) as share:
-            return share.max_in_flight, await active_slots()
+            assert share is not None
+            return share.used, await active_slots()
 
     assert await holding() == (1, 1)
     assert await active_slots() == 0
 
 
-async def test_a_limit_made_smaller_while_a_run_sends_is_followed_in_proportion(
-    two_slots: None, pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def size(limit: int) -> None:
+    async with get_client() as client:
+        await client.upsert_global_concurrency_limit_by_name(LIMIT, limit)
+
+
+async def seen(look: Callable[[], Awaitable[object]], wanted: object) -> None:
+    async with asyncio.timeout(30):
+        while await look() != wanted:  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.fleet.LOOK_EVERY_S", 0.02)
 
-    async def sized(session: Session, limit: int, share: int) -> None:
-        async with get_client() as client:
-            await client.upsert_global_concurrency_limit_by_name(LIMIT, limit)
-        async with asyncio.timeout(30):
-            while session.share != share:  # noqa: ASYNC110 - a session tells nobody of it
-                await asyncio.sleep(0.02)
+
+async def test_a_run_that_sends_follows_its_limit_down_and_up_to_what_it_has_use_for(
+    two_slots: None, pareta: Sandbox, tmp_path: Path, looking_often: None
+) -> None:
+    @flow
+    async def following() -> None:
+        async with sending(batch(tmp_path, max_in_flight=8)) as session:
+
+            async def share_and_slots() -> tuple[int, int]:
+                return session.share, await active_slots()
+
+            # Slots that it holds, it keeps to its end; those that are new, it takes.
+            for limit, share, slots in ((2, 2, 2), (1, 1, 2), (6, 6, 6), (20, 8, 8), (4, 4, 8)):
+                await size(limit)
+                await seen(share_and_slots, (share, slots))
+
+    await following()
+    assert await active_slots() == 0
+
+
+async def test_a_run_takes_no_new_slots_that_others_hold(two_slots: None, tmp_path: Path, looking_often: None) -> None:
+    @flow
+    async def growing() -> None:
+        async with share_of_fleet(batch(tmp_path, max_in_flight=8)) as share:
+            assert share is not None
+            async with get_client() as client:
+                await size(6)
+                await client.increment_concurrency_slots([LIMIT], 3, mode="concurrency")
+                await seen(active_slots, 6)
+                assert share.held <= 3
+                await client.release_concurrency_slots([LIMIT], 3, 1.0)
+            await seen(active_slots, 6)
+            assert share.held == 6
+
+    await growing()
+
+
+async def test_a_run_that_waits_for_more_slots_than_the_limit_now_has_waits_for_fewer(
+    two_slots: None, tmp_path: Path, looking_often: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def said() -> bool:
+        return "waiting for 2 of the 2 slots" in caplog.text
 
     @flow
-    async def sending() -> None:
-        work = batch(tmp_path, max_in_flight=8)
-        async with working_on(work) as session, following_the_limit(session):
-            await sized(session, 1, 4)
-            await sized(session, 0, 1)
-            await sized(session, 6, 8)
+    async def waiting() -> int:
+        async with share_of_fleet(batch(tmp_path, max_in_flight=2)) as share:
+            assert share is not None
+            return share.used
 
-    await sending()
+    async with get_client() as client:
+        await client.increment_concurrency_slots([LIMIT], 1, mode="concurrency")
+        run = asyncio.create_task(waiting())
+        await seen(said, True)
+        await size(1)
+        await client.release_concurrency_slots([LIMIT], 1, 1.0)
+    assert await run == 1
+    assert "waiting for 1 of the 1 slots" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("limit", "share"), [(4, 4), (2, 2), (0, 1), (3, 3), (6, 6), (100, 8), (None, 8)], ids=lambda given: f"{given}"
+)
+def test_a_run_that_began_with_the_whole_limit_goes_with_it_up_to_what_it_has_use_for(
+    limit: int | None, share: int
+) -> None:
+    assert Block(slots=4, limit=4, most=8).share_of(None if limit is None else Limit(limit, 0)) == share
+
+
+@pytest.mark.parametrize(("limit", "share"), [(8, 4), (4, 2), (1, 1), (16, 4)])
+def test_a_run_that_began_with_half_the_limit_keeps_to_a_half(limit: int, share: int) -> None:
+    assert Block(slots=4, limit=8, most=4).share_of(Limit(limit, 0)) == share
 
 
 async def test_without_a_limit_the_run_is_bounded_by_itself_alone_and_says_so(
