@@ -7,11 +7,9 @@ from typing import Any
 
 from pareta_batch.batch import Batch
 from pareta_batch.dataset import Dataset, Row
-from pareta_batch.errors import DatasetError
+from pareta_batch.errors import MOST_PROBLEMS_SHOWN, DatasetError
 from pareta_batch.identity import Message, fingerprint, row_key
 from pareta_batch.prompt import MissingValue, Prompt
-
-MOST_PROBLEMS_SHOWN = 10
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ BatchError
 
 from collections.abc import Sequence
 
+MOST_PROBLEMS_SHOWN = 10
+"""Of what is wrong with a dataset: the first few tell how to mend the rest."""
+
 
 class BatchError(Exception):
     """Something about a batch that its owner can act on."""

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pareta_batch.dataset import Dataset, Row
-from pareta_batch.errors import DatasetError
+from pareta_batch.errors import MOST_PROBLEMS_SHOWN, DatasetError
 from pareta_batch.identity import digest
 
 EvalRow = dict[str, Any]  # what the service takes: any JSON value
 
-MOST_PROBLEMS_SHOWN = 10
 EXPECTED = ("expected", "expected_output")
 
 

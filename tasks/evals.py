@@ -14,7 +14,7 @@ from pareta_batch.eval_work import EvalWork
 from pareta_batch.fan_out import fan_out
 from pareta_client import EvalRun, ParetaError
 from pareta_report import Background, Comparison, failed_comparison, judge
-from tasks.events import comparison_decided
+from tasks.events import comparison_decided, comparison_failed
 from tasks.retries import RETRIES
 from tasks.shared import connected, polling, recorded
 
@@ -100,8 +100,11 @@ async def run_comparison(spec: ComparisonSpec, wait_s: float) -> Comparison:
         run_id = await start_eval_run(spec, eval_set_id, plan)
         run, known = await results_of(spec, await wait_for_eval_run(run_id, wait_s), plan, rows)
     except (ParetaError, BatchError) as error:
+        get_run_logger().error("%s: %s: %s", spec.name, type(error).__name__, error)
+        comparison_failed(spec.name, error)
         return failed_comparison(spec.name, spec.task, error, run_id=run_id)
     comparison = judge(spec.name, spec.task, run, known)
     get_run_logger().info("%s: %s", spec.name, comparison.verdict.sentence)
-    comparison_decided(comparison)
+    if comparison.status == "completed":
+        comparison_decided(comparison)
     return comparison

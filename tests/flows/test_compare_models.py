@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from flows.compare_models import compare_models
 from flows.endings import report_of
 from pareta_batch.comparing import Comparisons
-from pareta_sandbox.faults import EvalRunFails, Status
+from pareta_sandbox.faults import EvalRunFails
 from pareta_sandbox.testing import Sandbox
+from tasks import events
 from tests.flows.datasets import write_rows
 
 
@@ -77,7 +80,62 @@ async def test_a_run_that_failed_at_the_service_is_replaced_the_next_time(pareta
     assert pareta.books().eval_runs_created == 2
 
 
-async def test_an_empty_balance_fails_the_comparison_and_names_it(pareta: Sandbox, tmp_path: Path) -> None:
-    pareta.inject(Status(route="eval_runs", status=402))
-    report = await report_of(await compare_models(comparisons(tmp_path, "one"), return_state=True))
-    assert "InsufficientCreditsError" in str(report.comparisons[0].error)
+async def test_a_failed_run_among_several_is_replaced_the_next_time_and_the_others_are_not_bought_again(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    work = several(tmp_path, {}, {"models": ["wren-2"]}, {"models": ["heron-1"]})
+    pareta.inject(EvalRunFails(times=1))
+    first = await report_of(await compare_models(work, return_state=True))
+    assert sorted(each.status for each in first.comparisons) == ["completed", "completed", "failed"]
+    second = await compare_models(work)
+    assert pareta.books().eval_runs_created == 4
+    assert billed_once_each(pareta) == {each.run_id for each in second.comparisons}
+
+
+async def test_credit_that_is_too_little_for_one_of_several_fails_that_one_and_a_top_up_buys_no_other(
+    pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(events, "emit_event", lambda event, **_: told.append(event))
+    # The dear one comes first: those that can be paid are not to wait for it, nor to fail with it.
+    work = several(tmp_path, {"frontier": ["summit-pro"]}, {"models": ["wren-1"]}, {"models": ["wren-2"]})
+    pareta.set_balance("0.05")
+    state = await compare_models(work, return_state=True)
+    first = await report_of(state)
+    assert (state.name, [each.status for each in first.comparisons]) == (
+        "ComparisonFailed",
+        ["failed", "completed", "completed"],
+    )
+    assert "InsufficientCreditsError" in str(first.comparisons[0].error)
+    assert sorted(told) == ["pareta.comparison.decided", "pareta.comparison.decided", "pareta.credits.exhausted"]
+    assert billed_once_each(pareta) == {each.run_id for each in first.comparisons[1:]}
+    pareta.top_up(1)
+    second = await compare_models(work)
+    assert second.comparisons[1].run_id == first.comparisons[1].run_id
+    assert billed_once_each(pareta) == {each.run_id for each in second.comparisons}
+    assert pareta.books().eval_runs_created == 3
+
+
+async def test_a_bad_eval_file_among_several_is_named_by_its_row_and_nothing_is_made_of_it(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    bad = write_rows(tmp_path / "bad.jsonl", [{"input": "a", "expected": "positive"}, {"input": "b"}])
+    work = several(tmp_path, {}, {"rows": bad}, {"models": ["wren-2"]})
+    report = await report_of(await compare_models(work, return_state=True))
+    assert [each.status for each in report.comparisons] == ["completed", "failed", "completed"]
+    assert "bad.jsonl line 2: no value for 'expected'" in str(report.comparisons[1].error)
+    assert (pareta.books().requests["POST /v1/eval-sets"], pareta.books().eval_runs_created) == (1, 2)
+
+
+def several(folder: Path, *fields: dict[str, object]) -> Comparisons:
+    """Give comparisons of equal rows without baselines, each with fields of its own."""
+    each = {"task": "sentiment-classification", "rows": rows(folder), "models": ["wren-1", "heron-2"]}
+    specs = [{"name": f"c{n}", **each, "frontier": "none", **own} for n, own in enumerate(fields)]
+    return Comparisons.model_validate({"name": "several", "comparisons": specs})
+
+
+def billed_once_each(pareta: Sandbox) -> set[str]:
+    """Give the eval runs that were billed, each once."""
+    billed = [debit.endpoint for debit in pareta.books().debits if debit.kind == "eval_run"]
+    assert len(billed) == len(set(billed))
+    return set(billed)
