@@ -87,22 +87,20 @@ def retry_failed(
 def quote(
     spec: SpecFile,
     pilot: Annotated[int, typer.Option(min=0, help="Send so many rows first; their answers are part of the batch")] = 0,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="COMMAND", help="complete, compare, promote, watch or run; else told by the spec"
+        ),
+    ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a batch has to send, or comparisons have to buy, and what that will cost; nothing else is sent."""
-    from flows.accounts import comparisons_quoted, quoted
-    from flows.specs import fields_of, read_spec
-    from pareta_batch.batch import Batch
-    from pareta_batch.comparing import Comparisons
+    """Say what a spec's batch has to send, its comparisons to buy, and what that will cost; nothing billed is sent."""
+    from flows.quoting import quoted, spec_of
 
     with _bad_input_explained():
-        quote: BaseModel
-        fields = fields_of(spec)
-        if "comparisons" in fields and "dataset" not in fields:
-            quote = comparisons_quoted(read_spec(Comparisons, spec, overrides or ()))
-        else:
-            quote = quoted(read_spec(Batch, spec, overrides or ()), pilot)
+        quote = quoted(spec_of(spec, overrides or (), command), pilot)
     typer.echo(quote.model_dump_json(indent=2) if as_json else str(quote))
 
 

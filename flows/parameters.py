@@ -135,6 +135,10 @@ class Watch(BaseModel):
     wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for the eval run, seconds")
     plot: str | None = Field(None, title="Plot", description="The series as SVG; by default reports/NAME-quality.svg")
 
+    def comparisons(self) -> Comparisons:
+        """Give the comparison as one occasion buys it."""
+        return Comparisons(name=self.name, comparisons=(self.comparison,), wait_s=self.wait_s)
+
     @property
     def plot_path(self) -> str:
         """Where the plot of the series goes."""

@@ -35,8 +35,8 @@ class ComparisonQuote(BaseModel):
             return f"{self.name}: {self.problem}"
         if self.paid_for is not None:
             return f"{self.name}: nothing to pay, eval run {self.paid_for} has these scores"
-        lines = [f"{self.name}: {self.rows} rows, about {_dollars(self.likely_micro_usd)}"]
-        lines += [f"  {model}: {'unknown' if cost is None else _dollars(cost)}" for model, cost in self.models.items()]
+        lines = [f"{self.name}: {self.rows} rows, about {dollars(self.likely_micro_usd)}"]
+        lines += [f"  {model}: {'unknown' if cost is None else dollars(cost)}" for model, cost in self.models.items()]
         return "\n".join([*lines, *(f"  {model}: reused from {run_id}" for model, run_id in self.reused.items())])
 
 
@@ -52,14 +52,19 @@ class ComparisonsQuote(BaseModel):
     high_micro_usd: int
 
     def __str__(self) -> str:
-        low, likely, high = map(_dollars, (self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd))
+        low, likely, high = map(dollars, (self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd))
         total = f"{self.name}: about {likely} ({low} to {high}, from leaderboard)"
         return "\n".join([*map(str, self.comparisons), total])
 
 
-async def quote_comparisons(comparisons: Comparisons, pareta: AsyncPareta, ledger: Ledger) -> ComparisonsQuote:
-    """Say what every comparison will cost, or what is wrong with it; nothing is made or bought."""
-    quotes = [await _quoted(EvalWork(spec, pareta, ledger)) for spec in comparisons.comparisons]
+async def quote_comparisons(
+    comparisons: Comparisons, pareta: AsyncPareta, ledger: Ledger, occasion: str | None = None
+) -> ComparisonsQuote:
+    """Say what every comparison will cost, or what is wrong with it; nothing is made or bought.
+
+    With an `occasion` it is one that is repeated on purpose: everything is bought anew.
+    """
+    quotes = [await _quoted(EvalWork(spec, pareta, ledger, occasion)) for spec in comparisons.comparisons]
     likely = sum(quote.likely_micro_usd for quote in quotes)
     return ComparisonsQuote(
         name=comparisons.name,
@@ -77,9 +82,9 @@ async def estimated(
 
     None where either is not known.
     """
-    prices = await work.prices(eval_set_id)
-    known = {} if rows is None else {model: rows * price for model, price in prices.items()}
-    return {model: known.get(model) for model in plan.bought}
+    board = await work.listed(eval_set_id)
+    costs = {model: board.cost(model) for model in plan.bought}
+    return {model: None if rows is None or cost is None else rows * cost for model, cost in costs.items()}
 
 
 async def _quoted(work: EvalWork) -> ComparisonQuote:
@@ -96,5 +101,6 @@ async def _quoted(work: EvalWork) -> ComparisonQuote:
     return ComparisonQuote(name=spec.name, rows=count, models=estimate, reused=dict(plan.reused), paid_for=paid_for)
 
 
-def _dollars(micro_usd: float) -> str:
+def dollars(micro_usd: float) -> str:
+    """Write an amount as a quote does."""
     return f"${micro_usd / 1_000_000:.4f}"

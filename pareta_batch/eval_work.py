@@ -14,6 +14,7 @@ from pareta_batch.comparing import ComparisonSpec, eval_plan_key, eval_run_key, 
 from pareta_batch.eval_plan import EvalPlan
 from pareta_batch.eval_rows import EvalRows, read_eval_rows
 from pareta_batch.identity import id_of
+from pareta_batch.leaderboard import Listed, listed
 from pareta_batch.ledger import Ledger
 from pareta_client import AsyncPareta, EvalResult, EvalRun, EvalSet, FrontierModel, NotFoundError
 
@@ -125,19 +126,9 @@ class EvalWork:
         earlier = {run_id: await self.pareta.evals.runs.retrieve(run_id) for run_id in set(plan.reused.values())}
         return with_results(run, {model: earlier[run_id] for model, run_id in plan.reused.items()})
 
-    async def prices(self, eval_set_id: str | None) -> Mapping[str, float]:
-        """Give what a request costs on the task's leaderboard, by model, in micro-USD."""
-        return await self._prices(await self._task(eval_set_id))
-
-    async def _prices(self, task: str | None) -> Mapping[str, float]:
-        if task is None:
-            return {}
-        try:
-            board = await self.pareta.tasks.leaderboard(task)
-        except NotFoundError:
-            return {}  # a task without a leaderboard: the service itself refuses what it does not have
-        entries = [*board.models, *([board.frontier] if board.frontier else [])]
-        return {entry.name: float(entry.cost_per_request_micro_usd or 0) for entry in entries if entry.name}
+    async def listed(self, eval_set_id: str | None) -> Listed:
+        """Give what the task's leaderboard lists."""
+        return await listed(self.pareta, await self._task(eval_set_id))
 
     async def row_count(self, eval_set_id: str | None) -> int | None:
         """Give how many rows the eval set has, as far as the service tells."""
@@ -162,7 +153,8 @@ class EvalWork:
         named = () if isinstance(self.spec.frontier, str) else self.spec.frontier
         baselines = {model.id for model in roster if model.id}
         eval_plan.check_models(named, baselines, "the roster of frontier models")
-        board = await self._prices(task)
+        board = (await listed(self.pareta, task)).costs
+        # Without a leaderboard the service itself refuses what it does not have.
         eval_plan.check_models(self.spec.models, {*board, *baselines} if board else (), f"the leaderboard of {task}")
 
     async def _task(self, eval_set_id: str | None) -> str | None:

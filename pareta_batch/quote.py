@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pareta_batch.batch import Batch
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import RowsUnanswered
+from pareta_batch.leaderboard import listed
 from pareta_batch.ledger import Ledger
 from pareta_batch.session import open_session
 from pareta_batch.tallying import Sample
@@ -109,9 +110,6 @@ async def _leaderboard_rate(batch: Batch, pareta: AsyncPareta) -> float | None:
         return None
     try:
         endpoint = await pareta.endpoints.retrieve(batch.model)
-        if not endpoint.task:
-            return None
-        board = await pareta.tasks.leaderboard(endpoint.task)
     except NotFoundError:
         return None
-    return next((entry.cost_per_request_micro_usd for entry in board.models if entry.name == endpoint.model), None)
+    return (await listed(pareta, endpoint.task)).cost(endpoint.model or "")

@@ -1,10 +1,19 @@
-"""Waiting for an endpoint: start it when it is stopped, poll until it is live or the deadline has passed."""
+"""Finding an endpoint, and waiting for it: start it when it is stopped, poll until it is live or too late."""
 
 import asyncio
 
 from pareta_client import AsyncPareta, ConflictError, Endpoint
 
 LONGEST_POLL_S = 10.0
+
+
+async def endpoint_named(pareta: AsyncPareta, name: str, task: str) -> Endpoint | None:
+    """Find the endpoint of this name and task, if there is one."""
+    for endpoint in await pareta.endpoints.list():
+        # Services say the task's id in either field, and its title in the other.
+        if endpoint.name == name and task in (endpoint.get("task"), endpoint.get("taskName")):
+            return endpoint
+    return None
 
 
 async def wait_until_live(pareta: AsyncPareta, endpoint_id: str, *, deadline_s: float) -> Endpoint:

@@ -58,6 +58,9 @@ class Sample:
     latency_ms: float
 
 
+NOTHING_BILLED = Sample(0, 0.0, 0.0, 0.0)
+
+
 def sample_of(db: sa.Connection, batch: str) -> Sample:
     """Look at the answers of the batch's current rows that were billed."""
     billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
@@ -66,7 +69,7 @@ def sample_of(db: sa.Connection, batch: str) -> Sample:
     ).where(rows.c.batch == batch, rows.c.position.is_not(None), _paid, rows.c.billed_micro_usd > 0)
     count, mean, of_squares, latency = db.execute(query).one()
     if not count:
-        return Sample(0, 0.0, 0.0, 0.0)
+        return NOTHING_BILLED
     return Sample(count, mean, max(0.0, of_squares - mean**2), latency or 0.0)
 
 

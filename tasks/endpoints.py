@@ -22,7 +22,7 @@ LOOK_AGAIN_S = 1.0
 async def deploy_or_reuse(name: str, task: str, model: str) -> str:
     """Give the id of the endpoint of this name and task, deployed only if there is none."""
     async with alone_with(name), connected() as pareta:
-        found = await _find(pareta, name, task)
+        found = await readiness.endpoint_named(pareta, name, task)
         if found is not None:
             get_run_logger().info("endpoint %s (%s) is there already: %s", found.id, name, found.status)
             return id_of(found)
@@ -30,7 +30,7 @@ async def deploy_or_reuse(name: str, task: str, model: str) -> str:
             return await _deploy(pareta, name, task, model)
         except APIConnectionError:
             # The stream was cut, the deployment may go on: look before anybody deploys a second one.
-            found = await _find(pareta, name, task)
+            found = await readiness.endpoint_named(pareta, name, task)
             if found is None:
                 raise
             return id_of(found)
@@ -74,7 +74,7 @@ async def stop_endpoint(endpoint_id: str) -> None:
 async def find_endpoint(name: str, task: str) -> str | None:
     """Give the id of the endpoint of this name and task, if there is one."""
     async with connected() as pareta:
-        found = await _find(pareta, name, task)
+        found = await readiness.endpoint_named(pareta, name, task)
         return None if found is None else id_of(found)
 
 
@@ -94,14 +94,6 @@ async def alone_with(name: str) -> AsyncIterator[None]:
                 except BatchBusy:
                     await asyncio.sleep(LOOK_AGAIN_S)
             yield
-
-
-async def _find(pareta: AsyncPareta, name: str, task: str) -> Endpoint | None:
-    for endpoint in await pareta.endpoints.list():
-        # Services say the task's id in either field, and its title in the other.
-        if endpoint.name == name and task in (endpoint.get("task"), endpoint.get("taskName")):
-            return endpoint
-    return None
 
 
 async def _deploy(pareta: AsyncPareta, name: str, task: str, model: str) -> str:
