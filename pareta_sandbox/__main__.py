@@ -48,8 +48,17 @@ def main() -> int:
         print(f"pareta sandbox ready at {server.service.base_url}", flush=True)  # noqa: T201
 
     asyncio.run(_serve(server, ready))
-    print(rendered(server.service.books.snapshot(debits=False)), flush=True)  # noqa: T201
+    say_at_the_end(rendered(server.service.books.snapshot(debits=False)))
     return 0
+
+
+def say_at_the_end(text: str) -> None:
+    """Print, unless nobody reads any more: who only waited for the address may have closed the other end."""
+    try:
+        print(text, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        # What could not be written is written again at exit, and fails again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_loopback(host: str) -> bool:

@@ -65,6 +65,24 @@ def test_it_says_where_it_is_and_prints_its_books_when_it_is_stopped(number: sig
     assert complaints == ""
 
 
+def test_it_ends_quietly_when_nobody_reads_its_books() -> None:
+    with started("--port", "0") as (process, _):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.send_signal(signal.SIGTERM)
+        assert (process.wait(timeout=30), process.stderr.read()) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_books_that_cannot_be_printed_for_another_reason_are_an_error() -> None:
+    command = "from pareta_sandbox.__main__ import say_at_the_end as say; say('books')"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", command], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode != 0
+    assert "No space left" in done.stderr
+
+
 def test_the_options_reach_the_service() -> None:
     with started("--port", "0", "--keys", "pareta_sk_a,pareta_sk_b", "--balance-usd", "0.000001") as (_, base_url):
         with httpx.Client(base_url=base_url, headers={"authorization": "Bearer pareta_sk_b"}) as http:
