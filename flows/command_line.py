@@ -6,30 +6,21 @@
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows import ledger_commands
 from flows.environment import prepare_prefect
+from flows.options import AsJson, Overrides, SpecFile, Verbose, bad_input, bad_input_explained
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-
-SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="YAML or JSON file with the flow's parameters")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override one field, a nested one as sampling.temperature=0"),
-]
-BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="A batch's name")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the report alone, as JSON, on standard output")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log")]
 
 
 @app.command()
@@ -99,7 +90,7 @@ def quote(
     """Say what a spec's batch has to send, its comparisons to buy, and what that will cost; nothing billed is sent."""
     from flows.quoting import quoted, spec_of
 
-    with _bad_input_explained():
+    with bad_input_explained():
         quote = quoted(spec_of(spec, overrides or (), command), pilot)
     typer.echo(quote.model_dump_json(indent=2) if as_json else str(quote))
 
@@ -144,59 +135,8 @@ def run(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, ve
     _run(run_pipeline, Pipeline, spec, overrides, as_json)
 
 
-@app.command()
-def status(
-    name: Annotated[str | None, typer.Argument(metavar="BATCH", help="A batch's name; all of them if left out")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say how batches stand in the ledger, and how far a run of them is that is under way."""
-    from flows.accounts import standing
-
-    with _bad_input_explained():
-        accounts = standing(name)
-        as_text = json.dumps([asdict(each) for each in accounts], indent=2)
-        typer.echo(as_text if as_json else "\n".join(map(str, accounts)))
-
-
-@app.command()
-def pause(name: BatchName, as_json: AsJson = False) -> None:
-    """Let a run that is under way send nothing until it is resumed; calls in flight finish."""
-    _wish(name, as_json, paused=True)
-
-
-@app.command()
-def resume(name: BatchName, as_json: AsJson = False) -> None:
-    """Let a paused run go on, or one that a Prefect server has suspended for want of credit."""
-    prepare_prefect()
-    from flows.suspension import resume_suspended
-
-    if not (resumed := resume_suspended(name)):
-        _wish(name, as_json, paused=False)
-        return
-    typer.echo(json.dumps({"batch": name, "resumed": resumed}) if as_json else f"{name}: resumed {', '.join(resumed)}")
-
-
-@app.command(name="set")
-def set_(
-    name: BatchName, wish: Annotated[str, typer.Argument(metavar="max_in_flight=N")], as_json: AsJson = False
-) -> None:
-    """Change how many calls a run that is under way may have in flight, up to what it began with."""
-    key, _, value = wish.partition("=")
-    if key != "max_in_flight" or not value.isdigit() or int(value) < 1:
-        raise _bad_input(f"{wish!r}: write max_in_flight=N, with N at least 1")
-    _wish(name, as_json, max_in_flight=int(value))
-
-
-@app.command()
-def export(spec: SpecFile, overrides: Overrides = None) -> None:
-    """Write a batch's answers file anew from its dataset and the ledger; nothing is sent."""
-    from flows.specs import read_spec
-    from pareta_batch.answers_file import write_answers
-    from pareta_batch.batch import Batch
-    from pareta_batch.ledger import Ledger
-
-    with _bad_input_explained():
-        typer.echo(write_answers(read_spec(Batch, spec, overrides or ()), Ledger.open()))
+for name, command in ledger_commands.COMMANDS.items():
+    app.command(name)(command)
 
 
 @app.command()
@@ -215,7 +155,7 @@ def set_up(
     try:
         remarks = set_up(read_limits(limits or ()), repository, branch)
     except SetUpError as error:
-        raise _bad_input(error) from None
+        raise bad_input(error) from None
     for remark in remarks:
         typer.echo(f"note: {remark}", err=True)
     typer.echo("set up; start a worker with: prefect worker start --pool pareta")
@@ -236,40 +176,10 @@ def _run(
     from flows.specs import read_spec
     from flows.terminal import run_flow
 
-    with _bad_input_explained():
+    with bad_input_explained():
         parameter = read_spec(kind, spec, overrides or ())
     result, status = run_flow(flow, parameter)
     if result is not None:
         as_text = json.dumps(result) if isinstance(result, str) else result.model_dump_json(indent=2)
         typer.echo(as_text if as_json else str(result))
     raise typer.Exit(status)
-
-
-def _wish(name: str, as_json: bool, **wishes: bool | int) -> None:
-    from pareta_batch.controls import Controls
-    from pareta_batch.ledger import Ledger
-
-    with _bad_input_explained():
-        controls = Controls(Ledger.open(), name)
-        controls.wish(**wishes)
-        if as_json:
-            typer.echo(json.dumps(controls.live(), indent=2))
-
-
-@contextmanager
-def _bad_input_explained() -> Iterator[None]:
-    from flows.specs import SpecError
-    from pareta_batch.errors import BatchError, BatchStopped
-    from pareta_client import ParetaError
-
-    try:
-        yield
-    except BatchStopped as stopped:
-        raise _bad_input(stopped, status=3) from None
-    except (SpecError, BatchError, ParetaError) as error:
-        raise _bad_input(error) from None
-
-
-def _bad_input(problem: object, status: int = 2) -> typer.Exit:
-    typer.echo(str(problem), err=True)
-    return typer.Exit(status)
