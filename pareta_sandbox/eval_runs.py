@@ -144,7 +144,7 @@ class EvalRuns:
         given = Answers(candidate, [], [], [])
         waiting_ms = 0.0
         for number, row in enumerate(eval_set.rows):
-            text, cost, problem = answered(eval_set, row, model)
+            text, cost, problem = answered(eval_set, row, model, self._service.level(model, "eval_runs"))
             given.texts.append(text)
             given.costs.append(cost)
             given.problems.append(problem)
@@ -155,15 +155,15 @@ class EvalRuns:
         return given
 
 
-def answered(eval_set: EvalSet, row: EvalRow, model: Model) -> tuple[str, int, str | None]:
-    """Let a model answer a row; return the answer, its price (micro-USD), and why there is none."""
+def answered(eval_set: EvalSet, row: EvalRow, model: Model, level: int) -> tuple[str, int, str | None]:
+    """Let a model answer a row at a level; return the answer, its price (micro-USD), and why there is none."""
     system, user = eval_set.conversation(row)
     asked = money.tokens(system + user)
     if row.unreadable:
         return "", 0, f"the document in '{min(row.unreadable)}' is not text, and these models read text only"
     if not model.fits(asked):
         return "", 0, f"the prompt has {asked} tokens; this model's context holds {model.context_k * 1_000}"
-    text = answerers.reply(eval_set.answering_task(row), model.level, system, user)[: LONGEST_ANSWER_TOKENS * 4]
+    text = answerers.reply(eval_set.answering_task(row), level, system, user)[: LONGEST_ANSWER_TOKENS * 4]
     return text, model.rates.price(asked, money.tokens(text)), None
 
 

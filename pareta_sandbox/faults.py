@@ -110,6 +110,18 @@ class EndpointStops(Strikes):
     after_completions: int = Field(ge=1)
 
 
+class ModelWeakens(Strikes):
+    """Let a model answer as one of a lower level does, in completions and eval runs; what is listed of it stays.
+
+    It counts answers, not requests.
+    """
+
+    kind: Literal["model_weakens"] = "model_weakens"
+    route: Route = "any"
+    model: str = Field(min_length=1, max_length=200)
+    level: int = Field(1, ge=1, le=5)
+
+
 class EvalRunFails(Strikes):
     """Let an eval run fail after it has started; it is not billed."""
 
@@ -153,6 +165,7 @@ Fault = (
     | SlowBody
     | CutStream
     | EndpointStops
+    | ModelWeakens
     | EvalRunFails
     | EvalRunHangs
     | DeployFails

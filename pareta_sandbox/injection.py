@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from math import ceil
 
-from pareta_sandbox.faults import EndpointStops, Fault, RateLimit, RetryAfter, Route, Status
+from pareta_sandbox.faults import EndpointStops, Fault, ModelWeakens, RateLimit, RetryAfter, Route, Status
 
 
 @dataclass(slots=True)
@@ -105,7 +105,8 @@ class Injection:
         self._active = [active for active in self._active if not active.over(now)]
         struck: list[Fault] = []
         for active in self._active:
-            if isinstance(active.fault, EndpointStops) or not active.strikes(route, endpoint, now):
+            # These two count answers.
+            if isinstance(active.fault, EndpointStops | ModelWeakens) or not active.strikes(route, endpoint, now):
                 continue
             if not isinstance(active.fault, RateLimit):
                 struck.append(active.fault)
@@ -123,6 +124,15 @@ class Injection:
             if isinstance(active.fault, EndpointStops) and active.stops(active.fault, endpoint, now)
         ]
         return bool(stopping)
+
+    def level(self, model: str, route: Route, endpoint: str | None) -> int | None:
+        """Count an answer of a model; return the level it gives it at, where that is not its own."""
+        now = time.monotonic()
+        for active in self._active:
+            match active.fault:
+                case ModelWeakens(model=weak, level=level) if weak == model and active.strikes(route, endpoint, now):
+                    return level
+        return None
 
 
 def draw_ms(median: float, sigma: float, draws: random.Random) -> float:

@@ -10,6 +10,7 @@ from pareta_sandbox import catalogue
 from pareta_sandbox.books import Books, Gauge
 from pareta_sandbox.completion import Completion
 from pareta_sandbox.endpoints import Endpoints
+from pareta_sandbox.faults import Route
 from pareta_sandbox.injection import Injection
 from pareta_sandbox.journal import Journal
 from pareta_sandbox.replays import Replays
@@ -44,6 +45,10 @@ class Service:
         """Return how long an answer takes: the same for all when it was set, else the model's own time."""
         fixed = self.settings.latency_ms
         return model.latency_ms(completion_tokens) if fixed is None else fixed
+
+    def level(self, model: Model, route: Route, endpoint: str | None = None) -> int:
+        """Return how well a model reads the next prompt: at its own level, unless a fault weakens it."""
+        return self.faults.level(model.id, route, endpoint) or model.level
 
     def next_number(self) -> int:
         """Return the next number for an id."""

@@ -67,7 +67,8 @@ class Local:
     """Work done by the built-in answerers: the answer is known at once, and only its time is spent."""
 
     def __init__(self, plan: Plan, service: Service) -> None:
-        answer = answerers.reply(plan.task, plan.model.level, plan.system, plan.user)
+        level = service.level(plan.model, "chat", plan.endpoint.id if plan.endpoint else None)
+        answer = answerers.reply(plan.task, level, plan.system, plan.user)
         text, finish = shortened(answer, plan.request)
         tokens = money.tokens(text) * plan.request.n
         self._n = plan.request.n

@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+import pytest
+
 from flows.parameters import Watch
 from flows.watch_quality import watch_quality
-from pareta_sandbox.faults import EvalRunFails
+from pareta_sandbox.faults import EvalRunFails, ModelWeakens
 from pareta_sandbox.testing import Sandbox
+from tasks import events
+from tests.flows.datasets import write_rows
 from tests.flows.test_compare_models import rows
 
 
-def watch(folder: Path, count: int = 20) -> Watch:
+def watch(folder: Path, count: int = 20, **fields: object) -> Watch:
     comparison = {
         "name": "sentiment",
         "task": "sentiment-classification",
@@ -17,7 +21,7 @@ def watch(folder: Path, count: int = 20) -> Watch:
         "models": ["wren-1", "heron-2"],
         "frontier": "none",
     }
-    return Watch.model_validate({"name": "sentiment", "comparison": comparison})
+    return Watch.model_validate({"name": "sentiment", "comparison": comparison | fields})
 
 
 async def test_each_run_is_a_new_occasion_on_the_same_eval_set(pareta: Sandbox, tmp_path: Path) -> None:
@@ -36,6 +40,26 @@ async def test_models_that_answer_as_before_have_not_drifted(pareta: Sandbox, tm
     assert {change.model for change in report.drift.changes} == {"wren-1", "heron-2"}
     assert report.drift.drifted == ()
     assert Path(report.plot).read_text().count("<svg") == 1
+
+
+async def test_a_model_that_became_worse_has_drifted_and_an_event_says_so(
+    pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emitted: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(events, "emit_event", lambda event, payload, **_: emitted.append((event, payload["models"])))
+    prompt = "Is this review positive, negative or neutral? Answer with one word.\n\nIt is not good at all"
+    # Only the lowest level reads past a negation.
+    told = write_rows(
+        tmp_path / "told.jsonl", [{"input": f"{prompt} ({n})", "expected": "negative"} for n in range(12)]
+    )
+    watched = watch(tmp_path, rows=told, models=["wren-2", "heron-2"])
+    steady = [await watch_quality(watched) for _ in range(2)]
+    assert ([report.drift.drifted for report in steady], emitted) == ([(), ()], [])
+    pareta.inject(ModelWeakens(model="heron-2", level=1))
+    report = await watch_quality(watched)
+    (drop,) = report.drift.drifted
+    assert (drop.model, drop.difference, report.drift.reference) == ("heron-2", -1, steady[0].run_id)
+    assert emitted == [("pareta.quality.drifted", ["heron-2"])]
 
 
 async def test_other_rows_begin_a_new_series(pareta: Sandbox, tmp_path: Path) -> None:

@@ -4,8 +4,20 @@ import httpx
 import pytest
 
 from pareta_sandbox.pytest_plugin import SandboxFactory
-from pareta_sandbox.testing import EvalRunFails, EvalRunHangs, Sandbox
-from tests.sandbox.talk import MIT, QUESTION, JsonObject, client, eval_set, finished, licence_set, start_run
+from pareta_sandbox.testing import EvalRunFails, EvalRunHangs, ModelWeakens, Sandbox
+from tests.sandbox.talk import (
+    LICENSES,
+    MIT,
+    QUESTION,
+    JsonObject,
+    client,
+    complete,
+    content,
+    eval_set,
+    finished,
+    licence_set,
+    start_run,
+)
 
 
 def results(run: JsonObject) -> dict[str, JsonObject]:
@@ -31,6 +43,23 @@ def test_a_run_measures_the_stronger_model_better(http: httpx.Client) -> None:
     assert found["wren-1"]["quality_mean"] == 0.5  # it knows titles only, and one row has none
     assert found["heron-1"]["quality_mean"] == 1
     assert (found["heron-1"]["kind"], found["summit-pro"]["kind"]) == ("open", "frontier")
+
+
+def test_a_model_that_weakens_scores_and_answers_as_a_weaker_one_does(http: httpx.Client, sandbox: Sandbox) -> None:
+    set_id = licence_set(http)
+    fault = sandbox.inject(ModelWeakens(model="heron-1", level=1))
+    found = results(completed(http, set_id, "wren-1", "heron-1", "heron-2"))
+    assert found["heron-1"]["per_item"] == found["wren-1"]["per_item"]
+    assert (found["heron-1"]["quality_mean"], found["heron-2"]["quality_mean"]) == (0.5, 1)
+    assert sandbox.struck(fault) == 2
+    sandbox.remove(fault)
+    assert results(completed(http, set_id, "heron-1"))["heron-1"]["quality_mean"] == 1
+
+
+def test_an_endpoint_answers_as_weakly_as_its_model_does_by_then(http: httpx.Client, sandbox: Sandbox) -> None:
+    served = next(each["model"] for each in http.get("/v1/endpoints").json() if each["id"] == LICENSES)
+    sandbox.inject(ModelWeakens(model=served, times=1))
+    assert [content(complete(http, MIT.removeprefix("MIT License"))) for _ in range(2)] == ["NOASSERTION", "MIT"]
 
 
 def test_every_result_has_an_interval_a_cost_and_its_items(http: httpx.Client) -> None:
