@@ -76,7 +76,7 @@ class BatchWork(BaseModel):
     sampling: Sampling = Field(default_factory=lambda: Sampling(), title="Sampling", description="Sampling fields")
     max_in_flight: int = Field(16, ge=1, le=4096, title="Max in flight", description="Most requests at any moment")
     shard_size: int = Field(
-        100,
+        500,
         ge=1,
         le=10_000,
         title="Shard size",

@@ -11,6 +11,7 @@ from pareta_batch.batch import Batch
 from pareta_batch.budget import Budget, Purse
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.fan_out import fan_out
+from pareta_batch.garbage import rarely_collected
 from pareta_batch.ledger import EVERYTHING_MISSING, Ledger, Wanted
 from pareta_batch.outcomes import Outcome, Tally
 from pareta_batch.own_loop import OwnLoop
@@ -144,7 +145,7 @@ async def open_session(
 
     Whatever ends it, the answers that were handed over are written. Raises BatchBusy while another run has the batch.
     """
-    with ledger.lease(batch.name):
+    with ledger.lease(batch.name), rarely_collected():
         session = await asyncio.to_thread(Session, batch, pareta, ledger, wanted)
         _open.add(session)
         try:
