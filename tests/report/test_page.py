@@ -158,6 +158,13 @@ def test_a_failed_comparison_is_shown_beside_the_others() -> None:
     assert "failed bad There is nothing to compare: ValueError: no 'expected'." in text
 
 
+@pytest.mark.parametrize(("count", "sheet"), [(8, "overview"), (9, "overview broad")])
+def test_an_overview_of_many_comparisons_is_printed_on_a_sheet_that_is_broad_enough(count: int, sheet: str) -> None:
+    one = judge("t", None, run(scored("wren-1", right(90, 100)), scored("wren-2", right(80, 100))))
+    sections = Tags(render(Page("t", NOW, comparisons=[one] * count))).named("section")
+    assert [each["class"] for each in sections if "overview" in str(each.get("class"))] == [sheet]
+
+
 def test_many_comparisons_get_an_overview_of_every_model() -> None:
     several = [
         judge(f"task {i}", None, run(scored("a", right(90, 100)), scored("b", right(20 + 35 * i, 100))))
