@@ -1,7 +1,8 @@
 """Batches side by side: `python benchmarks/batch.py [--rows 2000] [--in-flight 32,256] [--rounds 2] …`.
 
 Each measurement is a process of its own, against a fresh service in another one; the ways take turns within each
-round, and the median of the rounds is shown. The official SDK is installed into an environment of its own, once.
+round, and the median of the rounds is shown. The official SDK, and the tools of others that `--ways curator,inspect_ai`
+adds, are installed into environments of their own, once (curator is 600 MB).
 """
 
 import argparse
@@ -16,6 +17,9 @@ from client import PROJECT, Measured, medians, python_for, service, table
 
 PARTS = Path(__file__).parent / "batch_parts"
 WAYS = ("client", "engine", "flow", "prefect .map", "recipe")
+OTHERS = ("curator", "inspect_ai")
+PACKAGED = {"recipe": "pareta", **{how: how for how in OTHERS}}
+"""The ways that are done with packages of others, which have an environment of their own."""
 HEADS = [
     "way",
     "start-up s",
@@ -33,8 +37,8 @@ HEADS = [
 def measure(how: str, rows: int, in_flight: int, service_ms: float) -> Measured | None:
     """Do one batch one way; None if it did not get through."""
     with service(service_ms) as url, tempfile.TemporaryDirectory() as folder:
-        python = python_for("pareta") if how == "recipe" else sys.executable
-        environment = dict(os.environ) if how == "recipe" else {**os.environ, "PYTHONPATH": str(PROJECT)}
+        python = python_for(PACKAGED[how]) if how in PACKAGED else sys.executable
+        environment = dict(os.environ) if how in PACKAGED else {**os.environ, "PYTHONPATH": str(PROJECT)}
         command = [python, str(PARTS / "contenders.py"), how, url, str(rows), str(in_flight), folder]
         try:
             done = subprocess.run(
@@ -85,7 +89,7 @@ def main() -> None:
     parser.add_argument("--in-flight", default="32,256")
     parser.add_argument("--service-ms", type=float, default=100.0)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--ways", default=",".join(WAYS))
+    parser.add_argument("--ways", default=",".join(WAYS), help=f"also: {', '.join(OTHERS)}")
     options = parser.parse_args()
     for in_flight in map(int, options.in_flight.split(",")):
         print(compare(in_flight, options), flush=True)

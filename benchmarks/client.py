@@ -22,7 +22,13 @@ PROJECT = Path(__file__).parents[1]
 KEPT_IN = PROJECT / ".pareta" / "benchmarks"
 OURS, RECIPE, YARDSTICK = "pareta_client", "pareta", "raw aiohttp"
 LEAN = "what the client needs"
-PACKAGES = {RECIPE: "pareta==0.2.1", "openai": "openai==3.54.0", LEAN: "httpx==0.28.1 pydantic==2.14.3 aiohttp==3.14.5"}
+PACKAGES = {
+    RECIPE: "pareta==0.2.1",
+    "openai": "openai==3.54.0",
+    LEAN: "httpx==0.28.1 pydantic==2.14.3 aiohttp==3.14.5",
+    "curator": "bespokelabs-curator==0.1.31",
+    "inspect_ai": "inspect-ai==0.3.285 openai==3.54.0",
+}
 CLOCKED = "import time; start = time.perf_counter(); {}; print(1_000 * (time.perf_counter() - start))"
 CONTENDERS = (OURS, YARDSTICK, "raw httpx", "openai", RECIPE)
 

@@ -112,6 +112,55 @@ def recipe(url: str, in_flight: int, folder: Path) -> Do:
     return lambda _, rows: asyncio.run(run(rows))
 
 
+def curator(url: str, in_flight: int, folder: Path) -> Do:
+    """bespokelabs-curator's LLM over a dataset; its first request, alone, asks for the service's rate limits."""
+    os.environ.update(
+        OPENAI_API_KEY="x", CURATOR_CACHE_DIR=str(folder), TELEMETRY_ENABLED="false", CURATOR_DISABLE_RICH_DISPLAY="1"
+    )
+    # It brings the vocabulary that tokens are counted with, which would be downloaded otherwise.
+    import litellm.litellm_core_utils.default_encoding  # noqa: F401
+    from bespokelabs import curator as library
+
+    class Answers(library.LLM):  # type: ignore[misc] # not installed where types are checked
+        def prompt(self, row: dict[str, str]) -> str:
+            return PROMPT.format(text=row["text"])
+
+        def parse(self, row: dict[str, str], response: str) -> dict[str, str]:
+            return {"answer": response}
+
+    limits = {"max_concurrent_requests": in_flight, "max_requests_per_minute": 10**7, "max_tokens_per_minute": 10**10}
+
+    def do(name: str, rows: int) -> int:
+        llm = Answers(model_name="ep_1", backend="openai", backend_params={"base_url": f"{url}/v1", **limits})
+        return len(llm([{"id": f"{name}-{n}", "text": TEXT} for n in range(rows)]).dataset)
+
+    return do
+
+
+def inspect_ai(url: str, in_flight: int, folder: Path) -> Do:
+    """inspect_ai's eval of a task that only generates."""
+    os.environ.update(SERVICE_API_KEY="x", SERVICE_BASE_URL=f"{url}/v1")
+    import inspect_ai as library
+    from inspect_ai.dataset import Sample
+    from inspect_ai.solver import generate
+
+    def do(name: str, rows: int) -> int:
+        task = library.Task(
+            name=name, dataset=[Sample(input=PROMPT.format(text=TEXT)) for _ in range(rows)], solver=generate()
+        )
+        (log,) = library.eval(
+            task,
+            model="openai-api/service/ep_1",
+            max_connections=in_flight,
+            max_samples=in_flight,
+            display="none",
+            log_dir=str(folder),
+        )
+        return sum(bool(sample.output.completion) for sample in log.samples or [])
+
+    return do
+
+
 def batch_of(name: str, rows: int, in_flight: int, folder: Path) -> object:
     from pareta_batch.batch import Batch
 
@@ -146,7 +195,15 @@ def prefect_of_our_own(folder: Path, url: str) -> None:
     )
 
 
-CONTENDERS = {"client": client, "engine": engine, "flow": flow, "prefect .map": prefect_map, "recipe": recipe}
+CONTENDERS = {
+    "client": client,
+    "engine": engine,
+    "flow": flow,
+    "prefect .map": prefect_map,
+    "recipe": recipe,
+    "curator": curator,
+    "inspect_ai": inspect_ai,
+}
 
 
 def cpu_s() -> float:
