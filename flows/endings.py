@@ -10,6 +10,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict
 
+from flows.deployment_slot import outlive_the_slot
 from flows.reasons import reason_for
 from pareta_batch.errors import BatchError
 from pareta_batch.quote import Quote
@@ -99,6 +100,9 @@ class WatchReport(BaseModel):
     def __str__(self) -> str:
         return f"{self.name}: {self.drift}" + (f" Since the run before: {self.since_last}" if self.since_last else "")
 
+
+# Here, because every flow imports this before Prefect's engine runs it.
+outlive_the_slot()
 
 Report = BatchReport | ComparisonReport | PipelineReport | PromotionReport
 Given = ParamSpec("Given")

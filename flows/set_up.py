@@ -22,10 +22,9 @@ from tasks.fleet import limit_name
 PROJECT = Path("prefect.yaml")
 POOL = "pareta"
 
-# Tried: after a restart of such a server, the next renewal of its deployment's slot fails, and Prefect cancels the run.
 FORGETFUL = (
-    "the Prefect server keeps concurrency leases in memory: when it is restarted, runs under way are cancelled within "
-    "minutes; start it with "
+    "the Prefect server keeps concurrency leases in memory: when it is restarted, the slots of runs under way stay "
+    "taken until you free them; start it with "
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=prefect.server.concurrency.lease_storage.filesystem"
 )
 

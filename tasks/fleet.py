@@ -100,20 +100,33 @@ async def share_of_fleet(batch: Batch) -> AsyncIterator[Share | None]:
     Waits for the slots. A missing limit bounds nothing. A lease that is lost on the way does not end a paid batch.
     """
     name = limit_name(batch.model)
-    async with AsyncExitStack() as held:
-        block = await _first_block(name, batch.max_in_flight, held)
-        if block is None:
-            get_run_logger().info("no concurrency limit %s: only max_in_flight bounds this run", name)
-            yield None
-            return
-        get_run_logger().info("holding %d slots of %s", block.slots, name)
-        share = Share(name, block)
-        following = asyncio.create_task(share.follow())
-        try:
-            yield share
-        finally:
-            following.cancel()
-            await asyncio.wait([following])
+    sent = False
+    try:
+        async with AsyncExitStack() as held:
+            block = await _first_block(name, batch.max_in_flight, held)
+            if block is None:
+                get_run_logger().info("no concurrency limit %s: only max_in_flight bounds this run", name)
+                yield None
+            else:
+                get_run_logger().info("holding %d slots of %s", block.slots, name)
+                async with _following(share := Share(name, block)):
+                    yield share
+            sent = True
+    except httpx.HTTPError as error:
+        if not sent:
+            raise
+        # The Prefect server is away: the slots come back when the lease runs out, and the answers are still to write.
+        get_run_logger().warning("the slots of %s could not be given back: %s", name, error)
+
+
+@asynccontextmanager
+async def _following(share: Share) -> AsyncIterator[None]:
+    following = asyncio.create_task(share.follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
 async def _first_block(name: str, most: int, held: AsyncExitStack) -> Block | None:

@@ -1,12 +1,14 @@
 """Progress while a batch runs: an artifact in the Prefect UI, and a snapshot for whoever watches in this process."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from itertools import count
 from uuid import UUID
 
+import httpx
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
 from pareta_batch.progress import Progress, Snapshot
@@ -16,6 +18,8 @@ from tasks.artifacts import artifact_key
 EVERY_S = 1.0
 # An update costs tens of milliseconds here and in the server.
 ARTIFACT_EVERY = 3
+
+log = logging.getLogger(__name__)
 
 Watcher = Callable[[Snapshot], None]
 
@@ -54,4 +58,8 @@ def _tell(progress: Progress) -> None:
 
 async def _show(artifact: UUID, progress: Progress) -> None:
     snapshot = progress.snapshot()
-    await aupdate_progress_artifact(artifact, 100 * snapshot.share, description=str(snapshot))
+    try:
+        await aupdate_progress_artifact(artifact, 100 * snapshot.share, description=str(snapshot))
+    except httpx.HTTPError as error:
+        # The Prefect server is away for a while: a paid batch goes on, and is shown again when it is back.
+        log.debug("the progress of %s is not shown: %s", progress.name, error)

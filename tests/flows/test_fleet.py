@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from uuid import UUID
 
+import httpx
 import pytest
 from prefect import flow, get_client
 
@@ -135,6 +137,18 @@ def test_a_run_that_began_with_the_whole_limit_goes_with_it_up_to_what_it_has_us
 @pytest.mark.parametrize(("limit", "share"), [(8, 4), (4, 2), (1, 1), (16, 4)])
 def test_a_run_that_began_with_half_the_limit_keeps_to_a_half(limit: int, share: int) -> None:
     assert Block(slots=4, limit=8, most=4).share_of(Limit(limit, 0)) == share
+
+
+async def test_slots_that_cannot_be_given_back_do_not_end_a_batch_that_was_sent(
+    two_slots: None, pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def away(lease_id: UUID) -> None:
+        raise httpx.ConnectError("nobody there")
+
+    monkeypatch.setattr("prefect.concurrency._asyncio.arelease_concurrency_slots_with_lease", away)
+    assert (await complete_batch(batch(tmp_path))).status == "completed"
+    assert "could not be given back: nobody there" in caplog.text
+    assert (tmp_path / "answers.jsonl").exists()
 
 
 async def test_without_a_limit_the_run_is_bounded_by_itself_alone_and_says_so(

@@ -1,0 +1,37 @@
+"""Progress in the Prefect UI: what is shown while a batch runs, and a server that is away meanwhile."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prefect import flow
+
+from pareta_sandbox.testing import Sandbox
+from tasks import progress
+from tasks.shared import working_on
+from tests.flows.datasets import batch
+
+
+async def test_a_server_that_is_away_for_a_while_is_shown_the_progress_again_when_it_is_back(
+    pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[bool] = []
+
+    async def away_at_first(artifact: Any, share: float, description: str) -> None:
+        shown.append(len(shown) >= 2)
+        if not shown[-1]:
+            raise httpx.ConnectError("nobody there")
+
+    monkeypatch.setattr(progress, "aupdate_progress_artifact", away_at_first)
+    monkeypatch.setattr(progress, "EVERY_S", 0.01)
+
+    @flow
+    async def sending() -> None:
+        async with working_on(batch(tmp_path)) as session, progress.progress_shown(session), asyncio.timeout(30):
+            while True not in shown:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0.01)
+
+    await sending()
+    assert shown[:3] == [False, False, True]
