@@ -20,7 +20,7 @@ async def watch_quality(watch: Watch) -> WatchReport:
         plan = await plan_eval_run(watch.comparison, eval_set_id, occasion)
         run_id = await start_eval_run(watch.comparison, eval_set_id, plan, occasion)
         run = completed(await wait_for_eval_run(run_id, watch.wait_s))
-        history = await enter_in_history(watch.name, occasion, run)
+        history = await enter_in_history(watch.name, occasion, run, rows)
         drift, since_last = await drift_from(history, run, rows)
     get_run_logger().info("%s: %s", watch.name, drift)
     if drift.drifted:

@@ -12,8 +12,9 @@ from pareta_report.records import Difference
 from pareta_report.wording import interval, points
 
 if TYPE_CHECKING:
-    from pareta_client.models.evals import EvalRun
+    from matplotlib.axes import Axes
 
+    from pareta_client.models.evals import EvalRun
 
 MOST_TICKS = 8
 LABELLED = len("2026-11-01T06:00")
@@ -60,13 +61,13 @@ def drift_since(reference: "EvalRun", now: "EvalRun", groups: Mapping[int, str] 
     return Drift(reference=str(reference.id), run_id=str(now.id), changes=changes)
 
 
-def quality_points(occasion: str, run: "EvalRun") -> tuple[QualityPoint, ...]:
-    """Give each model's quality in a run, errored rows counting as 0."""
+def quality_points(occasion: str, run: "EvalRun", groups: Mapping[int, str] | None = None) -> tuple[QualityPoint, ...]:
+    """Give each model's quality in a run, errored rows counting as 0; rows of one group count as one sample."""
     return tuple(
         QualityPoint(
             occasion=occasion, model=c.model, run_id=str(run.id), quality=c.quality, ci_low=c.low, ci_high=c.high
         )
-        for c in candidates(run)
+        for c in candidates(run, groups)
     )
 
 
@@ -83,12 +84,7 @@ def quality_over_time(history: Sequence[QualityPoint]) -> str:
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         for model in dict.fromkeys(point.model for point in history):
-            series = [point for point in history if point.model == model and point.quality is not None]
-            at = [occasions.index(point.occasion) for point in series]
-            (line,) = axes.plot(at, [100 * (point.quality or 0.0) for point in series], marker="o", label=model)
-            low = [100 * (point.ci_low or point.quality or 0.0) for point in series]
-            high = [100 * (point.ci_high or point.quality or 0.0) for point in series]
-            axes.fill_between(at, low, high, color=line.get_color(), alpha=0.12)
+            _draw_series(axes, model, [point for point in history if point.model == model], occasions)
         shown = range(0, len(occasions), -(-len(occasions) // MOST_TICKS))
         axes.set_xticks(list(shown), [occasions[place][:LABELLED].replace("T", "\n") for place in shown])
         axes.set_ylabel("quality, %, with 95 % interval")
@@ -98,6 +94,15 @@ def quality_over_time(history: Sequence[QualityPoint]) -> str:
         svg = io.StringIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     return svg.getvalue()
+
+
+def _draw_series(axes: "Axes", model: str, points: Sequence[QualityPoint], occasions: Sequence[str]) -> None:
+    scored = [(point, point.quality) for point in points if point.quality is not None]
+    at = [occasions.index(point.occasion) for point, _ in scored]
+    (line,) = axes.plot(at, [100 * quality for _, quality in scored], marker="o", label=model)
+    low = [100 * (quality if point.ci_low is None else point.ci_low) for point, quality in scored]
+    high = [100 * (quality if point.ci_high is None else point.ci_high) for point, quality in scored]
+    axes.fill_between(at, low, high, color=line.get_color(), alpha=0.12)
 
 
 def _said(change: Difference) -> str:

@@ -1,6 +1,7 @@
 """Two models compared: row by row where the service gave per-row scores, else by its published intervals."""
 
 from collections.abc import Mapping, Sequence
+from math import hypot
 
 from pareta_report import intervals, significance
 from pareta_report.candidates import Candidate, membership
@@ -128,11 +129,7 @@ def _published(one: Candidate, other: Candidate, looks: int) -> Difference:
     )
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return pair
-    errors = (
-        significance.standard_error_of(one.low, one.high),
-        significance.standard_error_of(other.low, other.high),
-    )
-    error = float((errors[0] ** 2 + errors[1] ** 2) ** 0.5)
+    error = hypot(*(significance.standard_error_of(*ends) for ends in ((one.low, one.high), (other.low, other.high))))
     low, high = intervals.by_normal(mean, error)
     return pair.model_copy(
         update={

@@ -20,14 +20,12 @@ def batch_measured_quality(answers: "Path | str | pd.DataFrame", truth_column: s
     """
     table = answers_table(answers)
     if truth_column not in table.columns:
-        raise ValueError(
-            f"the answers have no column {truth_column!r}; they have: {', '.join(map(str, table.columns))}"
-        )
-    pairs = [
-        (_normal(truth), _normal(answer))
-        for truth, answer in zip(table[truth_column], table["answer"], strict=True)
-        if _normal(truth) is not None
+        there = ", ".join(map(str, table.columns))
+        raise ValueError(f"the answers have no column {truth_column!r}; they have: {there}")
+    normal = [
+        (_normal(truth), _normal(answer)) for truth, answer in zip(table[truth_column], table["answer"], strict=True)
     ]
+    pairs = [(truth, answer) for truth, answer in normal if truth is not None]
     if not pairs:
         return None
     right = sum(is_right(truth, answer) for truth, answer in pairs)
@@ -56,13 +54,13 @@ def _normal(text: object) -> str | None:
     return " ".join(str(text).split()).casefold() or None
 
 
-def _macro_f1(pairs: Sequence[tuple[str | None, str | None]]) -> float:
+def _macro_f1(pairs: Sequence[tuple[str, str | None]]) -> float:
     """Return the mean F1 over the labels of the truth; an answer outside them is a miss of its true label."""
-    labels = sorted({truth for truth, _ in pairs if truth is not None})  # in one order: sums of floats depend on it
+    labels = sorted({truth for truth, _ in pairs})  # in one order: sums of floats depend on it
     return sum(_f1(label, pairs) for label in labels) / len(labels)
 
 
-def _f1(label: str, pairs: Sequence[tuple[str | None, str | None]]) -> float:
+def _f1(label: str, pairs: Sequence[tuple[str, str | None]]) -> float:
     hits = sum(truth == answer == label for truth, answer in pairs)
     named = sum(truth == label for truth, _ in pairs) + sum(answer == label for _, answer in pairs)
     return 2 * hits / named

@@ -18,9 +18,9 @@ from tasks.shared import connected, recorded
 
 
 @task(task_run_name="history of {watch}", cache_policy=NO_CACHE)
-async def enter_in_history(watch: str, occasion: str, run: EvalRun) -> tuple[QualityPoint, ...]:
+async def enter_in_history(watch: str, occasion: str, run: EvalRun, rows: EvalRows | None) -> tuple[QualityPoint, ...]:
     """Write down what this occasion scored, and give the whole series on these rows, the earliest occasion first."""
-    points = [point.model_dump() for point in quality_points(occasion, run)]
+    points = [point.model_dump() for point in quality_points(occasion, run, rows.groups if rows else None)]
     series = series_of(watch, str(run.eval_set_id))
     async with recorded() as ledger:
         await asyncio.to_thread(remember_quality, ledger, series, points)

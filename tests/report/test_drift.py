@@ -44,3 +44,19 @@ def test_the_series_is_drawn_the_same_every_time() -> None:
     drawn = quality_over_time(history)
     assert drawn == quality_over_time(history)
     assert "<svg" in drawn
+
+
+def test_an_interval_that_reaches_down_to_nothing_is_drawn_so() -> None:
+    (point,) = quality_points("2026-11-01T06:00", run(scored("wren-1", right(30, 200))))
+    to_nothing, to_itself = (point.model_copy(update={"ci_low": low}) for low in (0.0, point.quality))
+    assert quality_over_time([to_nothing]) != quality_over_time([to_itself])
+
+
+def test_the_rows_of_one_group_count_as_one_sample_in_the_series_too() -> None:
+    found = run(scored("wren-1", right(30, 60)))
+    (rows,), (pages,) = (
+        quality_points("now", found),
+        quality_points("now", found, {row: str(row // 10) for row in range(60)}),
+    )
+    assert None not in (rows.ci_low, pages.ci_low)
+    assert (pages.ci_low or 0) < (rows.ci_low or 0)
