@@ -73,23 +73,19 @@ class Processes:
         return [pid for pid in _all_pids() if mark in _environment_of(pid)]
 
     def end_all(self) -> None:
-        """End them all: first asked, then killed."""
-        self._signal(signal.SIGTERM)
+        """Kill them all: whatever they would still write is thrown away. Asked to end, a worker takes its time."""
         deadline = time.monotonic() + GRACE_S
-        while self.alive() and time.monotonic() < deadline:
+        while (left := self.alive()) and time.monotonic() < deadline:
+            for pid in left:
+                kill(pid)
             self._reap()
             time.sleep(0.05)
-        self._signal(signal.SIGKILL)
         for process in self._started:
             process.wait()
 
     def _reap(self) -> None:
         for process in self._started:
             process.poll()
-
-    def _signal(self, number: signal.Signals) -> None:
-        for pid in self.alive():
-            kill(pid, number)
 
 
 def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:

@@ -6,11 +6,12 @@ import pytest
 
 from pareta_batch.controls import Controls
 from pareta_batch.ledger import Ledger
+from pareta_client import Pareta
 from tests.end_to_end.conftest import House
 from tests.end_to_end.processes import kill, until
 from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
 
-LIMIT = "/v2/concurrency_limits/pareta:auto"
+LIMITS = "/v2/concurrency_limits"
 POOL = "second"
 ELSEWHERE = "complete-batch/elsewhere"
 
@@ -26,6 +27,16 @@ def elsewhere(house: House) -> str:
     return ELSEWHERE
 
 
+@pytest.fixture(scope="module")
+def endpoint(house: House) -> str:
+    """Deploy an endpoint, whose limit of four slots nobody else takes: a killed run keeps its own for a minute."""
+    with Pareta(api_key=house.pareta.api_key, base_url=house.pareta.base_url) as client:
+        model = client.endpoints.deploy(task="support-ticket-routing", name="fleet", wait=True).id
+    assert model is not None
+    house.prefect.ask("POST", f"{LIMITS}/", name=f"pareta:{model}", limit=4)
+    return model
+
+
 def start_worker(house: House, name: str) -> int:
     return house.processes.start(name, "prefect", "worker", "start", "--pool", POOL, folder=house.folder)
 
@@ -34,26 +45,25 @@ def logged(house: House, run: dict[str, Any], words: str) -> None:
     until(lambda: words in house.prefect.log_of(run["id"]) or None, within_s=120, what=f"{words!r} in the log")
 
 
-def test_two_workers_share_one_limit(slow: House, elsewhere: str) -> None:
+def test_two_workers_share_one_limit(slow: House, elsewhere: str, endpoint: str) -> None:
     before = slow.pareta.books().completions
-    slow.prefect.ask("PATCH", LIMIT, limit=4)
+    limit = f"{LIMITS}/pareta:{endpoint}"
     worker = start_worker(slow, "second-worker")
-    here = slow.prefect.run(BATCH, batch=batch(slow, "here", max_in_flight=3))
+    here = slow.prefect.run(BATCH, batch=batch(slow, "here", model=endpoint, max_in_flight=3))
     first = Controls(Ledger.open(slow.processes.environment["PARETA_LEDGER_URL"]), "here")
     until(first.live, within_s=120, what="a run that sends")
     # It keeps its slots.
     first.wish(paused=True)
-    there = slow.prefect.run(elsewhere, batch=batch(slow, "there", max_in_flight=3))
+    there = slow.prefect.run(elsewhere, batch=batch(slow, "there", model=endpoint, max_in_flight=3))
     logged(slow, there, "waiting for 3 of the 4 slots")
-    assert slow.prefect.ask("GET", LIMIT)["active_slots"] == 3
+    assert slow.prefect.ask("GET", limit)["active_slots"] == 3
     assert "holding" not in slow.prefect.log_of(there["id"])
     slow.pareta.change(latency_ms=5)
     first.wish(paused=False)
     assert {state_of(slow.prefect.ended(run["id"])) for run in (here, there)} == {("COMPLETED", "Completed")}
     slow.pareta.completed(before + 2 * rows(slow))
     slow.pareta.debited_once()
-    assert slow.prefect.ask("GET", LIMIT)["active_slots"] == 0
-    slow.prefect.ask("PATCH", LIMIT, limit=64)
+    assert slow.prefect.ask("GET", limit)["active_slots"] == 0
     # Asked to end, it takes minutes, in which it would take runs of the next test and report for them.
     kill(worker)
     until(lambda: worker not in slow.processes.alive(), within_s=90, what="no second worker")

@@ -1,5 +1,6 @@
 """A Prefect server that goes away: a paid batch goes on. It runs last, because the others share the server."""
 
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,12 +9,16 @@ import pytest
 from tests.end_to_end.conftest import House
 from tests.end_to_end.processes import kill, until
 from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
-from tests.end_to_end.test_fleet import LIMIT
+
+LIMIT = "/v2/concurrency_limits/pareta:auto"
+LONG_AGO = "2020-01-01T00:00:00+00:00"
 
 
 @pytest.mark.long
-def test_a_paid_batch_goes_on_while_the_prefect_server_is_restarted(slow: House) -> None:
+def test_a_paid_batch_goes_on_while_the_prefect_server_is_away_for_longer_than_its_leases(slow: House) -> None:
     before = slow.pareta.books().completions
+    # It lasts longer than it takes until the lease of its slots is renewed, which is 45 seconds.
+    slow.pareta.change(latency_ms=3000)
     run = slow.prefect.run(BATCH, batch=batch(slow, "restarted", max_in_flight=1, shard_size=3))
     slow.settled(before, 2)
     for pid in server_processes(slow):
@@ -21,12 +26,30 @@ def test_a_paid_batch_goes_on_while_the_prefect_server_is_restarted(slow: House)
     until(lambda: not slow.prefect.healthy(), within_s=90, what="no server")
     while_away = slow.pareta.books().completions
     slow.settled(while_away, 2)
+    expire_leases(slow)
     restart_server(slow)
+    until(lambda: gone_on(slow), within_s=120, what="a renewal that failed")
     slow.pareta.change(latency_ms=5)
     assert state_of(slow.prefect.ended(run["id"], within_s=180)) == ("COMPLETED", "Completed")
     slow.pareta.completed(before + rows(slow))
     slow.pareta.debited_once()
     until(lambda: slow.prefect.ask("GET", LIMIT)["active_slots"] == 0, within_s=120, what="free slots")
+
+
+def gone_on(house: House) -> bool:
+    return "Execution will continue" in house.processes.log("worker").read_text()
+
+
+def expire_leases(house: House) -> None:
+    """Let every slot have run out, as those have when a server was away for minutes."""
+    folder = house.processes.home / "prefect" / "concurrency_leases"
+    index = folder / "expirations.json"
+    held = json.loads(index.read_text())
+    assert held
+    index.write_text(json.dumps(dict.fromkeys(held, LONG_AGO)))
+    for lease in held:
+        file = folder / f"{lease}.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "expiration": LONG_AGO}))
 
 
 def server_processes(house: House) -> list[int]:
