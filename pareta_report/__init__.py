@@ -1,5 +1,6 @@
 """Answers and eval runs as tables, statistics, plots and one HTML page."""
 
+from pareta_report.answers import answers_table
 from pareta_report.drift import Drift, QualityPoint, drift_since, quality_over_time, quality_points
 from pareta_report.gate import Decision, Policy, decide
 from pareta_report.judgement import Background, failed_comparison, judge
@@ -16,7 +17,7 @@ from pareta_report.records import (
 )
 from pareta_report.sources import BatchFacts
 from pareta_report.summary import markdown_summary
-from pareta_report.tables import answers_table, artifact_rows, batch_table, comparison_table
+from pareta_report.tables import artifact_rows, batch_table, comparison_table
 
 __all__ = [
     "Background",

@@ -1,4 +1,4 @@
-"""How far the mean cost of a request may be off, and what a comparison cost per model."""
+"""How far the mean cost of a request may be off, from how the rows differ in length."""
 
 import json
 from collections.abc import Mapping, Sequence

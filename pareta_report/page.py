@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class Page:
     """What a report page tells.
 
-    `answers` is a batch's output file (or its table); `truth_column` and `id_column` name columns in it. `prices` are
-    micro-USD per request by model, as the service lists them. `ran` says what was run, label to text. `most_rows`
-    bounds the answers shown; the rest stands in the output file. `limits` is what the batch learned of the service's.
+    `answers` is a batch's output file (or its table); `truth_column` and `id_column` name columns in it. `ran` says
+    what was run, label to text. `most_rows` bounds the answers shown; the rest stands in the output file. `limits` is
+    what the batch learned of the service's.
     """
 
     title: str
@@ -36,8 +36,6 @@ class Page:
     id_column: str | None = None
     truth_column: str | None = None
     comparisons: Sequence[Comparison] = ()
-    prices: Mapping[str, float] = field(default_factory=dict)
-    notes: Sequence[str] = ()
     ran: Mapping[str, str] = field(default_factory=dict)
     most_rows: int = 500
     limits: Sequence[Limit] = ()

@@ -122,6 +122,16 @@ class Comparison(_Record):
     disagreements: tuple[Disagreement, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def standing(self, model: str) -> Literal["winner", "highest score"] | PairVerdict | None:
+        """How a model did against the highest-scoring one; None where it was not compared."""
+        if self.differences and self.differences[0].model == model:
+            return "winner" if self.verdict.winner else "highest score"
+        pair = next((pair for pair in self.differences if pair.other == model), None)
+        if pair is None:
+            return None
+        # The pair speaks of the best model, the standing is the other one's.
+        return "worse" if pair.verdict == "better" else pair.verdict
+
 
 class MeasuredQuality(_Record):
     """How often a batch's answers equal the truth, with a 95 % Wilson interval; unanswered rows count as wrong."""

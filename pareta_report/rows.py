@@ -46,8 +46,6 @@ class Row:
     attempts: int | None
     latency_ms: float | None
     billed_micro_usd: int | None
-    tokens: int | None
-    request_id: str | None
     short: tuple[Text, ...]
     long: tuple[Text, ...]
 
@@ -72,7 +70,6 @@ def shown_rows(table: "pd.DataFrame", most: int, id_column: str | None, truth_co
 def _row(number: int, record: Mapping[str, object], id_column: str | None, truth_column: str | None) -> Row:
     own = [name for name in record if name not in BATCH_COLUMNS and name not in {id_column, truth_column}]
     texts = [_text(name, record[name]) for name in own if record[name] is not None]
-    tokens = [_whole(record["prompt_tokens"]), _whole(record["completion_tokens"])]
     latency = record["latency_ms"]
     return Row(
         number=number,
@@ -85,8 +82,6 @@ def _row(number: int, record: Mapping[str, object], id_column: str | None, truth
         attempts=_whole(record["attempts"]),
         latency_ms=float(latency) if isinstance(latency, int | float) else None,
         billed_micro_usd=_whole(record["billed_micro_usd"]),
-        tokens=None if None in tokens else sum(token or 0 for token in tokens),
-        request_id=_said(record["request_id"]),
         short=tuple(text for text in texts if len(text.text) <= FOLDED),
         long=tuple(text for text in texts if len(text.text) > FOLDED),
     )

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pareta_report.answers import answers_table
 from pareta_report.records import Comparison, ModelScore
 from pareta_report.sources import BatchFacts
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["answers_table", "artifact_rows", "batch_table", "comparison_table"]
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> "pd.DataFrame":
@@ -68,23 +65,11 @@ def _model_rows(comparison: Comparison) -> list[dict[str, object]]:
         shared
         | score.model_dump(include=fields)
         | {
-            "verdict": _standing(comparison, score),
+            "verdict": comparison.standing(score.model),
             "against_baseline": _beside_baseline(comparison, score),
         }
         for score in comparison.scores
     ]
-
-
-def _standing(comparison: Comparison, score: ModelScore) -> str | None:
-    """Say how a model stands against the best: winner, not distinguishable from the best, or worse."""
-    if comparison.verdict.winner == score.model:
-        return "winner"
-    for pair in comparison.differences:
-        if pair.other == score.model:
-            # The pair speaks of the best model, the line of the other one.
-            return "worse" if pair.verdict == "better" else pair.verdict
-    is_best = bool(comparison.differences) and comparison.differences[0].model == score.model
-    return "highest score" if is_best else None
 
 
 def _beside_baseline(comparison: Comparison, score: ModelScore) -> str | None:

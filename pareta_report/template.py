@@ -49,15 +49,6 @@ def plot(comparison: Comparison, shape: str) -> Markup:
     return Markup(svg)  # noqa: S704 - escaped where it is drawn
 
 
-def standing(comparison: Comparison, score: ModelScore) -> str:
-    """Say how a model did against the best one."""
-    if comparison.differences and comparison.differences[0].model == score.model:
-        return "best" if comparison.verdict.winner else "highest score"
-    pair = next((pair for pair in comparison.differences if pair.other == score.model), None)
-    # The pair speaks of the best model, the line of the other one.
-    return UNKNOWN if pair is None else "worse" if pair.verdict == "better" else pair.verdict
-
-
 def on_front(score: ModelScore) -> str:
     """Say whether another model beats it in both quality and cost."""
     if score.on_pareto_front:
@@ -112,4 +103,4 @@ def _asset(name: str) -> str:
     return files("pareta_report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-_FUNCTIONS = (plot, missing, standing, on_front, saved, scale_of, scaled, when, figure, probability, clipped)
+_FUNCTIONS = (plot, missing, on_front, saved, scale_of, scaled, when, figure, probability, clipped)

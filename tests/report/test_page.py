@@ -62,8 +62,6 @@ def full_page(text: str = "plain") -> Page:
             judge(text, text, run(*results, id=text, eval_set_id=text)),
             failed_comparison(text, text, ValueError(text)),
         ],
-        prices={f"0 {text}": 120},
-        notes=[text],
         ran={text: text},
     )
 
