@@ -126,7 +126,9 @@ async def _following(share: Share) -> AsyncIterator[None]:
         yield
     finally:
         following.cancel()
-        await asyncio.wait([following])
+        (ended,) = await asyncio.gather(following, return_exceptions=True)
+        if isinstance(ended, Exception):
+            get_run_logger().warning("the limit was not followed to the end: %r", ended)
 
 
 async def _first_block(name: str, most: int, held: AsyncExitStack) -> Block | None:
