@@ -1,4 +1,4 @@
-"""The engine against services that allow so much without telling: `python benchmarks/pressure.py [--seconds 25]`.
+"""The engine against services that allow so much without telling: `python benchmarks/pressure.py [--only TEXT]`.
 
 64 calls allowed in flight, a sandbox of 100 ms in a process of its own, which refuses the rest with 429. Its books
 tell: completions a second after the first ten seconds against what is allowed, refused requests as a share of the
@@ -58,6 +58,7 @@ async def measure(name: str, allowed: float, limit: RateLimit, seconds: float) -
             at = sorted(debit.at for debit in sandbox.books().debits)
         finally:
             running.terminate()
+            running.communicate()  # it prints its books, and would complain if nobody read them
     late = [each for each in at if each > at[0] + LEARNING_S]
     per_s = (len(late) - 1) / (late[-1] - late[0])
     return [
@@ -90,8 +91,11 @@ def batch_of(rows: int, folder: Path) -> Batch:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=25.0, help="rows for so long at what is allowed")
+    parser.add_argument("--only", default="", help="only the limits whose name contains this, e.g. '200 requests/s'")
+    parser.add_argument("--told", default="", help="only this way of saying how long: seconds, fractional, none")
     chosen = parser.parse_args()
-    rows = [asyncio.run(measure(*each, chosen.seconds)) for each in limits()]
+    wanted = [each for each in limits() if chosen.only in each[0] and chosen.told in each[2].retry_after]
+    rows = [asyncio.run(measure(*each, chosen.seconds)) for each in wanted]
     print(table("64 allowed in flight, 100 ms of service time", HEADS, rows))
 
 

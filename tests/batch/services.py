@@ -25,6 +25,8 @@ class Service:
     retry_after: Literal["none", "fractional", "seconds"] = "seconds"
     at_random: float = 0.0  # share of calls refused whatever else is allowed
     failing: float = 0.0  # share of allowed calls that end in an error of the service
+    late_s: float = 0.0  # how late, on top and in the mean, timers are and calls arrive, each on its own
+    slow_start_s: float = 0.0  # how late the second call is
 
 
 @dataclass
@@ -60,12 +62,17 @@ def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Play
         return number
 
     def travel() -> float:
-        return NETWORK_S * draws.uniform(0.5, 1.5)
+        return NETWORK_S * draws.uniform(0.5, 1.5) + late()
+
+    def late() -> float:
+        # No draw where nothing is late: the other services stay as they are.
+        return draws.expovariate(1 / service.late_s) if service.late_s else 0.0
 
     while len(played.answers) < rows:
         while waiting and (wait := throttle.wait(now)) is not None:
             if wait > 0:
-                timer = later(wait + draws.uniform(*TIMER_S), "timer")
+                slow = service.slow_start_s if throttle.in_flight == 1 and not played.answers else 0.0
+                timer = later(wait + draws.uniform(*TIMER_S) + late() + slow, "timer")
                 break
             waiting -= 1
             later(travel(), "arrives", throttle.started(now))

@@ -124,7 +124,9 @@ async def test_under_an_untold_limit_no_row_fails_and_few_requests_are_wasted(
     report = await run(batch_in(tmp_path, 500, max_in_flight=64), sandbox, ledger)
     assert (report.status, report.settled, report.failed) == ("completed", 500, 0)
     assert report.refused == sandbox.books().statuses[429]
-    assert 0 < report.refused < 100, "nearly all of them in the opening burst"
+    # How few is judged by the clock of a simulation (test_throttle.py): a busy machine refuses more than one burst.
+    # Whoever does not press less has each of 64 slots refused again every few milliseconds, thousands in all.
+    assert 0 < report.refused < 250
     assert len(report.limits) > 1
 
 

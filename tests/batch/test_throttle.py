@@ -2,7 +2,7 @@
 
 import pytest
 
-from pareta_batch.throttle import LONGEST_UNTOLD_HOLD_S, Throttle
+from pareta_batch.throttle import LONGEST_UNTOLD_HOLD_S, MOST_HISTORY, Throttle
 from tests.batch.services import Service, play
 
 MOST = 64
@@ -20,6 +20,44 @@ def test_an_untold_rate_is_found_and_kept_with_hardly_a_wasted_request(
     assert played.wasted < 0.03
     # Each of the first few refusals costs a second where the service says so in whole seconds.
     assert played.per_s(after_s=25) >= 0.95 * per_s
+
+
+@pytest.mark.parametrize("retry_after", ["none", "fractional", "seconds"])
+@pytest.mark.parametrize("late_s", [0.0003, 0.002])
+def test_a_machine_that_is_late_costs_nothing_where_the_service_saves_up(late_s: float, retry_after: str) -> None:
+    service = Service(0.1, per_s=200, burst=20, late_s=late_s, retry_after=retry_after)  # type: ignore[arg-type]
+    played = play(service, Throttle(MOST), rows=20_000)
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=25) >= 0.9 * 200
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "late_s", "share"),
+    [
+        ("none", 0.0003, 0.7),
+        ("fractional", 0.0003, 0.7),
+        ("seconds", 0.0003, 0.5),
+        ("none", 0.002, 0.3),
+        ("fractional", 0.002, 0.3),
+        ("seconds", 0.002, 0.15),
+    ],
+)
+def test_a_service_that_saves_up_nothing_is_used_as_evenly_as_the_machine_can(
+    retry_after: str, late_s: float, share: float
+) -> None:
+    # Calls 5 ms apart, each late by so much twice: any two that come closer together cost a refusal.
+    service = Service(0.1, per_s=200, burst=1, late_s=late_s, retry_after=retry_after)  # type: ignore[arg-type]
+    played = play(service, Throttle(MOST), rows=round(200 * share * 80))
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=25) >= share * 200
+
+
+@pytest.mark.parametrize("retry_after", ["none", "seconds"])
+def test_a_batch_that_is_slow_to_begin_does_not_send_everything_at_once(retry_after: str) -> None:
+    service = Service(0.1, per_s=50, burst=5, slow_start_s=0.2, retry_after=retry_after)  # type: ignore[arg-type]
+    played = play(service, Throttle(MOST), rows=2_000)
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=10) >= 0.93 * 50
 
 
 @pytest.mark.parametrize("retry_after", ["none", "seconds"])
@@ -64,6 +102,14 @@ def test_a_limit_that_is_raised_is_found_again() -> None:
     assert start.per_s < 60 < played.per_s(after_s=5)
 
 
+def test_the_history_of_the_limit_is_bounded_and_begins_with_the_first_call() -> None:
+    throttle = Throttle(MOST)
+    played = play(Service(0.1, per_s=200, burst=20, retry_after="none"), throttle, rows=100_000)
+    assert len(throttle.history) <= MOST_HISTORY
+    assert throttle.history[0].at_s == 0
+    assert throttle.history[-1].at_s > 0.9 * played.answers[-1]
+
+
 def test_everybody_holds_at_least_as_long_as_the_service_asked() -> None:
     throttle = Throttle(MOST)
     call = throttle.started(10.0)
@@ -87,7 +133,7 @@ def test_a_service_that_does_not_say_how_long_is_left_alone_longer_each_time() -
     for _ in range(12):
         now += throttle.wait(now) or 0.0
         throttle.refused(throttle.started(now), now + 0.001, None)
-        holds.append(throttle.wait(now + 0.001) or 0.0)
+        holds.append(round(throttle.wait(now + 0.001) or 0.0, 6))
     assert holds == sorted(holds)
     assert LONGEST_UNTOLD_HOLD_S <= holds[-1] <= LONGEST_UNTOLD_HOLD_S * 1.1 + 2
 
