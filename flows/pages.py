@@ -6,7 +6,9 @@ from pathlib import PurePath
 
 from flows.endings import PipelineReport
 from flows.parameters import Pipeline
+from pareta_batch.batch import Batch
 from pareta_batch.comparing import Comparisons
+from pareta_batch.report import BatchReport
 from pareta_report import Comparison, Page
 
 
@@ -20,6 +22,19 @@ def comparison_page(comparisons: Comparisons, results: Sequence[Comparison]) -> 
         ran={
             "the same as": f"{beside.with_suffix('.json').name} and {beside.with_suffix('.csv').name}, beside this page"
         },
+    )
+
+
+def batch_page(batch: Batch, report: BatchReport) -> Page:
+    """Show what became of every row and every dollar of a batch, and what was learned of the service's limits."""
+    return Page(
+        title=batch.name,
+        generated_at=datetime.now(UTC),
+        batch=report,
+        answers=report.output if report.total else None,  # an answers file without rows may have no columns either
+        limits=report.limits,
+        id_column=batch.id_column,
+        ran={"dataset": batch.dataset, "prompt": batch.prompt},
     )
 
 

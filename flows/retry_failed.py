@@ -6,10 +6,11 @@ from prefect import flow
 from pydantic import Field
 
 from flows.endings import end, named_ending
+from flows.pages import batch_page
 from pareta_batch.batch import Batch
 from pareta_batch.ledger import Wanted
 from pareta_batch.report import BatchReport
-from tasks.artifacts import publish_batch
+from tasks.artifacts import publish_batch, publish_page
 from tasks.batches import complete_shards, plan_retry, report_on, write_answers_file
 from tasks.sending import sending
 from tasks.tags import tag_run
@@ -32,4 +33,5 @@ async def retry_failed(batch: Batch, errors: Errors = ()) -> BatchReport:
     await write_answers_file(batch)
     report = await report_on(plan, session)
     await publish_batch(report)
+    await publish_page(f"{batch.name}-batch", batch_page(batch, report), str(batch.page_path))
     return end(report)

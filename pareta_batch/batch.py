@@ -130,3 +130,8 @@ class Batch(BatchWork, BatchTarget):
     def output_path(self) -> Path:
         """Where the answers file goes."""
         return Path(self.output or f"answers/{self.name}.jsonl")
+
+    @property
+    def page_path(self) -> Path:
+        """Where the HTML report goes: beside the answers file."""
+        return self.output_path.with_suffix(".html")

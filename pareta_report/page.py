@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from pareta_report.account import account
 from pareta_report.answers import answers_table
 from pareta_report.limits import Limit, limits_over_time
 from pareta_report.overview import overview
@@ -45,8 +46,11 @@ def render(page: Page) -> str:
     """Return the page as HTML that needs no network; every text in it is escaped."""
     from pareta_report.template import environment, script_hash
 
-    table = None if page.answers is None else answers_table(page.answers)
+    # To measure takes all answers, to show them the first few.
+    most = None if page.truth_column or page.batch is None else page.most_rows
+    table = None if page.answers is None else answers_table(page.answers, most)
     measured = batch_measured_quality(table, page.truth_column) if table is not None and page.truth_column else None
+    of = page.batch.total if page.batch else None
     return (
         environment()
         .get_template("page.html")
@@ -56,7 +60,8 @@ def render(page: Page) -> str:
             limits=limits_over_time(page.limits, page.batch.wall_s if page.batch else 0.0),
             output=page.batch and page.batch.output,
             quality=measured,
-            rows=None if table is None else shown_rows(table, page.most_rows, page.id_column, page.truth_column),
+            account=account(page.batch) if page.batch else (),
+            rows=None if table is None else shown_rows(table, page.most_rows, page.id_column, page.truth_column, of=of),
             script_hash=script_hash(),
         )
     )

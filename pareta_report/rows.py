@@ -59,12 +59,15 @@ class ShownRows:
     states: Mapping[State, int]
 
 
-def shown_rows(table: "pd.DataFrame", most: int, id_column: str | None, truth_column: str | None) -> ShownRows:
-    """Return the first rows of an answers table."""
+def shown_rows(
+    table: "pd.DataFrame", most: int, id_column: str | None, truth_column: str | None, *, of: int | None = None
+) -> ShownRows:
+    """Return the first rows of an answers table, which itself may be the beginning of one `of` so many rows."""
     records = artifact_rows(table, most)
     rows = tuple(_row(number, record, id_column, truth_column) for number, record in enumerate(records, start=1))
     found = Counter(row.state for row in rows)
-    return ShownRows(rows, len(table) - len(rows), {state: found[state] for state in get_args(State) if found[state]})
+    more = max(of or 0, len(table)) - len(rows)
+    return ShownRows(rows, more, {state: found[state] for state in get_args(State) if found[state]})
 
 
 def _row(number: int, record: Mapping[str, object], id_column: str | None, truth_column: str | None) -> Row:

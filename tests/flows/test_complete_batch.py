@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from prefect import get_client
+from prefect.artifacts import Artifact as Artifacts
 from prefect.client.schemas.objects import State
 
 from flows.complete_batch import complete_batch
@@ -14,7 +15,7 @@ from pareta_batch.batch import Batch
 from pareta_batch.errors import DatasetError
 from pareta_batch.report import BatchReport
 from pareta_sandbox.faults import Status
-from pareta_sandbox.testing import Sandbox
+from pareta_sandbox.testing import RateLimit, Sandbox
 from tasks.batches import complete_shard
 from tests.flows.datasets import batch, write_rows
 
@@ -41,6 +42,22 @@ async def test_the_answers_file_has_every_row_in_input_order_with_its_columns(pa
         *("prompt_tokens", "completion_tokens", "billed_micro_usd", "request_id"),
     }
     assert {row["answer"] for row in rows} <= {"positive", "negative", "neutral"}
+
+
+async def test_a_page_beside_the_answers_tells_what_became_of_every_row_and_every_dollar(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    pareta.inject(RateLimit(concurrent=2, retry_after="none"))
+    work = batch(tmp_path, name="paged", max_in_flight=8)
+    report = await complete_batch(work)
+    page = work.page_path.read_text()
+    assert page.count('class="row ') == report.total
+    assert "Every row and every dollar" in page
+    assert f"{report.refused} requests of this run refused" in page
+    assert 'class="limits"' in page, "the history of the limit is drawn"
+    link = await Artifacts.aget(key="paged-batch-report")
+    assert link is not None
+    assert work.page_path.resolve().as_uri() in str(link.data)
 
 
 async def test_a_second_run_of_the_same_batch_sends_nothing(pareta: Sandbox, tmp_path: Path) -> None:

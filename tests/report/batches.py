@@ -17,7 +17,20 @@ class Facts:
     failed: int = 1
     pending: int = 1
     errors: Mapping[str, int] = field(default_factory=lambda: {"BadRequestError": 1})
+    flagged: Mapping[str, int] = field(default_factory=dict)
+    changed: int = 0
+    not_paid: int = 2
+    unknown: int = 0
+    unknown_at_most_micro_usd: int | None = 0
+    resent: int = 0
+    replayed: int = 0
+    replayed_at_most_micro_usd: int | None = 0
     billed_micro_usd: int | None = 1_500
+    rest_micro_usd: int | None = 750
+    superseded_micro_usd: int = 0
+    refused: int = 0
+    stopped: str | None = None
+    stopped_message: str | None = None
     wall_s: float = 2.0
     output: str | Path | None = "answers.jsonl"
 

@@ -136,9 +136,56 @@ def test_without_a_truth_nothing_is_called_right_or_wrong() -> None:
 
 def test_a_large_batch_shows_its_first_rows_and_says_how_many_more_there_are() -> None:
     rows = [answer(str(i), "MIT") for i in range(501)]
-    html = render(Page("t", NOW, batch=Facts(output="all.parquet"), answers=table(rows), id_column="id"))
+    html = render(Page("t", NOW, batch=Facts(total=501, output="all.parquet"), answers=table(rows), id_column="id"))
     assert html.count('class="row ') == 500
     assert "The first 500 rows are shown; 1 row more stands in all.parquet ." in Tags(html).text
+
+
+@pytest.mark.parametrize("kind", [".jsonl", ".csv", ".parquet"])
+def test_only_the_answers_that_are_shown_are_read(tmp_path: Path, kind: str) -> None:
+    file = written(tmp_path / f"answers{kind}", [answer(str(n), "MIT") for n in range(5)])
+    html = render(Page("t", NOW, batch=Facts(total=1_000_000), answers=file, most_rows=3))
+    assert html.count('class="row ') == 3
+    assert "999,997 more stand" in Tags(html).text or "999,997 rows more stand" in Tags(html).text
+
+
+def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
+    batch = Facts(
+        total=100,
+        settled=60,
+        failed=10,
+        pending=30,
+        errors={"APITimeoutError": 10},
+        flagged={"cut": 3},
+        not_paid=35,
+        unknown=5,
+        unknown_at_most_micro_usd=4_321,
+        resent=2,
+        replayed=1,
+        replayed_at_most_micro_usd=777,
+        billed_micro_usd=1_500_000,
+        rest_micro_usd=750_000,
+        changed=4,
+        superseded_micro_usd=222_000,
+        refused=17,
+        stopped="InsufficientCreditsError",
+        stopped_message="out of credit",
+    )
+    text = Tags(render(Page("t", NOW, batch=batch))).text
+    for said in (
+        "answered 60 $1.50 billed",
+        "flagged cut: kept, and not bought again 3",
+        "whose answer never came 2",
+        "whose receipt is lost 1 777 µ$ at most",
+        "failed 10 APITimeoutError 10",
+        "pending 30 about $0.75 to come",
+        "certainly not paid 35",
+        "a request's answer never came 5 4,321 µ$ at most",
+        "edited or removed since they were worked on 4 $0.22 billed besides",
+        "17 requests of this run refused",
+        "Stopped early: InsufficientCreditsError , out of credit",
+    ):
+        assert said in text
 
 
 def test_a_huge_document_is_cut_and_the_cut_is_said() -> None:
