@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from pareta_batch.comparison_quote import ComparisonsQuote, dollars
+from pareta_batch.comparison_quote import ComparisonsQuote
+from pareta_batch.dollars import dollars
 from pareta_batch.quote import Quote
 
 NOT_KNOWN = "not known"

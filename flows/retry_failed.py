@@ -8,8 +8,8 @@ from pydantic import Field
 from flows.endings import end, named_ending
 from flows.pages import batch_page
 from pareta_batch.batch import Batch
-from pareta_batch.ledger import Wanted
 from pareta_batch.report import BatchReport
+from pareta_batch.wanted import Wanted
 from tasks.artifacts import publish_batch, publish_page
 from tasks.batches import complete_shards, plan_retry, report_on, write_answers_file
 from tasks.sending import sending

@@ -5,6 +5,7 @@ from math import ceil
 from pydantic import BaseModel, ConfigDict
 
 from pareta_batch.comparing import Comparisons, ComparisonSpec
+from pareta_batch.dollars import dollars
 from pareta_batch.errors import BatchError
 from pareta_batch.eval_plan import EvalPlan
 from pareta_batch.eval_work import EvalWork
@@ -99,8 +100,3 @@ async def _quoted(work: EvalWork) -> ComparisonQuote:
     except (ParetaError, BatchError) as error:
         return ComparisonQuote(name=spec.name, problem=f"{type(error).__name__}: {error}")
     return ComparisonQuote(name=spec.name, rows=count, models=estimate, reused=dict(plan.reused), paid_for=paid_for)
-
-
-def dollars(micro_usd: float) -> str:
-    """Write an amount as a quote does."""
-    return f"${micro_usd / 1_000_000:.4f}"

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -24,6 +23,7 @@ from pareta_batch.lease import lease, sqlite_file
 from pareta_batch.outcomes import Outcome, Tally
 from pareta_batch.tables import eval_work, prepare, rows
 from pareta_batch.tallying import Sample, sample_of, tally_of
+from pareta_batch.wanted import EVERYTHING_MISSING, Wanted, changed_rows, current, page_of, to_send
 
 DEFAULT_URL = "sqlite:///.pareta/ledger.db"
 CHUNK_ROWS = 1_000
@@ -39,27 +39,6 @@ class Enrolled:
 
     total: int
     changed: int
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which rows to send: all that have no final outcome, or only failed ones, or only those of some error classes.
-
-    An error class that is named is sent again even if its failure was final.
-    """
-
-    only_failed: bool = False
-    errors: tuple[str, ...] = ()
-
-    def condition(self) -> sa.ColumnElement[bool]:
-        """Say it in SQL."""
-        if self.errors:
-            return sa.and_(rows.c.state == "failed", rows.c.error.in_(self.errors))
-        passing = sa.and_(rows.c.state == "failed", rows.c.retryable)
-        return passing if self.only_failed else sa.or_(rows.c.state == "pending", passing)
-
-
-EVERYTHING_MISSING = Wanted()
 
 
 class Ledger:
@@ -104,7 +83,7 @@ class Ledger:
                 total += len(chunk)
             settled = (rows.c.batch == batch, rows.c.state == "settled", rows.c.messages.is_not(sa.null()))
             db.execute(rows.update().where(*settled).values(messages=sa.null()))
-            return Enrolled(total, db.scalar(_changed_rows(batch)) or 0)
+            return Enrolled(total, db.scalar(changed_rows(batch)) or 0)
 
     def missing_shards(self, batch: str, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> dict[int, int]:
         """Count the rows to send in each shard of `shard_size` positions that has any, in order."""
@@ -117,7 +96,7 @@ class Ledger:
     def missing(self, batch: str, shard: int, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> Iterator[Ask]:
         """Give what is to be sent of one shard, in input order, reading some at a time: documents may be long."""
         first, end, count = shard * shard_size, (shard + 1) * shard_size, FIRST_PAGE_ROWS
-        query = _page_of(wanted)
+        query = page_of(wanted)
         while first < end and (page := self._asks(query, {"batch": batch, "first": first, "end": end, "most": count})):
             yield from page
             first = page[-1].position + 1
@@ -125,7 +104,7 @@ class Ledger:
 
     def some_missing(self, batch: str, count: int) -> list[Ask]:
         """Give some rows to send, the same ones each time, drawn by their fingerprint as if at random."""
-        return self._asks(_to_send(batch, EVERYTHING_MISSING).order_by(rows.c.fingerprint).limit(count))
+        return self._asks(to_send(batch, EVERYTHING_MISSING).order_by(rows.c.fingerprint).limit(count))
 
     def sample(self, batch: str) -> Sample:
         """Say what the batch's answers cost and how long they took."""
@@ -189,33 +168,6 @@ class Ledger:
         insert = self._dialect_insert(rows)
         renewed = {name: insert.excluded[name] for name in ("position", "messages", "prompt_bytes")}
         return insert.on_conflict_do_update(index_elements=["batch", "key", "fingerprint"], set_=renewed)
-
-
-def current(batch: str | sa.BindParameter[str]) -> tuple[sa.ColumnElement[bool], ...]:
-    """Say in SQL which rows are those of the batch's current dataset."""
-    return (rows.c.batch == batch, rows.c.position.is_not(None))
-
-
-@cache
-def _page_of(wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
-    """Select a page of what is to be sent; made once, for that takes longer than to read a page."""
-    within = (rows.c.position >= sa.bindparam("first"), rows.c.position < sa.bindparam("end"))
-    page = _to_send(sa.bindparam("batch"), wanted).where(*within).order_by(rows.c.position)
-    return page.limit(sa.bindparam("most", type_=sa.Integer))
-
-
-def _to_send(batch: str | sa.BindParameter[str], wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
-    columns = (rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.messages, rows.c.in_doubt)
-    return sa.select(*columns).where(*current(batch), rows.c.messages.is_not(sa.null()), wanted.condition())
-
-
-def _changed_rows(batch: str) -> sa.Select[tuple[int]]:
-    """Count current rows that have an earlier, no longer current version with the same key."""
-    earlier = rows.alias()
-    was_worked_on = sa.exists().where(
-        earlier.c.batch == batch, earlier.c.key == rows.c.key, earlier.c.position.is_(None), earlier.c.attempts > 0
-    )
-    return sa.select(sa.func.count()).select_from(rows).where(*current(batch), was_worked_on)
 
 
 def _pending(batch: str, ask: Ask) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pareta_batch.dollars import dollars
 from pareta_batch.prices import NO_PRICES, Prices
 
 State = Literal["pending", "settled", "failed"]
@@ -105,7 +106,7 @@ class Tally:
         return self.prices.of_requests(self.unknown, self.unknown_bytes, max_tokens) if self.unknown else 0
 
     def __str__(self) -> str:
-        cost = "cost unknown" if self.billed_micro_usd is None else f"${self.billed_micro_usd / 1_000_000:.4f} billed"
+        cost = "cost unknown" if self.billed_micro_usd is None else f"{dollars(self.billed_micro_usd)} billed"
         unknown = f"; {self.unknown} unknown whether paid" if self.unknown else ""
         counts = sorted({**self.errors, **self.flagged}.items())
         errors = "".join(f"; {count} {name}" for name, count in counts)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pareta_batch.dollars import dollars
 from pareta_batch.outcomes import Outcome
 
 
@@ -29,7 +30,7 @@ class Snapshot:
         eta = "–" if self.eta_s is None else f"{self.eta_s:.0f} s"
         return (
             f"{self.done}/{self.total} rows, {self.failed} failed, {self.in_flight} in flight, {self.rate:.1f} rows/s, "
-            f"${self.spent_micro_usd / 1_000_000:.4f} spent, ETA {eta}"
+            f"{dollars(self.spent_micro_usd)} spent, ETA {eta}"
         )
 
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pareta_batch.dollars import dollars
 from pareta_batch.outcomes import Tally
 from pareta_batch.session import Session
 from pareta_batch.throttle import Limits
@@ -64,20 +65,20 @@ class BatchReport(BaseModel):
         parts = [f"{self.name}: {self.settled} of {self.total} rows settled, {self.failed} failed"]
         parts[0] += f", {self.pending} pending{self._rest()}; {self._cost()}"
         if self.unknown:
-            parts.append(f"{self.unknown} unknown whether paid ({_dollars(self.unknown_at_most_micro_usd)} at most)")
+            parts.append(f"{self.unknown} unknown whether paid ({dollars(self.unknown_at_most_micro_usd)} at most)")
         counts = {**self.errors, **{f"answers {flag}": count for flag, count in self.flagged.items()}}
         return "; ".join([*parts, *(f"{count} {name}" for name, count in sorted(counts.items()))])
 
     def _rest(self) -> str:
-        return f" (about {_dollars(self.rest_micro_usd)} more)" if self.pending and self.rest_micro_usd else ""
+        return f" (about {dollars(self.rest_micro_usd)} more)" if self.pending and self.rest_micro_usd else ""
 
     def _cost(self) -> str:
         if self.billed_micro_usd is None:
             return "cost unknown"
-        cost = f"{_dollars(self.billed_micro_usd)} billed"
+        cost = f"{dollars(self.billed_micro_usd)} billed"
         if not self.replayed:
             return cost
-        return f"{cost}, and {_dollars(self.replayed_at_most_micro_usd)} at most for {self.replayed} lost receipts"
+        return f"{cost}, and {dollars(self.replayed_at_most_micro_usd)} at most for {self.replayed} lost receipts"
 
 
 def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport:
@@ -113,7 +114,3 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
         limits=tuple(throttle.history),
         output=str(batch.output_path),
     )
-
-
-def _dollars(micro_usd: int | None) -> str:
-    return "an unknown amount" if micro_usd is None else f"${micro_usd / 1_000_000:.4f}"

@@ -9,9 +9,10 @@ from pareta_batch.batch import Batch
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.fan_out import fan_out
-from pareta_batch.ledger import Ledger, Wanted
+from pareta_batch.ledger import Ledger
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.session import Session, open_session
+from pareta_batch.wanted import Wanted
 from pareta_client import AsyncPareta
 
 

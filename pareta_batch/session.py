@@ -12,7 +12,7 @@ from pareta_batch.budget import Budget, Purse
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.fan_out import fan_out
 from pareta_batch.garbage import rarely_collected
-from pareta_batch.ledger import EVERYTHING_MISSING, Ledger, Wanted
+from pareta_batch.ledger import Ledger
 from pareta_batch.outcomes import Outcome, Tally
 from pareta_batch.own_loop import OwnLoop
 from pareta_batch.pressure import Pressure
@@ -21,6 +21,7 @@ from pareta_batch.readiness import Reviver
 from pareta_batch.row import RowWork
 from pareta_batch.settler import Settler
 from pareta_batch.throttle import Throttle
+from pareta_batch.wanted import EVERYTHING_MISSING, Wanted
 from pareta_client import AsyncPareta
 
 T = TypeVar("T")

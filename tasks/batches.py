@@ -11,10 +11,10 @@ from pareta_batch.answers_file import write_answers
 from pareta_batch.asks import check_rows
 from pareta_batch.batch import Batch
 from pareta_batch.enrolment import Plan, enrol
-from pareta_batch.ledger import Wanted
 from pareta_batch.quote import Quote, quote
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.session import Session
+from pareta_batch.wanted import Wanted
 from tasks.artifacts import artifact_key
 from tasks.credentials import make_client
 from tasks.retries import RETRIES

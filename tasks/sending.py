@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pareta_batch.batch import Batch
-from pareta_batch.ledger import EVERYTHING_MISSING, Wanted
 from pareta_batch.session import Session
+from pareta_batch.wanted import EVERYTHING_MISSING, Wanted
 from tasks.fleet import share_of_fleet
 from tasks.progress import progress_shown
 from tasks.shared import working_on

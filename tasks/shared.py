@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 from pareta_batch.batch import Batch
 from pareta_batch.controls import controlled
 from pareta_batch.eval_poller import EvalPoller
-from pareta_batch.ledger import EVERYTHING_MISSING, Ledger, Wanted
+from pareta_batch.ledger import Ledger
 from pareta_batch.session import Session, open_session
+from pareta_batch.wanted import EVERYTHING_MISSING, Wanted
 from pareta_client import AsyncPareta
 from tasks.credentials import make_client
 

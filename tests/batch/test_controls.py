@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.controls import Controls, controlled
+from pareta_batch.controls import EVERY_S, Controls, controlled
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import BatchError
 from pareta_batch.ledger import Ledger
@@ -17,7 +17,7 @@ from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import batch_in, until
 
-ROWS = 400
+ROWS = 600
 
 
 @asynccontextmanager
@@ -36,6 +36,27 @@ async def under_way(folder: Path, sandbox: Sandbox, ledger: Ledger) -> AsyncIter
 
 async def seen(check: Callable[[], bool]) -> None:
     await until(check, within_s=5)
+
+
+async def next_look(controls: Controls) -> None:
+    """Wait until the run has looked at the wishes once more."""
+    before = _looked_at(controls)
+    await until(lambda: _looked_at(controls) != before, within_s=10)
+
+
+def test_a_run_looks_at_the_wishes_more_than_once_a_second() -> None:
+    assert EVERY_S <= 0.5, "what is obeyed at the next look is effective within a second"
+
+
+async def test_a_pause_is_obeyed_at_the_next_look(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
+    async with under_way(tmp_path, sandbox, ledger) as controls:
+        await seen(lambda: sandbox.books().completions > 8)
+        controls.wish(paused=True)
+        await next_look(controls)
+        await next_look(controls)  # by then the one before has been obeyed
+        sent = sandbox.books().completions_seen
+        await next_look(controls)
+        assert sandbox.books().completions_seen == sent < ROWS
 
 
 async def test_a_paused_run_sends_nothing_until_it_is_resumed(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
@@ -69,6 +90,11 @@ async def test_the_run_tells_how_far_it_is(tmp_path: Path, sandbox: Sandbox, led
 async def test_without_a_run_there_is_nothing_to_control(ledger: Ledger) -> None:
     with pytest.raises(BatchError, match="no run of batch 'test' is under way"):
         Controls(ledger, "test").wish(paused=True)
+
+
+def _looked_at(controls: Controls) -> float | None:
+    live = controls.live()
+    return live["told_at"] if live else None
 
 
 def _told(controls: Controls) -> dict[str, float]:
