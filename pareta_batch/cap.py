@@ -13,7 +13,8 @@ class Cap:
         self.most = self.limit = most
         self.refused_beside: deque[int] = deque(maxlen=EPISODES)
         self._answered_beside = 0
-        self._came_back = self._turned_over = 0
+        self._came_back = 0
+        self._turned_over: deque[int] = deque([0], maxlen=EPISODES)
         self._taught = most
         self._believed = True
         self._step = 1
@@ -29,10 +30,10 @@ class Cap:
         self.limit = min(self.limit, most) if self.bounds else most
         self.most = most
 
-    def answered(self, beside: int, *, lately: bool) -> None:
-        """Count an answered call, which had so many beside it when it started, after the last refusal or before."""
+    def answered(self, beside: int, *, held: bool) -> None:
+        """Count an answered call, which had so many beside it when it started, and say if calls are held just now."""
         self._came_back += 1
-        self._turned_over += lately
+        self._turned_over[-1] += not held
         self._answered_beside = max(self._answered_beside, beside)
 
     def refused(self, beside: int) -> bool:
@@ -49,7 +50,8 @@ class Cap:
         elif self._is_one():
             self._taught = self.limit = min(self.refused_beside)
         self._step = 1
-        self._came_back = self._turned_over = 0
+        self._came_back = 0
+        self._turned_over.append(0)
         return self.bounds
 
     def wait(self, until: float) -> None:
@@ -79,8 +81,8 @@ class Cap:
         refused = self.refused_beside
         if not self._believed or len(refused) < EPISODES or min(refused) < EPISODES:
             return False
-        if 2 * self._turned_over < refused[-1]:
-            # Most are the first calls after a hold: that so many came through may be for what the service had saved up.
+        if 2 * sum(self._turned_over) < refused[-1]:
+            # Most were the first calls after holds: that so many came through may be for what the service had saved up.
             return False
         # An answer on its way back still counts here and no more at the service.
         slack = 1 + min(refused) // 10

@@ -98,7 +98,7 @@ class Throttle:
         self.in_flight -= 1
         self._last_answer = now
         self._chance.count(refused=False)
-        self._cap.answered(call.beside, lately=call.at > self._cut_at)
+        self._cap.answered(call.beside, held=now < self._held_until)
 
     def failed(self, call: Call, now: float) -> None:
         """Count a call that failed for another reason than too much pressure: no time to try more."""

@@ -72,6 +72,14 @@ def test_an_untold_number_of_calls_at_once_is_found_and_kept(
     assert played.per_s(after_s=15) >= 0.93 * ideal
 
 
+@pytest.mark.parametrize("late_s", [0.0003, 0.005])
+@pytest.mark.parametrize("concurrent", [4, 16])
+def test_calls_at_once_are_found_out_by_few_refusals_on_a_machine_that_is_late(concurrent: int, late_s: float) -> None:
+    service = Service(0.1, concurrent=concurrent, late_s=late_s, retry_after="none")
+    played = play(service, Throttle(MOST), rows=concurrent * 300)
+    assert played.wasted < 0.03
+
+
 @pytest.mark.parametrize("latency_s", [0.02, 0.1, 1.0])
 def test_without_a_limit_next_to_nothing_is_lost(latency_s: float) -> None:
     played = play(Service(latency_s), Throttle(MOST), rows=6_000)
