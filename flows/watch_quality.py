@@ -5,7 +5,7 @@ from prefect import flow, get_run_logger
 from flows.endings import WatchReport, flow_run_here, named_ending
 from flows.parameters import Watch
 from tasks.evals import completed, plan_eval_run, prepare_eval_set, start_eval_run, wait_for_eval_run
-from tasks.events import quality_drifted
+from tasks.events import quality_drifted, watch_unpaid_told
 from tasks.shared import connected, polling, recorded
 from tasks.watching import drift_from, enter_in_history, publish_history
 
@@ -18,7 +18,8 @@ async def watch_quality(watch: Watch) -> WatchReport:
     async with connected(), recorded(), polling():
         eval_set_id, rows = await prepare_eval_set(watch.comparison)
         plan = await plan_eval_run(watch.comparison, eval_set_id, occasion)
-        run_id = await start_eval_run(watch.comparison, eval_set_id, plan, occasion)
+        with watch_unpaid_told(watch.name):
+            run_id = await start_eval_run(watch.comparison, eval_set_id, plan, occasion)
         run = completed(await wait_for_eval_run(run_id, watch.wait_s))
         history = await enter_in_history(watch.name, occasion, run, rows)
         drift, since_last = await drift_from(history, run, rows)

@@ -115,7 +115,7 @@ def _drawn(dots: Sequence[_Dot], shape: Shape) -> str:
         figure = Figure(figsize=_SIZES[shape], dpi=72)
         FigureCanvasSVG(figure)
         width, height = _SIZES[shape]
-        axes = figure.add_axes((0.62 / width, 0.55 / height, 1 - 0.8 / width, 1 - 0.7 / height))
+        axes = figure.add_axes((0.72 / width, 0.55 / height, 1 - 0.9 / width, 1 - 0.7 / height))
         _dress(axes, dots)
         _draw_front(axes, dots)
         for number, dot in enumerate(dots):

@@ -1,5 +1,7 @@
 """Custom events that Prefect automations and triggers chain on; each has a stable resource id."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prefect.events import emit_event
@@ -41,6 +43,16 @@ def comparison_failed(name: str, error: Exception) -> None:
     """Emit `pareta.credits.exhausted` if that is why the comparison failed: payload `name`, and `pending` of null."""
     if isinstance(error, InsufficientCreditsError):
         _credits_exhausted(f"pareta.comparison.{name}", name, None)
+
+
+@contextmanager
+def watch_unpaid_told(watch: str) -> Iterator[None]:
+    """Emit `pareta.credits.exhausted` if that is what ends the body: payload `name`, and `pending` of null."""
+    try:
+        yield
+    except InsufficientCreditsError:
+        _credits_exhausted(f"pareta.watch.{watch}", watch, None)
+        raise
 
 
 def quality_drifted(watch: str, drift: Drift) -> None:

@@ -76,3 +76,17 @@ async def test_a_run_that_failed_is_no_quality_at_all(pareta: Sandbox, tmp_path:
     state = await watch_quality(watch(tmp_path), return_state=True)
     assert (state.is_failed(), state.name) == (True, "EvalRunFailed")
     assert (await watch_quality(watch(tmp_path))).drift.drifted == ()
+
+
+async def test_a_watch_without_credit_says_so_as_an_event(
+    pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emitted: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        events, "emit_event", lambda event, resource, **_: emitted.append((event, resource["prefect.resource.id"]))
+    )
+    pareta.set_balance(0)
+    state = await watch_quality(watch(tmp_path), return_state=True)
+    assert (state.is_failed(), state.name) == (True, "InsufficientCredits")
+    assert emitted == [("pareta.credits.exhausted", "pareta.watch.sentiment")]
+    assert pareta.books().eval_runs_created == 0
