@@ -40,6 +40,7 @@ def test_a_run_with_parameters_completes_and_leaves_its_artifacts(house: House, 
     assert finished["name"] == "complete through-the-api on auto"
     assert house.prefect.artifacts(finished["id"]) == {
         "through-the-api-batch": "table",
+        "through-the-api-batch-report": "markdown",
         "through-the-api-summary": "markdown",
         "through-the-api-progress": "progress",
     }
