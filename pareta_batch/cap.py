@@ -14,6 +14,7 @@ class Cap:
         self.refused_beside: deque[int] = deque(maxlen=EPISODES)
         self._answered_beside = 0
         self._came_back = 0
+        self._in_vain = 0
         self._turned_over: deque[int] = deque([0], maxlen=EPISODES)
         self._taught = most
         self._believed = True
@@ -54,6 +55,12 @@ class Cap:
         self._turned_over.append(0)
         return self.bounds
 
+    def refused_again(self, beside: int) -> None:
+        """Count a call that was refused as the first one after a hold."""
+        # As many were in flight still: a rate would have allowed one by now. Fewer: it was not for their number.
+        still = self.refused_beside and beside >= self.refused_beside[-1] > 0
+        self._in_vain = self._in_vain + 1 if still else 0
+
     def wait(self, until: float) -> None:
         """Try no more before."""
         self._try_at = until
@@ -79,10 +86,10 @@ class Cap:
     def _is_one(self) -> bool:
         """Whether calls are refused at one number in flight, which no answered call has seen beside it."""
         refused = self.refused_beside
-        if not self._believed or len(refused) < EPISODES or min(refused) < EPISODES:
+        if not self._believed or len(refused) < EPISODES:
             return False
-        if 2 * sum(self._turned_over) < refused[-1]:
-            # Most were the first calls after holds: that so many came through may be for what the service had saved up.
+        if self._in_vain < EPISODES and (min(refused) < EPISODES or 2 * sum(self._turned_over) < refused[-1]):
+            # Few, or the first calls after holds: so many may come through for what the service had saved up.
             return False
         # An answer on its way back still counts here and no more at the service.
         slack = 1 + min(refused) // 10

@@ -20,6 +20,7 @@ STEP = 1.03
 STEPS_ALIKE = 3
 """After so many steps in one direction the limit is not near: each further one is twice as long."""
 LONGEST_STEP = 1.25
+MOST_DOUBLED = 3
 CALLS_A_STEP = 50
 """At rest one call in so many may be refused; less waste is a lower rate wherever calls come unevenly."""
 HOLDS_A_STEP = 50
@@ -175,7 +176,8 @@ class Rate:
 
     def _step(self, way: int, now: float, estimate: float | None = None) -> None:
         self._steps = way if self._steps * way < 0 else self._steps + way
-        longer = min(STEP**2 ** max(abs(self._steps) - STEPS_ALIKE, 0), LONGEST_STEP)
+        doubled = min(max(abs(self._steps) - STEPS_ALIKE, 0), MOST_DOUBLED)
+        longer = min(STEP**2**doubled, LONGEST_STEP)
         lowest = self.per_s / LONGEST_STEP
         self.per_s *= longer**way
         if estimate is not None:

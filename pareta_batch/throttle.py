@@ -120,7 +120,9 @@ class Throttle:
         self._held_until = max(self._held_until, now + hold)
         if first:
             self._hold_s = hold
-            if not self._is_at_random(call) and not self._in_vain:
+            if self._in_vain:
+                self._cap.refused_again(call.beside)
+            elif not self._is_at_random(call):
                 self._cut(call, now)
             self._cut_at = now
             self._note(now)

@@ -27,6 +27,7 @@ class Service:
     failing: float = 0.0  # share of allowed calls that end in an error of the service
     late_s: float = 0.0  # how late, on top and in the mean, timers are and calls arrive, each on its own
     slow_start_s: float = 0.0  # how late the second call is
+    spread: float = 0.3  # sigma of the lognormal latency; 0: every answer takes as long
 
 
 @dataclass
@@ -90,7 +91,7 @@ def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Play
                     later(travel(), "refused", call, _told(service, asked))
                 else:
                     serving += 1
-                    later(service.latency_s * draws.lognormvariate(0, 0.3), "served", call)
+                    later(service.latency_s * draws.lognormvariate(0, service.spread), "served", call)
             case "served":
                 serving -= 1
                 # No draw where nothing fails: the other services stay as they are.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pareta_batch.rate import LONGEST_STEP, Rate
 from pareta_batch.throttle import LONGEST_UNTOLD_HOLD_S, MOST_HISTORY, Throttle
 from tests.batch.services import Service, play
 
@@ -78,6 +79,23 @@ def test_calls_at_once_are_found_out_by_few_refusals_on_a_machine_that_is_late(c
     service = Service(0.1, concurrent=concurrent, late_s=late_s, retry_after="none")
     played = play(service, Throttle(MOST), rows=concurrent * 300)
     assert played.wasted < 0.03
+
+
+@pytest.mark.parametrize("concurrent", [1, 2, 4, 16])
+def test_calls_at_once_that_come_back_together_are_found_out_too(concurrent: int) -> None:
+    service = Service(0.1, concurrent=concurrent, retry_after="none", spread=0.0)
+    played = play(service, Throttle(MOST), rows=concurrent * 600)
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=5) >= 0.95 * concurrent / 0.1
+
+
+def test_a_rate_that_is_refused_again_and_again_is_lowered_by_bounded_steps() -> None:
+    rate = Rate(MOST)
+    rate.resting = True
+    for second in range(1, 40):
+        before = rate.per_s
+        rate.refused(second - 0.001, float(second), hold_s=0.02)
+        assert before / LONGEST_STEP <= rate.per_s < before
 
 
 @pytest.mark.parametrize("latency_s", [0.02, 0.1, 1.0])
