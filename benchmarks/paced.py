@@ -1,0 +1,78 @@
+"""What who knows the limit could get of a service that saves up nothing: `python benchmarks/paced.py [--seconds 12]`.
+
+Calls start at even intervals, whatever comes back, at rates at and below what a sandbox of 100 ms in a process of its
+own allows: one token, refilled 200 times a second. Any two that arrive closer together than that are one too many.
+"""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import time
+
+from client import table
+
+from pareta_batch.own_loop import OwnLoop
+from pareta_client import AsyncPareta, RateLimitError
+from pareta_sandbox.testing import RateLimit, attach
+
+ALLOWED_PER_S = 200
+PACES = (200, 195, 190, 185, 180, 170)
+
+
+async def paced(base_url: str, api_key: str, per_s: float, seconds: float) -> tuple[int, int]:
+    """Start calls at even intervals; give how many were answered, and how many refused."""
+    async with AsyncPareta(api_key=api_key, base_url=base_url, max_retries=0) as pareta:
+
+        async def answered() -> bool:
+            try:
+                messages = [{"role": "user", "content": "My invoice is wrong."}]
+                await pareta.chat.completions.create(model="ep_seed_tickets", messages=messages, max_tokens=10)
+            except RateLimitError:
+                return False
+            return True
+
+        began = time.monotonic()
+        calls = []
+        for number in range(int(per_s * seconds)):
+            await asyncio.sleep(max(0.0, began + number / per_s - time.monotonic()))
+            calls.append(asyncio.create_task(answered()))
+        came = await asyncio.gather(*calls)
+    return sum(came), len(came) - sum(came)
+
+
+async def measure(per_s: float, seconds: float, loop: OwnLoop) -> list[str]:
+    """Measure one pace against a service of its own, on a loop whose timers are as good as a session's."""
+    command = [sys.executable, "-m", "pareta_sandbox", "--port", "0", "--latency-ms", "100"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:  # noqa: ASYNC220 - before anything runs
+        try:
+            assert running.stdout is not None
+            sandbox = attach(running.stdout.readline().split()[-1])
+            sandbox.inject(RateLimit(per_s=ALLOWED_PER_S, burst=1, retry_after="none"))
+            answered, refused = await loop.run(paced(sandbox.base_url, sandbox.api_key, per_s, seconds))
+        finally:
+            running.terminate()
+            running.communicate()  # it prints its books, and would complain if nobody read them
+    share = answered / seconds / ALLOWED_PER_S
+    return [f"{per_s:.0f}", f"{answered / seconds:.0f}", f"{100 * share:.0f} %", f"{100 * refused / answered:.1f} %"]
+
+
+async def measure_all(seconds: float) -> list[list[str]]:
+    """Measure every pace, one after the other."""
+    loop = OwnLoop("paced")
+    try:
+        return [await measure(per_s, seconds, loop) for per_s in PACES]
+    finally:
+        loop.close(asyncio.sleep(0), within_s=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=12.0)
+    rows = asyncio.run(measure_all(parser.parse_args().seconds))
+    heads = ["calls/s", "answered/s", "of what is allowed", "wasted"]
+    print(table("Evenly spaced calls, 200 requests/s with 1 saved up", heads, rows))
+
+
+if __name__ == "__main__":
+    main()
