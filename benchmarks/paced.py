@@ -6,15 +6,14 @@ own allows: one token, refilled 200 times a second. Any two that arrive closer t
 
 import argparse
 import asyncio
-import subprocess
-import sys
 import time
 
 from client import table
+from pressure import limited
 
 from pareta_batch.own_loop import OwnLoop
 from pareta_client import AsyncPareta, RateLimitError
-from pareta_sandbox.testing import RateLimit, attach
+from pareta_sandbox.testing import RateLimit
 
 ALLOWED_PER_S = 200
 PACES = (200, 195, 190, 185, 180, 170)
@@ -43,16 +42,8 @@ async def paced(base_url: str, api_key: str, per_s: float, seconds: float) -> tu
 
 async def measure(per_s: float, seconds: float, loop: OwnLoop) -> list[str]:
     """Measure one pace against a service of its own, on a loop whose timers are as good as a session's."""
-    command = [sys.executable, "-m", "pareta_sandbox", "--port", "0", "--latency-ms", "100"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:  # noqa: ASYNC220 - before anything runs
-        try:
-            assert running.stdout is not None
-            sandbox = attach(running.stdout.readline().split()[-1])
-            sandbox.inject(RateLimit(per_s=ALLOWED_PER_S, burst=1, retry_after="none"))
-            answered, refused = await loop.run(paced(sandbox.base_url, sandbox.api_key, per_s, seconds))
-        finally:
-            running.terminate()
-            running.communicate()  # it prints its books, and would complain if nobody read them
+    with limited(RateLimit(per_s=ALLOWED_PER_S, burst=1, retry_after="none")) as sandbox:
+        answered, refused = await loop.run(paced(sandbox.base_url, sandbox.api_key, per_s, seconds))
     share = answered / seconds / ALLOWED_PER_S
     return [f"{per_s:.0f}", f"{answered / seconds:.0f}", f"{100 * share:.0f} %", f"{100 * refused / answered:.1f} %"]
 

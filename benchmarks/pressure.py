@@ -12,6 +12,8 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from client import table
@@ -20,7 +22,7 @@ from pareta_batch.batch import Batch, Sampling
 from pareta_batch.ledger import Ledger
 from pareta_batch.run import run_batch
 from pareta_client import AsyncPareta
-from pareta_sandbox.testing import RateLimit, attach
+from pareta_sandbox.testing import RateLimit, Sandbox, attach
 
 LEARNING_S = 10.0
 LATENCY_S = 0.1
@@ -41,24 +43,28 @@ def limits() -> "list[tuple[str, float, RateLimit]]":
     return [*rates, *caps]
 
 
-async def measure(name: str, allowed: float, limit: RateLimit, seconds: float) -> list[str]:
-    """Run one batch against one limit."""
+@contextmanager
+def limited(limit: RateLimit) -> Iterator[Sandbox]:
+    """Run a sandbox with a limit, in a process of its own."""
     command = [sys.executable, "-m", "pareta_sandbox", "--port", "0", "--latency-ms", str(1000 * LATENCY_S)]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running,  # noqa: ASYNC220 - before anything runs
-    ):
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert running.stdout is not None
             sandbox = attach(running.stdout.readline().split()[-1])
             sandbox.inject(limit)
-            batch = batch_of(round(allowed * seconds), Path(folder))
-            client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
-            report = await run_batch(batch, client, Ledger.open(f"sqlite:///{folder}/ledger.db"))
-            at = sorted(debit.at for debit in sandbox.books().debits)
+            yield sandbox
         finally:
             running.terminate()
-            running.communicate()  # it prints its books, and would complain if nobody read them
+            running.communicate()  # it prints its books
+
+
+async def measure(name: str, allowed: float, limit: RateLimit, seconds: float) -> list[str]:
+    """Run one batch against one limit."""
+    with tempfile.TemporaryDirectory() as folder, limited(limit) as sandbox:
+        batch = batch_of(round(allowed * seconds), Path(folder))
+        client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+        report = await run_batch(batch, client, Ledger.open(f"sqlite:///{folder}/ledger.db"))
+        at = sorted(debit.at for debit in sandbox.books().debits)
     late = [each for each in at if each > at[0] + LEARNING_S]
     per_s = (len(late) - 1) / (late[-1] - late[0])
     return [

@@ -9,7 +9,9 @@ from flows.endings import end, named_ending, quoted
 from flows.pages import batch_page
 from flows.suspension import OnEmptyBalance, suspended_without_credit
 from pareta_batch.batch import Batch
+from pareta_batch.enrolment import Plan
 from pareta_batch.report import BatchReport
+from pareta_batch.session import Session
 from tasks.artifacts import publish_batch, publish_page
 from tasks.batches import complete_shards, enrol_batch, quote_batch, report_on, write_answers_file
 from tasks.sending import sending
@@ -38,8 +40,13 @@ async def complete_batch(
         plan = await enrol_batch(batch)
         async with sending(batch) as session:
             await complete_shards(session.batch, plan)
-        await write_answers_file(batch)
-        report = await report_on(plan, session)
-        await publish_batch(report)
-        await publish_page(f"{batch.name}-batch", batch_page(batch, report), str(batch.page_path))
-        return end(report)
+        return end(await accounted_for(batch, plan, session))
+
+
+async def accounted_for(batch: Batch, plan: Plan, session: Session) -> BatchReport:
+    """Write the answers, say what became of every row and every dollar, and show it."""
+    await write_answers_file(batch)
+    report = await report_on(plan, session)
+    await publish_batch(report)
+    await publish_page(f"{batch.name}-batch", batch_page(batch, report), str(batch.page_path))
+    return report

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from pareta_batch.comparison_quote import ComparisonsQuote
-from pareta_batch.dollars import dollars
+from pareta_batch.dollars import dollars, estimate
 from pareta_batch.quote import Quote
 
 NOT_KNOWN = "not known"
@@ -54,8 +54,7 @@ class PipelineQuote(BaseModel):
     def _total(self) -> str:
         if self.likely_micro_usd is None or self.low_micro_usd is None or self.high_micro_usd is None:
             return NOT_KNOWN
-        low, likely, high = map(dollars, (self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd))
-        return f"about {likely} ({low} to {high})"
+        return estimate(self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd)
 
 
 class PromotionQuote(BaseModel):

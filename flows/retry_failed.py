@@ -5,13 +5,12 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.complete_batch import accounted_for
 from flows.endings import end, named_ending
-from flows.pages import batch_page
 from pareta_batch.batch import Batch
 from pareta_batch.report import BatchReport
 from pareta_batch.wanted import Wanted
-from tasks.artifacts import publish_batch, publish_page
-from tasks.batches import complete_shards, plan_retry, report_on, write_answers_file
+from tasks.batches import complete_shards, plan_retry
 from tasks.sending import sending
 from tasks.tags import tag_run
 
@@ -30,8 +29,4 @@ async def retry_failed(batch: Batch, errors: Errors = ()) -> BatchReport:
     plan = await plan_retry(batch, wanted)
     async with sending(batch, wanted) as session:
         await complete_shards(session.batch, plan)
-    await write_answers_file(batch)
-    report = await report_on(plan, session)
-    await publish_batch(report)
-    await publish_page(f"{batch.name}-batch", batch_page(batch, report), str(batch.page_path))
-    return end(report)
+    return end(await accounted_for(batch, plan, session))

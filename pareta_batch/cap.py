@@ -1,7 +1,8 @@
 """How many at once: learned from a service that refuses calls at the same number in flight, whatever their rate."""
 
 from collections import deque
-from math import inf
+
+from pareta_batch.next_try import NextTry
 
 EPISODES = 3
 
@@ -19,7 +20,7 @@ class Cap:
         self._taught = most
         self._believed = True
         self._step = 1
-        self._try_at = self._put_off_to = inf
+        self._next_try = NextTry()
 
     @property
     def bounds(self) -> bool:
@@ -63,20 +64,19 @@ class Cap:
 
     def wait(self, until: float) -> None:
         """Try no more before."""
-        self._try_at = until
+        self._next_try.at = until
 
     def put_off(self, now: float, period_s: float) -> None:
-        """Try no more for a while, once for each try: errors now and then would keep a low limit low for ever."""
-        if self._try_at != self._put_off_to:
-            self._try_at = self._put_off_to = max(self._try_at, now + period_s)
+        """Try no more for a while, after an error that has another reason."""
+        self._next_try.put_off(now + period_s)
 
     def raise_when_due(self, now: float, period_s: float) -> bool:
         """Allow one more, and once that held, twice as many more: it is not what bounds us any more."""
-        if not self.bounds or now < self._try_at:
+        if not self.bounds or now < self._next_try.at:
             return False
         self.limit = min(self.most, self.limit + self._step)
         self._step *= 2
-        self._try_at = now + period_s
+        self._next_try.at = now + period_s
         return True
 
     def free(self) -> None:

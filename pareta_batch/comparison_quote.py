@@ -5,7 +5,7 @@ from math import ceil
 from pydantic import BaseModel, ConfigDict
 
 from pareta_batch.comparing import Comparisons, ComparisonSpec
-from pareta_batch.dollars import dollars
+from pareta_batch.dollars import dollars, estimate
 from pareta_batch.errors import BatchError
 from pareta_batch.eval_plan import EvalPlan
 from pareta_batch.eval_work import EvalWork
@@ -53,9 +53,8 @@ class ComparisonsQuote(BaseModel):
     high_micro_usd: int
 
     def __str__(self) -> str:
-        low, likely, high = map(dollars, (self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd))
-        total = f"{self.name}: about {likely} ({low} to {high}, from leaderboard)"
-        return "\n".join([*map(str, self.comparisons), total])
+        total = estimate(self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd, "leaderboard")
+        return "\n".join([*map(str, self.comparisons), f"{self.name}: {total}"])
 
 
 async def quote_comparisons(

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pareta_batch.batch import Batch
-from pareta_batch.dollars import dollars
+from pareta_batch.dollars import estimate
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import RowsUnanswered
 from pareta_batch.leaderboard import listed
@@ -43,9 +43,9 @@ class Quote(BaseModel):
         rows = f"{self.name}: {self.to_send} of {self.total} rows to send"
         if self.low_micro_usd is None or self.high_micro_usd is None or self.likely_micro_usd is None:
             return f"{rows}; cost unknown: ask for a pilot of some rows"
-        low, likely, high = map(dollars, (self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd))
+        cost = estimate(self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd, self.basis)
         took = "" if self.duration_s is None else f", some {self.duration_s:.0f} s"
-        return f"{rows}; about {likely} ({low} to {high}, from {self.basis}){took}"
+        return f"{rows}; {cost}{took}"
 
 
 async def quote(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, pilot: int = 0) -> Quote:

@@ -11,6 +11,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from math import inf
 
+from pareta_batch.next_try import NextTry
+
 OPENING_S = 0.1
 """The first calls are spread over so many seconds: a limit shows after a few of them, without one little is lost."""
 CUT = 0.5
@@ -59,7 +61,7 @@ class Rate:
         self.resting = False
         self._steps = 0  # in one direction: up if positive
         self._hold_s = 0.0
-        self._try_at = self._put_off_to = inf
+        self._next_try = NextTry()
         self._sent: deque[float] = deque(maxlen=RECENT)
         self._segment = _Segment(inf)
         self._shortest: _Segment | None = None
@@ -92,14 +94,13 @@ class Rate:
     def unbound(self) -> None:
         """Bound the rate no more: it was not what calls were refused for."""
         self.opening = False
-        self.per_s, self._held, self._too_fast, self._try_at = inf, 0.0, inf, inf
+        self.per_s, self._held, self._too_fast, self._next_try.at = inf, 0.0, inf, inf
         self.resting, self._steps = False, 0
         self._segment = _Segment(inf)
 
     def put_off(self, now: float) -> None:
-        """Try no more for a while, once for each try: errors now and then would keep a low rate low for ever."""
-        if self._try_at != self._put_off_to:
-            self._try_at = self._put_off_to = max(self._try_at, now + self.period_s)
+        """Try no more for a while, after an error that has another reason."""
+        self._next_try.put_off(now + self.period_s)
 
     def refused(self, sent: float, now: float, hold_s: float) -> None:
         """Take a refusal as one for the rate: lower it."""
@@ -113,11 +114,11 @@ class Rate:
 
     def raise_when_due(self, now: float) -> bool:
         """Allow a little more when what is allowed has held long enough; say whether that changed anything."""
-        if now < self._try_at or self.per_s == inf:
+        if now < self._next_try.at or self.per_s == inf:
             return False
         if self.reached() < 0.5 * self.per_s:
             # Something else bounds us: that this rate was not refused says nothing.
-            self._try_at = now + self.period_s
+            self._next_try.at = now + self.period_s
             return False
         self._segment = _Segment(now)
         if self.resting:
@@ -157,7 +158,7 @@ class Rate:
             self._rest(now)
         elif not self._held:
             self.per_s = refused * CUT
-            self._try_at = now + self._hold_s + self.period_s
+            self._next_try.at = now + self._hold_s + self.period_s
         else:
             self._look_between(now, self._hold_s)
 
@@ -169,7 +170,7 @@ class Rate:
     def _look_between(self, now: float, hold_s: float) -> None:
         if self._too_fast / self._held > CLOSE:
             self.per_s = (self._held * self._too_fast) ** 0.5
-            self._try_at = now + hold_s + self.period_s
+            self._next_try.at = now + hold_s + self.period_s
         else:
             self.per_s = self._held
             self._rest(now)
@@ -186,7 +187,7 @@ class Rate:
 
     def _rest(self, now: float) -> None:
         self.resting = True
-        self._try_at = now + self._hold_s + self.rest_s(self._hold_s)
+        self._next_try.at = now + self._hold_s + self.rest_s(self._hold_s)
 
     @property
     def period_s(self) -> float:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pareta_batch.outcomes import Tally
 from pareta_batch.prices import Prices
 from pareta_batch.tables import rows
+from pareta_batch.wanted import current
 
 _paid = rows.c.state == "settled"
 _told = sa.and_(_paid, rows.c.billed_micro_usd > 0, rows.c.prompt_tokens > 0, rows.c.completion_tokens > 0)
@@ -66,7 +67,7 @@ def sample_of(db: sa.Connection, batch: str) -> Sample:
     billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
     query = sa.select(
         sa.func.count(), sa.func.avg(billed), sa.func.avg(billed * billed), sa.func.avg(rows.c.latency_ms)
-    ).where(rows.c.batch == batch, rows.c.position.is_not(None), _paid, rows.c.billed_micro_usd > 0)
+    ).where(*current(batch), _paid, rows.c.billed_micro_usd > 0)
     count, mean, of_squares, latency = db.execute(query).one()
     if not count:
         return NOTHING_BILLED
@@ -98,6 +99,6 @@ def _prices(db: sa.Connection, batch: str) -> Prices:
         sa.func.min(billed / rows.c.completion_tokens),
         sa.func.min(rows.c.prompt_tokens),
         sa.func.max(rows.c.completion_tokens),
-    ).where(rows.c.batch == batch, rows.c.position.is_not(None), _told)
+    ).where(*current(batch), _told)
     prompt, completion, least, most = db.execute(query).one()
     return Prices(prompt, completion, least or 0, most or 0)

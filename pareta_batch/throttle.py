@@ -49,7 +49,7 @@ class Throttle:
         self._began: float | None = None
         self._next_at = 0.0
         self._last_answer = 0.0
-        # The last episode of refusals: when, how long the hold, how many calls since; and how many at its first call.
+        # The last episode of refusals: when, how long the hold, how many calls since; how many holds were too short.
         self._cut_at = -inf
         self._held_until = 0.0
         self._hold_s = 0.0
