@@ -1,26 +1,47 @@
 """How many at once: learned from a service that refuses calls at the same number in flight, whatever their rate."""
 
 from collections import deque
+from collections.abc import Collection
+from math import inf
 
 from pareta_batch.next_try import NextTry
 
 EPISODES = 3
+TURNS = 2
+"""A trial lasts for so many times as many answers as are tried at once: what was saved up is used up by then."""
+LATER, SOONER = 1.5, 0.9
+"""One call more is sent a little later than one came through, when a rate would allow it. Where there is no such
+moment, a little sooner: a bound of one call is free again when that call comes back."""
+APART_S = 0.0015
+DOUBTS = 3
+"""Of calls refused far below the number, or at it when more had been answered, a single one may have met others that
+were on their way."""
 
 
 class Cap:
-    """Says how many calls may be in flight at any moment: `most`, or fewer once the service taught it."""
+    """Says how many calls may be in flight at any moment: `most`, or fewer once the service taught it.
+
+    Refused again at one number, either so many are allowed at once, or so many came through at a rate or for what the
+    service had saved up. A trial tells: never more than that at once, the one refuses none, the other soon. Then one
+    more is sent, no sooner than they came through: the one refuses it, the other does not.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = self.limit = most
-        self.refused_beside: deque[int] = deque(maxlen=EPISODES)
-        self._answered_beside = 0
-        self._came_back = 0
-        self._in_vain = 0
-        self._turned_over: deque[int] = deque([0], maxlen=EPISODES)
+        self.on_trial = False
+        self._tried = inf  # the lowest number until now
         self._taught = most
+        self._doubts = 0
         self._believed = True
         self._step = 1
         self._next_try = NextTry()
+        self._refused_beside: deque[int] = deque(maxlen=EPISODES)
+        self._answered_beside = 0
+        # In each episode: calls that came back, and those of them while calls might start.
+        self._came_back = 0
+        self._turned_over: deque[int] = deque([0], maxlen=EPISODES)
+        self._first_start = self._latest_start = inf
+        self._between = 0.0
 
     @property
     def bounds(self) -> bool:
@@ -31,36 +52,80 @@ class Cap:
         """Change how many may be in flight; a lower number that the service taught stays."""
         self.limit = min(self.limit, most) if self.bounds else most
         self.most = most
+        self.on_trial = self.on_trial and self.bounds
 
-    def answered(self, beside: int, *, held: bool) -> None:
-        """Count an answered call, which had so many beside it when it started, and say if calls are held just now."""
+    def next_at(self, now: float, in_flight: int) -> float:
+        """Give when one more call may start; infinite as long as too many are in flight."""
+        if in_flight < self.limit:
+            return now
+        if in_flight > self.limit or not self._more_is_due(now):
+            return inf
+        at_leisure = self.on_trial and self._turned_over[-1] < 2 * TURNS * self.limit
+        return max(now, self._latest_start + (LATER if at_leisure else SOONER) * self._between_s())
+
+    def apart_s(self) -> float:
+        """Give the seconds that calls are kept apart, so that they arrive in the order in which they were sent."""
+        return min(self._between / 4, APART_S)
+
+    def started(self, now: float) -> None:
+        """Count a call that starts now."""
+        self._latest_start = now
+        self._first_start = min(self._first_start, now)
+
+    def answered(self, beside: int, now: float, *, held: bool, period_s: float) -> bool:
+        """Count an answered call, which had so many beside it when it started; say if that allows more from now on.
+
+        `held`: whether calls are held just now. `period_s`: how long more are to hold before even more are allowed.
+        """
         self._came_back += 1
         self._turned_over[-1] += not held
         self._answered_beside = max(self._answered_beside, beside)
+        if beside < self.limit or not self._more_is_due(now):
+            return False
+        if not self.on_trial:
+            # One more, and after each period twice as many more: it is not what bounds us any more.
+            self._taught, self.limit = self.limit, min(self.most, self.limit + self._step)
+            self._step *= 2
+            self._next_try.at = now + period_s
+        elif self.limit < self._tried + _slack(self._tried):
+            self.limit += 1
+        else:
+            self.free()
+        return True
 
     def refused(self, beside: int) -> bool:
         """Count a refused call, the first of its episode; say whether it was for the number in flight."""
-        if self.refused_beside and not self._came_back:
+        if self._refused_beside and not self._came_back:
             # The same calls in flight, no evidence of its own.
-            self.refused_beside.pop()
-        self.refused_beside.append(beside)
-        if self.bounds and beside < self._taught - 1 - self._taught // 10:
-            # Refused far below it: it was no bound on calls at once after all.
-            self.limit, self._believed = self.most, False
-        if self.bounds:
-            self.limit = max(1, beside)
-        elif self._is_one():
-            self._taught = self.limit = min(self.refused_beside)
+            self._refused_beside.pop()
+        self._refused_beside.append(beside)
+        if self.on_trial:
+            self._end_trial(beside)
+        elif self.bounds:
+            self._lower(beside)
+        elif self._may_be_one():
+            self._tried = self.limit = min(self._two_latest())
+            self.on_trial = True
+        if self._turned_over[-1] >= self.limit:
+            self._between = self._between_s()
         self._step = 1
         self._came_back = 0
         self._turned_over.append(0)
-        return self.bounds
+        self._first_start = self._latest_start = inf
+        return self.bounds and not self.on_trial
 
-    def refused_again(self, beside: int) -> None:
-        """Count a call that was refused as the first one after a hold."""
-        # As many were in flight still: a rate would have allowed one by now. Fewer: it was not for their number.
-        still = self.refused_beside and beside >= self.refused_beside[-1] > 0
-        self._in_vain = self._in_vain + 1 if still else 0
+    def refused_again(self, beside: int) -> bool:
+        """Count a call refused as the first after a hold; say whether it was certainly not for the number in flight."""
+        if beside and self._refused_beside and beside + _slack(beside) >= self._refused_beside[-1]:
+            return False
+        self._refused_beside.clear()
+        return True
+
+    def at_one_number(self, beside: int) -> bool:
+        """Whether calls were refused at the same number in flight until now, this one included."""
+        refused = (*self._refused_beside, beside)
+        # With nobody beside it, no bound on calls at once refuses a call.
+        return min(refused) > 0 and _alike(refused)
 
     def wait(self, until: float) -> None:
         """Try no more before."""
@@ -70,27 +135,58 @@ class Cap:
         """Try no more for a while, after an error that has another reason."""
         self._next_try.put_off(now + period_s)
 
-    def raise_when_due(self, now: float, period_s: float) -> bool:
-        """Allow one more, and once that held, twice as many more: it is not what bounds us any more."""
-        if not self.bounds or now < self._next_try.at:
-            return False
-        self.limit = min(self.most, self.limit + self._step)
-        self._step *= 2
-        self._next_try.at = now + period_s
-        return True
-
     def free(self) -> None:
         """Bound no more below the most."""
         self.limit = self.most
+        self.on_trial = False
 
-    def _is_one(self) -> bool:
-        """Whether calls are refused at one number in flight, which no answered call has seen beside it."""
-        refused = self.refused_beside
-        if not self._believed or len(refused) < EPISODES:
-            return False
-        if self._in_vain < EPISODES and (min(refused) < EPISODES or 2 * sum(self._turned_over) < refused[-1]):
-            # Few, or the first calls after holds: so many may come through for what the service had saved up.
-            return False
-        # An answer on its way back still counts here and no more at the service.
-        slack = 1 + min(refused) // 10
-        return max(refused) - min(refused) <= slack and self._answered_beside < min(refused) + slack
+    def _more_is_due(self, now: float) -> bool:
+        if self.on_trial:
+            return self._turned_over[-1] >= TURNS * self.limit
+        return self.bounds and now >= self._next_try.at
+
+    def _between_s(self) -> float:
+        return (self._latest_start - self._first_start) / max(self._turned_over[-1], 1)
+
+    def _end_trial(self, beside: int) -> None:
+        if beside < self.limit:
+            self.free()
+        else:
+            self._taught = self.limit
+            self.on_trial = False
+
+    def _lower(self, beside: int) -> None:
+        far_below = beside < max(self._taught - _slack(self._taught), 1)
+        after_more = self._step > 1 and beside <= self._taught
+        self._doubts = self._doubts + 1 if far_below or after_more else 0
+        if self._doubts == DOUBTS:
+            self.free()
+            self._believed = False
+        elif not far_below:
+            self.limit = beside
+
+    def _may_be_one(self) -> bool:
+        """Whether calls are refused at one number in flight, which no answered call has seen beside it.
+
+        Twice before any came back, or three times.
+        """
+        latest = self._two_latest()
+        if 2 * sum(list(self._turned_over)[-2:]) < min(latest):
+            refused, enough = latest, 2
+        else:
+            refused, enough = list(self._refused_beside), EPISODES
+        new = self._believed and 0 < min(latest) < self._tried
+        unseen = self._answered_beside < max(refused) + _slack(min(refused))
+        return new and len(refused) == enough and _alike(refused) and unseen
+
+    def _two_latest(self) -> list[int]:
+        return list(self._refused_beside)[-2:]
+
+
+def _alike(refused: Collection[int]) -> bool:
+    return max(refused) - min(refused) <= _slack(min(refused))
+
+
+def _slack(number: float) -> float:
+    # An answer on its way back still counts here and no more at the service.
+    return 1 + number // 10

@@ -1,7 +1,6 @@
 """Refusals at random: some services refuse a few calls whatever the rate, and pressing less only makes it slow."""
 
 from collections import deque
-from collections.abc import Sequence
 
 FAR_BELOW = 4.0
 """Refused at so small a part of a rate that was answered, it is not for the rate."""
@@ -28,20 +27,14 @@ class Chance:
         """Count a call that came back."""
         self._latest.append(refused)
 
-    def judge(self, rate: float, beside: Sequence[int]) -> bool:
-        """Say whether a refusal at this rate was by chance.
-
-        `beside`: how many were in flight at the last refusals; always the same number, and it is a bound on calls at
-        once.
-        """
+    def judge(self, rate: float, at_one_number: bool) -> bool:
+        """Say whether a refusal at this rate was by chance, or else for the one number in flight at which all were."""
         if sum(self._latest) > MANY * len(self._latest):
             # Once mistaken, never again: it costs a burst of refusals.
             self._believed = self._believed and not self.found
             self.found = False
         elif self._believed and not self.found:
             self._best_rate = max(self._best_rate, self._reached())
-            # With nobody beside it, no bound on calls at once refuses a call.
-            at_one_number = min(beside) > 0 and max(beside) - min(beside) <= 1 + min(beside) // 10
             self.found = rate < self._best_rate / FAR_BELOW and not at_one_number
         return self.found
 

@@ -57,7 +57,7 @@ class Rate:
         self._calls_to_open = most
         # The highest rate that held, the lowest that was refused since; when the next may be tried.
         self._held = 0.0
-        self._too_fast = inf
+        self._too_fast = self._at_most = inf
         self.resting = False
         self._steps = 0  # in one direction: up if positive
         self._hold_s = 0.0
@@ -86,6 +86,11 @@ class Rate:
         """Begin to measure anew."""
         self._sent.clear()
 
+    def begin_anew(self, now: float) -> None:
+        """Learn nothing from the calls since the last refusal: something else bounded them."""
+        self._segment = _Segment(inf)
+        self._next_try.at = max(self._next_try.at, now + self.period_s)
+
     def open(self) -> None:
         """End the opening when it is over."""
         if self.opening and self._calls_to_open <= 0:
@@ -112,11 +117,15 @@ class Rate:
         else:
             self._narrow(estimate, now)
 
+    def refused_again(self, first: float, latest: float) -> None:
+        """Learn from a call that was refused like all since the first: not one was saved up since then."""
+        self._at_most = 1 / max(latest - first, 1e-3)
+
     def raise_when_due(self, now: float) -> bool:
         """Allow a little more when what is allowed has held long enough; say whether that changed anything."""
         if now < self._next_try.at or self.per_s == inf:
             return False
-        if self.reached() < 0.5 * self.per_s:
+        if len(self._sent) < FEW or self.reached() < 0.5 * self.per_s:
             # Something else bounds us: that this rate was not refused says nothing.
             self._next_try.at = now + self.period_s
             return False
@@ -147,7 +156,8 @@ class Rate:
         return max(rates, default=self.reached())
 
     def _narrow(self, estimate: float | None, now: float) -> None:
-        self._too_fast = refused = min(self.per_s, self.fastest() * CLOSE)
+        self._too_fast = refused = min(self.per_s, self.fastest() * CLOSE, self._at_most)
+        self._at_most = inf
         if estimate is not None:
             # What held may have been saved up by the service in part.
             self.per_s = min(max(self._allowing_for_lateness(estimate), self._held * 0.95), refused / STEP)

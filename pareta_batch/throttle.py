@@ -50,12 +50,12 @@ class Throttle:
         self._next_at = 0.0
         self._last_answer = 0.0
         # The last episode of refusals: when, how long the hold, how many calls since; how many holds were too short.
-        self._cut_at = -inf
+        self._cut_at = self._refused_at = -inf
         self._held_until = 0.0
         self._hold_s = 0.0
         self._since_cut = 0
         self._in_vain = 0
-        self._patience = 1.0
+        self._patience = 2.0
 
     @property
     def most(self) -> int:
@@ -72,9 +72,8 @@ class Throttle:
         self._try_more(now)
         if now < self._held_until:
             return self._held_until - now
-        if self.in_flight >= self._cap.limit:
-            return None
-        return max(0.0, self._next_at - now)
+        at = self._cap.next_at(now, self.in_flight)
+        return max(0.0, self._next_at - now, at - now) if at < inf else None
 
     def bound(self, most: int) -> None:
         """Change how many may be in flight; a lower number that the service taught stays."""
@@ -89,8 +88,9 @@ class Throttle:
         self.in_flight += 1
         self._since_cut += 1
         self._rate.started(now)
+        self._cap.started(now)
         self._chance.started(now)
-        self._next_at = self._rate.after(self._next_at, now)
+        self._next_at = now + self._cap.apart_s() if self._cap.bounds else self._rate.after(self._next_at, now)
         return call
 
     def answered(self, call: Call, now: float) -> None:
@@ -98,7 +98,10 @@ class Throttle:
         self.in_flight -= 1
         self._last_answer = now
         self._chance.count(refused=False)
-        self._cap.answered(call.beside, held=now < self._held_until)
+        held = now < self._held_until
+        if self._cap.answered(call.beside, now, held=held, period_s=self._rate.period_s):
+            self._rate.begin_anew(now)
+            self._note(now)
 
     def failed(self, call: Call, now: float) -> None:
         """Count a call that failed for another reason than too much pressure: no time to try more."""
@@ -120,10 +123,7 @@ class Throttle:
         self._held_until = max(self._held_until, now + hold)
         if first:
             self._hold_s = hold
-            if self._in_vain:
-                self._cap.refused_again(call.beside)
-            elif not self._is_at_random(call):
-                self._cut(call, now)
+            self._learn(call, now)
             self._cut_at = now
             self._note(now)
 
@@ -138,7 +138,7 @@ class Throttle:
     def _is_at_random(self, call: Call) -> bool:
         """Whether calls are refused whatever the rate, a few of them: then nothing is gained by pressing less."""
         before = self._chance.found
-        found = self._chance.judge(self._rate.per_s, (*self._cap.refused_beside, call.beside))
+        found = self._chance.judge(self._rate.per_s, self._cap.at_one_number(call.beside))
         if found and not before:
             self._rate_before_chance = self._rate.per_s
             self._cap.free()
@@ -147,11 +147,21 @@ class Throttle:
             self._rate.per_s = self._rate_before_chance
         return found
 
+    def _learn(self, call: Call, now: float) -> None:
+        if not self._in_vain:
+            self._refused_at = call.at
+            if not self._is_at_random(call):
+                self._cut(call, now)
+        elif self._cap.refused_again(call.beside):
+            self._rate.refused_again(self._refused_at, call.at)
+
     def _cut(self, call: Call, now: float) -> None:
+        bounded = self._cap.bounds
         if self._cap.refused(call.beside):
             self._cap.wait(now + self._hold_s + self._rate.rest_s(self._hold_s) * self._patience)
             self._patience = min(self._patience * 2, LONGEST_PATIENCE)
-            self._rate.unbound()
+        elif bounded:
+            self._rate.begin_anew(now)
         else:
             self._rate.refused(call.at, now, self._hold_s)
 
@@ -160,12 +170,12 @@ class Throttle:
         self._rate.open()
         if now < self._held_until:
             return
-        if self._cap.raise_when_due(now, self._rate.period_s) or self._rate.raise_when_due(now):
+        if not self._cap.bounds and self._rate.raise_when_due(now):
             self._note(now)
 
     def _note(self, now: float) -> None:
         self._rate.changed()
-        bounded = self._rate.per_s < inf and not self._rate.opening
+        bounded = self._rate.per_s < inf and not self._rate.opening and not self._cap.bounds
         limits = Limits(
             at_s=0.0 if self._began is None else round(now - self._began, 3),
             in_flight=self._cap.limit,

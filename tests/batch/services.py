@@ -28,6 +28,11 @@ class Service:
     late_s: float = 0.0  # how late, on top and in the mean, timers are and calls arrive, each on its own
     slow_start_s: float = 0.0  # how late the second call is
     spread: float = 0.3  # sigma of the lognormal latency; 0: every answer takes as long
+    grows_at_s: float = math.inf  # from then on it allows four times as much
+
+    def allows_at(self, now: float) -> float:
+        """How many times what is said above it allows."""
+        return 4.0 if now >= self.grows_at_s else 1.0
 
 
 @dataclass
@@ -85,7 +90,7 @@ def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Play
         match what:
             case "arrives":
                 unlucky = draws.random() < service.at_random
-                full = service.concurrent is not None and serving >= service.concurrent
+                full = service.concurrent is not None and serving >= service.concurrent * service.allows_at(now)
                 asked = 0.02 if unlucky else 1.0 if full else bucket.send(now)
                 if asked:
                     later(travel(), "refused", call, _told(service, asked))
@@ -118,9 +123,10 @@ def _bucket(service: Service) -> Generator[float, float, None]:
         now = yield wait
         if service.per_s is None:
             continue
-        tokens = min(float(service.burst), tokens + (now - filled) * service.per_s)
+        per_s = service.per_s * service.allows_at(now)
+        tokens = min(float(service.burst), tokens + (now - filled) * per_s)
         filled = now
-        wait = 0.0 if tokens >= 1 else (1 - tokens) / service.per_s
+        wait = 0.0 if tokens >= 1 else (1 - tokens) / per_s
         tokens -= wait == 0
 
 

@@ -89,6 +89,37 @@ def test_calls_at_once_that_come_back_together_are_found_out_too(concurrent: int
     assert played.per_s(after_s=5) >= 0.95 * concurrent / 0.1
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+@pytest.mark.parametrize("concurrent", [1, 2, 4, 16])
+def test_calls_at_once_are_found_by_three_holds_of_a_second(concurrent: int, spread: float) -> None:
+    service = Service(0.1, concurrent=concurrent, spread=spread, retry_after="seconds")
+    ideal = concurrent / (0.1 * (1.046 if spread else 1.0))
+    played = play(service, Throttle(MOST), rows=int(ideal * 25))
+    assert played.refused <= 4
+    assert played.per_s(after_s=5) >= 0.93 * ideal
+
+
+@pytest.mark.parametrize("retry_after", ["none", "seconds"])
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+@pytest.mark.parametrize(("per_s", "burst", "latency_s"), [(50, 5, 0.1), (50, 5, 0.2), (50, 5, 1.0), (20, 5, 0.5)])
+def test_a_rate_is_not_taken_for_calls_at_once_because_few_are_saved_up(
+    per_s: int, burst: int, latency_s: float, spread: float, retry_after: str
+) -> None:
+    service = Service(latency_s, per_s=per_s, burst=burst, spread=spread, retry_after=retry_after)  # type: ignore[arg-type]
+    played = play(service, Throttle(MOST), rows=per_s * 100)
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=25) >= 0.93 * per_s
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+@pytest.mark.parametrize("burst", [1, 5])
+def test_a_slow_rate_that_nobody_tells_is_found_by_few_refusals(burst: int, spread: float) -> None:
+    service = Service(0.1, per_s=5, burst=burst, spread=spread, retry_after="none")
+    played = play(service, Throttle(MOST), rows=1_000)
+    assert played.wasted < 0.04
+    assert played.per_s(after_s=25) >= 0.93 * 5
+
+
 def test_a_rate_that_is_refused_again_and_again_is_lowered_by_bounded_steps() -> None:
     rate = Rate(MOST)
     rate.resting = True
@@ -119,13 +150,20 @@ def test_errors_of_a_service_put_off_what_is_tried_next_but_not_for_ever(retry_a
     assert played.per_s(after_s=25) >= 0.85 * 200
 
 
-def test_a_limit_that_is_raised_is_found_again() -> None:
-    throttle = Throttle(MOST)
-    play(Service(0.1, per_s=50, burst=10, retry_after="fractional"), throttle, rows=2_000)
-    start = throttle.history[-1]
-    played = play(Service(0.1, per_s=200, burst=20, retry_after="fractional"), Throttle(MOST), rows=4_000)
-    assert start.per_s is not None
-    assert start.per_s < 60 < played.per_s(after_s=5)
+@pytest.mark.parametrize("retry_after", ["none", "seconds"])
+def test_calls_at_once_that_become_more_are_found_again(retry_after: str) -> None:
+    service = Service(0.1, concurrent=4, grows_at_s=30, retry_after=retry_after)  # type: ignore[arg-type]
+    played = play(service, Throttle(MOST), rows=40_000)
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=150) >= 0.95 * 160 / 1.046
+
+
+@pytest.mark.parametrize(("retry_after", "after_s"), [("none", 60), ("fractional", 60), ("seconds", 600)])
+def test_a_rate_that_is_raised_is_found_again(retry_after: str, after_s: float) -> None:
+    service = Service(0.1, per_s=50, burst=10, grows_at_s=30, retry_after=retry_after)  # type: ignore[arg-type]
+    played = play(service, Throttle(MOST), rows=100_000)
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=after_s) >= 0.9 * 200
 
 
 def test_the_history_of_the_limit_is_bounded_and_begins_with_the_first_call() -> None:
