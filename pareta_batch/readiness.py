@@ -2,9 +2,11 @@
 
 import asyncio
 
-from pareta_client import AsyncPareta, ConflictError, Endpoint
+from pareta_client import AsyncPareta, ConflictError, Endpoint, EndpointWaitTimeoutError
 
 LONGEST_POLL_S = 10.0
+STARTING_SHOWS_S = 10.0
+"""An endpoint that somebody else starts is not said to be stopped for longer than this."""
 
 
 async def endpoint_named(pareta: AsyncPareta, name: str, task: str) -> Endpoint | None:
@@ -19,22 +21,30 @@ async def endpoint_named(pareta: AsyncPareta, name: str, task: str) -> Endpoint 
 async def wait_until_live(pareta: AsyncPareta, endpoint_id: str, *, deadline_s: float) -> Endpoint:
     """Return the endpoint once it is live, having started it once if it was stopped.
 
-    Raises EndpointWaitTimeoutError after `deadline_s` seconds, and what else the client raises.
+    Raises EndpointWaitTimeoutError after `deadline_s` seconds, much sooner for one that may not be started, and what
+    else the client raises.
     """
     endpoint = await pareta.endpoints.retrieve(endpoint_id)
     if endpoint.is_live:
         return endpoint
     if endpoint.status == "stopped":
-        await _start(pareta, endpoint_id)
+        try:
+            await pareta.endpoints.start(endpoint_id)
+        except ConflictError as refused:
+            await _started_by_somebody_else(pareta, endpoint_id, refused, within_s=min(STARTING_SHOWS_S, deadline_s))
     return await pareta.endpoints.wait_until_live(endpoint_id, poll_interval=LONGEST_POLL_S, timeout=deadline_s)
 
 
-async def _start(pareta: AsyncPareta, endpoint_id: str) -> None:
+async def _started_by_somebody_else(
+    pareta: AsyncPareta, endpoint_id: str, refused: ConflictError, *, within_s: float
+) -> None:
+    """Return once it is stopped no more; a service refuses a start beside another one, and one that it never allows."""
     try:
-        await pareta.endpoints.start(endpoint_id)
-    except ConflictError:
-        # Somebody else is starting it at this moment; the polls will see it live.
-        return
+        await pareta.endpoints.wait_until_live(endpoint_id, timeout=within_s)
+    except EndpointWaitTimeoutError as late:
+        if late.status == "stopped":
+            stays = f"stopped, and the service refuses to start it: {refused}"
+            raise EndpointWaitTimeoutError(endpoint_id, waited=late.waited, status=stays) from refused
 
 
 class Reviver:

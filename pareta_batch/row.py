@@ -149,8 +149,8 @@ class RowWork:
             case Verdict.RATE_LIMIT:
                 if session.pressure.throttle.starving_s(time.monotonic()) > LONGEST_HOLD_S:
                     session.stop_for(error)
-            case Verdict.NOT_READY if session.batch.model != "auto":
-                await self._revive()
+            case Verdict.NOT_READY if session.batch.model != "auto" and await self._revived():
+                return None
             case _:
                 self._transient += 1
                 if self._transient >= MOST_TRANSIENT:
@@ -158,14 +158,16 @@ class RowWork:
                 await self._sleep(backoff(self._transient, random.random(), retry_after_of(error)))  # noqa: S311
         return None
 
-    async def _revive(self) -> None:
-        """Wait with everybody else until the endpoint is live again; an endpoint that never is stops the batch."""
+    async def _revived(self) -> bool:
+        """Wait with everybody else until the endpoint is live, or stop the batch for it; False if neither could be."""
         try:
             with self._session.pressure.paused():
                 await self._session.reviver.revive()
         except ParetaError as error:
-            if verdict_of(error) is not Verdict.TRANSIENT:
-                self._session.stop_for(error)
+            if verdict_of(error) is Verdict.TRANSIENT:
+                return False
+            self._session.stop_for(error)
+        return True
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not past the stop of the batch."""

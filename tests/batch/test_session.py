@@ -145,6 +145,42 @@ async def test_a_stopped_endpoint_is_started_once_and_waited_for_by_all(
     sandbox.completed(60)
 
 
+async def test_a_stopped_endpoint_that_may_not_be_started_stops_the_batch_soon(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pareta_batch.readiness.STARTING_SHOWS_S", 0.2)
+    sandbox.stop_endpoint("ep_seed_tickets")  # a seed: its start is refused with 409
+    report = await run(batch_in(tmp_path, 20, model="ep_seed_tickets"), sandbox, ledger)
+    assert (report.stopped, report.settled, report.pending) == ("EndpointWaitTimeoutError", 0, 20)
+    assert "refuses to start it" in (report.stopped_message or "")
+    assert not sandbox.books().debits
+
+
+async def test_an_endpoint_that_somebody_else_is_starting_is_waited_for(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    endpoint_id = await deployed(sandbox)
+    sandbox.change(latency_ms=2, cold_start_s=0.5)
+    sandbox.stop_endpoint(endpoint_id)
+    sandbox.inject(Status(status=409, route="endpoints", skip=1, times=3))
+    running = asyncio.create_task(run(batch_in(tmp_path, 20, model=endpoint_id), sandbox, ledger))
+    await until(lambda: 409 in sandbox.books().statuses)
+    sandbox.start_endpoint(endpoint_id)
+    assert (await running).status == "completed"
+    sandbox.completed(20)
+
+
+async def test_an_endpoint_about_which_nothing_can_be_learned_fails_rows_instead_of_trying_for_ever(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pareta_batch.row.MOST_TRANSIENT", 2)
+    sandbox.stop_endpoint("ep_seed_tickets")
+    sandbox.inject(Status(status=500, route="endpoints", times=None, retry_after_s=0))
+    report = await run(batch_in(tmp_path, 2, model="ep_seed_tickets"), sandbox, ledger)
+    assert (report.status, report.errors) == ("incomplete", {"EndpointNotReadyError": 2})
+    assert not sandbox.books().debits
+
+
 async def deployed(sandbox: Sandbox) -> str:
     """Deploy an endpoint that can be started (a seed cannot)."""
     async with AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url) as pareta:
