@@ -10,12 +10,12 @@ EPISODES = 3
 TURNS = 2
 """A trial lasts for so many times as many answers as are tried at once: what was saved up is used up by then."""
 LATER, SOONER = 1.5, 0.9
-"""One call more is sent a little later than one came through, when a rate would allow it. Where there is no such
-moment, a little sooner: a bound of one call is free again when that call comes back."""
+"""One call more is sent a little later than calls came through, when a rate allows it. If that told nothing, a little
+sooner: with a bound of one, later is after it is free again."""
 APART_S = 0.0015
+"""As far apart as 64 calls are when they open; closer, they overtake each other on a network of half a millisecond."""
 DOUBTS = 3
-"""Of calls refused far below the number, or at it when more had been answered, a single one may have met others that
-were on their way."""
+"""So many refusals in a row that do not fit the number free it; a single one may have met calls on their way."""
 
 
 class Cap:
@@ -27,21 +27,28 @@ class Cap:
     """
 
     def __init__(self, most: int) -> None:
-        self.most = self.limit = most
+        self.most = most
+        self._allowed = inf  # what the service taught, or what is on trial
         self.on_trial = False
-        self._tried = inf  # the lowest number until now
-        self._taught = most
+        self._tried = inf  # the lowest number that had a trial: no second one at it or above
+        self._twice = False
+        self._taught = most  # the number of which it was sure last
         self._doubts = 0
         self._believed = True
         self._step = 1
         self._next_try = NextTry()
         self._refused_beside: deque[int] = deque(maxlen=EPISODES)
-        self._answered_beside = 0
-        # In each episode: calls that came back, and those of them while calls might start.
-        self._came_back = 0
+        # In each episode: calls that were answered, those of them while calls might start, the most beside one of them.
+        self._answered = 0
         self._turned_over: deque[int] = deque([0], maxlen=EPISODES)
+        self._answered_beside: deque[int] = deque([0], maxlen=EPISODES)
         self._first_start = self._latest_start = inf
-        self._between = 0.0
+        self.between_s = 0.0  # from one call to the next, on average, when last as many as are allowed turned over
+
+    @property
+    def limit(self) -> int:
+        """How many may be in flight, calls that are being refused included."""
+        return int(min(self._allowed, self.most))
 
     @property
     def bounds(self) -> bool:
@@ -50,9 +57,11 @@ class Cap:
 
     def bound(self, most: int) -> None:
         """Change how many may be in flight; a lower number that the service taught stays."""
-        self.limit = min(self.limit, most) if self.bounds else most
         self.most = most
-        self.on_trial = self.on_trial and self.bounds
+        if self.on_trial and not self.bounds:
+            # Nothing was found out: it may be tried again.
+            self._tried = inf
+            self.free()
 
     def next_at(self, now: float, in_flight: int) -> float:
         """Give when one more call may start; infinite as long as too many are in flight."""
@@ -61,11 +70,11 @@ class Cap:
         if in_flight > self.limit or not self._more_is_due(now):
             return inf
         at_leisure = self.on_trial and self._turned_over[-1] < 2 * TURNS * self.limit
-        return max(now, self._latest_start + (LATER if at_leisure else SOONER) * self._between_s())
+        return max(now, self._latest_start + (LATER if at_leisure else SOONER) * self._between_starts_s())
 
     def apart_s(self) -> float:
         """Give the seconds that calls are kept apart, so that they arrive in the order in which they were sent."""
-        return min(self._between / 4, APART_S)
+        return min(self.between_s / 4, APART_S)
 
     def started(self, now: float) -> None:
         """Count a call that starts now."""
@@ -77,25 +86,25 @@ class Cap:
 
         `held`: whether calls are held just now. `period_s`: how long more are to hold before even more are allowed.
         """
-        self._came_back += 1
+        self._answered += 1
         self._turned_over[-1] += not held
-        self._answered_beside = max(self._answered_beside, beside)
+        self._answered_beside[-1] = max(self._answered_beside[-1], beside)
         if beside < self.limit or not self._more_is_due(now):
             return False
         if not self.on_trial:
             # One more, and after each period twice as many more: it is not what bounds us any more.
-            self._taught, self.limit = self.limit, min(self.most, self.limit + self._step)
+            self._taught, self._allowed = self.limit, self.limit + self._step
             self._step *= 2
             self._next_try.at = now + period_s
         elif self.limit < self._tried + _slack(self._tried):
-            self.limit += 1
+            self._allowed = self.limit + 1
         else:
             self.free()
         return True
 
     def refused(self, beside: int) -> bool:
         """Count a refused call, the first of its episode; say whether it was for the number in flight."""
-        if self._refused_beside and not self._came_back:
+        if self._refused_beside and not self._answered:
             # The same calls in flight, no evidence of its own.
             self._refused_beside.pop()
         self._refused_beside.append(beside)
@@ -104,13 +113,14 @@ class Cap:
         elif self.bounds:
             self._lower(beside)
         elif self._may_be_one():
-            self._tried = self.limit = min(self._two_latest())
+            self._tried = self._allowed = min(self._two_latest())
             self.on_trial = True
         if self._turned_over[-1] >= self.limit:
-            self._between = self._between_s()
+            self.between_s = self._between_starts_s()
         self._step = 1
-        self._came_back = 0
+        self._answered = 0
         self._turned_over.append(0)
+        self._answered_beside.append(0)
         self._first_start = self._latest_start = inf
         return self.bounds and not self.on_trial
 
@@ -127,8 +137,8 @@ class Cap:
         # With nobody beside it, no bound on calls at once refuses a call.
         return min(refused) > 0 and _alike(refused)
 
-    def wait(self, until: float) -> None:
-        """Try no more before."""
+    def try_no_more_before(self, until: float) -> None:
+        """Put off when one more is tried."""
         self._next_try.at = until
 
     def put_off(self, now: float, period_s: float) -> None:
@@ -137,7 +147,7 @@ class Cap:
 
     def free(self) -> None:
         """Bound no more below the most."""
-        self.limit = self.most
+        self._allowed = inf
         self.on_trial = False
 
     def _more_is_due(self, now: float) -> bool:
@@ -145,15 +155,18 @@ class Cap:
             return self._turned_over[-1] >= TURNS * self.limit
         return self.bounds and now >= self._next_try.at
 
-    def _between_s(self) -> float:
+    def _between_starts_s(self) -> float:
         return (self._latest_start - self._first_start) / max(self._turned_over[-1], 1)
 
     def _end_trial(self, beside: int) -> None:
-        if beside < self.limit:
-            self.free()
-        else:
+        if beside >= self.limit:
             self._taught = self.limit
             self.on_trial = False
+            return
+        if beside >= self._tried and not self._twice:
+            # The one more may have met an answer on its way: worth a second trial.
+            self._tried, self._twice = beside + 1, True
+        self.free()
 
     def _lower(self, beside: int) -> None:
         far_below = beside < max(self._taught - _slack(self._taught), 1)
@@ -163,12 +176,12 @@ class Cap:
             self.free()
             self._believed = False
         elif not far_below:
-            self.limit = beside
+            self._allowed = beside
 
     def _may_be_one(self) -> bool:
-        """Whether calls are refused at one number in flight, which no answered call has seen beside it.
+        """Whether calls were refused at one number in flight, which no answered call has seen beside it of late.
 
-        Twice before any came back, or three times.
+        Three times, or twice before any were answered.
         """
         latest = self._two_latest()
         if 2 * sum(list(self._turned_over)[-2:]) < min(latest):
@@ -176,7 +189,7 @@ class Cap:
         else:
             refused, enough = list(self._refused_beside), EPISODES
         new = self._believed and 0 < min(latest) < self._tried
-        unseen = self._answered_beside < max(refused) + _slack(min(refused))
+        unseen = max(self._answered_beside) < max(refused) + _slack(min(refused))
         return new and len(refused) == enough and _alike(refused) and unseen
 
     def _two_latest(self) -> list[int]:

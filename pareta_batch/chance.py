@@ -26,17 +26,20 @@ class Chance:
     def count(self, *, refused: bool) -> None:
         """Count a call that came back."""
         self._latest.append(refused)
+        # At every call: answers to what was sent beside a burst of refusals follow it. Once mistaken, never again.
+        self._believed = self._believed and not (self.found and self._are_many())
 
     def judge(self, rate: float, at_one_number: bool) -> bool:
-        """Say whether a refusal at this rate was by chance, or else for the one number in flight at which all were."""
-        if sum(self._latest) > MANY * len(self._latest):
-            # Once mistaken, never again: it costs a burst of refusals.
-            self._believed = self._believed and not self.found
+        """Say whether a refusal at this rate was by chance; not where all were at one number in flight."""
+        if not self._believed or self._are_many():
             self.found = False
-        elif self._believed and not self.found:
+        elif not self.found:
             self._best_rate = max(self._best_rate, self._reached())
             self.found = rate < self._best_rate / FAR_BELOW and not at_one_number
         return self.found
+
+    def _are_many(self) -> bool:
+        return sum(self._latest) > MANY * len(self._latest)
 
     def _reached(self) -> float:
         """Calls a second of late, holds and all; 0 while they are too few to tell."""

@@ -76,6 +76,16 @@ class Pressure:
         self._let_in()
 
     def _let_in(self) -> None:
+        try:
+            self._let_in_as_allowed()
+        except Exception as error:
+            # Nobody awaits a timer: who waits for a turn would wait for ever.
+            while self._waiting:
+                if not (turn := self._waiting.popleft()).done():
+                    turn.set_exception(error)
+            raise
+
+    def _let_in_as_allowed(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

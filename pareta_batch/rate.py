@@ -57,7 +57,7 @@ class Rate:
         self._calls_to_open = most
         # The highest rate that held, the lowest that was refused since; when the next may be tried.
         self._held = 0.0
-        self._too_fast = self._at_most = inf
+        self._too_fast = self._at_most = inf  # the latter for the next estimate alone
         self.resting = False
         self._steps = 0  # in one direction: up if positive
         self._hold_s = 0.0

@@ -10,7 +10,7 @@ from math import inf
 
 from pareta_batch.cap import Cap
 from pareta_batch.chance import Chance
-from pareta_batch.rate import Rate
+from pareta_batch.rate import CALLS_A_STEP, Rate
 
 HOLD_UNTOLD_S = 0.02
 LONGEST_UNTOLD_HOLD_S = 8.0
@@ -20,7 +20,7 @@ MOST_HISTORY = 1_000
 
 @dataclass(frozen=True)
 class Call:
-    """A call that was started: when (seconds), and how many others were in flight then."""
+    """A call that was started: when (seconds), and how many others had not come back then, refused or not."""
 
     at: float
     beside: int
@@ -69,9 +69,9 @@ class Throttle:
 
     def wait(self, now: float) -> float | None:
         """Give the seconds until the next call may start; None while too many are in flight."""
-        self._try_more(now)
         if now < self._held_until:
             return self._held_until - now
+        self._try_more(now)
         at = self._cap.next_at(now, self.in_flight)
         return max(0.0, self._next_at - now, at - now) if at < inf else None
 
@@ -117,7 +117,7 @@ class Throttle:
         first = call.at > self._cut_at
         if first:
             # The first call after a hold says that the hold was too short, and nothing about the limits.
-            self._in_vain = self._in_vain + 1 if self._since_cut == 1 else 0
+            self._in_vain = self._in_vain + 1 if self._since_cut == 1 and self._cut_at > -inf else 0
             self._since_cut = 0
         hold = self._untold_hold() if retry_after is None else retry_after
         self._held_until = max(self._held_until, now + hold)
@@ -156,9 +156,10 @@ class Throttle:
             self._rate.refused_again(self._refused_at, call.at)
 
     def _cut(self, call: Call, now: float) -> None:
-        bounded = self._cap.bounds
+        bounded = self._cap.bounds  # before: a trial that begins here lowers the rate all the same
         if self._cap.refused(call.beside):
-            self._cap.wait(now + self._hold_s + self._rate.rest_s(self._hold_s) * self._patience)
+            rest_s = max(self._rate.rest_s(self._hold_s), CALLS_A_STEP * self._cap.between_s)
+            self._cap.try_no_more_before(now + self._hold_s + rest_s * self._patience)
             self._patience = min(self._patience * 2, LONGEST_PATIENCE)
         elif bounded:
             self._rate.begin_anew(now)
@@ -168,8 +169,6 @@ class Throttle:
     def _try_more(self, now: float) -> None:
         """Allow a little more when what is allowed has held long enough."""
         self._rate.open()
-        if now < self._held_until:
-            return
         if not self._cap.bounds and self._rate.raise_when_due(now):
             self._note(now)
 

@@ -28,7 +28,9 @@ class Service:
     late_s: float = 0.0  # how late, on top and in the mean, timers are and calls arrive, each on its own
     slow_start_s: float = 0.0  # how late the second call is
     spread: float = 0.3  # sigma of the lognormal latency; 0: every answer takes as long
+    network_s: float = NETWORK_S  # one way, in the mean
     grows_at_s: float = math.inf  # from then on it allows four times as much
+    saved_up: float = math.inf  # at the beginning; at most `burst`
 
     def allows_at(self, now: float) -> float:
         """How many times what is said above it allows."""
@@ -68,14 +70,16 @@ def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Play
         return number
 
     def travel() -> float:
-        return NETWORK_S * draws.uniform(0.5, 1.5) + late()
+        return service.network_s * draws.uniform(0.5, 1.5) + late()
 
     def late() -> float:
         # No draw where nothing is late: the other services stay as they are.
         return draws.expovariate(1 / service.late_s) if service.late_s else 0.0
 
+    what = "begins"
     while len(played.answers) < rows:
-        while waiting and (wait := throttle.wait(now)) is not None:
+        # What happens at the service wakes nobody here.
+        while what not in ("arrives", "served") and waiting and (wait := throttle.wait(now)) is not None:
             if wait > 0:
                 slow = service.slow_start_s if throttle.in_flight == 1 and not played.answers else 0.0
                 timer = later(wait + draws.uniform(*TIMER_S) + late() + slow, "timer")
@@ -117,7 +121,7 @@ def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Play
 
 def _bucket(service: Service) -> Generator[float, float, None]:
     """Give, for each call at a time sent in, the seconds until it would be allowed."""
-    tokens, filled = float(service.burst), 0.0
+    tokens, filled = min(float(service.burst), service.saved_up), 0.0
     wait = 0.0
     while True:
         now = yield wait

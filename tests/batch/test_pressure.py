@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from pareta_batch.pressure import Pressure
 from pareta_batch.throttle import Throttle
 
@@ -30,6 +32,18 @@ async def test_nobody_starts_while_it_is_paused() -> None:
         await asyncio.sleep(0)
         assert not waiting.done()
     assert await waiting is not None
+
+
+async def test_a_fault_in_a_timer_reaches_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    pressure = Pressure(Throttle(1))
+    monkeypatch.setattr(pressure.throttle, "wait", lambda now: 0.001)
+    waiting = asyncio.create_task(pressure.enter())
+    await asyncio.sleep(0)
+    monkeypatch.setattr(pressure.throttle, "wait", lambda now: 1 / 0)
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(5):
+            await waiting
 
 
 async def test_closing_it_sends_everybody_away() -> None:

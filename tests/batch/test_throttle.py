@@ -2,6 +2,7 @@
 
 import pytest
 
+from pareta_batch.cap import Cap
 from pareta_batch.rate import LONGEST_STEP, Rate
 from pareta_batch.throttle import LONGEST_UNTOLD_HOLD_S, MOST_HISTORY, Throttle
 from tests.batch.services import Service, play
@@ -118,6 +119,70 @@ def test_a_slow_rate_that_nobody_tells_is_found_by_few_refusals(burst: int, spre
     played = play(service, Throttle(MOST), rows=1_000)
     assert played.wasted < 0.04
     assert played.per_s(after_s=25) >= 0.93 * 5
+
+
+@pytest.mark.parametrize("retry_after", ["none", "seconds"])
+@pytest.mark.parametrize(("concurrent", "latency_s"), [(4, 1.0), (16, 0.3), (40, 2.0)])
+def test_calls_at_once_are_found_over_a_long_way(concurrent: int, latency_s: float, retry_after: str) -> None:
+    service = Service(latency_s, concurrent=concurrent, network_s=0.02, retry_after=retry_after)  # type: ignore[arg-type]
+    ideal = concurrent / (latency_s * 1.046 + 0.04)
+    played = play(service, Throttle(MOST), rows=int(ideal * 120))
+    assert played.per_s(after_s=20) >= 0.93 * ideal
+
+
+@pytest.mark.parametrize("latency_s", [5.0, 20.0])
+def test_of_a_few_long_calls_hardly_one_is_refused(latency_s: float) -> None:
+    service = Service(latency_s, concurrent=1, retry_after="none")
+    played = play(service, Throttle(MOST), rows=600)
+    assert played.wasted < 0.05
+    assert played.per_s(after_s=60) >= 0.93 / (latency_s * 1.046)
+
+
+def test_errors_of_a_service_put_off_that_more_calls_at_once_are_tried() -> None:
+    service = Service(0.1, concurrent=16, failing=0.05, retry_after="seconds")
+    played = play(service, Throttle(MOST), rows=12_000)
+    assert played.per_s(after_s=10) >= 0.85 * 160 / 1.046
+
+
+@pytest.mark.parametrize("retry_after", ["none", "fractional", "seconds"])
+def test_a_batch_whose_very_first_call_is_refused_goes_on(retry_after: str) -> None:
+    service = Service(0.1, per_s=50, burst=10, saved_up=0, retry_after=retry_after)  # type: ignore[arg-type]
+    played = play(service, Throttle(16), rows=2_000)
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=10) >= 0.93 * 50
+
+
+def test_a_limit_that_looked_like_chance_is_not_pressed_for_ever() -> None:
+    service = Service(0.0117, concurrent=57, spread=0.0, retry_after="fractional")
+    played = play(service, Throttle(142), rows=60_000)
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=15) >= 0.4 * 57 / 0.0123
+
+
+def test_what_the_service_taught_outlasts_a_lower_bound_of_ours() -> None:
+    throttle = Throttle(MOST)
+    play(Service(0.1, concurrent=8), throttle, rows=1_000)
+    seen = []
+    for most in (64, 4, 8, 64):
+        throttle.bound(most)
+        seen.append(throttle.limit)
+    assert seen == [8, 4, 8, 8]
+
+
+def test_a_number_whose_trial_was_cut_short_is_tried_again() -> None:
+    cap = Cap(MOST)
+
+    def refused_twice_at_eight() -> int:
+        for _ in range(2):
+            cap.answered(0, now=0.0, held=True, period_s=1.0)
+            cap.refused(8)
+        return cap.limit
+
+    assert refused_twice_at_eight() == 8
+    for most in (4, MOST):
+        cap.bound(most)
+    assert (cap.limit, cap.on_trial) == (MOST, False)
+    assert refused_twice_at_eight() == 8
 
 
 def test_a_rate_that_is_refused_again_and_again_is_lowered_by_bounded_steps() -> None:
