@@ -41,6 +41,8 @@ def check_output(batch: Batch) -> None:
     path = batch.output_path
     if path.resolve() == Path(batch.dataset).resolve():
         raise OutputError(f"answers file {path} is the dataset itself: choose another output")
+    if path.is_dir():
+        raise OutputError(f"answers file {path} is a folder: choose another output")
     with _named_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         trial = _part(path)

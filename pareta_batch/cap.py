@@ -113,8 +113,7 @@ class Cap:
         elif self.bounds:
             self._lower(beside)
         elif self._may_be_one():
-            self._tried = self._allowed = min(self._two_latest())
-            self.on_trial = True
+            self._try(min(self._two_latest()))
         if self._turned_over[-1] >= self.limit:
             self.between_s = self._between_starts_s()
         self._step = 1
@@ -173,10 +172,23 @@ class Cap:
         after_more = self._step > 1 and beside <= self._taught
         self._doubts = self._doubts + 1 if far_below or after_more else 0
         if self._doubts == DOUBTS:
-            self.free()
-            self._believed = False
+            self._doubt_it()
         elif not far_below:
             self._allowed = beside
+
+    def _doubt_it(self) -> None:
+        self._doubts = 0
+        lower = min(self._refused_beside)
+        if 0 < lower < self._tried and _alike(self._refused_beside):
+            # The service allows fewer now.
+            self._try(lower)
+        else:
+            self.free()
+            self._believed = False
+
+    def _try(self, number: int) -> None:
+        self._tried = self._allowed = number
+        self.on_trial = True
 
     def _may_be_one(self) -> bool:
         """Whether calls were refused at one number in flight, which no answered call has seen beside it of late.

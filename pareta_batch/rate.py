@@ -74,6 +74,9 @@ class Rate:
     def started(self, now: float) -> None:
         """Count a call that starts now."""
         self._calls_to_open -= 1
+        if self.opening and self._sent and now - self._sent[-1] > SHORT_S + 2 * self.gap_s:
+            # A machine that stood still sent more than this a second before and after.
+            self._sent.clear()
         self._sent.append(now)
         self._segment.calls += 1
 

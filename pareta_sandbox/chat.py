@@ -7,6 +7,7 @@ from pareta_sandbox.call import JSON_TYPE, Call, Header
 from pareta_sandbox.chat_request import ChatRequest, fingerprint, parsed
 from pareta_sandbox.completion import Choices, Completion, Head, chunk, pieces, rendered
 from pareta_sandbox.endpoints import Endpoint
+from pareta_sandbox.faults import Status
 from pareta_sandbox.mischief import at_the_door
 from pareta_sandbox.replays import Replay, idempotency_key
 from pareta_sandbox.service import Service
@@ -35,14 +36,14 @@ class Chat:
             body = await call.body(LARGEST_BODY)
             request = parsed(body)
             key = idempotency_key(call.header(b"idempotency-key"))
-            if self._service.faults:
-                await self._door(call, request)
-            with self._service.admitted:
+            service = self._service
+            struck = service.faults.strike("chat", request.model, service.admitted.now) if service.faults else ()
+            if any(isinstance(fault, Status) for fault in struck):
+                await at_the_door(call, struck, service.draws)
+            # Who is only made to wait at the door has a place already.
+            with service.admitted:
+                await at_the_door(call, struck, service.draws)
                 await self._answer(call, request, key, body)
-
-    async def _door(self, call: Call, request: ChatRequest) -> None:
-        struck = self._service.faults.strike("chat", request.model, self._service.admitted.now)
-        await at_the_door(call, struck, self._service.draws)
 
     async def _answer(self, call: Call, request: ChatRequest, key: str | None, body: bytes) -> None:
         honoured = key if self._service.honours_keys else None

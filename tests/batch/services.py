@@ -29,12 +29,13 @@ class Service:
     slow_start_s: float = 0.0  # how late the second call is
     spread: float = 0.3  # sigma of the lognormal latency; 0: every answer takes as long
     network_s: float = NETWORK_S  # one way, in the mean
-    grows_at_s: float = math.inf  # from then on it allows four times as much
+    grows_at_s: float = math.inf  # from then on it allows `grows` times as much
+    grows: float = 4.0
     saved_up: float = math.inf  # at the beginning; at most `burst`
 
     def allows_at(self, now: float) -> float:
         """How many times what is said above it allows."""
-        return 4.0 if now >= self.grows_at_s else 1.0
+        return self.grows if now >= self.grows_at_s else 1.0
 
 
 @dataclass

@@ -184,8 +184,11 @@ class TestEnrolmentIsAllOrNothing:
 
     def test_an_output_that_cannot_be_written_is_refused(self, tmp_path: Path, ledger: Ledger) -> None:
         (tmp_path / "file").touch()
+        (tmp_path / "answers.csv").mkdir()
         with pytest.raises(OutputError, match="cannot be written"):
             enrol(batch_in(tmp_path, output=str(tmp_path / "file" / "answers.csv")), ledger)
+        with pytest.raises(OutputError, match="is a folder"):
+            enrol(batch_in(tmp_path, output=str(tmp_path / "answers.csv")), ledger)
         with pytest.raises(OutputError, match="is the dataset itself"):
             enrol(batch_in(tmp_path, output=str(tmp_path / "rows.jsonl")), ledger)
         assert ledger.batches() == []

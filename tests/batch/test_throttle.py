@@ -130,6 +130,24 @@ def test_calls_at_once_are_found_over_a_long_way(concurrent: int, latency_s: flo
     assert played.per_s(after_s=20) >= 0.93 * ideal
 
 
+@pytest.mark.parametrize("stall_s", [0.3, 0.5])
+@pytest.mark.parametrize("concurrent", [8, 12])
+def test_a_machine_that_stands_still_in_the_beginning_costs_little(concurrent: int, stall_s: float) -> None:
+    service = Service(0.1, concurrent=concurrent, spread=0.0, slow_start_s=stall_s, retry_after="seconds")
+    played = play(service, Throttle(MOST), rows=concurrent * 250)
+    assert len(played.answers) / played.answers[-1] >= 0.75 * concurrent / 0.1
+
+
+@pytest.mark.parametrize("retry_after", ["none", "seconds"])
+@pytest.mark.parametrize(("concurrent", "grows"), [(8, 0.5), (32, 0.125), (4, 0.5)])
+def test_calls_at_once_that_become_fewer_are_found_again(concurrent: int, grows: float, retry_after: str) -> None:
+    service = Service(0.1, concurrent=concurrent, grows_at_s=10, grows=grows, retry_after=retry_after)  # type: ignore[arg-type]
+    fewer = concurrent * grows / (0.1 * 1.046)
+    played = play(service, Throttle(MOST), rows=round(concurrent / 0.105 * 10 + fewer * 90))
+    assert played.wasted < 0.03
+    assert played.per_s(after_s=40) >= 0.9 * fewer
+
+
 @pytest.mark.parametrize("latency_s", [5.0, 20.0])
 def test_of_a_few_long_calls_hardly_one_is_refused(latency_s: float) -> None:
     service = Service(latency_s, concurrent=1, retry_after="none")

@@ -185,6 +185,14 @@ async def test_a_cap_on_concurrent_calls_refuses_the_rest(sandbox_factory: Sandb
     assert all(reply.headers["retry-after"] == "1" for reply in replies if reply.status_code == 429)
 
 
+async def test_who_is_slow_takes_a_place_under_a_cap_on_concurrent_calls(sandbox: Sandbox) -> None:
+    sandbox.inject(Latency(ms=200))
+    sandbox.inject(RateLimit(concurrent=3))
+    async with async_client(sandbox) as http:
+        replies = await asyncio.gather(*(http.post("/v1/chat/completions", json=asked()) for _ in range(8)))
+    assert sorted(reply.status_code for reply in replies) == [200] * 3 + [429] * 5
+
+
 @pytest.mark.parametrize("fault", [{"kind": "earthquake"}, {"kind": "status", "status": 200}, {"kind": "drop", "x": 1}])
 def test_a_fault_that_does_not_exist_is_refused(http: httpx.Client, fault: dict[str, object]) -> None:
     assert http.post("/_sandbox/faults", json=fault).status_code == 422
