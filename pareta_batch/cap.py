@@ -150,9 +150,8 @@ class Cap:
         self.on_trial = False
 
     def _more_is_due(self, now: float) -> bool:
-        if self.on_trial:
-            return self._turned_over[-1] >= TURNS * self.limit
-        return self.bounds and now >= self._next_try.at
+        due = self._turned_over[-1] >= TURNS * self.limit if self.on_trial else now >= self._next_try.at
+        return self.bounds and due
 
     def _between_starts_s(self) -> float:
         return (self._latest_start - self._first_start) / max(self._turned_over[-1], 1)

@@ -1,5 +1,7 @@
 """The throttle against services that allow so much without telling, with 64 in flight allowed."""
 
+from math import inf
+
 import pytest
 
 from pareta_batch.cap import Cap
@@ -185,6 +187,18 @@ def test_what_the_service_taught_outlasts_a_lower_bound_of_ours() -> None:
         throttle.bound(most)
         seen.append(throttle.limit)
     assert seen == [8, 4, 8, 8]
+
+
+def test_a_trial_that_begins_above_a_lower_bound_of_ours_allows_no_more_than_that() -> None:
+    cap = Cap(MOST)
+    cap.refused(8)
+    cap.answered(0, now=0.0, held=True, period_s=1.0)
+    cap.bound(4)
+    cap.refused(8)  # sent before
+    cap.started(0.1)
+    for _ in range(40):
+        cap.answered(3, now=0.2, held=False, period_s=1.0)
+    assert cap.next_at(10.0, in_flight=4) == inf
 
 
 def test_a_number_whose_trial_was_cut_short_is_tried_again() -> None:
