@@ -89,7 +89,7 @@ class Rate:
         """Begin to measure anew."""
         self._sent.clear()
 
-    def begin_anew(self, now: float) -> None:
+    def forget(self, now: float) -> None:
         """Learn nothing from the calls since the last refusal: something else bounded them."""
         self._segment = _Segment(inf)
         self._next_try.at = max(self._next_try.at, now + self.period_s)

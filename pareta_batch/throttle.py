@@ -100,7 +100,7 @@ class Throttle:
         self._chance.count(refused=False)
         held = now < self._held_until
         if self._cap.answered(call.beside, now, held=held, period_s=self._rate.period_s):
-            self._rate.begin_anew(now)
+            self._rate.forget(now)
             self._note(now)
 
     def failed(self, call: Call, now: float) -> None:
@@ -162,7 +162,7 @@ class Throttle:
             self._cap.try_no_more_before(now + self._hold_s + rest_s * self._patience)
             self._patience = min(self._patience * 2, LONGEST_PATIENCE)
         elif bounded:
-            self._rate.begin_anew(now)
+            self._rate.forget(now)
         else:
             self._rate.refused(call.at, now, self._hold_s)
 

@@ -1,6 +1,6 @@
 """Chat completions: read the request, have it answered, bill it once, and send it whole or as a stream."""
 
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING
 
 from pareta_sandbox.call import JSON_TYPE, Call, Header
@@ -38,10 +38,9 @@ class Chat:
             key = idempotency_key(call.header(b"idempotency-key"))
             service = self._service
             struck = service.faults.strike("chat", request.model, service.admitted.now) if service.faults else ()
-            if any(isinstance(fault, Status) for fault in struck):
-                await at_the_door(call, struck, service.draws)
+            refused = any(isinstance(fault, Status) for fault in struck)
             # Who is only made to wait at the door has a place already.
-            with service.admitted:
+            with nullcontext() if refused else service.admitted:
                 await at_the_door(call, struck, service.draws)
                 await self._answer(call, request, key, body)
 
