@@ -22,7 +22,7 @@ from pareta_batch.batch import Batch, Sampling
 from pareta_batch.ledger import Ledger
 from pareta_batch.run import run_batch
 from pareta_client import AsyncPareta
-from pareta_sandbox.testing import RateLimit, Sandbox, attach
+from pareta_sandbox.testing import RateLimit, Sandbox, Status, attach
 
 LEARNING_S = 10.0
 LATENCY_S = 0.1
@@ -44,23 +44,25 @@ def limits() -> "list[tuple[str, float, RateLimit]]":
 
 
 @contextmanager
-def limited(limit: RateLimit) -> Iterator[Sandbox]:
-    """Run a sandbox with a limit, in a process of its own."""
+def limited(limit: RateLimit, at_random: float) -> Iterator[Sandbox]:
+    """Run a sandbox with a limit, in a process of its own; a share of requests is refused besides."""
     command = [sys.executable, "-m", "pareta_sandbox", "--port", "0", "--latency-ms", str(1000 * LATENCY_S)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert running.stdout is not None
             sandbox = attach(running.stdout.readline().split()[-1])
             sandbox.inject(limit)
+            if at_random:
+                sandbox.inject(Status(status=429, share=at_random))
             yield sandbox
         finally:
             running.terminate()
             running.communicate()  # it prints its books
 
 
-async def measure(name: str, allowed: float, limit: RateLimit, seconds: float) -> list[str]:
+async def measure(name: str, allowed: float, limit: RateLimit, seconds: float, at_random: float) -> list[str]:
     """Run one batch against one limit."""
-    with tempfile.TemporaryDirectory() as folder, limited(limit) as sandbox:
+    with tempfile.TemporaryDirectory() as folder, limited(limit, at_random) as sandbox:
         batch = batch_of(round(allowed * seconds), Path(folder))
         client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
         report = await run_batch(batch, client, Ledger.open(f"sqlite:///{folder}/ledger.db"))
@@ -99,9 +101,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=25.0, help="rows for so long at what is allowed")
     parser.add_argument("--only", default="", help="only the limits whose name contains this, e.g. '200 requests/s'")
     parser.add_argument("--told", default="", help="only this way of saying how long: seconds, fractional, none")
+    parser.add_argument("--at-random", type=float, default=0.0, help="refuse this share of requests besides, e.g. 0.03")
     chosen = parser.parse_args()
     wanted = [each for each in limits() if chosen.only in each[0] and chosen.told in each[2].retry_after]
-    rows = [asyncio.run(measure(*each, chosen.seconds)) for each in wanted]
+    rows = [asyncio.run(measure(*each, chosen.seconds, chosen.at_random)) for each in wanted]
     print(table("64 allowed in flight, 100 ms of service time", HEADS, rows))
 
 

@@ -130,12 +130,6 @@ class Cap:
         self._refused_beside.clear()
         return True
 
-    def at_one_number(self, beside: int) -> bool:
-        """Whether calls were refused at the same number in flight until now, this one included."""
-        refused = (*self._refused_beside, beside)
-        # With nobody beside it, no bound on calls at once refuses a call.
-        return min(refused) > 0 and _alike(refused)
-
     def try_no_more_before(self, until: float) -> None:
         """Put off when one more is tried."""
         self._next_try.at = until

@@ -1,47 +1,76 @@
-"""Refusals at random: some services refuse a few calls whatever the rate, and pressing less only makes it slow."""
+"""Refusals at random: some services refuse a few calls whatever the pace, and pressing less only makes it slow."""
 
 from collections import deque
+from itertools import pairwise
+from statistics import fmean
 
-FAR_BELOW = 4.0
-"""Refused at so small a part of a rate that was answered, it is not for the rate."""
-MANY = 0.2
-"""A refused share of the latest calls that is not by chance."""
-LATEST = 64
+FAR_BELOW = 2.0
+"""Refused at so small a part of a pace that was rested at, it is perhaps not for the pace."""
+TEST = 2.0
+"""A measurement makes calls so many times further apart than they were."""
+ENOUGH = 8
+CALLS_EACH = 200
+"""It ends with so many refused calls, or as soon as fewer than one in so many are refused: these are for a limit."""
+MANY, UNLUCKY = 0.2, 3
+"""More than that share of calls, and so many on top, are not refused by chance."""
+MARGIN = 1.25
+"""What was measured from a few refusals may be too little."""
+AT_FIRST, AT_MOST = 2.0, 10.0
+"""So many more refusals than expected until now are by chance, too."""
+LATEST = 32
 
 
 class Chance:
-    """Tells calls that are refused at random from those that are refused for what was sent."""
+    """Tells calls that are refused at random from those that are refused for what was sent.
+
+    What a limit refuses becomes less with the pace, what is refused at random does not. Its share is measured far below
+    the best pace, while nothing is cut. From then on so many refusals are expected, and they teach nothing.
+    """
 
     def __init__(self) -> None:
-        self.found = False
-        self._believed = True
-        self._best_rate = 0.0
-        self._latest: deque[bool] = deque(maxlen=LATEST)
-        self._started: deque[float] = deque(maxlen=LATEST // 2)
+        self.gap_s = 0.0
+        """Seconds from one call to the next while a measurement goes on; else 0."""
+        self._best = 0.0
+        self._share = 0.0
+        self._expected = 0.0
+        self._excused = False
+        self._started: deque[float] = deque(maxlen=LATEST)
+        # Since the latest measurement began.
+        self._calls = self._refused = 0
 
     def started(self, now: float) -> None:
         """Count a call that starts."""
         self._started.append(now)
+        self._calls += 1
+        self._expected = min(self._expected + MARGIN * self._share, AT_MOST)
 
-    def count(self, *, refused: bool) -> None:
-        """Count a call that came back."""
-        self._latest.append(refused)
-        # At every call: answers to what was sent beside a burst of refusals follow it. Once mistaken, never again.
-        self._believed = self._believed and not (self.found and self._are_many())
+    def refused(self, *, first: bool) -> bool:
+        """Count a refused call, the first of its episode or not; say whether the episode was to be expected."""
+        self._refused += 1
+        if first:
+            self._excused = self._expected >= 1
+        # All calls of an episode: a burst of them uses up what is expected for long, and the next one is not.
+        self._expected -= self._excused
+        return self._excused
 
-    def judge(self, rate: float, at_one_number: bool) -> bool:
-        """Say whether a refusal at this rate was by chance; not where all were at one number in flight."""
-        if not self._believed or self._are_many():
-            self.found = False
-        elif not self.found:
-            self._best_rate = max(self._best_rate, self._reached())
-            self.found = rate < self._best_rate / FAR_BELOW and not at_one_number
-        return self.found
+    def rested(self, pace: float, hold_s: float) -> None:
+        """Take note of a pace at rest (calls a second) that was refused; begin a measurement far below the best one."""
+        self._best = max(self._best, pace)
+        if pace < self._best / FAR_BELOW and len(self._started) == LATEST:
+            self._best = pace
+            self._calls = self._refused = 0
+            # What was sent, not what was allowed between holds; but for a pause.
+            self.gap_s = TEST * fmean(min(b - a, hold_s + 1 / pace) for a, b in pairwise(self._started))
 
-    def _are_many(self) -> bool:
-        return sum(self._latest) > MANY * len(self._latest)
-
-    def _reached(self) -> float:
-        """Calls a second of late, holds and all; 0 while they are too few to tell."""
-        calls = self._started
-        return len(calls) / max(calls[-1] - calls[0], 1e-3) if len(calls) == calls.maxlen else 0.0
+    def measured(self) -> bool:
+        """End a measurement that is over; say whether more calls are refused at random than was known."""
+        many = self._refused > UNLUCKY + MANY * self._calls
+        enough = self._refused >= ENOUGH and not many
+        if many or enough or self._calls >= CALLS_EACH * (self._refused + 1):
+            self.gap_s = 0.0
+        share = (self._refused - 1) / self._calls if enough else 0.0
+        more = share > 1.5 * self._share
+        self._share = max(share, self._share)
+        if more:
+            self._expected = AT_FIRST
+        return more

@@ -16,6 +16,8 @@ from pareta_batch.next_try import NextTry
 OPENING_S = 0.1
 """The first calls are spread over so many seconds: a limit shows after a few of them, without one little is lost."""
 CUT = 0.5
+MOST_HALVINGS = 7
+"""After so many it is closed in on step by step: calls that are refused at random would halve it for ever."""
 CLOSE = 1.03
 """A refused rate so close above one that held is the limit: no use to look between."""
 STEP = 1.03
@@ -59,6 +61,7 @@ class Rate:
         self._held = 0.0
         self._too_fast = self._at_most = inf  # the latter for the next estimate alone
         self.resting = False
+        self._halvings = 0
         self._steps = 0  # in one direction: up if positive
         self._hold_s = 0.0
         self._next_try = NextTry()
@@ -98,13 +101,6 @@ class Rate:
         """End the opening when it is over."""
         if self.opening and self._calls_to_open <= 0:
             self.opening, self.per_s = False, inf
-
-    def unbound(self) -> None:
-        """Bound the rate no more: it was not what calls were refused for."""
-        self.opening = False
-        self.per_s, self._held, self._too_fast, self._next_try.at = inf, 0.0, inf, inf
-        self.resting, self._steps = False, 0
-        self._segment = _Segment(inf)
 
     def put_off(self, now: float) -> None:
         """Try no more for a while, after an error that has another reason."""
@@ -165,13 +161,14 @@ class Rate:
             # What held may have been saved up by the service in part.
             self.per_s = min(max(self._allowing_for_lateness(estimate), self._held * 0.95), refused / STEP)
             self._rest(now)
-        elif self._held >= refused * 0.99:
+        elif not self._held and self._halvings < MOST_HALVINGS:
+            self._halvings += 1
+            self.per_s = refused * CUT
+            self._next_try.at = now + self._hold_s + self.period_s
+        elif not self._held or self._held >= refused * 0.99:
             # What had held was saved up by the service, or came a little closer together this time.
             self.per_s = refused / STEP
             self._rest(now)
-        elif not self._held:
-            self.per_s = refused * CUT
-            self._next_try.at = now + self._hold_s + self.period_s
         else:
             self._look_between(now, self._hold_s)
 

@@ -45,7 +45,6 @@ class Throttle:
         self._rate = Rate(most)
         self._cap = Cap(most)
         self._chance = Chance()
-        self._rate_before_chance = inf
         self._began: float | None = None
         self._next_at = 0.0
         self._last_answer = 0.0
@@ -71,7 +70,8 @@ class Throttle:
         """Give the seconds until the next call may start; None while too many are in flight."""
         if now < self._held_until:
             return self._held_until - now
-        self._try_more(now)
+        if not self._chance.gap_s:
+            self._try_more(now)
         at = self._cap.next_at(now, self.in_flight)
         return max(0.0, self._next_at - now, at - now) if at < inf else None
 
@@ -90,14 +90,19 @@ class Throttle:
         self._rate.started(now)
         self._cap.started(now)
         self._chance.started(now)
-        self._next_at = now + self._cap.apart_s() if self._cap.bounds else self._rate.after(self._next_at, now)
+        if self._chance.gap_s:
+            self._next_at = now + self._chance.gap_s
+            self._end_measurement(now)
+        else:
+            self._next_at = now + self._cap.apart_s() if self._cap.bounds else self._rate.after(self._next_at, now)
         return call
 
     def answered(self, call: Call, now: float) -> None:
         """Count an answer."""
         self.in_flight -= 1
         self._last_answer = now
-        self._chance.count(refused=False)
+        if self._chance.gap_s:
+            return
         held = now < self._held_until
         if self._cap.answered(call.beside, now, held=held, period_s=self._rate.period_s):
             self._rate.forget(now)
@@ -113,8 +118,8 @@ class Throttle:
         """Count a call that was one too many: everybody holds, and the limits are cut once in each episode."""
         self.in_flight -= 1
         self.refusals += 1
-        self._chance.count(refused=True)
         first = call.at > self._cut_at
+        by_chance = self._chance.refused(first=first)
         if first:
             # The first call after a hold says that the hold was too short, and nothing about the limits.
             self._in_vain = self._in_vain + 1 if self._since_cut == 1 and self._cut_at > -inf else 0
@@ -123,7 +128,10 @@ class Throttle:
         self._held_until = max(self._held_until, now + hold)
         if first:
             self._hold_s = hold
-            self._learn(call, now)
+            if not self._in_vain:
+                self._refused_at = call.at
+            if not by_chance:
+                self._learn(call, now)
             self._cut_at = now
             self._note(now)
 
@@ -135,25 +143,33 @@ class Throttle:
         shortest = min(HOLD_UNTOLD_S, self._rate.gap_s) if self._rate.resting else HOLD_UNTOLD_S
         return min(shortest * 2.0 ** min(self._in_vain, 12), LONGEST_UNTOLD_HOLD_S)
 
-    def _is_at_random(self, call: Call) -> bool:
-        """Whether calls are refused whatever the rate, a few of them: then nothing is gained by pressing less."""
-        before = self._chance.found
-        found = self._chance.judge(self._rate.per_s, self._cap.at_one_number(call.beside))
-        if found and not before:
-            self._rate_before_chance = self._rate.per_s
-            self._cap.free()
-            self._rate.unbound()
-        elif before and not found:
-            self._rate.per_s = self._rate_before_chance
-        return found
-
     def _learn(self, call: Call, now: float) -> None:
-        if not self._in_vain:
-            self._refused_at = call.at
-            if not self._is_at_random(call):
-                self._cut(call, now)
+        pace = self._pace_at_rest(call)
+        if not self._in_vain and not self._chance.gap_s and pace:
+            self._chance.rested(pace, self._hold_s)
+        if self._chance.gap_s:
+            self._end_measurement(now)
+        elif not self._in_vain:
+            self._cut(call, now)
         elif self._cap.refused_again(call.beside):
             self._rate.refused_again(self._refused_at, call.at)
+
+    def _pace_at_rest(self, call: Call) -> float:
+        """Give the calls a second that were allowed when a call was refused; 0 as long as that is being found out."""
+        if self._cap.bounds:
+            known = not self._cap.on_trial and call.beside < self._cap.limit and self._cap.between_s > 0
+            return 1 / self._cap.between_s if known else 0.0
+        return self._rate.reached() if self._rate.resting else 0.0
+
+    def _end_measurement(self, now: float) -> None:
+        """End a measurement of what is refused at random when it is over."""
+        if self._chance.measured():
+            # What was learned until now was learned from chance.
+            self._rate, self._cap = Rate(self.most), Cap(self.most)
+        elif not self._chance.gap_s:
+            self._rate.forget(now)
+        if not self._chance.gap_s:
+            self._note(now)
 
     def _cut(self, call: Call, now: float) -> None:
         bounded = self._cap.bounds  # before: a trial that begins here lowers the rate all the same
@@ -175,10 +191,11 @@ class Throttle:
     def _note(self, now: float) -> None:
         self._rate.changed()
         bounded = self._rate.per_s < inf and not self._rate.opening and not self._cap.bounds
+        per_s = 1 / self._chance.gap_s if self._chance.gap_s else self._rate.per_s if bounded else None
         limits = Limits(
             at_s=0.0 if self._began is None else round(now - self._began, 3),
             in_flight=self._cap.limit,
-            per_s=round(self._rate.per_s, 1) if bounded else None,
+            per_s=None if per_s is None else round(per_s, 1),
         )
         if not self.history or replace(limits, at_s=self.history[-1].at_s) != self.history[-1]:
             if len(self.history) >= MOST_HISTORY:
