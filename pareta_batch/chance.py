@@ -7,7 +7,7 @@ from statistics import fmean
 FAR_BELOW = 2.0
 """Refused at so small a part of a pace that was rested at, it is perhaps not for the pace."""
 TEST = 2.0
-"""A measurement makes calls so many times further apart than they were."""
+"""A measurement makes calls so many times further apart than answers were: surely fewer than any limit allows."""
 ENOUGH = 8
 CALLS_EACH = 200
 """It ends with so many refused calls, or as soon as fewer than one in so many are refused: these are for a limit."""
@@ -23,8 +23,9 @@ LATEST = 32
 class Chance:
     """Tells calls that are refused at random from those that are refused for what was sent.
 
-    What a limit refuses becomes less with the pace, what is refused at random does not. Its share is measured far below
-    the best pace, while nothing is cut. From then on so many refusals are expected, and they teach nothing.
+    What a limit refuses becomes less with the pace, what is refused at random does not. Its share is measured at half
+    the pace at which answers came, while nothing is cut. From then on so many refusals are expected, and they teach
+    nothing.
     """
 
     def __init__(self) -> None:
@@ -34,15 +35,18 @@ class Chance:
         self._share = 0.0
         self._expected = 0.0
         self._excused = False
-        self._started: deque[float] = deque(maxlen=LATEST)
+        self._answered: deque[float] = deque(maxlen=LATEST)
         # Since the latest measurement began.
         self._calls = self._refused = 0
 
-    def started(self, now: float) -> None:
+    def started(self) -> None:
         """Count a call that starts."""
-        self._started.append(now)
         self._calls += 1
         self._expected = min(self._expected + MARGIN * self._share, AT_MOST)
+
+    def answered(self, now: float) -> None:
+        """Count an answer."""
+        self._answered.append(now)
 
     def refused(self, *, first: bool) -> bool:
         """Count a refused call, the first of its episode or not; say whether the episode was to be expected."""
@@ -56,11 +60,11 @@ class Chance:
     def rested(self, pace: float, hold_s: float) -> None:
         """Take note of a pace at rest (calls a second) that was refused; begin a measurement far below the best one."""
         self._best = max(self._best, pace)
-        if pace < self._best / FAR_BELOW and len(self._started) == LATEST:
+        if pace < self._best / FAR_BELOW and len(self._answered) == LATEST:
             self._best = pace
             self._calls = self._refused = 0
-            # What was sent, not what was allowed between holds; but for a pause.
-            self.gap_s = TEST * fmean(min(b - a, hold_s + 1 / pace) for a, b in pairwise(self._started))
+            # Holds count, but no longer pause.
+            self.gap_s = TEST * fmean(min(b - a, hold_s + 1 / pace) for a, b in pairwise(self._answered))
 
     def measured(self) -> bool:
         """End a measurement that is over; say whether more calls are refused at random than was known."""

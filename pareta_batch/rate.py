@@ -16,8 +16,8 @@ from pareta_batch.next_try import NextTry
 OPENING_S = 0.1
 """The first calls are spread over so many seconds: a limit shows after a few of them, without one little is lost."""
 CUT = 0.5
-MOST_HALVINGS = 7
-"""After so many it is closed in on step by step: calls that are refused at random would halve it for ever."""
+LOWEST_SEARCHED = 4.0
+"""So many calls a second are halved no more, but closed in on step by step: refusals at random would go on for ever."""
 CLOSE = 1.03
 """A refused rate so close above one that held is the limit: no use to look between."""
 STEP = 1.03
@@ -61,7 +61,6 @@ class Rate:
         self._held = 0.0
         self._too_fast = self._at_most = inf  # the latter for the next estimate alone
         self.resting = False
-        self._halvings = 0
         self._steps = 0  # in one direction: up if positive
         self._hold_s = 0.0
         self._next_try = NextTry()
@@ -161,8 +160,7 @@ class Rate:
             # What held may have been saved up by the service in part.
             self.per_s = min(max(self._allowing_for_lateness(estimate), self._held * 0.95), refused / STEP)
             self._rest(now)
-        elif not self._held and self._halvings < MOST_HALVINGS:
-            self._halvings += 1
+        elif not self._held and refused > LOWEST_SEARCHED:
             self.per_s = refused * CUT
             self._next_try.at = now + self._hold_s + self.period_s
         elif not self._held or self._held >= refused * 0.99:

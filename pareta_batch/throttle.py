@@ -89,7 +89,7 @@ class Throttle:
         self._since_cut += 1
         self._rate.started(now)
         self._cap.started(now)
-        self._chance.started(now)
+        self._chance.started()
         if self._chance.gap_s:
             self._next_at = now + self._chance.gap_s
             self._end_measurement(now)
@@ -101,6 +101,7 @@ class Throttle:
         """Count an answer."""
         self.in_flight -= 1
         self._last_answer = now
+        self._chance.answered(now)
         if self._chance.gap_s:
             return
         held = now < self._held_until
