@@ -142,16 +142,19 @@ class Rate:
     def reached(self) -> float:
         """Calls a second that were started since the limits changed; what is allowed while they are too few to tell."""
         if len(self._sent) < FEW:
-            return min(self.per_s, self._opening_rate)
+            return self._supposed()
         return _per_s(self._sent[0], self._sent[-1], len(self._sent))
 
     def fastest(self) -> float:
         """Calls a second up to the latest, at the fastest: for the latest few or for more of them."""
         sent = self._sent
         if len(sent) < FEW:
-            return min(self.per_s, self._opening_rate)
+            return self._supposed()
         rates = [_per_s(at, sent[-1], len(sent) - n) for n, at in enumerate(sent) if sent[-1] - at >= SHORT_S]
         return max(rates, default=self.reached())
+
+    def _supposed(self) -> float:
+        return min(self.per_s, max(self._opening_rate, self._held))
 
     def _narrow(self, estimate: float | None, now: float) -> None:
         self._too_fast = refused = min(self.per_s, self.fastest() * CLOSE, self._at_most)

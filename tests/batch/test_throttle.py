@@ -233,6 +233,12 @@ def test_without_a_limit_next_to_nothing_is_lost(latency_s: float) -> None:
     assert played.answers[-1] <= ideal_s * 1.05 + 0.1 + 2 * latency_s
 
 
+@pytest.mark.parametrize(("most", "concurrent"), [(16, 11), (64, 14), (8, 6)])
+def test_a_refusal_right_after_a_raise_does_not_take_away_what_had_held(most: int, concurrent: int) -> None:
+    played = play(Service(0.019, concurrent=concurrent, spread=0.0, retry_after="seconds"), Throttle(most), rows=10_000)
+    assert played.per_s(after_s=15) >= 0.9 * concurrent / 0.0196
+
+
 @pytest.mark.parametrize("retry_after", ["none", "fractional"])
 def test_a_service_that_refuses_a_few_at_random_is_not_crept_to(retry_after: str) -> None:
     service = Service(0.1, at_random=0.03, retry_after=retry_after)  # type: ignore[arg-type]
