@@ -2,6 +2,7 @@
 
 from collections import deque
 from itertools import pairwise
+from math import inf
 from statistics import fmean
 
 FAR_BELOW = 2.0
@@ -13,6 +14,8 @@ CALLS_EACH = 200
 """It ends with so many refused calls, or as soon as fewer than one in so many are refused: these are for a limit."""
 MANY, UNLUCKY = 0.2, 3
 """More than that share of calls, and so many on top, are not refused by chance."""
+DOUBTFUL = 0.12
+"""A larger share is measured again at half the pace, until it stays: perhaps a limit is even lower by now."""
 MARGIN = 1.25
 """What was measured from a few refusals may be too little."""
 AT_FIRST, AT_MOST = 2.0, 10.0
@@ -36,8 +39,9 @@ class Chance:
         self._expected = 0.0
         self._excused = False
         self._answered: deque[float] = deque(maxlen=LATEST)
-        # Since the latest measurement began.
+        # Since the latest measurement began; the share that it told at twice the pace.
         self._calls = self._refused = 0
+        self._told_before = inf
 
     def started(self) -> None:
         """Count a call that starts."""
@@ -63,6 +67,7 @@ class Chance:
         if pace < self._best / FAR_BELOW and len(self._answered) == LATEST:
             self._best = pace
             self._calls = self._refused = 0
+            self._told_before = inf
             # Holds count, but no longer pause.
             self.gap_s = TEST * fmean(min(b - a, hold_s + 1 / pace) for a, b in pairwise(self._answered))
 
@@ -70,9 +75,16 @@ class Chance:
         """End a measurement that is over; say whether more calls are refused at random than was known."""
         many = self._refused > UNLUCKY + MANY * self._calls
         enough = self._refused >= ENOUGH and not many
-        if many or enough or self._calls >= CALLS_EACH * (self._refused + 1):
-            self.gap_s = 0.0
+        hardly_any = self._calls >= CALLS_EACH * (self._refused + 1)
+        if not (many or enough or hardly_any):
+            return False
         share = (self._refused - 1) / self._calls if enough else 0.0
+        if share > DOUBTFUL and share < self._told_before / 2:
+            self._told_before = share
+            self._calls = self._refused = 0
+            self.gap_s *= TEST
+            return False
+        self.gap_s = 0.0
         more = share > 1.5 * self._share
         self._share = max(share, self._share)
         if more:

@@ -87,6 +87,34 @@ def test_a_measurement_ends_when_many_calls_are_refused() -> None:
     assert play_on(chance, 100, refuses_every=10) == 0
 
 
+def test_a_large_share_is_measured_again_at_half_the_pace() -> None:
+    chance = measuring()
+    play_on(chance, 48, refuses_every=6)
+    assert not chance.measured()
+    assert chance.gap_s == pytest.approx(0.04)
+    play_on(chance, 48, refuses_every=6)
+    assert chance.measured()
+    assert chance.gap_s == 0
+
+
+def test_a_large_share_that_is_gone_at_half_the_pace_was_for_a_limit() -> None:
+    chance = measuring()
+    play_on(chance, 48, refuses_every=6)
+    assert not chance.measured()
+    play_on(chance, CALLS_EACH, refuses_every=CALLS_EACH + 1)
+    assert not chance.measured()
+    assert chance.gap_s == 0
+    assert play_on(chance, 60, refuses_every=6) == 0
+
+
+@pytest.mark.parametrize("retry_after", ["none", "fractional"])
+@pytest.mark.parametrize(("per_s", "burst"), [(20, 2), (50, 240), (230, 4)])
+def test_a_limit_that_is_lowered_to_a_quarter_is_not_taken_for_chance(per_s: int, burst: int, retry_after: str) -> None:
+    service = Service(0.011, per_s=per_s, burst=burst, spread=0.0, retry_after=retry_after, grows_at_s=40, grows=0.25)  # type: ignore[arg-type]
+    played = play(service, Throttle(64), rows=per_s * 60)
+    assert played.wasted < 0.05
+
+
 @pytest.mark.parametrize("retry_after", ["none", "fractional"])
 @pytest.mark.parametrize("at_random", [0.03, 0.1])
 @pytest.mark.parametrize(
