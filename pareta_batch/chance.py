@@ -8,7 +8,7 @@ from statistics import fmean
 FAR_BELOW = 2.0
 """Refused at so small a part of a pace that was rested at, it is perhaps not for the pace."""
 TEST = 2.0
-"""A measurement makes calls so many times further apart than answers were: surely fewer than any limit allows."""
+"""A measurement makes calls so many times further apart than answers were, which a limit had let through."""
 ENOUGH = 8
 CALLS_EACH = 200
 """It ends with so many refused calls, or as soon as fewer than one in so many are refused: these are for a limit."""

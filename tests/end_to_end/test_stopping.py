@@ -72,9 +72,11 @@ def test_an_empty_balance_suspends_a_pipeline_with_its_endpoint_stopped(
 def test_cancelling_stops_sending_settles_what_is_in_flight_and_stops_the_endpoint(house: House) -> None:
     before = house.pareta.books().completions
     house.pareta.change(latency_ms=400)
-    work = pipeline(house, "cancelled")
+    work = pipeline(house, "cancelled", max_in_flight=2)
     run = house.prefect.run(PIPELINE, pipeline=work)
-    house.settled(before, 6)
+    house.settled(before, 4)
+    # There is work for longer than it takes the worker to see that the run is to be cancelled.
+    house.pareta.change(latency_ms=3000)
     pid = house.prefect.process_of(run["id"])
     house.prefect.set_state(run["id"], "CANCELLING")
     assert state_of(house.prefect.ended(run["id"])) == ("CANCELLED", "Cancelled")

@@ -34,7 +34,7 @@ def test_usage_comes_last_when_it_is_asked_for(http: httpx.Client) -> None:
 
 
 def test_the_first_piece_comes_before_the_last_is_made(sandbox_factory: SandboxFactory) -> None:
-    sandbox = sandbox_factory(latency_ms=400)
+    sandbox = sandbox_factory(latency_ms=2000)
     with client(sandbox) as http:
         began = time.monotonic()
         with http.stream("POST", "/v1/chat/completions", json=asked(stream=True)) as reply:
@@ -43,7 +43,7 @@ def test_the_first_piece_comes_before_the_last_is_made(sandbox_factory: SandboxF
             first = time.monotonic() - began
             list(lines)
         whole = time.monotonic() - began
-    assert first < 0.35 < 0.38 < whole
+    assert first < 1.5 < 1.9 < whole
 
 
 def test_a_cut_stream_is_not_debited(http: httpx.Client, sandbox: Sandbox) -> None:
