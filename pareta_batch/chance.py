@@ -66,10 +66,9 @@ class Chance:
         self._best = max(self._best, pace)
         if pace < self._best / FAR_BELOW and len(self._answered) == LATEST:
             self._best = pace
-            self._calls = self._refused = 0
-            self._told_before = inf
             # Holds count, but no longer pause.
-            self.gap_s = TEST * fmean(min(b - a, hold_s + 1 / pace) for a, b in pairwise(self._answered))
+            between_s = fmean(min(b - a, hold_s + 1 / pace) for a, b in pairwise(self._answered))
+            self._measure(TEST * between_s, told_before=inf)
 
     def measured(self) -> bool:
         """End a measurement that is over; say whether more calls are refused at random than was known."""
@@ -79,10 +78,8 @@ class Chance:
         if not (many or enough or hardly_any):
             return False
         share = (self._refused - 1) / self._calls if enough else 0.0
-        if share > DOUBTFUL and share < self._told_before / 2:
-            self._told_before = share
-            self._calls = self._refused = 0
-            self.gap_s *= TEST
+        if DOUBTFUL < share < self._told_before / 2:
+            self._measure(TEST * self.gap_s, told_before=share)
             return False
         self.gap_s = 0.0
         more = share > 1.5 * self._share
@@ -90,3 +87,8 @@ class Chance:
         if more:
             self._expected = AT_FIRST
         return more
+
+    def _measure(self, gap_s: float, told_before: float) -> None:
+        self.gap_s = gap_s
+        self._calls = self._refused = 0
+        self._told_before = told_before
