@@ -24,13 +24,14 @@ def test_a_paid_batch_goes_on_while_the_prefect_server_is_away_for_longer_than_i
     slow.pareta.change(latency_ms=3000)
     run = slow.prefect.run(BATCH, batch=batch(slow, "restarted", max_in_flight=1, shard_size=3))
     slow.settled(before, 2)
+    of_run = until(lambda: slow.prefect.process_of(run["id"]), within_s=90, what="the flow's process")
     for pid in server_processes(slow):
         kill(pid)
     until(lambda: not slow.prefect.healthy(), within_s=90, what="no server")
     while_away = slow.pareta.books().completions
     slow.settled(while_away, 2)
     # Otherwise it may renew its slots before the server that is back has seen that they ran out.
-    with standing_still(slow, run["id"]):
+    with standing_still(of_run):
         expire_leases(slow)
         restart_server(slow)
         until(lambda: free_slots(slow), within_s=120, what="free slots")
@@ -43,18 +44,13 @@ def test_a_paid_batch_goes_on_while_the_prefect_server_is_away_for_longer_than_i
 
 
 @contextmanager
-def standing_still(house: House, run_id: str) -> Iterator[None]:
-    """Let the processes of a run do nothing while the body runs."""
-    mark = f"PREFECT__FLOW_RUN_ID={run_id}".encode()
-    of_run = [pid for pid in house.processes.alive() if mark in Path(f"/proc/{pid}/environ").read_bytes()]
-    assert of_run
-    for pid in of_run:
-        kill(pid, signal.SIGSTOP)
+def standing_still(pid: int) -> Iterator[None]:
+    """Let a process do nothing while the body runs."""
+    kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in of_run:
-            kill(pid, signal.SIGCONT)
+        kill(pid, signal.SIGCONT)
 
 
 def free_slots(house: House) -> bool:
