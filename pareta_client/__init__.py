@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         InsufficientCreditsError,
         MalformedReplyError,
         NotFoundError,
+        OversizedReplyError,
         ParetaError,
         PermissionDeniedError,
         RateLimitError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         UploadError,
         WaitTimeoutError,
     )
+    from pareta_client.finish import Finish, finish_of
     from pareta_client.models.chat import (
         ChatCompletion,
         ChatCompletionChunk,
@@ -94,6 +96,7 @@ __all__ = [
     "EvalRun",
     "EvalSet",
     "EvalWaitTimeoutError",
+    "Finish",
     "FrontierModel",
     "InsecureTransportWarning",
     "InsufficientCreditsError",
@@ -104,6 +107,7 @@ __all__ = [
     "Model",
     "ModelList",
     "NotFoundError",
+    "OversizedReplyError",
     "Pareta",
     "ParetaError",
     "PermissionDeniedError",
@@ -120,11 +124,13 @@ __all__ = [
     "Verdict",
     "WaitTimeoutError",
     "backoff",
+    "finish_of",
     "verdict_of",
 ]
 
 _HOMES = {
     "client": ("AsyncPareta", "Pareta"),
+    "finish": ("Finish", "finish_of"),
     "models.chat": ("ChatCompletion", "ChatCompletionChunk", "Choice", "Message", "Model", "ModelList", "Usage"),
     "models.endpoints": ("DeployEvent", "Endpoint"),
     "models.record": ("Record",),

@@ -13,6 +13,7 @@ ParetaError                        anything below; also a missing key
 │   ├── RateLimitError             429: slow down; `retry_after` says for how long
 │   └── EndpointNotReadyError      503: stopped, cold-starting, or its provider is down
 ├── MalformedReplyError            a success status with a body that is not what was asked for
+│   └── OversizedReplyError        ... because it is larger than `max_reply_bytes`
 ├── DeployError                    the service reported that a deployment failed
 ├── UploadError                    storage refused a document
 ├── ScoringUndecidedError          rows and prompt fit no single task: choose one with `task=`
@@ -32,9 +33,15 @@ if TYPE_CHECKING:
 
 
 class ParetaError(Exception):
-    """Base of every error of this client; `attempts` is how many requests were sent for the failed call."""
+    """Base of every error of this client.
+
+    `attempts` is the number of requests sent for the failed call. `billed_micro_usd` is the sum of the receipts that
+    came with them, None if none came. `chunks_received` is the number of chunks of a stream before it failed.
+    """
 
     attempts: int = 0
+    billed_micro_usd: int | None = None
+    chunks_received: int = 0
 
     # Exception's own way calls the class with `args` alone, which loses (or rejects) keyword-only fields.
     def __reduce__(self) -> tuple[Any, ...]:
@@ -55,8 +62,9 @@ def _restored(kind: type[ParetaError], args: tuple[Any, ...], fields: dict[str, 
 class APIConnectionError(ParetaError):
     """No complete answer came.
 
-    `never_sent` is True only if the service certainly never saw the request. `chunks_received` counts what a stream
-    had delivered before it broke; `request_id` is known if the answer had begun.
+    `never_sent` is True only if the service certainly never saw the request. `unreachable` is True if no connection to
+    the base URL could be opened: refused, unknown host, failed TLS handshake, no route. `chunks_received` counts what a
+    stream had delivered before it broke; `request_id` and `billed_micro_usd` are known if the answer had begun.
     """
 
     def __init__(
@@ -65,12 +73,14 @@ class APIConnectionError(ParetaError):
         *,
         cause: BaseException | None = None,
         never_sent: bool = False,
+        unreachable: bool = False,
         chunks_received: int = 0,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.__cause__ = cause
         self.never_sent = never_sent
+        self.unreachable = unreachable
         self.chunks_received = chunks_received
         self.request_id = request_id
 
@@ -84,11 +94,17 @@ class APITimeoutError(APIConnectionError):
         *,
         cause: BaseException | None = None,
         never_sent: bool = False,
+        unreachable: bool = False,
         chunks_received: int = 0,
         request_id: str | None = None,
     ) -> None:
         super().__init__(
-            message, cause=cause, never_sent=never_sent, chunks_received=chunks_received, request_id=request_id
+            message,
+            cause=cause,
+            never_sent=never_sent,
+            unreachable=unreachable,
+            chunks_received=chunks_received,
+            request_id=request_id,
         )
 
 
@@ -152,16 +168,30 @@ class EndpointNotReadyError(APIStatusError):
 class MalformedReplyError(ParetaError):
     """The service, or something before it, answered success with a body that is not what was asked for.
 
-    `excerpt` is the beginning of the body.
+    `excerpt` is the beginning of the body; `billed_micro_usd` is known if the headers held a receipt.
     """
 
     def __init__(
-        self, message: str, *, status_code: int | None = None, request_id: str | None = None, excerpt: str = ""
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        request_id: str | None = None,
+        excerpt: str = "",
+        billed_micro_usd: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status_code = status_code
         self.request_id = request_id
         self.excerpt = excerpt
+        self.billed_micro_usd = billed_micro_usd
+
+
+class OversizedReplyError(MalformedReplyError):
+    """A success whose body, decompressed, is larger than the client's `max_reply_bytes`.
+
+    Another attempt would be answered alike and may be billed again: fatal to the item.
+    """
 
 
 class DeployError(ParetaError):

@@ -12,6 +12,8 @@ NEVER_SENT = (
     httpx.ProxyError,
 )
 """With these no byte of the request left; with any other error it may have reached the service."""
+UNREACHABLE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+"""With these no connection was opened at all; httpx.PoolTimeout says only that none was free."""
 
 
 def connection_error(error: Exception) -> APIConnectionError:
@@ -19,7 +21,12 @@ def connection_error(error: Exception) -> APIConnectionError:
     kind = APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
     never_sent = isinstance(error, NEVER_SENT)
     sent = "never sent" if never_sent else "may have been sent"
-    return kind(f"{type(error).__name__}: {error or 'no reason given'} ({sent})", cause=error, never_sent=never_sent)
+    return kind(
+        f"{type(error).__name__}: {error or 'no reason given'} ({sent})",
+        cause=error,
+        never_sent=never_sent,
+        unreachable=isinstance(error, UNREACHABLE),
+    )
 
 
 def out_of_time(seconds: float | None) -> APITimeoutError:

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from pareta_client.errors import APIStatusError, MalformedReplyError
 from pareta_client.models.record import Record
+from pareta_client.receipt import receipt_from_headers
 from pareta_client.request import Request
 from pareta_client.retry import error_class, parse_http_date, parse_retry_after, redirected
 from pareta_client.steps import Reply
@@ -128,6 +129,7 @@ def malformed(reply: Reply, what: str) -> NoReturn:
         status_code=reply.status,
         request_id=request_id_of(reply),
         excerpt=excerpt,
+        billed_micro_usd=receipt_from_headers(reply.own_headers()).billed_micro_usd,
     )
 
 

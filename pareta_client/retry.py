@@ -19,6 +19,7 @@ from pareta_client.errors import (
     InsufficientCreditsError,
     MalformedReplyError,
     NotFoundError,
+    OversizedReplyError,
     ParetaError,
     PermissionDeniedError,
     RateLimitError,
@@ -88,6 +89,8 @@ def verdict_of(error: ParetaError) -> Verdict:
     match error:
         case APIStatusError(status_code=status):
             return _verdict_of_status(status)
+        case OversizedReplyError():
+            return Verdict.FATAL_TO_ITEM
         case APIConnectionError() | MalformedReplyError():
             return Verdict.TRANSIENT
         case WaitTimeoutError():

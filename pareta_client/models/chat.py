@@ -59,6 +59,7 @@ class Arrival:
     receipt: Receipt = NO_RECEIPT
     request_id: str | None = None
     attempts: int = 1
+    notes: tuple[str, ...] = ()
 
 
 class ChatCompletion(ChatCompletionChunk):
@@ -100,6 +101,11 @@ class ChatCompletion(ChatCompletionChunk):
     def attempts(self) -> int:
         """How many requests it took to get this answer."""
         return self._came_with.attempts
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was odd about the reply while it was read, in words; empty for a reply in OpenAI's format."""
+        return self._came_with.notes
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _completion, (self.to_dict(), self._came_with)

@@ -35,11 +35,13 @@ def example_of(kind: type[ParetaError]) -> ParetaError:
     if kind is WaitTimeoutError:
         return WaitTimeoutError("still", waited=3.0).after(4)
     if issubclass(kind, APIConnectionError):
-        return kind("gone", cause=OSError("reset"), never_sent=True, chunks_received=3, request_id="req_1").after(4)
+        gone = kind("gone", cause=OSError("reset"), never_sent=True, chunks_received=3, request_id="req_1")
+        gone.unreachable = True
+        return gone.after(4)
     if issubclass(kind, APIStatusError):
         return status_error(reply(429, b'{"detail": ["a"]}', retry_after="3", x_request_id="r"), REQUEST).after(4)
-    if kind is MalformedReplyError:
-        return MalformedReplyError("bad", status_code=200, request_id="req_1", excerpt="<html>").after(4)
+    if issubclass(kind, MalformedReplyError):
+        return kind("bad", status_code=200, request_id="req_1", excerpt="<html>", billed_micro_usd=7).after(4)
     if kind is ScoringUndecidedError:
         return ScoringUndecidedError("which?", proposals=("a", "b")).after(4)
     return kind("went wrong").after(4)
