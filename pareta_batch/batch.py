@@ -25,7 +25,11 @@ class Sampling(BaseModel):
     """How the model samples; fields not named here are passed through to the service untouched."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    reserved: ClassVar[frozenset[str]] = frozenset({"model", "messages", "stream"})
+    in_body: ClassVar[frozenset[str]] = frozenset({"model", "messages", "stream"})
+    reserved: ClassVar[frozenset[str]] = in_body | {
+        *("timeout", "deadline", "idempotency_key", "max_retries", "extra_headers", "extra_query")
+    }
+    """Fields that the batch sets, and arguments of the client that are no request fields."""
 
     temperature: float | None = Field(None, ge=0, le=2, description="0 for the most likely answer, up to 2")
     top_p: float | None = Field(None, gt=0, le=1, description="Share of probability mass to sample from")
@@ -38,7 +42,9 @@ class Sampling(BaseModel):
         Raises ValueError for a field that the batch itself decides.
         """
         fields = self.model_dump(exclude_none=True)
-        if taken := sorted(self.reserved & fields.keys()):
+        extra = fields.get("extra_body")
+        merged = self.in_body & extra.keys() if isinstance(extra, dict) else set()
+        if taken := sorted({*(self.reserved & fields.keys()), *(f"extra_body.{name}" for name in merged)}):
             raise ValueError(f"sampling may not set {', '.join(taken)}: the batch sets it")
         return fields
 
