@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from flows.parameters import Pipeline, Promotion, Watch
 from flows.quotes import AnyQuote, PipelineQuote, PromotionQuote, WatchQuote
-from flows.specs import Fields, SpecError, fields_of, read_spec
+from flows.specs import Fields, SpecError, fields_of, spec_from
 from pareta_batch.asks import check_rows
 from pareta_batch.batch import Batch
 from pareta_batch.comparing import Comparisons
@@ -49,7 +49,8 @@ def spec_of(path: Path, overrides: Sequence[str], command: str | None = None) ->
     """Read the spec of a command; without one, of the command that its fields are for. Raises SpecError."""
     if command is not None and command not in KINDS:
         raise SpecError(f"--for {command!r}: a quote is for one of {', '.join(KINDS)}")
-    return read_spec(KINDS[Command(command or command_for(path, fields_of(path)))], path, overrides)
+    fields = fields_of(path)
+    return spec_from(KINDS[Command(command or command_for(path, fields))], path, fields, overrides)
 
 
 def command_for(path: Path, fields: Fields) -> Command:

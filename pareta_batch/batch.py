@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch.answer_schema import fitting
+from pareta_batch.sampling_fields import RESPONSE_FORMAT, misspelt, no_booleans
 
 OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
 
@@ -36,6 +37,19 @@ class Sampling(BaseModel):
     max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="Longest answer, in tokens")
     seed: int | None = Field(None, description="Same seed, same answer, where the model supports it")
 
+    @model_validator(mode="after")
+    def no_field_is_misspelt(self) -> "Sampling":
+        extra = self.model_extra or {}
+        wrong = misspelt(extra)
+        for outer in ("response_format", "response_format.json_schema"):
+            inner = _inner(extra, outer)
+            wrong |= {f"{outer}.{name}": meant for name, meant in misspelt(inner, RESPONSE_FORMAT).items()}
+        if wrong:
+            raise ValueError("; ".join(f"{_plain(name)}: did you mean {meant}?" for name, meant in wrong.items()))
+        if texts := no_booleans(extra):
+            raise ValueError(f"{texts[0]} is {extra[texts[0]]!r:.40}, which is text; write true or false")
+        return self
+
     def fields(self) -> dict[str, Any]:  # the service's own fields: any JSON value
         """Give the request fields that were set.
 
@@ -53,6 +67,18 @@ class Sampling(BaseModel):
         """The longest answer that is allowed, in tokens, if it is bounded."""
         given = (self.model_extra or {}).get("max_completion_tokens")
         return given if isinstance(given, int) else self.max_tokens
+
+
+def _plain(name: str) -> str:
+    return name if name.replace("_", "").replace(".", "").isalnum() else f"{name!r:.60}"
+
+
+def _inner(fields: dict[str, Any], path: str) -> list[str]:  # any JSON value
+    """Return the names of the fields under a dotted path, none where there is no object."""
+    found: Any = fields
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return [name for name in found if isinstance(name, str)] if isinstance(found, dict) else []
 
 
 class BatchTarget(BaseModel):
