@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from pareta_client.call import Call, attempt_seconds, request_for
-from pareta_client.errors import ParetaError
+from pareta_client.errors import APIConnectionError, ParetaError
+from pareta_client.receipt import added, receipt_from_headers
 from pareta_client.replies import status_error
 from pareta_client.request import Request
 from pareta_client.retry import (
@@ -19,17 +20,18 @@ from pareta_client.retry import (
     verdict_of,
 )
 from pareta_client.settings import Settings
-from pareta_client.steps import Failed, Operation, Reply, Send, look, sleep
+from pareta_client.steps import Failed, Operation, Reply, Send, look, own_headers, sleep
 
 log = logging.getLogger("pareta_client")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A success, with the number of attempts that it took."""
+    """A success, with the number of attempts that it took and what the failed ones among them were billed."""
 
     reply: Reply
     attempts: int
+    billed_before: int | None = None
 
 
 def exchange(call: Call, settings: Settings) -> Operation[Answer]:
@@ -58,6 +60,7 @@ def attempts_of(
     attempt = 0
     happened: Reply | Failed | None = None
     error: ParetaError | None = None
+    billed: int | None = None
     try:
         patience = settings.options.deadline
         now = 0.0 if patience is None else (yield from look())
@@ -71,8 +74,9 @@ def attempts_of(
             happened, now = came, came.at
             if isinstance(happened, Reply) and succeeded(happened.status):
                 _log(method, path, attempt, happened, None)
-                return Answer(happened, attempt)
-            error = happened.error if isinstance(happened, Failed) else status_error(happened, request)
+                return Answer(happened, attempt, billed)
+            error = _error_of(happened, request)
+            error.billed_micro_usd = billed = added(billed, error.billed_micro_usd)
             again = retried_by_client(error) and (repeatable or surely_undone(error))
             wait = _wait(error, attempt, settings, _left(deadline, now)) if again else None
             _log(method, path, attempt, happened, wait)
@@ -81,6 +85,16 @@ def attempts_of(
             now = yield from sleep(wait, verdict_of(error))
     finally:
         traced.ended(attempt, happened, error)
+
+
+def _error_of(happened: Reply | Failed, request: Request) -> ParetaError:
+    """Return the error of a failed attempt, with what the headers of its answer said."""
+    error = happened.error if isinstance(happened, Failed) else status_error(happened, request)
+    own = own_headers(happened.headers)
+    error.billed_micro_usd = receipt_from_headers(own).billed_micro_usd
+    if isinstance(error, APIConnectionError) and error.request_id is None:
+        error.request_id = own.get("x-request-id")
+    return error
 
 
 def _left(deadline: float | None, now: float) -> float | None:

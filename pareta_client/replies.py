@@ -5,11 +5,11 @@ from typing import Any, NoReturn, TypeVar
 
 import httpx
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from pareta_client.errors import APIStatusError, MalformedReplyError
-from pareta_client.models.record import Record
-from pareta_client.receipt import receipt_from_headers
+from pareta_client.json_reading import Json, read_json
+from pareta_client.models.record import RawJson, Record
+from pareta_client.receipt import Receipt, receipt_from_headers
 from pareta_client.request import Request
 from pareta_client.retry import error_class, parse_http_date, parse_retry_after, redirected
 from pareta_client.steps import Reply
@@ -42,7 +42,7 @@ def status_error(reply: Reply, request: Request) -> APIStatusError:
 def _detail(body: bytes) -> Any:
     """Give the `detail` of an error body, or its text if it is not JSON."""
     try:
-        content = from_json(body)
+        content = read_json(body, [])
     except ValueError:
         return body.decode("utf-8", "replace").strip() or None
     return content.get("detail") if isinstance(content, dict) else content
@@ -70,17 +70,17 @@ def request_id_of(reply: Reply) -> str | None:
     return reply.header(b"x-request-id")
 
 
-def json_of(reply: Reply) -> Any:
+def json_of(reply: Reply, notes: list[str] | None = None) -> Json:
     """Read a success's JSON; no body at all (204) is an empty object. Raises MalformedReplyError."""
     if not reply.body:
         return {}
     try:
-        return from_json(reply.body)
+        return read_json(reply.body, [] if notes is None else notes)
     except ValueError as error:
         malformed(reply, f"is not JSON ({error})")
 
 
-def object_of(reply: Reply) -> dict[str, Any]:
+def object_of(reply: Reply) -> RawJson:
     """Read a success's JSON object; raises MalformedReplyError for anything else, also for nothing but an error."""
     content = json_of(reply)
     if content is None:
@@ -111,15 +111,15 @@ def records_of(kind: type[R], reply: Reply, under: str | None = None) -> list[R]
     return [record_from(kind, item, reply) for item in content]
 
 
-def record_from(kind: type[R], content: Any, reply: Reply) -> R:
+def record_from(kind: type[R], content: Json, reply: Reply, notes: list[str] | None = None) -> R:
     """Read a record from JSON that is already decoded; raises MalformedReplyError."""
     try:
-        return kind.model_validate(content)
+        return kind.model_validate(content, context=notes)
     except ValidationError:
         malformed(reply, f"holds no {kind.__name__}")
 
 
-def malformed(reply: Reply, what: str) -> NoReturn:
+def malformed(reply: Reply, what: str, receipt: Receipt | None = None) -> NoReturn:
     """Raise the error for a success whose body cannot be used."""
     text = reply.body[: EXCERPT * 4].decode("utf-8", "replace")
     excerpt = _shortened(text, EXCERPT)
@@ -129,7 +129,7 @@ def malformed(reply: Reply, what: str) -> NoReturn:
         status_code=reply.status,
         request_id=request_id_of(reply),
         excerpt=excerpt,
-        billed_micro_usd=receipt_from_headers(reply.own_headers()).billed_micro_usd,
+        billed_micro_usd=(receipt or receipt_from_headers(reply.own_headers())).billed_micro_usd,
     )
 
 

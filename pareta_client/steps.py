@@ -69,20 +69,17 @@ class Reply:
         return next((value.decode("latin-1") for known, value in self.headers if known.lower() == name), None)
 
     def own_headers(self) -> dict[str, str]:
-        """Give the service's own headers (X-…) by lower-case name: cheaper than looking each of them up."""
-        return {
-            name.lower().decode("latin-1"): value.decode("latin-1")
-            for name, value in self.headers
-            if name[:2] in (b"x-", b"X-")
-        }
+        """Return the service's own headers (X-…) by lower-case name: cheaper than looking each of them up."""
+        return own_headers(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No complete answer came."""
+    """No complete answer came; `headers` are those of an answer that broke off after its head."""
 
     error: APIConnectionError
     at: float = 0.0
+    headers: RawHeaders = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +94,16 @@ class Moment:
     """What the clock said, in monotonic seconds; also the answer to Sleep."""
 
     at: float
+
+
+def own_headers(headers: RawHeaders) -> dict[str, str]:
+    """Return the headers of the service's own (X-…) by lower-case name; a repeated one has its values joined."""
+    own: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        if raw_name[:2] in (b"x-", b"X-"):
+            name, value = raw_name.lower().decode("latin-1"), raw_value.decode("latin-1")
+            own[name] = f"{own[name]}, {value}" if name in own else value
+    return own
 
 
 T = TypeVar("T")

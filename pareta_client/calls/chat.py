@@ -3,14 +3,19 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pareta_client.assembly import NoCompletion, assembled, is_event_stream
 from pareta_client.call import Call, get, post
-from pareta_client.exchange import exchange
-from pareta_client.models.chat import Arrival, ChatCompletion, ModelList
-from pareta_client.models.record import RawJson
-from pareta_client.receipt import receipt_from_headers
-from pareta_client.replies import malformed, object_of, record_from, record_of
+from pareta_client.errors import MalformedReplyError
+from pareta_client.exchange import Answer, exchange
+from pareta_client.finish import Finish, finish_of
+from pareta_client.json_reading import Json, note
+from pareta_client.models.chat import Arrival, ChatCompletion, Choice, ModelList
+from pareta_client.receipt import Receipt, added, receipt_from_headers
+from pareta_client.replies import json_of, malformed, record_from, record_of, request_id_of
 from pareta_client.settings import Settings
 from pareta_client.steps import Operation, Reply
+from pareta_client.usable import why_unusable
+from pareta_client.values import shown
 
 PATH = "/v1/chat/completions"
 
@@ -29,19 +34,49 @@ def chat_call(
 
 
 def complete(call: Call, settings: Settings) -> Operation[ChatCompletion]:
-    """Answer once, with the receipt."""
+    """Return the completion with its receipt and what was odd about it; raises MalformedReplyError for no answer."""
     answer = yield from exchange(call, settings)
-    reply = answer.reply
-    completion = record_from(ChatCompletion, _checked(object_of(reply), reply), reply)
+    try:
+        return _completion(answer)
+    except MalformedReplyError as error:
+        error.billed_micro_usd = added(error.billed_micro_usd, answer.billed_before)
+        error.attempts = answer.attempts
+        raise
+
+
+def _completion(answer: Answer) -> ChatCompletion:
+    reply, notes = answer.reply, list[str]()
     own = reply.own_headers()
-    return completion.arrived_with(Arrival(receipt_from_headers(own), own.get("x-request-id"), answer.attempts))
+    receipt = receipt_from_headers(own, notes)
+    content, receipt = _content(reply, receipt, notes)
+    if why := why_unusable(content):
+        malformed(reply, why, receipt)
+    completion = record_from(ChatCompletion, content, reply, notes)
+    for choice in completion.choices:
+        _note_finish(choice, notes)
+    receipt = receipt.after(answer.billed_before)
+    return completion.arrived_with(Arrival(receipt, request_id_of(reply), answer.attempts, tuple(notes)))
 
 
-def _checked(content: RawJson, reply: Reply) -> RawJson:
-    """Refuse an error that came with a success status: taken for an answer it would be an empty one."""
-    if not content.get("choices") and (content.get("error") or content.get("detail")):
-        malformed(reply, "is an error, not a completion")
-    return content
+def _content(reply: Reply, receipt: Receipt, notes: list[str]) -> tuple[Json, Receipt]:
+    if reply.body[:1] != b"{" and is_event_stream(reply.body):
+        try:
+            return assembled(reply, receipt, notes)
+        except NoCompletion as error:
+            malformed(reply, str(error), receipt)
+    if not reply.body.strip():
+        malformed(reply, "is empty", receipt)
+    return json_of(reply, notes), receipt
+
+
+def _note_finish(choice: Choice, notes: list[str]) -> None:
+    match finish_of(choice.finish_reason):
+        case Finish.UNKNOWN:
+            note(notes, f"finish_reason {shown(choice.finish_reason)} is unknown")
+        case Finish.BROKEN:  # of a later choice: the first one decides about the answer
+            note(notes, f"choice {choice.index} was broken off (finish_reason {shown(choice.finish_reason)})")
+        case _:
+            return
 
 
 def list_models(settings: Settings) -> Operation[ModelList]:

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from pareta_client.models.record import Loose, Many, One, RawJson, Record
+from pareta_client.models.fields import AnObject, Content, Count, Moment, Objects, Text
+from pareta_client.models.record import RawJson, Record
 from pareta_client.receipt import NO_RECEIPT, Receipt
 
 
 class Usage(Record):
     """Tokens of one completion."""
 
-    prompt_tokens: Loose[int] = None
-    completion_tokens: Loose[int] = None
-    total_tokens: Loose[int] = None
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    total_tokens: Count = None
 
 
 _NO_USAGE = Usage.empty()
@@ -24,8 +25,8 @@ _NO_USAGE = Usage.empty()
 class Message(Record):
     """What was said, and by whom."""
 
-    role: Loose[str] = None
-    content: Loose[str] = None
+    role: Text = None
+    content: Content = None
 
 
 _NO_MESSAGE = Message.empty()
@@ -34,22 +35,22 @@ _NO_MESSAGE = Message.empty()
 class Choice(Record):
     """One answer of a completion: `message` when complete, `delta` in a stream."""
 
-    index: Loose[int] = None
-    finish_reason: Loose[str] = None
+    index: Count = None
+    finish_reason: Text = None
     # Records are frozen, so one empty one serves all.
-    message: One[Message] = _NO_MESSAGE
-    delta: One[Message] = _NO_MESSAGE
+    message: Annotated[Message, AnObject] = _NO_MESSAGE
+    delta: Annotated[Message, AnObject] = _NO_MESSAGE
 
 
 class ChatCompletionChunk(Record):
     """One piece of a streamed answer; the new text is `choices[0].delta.content`."""
 
-    id: Loose[str] = None
-    object: Loose[str] = None
-    model: Loose[str] = None
-    created: Loose[int] = None
-    choices: Many[Choice] = Field(default_factory=list)
-    usage: One[Usage] = _NO_USAGE
+    id: Text = None
+    object: Text = None
+    model: Text = None
+    created: Moment = None
+    choices: Annotated[list[Choice], Objects] = Field(default_factory=list)
+    usage: Annotated[Usage, AnObject] = _NO_USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +122,15 @@ def _completion(raw: RawJson, arrival: Arrival) -> ChatCompletion:
 class Model(Record):
     """A model that this key may call."""
 
-    id: Loose[str] = None
-    owned_by: Loose[str] = None
-    created: Loose[int] = None
+    id: Text = None
+    owned_by: Text = None
+    created: Moment = None
 
 
 class ModelList(Record):
     """The models that this key may call: iterate over it, or read `data`."""
 
-    data: Many[Model] = Field(default_factory=list)
+    data: Annotated[list[Model], Objects] = Field(default_factory=list)
 
     # pydantic's own iteration gives (field, value) pairs; a list of models is meant to give models.
     def __iter__(self) -> Iterator[Model]:  # type: ignore[override]

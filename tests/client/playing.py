@@ -97,7 +97,7 @@ def _meet(step: Step, played: Played[T], coming: Any, seconds_each: float) -> Ha
             came = next(coming)
             if isinstance(came, Reply):
                 return Reply(came.status, came.headers, came.body, at=played.now, wall=came.wall)
-            return Failed(came.error, at=played.now)
+            return Failed(came.error, at=played.now, headers=came.headers)
         case Read():
             came = next(coming)
             assert isinstance(came, Received | Failed)

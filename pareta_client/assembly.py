@@ -1,0 +1,122 @@
+"""An event stream that came although none was asked for, assembled into the completion it stands for."""
+
+from typing import Any
+
+from pareta_client.chunks import DONE, ErrorEvent, NoChunk, chunks_in
+from pareta_client.json_reading import note
+from pareta_client.models.record import RawJson
+from pareta_client.receipt import Receipt, receipt_with_comment
+from pareta_client.sse import Comment, Event, EventDecoder, LineTooLong
+from pareta_client.steps import Reply
+
+_FIELDS_OF_EVENTS = (b"data:", b"event:", b":", b"id:", b"retry:", b"error:")
+_TOLD_ONCE = ("role", "id", "type", "name", "index", "object", "model")
+"""Fields of a delta that a chunk repeats rather than continues."""
+
+
+class NoCompletion(ValueError):
+    """Events that make no completion; the text ends a sentence that begins with "the body"."""
+
+
+def is_event_stream(body: bytes) -> bool:
+    """Check whether a body is an event stream, whatever its content type says."""
+    return body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_FIELDS_OF_EVENTS)
+
+
+def assembled(reply: Reply, receipt: Receipt, notes: list[str]) -> tuple[RawJson, Receipt]:
+    """Return the completion that a whole event stream stands for, and its receipt; raises NoCompletion."""
+    note(notes, "an event stream came although none was asked for: it was assembled")
+    decoder, completion, done = EventDecoder(), _Completion(), False
+    try:
+        items = [*decoder.feed(reply.body), *decoder.end()]
+    except LineTooLong as error:
+        raise NoCompletion(f"is an event stream that cannot be read ({error})") from None
+    for item in items:
+        match item:
+            case Comment(text):
+                receipt = receipt_with_comment(receipt, text)
+            case Event(_, data) if data.strip() == DONE:
+                done = True
+            case Event() if not done:
+                _take(completion, item, notes)
+    if not done and not completion.ended:
+        raise NoCompletion("is an event stream that breaks off")
+    return completion.raw(), receipt
+
+
+def _take(completion: "_Completion", event: Event, notes: list[str]) -> None:
+    try:
+        completion.take(event, notes)
+    except NoChunk as error:
+        raise NoCompletion(str(error)) from None
+    except ErrorEvent as error:
+        raise NoCompletion(f"is an event stream with an error ({error})") from None
+
+
+class _Completion:
+    """A completion that grows chunk by chunk."""
+
+    def __init__(self) -> None:
+        self._fields: RawJson = {}
+        self._choices: dict[int, RawJson] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether each choice has its finish_reason."""
+        return bool(self._choices) and all(choice.get("finish_reason") for choice in self._choices.values())
+
+    def take(self, event: Event, notes: list[str]) -> None:
+        """Add one event; raises NoChunk or ErrorEvent."""
+        for chunk in chunks_in(event, notes):
+            for name, value in chunk.items():
+                if name != "choices" and value is not None:
+                    self._fields[name] = value
+            choices = chunk.get("choices")
+            for number, choice in enumerate(choices if isinstance(choices, list) else []):
+                if isinstance(choice, dict):
+                    self._take_choice(number, choice)
+
+    def _take_choice(self, number: int, choice: RawJson) -> None:
+        index = choice.get("index")
+        whole = self._choices.setdefault(index if isinstance(index, int) else number, {"message": {}})
+        for name, value in choice.items():
+            if name in ("delta", "message"):
+                if isinstance(value, dict):
+                    _merge(whole["message"], value)
+            elif name == "logprobs" and isinstance(value, dict):
+                _merge(whole.setdefault(name, {}), value)
+            elif value is not None:
+                whole[name] = value
+
+    def raw(self) -> RawJson:
+        """Return it as the service would have sent it in one piece."""
+        choices = [self._choices[index] for index in sorted(self._choices)]
+        return {**self._fields, "object": "chat.completion", "choices": choices}
+
+
+def _merge(into: RawJson, delta: RawJson) -> None:
+    """Continue a message by a delta: texts and lists are appended, tool calls by their index."""
+    for name, value in delta.items():
+        known = into.get(name)
+        if isinstance(known, str) and isinstance(value, str) and name not in _TOLD_ONCE:
+            into[name] = known + value
+        elif isinstance(known, dict) and isinstance(value, dict):
+            _merge(known, value)
+        elif isinstance(value, list) and (known is None or isinstance(known, list)):
+            into[name] = _continued(known or [], value)
+        elif value is not None:
+            into[name] = dict(value) if isinstance(value, dict) else value
+
+
+def _continued(known: list[Any], more: list[Any]) -> list[Any]:
+    whole = list(known)
+    by_index = {item["index"]: item for item in whole if isinstance(item, dict) and isinstance(item.get("index"), int)}
+    for item in more:
+        index = item.get("index") if isinstance(item, dict) else None
+        if isinstance(index, int) and index in by_index:
+            _merge(by_index[index], item)
+        else:
+            whole.append(dict(item) if isinstance(item, dict) else item)
+            if isinstance(index, int):
+                by_index[index] = whole[-1]
+    return whole

@@ -1,0 +1,70 @@
+"""Types of a record's fields: a value of another type or range becomes None, with a note where notes are kept.
+
+Notes are kept in the validation context, a list of texts. The usual types are checked without a call into Python.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+from pareta_client.json_reading import note
+from pareta_client.values import MOST, content_of, noted_count, shown
+
+LATEST = 2**53
+"""The largest timestamp that is believed: milliseconds and microseconds since 1970 are below it."""
+
+
+def _notes(info: ValidationInfo) -> list[str]:
+    return info.context if isinstance(info.context, list) else []
+
+
+def _count(value: object, info: ValidationInfo) -> int | None:
+    return None if value is None else noted_count(info.field_name or "count", value, _notes(info))
+
+
+def _no_text(value: object, info: ValidationInfo) -> None:
+    if value is not None:
+        note(_notes(info), f"{info.field_name} is {shown(value)}: not a text, taken as unknown")
+
+
+def _content(value: object, info: ValidationInfo) -> str | None:
+    return content_of(value, _notes(info))
+
+
+def _moment(value: object, info: ValidationInfo) -> int | None:
+    return int(value) if isinstance(value, float) and 0 <= value <= LATEST else None
+
+
+def _objects(value: object, info: ValidationInfo) -> list[Any]:
+    if not isinstance(value, list):
+        return []
+    objects = [item for item in value if isinstance(item, dict)]
+    if len(objects) < len(value):
+        note(_notes(info), f"{info.field_name} has entries that are not objects: left out")
+    return objects
+
+
+def _object(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, dict):
+        return value
+    if value is not None:
+        note(_notes(info), f"{info.field_name} is {shown(value)}: not an object, taken as empty")
+    return {}
+
+
+if TYPE_CHECKING:
+    Count = Optional[int]  # noqa: UP045 - an alias needs the subscriptable form
+    Moment = Optional[int]  # noqa: UP045
+    Text = Optional[str]  # noqa: UP045
+    Content = Optional[str]  # noqa: UP045
+else:
+    _IN_ORDER = Field(union_mode="left_to_right")
+    _Counted = Annotated[int, Field(ge=0, le=MOST)]
+    _Dated = Annotated[int, Field(ge=0, le=LATEST)]
+    Count = Annotated[_Counted | Annotated[Any, AfterValidator(_count)], _IN_ORDER]
+    Moment = Annotated[_Dated | Annotated[Any, AfterValidator(_moment)], _IN_ORDER]
+    Text = Annotated[str | Annotated[Any, AfterValidator(_no_text)], _IN_ORDER]
+    Content = Annotated[str | Annotated[Any, AfterValidator(_content)], _IN_ORDER]
+
+AnObject = BeforeValidator(_object)
+Objects = BeforeValidator(_objects)
