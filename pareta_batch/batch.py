@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch.answer_schema import fitting
+from pareta_batch.cost_fields import most_answer_tokens, unbounded
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, misspelt, no_booleans
 
 OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
@@ -64,9 +65,8 @@ class Sampling(BaseModel):
 
     @property
     def most_tokens(self) -> int | None:
-        """The longest answer that is allowed, in tokens, if it is bounded."""
-        given = (self.model_extra or {}).get("max_completion_tokens")
-        return given if isinstance(given, int) else self.max_tokens
+        """The most tokens that one answer may have, all its choices together; None where that is not bounded."""
+        return most_answer_tokens(self.fields())
 
 
 def _plain(name: str) -> str:
@@ -140,7 +140,11 @@ class BatchWork(BaseModel):
 
     @model_validator(mode="after")
     def a_budget_needs_bounded_answers(self) -> "BatchWork":
-        if self.budget_usd is not None and self.sampling.most_tokens is None:
+        if self.budget_usd is None:
+            return self
+        if problems := unbounded(self.sampling.fields()):
+            raise ValueError(f"{'; '.join(problems)}; leave it out, or leave budget_usd out")
+        if self.sampling.most_tokens is None:
             raise ValueError("budget_usd needs sampling.max_tokens: an answer of any length could cost anything")
         return self
 

@@ -55,7 +55,8 @@ class Tally:
     """How the rows of a batch's current dataset stand, and what they cost; money in micro-USD.
 
     `unknown` rows have no answer here though a request for them may have been paid; `replayed` answers were paid for
-    by a request whose receipt is lost. `superseded_micro_usd` went to rows that were edited or removed since.
+    by a request whose receipt is lost. `superseded_micro_usd` went to rows that were edited or removed since, and
+    requests for `superseded_unknown` of those may have been paid.
     """
 
     settled: int = 0
@@ -65,6 +66,8 @@ class Tally:
     flagged: dict[str, int] = field(default_factory=dict)
     billed_micro_usd: int | None = None
     superseded_micro_usd: int = 0
+    superseded_unknown: int = 0
+    superseded_bytes: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     unknown: int = 0

@@ -1,53 +1,78 @@
-"""What a token costs at most, learned from receipts, and what that says of requests without one."""
+"""Upper bounds of the price of a token, learned from receipts, and the cost of requests without a receipt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import ceil
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Upper bounds of the micro-USD that a token costs, None until a receipt told.
+    """Upper bounds of the micro-USD that a token costs, None until the first receipt; exact, never rounded down.
 
     A receipt is prompt tokens × one rate + completion tokens × another, so `billed / prompt_tokens` of any receipt
-    bounds the first rate and `billed / completion_tokens` the second; the lowest seen is the tightest bound.
+    bounds the first rate and `billed / completion_tokens` the second. The lowest quotient is the tightest bound.
+    A receipt above these bounds refutes them: `rise` is its multiple of the bound. From then on the highest quotient
+    of such receipts counts.
     `least_prompt_tokens` bounds what the service adds to every prompt.
     """
 
-    prompt: float | None = None
-    completion: float | None = None
+    prompt: Fraction | None = None
+    completion: Fraction | None = None
     least_prompt_tokens: int = 0
     most_completion_tokens: int = 0
+    rise: Fraction | None = None
 
     @property
     def known(self) -> bool:
-        """Whether a receipt told."""
+        """Whether a receipt with tokens has come."""
         return self.prompt is not None and self.completion is not None
 
     def at_most(self, requests: int, prompt_tokens: int, completion_tokens: int) -> int | None:
-        """Bound the cost of so many requests with so many tokens in all; each may have been rounded up."""
+        """Return the upper bound in micro-USD of `requests` with these tokens in all; each may be rounded up."""
         if self.prompt is None or self.completion is None:
             return None
         return ceil(self.prompt * prompt_tokens + self.completion * completion_tokens) + requests
 
     def of_requests(self, requests: int, prompt_bytes: int, max_tokens: int | None) -> int | None:
-        """Bound the cost of requests by the bytes of their prompts: a token is a byte at least."""
-        longest = max_tokens or self.most_completion_tokens
+        """Return the upper bound in micro-USD of requests by the bytes of their prompts: a token has at least one."""
+        longest = max(max_tokens or 0, self.most_completion_tokens)
         return self.at_most(requests, prompt_bytes + requests * self.least_prompt_tokens, requests * longest)
 
     def learn(self, billed: int | None, prompt_tokens: int | None, completion_tokens: int | None) -> "Prices":
-        """Tighten the bounds by one receipt; one of 0 (a replay) or without tokens says nothing."""
+        """Return the bounds after one more receipt; one of 0 (a replay) or without tokens changes nothing."""
         if not billed or not prompt_tokens or not completion_tokens:
             return self
-        return Prices(
-            _lower(self.prompt, billed / prompt_tokens),
-            _lower(self.completion, billed / completion_tokens),
-            min(self.least_prompt_tokens or prompt_tokens, prompt_tokens),
-            max(self.most_completion_tokens, completion_tokens),
+        seen = replace(
+            self,
+            least_prompt_tokens=min(self.least_prompt_tokens or prompt_tokens, prompt_tokens),
+            most_completion_tokens=max(self.most_completion_tokens, completion_tokens),
         )
+        quotients = Fraction(billed, prompt_tokens), Fraction(billed, completion_tokens)
+        if self.prompt is None or self.completion is None:
+            return replace(seen, prompt=quotients[0], completion=quotients[1])
+        bound = self.at_most(1, prompt_tokens, completion_tokens) or 0
+        if billed > bound:
+            return seen.raised(Fraction(billed, bound), *quotients)
+        if self.rise is not None:
+            return seen
+        return replace(seen, prompt=min(self.prompt, quotients[0]), completion=min(self.completion, quotients[1]))
+
+    def raised(self, rise: Fraction, prompt: Fraction | None = None, completion: Fraction | None = None) -> "Prices":
+        """Return the bounds after a receipt of `rise` times its bound: its own quotients, else all `rise` times."""
+        if self.prompt is None or self.completion is None:
+            return self
+        return replace(
+            self,
+            prompt=max(self.prompt, self.prompt * rise if prompt is None else prompt),
+            completion=max(self.completion, self.completion * rise if completion is None else completion),
+            rise=max(self.rise or rise, rise),
+        )
+
+    def refuted_by(self, later: "Prices") -> bool:
+        """Check whether bounds that were known had to be raised to become `later`."""
+        if self.prompt is None or self.completion is None or later.prompt is None or later.completion is None:
+            return False
+        return later.prompt > self.prompt or later.completion > self.completion
 
 
 NO_PRICES = Prices()
-
-
-def _lower(one: float | None, other: float) -> float:
-    return other if one is None else min(one, other)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pareta_batch.dollars import dollars
 from pareta_batch.outcomes import Tally
+from pareta_batch.overspending import money_notes, overspent_micro_usd
 from pareta_batch.session import Session
 from pareta_batch.throttle import Limits
 
@@ -43,6 +44,14 @@ class BatchReport(BaseModel):
         description="What the pending rows will roughly cost; None while no answer was billed"
     )
     superseded_micro_usd: int = Field(description="Receipts of rows that were edited or removed since")
+    budget_usd: float | None = Field(None, description="The ceiling of all runs of the batch together")
+    overspent_micro_usd: int | None = Field(
+        None, description="Debits above the budget at most, lost answers included; None without a budget"
+    )
+    price_rise: float | None = Field(
+        None,
+        description="The dearest receipt as a multiple of what the cheapest ones told at most; None while they agree",
+    )
     prompt_tokens: int
     completion_tokens: int
     tolerated_failures: float
@@ -67,6 +76,7 @@ class BatchReport(BaseModel):
         if self.unknown:
             parts.append(f"{self.unknown} unknown whether paid ({dollars(self.unknown_at_most_micro_usd)} at most)")
         counts = {**self.errors, **{f"answers {flag}": count for flag, count in self.flagged.items()}}
+        parts += money_notes(self.budget_usd, self.overspent_micro_usd, self.price_rise)
         return "; ".join([*parts, *(f"{count} {name}" for name, count in sorted(counts.items()))])
 
     def _rest(self) -> str:
@@ -104,6 +114,9 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
         billed_micro_usd=tally.billed_micro_usd,
         rest_micro_usd=tally.rest_micro_usd,
         superseded_micro_usd=tally.superseded_micro_usd,
+        budget_usd=batch.budget_usd,
+        overspent_micro_usd=overspent_micro_usd(batch, tally),
+        price_rise=None if tally.prices.rise is None else round(float(tally.prices.rise), 2),
         prompt_tokens=tally.prompt_tokens,
         completion_tokens=tally.completion_tokens,
         tolerated_failures=batch.tolerated_failures,

@@ -29,6 +29,7 @@ class RowWork:
         self._ask = ask
         self._in_doubt = ask.in_doubt
         self._claimed = False
+        self._seated = False
         self._attempts = 0
         self._transient = 0
 
@@ -48,6 +49,8 @@ class RowWork:
             if self._claimed and not self._in_doubt:
                 self._session.settler.release_soon(self._ask)
             raise
+        finally:
+            self._session.budget.tells_no_more(self._ask.key)
         return outcome
 
     async def _answer(self) -> Outcome | None:
@@ -58,13 +61,15 @@ class RowWork:
                 return None
             await session.settler.claim(self._ask)
             self._claimed = True
-            await session.seats.acquire()
+            if self._in_doubt:
+                session.budget.may_tell(self._ask.key)
+            await self._sit_down()
         while True:
             # Held until the answer is durable, and given up while the row waits for another attempt.
             try:
                 came = await self._attempt()
             finally:
-                session.seats.release()
+                self._stand_up()
             match came:
                 case Outcome() | None:
                     return came
@@ -72,14 +77,24 @@ class RowWork:
                     return await self._settle(outcome)
             if session.is_stopped():
                 return None
-            await session.seats.acquire()
+            await self._sit_down()
+
+    async def _sit_down(self) -> None:
+        """Wait for a seat; a row that alone can tell the price takes none: those who wait for the price have them."""
+        self._seated = not (self._in_doubt and self._session.budget.blocked)
+        if self._seated:
+            await self._session.seats.acquire()
+
+    def _stand_up(self) -> None:
+        if self._seated:
+            self._session.seats.release()
 
     async def _attempt(self) -> Outcome | ParetaError | None:
         """Send once; None when the batch was stopped before."""
         session = self._session
-        reservation = await session.budget.reserve(self._ask.prompt_bytes)
+        reservation = await session.budget.reserve(self._ask.prompt_bytes, again=self._in_doubt)
         if reservation is None:
-            session.stop_because("BudgetReached", f"the budget of ${session.batch.budget_usd} has no room for a row")
+            session.stop_because("BudgetReached", session.budget.why_full(session.batch.budget_usd))
             return None
         call = await session.pressure.enter()
         if call is not None and session.is_stopped():  # while its turn was on the way
@@ -98,6 +113,7 @@ class RowWork:
         except BaseException:
             self._in_doubt = True
             session.pressure.failed(call)
+            session.budget.not_answered(reservation, in_doubt=True)
             raise
         session.pressure.answered(call)
         return await self._settle_answer(completion, reservation, time.monotonic() - sent)
@@ -124,11 +140,13 @@ class RowWork:
             session.pressure.failed(call)
         doubt = may_have_been_paid(error)
         self._in_doubt = self._in_doubt or doubt
+        if doubt:
+            session.budget.may_tell(self._ask.key)
         session.budget.not_answered(reservation, in_doubt=doubt)
 
     async def _settle_answer(self, completion: ChatCompletion, reservation: Reservation, seconds: float) -> Outcome:
         usage, billed = completion.usage, completion.billed_micro_usd
-        self._session.budget.paid(reservation, billed or 0, usage.prompt_tokens, usage.completion_tokens)
+        self._session.budget.paid(reservation, billed, usage.prompt_tokens, usage.completion_tokens)
         if billed is None and self._session.budget.purse is not None:
             self._session.stop_because("NoReceipts", "the service does not say what it bills: no budget can be kept")
         return await self._settle(self._answered(completion, seconds))

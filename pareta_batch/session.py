@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pareta_batch.answer_schema import fitting
 from pareta_batch.asks import Ask
 from pareta_batch.batch import Batch
-from pareta_batch.budget import Budget, Purse
+from pareta_batch.budget import Budget, Purse, micro_usd
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.fan_out import fan_out
 from pareta_batch.garbage import rarely_collected
@@ -175,12 +175,17 @@ def _ahead(batch: Batch) -> int:
 def _purse(batch: Batch, tally: Tally) -> Purse | None:
     if batch.budget_usd is None:
         return None
-    spent = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd + (tally.replayed_at_most_micro_usd or 0)
+    spent = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd
+    in_doubt, in_doubt_bytes = tally.unknown + tally.superseded_unknown, tally.unknown_bytes + tally.superseded_bytes
+    replayed = tally.replayed_at_most_micro_usd
+    if replayed is None:
+        # No receipt tells the price yet: what these cost when they were given is as unknown as of a lost answer.
+        in_doubt, in_doubt_bytes = in_doubt + tally.replayed, in_doubt_bytes + tally.replayed_prompt_tokens
     return Purse(
-        ceiling=round(batch.budget_usd * 1_000_000),
+        ceiling=micro_usd(batch.budget_usd),
         max_tokens=batch.sampling.most_tokens or 0,
-        spent=spent,
+        spent=spent + (replayed or 0),
         prices=tally.prices,
-        in_doubt=tally.unknown,
-        in_doubt_bytes=tally.unknown_bytes,
+        in_doubt=in_doubt,
+        in_doubt_bytes=in_doubt_bytes,
     )

@@ -2,14 +2,19 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from fractions import Fraction
+from math import inf, nextafter
 from typing import Any
 
 import sqlalchemy as sa
 
 from pareta_batch.outcomes import Tally
-from pareta_batch.prices import Prices
+from pareta_batch.prices import NO_PRICES, Prices
 from pareta_batch.tables import rows
 from pareta_batch.wanted import current
+
+ROUNDED_UP = 2
+"""Micro-USD that rounding up may add to one receipt and to its bound."""
 
 _paid = rows.c.state == "settled"
 _told = sa.and_(_paid, rows.c.billed_micro_usd > 0, rows.c.prompt_tokens > 0, rows.c.completion_tokens > 0)
@@ -36,14 +41,16 @@ def tally_of(db: sa.Connection, batch: str) -> Tally:
     for name, value in db.execute(_sums().where(of_batch, is_current)).mappings().one().items():
         # PostgreSQL adds up big integers as decimals.
         sums[str(name)] = None if value is None else int(value)
-    superseded = sa.select(sa.func.sum(rows.c.billed_micro_usd)).where(of_batch, sa.not_(is_current))
+    superseded = db.execute(_superseded().where(of_batch, sa.not_(is_current))).one()
     return Tally(
         settled=states["settled"],
         failed=states["failed"],
         pending=states["pending"],
         errors=dict(errors),
         flagged=dict(flagged),
-        superseded_micro_usd=int(db.scalar(superseded) or 0),
+        superseded_micro_usd=int(superseded[0]),
+        superseded_unknown=int(superseded[1]),
+        superseded_bytes=int(superseded[2]),
         prices=_prices(db, batch),
         **sums,
     )
@@ -74,10 +81,18 @@ def sample_of(db: sa.Connection, batch: str) -> Sample:
     return Sample(count, mean, max(0.0, of_squares - mean**2), latency or 0.0)
 
 
-def _sums() -> sa.Select[tuple[Any, ...]]:
-    def of(column: sa.ColumnElement[int], condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-        return sa.func.coalesce(sa.func.sum(sa.case((condition, column), else_=0)), 0)
+def _sum_of(column: sa.ColumnElement[int], condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.coalesce(sa.func.sum(sa.case((condition, column), else_=0)), 0)
 
+
+def _superseded() -> sa.Select[tuple[Any, ...]]:
+    lost = sa.or_(_unknown, _replayed)
+    billed = sa.func.coalesce(sa.func.sum(rows.c.billed_micro_usd), 0)
+    return sa.select(billed, _sum_of(sa.literal(1), lost), _sum_of(rows.c.prompt_bytes, lost))
+
+
+def _sums() -> sa.Select[tuple[Any, ...]]:
+    of = _sum_of
     one = sa.literal(1)
     return sa.select(
         sa.func.sum(rows.c.billed_micro_usd).label("billed_micro_usd"),
@@ -93,12 +108,23 @@ def _sums() -> sa.Select[tuple[Any, ...]]:
 
 
 def _prices(db: sa.Connection, batch: str) -> Prices:
+    """Return the bounds that the receipts tell; those above what the cheapest tell refute these."""
     billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
+    quotients = billed / rows.c.prompt_tokens, billed / rows.c.completion_tokens
+    of_batch = (*current(batch), _told)
     query = sa.select(
-        sa.func.min(billed / rows.c.prompt_tokens),
-        sa.func.min(billed / rows.c.completion_tokens),
-        sa.func.min(rows.c.prompt_tokens),
-        sa.func.max(rows.c.completion_tokens),
-    ).where(*current(batch), _told)
-    prompt, completion, least, most = db.execute(query).one()
-    return Prices(prompt, completion, least or 0, most or 0)
+        *map(sa.func.min, quotients), sa.func.min(rows.c.prompt_tokens), sa.func.max(rows.c.completion_tokens)
+    )
+    prompt, completion, least, most = db.execute(query.where(*of_batch)).one()
+    if prompt is None:
+        return NO_PRICES
+    told = Prices(_rounded_up(prompt), _rounded_up(completion), least, most)
+    bound = prompt * rows.c.prompt_tokens + completion * rows.c.completion_tokens + ROUNDED_UP
+    above = sa.select(*map(sa.func.max, (billed / bound, *quotients))).where(*of_batch, billed > bound)
+    rise, *raised = db.execute(above).one()
+    return told if rise is None else told.raised(*map(_rounded_up, (rise, *raised)))
+
+
+def _rounded_up(quotient: float) -> Fraction:
+    # The database rounds to the nearest double: the next one above is never below the exact quotient.
+    return Fraction(nextafter(quotient, inf))

@@ -33,6 +33,7 @@ class Run:
     eval_set: EvalSet
     candidates: tuple[str, ...]
     estimate: int
+    price_factor: float = 1.0
     status: RunStatus = "queued"
     error_detail: str | None = None
     total_cost: int = 0
@@ -83,9 +84,11 @@ class EvalRuns:
         distinct = tuple(dict.fromkeys(candidates))
         if not distinct:
             raise invalid(["body", "candidate_model_ids"], "at least one candidate is needed", "too_short")
-        estimate = sum(self._estimate(eval_set, self._model(eval_set, candidate)) for candidate in distinct)
+        models = [self._model(eval_set, candidate) for candidate in distinct]
+        factor = self._service.faults.price_factor("eval_runs", None)
+        estimate = sum(self._estimate(eval_set, model, factor) for model in models)
         self._service.books.hold(estimate)
-        run = Run(f"run_{self._service.next_number():08x}", eval_set, distinct, estimate)
+        run = Run(f"run_{self._service.next_number():08x}", eval_set, distinct, estimate, factor)
         self._by_id[run.id] = run
         self._service.books.eval_runs_created += 1
         self._service.in_background(self._carry_out(run, key, request_id, faults))
@@ -102,9 +105,9 @@ class EvalRuns:
             ["body", "candidate_model_ids"], f"unknown candidate '{candidate}'; there are: {', '.join(MODELS)}"
         )
 
-    def _estimate(self, eval_set: EvalSet, model: Model) -> int:
+    def _estimate(self, eval_set: EvalSet, model: Model, factor: float) -> int:
         asked = (money.tokens("".join(eval_set.conversation(row))) for row in eval_set.rows)
-        return sum(model.rates.price(tokens, LONGEST_ANSWER_TOKENS) for tokens in asked)
+        return sum(money.multiplied(model.rates.price(tokens, LONGEST_ANSWER_TOKENS), factor) for tokens in asked)
 
     async def _carry_out(self, run: Run, key: str | None, request_id: str, faults: tuple[Fault, ...]) -> None:
         books = self._service.books
@@ -135,18 +138,19 @@ class EvalRuns:
                     raise RunFailedError(fault.error)
                 case _:
                     pass
-        answers = await asyncio.gather(*(self._answer_rows(run.eval_set, candidate) for candidate in run.candidates))
+        answers = await asyncio.gather(*(self._answer_rows(run, candidate) for candidate in run.candidates))
         await asyncio.sleep(begun + self._service.settings.eval_s - time.monotonic())
         return answers
 
-    async def _answer_rows(self, eval_set: EvalSet, candidate: str) -> Answers:
+    async def _answer_rows(self, run: Run, candidate: str) -> Answers:
+        eval_set = run.eval_set
         model = self._model(eval_set, candidate)
         given = Answers(candidate, [], [], [])
         waiting_ms = 0.0
         for number, row in enumerate(eval_set.rows):
             text, cost, problem = answered(eval_set, row, model, self._service.level(model, "eval_runs"))
             given.texts.append(text)
-            given.costs.append(cost)
+            given.costs.append(money.multiplied(cost, run.price_factor))
             given.problems.append(problem)
             waiting_ms += self._service.latency_ms(model, money.tokens(text))
             if number % ROWS_BETWEEN_PAUSES == 0:

@@ -122,6 +122,17 @@ class ModelWeakens(Strikes):
     level: int = Field(1, ge=1, le=5)
 
 
+class PriceChange(Strikes):
+    """Bill completions and eval runs at `factor` times their price; the leaderboards stay.
+
+    It counts requests that are answered, not those that are refused.
+    """
+
+    kind: Literal["price_change"] = "price_change"
+    route: Route = "any"
+    factor: float = Field(gt=0, le=1_000_000)
+
+
 class EvalRunFails(Strikes):
     """Let an eval run fail after it has started; it is not billed."""
 
@@ -166,6 +177,7 @@ Fault = (
     | CutStream
     | EndpointStops
     | ModelWeakens
+    | PriceChange
     | EvalRunFails
     | EvalRunHangs
     | DeployFails

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from math import ceil
 
-from pareta_sandbox.faults import EndpointStops, Fault, ModelWeakens, RateLimit, RetryAfter, Route, Status
+from pareta_sandbox.faults import EndpointStops, Fault, ModelWeakens, PriceChange, RateLimit, RetryAfter, Route, Status
 
 
 @dataclass(slots=True)
@@ -105,8 +105,10 @@ class Injection:
         self._active = [active for active in self._active if not active.over(now)]
         struck: list[Fault] = []
         for active in self._active:
-            # These two count answers.
-            if isinstance(active.fault, EndpointStops | ModelWeakens) or not active.strikes(route, endpoint, now):
+            # These count answers.
+            if isinstance(active.fault, EndpointStops | ModelWeakens | PriceChange) or not active.strikes(
+                route, endpoint, now
+            ):
                 continue
             if not isinstance(active.fault, RateLimit):
                 struck.append(active.fault)
@@ -133,6 +135,15 @@ class Injection:
                 case ModelWeakens(model=weak, level=level) if weak == model and active.strikes(route, endpoint, now):
                     return level
         return None
+
+    def price_factor(self, route: Route, endpoint: str | None) -> float:
+        """Count a request that will be answered; return the factor of its price."""
+        now = time.monotonic()
+        factor = 1.0
+        for active in self._active:
+            if isinstance(active.fault, PriceChange) and active.strikes(route, endpoint, now):
+                factor *= active.fault.factor
+        return factor
 
 
 def draw_ms(median: float, sigma: float, draws: random.Random) -> float:

@@ -1,6 +1,7 @@
 """Prices in integer micro-USD (1,000,000 = $1)."""
 
 from dataclasses import dataclass
+from math import ceil
 
 MICRO_PER_USD = 1_000_000
 
@@ -16,6 +17,11 @@ class Rates:
         """Return the price of one completion, rounded up, at least 1."""
         per_thousand = prompt_tokens * self.prompt + completion_tokens * self.completion
         return max(1, -(-per_thousand // 1000))
+
+
+def multiplied(price: int, factor: float) -> int:
+    """Return a price times a factor, rounded up."""
+    return price if factor == 1 else ceil(price * factor)
 
 
 def tokens(text: str) -> int:

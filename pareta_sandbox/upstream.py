@@ -105,7 +105,7 @@ class Forwarded:
         self._sent = sent
         self._upstream = upstream
         self.head = plan.head
-        self.most = plan.model.rates.price(plan.prompt_tokens, allowed)
+        self.most = plan.price(plan.prompt_tokens, allowed)
 
     async def whole(self) -> Completion:
         """Forward the request and wait for the answer."""

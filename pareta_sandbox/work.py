@@ -28,6 +28,11 @@ class Plan:
     system: str
     user: str
     prompt_tokens: int
+    price_factor: float = 1.0
+
+    def price(self, prompt_tokens: int, tokens: int) -> int:
+        """Return what so many tokens cost (micro-USD)."""
+        return money.multiplied(self.model.rates.price(prompt_tokens, tokens), self.price_factor)
 
     def completion(self, text: str, finish: str, tokens: int, latency_ms: float) -> Completion:
         """Turn an answer into a completion with its price."""
@@ -39,7 +44,7 @@ class Plan:
             finish_reason=finish,
             prompt_tokens=self.prompt_tokens,
             completion_tokens=tokens,
-            price=self.model.rates.price(self.prompt_tokens, tokens),
+            price=self.price(self.prompt_tokens, tokens),
             baseline=catalogue.baseline_price(self.prompt_tokens, tokens),
             latency_ms=latency_ms,
         )
@@ -109,7 +114,8 @@ async def plan(request: ChatRequest, service: Service) -> Plan:
         raise too_long(prompt_tokens, model.context_k)
     shown = endpoint.id if endpoint else model.id
     head = Head(f"chatcmpl-{service.next_number():012x}", int(time.time()), shown)
-    return Plan(head, request, endpoint, task, model, injected or system, user, prompt_tokens)
+    factor = service.faults.price_factor("chat", endpoint.id if endpoint else None)
+    return Plan(head, request, endpoint, task, model, injected or system, user, prompt_tokens, factor)
 
 
 async def _serving(request: ChatRequest, service: Service) -> tuple[Endpoint | None, str, Model]:

@@ -1,5 +1,6 @@
 """Money: ceilings that hold, quotes that say what they are made of, retries of what failed and of nothing else."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,7 @@ def test_a_budget_without_bounded_answers_is_refused(tmp_path: Path) -> None:
 
 def test_prices_are_bounds_that_every_receipt_tightens() -> None:
     prices = Prices().learn(10, 10, 5).learn(30, 100, 1)
-    assert (prices.prompt, prices.completion) == (0.3, 2.0)
+    assert (prices.prompt, prices.completion) == (Fraction(3, 10), Fraction(2))
     assert prices.learn(0, 10, 5) == prices.learn(None, 10, 5) == prices, "a replay says nothing"
     assert Prices().of_requests(1, 100, 10) is None
 

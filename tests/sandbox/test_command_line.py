@@ -30,6 +30,7 @@ EVERY_FAULT = [
     "cut_stream when=after",
     "endpoint_stops after_completions=5 times=null",
     "model_weakens model=heron-2 level=2 share=0.3",
+    "price_change factor=20 skip=3",
     "eval_run_fails error=gone",
     "eval_run_hangs after_s=1",
     "deploy_fails at_pct=10",

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from pareta_sandbox.pytest_plugin import SandboxFactory
-from pareta_sandbox.testing import EvalRunFails, EvalRunHangs, ModelWeakens, Sandbox
+from pareta_sandbox.testing import EvalRunFails, EvalRunHangs, ModelWeakens, PriceChange, Sandbox
 from tests.sandbox.talk import (
     LICENSES,
     MIT,
@@ -60,6 +60,22 @@ def test_an_endpoint_answers_as_weakly_as_its_model_does_by_then(http: httpx.Cli
     served = next(each["model"] for each in http.get("/v1/endpoints").json() if each["id"] == LICENSES)
     sandbox.inject(ModelWeakens(model=served, times=1))
     assert [content(complete(http, MIT.removeprefix("MIT License"))) for _ in range(2)] == ["NOASSERTION", "MIT"]
+
+
+def test_a_price_change_strikes_completions_and_eval_runs_and_the_books_know(
+    http: httpx.Client, sandbox: Sandbox
+) -> None:
+    set_id = licence_set(http)
+    before = [complete(http).headers["x-pareta-billed"] for _ in range(2)]
+    cost = results(completed(http, set_id, "wren-1"))["wren-1"]["mean_cost_micro_usd"]
+    sandbox.inject(PriceChange(factor=20, skip=1))
+    after = [complete(http).headers["x-pareta-billed"] for _ in range(2)]
+    assert [int(each) for each in after] == [int(before[0]), 20 * int(before[0])]
+    dear = results(completed(http, set_id, "wren-1"))["wren-1"]["mean_cost_micro_usd"]
+    assert isinstance(cost, int)
+    assert dear == pytest.approx(20 * cost, rel=0.1)
+    debits = [debit.amount_micro_usd for debit in sandbox.books().debits]
+    assert sum(debits) == sandbox.books().debited_micro_usd
 
 
 def test_every_result_has_an_interval_a_cost_and_its_items(http: httpx.Client) -> None:
