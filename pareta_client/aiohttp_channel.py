@@ -8,17 +8,21 @@ The pool has no bound of its own: it holds as many connections as there were req
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from pareta_client.channel import Incoming, IncomingFromHttpx
+from pareta_client.channel import Incoming, IncomingFromHttpx, gather_into
+from pareta_client.decoding import decoded_async
 from pareta_client.request import RawHeaders, Request, Timeouts
+from pareta_client.tolerant_head import LONGEST_HEAD, MOST_HEADERS, TolerantResponseHandler
 
 KEPT_ALIVE = 15.0
 """Seconds that an idle connection is kept; services often close theirs not much later."""
@@ -83,10 +87,13 @@ class AiohttpChannel:
         if self._session is None:
             self._loop = loop
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_ALIVE),
+                connector=_Connector(limit=0, keepalive_timeout=KEPT_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),  # the key is all that the service knows a caller by
                 skip_auto_headers=_NO_HEADERS_OF_ITS_OWN,
                 auto_decompress=False,
+                max_line_size=LONGEST_HEAD,
+                max_field_size=LONGEST_HEAD,
+                max_headers=MOST_HEADERS,
             )
         elif self._loop is not loop:
             raise RuntimeError("this client belongs to another event loop: make one for each loop")
@@ -106,6 +113,16 @@ class AiohttpChannel:
             await self._streaming.aclose()
 
 
+class _Connector(aiohttp.TCPConnector):
+    """aiohttp's connector, with heads read as httpx reads them."""
+
+    def __init__(self, *, limit: int, keepalive_timeout: float) -> None:
+        super().__init__(limit=limit, keepalive_timeout=keepalive_timeout)
+        # aiohttp's private hook for a connection's protocol; tests/client/test_same_replies.py fails without it.
+        handler: type[ResponseHandler] = TolerantResponseHandler
+        self._factory = partial(handler, loop=asyncio.get_running_loop())
+
+
 class IncomingFromAiohttp:
     """An answer of aiohttp's, its body still to be read."""
 
@@ -117,20 +134,24 @@ class IncomingFromAiohttp:
         self.headers: RawHeaders = response.raw_headers
 
     def pieces(self) -> AsyncIterator[bytes]:
-        """Give the decompressed body as it arrives; raises httpx's exceptions."""
-        arriving = self._arriving()
-        if not self._compressed:
-            return arriving
-        return httpx.Response(self.status, headers=list(self.headers), content=arriving).aiter_bytes()
+        """Yield the decompressed body as it arrives; raises httpx's exceptions."""
+        return decoded_async(self._arriving(), self.headers) if self._compressed else self._arriving()
 
-    async def whole(self) -> bytes:
-        """Read to the end, decompressed; raises httpx's exceptions."""
+    async def read_into(self, body: list[bytes], most: int) -> bool:
+        """Read the decompressed body; returns False if it is larger than `most` bytes."""
         if self._compressed:
-            return b"".join([piece async for piece in self.pieces()])
+            return await gather_into(body, self.pieces(), most)
+        # Not through a generator of pieces: this is the way of every ordinary answer.
+        content, left = self._response.content, most
         try:
-            return await self._response.content.read()
+            while piece := await content.readany():
+                body.append(piece)
+                left -= len(piece)
+                if left < 0:
+                    return False
         except _FAULTS as error:
             raise translated(error) from error
+        return True
 
     async def aclose(self) -> None:
         """Give a connection whose answer was read to its end back to the pool; close any other."""
@@ -168,7 +189,17 @@ def _until_head(timeouts: Timeouts) -> float | None:
 
 def translated(error: Exception) -> httpx.RequestError:
     """Say in httpx's words what went wrong; what is not known for certain counts as "may have been sent"."""
-    return _kind(error)(str(error) or type(error).__name__)
+    return _kind(error)(_reason(error) or type(error).__name__)
+
+
+def _reason(error: Exception) -> str:
+    """Return why; aiohttp says of a refused connection only that the call failed."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
+    if cause is None:
+        return str(error)
+    if isinstance(cause, ssl.SSLError) or cause.errno is None or cause.errno <= 0:
+        return str(cause)
+    return f"[Errno {cause.errno}] {os.strerror(cause.errno)}"
 
 
 def _kind(error: Exception) -> type[httpx.RequestError]:

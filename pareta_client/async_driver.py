@@ -6,10 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, TypeVar
 
 from pareta_client.channel import AsyncChannel, Incoming
-from pareta_client.driver import TRANSPORT_FAULTS
+from pareta_client.driver import TRANSPORT_FAULTS, most_read, outcome
 from pareta_client.errors import APIConnectionError
 from pareta_client.faults import connection_error, no_place, out_of_time
-from pareta_client.replies import MOST_OF_AN_ERROR_BODY
 from pareta_client.retry import succeeded
 from pareta_client.steps import (
     Emit,
@@ -95,27 +94,25 @@ class AsyncDriver:
         except TimeoutError:
             return Failed(no_place(step.left), time.monotonic())
         within = None if step.streamed else seconds
+        began, body, is_whole = time.monotonic(), list[bytes](), True
+        error: APIConnectionError | None = None
         try:
             async with asyncio.timeout(seconds):
                 incoming = self._open = await self._channel.send(step.request, within)
-                if not succeeded(incoming.status):
-                    body = await _beginning(incoming)
-                elif step.streamed:
+                if step.streamed and succeeded(incoming.status):
                     self._incoming = incoming.pieces()
-                    return _reply(incoming, b"")
-                else:
-                    body = await incoming.whole()
+                    return outcome(incoming.status, incoming.headers, body, began=began)
+                is_whole = await incoming.read_into(body, most_read(incoming.status, step.most))
         except TimeoutError:
-            return await self._failed(out_of_time(seconds))
-        except TRANSPORT_FAULTS as error:
-            return await self._failed(connection_error(error))
+            error = out_of_time(seconds)
+        except TRANSPORT_FAULTS as fault:
+            error = connection_error(fault, step.request.url)
+        came = self._open
+        # At once: no connection and no place is held while an operation waits for its next attempt.
         await self._close()
-        return _reply(incoming, body)
-
-    async def _failed(self, error: APIConnectionError) -> Failed:
-        # At once: nobody holds a connection or a place while waiting for the next attempt.
-        await self._close()
-        return Failed(error, time.monotonic())
+        if came is None:
+            return outcome(None, (), body, error=error)
+        return outcome(came.status, came.headers, body, is_whole=is_whole, error=error)
 
     async def _enter(self, step: Send) -> float | None:
         """Wait for a place among the requests in flight; gives the seconds that the attempt may take from now on."""
@@ -135,14 +132,12 @@ class AsyncDriver:
     async def _read(self, seconds: float | None) -> Received | Failed:
         assert self._incoming is not None, "an operation reads after a streamed send"
         try:
-            if seconds is None:
-                return Received(await anext(self._incoming, b""))
             async with asyncio.timeout(seconds):
-                return Received(await anext(self._incoming, b""))
+                return Received(await anext(self._incoming, b""), time.monotonic())
         except TimeoutError:
             return Failed(out_of_time(seconds), time.monotonic())
         except TRANSPORT_FAULTS as error:
-            return Failed(connection_error(error), time.monotonic())
+            return Failed(connection_error(error, None), time.monotonic())
 
     async def _close(self) -> None:
         incoming, self._open = self._open, None
@@ -153,18 +148,3 @@ class AsyncDriver:
             if self._place is not None:
                 self._place.release()
                 self._place = None
-
-
-async def _beginning(incoming: Incoming) -> bytes:
-    """Read an error's body, but no more of it than any message needs."""
-    body = bytearray()
-    async for piece in incoming.pieces():
-        body += piece
-        if len(body) >= MOST_OF_AN_ERROR_BODY:
-            break
-    return bytes(body[:MOST_OF_AN_ERROR_BODY])
-
-
-def _reply(incoming: Incoming, body: bytes) -> Reply:
-    """Give what came, with the time on it."""
-    return Reply(incoming.status, incoming.headers, body, time.monotonic(), time.time())

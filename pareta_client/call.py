@@ -11,7 +11,7 @@ import httpx
 
 from pareta_client.models.record import Record
 from pareta_client.request import Headers, Request, Timeouts
-from pareta_client.settings import CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Settings, user_agent
+from pareta_client.settings import CONNECT_SHARE, CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Settings, user_agent
 
 Method = Literal["GET", "POST", "DELETE"]
 Json = Any  # what json.dumps takes
@@ -142,8 +142,17 @@ def _timeouts(settings: Settings, seconds_left: float | None) -> Timeouts | None
 
 @lru_cache(maxsize=256)
 def _phases(seconds: float) -> Timeouts:
-    return {"connect": min(seconds, CONNECT_TIMEOUT), "read": seconds, "write": seconds, "pool": seconds}
+    return {
+        "connect": min(seconds * CONNECT_SHARE, CONNECT_TIMEOUT),
+        "read": seconds,
+        "write": seconds,
+        "pool": seconds,
+    }
 
 
 def _clipped(bounds: Timeouts, seconds_left: float) -> Timeouts:
-    return {phase: seconds_left if bound is None else min(bound, seconds_left) for phase, bound in bounds.items()}
+    most = {"connect": seconds_left * CONNECT_SHARE}
+    return {
+        phase: min(most.get(phase, seconds_left), seconds_left if bound is None else bound)
+        for phase, bound in bounds.items()
+    }

@@ -10,6 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from pareta_client.decoding import decoded_async
 from pareta_client.request import RawHeaders, Request
 
 if TYPE_CHECKING:
@@ -39,11 +40,14 @@ class Incoming(Protocol):
     headers: RawHeaders
 
     def pieces(self) -> AsyncIterator[bytes]:
-        """Give the decompressed body as it arrives; raises httpx's exceptions."""
+        """Yield the decompressed body as it arrives; raises httpx's exceptions."""
         ...
 
-    async def whole(self) -> bytes:
-        """Read to the end, decompressed; raises httpx's exceptions."""
+    async def read_into(self, body: list[bytes], most: int) -> bool:
+        """Read the decompressed body; raises httpx's exceptions, what had arrived stays in `body`.
+
+        Returns False if the body is larger than `most` bytes: it is then not read to its end.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -80,16 +84,29 @@ class IncomingFromHttpx:
         self.headers: RawHeaders = response.headers.raw
 
     def pieces(self) -> AsyncIterator[bytes]:
-        """Give the decompressed body as it arrives; raises httpx's exceptions."""
-        return self._response.aiter_bytes()
+        """Yield the decompressed body as it arrives; raises httpx's exceptions."""
+        if self._response.is_stream_consumed:  # by a hook or a transport of the caller's
+            return self._response.aiter_bytes()
+        return decoded_async(self._response.aiter_raw(), self.headers)
 
-    async def whole(self) -> bytes:
-        """Read to the end, decompressed; raises httpx's exceptions."""
-        return await self._response.aread()
+    async def read_into(self, body: list[bytes], most: int) -> bool:
+        """Read the decompressed body; returns False if it is larger than `most` bytes."""
+        return await gather_into(body, self.pieces(), most)
 
     async def aclose(self) -> None:
         """Release the connection."""
         await self._response.aclose()
+
+
+async def gather_into(body: list[bytes], pieces: AsyncIterator[bytes], most: int) -> bool:
+    """Read pieces to their end; returns False if there are more than `most` bytes."""
+    left = most
+    async for piece in pieces:
+        body.append(piece)
+        left -= len(piece)
+        if left < 0:
+            return False
+    return True
 
 
 @cache

@@ -10,7 +10,7 @@ import httpx
 from pareta_client.caller import AsyncCaller, Caller
 from pareta_client.channel import AsyncChannel, Channel, async_channel_for, channel_for
 from pareta_client.resources.chat import AsyncChat, AsyncModels, Chat, Models
-from pareta_client.settings import DEFAULT_MAX_RETRIES, Options, Settings, Timeout, settings_for
+from pareta_client.settings import DEFAULT_MAX_RETRIES, MAX_REPLY_BYTES, Options, Settings, Timeout, settings_for
 
 # What a program never asks for is not loaded: records take most of the time that it takes to import a client.
 if TYPE_CHECKING:
@@ -58,8 +58,11 @@ def _from_environment(given: dict[str, Any]) -> dict[str, Any]:
 class Pareta(_Client):
     """The blocking client, safe to share between threads.
 
-    `timeout` bounds one attempt and `deadline` all attempts of a call, in seconds. An `http_client` is used as it is
-    and left open. Raises ParetaError for a missing key.
+    `timeout` bounds one attempt and `deadline` all attempts of a call, in seconds; `max_reply_bytes` bounds the
+    decompressed body of a success. An `http_client` is used as it is and left open.
+
+    Raises:
+        ParetaError: the key is missing, or key or `base_url` could never work.
     """
 
     def __init__(
@@ -70,9 +73,10 @@ class Pareta(_Client):
         timeout: Timeout | None = None,
         max_retries: int = DEFAULT_MAX_RETRIES,
         deadline: float | None = None,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
         http_client: httpx.Client | None = None,
     ) -> None:
-        options = Options(max_retries, timeout, deadline)
+        options = Options(max_retries, timeout, deadline, max_reply_bytes)
         settings = settings_for(api_key, base_url, options, own_http_client=http_client is not None)
         self._use(settings, channel_for(http_client))
 
@@ -110,11 +114,16 @@ class Pareta(_Client):
         return cls(**_from_environment(given))
 
     def with_options(
-        self, *, max_retries: int | None = None, timeout: Timeout | None = None, deadline: float | None = None
+        self,
+        *,
+        max_retries: int | None = None,
+        timeout: Timeout | None = None,
+        deadline: float | None = None,
+        max_reply_bytes: int | None = None,
     ) -> Self:
         """Give a client that is differently patient and shares this one's connections; None keeps what is."""
         other = type(self).__new__(type(self))
-        other._use(self._settings.patient(max_retries, timeout, deadline), self._channel)
+        other._use(self._settings.patient(max_retries, timeout, deadline, max_reply_bytes), self._channel)
         return other
 
     def close(self) -> None:
@@ -133,8 +142,11 @@ class Pareta(_Client):
 class AsyncPareta(_Client):
     """The asynchronous client: one per event loop, shared by every coroutine.
 
-    `timeout` bounds one attempt and `deadline` all attempts of a call, in seconds. An `http_client` is used as it is
-    and left open. Raises ParetaError for a missing key.
+    `timeout` bounds one attempt and `deadline` all attempts of a call, in seconds; `max_reply_bytes` bounds the
+    decompressed body of a success. An `http_client` is used as it is and left open.
+
+    Raises:
+        ParetaError: the key is missing, or key or `base_url` could never work.
     """
 
     def __init__(
@@ -145,9 +157,10 @@ class AsyncPareta(_Client):
         timeout: Timeout | None = None,
         max_retries: int = DEFAULT_MAX_RETRIES,
         deadline: float | None = None,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        options = Options(max_retries, timeout, deadline)
+        options = Options(max_retries, timeout, deadline, max_reply_bytes)
         settings = settings_for(api_key, base_url, options, own_http_client=http_client is not None)
         self._use(settings, async_channel_for(http_client, settings.base_url))
 
@@ -185,11 +198,16 @@ class AsyncPareta(_Client):
         return cls(**_from_environment(given))
 
     def with_options(
-        self, *, max_retries: int | None = None, timeout: Timeout | None = None, deadline: float | None = None
+        self,
+        *,
+        max_retries: int | None = None,
+        timeout: Timeout | None = None,
+        deadline: float | None = None,
+        max_reply_bytes: int | None = None,
     ) -> Self:
         """Give a client that is differently patient and shares this one's connections; None keeps what is."""
         other = type(self).__new__(type(self))
-        other._use(self._settings.patient(max_retries, timeout, deadline), self._channel)
+        other._use(self._settings.patient(max_retries, timeout, deadline, max_reply_bytes), self._channel)
         return other
 
     async def aclose(self) -> None:

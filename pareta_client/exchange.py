@@ -8,7 +8,7 @@ from functools import partial
 from pareta_client.call import Call, attempt_seconds, request_for
 from pareta_client.errors import APIConnectionError, ParetaError
 from pareta_client.receipt import added, receipt_from_headers
-from pareta_client.replies import status_error
+from pareta_client.replies import oversized, status_error
 from pareta_client.request import Request
 from pareta_client.retry import (
     LONGEST_ASKED_WAIT,
@@ -27,11 +27,15 @@ log = logging.getLogger("pareta_client")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A success, with the number of attempts that it took and what the failed ones among them were billed."""
+    """A success, with the number of attempts that it took and what the failed ones among them were billed.
+
+    `deadline` is that of the call, on the driver's monotonic clock.
+    """
 
     reply: Reply
     attempts: int
     billed_before: int | None = None
+    deadline: float | None = None
 
 
 def exchange(call: Call, settings: Settings) -> Operation[Answer]:
@@ -69,12 +73,18 @@ def attempts_of(
             attempt, error, left = attempt + 1, None, _left(deadline, now)
             request = prepare(left)
             # Not through a generator of its own: this is the one step that every call takes.
-            came = yield Send(request, attempt_seconds(settings, left), left, streamed)
+            came = yield Send(
+                request, attempt_seconds(settings, left), left, streamed, settings.options.max_reply_bytes
+            )
             assert isinstance(came, Reply | Failed)
             happened, now = came, came.at
             if isinstance(happened, Reply) and succeeded(happened.status):
                 _log(method, path, attempt, happened, None)
-                return Answer(happened, attempt, billed)
+                if happened.is_oversized:
+                    error = oversized(happened, settings.options.max_reply_bytes).after(attempt)
+                    error.billed_micro_usd = added(billed, error.billed_micro_usd)
+                    raise error
+                return Answer(happened, attempt, billed, deadline)
             error = _error_of(happened, request)
             error.billed_micro_usd = billed = added(billed, error.billed_micro_usd)
             again = retried_by_client(error) and (repeatable or surely_undone(error))

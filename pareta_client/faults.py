@@ -12,21 +12,31 @@ NEVER_SENT = (
     httpx.ProxyError,
 )
 """With these no byte of the request left; with any other error it may have reached the service."""
+_PORTS = {"http": 80, "https": 443}
 UNREACHABLE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
 """With these no connection was opened at all; httpx.PoolTimeout says only that none was free."""
 
 
-def connection_error(error: Exception) -> APIConnectionError:
-    """Translate what a transport raised."""
+def connection_error(error: Exception, url: str | None) -> APIConnectionError:
+    """Translate what a transport raised; `url` is where the request was meant to go."""
     kind = APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
-    never_sent = isinstance(error, NEVER_SENT)
-    sent = "never sent" if never_sent else "may have been sent"
-    return kind(
-        f"{type(error).__name__}: {error or 'no reason given'} ({sent})",
-        cause=error,
-        never_sent=never_sent,
-        unreachable=isinstance(error, UNREACHABLE),
-    )
+    never_sent, unreachable = isinstance(error, NEVER_SENT), isinstance(error, UNREACHABLE)
+    reason = f"{type(error).__name__}: {error or 'no reason given'}"
+    if unreachable and url is not None:
+        message = f"no connection to {place_of(url)}: {reason} (never sent); check base_url and the network"
+    else:
+        message = f"{reason} ({'never sent' if never_sent else 'may have been sent'})"
+    return kind(message, cause=error, never_sent=never_sent, unreachable=unreachable)
+
+
+def place_of(url: str) -> str:
+    """Return scheme, host and port of a URL: neither its credentials nor its path."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return "an invalid URL"
+    host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
+    return f"{parsed.scheme}://{host}:{parsed.port or _PORTS.get(parsed.scheme, 0)}"
 
 
 def out_of_time(seconds: float | None) -> APITimeoutError:

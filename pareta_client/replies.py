@@ -6,7 +6,7 @@ from typing import Any, NoReturn, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from pareta_client.errors import APIStatusError, MalformedReplyError
+from pareta_client.errors import APIStatusError, MalformedReplyError, OversizedReplyError
 from pareta_client.json_reading import Json, read_json
 from pareta_client.models.record import RawJson, Record
 from pareta_client.receipt import Receipt, receipt_from_headers
@@ -15,6 +15,7 @@ from pareta_client.retry import error_class, parse_http_date, parse_retry_after,
 from pareta_client.steps import Reply
 
 R = TypeVar("R", bound=Record)
+M = TypeVar("M", bound=MalformedReplyError)
 
 MOST_OF_AN_ERROR_BODY = 64 * 1024
 """Bytes read of an error's body: enough for any message, and no more than that of a page sent by mistake."""
@@ -121,11 +122,20 @@ def record_from(kind: type[R], content: Json, reply: Reply, notes: list[str] | N
 
 def malformed(reply: Reply, what: str, receipt: Receipt | None = None) -> NoReturn:
     """Raise the error for a success whose body cannot be used."""
+    raise _malformed(MalformedReplyError, reply, what, receipt)
+
+
+def oversized(reply: Reply, most: int) -> OversizedReplyError:
+    """Return the error for a success whose body is larger than `most` bytes."""
+    return _malformed(OversizedReplyError, reply, f"is larger than max_reply_bytes={most}", None)
+
+
+def _malformed(kind: type[M], reply: Reply, what: str, receipt: Receipt | None) -> M:
     text = reply.body[: EXCERPT * 4].decode("utf-8", "replace")
     excerpt = _shortened(text, EXCERPT)
-    kind = reply.header(b"content-type") or "no content type"
-    raise MalformedReplyError(
-        f"HTTP {reply.status} ({kind}), but the body {what}: {excerpt!r}",
+    content_type = reply.header(b"content-type") or "no content type"
+    return kind(
+        f"HTTP {reply.status} ({content_type}), but the body {what}: {excerpt!r}",
         status_code=reply.status,
         request_id=request_id_of(reply),
         excerpt=excerpt,

@@ -18,6 +18,10 @@ DEFAULT_BASE_URL = "https://api.pareta.ai"
 DEFAULT_MAX_RETRIES = 2
 DEFAULT_TIMEOUT = 60.0
 CONNECT_TIMEOUT = 10.0
+CONNECT_SHARE = 0.9
+"""Share of an attempt's time that connecting may take: below 1, so that a host that never answers is known as such."""
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+"""Bytes of a success, decompressed, that are read at most; raising it lets one reply take more memory."""
 
 Timeout = float | httpx.Timeout
 """Bounds one attempt, in seconds; an httpx.Timeout bounds its phases instead."""
@@ -29,11 +33,15 @@ class InsecureTransportWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Options:
-    """How patiently one call is made; seconds, None for the default timeout and for no deadline."""
+    """How patiently one call is made; seconds, None for the default timeout and for no deadline.
+
+    `max_reply_bytes` bounds the decompressed body of a success.
+    """
 
     max_retries: int = DEFAULT_MAX_RETRIES
     timeout: Timeout | None = None
     deadline: float | None = None
+    max_reply_bytes: int = MAX_REPLY_BYTES
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_retries", max(0, int(self.max_retries)))
@@ -41,6 +49,8 @@ class Options:
             raise ValueError(f"timeout must be positive seconds, not {self.timeout!r}")
         if self.deadline is not None and not self.deadline > 0:
             raise ValueError(f"deadline must be positive seconds, not {self.deadline!r}")
+        if self.max_reply_bytes < 1:
+            raise ValueError(f"max_reply_bytes must be a positive number of bytes, not {self.max_reply_bytes!r}")
 
 
 @dataclass(frozen=True)
@@ -65,10 +75,14 @@ class Settings:
         return given
 
     def patient(
-        self, max_retries: int | None = None, timeout: Timeout | None = None, deadline: float | None = None
+        self,
+        max_retries: int | None = None,
+        timeout: Timeout | None = None,
+        deadline: float | None = None,
+        max_reply_bytes: int | None = None,
     ) -> "Settings":
         """Change how patiently calls are made; None keeps what is."""
-        if max_retries is None and timeout is None and deadline is None:
+        if max_retries is None and timeout is None and deadline is None and max_reply_bytes is None:
             return self
         now = self.options
         return replace(
@@ -77,6 +91,7 @@ class Settings:
                 now.max_retries if max_retries is None else max_retries,
                 now.timeout if timeout is None else timeout,
                 now.deadline if deadline is None else deadline,
+                now.max_reply_bytes if max_reply_bytes is None else max_reply_bytes,
             ),
         )
 

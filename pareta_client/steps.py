@@ -5,6 +5,7 @@ built from operations with `yield from`; the drivers are `driver.py` and `async_
 happenings is one.
 """
 
+import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,17 +20,19 @@ class Send:
     """Send this request; within `seconds` in all, if bounded. A streamed answer is left open for `Read`.
 
     `left` is what remains until the deadline; it also bounds a wait for a free connection, which `seconds` does not.
+    `most` bounds the decompressed body of a success, in bytes.
     """
 
     request: Request
     seconds: float | None
     left: float | None = None
     streamed: bool = False
+    most: int = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Wait for the next bytes of the streamed answer, at most `seconds` where the driver can bound it."""
+    """Wait for the next bytes of the streamed answer, at most `seconds`."""
 
     seconds: float | None = None
 
@@ -56,13 +59,18 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer came, or its beginning when streamed (`body` is then empty); `at` is monotonic, `wall` is Unix time."""
+    """An answer came, or its beginning when streamed (`body` is then empty); `at` is monotonic, `wall` is Unix time.
+
+    `began` is when the attempt began, monotonic too. An oversized body was not read to its end, and is cut.
+    """
 
     status: int
     headers: RawHeaders
     body: bytes
     at: float = 0.0
     wall: float = 0.0
+    began: float = 0.0
+    is_oversized: bool = False
 
     def header(self, name: bytes) -> str | None:
         """Give one header by its lower-case name; None if it did not come."""
@@ -84,9 +92,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """More bytes of a streamed answer; none at its end."""
+    """More bytes of a streamed answer; none at its end. `at` is monotonic."""
 
     content: bytes
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ async def through_ours(url: str, patience: httpx.Timeout) -> None:
     try:
         incoming = await channel.send(request_to(url, b"{}", patience), None)
         try:
-            await incoming.whole()
+            await incoming.read_into([], 10**9)
         finally:
             await incoming.aclose()
     finally:
@@ -222,8 +222,11 @@ def every_httpx_error() -> list[type[httpx.RequestError]]:
 
 @pytest.mark.parametrize("kind", every_httpx_error())
 def test_every_error_of_httpx_is_translated(kind: type[httpx.RequestError]) -> None:
-    error = connection_error(kind("what happened"))
+    error = connection_error(kind("what happened"), "http://user:secret@localhost/v1")
     assert isinstance(error, APITimeoutError) == issubclass(kind, httpx.TimeoutException)
     assert error.never_sent == issubclass(kind, NEVER_SENT)
     assert "what happened" in str(error)
+    assert ("http://localhost:80" in str(error)) is error.unreachable
+    assert "secret" not in str(error)
+    assert error.unreachable == (error.never_sent and kind is not httpx.PoolTimeout)
     assert isinstance(error.__cause__, kind)

@@ -105,7 +105,7 @@ async def test_a_compressed_stream_is_decompressed_as_it_arrives() -> None:
 
 
 async def test_a_body_that_is_not_what_its_compression_says_is_a_connection_error() -> None:
-    with serving(answering(b"not gzip", b"content-encoding: gzip\r\n")) as server:
+    with serving(answering(gzip.compress(COMPLETION)[:10] + b"\xff" * 20, b"content-encoding: gzip\r\n")) as server:
         async with AsyncPareta(api_key=KEY, base_url=server.url, max_retries=0) as client:
             with pytest.raises(APIConnectionError, match="DecodingError") as caught:
                 await ask(client)

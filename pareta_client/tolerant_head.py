@@ -1,0 +1,99 @@
+"""Heads of answers that httpx reads and aiohttp's parser refuses, put right before it sees them.
+
+A refused head would cost a paid answer: an answer with `Content-Length` beside `Transfer-Encoding: chunked` is not
+allowed (RFC 9112, 6.3), but gateways send it, and the chunks say where it ends.
+"""
+
+import re
+from typing import Any
+
+from aiohttp.client_proto import ResponseHandler
+
+LONGEST_HEAD = 100 * 1024
+"""Bytes of one head; as many as httpx (h11) takes."""
+MOST_HEADERS = LONGEST_HEAD // 4
+"""Headers of one head: more do not fit into LONGEST_HEAD."""
+_END = re.compile(rb"\n\r?\n")
+_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.IGNORECASE | re.MULTILINE)
+_CHUNKED = re.compile(rb"^transfer-encoding[ \t]*:[ \t]*chunked[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+class TolerantResponseHandler(ResponseHandler):
+    """aiohttp's protocol of one connection, with each answer's head put right and bytes after its end passed by."""
+
+    _head: bytes | None = None
+    _left: int | None = None
+
+    def set_response_params(self, **params: Any) -> None:
+        """Expect the head of the next answer."""
+        self._head, self._left = b"", None
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what arrived, a head only once it is whole."""
+        if self._head is not None and data:
+            data = self._past_head(self._head + data, len(data))
+        if self._left is not None:
+            surplus = len(data) - self._left
+            self._left = max(0, -surplus)
+            if surplus > 0:
+                self._close_after(data[: len(data) - surplus])
+                return
+        if data:
+            super().data_received(data)
+
+    def _past_head(self, received: bytes, new: int) -> bytes:
+        """Return what may be handed on: nothing while the head is not whole."""
+        end = _END.search(received, max(0, len(received) - new - 3))
+        if end is None:
+            may_be_head = len(received) < LONGEST_HEAD and received.startswith(b"HTTP/"[: len(received)])
+            self._head = received if may_be_head else None
+            return b"" if may_be_head else received
+        head, rest = tolerated(received[: end.end()]), received[end.end() :]
+        status = head[9:12]
+        if status[:1] == b"1" and status != b"101":  # 100 Continue and the like: the answer's own head follows
+            super().data_received(head)
+            self._head = b""
+            return self._past_head(rest, len(rest)) if rest else b""
+        self._head = None
+        length = body_length(head)
+        if length is None:
+            return head + rest
+        if len(rest) > length:
+            self._close_after(head + rest[:length])
+            return b""
+        self._left = length - len(rest)
+        super().data_received(head + rest)
+        return b""
+
+    def _close_after(self, last: bytes) -> None:
+        # Whatever follows the declared end of an answer belongs to nothing: the connection cannot be used again.
+        self._left = 0
+        self.force_close()
+        if last:
+            super().data_received(last)
+        if self.transport is not None:
+            self.transport.close()
+
+
+def body_length(head: bytes) -> int | None:
+    """Return the declared number of bytes of the body; None if chunks, or the end of the connection, end it."""
+    if head[9:12] in (b"204", b"304"):
+        return 0
+    length = _LENGTH.search(head)
+    return int(length[1]) if length and length[1].isdigit() and len(length[1]) < 20 else None
+
+
+def tolerated(head: bytes) -> bytes:
+    """Return a head without the lengths that contradict its chunks, or that repeat one another."""
+    if not _LENGTH.search(head):
+        return head
+    if _CHUNKED.search(head):
+        return _LENGTH.sub(b"", head)
+    lengths = _LENGTH.findall(head)
+    values = {value.strip() for length in lengths for value in length.split(b",")}
+    if len(values) > 1 or lengths == [*values]:
+        return head
+    line = b"content-length: %s\r\n" % values.pop()
+    status, _, rest = head.partition(b"\n")
+    return status + b"\n" + line + _LENGTH.sub(b"", rest)
