@@ -11,13 +11,17 @@ settings.register_profile("anywhere", deadline=None, suppress_health_check=[Heal
 settings.load_profile("anywhere")
 
 ON_A_SERVER = ("end_to_end", "flows")
+# These run flows too: beside those of `flows` they need no second server.
+FLOWS_OF_THE_FUNDAMENTALS = ("test_compare", "test_promote", "test_watch")
 
 
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]  # the plugin has no types
     """Gives the tests of one Prefect server to one process, the largest group first, and the others one by one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        _, folder, *_ = nodeid.split("/")
+        _, folder, *rest = nodeid.split("/")
+        if folder == "fundamentals" and rest[0].startswith(FLOWS_OF_THE_FUNDAMENTALS):
+            return "flows"
         return folder if folder in ON_A_SERVER else nodeid
 
 
