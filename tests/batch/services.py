@@ -6,12 +6,20 @@ import random
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Literal
+from typing import Any, Literal
+
+import pytest
 
 from pareta_batch.throttle import Call, Throttle
 
 NETWORK_S = 0.0003
 TIMER_S = (0.0001, 0.0003)
+
+
+def first_of(*cases: Any) -> list[Any]:  # what pytest.param takes
+    """Return the cases of a class for `parametrize`: the first always runs, the others only with `long`."""
+    others = (case if isinstance(case, tuple) else (case,) for case in cases[1:])
+    return [cases[0], *(pytest.param(*case, marks=pytest.mark.long) for case in others)]
 
 
 @dataclass(frozen=True)

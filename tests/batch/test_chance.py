@@ -4,7 +4,7 @@ import pytest
 
 from pareta_batch.chance import CALLS_EACH, LATEST, Chance
 from pareta_batch.throttle import Throttle
-from tests.batch.services import Service, play
+from tests.batch.services import Service, first_of, play
 
 
 def measuring(gap_s: float = 0.01, pause_s: float = 0.0) -> Chance:
@@ -107,19 +107,19 @@ def test_a_large_share_that_is_gone_at_half_the_pace_was_for_a_limit() -> None:
     assert play_on(chance, 60, refuses_every=6) == 0
 
 
-@pytest.mark.parametrize("retry_after", ["none", "fractional"])
-@pytest.mark.parametrize(("per_s", "burst"), [(20, 2), (50, 240), (230, 4)])
+@pytest.mark.parametrize("retry_after", first_of("none", "fractional"))
+@pytest.mark.parametrize(("per_s", "burst"), first_of((20, 2), (50, 240), (230, 4)))
 def test_a_limit_that_is_lowered_to_a_quarter_is_not_taken_for_chance(per_s: int, burst: int, retry_after: str) -> None:
     service = Service(0.011, per_s=per_s, burst=burst, spread=0.0, retry_after=retry_after, grows_at_s=40, grows=0.25)  # type: ignore[arg-type]
     played = play(service, Throttle(64), rows=per_s * 60)
     assert played.wasted < 0.05
 
 
-@pytest.mark.parametrize("retry_after", ["none", "fractional"])
-@pytest.mark.parametrize("at_random", [0.03, 0.1])
+@pytest.mark.parametrize("retry_after", first_of("none", "fractional"))
+@pytest.mark.parametrize("at_random", first_of(0.03, 0.1))
 @pytest.mark.parametrize(
     ("limit", "per_s"),
-    [({"per_s": 200, "burst": 20}, 200.0), ({}, 64 / 0.105)],
+    first_of(({"per_s": 200, "burst": 20}, 200.0), ({}, 64 / 0.105)),
     ids=["200 a second", "without a limit"],
 )
 def test_a_service_that_refuses_calls_at_random_is_used(
@@ -136,7 +136,7 @@ def test_calls_at_once_are_found_though_some_are_refused_at_random() -> None:
     assert played.per_s(after_s=played.answers[10_000]) >= 0.6 * 16 / 0.105
 
 
-@pytest.mark.parametrize("retry_after", ["none", "fractional", "seconds"])
+@pytest.mark.parametrize("retry_after", first_of("none", "fractional", "seconds"))
 def test_what_was_saved_up_for_a_minute_is_not_taken_for_chance(retry_after: str) -> None:
     service = Service(0.1, per_s=10, burst=600, retry_after=retry_after)  # type: ignore[arg-type]
     played = play(service, Throttle(64), rows=1_800)
