@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from pareta_client.chunks import DONE, ErrorEvent, NoChunk, chunks_in
+from pareta_client.chunks import ErrorEvent, NoChunk, chunk_in
 from pareta_client.json_reading import note
 from pareta_client.models.record import RawJson
 from pareta_client.receipt import Receipt, receipt_with_comment
-from pareta_client.sse import Comment, Event, EventDecoder, LineTooLong
+from pareta_client.sse import DONE, Comment, Event, EventDecoder, LineTooLong
 from pareta_client.steps import Reply
 
 _FIELDS_OF_EVENTS = (b"data:", b"event:", b":", b"id:", b"retry:", b"error:")
@@ -67,14 +67,14 @@ class _Completion:
 
     def take(self, event: Event, notes: list[str]) -> None:
         """Add one event; raises NoChunk or ErrorEvent."""
-        for chunk in chunks_in(event, notes):
-            for name, value in chunk.items():
-                if name != "choices" and value is not None:
-                    self._fields[name] = value
-            choices = chunk.get("choices")
-            for number, choice in enumerate(choices if isinstance(choices, list) else []):
-                if isinstance(choice, dict):
-                    self._take_choice(number, choice)
+        chunk = chunk_in(event, notes)
+        for name, value in chunk.items():
+            if name != "choices" and value is not None:
+                self._fields[name] = value
+        choices = chunk.get("choices")
+        for number, choice in enumerate(choices if isinstance(choices, list) else []):
+            if isinstance(choice, dict):
+                self._take_choice(number, choice)
 
     def _take_choice(self, number: int, choice: RawJson) -> None:
         index = choice.get("index")

@@ -1,16 +1,11 @@
 """The events of a chat stream as chunks, and every shape in which a service reports an error among them."""
 
-from collections.abc import Iterator
-from typing import Any
-
-from pareta_client.json_reading import Json, note, read_json
+from pareta_client.json_reading import Json, read_json
 from pareta_client.models.record import RawJson
 from pareta_client.retry import refused
 from pareta_client.sse import Event
 from pareta_client.usable import is_broken_off
 from pareta_client.values import count_of
-
-DONE = "[DONE]"
 
 
 class NoChunk(ValueError):
@@ -25,33 +20,22 @@ class ErrorEvent(Exception):
         self.status = status
 
 
-def chunks_in(event: Event, notes: list[str]) -> Iterator[RawJson]:
-    """Yield the chunks of an event: several where a service forgets the blank line between events.
+def chunk_in(event: Event, notes: list[str]) -> RawJson:
+    """Return the chunk that an event holds.
 
     Raises NoChunk for an event that is no JSON object, ErrorEvent for one that reports an error.
     """
     if event.name == "error":
-        raise _reported(_json_or_text(event.data))
-    for chunk in _parts(event.data, notes):
-        if not isinstance(chunk, dict):
-            raise NoChunk("has an event that is not a JSON object")
-        if told := _error_in(chunk):
-            raise _reported(told)
-        yield chunk
-
-
-def _parts(data: str, notes: list[str]) -> list[Json]:
-    odd: list[str] = []
+        raise _reported(json_or_text(event.data))
     try:
-        whole = read_json(data.encode("utf-8", "replace"), odd)
+        chunk = read_json(event.data.encode("utf-8", "replace"), notes)
     except ValueError as error:
-        lines = [line for line in data.splitlines() if line.strip() and line.strip() != DONE]
-        if len(lines) < 2:
-            raise NoChunk(f"has an event that is not JSON ({error})") from None
-        return [part for line in lines for part in _parts(line, notes)]
-    for text in odd:
-        note(notes, text)
-    return [whole]
+        raise NoChunk(f"has an event that is not JSON ({error})") from None
+    if not isinstance(chunk, dict):
+        raise NoChunk("has an event that is not a JSON object")
+    if told := _error_in(chunk):
+        raise _reported(told)
+    return chunk
 
 
 def _error_in(chunk: RawJson) -> Json:
@@ -81,7 +65,8 @@ def _reported(told: Json) -> ErrorEvent:
     return ErrorEvent(next((text for text in texts if text and isinstance(text, str)), str(told)), status)
 
 
-def _json_or_text(data: str) -> Any:
+def json_or_text(data: str) -> Json:
+    """Return the value of a JSON text, or the text itself."""
     try:
         return read_json(data.encode("utf-8", "replace"), [])
     except ValueError:

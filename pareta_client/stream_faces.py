@@ -31,6 +31,11 @@ class _Shown:
         return self._progress.request_id
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was odd about the chunks so far, in words."""
+        return tuple(self._progress.notes)
+
+    @property
     def billed_micro_usd(self) -> int | None:
         """Micro-USD debited for this answer; 0 on an idempotent replay; None if the service gave no receipt."""
         return self._progress.receipt.billed_micro_usd

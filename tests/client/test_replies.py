@@ -24,6 +24,7 @@ from tests.client.playing import play, reply, settings
 from tests.client.servers import COMPLETION
 
 ASK = post("/v1/chat/completions", "key-1", {})
+CHUNK = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
 STREAMED = post("/v1/chat/completions", "key-1", {}, streamed=True)
 
 json_values = some.recursive(
@@ -191,7 +192,7 @@ def test_a_stream_that_ends_without_done_was_dropped() -> None:
 
 def test_a_stream_that_breaks_is_never_sent_again() -> None:
     broken = Failed(APIConnectionError("reset"))
-    played = play(chat_chunks(STREAMED, settings(), Progress()), [reply(), Received(b"data: {}\n\n"), broken])
+    played = play(chat_chunks(STREAMED, settings(), Progress()), [reply(), Received(CHUNK), broken])
     assert isinstance(played.error, APIConnectionError)
     assert len(played.sends) == 1
     assert played.error.never_sent is False
@@ -202,7 +203,7 @@ def test_only_the_handshake_of_a_stream_is_tried_again() -> None:
     coming: list[Reply | Failed | Received] = [
         reply(503),
         reply(),
-        Received(b"data: {}\n\ndata: [DONE]\n\n"),
+        Received(CHUNK + b"data: [DONE]\n\n"),
         Received(b""),
     ]
     played = play(chat_chunks(STREAMED, settings(), progress), coming)
@@ -212,7 +213,7 @@ def test_only_the_handshake_of_a_stream_is_tried_again() -> None:
 def test_what_breaks_after_done_is_no_failure() -> None:
     coming: list[Reply | Failed | Received] = [
         reply(),
-        Received(b"data: {}\n\ndata: [DONE]\n\n"),
+        Received(CHUNK + b"data: [DONE]\n\n"),
         Failed(APIConnectionError("reset")),
     ]
     assert play(chat_chunks(STREAMED, settings(), Progress()), coming).error is None
@@ -221,7 +222,7 @@ def test_what_breaks_after_done_is_no_failure() -> None:
 def test_receipts_in_a_stream_come_from_its_comments() -> None:
     progress = Progress()
     tail = b": pareta-billed-micro-usd 40\n\n: pareta-frontier-would-have-cost-micro-usd 1000\n\ndata: [DONE]\n\n"
-    play(chat_chunks(STREAMED, settings(), progress), [reply(), Received(b"data: {}\n\n" + tail), Received(b"")])
+    play(chat_chunks(STREAMED, settings(), progress), [reply(), Received(CHUNK + tail), Received(b"")])
     assert progress.receipt.billed_micro_usd == 40
     assert progress.receipt.frontier_would_have_cost_micro_usd == 1000
     assert progress.receipt.savings_factor == 25.0
