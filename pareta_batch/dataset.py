@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet
 
 from pareta_batch.errors import DatasetError
+from pareta_batch.json_types import JsonColumn
+from pareta_batch.parquet_rows import fraction_digits, parquet_rows
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 CHUNK_ROWS = 1_000
+
+MOST_NESTED = 200
+"""Brackets within brackets in a JSON line. Python's own limit is near 900, and depends on who calls."""
+
+LONGEST_NAME = 1_000
+"""Characters of a column's name: a longer one is a document in the place of the header."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Dataset:
         path = Path(path)
         if path.suffix not in _READERS:
             raise DatasetError([f"{path} is not a dataset we read: use {', '.join(_READERS)}"])
-        if not path.is_file():
+        if not _is_file(path):
             raise DatasetError([f"{path}: there is no such file"])
         first = next(cls(path, ()).rows(), None)
         if first is None:
@@ -61,6 +69,13 @@ class Dataset:
             raise DatasetError([f"{self.path} line {_undecodable_line(self.path)}: not UTF-8"]) from error
         except (OSError, pyarrow.ArrowException) as error:
             raise DatasetError([f"{self.path}: {error}"]) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # a name that is too long, for one
+        raise DatasetError([f"{path}: {error.strerror}"]) from None
 
 
 def _undecodable_line(path: Path) -> int:
@@ -104,72 +119,101 @@ def _check_columns(place: str, columns: Sequence[str]) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise DatasetError([f"{place}: column {', '.join(map(repr, twice))} stands there twice"])
+    for name in columns:
+        if "\0" in name:
+            raise DatasetError([f"{place}: column name {name[:60]!r} holds NUL; rename the column"])
+        if len(name) > LONGEST_NAME:
+            raise DatasetError([f"{place}: column name {name[:60]!r}… has {len(name)} characters; rename the column"])
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:
     position = 0
+    known: set[str] = set()
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             place = f"{path} line {number}"
-            try:
-                values = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except ValueError as error:
-                raise DatasetError([f"{place}: not JSON: {error}"]) from error
-            if not isinstance(values, dict):
-                raise DatasetError([f"{place}: not a JSON object: {line[:60]!r}"])
-            if _has_lone_surrogate(line, values):
-                raise DatasetError([f"{place}: has half of a surrogate pair (\\ud800 to \\udfff), which is no text"])
+            values = _json_object(line, place, "utf-8-sig" if number == 1 else "utf-8")
+            if not values.keys() <= known:
+                _check_columns(place, list(values))
+                known.update(values)
             yield Row(position, place, values)
             position += 1
 
 
-def _has_lone_surrogate(line: bytes, values: object) -> bool:
+def _json_object(line: bytes, place: str, encoding: str) -> dict[str, object]:
+    try:
+        values = json.loads(line.decode(encoding))
+    except RecursionError:
+        raise DatasetError([_too_deep(place)]) from None
+    except ValueError as error:
+        raise DatasetError([f"{place}: not JSON: {error}"]) from error
+    if not isinstance(values, dict):
+        raise DatasetError([f"{place}: not a JSON object: {line[:60]!r}"])
+    # Brackets in texts count too: only then the values are looked at.
+    if line.count(b"[") + line.count(b"{") > MOST_NESTED and _nesting(values) > MOST_NESTED:
+        raise DatasetError([_too_deep(place)])
+    if (column := _with_lone_surrogate(line, values)) is not None:
+        half = "has half of a surrogate pair (\\ud800 to \\udfff), which is no text"
+        raise DatasetError([f"{place}: {half}: column {column!r}"])
+    return values
+
+
+def _too_deep(place: str) -> str:
+    return f"{place}: nested deeper than {MOST_NESTED} brackets; store the value as text"
+
+
+def _nesting(value: object) -> int:
+    depth, layer = 0, [value]
+    while layer := [item for item in layer if isinstance(item, dict | list)]:
+        depth += 1
+        layer = [each for item in layer for each in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
+def _with_lone_surrogate(line: bytes, values: Mapping[str, object]) -> str | None:
     # Only an escape can smuggle one in; it could neither be sent nor written.
     if b"\\u" not in line:
-        return False
-    try:
-        json.dumps(values, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+        return None
+    for name, value in values.items():
+        try:
+            json.dumps([name, value], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return name
+    return None
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:
-    position = 0
     with pyarrow.parquet.ParquetFile(path) as file:
         _check_columns(str(path), file.schema_arrow.names)
-        for chunk in file.iter_batches(batch_size=CHUNK_ROWS):
-            for values in chunk.to_pylist():
-                yield Row(position, f"{path} row {position + 1}", values)
-                position += 1
+        for position, values in enumerate(parquet_rows(file, str(path), CHUNK_ROWS)):
+            yield Row(position, f"{path} row {position + 1}", values)
 
 
 _READERS = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
 
 
 def schema(dataset: Dataset) -> pyarrow.Schema:
-    """Give the columns' types: Parquet's own, text for CSV, and for JSON lines what fits every value.
+    """Return the columns' types: Parquet's own, text for CSV, and for JSON lines what fits every value.
 
-    A JSON column whose values are nested or of several kinds is text (their JSON). Reads JSON lines once.
+    A JSON column of nested values, of several kinds, or of numbers over 64 bits is text (their JSON). Whole numbers
+    beside floats are floats where each is exact as one. Reads JSON lines once.
     """
     if dataset.path.suffix == ".parquet":
         return pyarrow.parquet.read_schema(dataset.path)
     if dataset.path.suffix == ".csv":
         return pyarrow.schema([(name, pyarrow.string()) for name in dataset.columns])
-    kinds: dict[str, set[type]] = {}
+    columns: dict[str, JsonColumn] = {}
     for row in dataset.rows():
         for name, value in row.values.items():
-            kinds.setdefault(name, set()).add(type(value))
-    return pyarrow.schema([(name, _type_for(seen - {type(None)})) for name, seen in kinds.items()])
+            columns.setdefault(name, JsonColumn()).see(value)
+    return pyarrow.schema([(name, column.type()) for name, column in columns.items()])
 
 
-def _type_for(kinds: set[type]) -> pyarrow.DataType:
-    if kinds == {bool}:
-        return pyarrow.bool_()
-    if kinds == {int}:
-        return pyarrow.int64()
-    if kinds <= {int, float} and kinds:
-        return pyarrow.float64()
-    return pyarrow.string()
+def decimals_of(dataset: Dataset) -> Mapping[str, int]:
+    """Return how many decimals of a second each timestamp column of a Parquet file needs; other files have none."""
+    if dataset.path.suffix != ".parquet":
+        return {}
+    with pyarrow.parquet.ParquetFile(dataset.path) as file:
+        return fraction_digits(file)

@@ -1,9 +1,10 @@
 """Prompt templates: `{column}` stands for a row's value, `{{` and `}}` for braces."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
+
+from pareta_batch.values import is_missing, text_of
 
 
 class MissingValue(ValueError):
@@ -59,7 +60,6 @@ def _pieces(template: str) -> Iterator[tuple[str, str | None]]:
 
 def _shown(row: Mapping[str, object], column: str) -> str:
     value = row.get(column)
-    # NaN is the only value that differs from itself: a gap in a float column.
-    if value is None or value != value:
+    if is_missing(value):
         raise MissingValue(column)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text_of(value)

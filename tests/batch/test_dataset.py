@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import pyarrow
+import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
@@ -27,7 +27,7 @@ def write_jsonl(folder: Path, *lines: str) -> Path:
 
 def write_parquet(folder: Path, rows: list[dict[str, object]]) -> Path:
     path = folder / "rows.parquet"
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    pa.parquet.write_table(pa.Table.from_pylist(rows), path)
     return path
 
 
@@ -89,6 +89,7 @@ def test_a_line_that_is_json_but_no_object_is_named(tmp_path: Path) -> None:
 def test_half_of_a_surrogate_pair_is_refused_before_it_could_break_a_request(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path, r'{"text": "\ud83c\udf88"}', r'{"text": "\ud83c"}')
     assert problem(path).startswith(f"{path} line 2: has half of a surrogate pair")
+    assert problem(path).endswith("column 'text'")
 
 
 def test_bytes_that_are_not_utf_8_are_named_with_their_line(tmp_path: Path) -> None:
@@ -129,3 +130,106 @@ def test_types_of_json_columns_fit_every_value(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path, '{"a": 1, "b": 1, "c": true}', '{"a": 2.5, "b": "x", "c": null, "d": {"e": 1}}')
     types = {field.name: str(field.type) for field in schema(Dataset.open(path))}
     assert types == {"a": "double", "b": "string", "c": "bool", "d": "string"}
+
+
+@pytest.mark.parametrize("wide", ["18446744073709551616", "-9223372036854775809", "1" + "0" * 400])
+def test_numbers_without_a_loss(tmp_path: Path, wide: str) -> None:
+    lines = [
+        f'{{"wide": {wide}, "unsigned": 18446744073709551615, "both": {wide}, "float": 9007199254740992, "exact": 1}}',
+        '{"wide": 5, "unsigned": 0, "both": 0.5, "float": 0.5, "exact": 0.25}',
+        '{"wide": 5, "unsigned": 0, "both": 9007199254740993, "float": null, "exact": null, "whole": 1.0}',
+    ]
+    types = {each.name: str(each.type) for each in schema(Dataset.open(write_jsonl(tmp_path, *lines)))}
+    assert types == {
+        "wide": "string",
+        "unsigned": "uint64",
+        "both": "string",
+        "float": "double",
+        "exact": "double",
+        "whole": "double",
+    }
+
+
+def parquet_of(folder: Path, **columns: pa.Array) -> Path:
+    path = folder / "rows.parquet"
+    pa.parquet.write_table(pa.table({"id": [*map(str, range(len(next(iter(columns.values())))))], **columns}), path)
+    return path
+
+
+BYTES = [b"hello", "é".encode(), None]
+
+
+@pytest.mark.parametrize(
+    ("column", "texts"),
+    [
+        (pa.array(BYTES, pa.binary()), ["hello", "é", None]),
+        (pa.array(BYTES, pa.large_binary()), ["hello", "é", None]),
+        (pa.array(BYTES, pa.dictionary(pa.int32(), pa.binary())), ["hello", "é", None]),
+        (pa.array([b"ab", None], pa.binary(2)), ["ab", None]),
+        (pa.array([[b"a"], None], pa.list_(pa.binary())), [["a"], None]),
+        (pa.array([{"b": [b"a"]}]), [{"b": ["a"]}]),
+        (pa.array([[("k", b"v")]], pa.map_(pa.string(), pa.binary())), [[("k", "v")]]),
+    ],
+)
+def test_texts_stored_as_bytes_are_texts(tmp_path: Path, column: pa.Array, texts: list[object]) -> None:
+    assert [row["x"] for row in values(parquet_of(tmp_path, x=column))] == texts
+
+
+BAD_TEXT = pa.array([b"caf\xe9"], pa.binary())
+FAR = 2**62
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (BAD_TEXT, "bytes that are not UTF-8 (b'caf\\xe9')"),
+        (BAD_TEXT.view(pa.string()), "bytes that are not UTF-8"),
+        (pa.array([[b"\xff"]], pa.list_(pa.binary())), "bytes that are not UTF-8"),
+        (pa.array([{"b": b"\xff"}]), "bytes that are not UTF-8"),
+        (pa.array([FAR], pa.timestamp("us")), "out of the range of dates and times"),
+        (pa.array([-FAR], pa.timestamp("ms")), "out of the range of dates and times"),
+        (pa.array([FAR], pa.timestamp("us", "UTC")), "out of the range of dates and times"),
+        (pa.array([253402300799000], pa.timestamp("ms", "Asia/Tokyo")), "out of the range of dates and times"),
+        (pa.array([[FAR]], pa.list_(pa.timestamp("us"))), "out of the range of dates and times"),
+        (pa.array([2**31 - 1], pa.date32()), "out of the range of dates and times"),
+        (pa.array([-(2**31)], pa.date32()), "out of the range of dates and times"),
+        (pa.array([FAR], pa.duration("ms")), "out of the range of dates and times"),
+        (pa.array([0], pa.timestamp("us", "Atlantis/Capital")), "not readable"),
+        (pa.array([-5], pa.time64("us")), "no time of day"),
+        (pa.array([86_400_000], pa.time32("ms")), "no time of day"),
+        (pa.array([1], pa.time64("ns")), "no time of day to the microsecond"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named_with_file_row_and_column(
+    tmp_path: Path, column: pa.Array, said: str
+) -> None:
+    good = pa.array([None] * 1500, column.type)
+    path = parquet_of(tmp_path, x=pa.concat_arrays([good, column]))
+    text = problem(path)
+    assert text.startswith(f"{path} row 1501, column 'x': ")
+    assert said in text
+    assert text.endswith("or leave the column out")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("a\0b", r"column name 'a\x00b' holds NUL"), ("a" * 1001, "has 1001 characters")]
+)
+def test_a_name_that_is_none_is_refused_in_every_format(tmp_path: Path, name: str, said: str) -> None:
+    for path in (
+        write_csv(tmp_path, f"id,{name}\n1,2\n"),
+        write_jsonl(tmp_path, '{"id": 1}', json.dumps({name: 2})),
+        write_parquet(tmp_path, [{"id": 1, name: 2}]),
+    ):
+        assert said in problem(path)
+
+
+def test_json_nested_too_deep_is_named_and_brackets_in_texts_are_no_nesting(tmp_path: Path) -> None:
+    for depth in (250, 5_000, 200_000):
+        path = write_jsonl(tmp_path, '{"a": 1}', '{"a": ' + "[" * depth + "]" * depth + "}")
+        assert problem(path) == f"{path} line 2: nested deeper than 200 brackets; store the value as text"
+    assert values(write_jsonl(tmp_path, json.dumps({"a": "[" * 1_000, "b": [[1]] * 300})))
+
+
+def test_a_name_of_a_file_that_no_disk_has_is_a_dataset_error(tmp_path: Path) -> None:
+    assert "too long" in problem(tmp_path / f"{'a' * 300}.csv")
+    assert "no such file" in problem(tmp_path / "a\0b.csv")

@@ -1,0 +1,46 @@
+"""The Arrow type that fits every value of a JSON column without a loss."""
+
+from dataclasses import dataclass, field
+
+import pyarrow
+
+INT64 = range(-(2**63), 2**63)
+UINT64 = range(2**64)
+
+
+@dataclass
+class JsonColumn:
+    """What was seen of a column: kinds of values, the range of its whole numbers, whether floats hold them all."""
+
+    kinds: set[type] = field(default_factory=set)
+    least: int = 0
+    most: int = 0
+    exact_as_floats: bool = True
+
+    def see(self, value: object) -> None:
+        """Take a value into account."""
+        if value is None:
+            return
+        self.kinds.add(type(value))
+        if type(value) is int:
+            self.least, self.most = min(self.least, value), max(self.most, value)
+            self.exact_as_floats = self.exact_as_floats and _is_exact(value)
+
+    def type(self) -> pyarrow.DataType:
+        """Return the narrowest type without a loss; text (JSON) where values are nested, mixed or over 64 bits."""
+        if self.kinds == {bool}:
+            return pyarrow.bool_()
+        if self.kinds == {int} and self.least in INT64 and self.most in INT64:
+            return pyarrow.int64()
+        if self.kinds == {int} and self.least in UINT64 and self.most in UINT64:
+            return pyarrow.uint64()
+        if float in self.kinds and self.kinds <= {int, float} and self.exact_as_floats:
+            return pyarrow.float64()
+        return pyarrow.string()
+
+
+def _is_exact(number: int) -> bool:
+    try:
+        return int(float(number)) == number
+    except OverflowError:
+        return False

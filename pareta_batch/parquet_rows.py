@@ -1,0 +1,127 @@
+"""Rows of a Parquet file as Python values, and the row and column of a value that is none."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pyarrow
+import pyarrow.compute
+import pyarrow.parquet
+
+from pareta_batch.errors import MOST_PROBLEMS_SHOWN, DatasetError
+
+# What pyarrow raises for bytes that are not UTF-8, years past 9999, and time zones that nobody knows.
+UNREADABLE = (ValueError, OverflowError, LookupError, pyarrow.ArrowException)
+
+DAY_S = 86_400
+PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+def parquet_rows(file: pyarrow.parquet.ParquetFile, name: str, chunk_rows: int) -> Iterator[dict[str, object]]:
+    """Read a file's rows; texts that are stored as bytes are decoded.
+
+    Raises DatasetError with file `name`, row and column for a value that Python or UTF-8 does not have.
+    """
+    first = 1
+    as_bytes = [field.name for field in file.schema_arrow if _holds_bytes(field.type)]
+    times = [field.name for field in file.schema_arrow if pyarrow.types.is_time(field.type)]
+    for chunk in file.iter_batches(batch_size=chunk_rows):
+        if problems := _bad_times(chunk, times, name, first):
+            raise DatasetError(problems)
+        try:
+            rows = chunk.to_pylist()
+            for column in as_bytes:
+                for row in rows:
+                    row[column] = decoded(row[column])
+        except UNREADABLE as error:
+            raise DatasetError(_unreadable(chunk, name, first) or [f"{name}: {error}"]) from error
+        yield from rows
+        first += len(rows)
+
+
+def decoded(value: object) -> object:
+    """Return a value with every bytes in it as text; raises UnicodeDecodeError."""
+    match value:
+        case bytes():
+            return value.decode()
+        case list() | tuple():
+            return type(value)(decoded(item) for item in value)
+        case dict():
+            return {key: decoded(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def fraction_digits(file: pyarrow.parquet.ParquetFile) -> Mapping[str, int]:
+    """Return how many decimals of a second each timestamp column needs: 0, 3, 6 or 9.
+
+    In a column with and without decimals a reader takes the texts for no timestamps.
+    """
+    stamps = [field for field in file.schema_arrow if pyarrow.types.is_timestamp(field.type)]
+    digits = {field.name: 0 for field in stamps}
+    for chunk in file.iter_batches(columns=list(digits)) if digits else ():
+        for field in stamps:
+            digits[field.name] = max(digits[field.name], _digits(chunk.column(field.name), field.type.unit))
+    return digits
+
+
+def _holds_bytes(kind: pyarrow.DataType) -> bool:
+    is_ = pyarrow.types
+    if is_.is_dictionary(kind):
+        return _holds_bytes(kind.value_type)
+    if is_.is_binary(kind) or is_.is_large_binary(kind) or is_.is_fixed_size_binary(kind) or is_.is_binary_view(kind):
+        return True
+    return is_.is_nested(kind) and any(_holds_bytes(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def _unreadable(chunk: pyarrow.RecordBatch, name: str, first: int) -> list[str]:
+    problems: list[tuple[int, str]] = []
+    for column, values in zip(chunk.schema.names, chunk.columns, strict=True):
+        for index, value in enumerate(values):
+            if problem := _problem(lambda value=value: decoded(value.as_py())):  # type: ignore[misc]
+                problems.append((index, f"{name} row {first + index}, column {column!r}: {problem}"))
+    return [text for _, text in sorted(problems)[:MOST_PROBLEMS_SHOWN]]
+
+
+def _problem(read: Callable[[], object]) -> str | None:
+    try:
+        read()
+    except UnicodeDecodeError as error:
+        return f"bytes that are not UTF-8 ({error.object[:20]!r}); store texts as UTF-8, or leave the column out"
+    except OverflowError as error:
+        return f"out of the range of dates and times ({error}); store it as text, or leave the column out"
+    except UNREADABLE as error:
+        return f"not readable ({error}); store it as text, or leave the column out"
+    return None
+
+
+def _bad_times(chunk: pyarrow.RecordBatch, columns: list[str], name: str, first: int) -> list[str]:
+    """Find times of day that Python would change without a word: beyond 24 hours, or to the nanosecond."""
+    problems = []
+    for column in columns:
+        values = chunk.column(column)
+        per_second = PER_SECOND[values.type.unit]
+        for index, number in enumerate(_numbers(values)):
+            if number is not None and not _is_time(number, per_second):
+                problem = "is no time of day to the microsecond; store it as text, or leave the column out"
+                problems.append(f"{name} row {first + index}, column {column!r}: {problem}")
+    return problems[:MOST_PROBLEMS_SHOWN]
+
+
+def _is_time(number: int, per_second: int) -> bool:
+    return 0 <= number < DAY_S * per_second and (per_second < PER_SECOND["ns"] or number % 1_000 == 0)
+
+
+def _numbers(values: pyarrow.Array) -> list[int | None]:
+    width = pyarrow.int32() if values.type.bit_width == 32 else pyarrow.int64()
+    numbers: list[int | None] = values.view(width).to_pylist()
+    return numbers
+
+
+def _digits(values: pyarrow.Array, unit: str) -> int:
+    numbers: Any = values.view(pyarrow.int64())  # pyarrow has no types
+    for digits in (0, 3, 6):
+        step = PER_SECOND[unit] // 10**digits
+        whole = pyarrow.compute.multiply(pyarrow.compute.divide(numbers, step or 1), step or 1)
+        if pyarrow.compute.all(pyarrow.compute.equal(whole, numbers)).as_py() is not False:
+            return digits
+    return 9

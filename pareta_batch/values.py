@@ -1,0 +1,76 @@
+"""Values of a dataset as text and as JSON, whatever type the file format gave them."""
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+
+NANOSECONDS = 1_000_000_000
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a value is absent: null, NaN or a timestamp that is none (NaT)."""
+    # NaN and NaT are the only values that differ from themselves.
+    return value is None or bool(value != value)
+
+
+def text_of(value: object) -> str:
+    """Return a value as it stands in a prompt or a CSV cell: a scalar without quotation marks, the others as JSON."""
+    match value:
+        case str():
+            return value
+        case bool() | int() | float():
+            return json.dumps(value)
+        case dict() | list() | tuple():
+            return json_text(value)
+        case _:
+            return leaf_of(value) or ""
+
+
+def json_text(value: object) -> str:
+    """Return a value as strict JSON: NaN and infinity are null, dates and decimals are strings."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=leaf_of)
+    except ValueError:  # the only way to notice NaN without a look at every value
+        return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, default=leaf_of)
+
+
+def leaf_of(value: object) -> str | None:
+    """Return a scalar that JSON has no type for as text; None for a missing one."""
+    match value:
+        case _ if is_missing(value):
+            return None
+        case Decimal():
+            return f"{value:f}"
+        case timedelta():
+            return _duration(value)
+        case _:
+            return str(value)
+
+
+def _finite(value: object) -> object:
+    match value:
+        case float():
+            return value if abs(value) < float("inf") else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value
+
+
+def _duration(value: timedelta) -> str:
+    """Return a duration in ISO 8601 (`-P1DT2H3M4.5S`): `str` writes negative ones in a way that few parsers read."""
+    seconds = value.days * 86_400 + value.seconds
+    # A pandas Timedelta has nanoseconds besides.
+    total = seconds * NANOSECONDS + value.microseconds * 1_000 + getattr(value, "nanoseconds", 0)
+    seconds, fraction = divmod(abs(total), NANOSECONDS)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    exact = f"{seconds}.{fraction:09}".rstrip("0").rstrip(".")
+    parts = ((days, "D"), (hours, "H"), (minutes, "M"))
+    day, hour, minute = (f"{number}{unit}" if number else "" for number, unit in parts)
+    second = f"{exact}S" if exact != "0" or total == 0 else ""
+    time = f"{hour}{minute}{second}"
+    return f"{'-' if total < 0 else ''}P{day}{'T' if time else ''}{time}" if day or time else "PT0S"
