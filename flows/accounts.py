@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pareta_batch.controls import Controls
-from pareta_batch.errors import BatchError
+from pareta_batch.errors import BatchUnknown
 from pareta_batch.ledger import Ledger
 from pareta_batch.outcomes import Tally
 from pareta_batch.progress import Snapshot
@@ -28,10 +28,10 @@ class Account:
 def standing(name: str | None) -> list[Account]:
     """Say how a batch stands, or all of them.
 
-    Raises BatchError for one that the ledger does not have, LedgerError for a ledger that cannot be read.
+    Raises BatchUnknown for one that the ledger does not have, LedgerError for a ledger that cannot be read.
     """
     ledger = Ledger.open()
     known = ledger.batches()
     if name is not None and name not in known:
-        raise BatchError(f"the ledger has no batch {name!r}; it has: {', '.join(known) or 'none'}")
+        raise BatchUnknown(name, known)
     return [Account(each, ledger.tally(each), Controls(ledger, each).live()) for each in ([name] if name else known)]

@@ -46,6 +46,7 @@ REASONS: Mapping[str, Reason] = {
     "ModelsUnknown": Reason("ModelsUnknown", "choose models that exist, then run it again", False),
     "EvalRunFailed": Reason("EvalRunFailed", "run it again: it starts a new eval run", True),
     "LedgerError": Reason("LedgerUnavailable", "see to the ledger's database, then run it again", True),
+    "BatchUnknown": Reason("BatchUnknown", "check the batch's name and PARETA_LEDGER_URL, then run it again", False),
     "BatchBusy": Reason("BatchBusy", "wait until the other run ends, or cancel it", True),
     "Interrupted": Reason("Interrupted", "run it again", False),
     "Cancelled": Reason("Stopped", "run it again", False),

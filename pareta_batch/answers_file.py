@@ -1,24 +1,21 @@
 """The answers file: a row for every input row, in input order, with its columns and what became of it."""
 
-import csv
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
 import pyarrow
-import pyarrow.parquet
 
+from pareta_batch.answers_formats import WRITERS, Layout, Record
 from pareta_batch.asks import keyed_rows
 from pareta_batch.batch import Batch
-from pareta_batch.dataset import CHUNK_ROWS, Dataset, schema
+from pareta_batch.dataset import CHUNK_ROWS, Dataset, decimals_of, schema
 from pareta_batch.errors import OutputError
 from pareta_batch.ledger import Ledger
 from pareta_batch.outcomes import Outcome
-
-Record = Mapping[str, object]
-Write = Callable[[Iterable[Record]], None]
+from pareta_batch.output_claims import check_known, claim, is_written, mark_written
+from pareta_batch.outputs import answers_in, check_path, named_errors
+from pareta_batch.whole_file import whole_file
 
 RESULTS = {
     "answer": pyarrow.string(),
@@ -33,42 +30,42 @@ RESULTS = {
 }
 
 
-def check_output(batch: Batch) -> None:
-    """Make sure that the answers file can be written, before anything is paid for it.
-
-    Raises OutputError.
-    """
-    path = batch.output_path
-    if path.resolve() == Path(batch.dataset).resolve():
-        raise OutputError(f"answers file {path} is the dataset itself: choose another output")
-    if path.is_dir():
-        raise OutputError(f"answers file {path} is a folder: choose another output")
-    with _named_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        trial = _part(path)
-        trial.open("ab").close()
-        trial.unlink()
-
-
 def write_answers(batch: Batch, ledger: Ledger) -> Path:
     """Write the answers file anew from the dataset and the ledger; an old one stays until the new one is whole.
 
-    A result whose name is a column of the dataset is written as `pareta_NAME`. Raises OutputError, DatasetError.
+    A result whose name is a column of the dataset, in small letters or capitals, is written as `pareta_NAME`. A file
+    is never replaced by one with fewer answers, unless all of them are in the ledger. Raises OutputError, DatasetError,
+    LedgerError, BatchUnknown.
     """
     path = batch.output_path
-    columns = schema(Dataset.open(batch.dataset))
-    names = {name: _free_name(name, columns.names) for name in RESULTS}
-    results = [pyarrow.field(names[name], kind) for name, kind in RESULTS.items()]
-    with _named_errors(path):
-        with _WRITERS[path.suffix](_part(path), pyarrow.schema([*columns, *results])) as write:
+    check_known(batch.name, ledger)
+    check_path(batch, ledger)
+    claim(batch, ledger)
+    names, layout = layout_of(batch)
+    with named_errors(path), whole_file(path) as part:
+        settled = 0
+        with WRITERS[path.suffix](part, layout) as write:
             records = _records(batch, ledger, names)
             while chunk := list(islice(records, CHUNK_ROWS)):
                 write(chunk)
-        _part(path).replace(path)
+                settled += sum(record[names["error"]] is None for record in chunk)
+        _check_nothing_is_lost(batch, ledger, settled)
+    mark_written(batch, ledger)
     return path
 
 
-def _free_name(name: str, taken: Sequence[str]) -> str:
+def layout_of(batch: Batch) -> tuple[Mapping[str, str], Layout]:
+    """Return the column of each result, and the columns of the answers file."""
+    dataset = Dataset.open(batch.dataset)
+    columns = schema(dataset)
+    taken = {name.casefold() for name in columns.names}
+    names = {name: _free_name(name, taken) for name in RESULTS}
+    results = [pyarrow.field(names[name], kind) for name, kind in RESULTS.items()]
+    decimals = decimals_of(dataset) if batch.output_path.suffix == ".csv" else {}
+    return names, Layout(pyarrow.schema([*columns, *results]), decimals)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
     return _free_name(f"pareta_{name}", taken) if name in taken else name
 
 
@@ -83,58 +80,24 @@ def _records(batch: Batch, ledger: Ledger, names: Mapping[str, str]) -> Iterator
 
 def _results(outcome: Outcome | None) -> Record:
     if outcome is None or outcome.state == "pending":
-        return {"error": "pending: not sent yet"}
+        in_doubt = outcome is not None and outcome.in_doubt
+        return {"error": "pending: sent, its answer never came" if in_doubt else "pending: not sent yet"}
     error = f"{outcome.error}: {outcome.error_message}" if outcome.error else None
     return {name: getattr(outcome, name) for name in RESULTS} | {"error": error}
 
 
-@contextmanager
-def _csv_writer(path: Path, columns: pyarrow.Schema) -> Iterator[Write]:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns.names)
-        writer.writeheader()
-        yield lambda records: writer.writerows({name: _text(value) for name, value in row.items()} for row in records)
-
-
-@contextmanager
-def _jsonl_writer(path: Path, columns: pyarrow.Schema) -> Iterator[Write]:
-    with path.open("w", encoding="utf-8") as file:
-        yield lambda records: file.writelines(
-            json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in records
+def _check_nothing_is_lost(batch: Batch, ledger: Ledger, settled: int) -> None:
+    """Check that a file which is there is not replaced by one with fewer answers."""
+    path = batch.output_path
+    if not path.exists():
+        return
+    if missing := ledger.tally(batch.name).settled - settled:
+        raise OutputError(
+            f"answers file {path}: dataset {batch.dataset} no longer has the rows of {missing} answers in the ledger; "
+            "run the batch again, which takes the dataset as it is now, or choose another output"
         )
-
-
-@contextmanager
-def _parquet_writer(path: Path, columns: pyarrow.Schema) -> Iterator[Write]:
-    texts = {field.name for field in columns if field.type == pyarrow.string()}
-
-    def fitted(row: Record) -> dict[str, object]:
-        return {name: _text(value) if name in texts else value for name, value in row.items()}
-
-    with pyarrow.parquet.ParquetWriter(path, columns) as writer:
-        yield lambda records: writer.write_table(pyarrow.Table.from_pylist([*map(fitted, records)], schema=columns))
-
-
-_WRITERS: dict[str, Callable[[Path, pyarrow.Schema], AbstractContextManager[Write]]] = {
-    ".csv": _csv_writer,
-    ".jsonl": _jsonl_writer,
-    ".parquet": _parquet_writer,
-}
-
-
-def _text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
-
-
-@contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pyarrow.ArrowException, UnicodeEncodeError) as error:
-        raise OutputError(f"answers file {path} cannot be written: {error}") from error
+    if not is_written(batch, ledger) and (there := answers_in(path, tuple(RESULTS))) > settled:
+        raise OutputError(
+            f"answers file {path}: it holds {there} answers, the ledger has {settled} for batch {batch.name!r}; set "
+            "PARETA_LEDGER_URL to the ledger of that run, move the file, or choose another output"
+        )

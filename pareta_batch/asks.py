@@ -10,6 +10,7 @@ from pareta_batch.dataset import Dataset, Row
 from pareta_batch.errors import MOST_PROBLEMS_SHOWN, DatasetError
 from pareta_batch.identity import Message, fingerprint, row_key
 from pareta_batch.prompt import MissingValue, Prompt
+from pareta_batch.values import is_missing
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,13 @@ def check_rows(batch: Batch) -> int:
 
 
 def keyed_rows(batch: Batch) -> Iterator[tuple[str, Row]]:
-    """Read the batch's dataset again and give each row with its key."""
+    """Yield each row of the batch's dataset with its key; raises DatasetError where it has none of its own."""
     keys = _Keys(batch.id_column)
     for row in Dataset.open(batch.dataset).rows():
-        yield keys.of(row), row
+        try:
+            yield keys.of(row), row
+        except ValueError as problem:
+            raise DatasetError([f"{row.place}: {problem}"]) from None
 
 
 def _prompt_for(batch: Batch, dataset: Dataset) -> Prompt:
@@ -110,7 +114,7 @@ class _Keys:
             self._times[key] += 1
             return key if self._times[key] == 1 else f"{key}-{self._times[key]}"
         value = row.values.get(self._id_column)
-        if value is None or value == "" or value != value:
+        if is_missing(value) or value == "":
             raise ValueError(f"no value in the id column {self._id_column!r}")
         key = row_key(row.values, self._id_column)
         if (first := self._first.setdefault(key, row.place)) != row.place:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from pareta_batch.answers_file import check_output
+from pareta_batch.answers_file import layout_of
 from pareta_batch.asks import asks_of
 from pareta_batch.batch import Batch
 from pareta_batch.ledger import Ledger
+from pareta_batch.output_claims import check_free, move_to
+from pareta_batch.outputs import check_content, check_path
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,18 @@ def enrol(batch: Batch, ledger: Ledger) -> Plan:
 
     Raises DatasetError, OutputError, LedgerError, or BatchBusy while another run works on it; nothing is changed then.
     """
-    check_output(batch)
+    check_output(batch, ledger)
     with ledger.lease(batch.name):
+        move_to(batch, ledger)
         enrolled = ledger.enrol(batch.name, asks_of(batch))
     return Plan(enrolled.total, enrolled.changed, ledger.missing_shards(batch.name, batch.shard_size))
+
+
+def check_output(batch: Batch, ledger: Ledger) -> None:
+    """Check the answers file before anything is paid for it: where it is, whose it is, and what it will hold.
+
+    Raises OutputError, and DatasetError for a dataset that cannot be read.
+    """
+    check_path(batch, ledger)
+    check_free(batch, ledger)
+    check_content(batch, layout_of(batch)[1])

@@ -6,12 +6,14 @@ BatchError
 ├── EvalRunFailed      the service could not carry out an eval run; the next run is a new one
 ├── OutputError        the answers file cannot be written
 ├── LedgerError        the ledger cannot be read or written; nothing more is sent
+├── BatchUnknown       the ledger has no batch of that name
 ├── BatchBusy          another run works on the batch; wait for it or stop it
 ├── BatchStopped       the whole batch ended early (credit, key, model, budget, cancelled); what was paid is kept
 └── RowsUnanswered     some rows of a shard failed in a way that may pass; a later attempt may answer them
 """
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 MOST_PROBLEMS_SHOWN = 10
 """Of what is wrong with a dataset: the first few tell how to mend the rest."""
@@ -68,6 +70,20 @@ class OutputError(BatchError):
 
 class LedgerError(BatchError):
     """A ledger that cannot be opened, read or written."""
+
+
+class BatchUnknown(BatchError):
+    """A batch `name` that the ledger does not have; `known` are those that it has."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(name, known)
+
+    def __str__(self) -> str:
+        close = get_close_matches(self.name, self.known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"the ledger has no batch {self.name!r}{hint}; it has: {', '.join(self.known) or 'none'}"
 
 
 class BatchBusy(BatchError):

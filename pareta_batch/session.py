@@ -14,6 +14,7 @@ from pareta_batch.fan_out import fan_out
 from pareta_batch.garbage import rarely_collected
 from pareta_batch.ledger import Ledger
 from pareta_batch.outcomes import Outcome, Tally
+from pareta_batch.output_claims import claim
 from pareta_batch.own_loop import OwnLoop
 from pareta_batch.pressure import Pressure
 from pareta_batch.progress import Progress
@@ -144,9 +145,12 @@ async def open_session(
 ) -> AsyncIterator[Session]:
     """Open a session, which takes over `pareta`: a client that was not used yet. It is closed in the end.
 
-    Whatever ends it, the answers that were handed over are written. Raises BatchBusy while another run has the batch.
+    Whatever ends it, the answers that were handed over are written. Raises BatchBusy while another run has the batch,
+    OutputError while another batch has its output.
     """
     with ledger.lease(batch.name), rarely_collected():
+        # Again, with the lease held: another batch may have taken the output since the rows were registered.
+        await asyncio.to_thread(claim, batch, ledger)
         session = await asyncio.to_thread(Session, batch, pareta, ledger, wanted)
         _open.add(session)
         try:

@@ -86,6 +86,18 @@ runs = sa.Table(
     sa.Column("told_at", sa.Float, nullable=False),
 )
 
+# Which batch a file belongs to. `current`: the batch still writes there; `written`: it did, from this ledger.
+outputs = sa.Table(
+    "outputs",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("batch", sa.String(100), nullable=False),
+    sa.Column("current", sa.Boolean, nullable=False),
+    sa.Column("written", sa.Boolean, nullable=False),
+)
+
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 # Version: the columns of `rows` that it added; a new column has a server default or may be null.

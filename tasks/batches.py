@@ -10,7 +10,8 @@ from pareta_batch import run
 from pareta_batch.answers_file import write_answers
 from pareta_batch.asks import check_rows
 from pareta_batch.batch import Batch
-from pareta_batch.enrolment import Plan, enrol
+from pareta_batch.enrolment import Plan, check_output, enrol
+from pareta_batch.output_claims import check_known
 from pareta_batch.quote import Quote, quote
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.session import Session
@@ -23,8 +24,10 @@ from tasks.shared import recorded, working_on
 
 @task(task_run_name="check {batch.dataset}", cache_policy=NO_CACHE)
 async def check_dataset(batch: Batch) -> None:
-    """Check the dataset and the prompt before anything is deployed for them."""
+    """Check the dataset, the prompt and the output before anything is deployed for them."""
     rows = await asyncio.to_thread(check_rows, batch)
+    async with recorded() as ledger:
+        await asyncio.to_thread(check_output, batch, ledger)
     get_run_logger().info("%s: %d rows fit the prompt", batch.dataset, rows)
 
 
@@ -39,8 +42,10 @@ async def enrol_batch(batch: Batch) -> Plan:
 
 @task(task_run_name="failed rows of {batch.name}", cache_policy=NO_CACHE)
 async def plan_retry(batch: Batch, wanted: Wanted) -> Plan:
-    """Find the failed rows to send again; the dataset is not read and nothing is sent."""
+    """Find the failed rows to send again; their prompts are in the ledger, and nothing is sent."""
     async with recorded() as ledger:
+        await asyncio.to_thread(check_known, batch.name, ledger)
+        await asyncio.to_thread(check_output, batch, ledger)
         missing = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
         tally = await asyncio.to_thread(ledger.tally, batch.name)
     plan = Plan(tally.total, 0, missing)

@@ -1,6 +1,7 @@
 """The answers file: a row for every input row, in input order, in each format."""
 
 import csv
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pareta_batch.batch import Batch
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import OutputError
 from pareta_batch.ledger import Ledger
+from pareta_batch.outcomes import Outcome
 from tests.batch.batches import answered, batch_in, failed, ledger_in, numbered
 
 
@@ -75,12 +77,20 @@ def test_nested_values_come_back_as_they_were(tmp_path: Path, ledger: Ledger) ->
     assert read(write_answers(batch, ledger))[-1]["meta"] == {"a": [1, None]}
 
 
-def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path: Path, ledger: Ledger) -> None:
+def test_an_old_file_stays_until_the_new_one_is_whole_and_nothing_stays_beside_it(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batch = batch_in(tmp_path)
     settle(batch, ledger)
     write_answers(batch, ledger)
     whole = batch.output_path.read_bytes()
-    (tmp_path / "answers.jsonl.part").mkdir()
-    with pytest.raises(OutputError, match="cannot be written"):
+
+    def disk_is_full(*_: object) -> dict[str, Outcome]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ledger, "outcomes_of", disk_is_full)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(OutputError, match=r"answers\.jsonl' cannot be written: .*No space left"):
         write_answers(batch, ledger)
     assert batch.output_path.read_bytes() == whole
+    assert sorted(tmp_path.iterdir()) == before, "nothing half written is left"

@@ -124,3 +124,13 @@ def test_a_quote_of_comparisons_says_what_each_model_will_cost(pareta: Sandbox, 
     assert "one: 20 rows, about $" in ended.stdout
     assert "  summit-pro: $" in ended.stdout
     assert pareta.books().eval_runs_created == 0
+
+
+def test_an_export_under_a_name_that_the_ledger_does_not_know_leaves_the_answers(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    pareta_pipeline("complete", spec(tmp_path))
+    before = (tmp_path / "answers.jsonl").read_bytes()
+    exported = pareta_pipeline("export", spec(tmp_path), "--set", "name=reveiws")
+    assert (exported.exit_code, "did you mean 'reviews'?" in exported.stderr) == (2, True)
+    assert (tmp_path / "answers.jsonl").read_bytes() == before
