@@ -1,5 +1,7 @@
 """What comparisons will cost, per model, before anything is bought."""
 
+import asyncio
+from collections.abc import Collection, Sequence
 from math import ceil
 
 from pydantic import BaseModel, ConfigDict
@@ -9,6 +11,8 @@ from pareta_batch.dollars import dollars, estimate
 from pareta_batch.errors import BatchError
 from pareta_batch.eval_plan import EvalPlan
 from pareta_batch.eval_work import EvalWork
+from pareta_batch.identity import digest
+from pareta_batch.kept_quotes import Quoted, hit_rate, keep_quote
 from pareta_batch.ledger import Ledger
 from pareta_batch.quote import LEADERBOARD_RANGE
 from pareta_client import AsyncPareta, ParetaError
@@ -51,22 +55,29 @@ class ComparisonsQuote(BaseModel):
     low_micro_usd: int
     likely_micro_usd: int
     high_micro_usd: int
+    held: int = 0
+    checked: int = 0
 
     def __str__(self) -> str:
         total = estimate(self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd, "leaderboard")
-        return "\n".join([*map(str, self.comparisons), f"{self.name}: {total}"])
+        record = f"; of the last {self.checked} quotes of comparisons {self.held} held" if self.checked else ""
+        return "\n".join([*map(str, self.comparisons), f"{self.name}: {total}{record}"])
 
 
 async def quote_comparisons(
     comparisons: Comparisons, pareta: AsyncPareta, ledger: Ledger, occasion: str | None = None
 ) -> ComparisonsQuote:
-    """Say what every comparison will cost, or what is wrong with it; nothing is made or bought.
+    """Return what every comparison will cost, or what is wrong with it; nothing is made or bought.
 
-    With an `occasion` it is one that is repeated on purpose: everything is bought anew.
+    With an `occasion` it is one that is repeated on purpose: everything is bought anew. Kept in the ledger.
     """
     quotes = [await _quoted(EvalWork(spec, pareta, ledger, occasion)) for spec in comparisons.comparisons]
     likely = sum(quote.likely_micro_usd for quote in quotes)
+    await asyncio.to_thread(_keep, ledger, quotes)
+    so_far = await asyncio.to_thread(hit_rate, ledger, "comparison", "leaderboard")
     return ComparisonsQuote(
+        held=so_far.held,
+        checked=so_far.checked,
         name=comparisons.name,
         comparisons=tuple(quotes),
         low_micro_usd=int(likely / LEADERBOARD_RANGE),
@@ -85,6 +96,30 @@ async def estimated(
     board = await work.listed(eval_set_id)
     costs = {model: board.cost(model) for model in plan.bought}
     return {model: None if rows is None or cost is None else rows * cost for model, cost in costs.items()}
+
+
+def subject_of(rows: int | None, bought: Collection[str]) -> str:
+    """Identify what a comparison's quote is for: a number of rows and the models that are bought."""
+    return digest([rows, sorted(bought)])
+
+
+def _keep(ledger: Ledger, made: Sequence[ComparisonQuote]) -> None:
+    for quote in made:
+        whole = quote.models and None not in quote.models.values()
+        if not whole or quote.rows is None or quote.paid_for or quote.problem:
+            continue
+        likely = quote.likely_micro_usd
+        quoted = Quoted(
+            kind="comparison",
+            name=quote.name,
+            basis="leaderboard",
+            rows=quote.rows,
+            low=int(likely / LEADERBOARD_RANGE),
+            likely=round(likely),
+            high=ceil(likely * LEADERBOARD_RANGE),
+            subject=subject_of(quote.rows, quote.models),
+        )
+        keep_quote(ledger, quoted)
 
 
 async def _quoted(work: EvalWork) -> ComparisonQuote:

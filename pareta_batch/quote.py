@@ -2,15 +2,16 @@
 
 import asyncio
 from contextlib import suppress
-from math import ceil, sqrt
-from typing import Literal
+from math import ceil, log
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pareta_batch.batch import Batch
-from pareta_batch.dollars import estimate
+from pareta_batch.dollars import dollars, estimate
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import RowsUnanswered
+from pareta_batch.kept_quotes import Quoted, hit_rate, keep_quote
 from pareta_batch.leaderboard import listed
 from pareta_batch.ledger import Ledger
 from pareta_batch.session import open_session
@@ -22,10 +23,19 @@ LEADERBOARD_RANGE = 3.0
 """The leaderboard's rows are not these rows: a third to three times its cost."""
 
 
+RARE = 0.01
+TIMES_AS_LONG = 100
+"""A kind of row that a small sample misses: one in 100, with an answer 100 times as long. Raised: a longer warning."""
+SEES_RARE = ceil(log(0.05) / log(1 - RARE))
+"""Answers among which a kind of row with the share `RARE` is with 95 % probability."""
+
+
 class Quote(BaseModel):
     """Rows to send, and what they will cost (micro-USD) and take (seconds) as far as `basis` can tell.
 
-    From `receipts`, low and high are an interval of some 95 %; from the `leaderboard`, an order of magnitude.
+    From `receipts`, low and high are a 95 % interval; from the `leaderboard`, an order of magnitude. `answers` is the
+    number of receipts. `rare_micro_usd` is what rows that so few answers can miss would add. `held` of the latest
+    `checked` quotes with the same basis contained what was then paid.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +48,10 @@ class Quote(BaseModel):
     likely_micro_usd: int | None = None
     high_micro_usd: int | None = None
     duration_s: float | None = Field(None, description="At max_in_flight and the latency seen so far")
+    answers: int = 0
+    rare_micro_usd: int | None = None
+    held: int = 0
+    checked: int = 0
 
     def __str__(self) -> str:
         rows = f"{self.name}: {self.to_send} of {self.total} rows to send"
@@ -45,14 +59,23 @@ class Quote(BaseModel):
             return f"{rows}; cost unknown: ask for a pilot of some rows"
         cost = estimate(self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd, self.basis)
         took = "" if self.duration_s is None else f", some {self.duration_s:.0f} s"
-        return f"{rows}; {cost}{took}"
+        record = f"; of the last {self.checked} quotes {self.held} held" if self.checked else ""
+        return f"{rows}; {cost}{took}{self._rare()}{record}"
+
+    def _rare(self) -> str:
+        if not self.rare_micro_usd:
+            return ""
+        return (
+            f"; {self.answers} answers can miss rare rows: if one row in {round(1 / RARE)} has an answer"
+            f" {TIMES_AS_LONG} times as long, add {dollars(self.rare_micro_usd)}"
+        )
 
 
 async def quote(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, pilot: int = 0) -> Quote:
-    """Say what a run of the batch will cost, from its own receipts, else from the leaderboard.
+    """Return what a run of the batch will cost, from its own receipts, else from the leaderboard.
 
-    With `pilot`, so many rows are sent first; their answers are part of the batch. Nothing else is sent. Takes over
-    `pareta`. Raises what `enrol` raises, and BatchStopped when the pilot was stopped.
+    The ledger keeps the quote. With `pilot`, that many rows are sent first; their answers are part of the batch.
+    Nothing else is sent. Takes over `pareta`. Raises what `enrol` raises, and BatchStopped when the pilot was stopped.
     """
     plan = await asyncio.to_thread(enrol, batch, ledger)
     async with open_session(batch, pareta, ledger) as session:
@@ -61,46 +84,72 @@ async def quote(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, pilot: int
             with suppress(RowsUnanswered):
                 await session.pilot(pilot)
         rate = await session.ask(_leaderboard_rate(batch, session.pareta))
-    to_send = sum(ledger.missing_shards(batch.name, batch.shard_size).values())
-    return quote_from(batch, plan.total, to_send, ledger.sample(batch.name), rate)
+    return await asyncio.to_thread(_kept, batch, ledger, plan.total, rate)
 
 
 def quote_from(batch: Batch, total: int, to_send: int, sample: Sample, rate: float | None) -> Quote:
-    """Quote from a sample of answers, else from a rate in micro-USD a request."""
-    if sample.answers >= FEWEST_ANSWERS:
-        likely = to_send * sample.mean_micro_usd
-        # Both the sum of the rows to come and the mean of those seen vary.
-        spread = 2 * sqrt(sample.variance * to_send * (1 + to_send / sample.answers))
-        duration = to_send * sample.latency_ms / 1000 / min(batch.max_in_flight, max(to_send, 1))
-        return _quote(batch, total, to_send, "receipts", likely - spread, likely, likely + spread, duration)
+    """Return a quote from a sample of answers, else from a rate in micro-USD a request."""
+    if len(sample.answered) >= FEWEST_ANSWERS:
+        return _from_receipts(batch, total, to_send, sample)
     if rate is not None:
         likely = to_send * rate
-        return _quote(
-            batch, total, to_send, "leaderboard", likely / LEADERBOARD_RANGE, likely, likely * LEADERBOARD_RANGE, None
-        )
+        low, high = likely / LEADERBOARD_RANGE, likely * LEADERBOARD_RANGE
+        return Quote(name=batch.name, total=total, to_send=to_send, basis="leaderboard", **_rounded(low, likely, high))
     return Quote(name=batch.name, total=total, to_send=to_send, basis="nothing")
 
 
-def _quote(
-    batch: Batch,
-    total: int,
-    to_send: int,
-    basis: Literal["receipts", "leaderboard"],
-    low: float,
-    likely: float,
-    high: float,
-    duration_s: float | None,
-) -> Quote:
+def _from_receipts(batch: Batch, total: int, to_send: int, sample: Sample) -> Quote:
+    from pareta_batch.forecast import forecast
+
+    longest = batch.sampling.most_tokens
+    cost = forecast(sample.answered, sample.to_send, longest)
+    duration = to_send * sample.latency_ms / 1000 / min(batch.max_in_flight, max(to_send, 1))
+    rare = None if sample.answers >= SEES_RARE else to_send * RARE * _rare_micro_usd(sample, cost.answer_token, longest)
     return Quote(
         name=batch.name,
         total=total,
         to_send=to_send,
-        basis=basis,
-        low_micro_usd=max(0, int(low)),
-        likely_micro_usd=round(likely),
-        high_micro_usd=ceil(high),
-        duration_s=None if duration_s is None else round(duration_s, 1),
+        basis="receipts",
+        duration_s=round(duration, 1),
+        answers=sample.answers,
+        rare_micro_usd=None if rare is None else round(rare),
+        **_rounded(cost.low, cost.likely, cost.high),
     )
+
+
+def _rare_micro_usd(sample: Sample, answer_token: float | None, longest: int | None) -> float:
+    """Return what one row with a very long answer costs more than a typical one."""
+    if answer_token is None:
+        return (TIMES_AS_LONG - 1) * sample.mean_micro_usd
+    typical = sum(row.completion_tokens for row in sample.answered) / len(sample.answered)
+    tokens = TIMES_AS_LONG * typical if longest is None else min(TIMES_AS_LONG * typical, longest)
+    return answer_token * max(tokens - typical, 0.0)
+
+
+def _rounded(low: float, likely: float, high: float) -> dict[str, Any]:
+    return {"low_micro_usd": max(0, int(low)), "likely_micro_usd": round(likely), "high_micro_usd": ceil(high)}
+
+
+def _kept(batch: Batch, ledger: Ledger, total: int, rate: float | None) -> Quote:
+    to_send = sum(ledger.missing_shards(batch.name, batch.shard_size).values())
+    made = quote_from(batch, total, to_send, ledger.sample(batch.name), rate)
+    if made.low_micro_usd is None or made.likely_micro_usd is None or made.high_micro_usd is None or not to_send:
+        return made
+    tally = ledger.tally(batch.name)
+    quoted = Quoted(
+        kind="batch",
+        name=batch.name,
+        basis=made.basis,
+        rows=to_send,
+        low=made.low_micro_usd,
+        likely=made.likely_micro_usd,
+        high=made.high_micro_usd,
+        settled_before=tally.settled,
+        billed_before=(tally.billed_micro_usd or 0) + tally.superseded_micro_usd,
+    )
+    keep_quote(ledger, quoted)
+    rate_so_far = hit_rate(ledger, "batch", made.basis)
+    return made.model_copy(update={"held": rate_so_far.held, "checked": rate_so_far.checked})
 
 
 async def _leaderboard_rate(batch: Batch, pareta: AsyncPareta) -> float | None:

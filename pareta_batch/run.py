@@ -9,6 +9,7 @@ from pareta_batch.batch import Batch
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.fan_out import fan_out
+from pareta_batch.kept_quotes import check_batch_quote
 from pareta_batch.ledger import Ledger
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.session import Session, open_session
@@ -26,6 +27,7 @@ async def run_batch(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> BatchR
         await complete_shards(session, plan.missing)
     await asyncio.to_thread(write_answers, batch, ledger)
     tally = await asyncio.to_thread(ledger.tally, batch.name)
+    await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
     return batch_report(tally, session, changed=plan.changed)
 
 
@@ -39,7 +41,9 @@ async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors
     async with open_session(batch, pareta, ledger, wanted) as session:
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
         await complete_shards(session, shards)
-    return batch_report(await asyncio.to_thread(ledger.tally, batch.name), session, changed=0)
+    tally = await asyncio.to_thread(ledger.tally, batch.name)
+    await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
+    return batch_report(tally, session, changed=0)
 
 
 async def complete_shards(

@@ -75,6 +75,27 @@ quality = sa.Table(
     sa.Column("ci_high", sa.Float),
 )
 
+# What was quoted and what was then paid for the same work; `number` counts the quotes of one piece of work.
+quotes = sa.Table(
+    "quotes",
+    metadata,
+    sa.Column("kind", sa.String(12), primary_key=True),
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("subject", sa.String(64), nullable=False),
+    sa.Column("basis", sa.String(12), nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("low_micro_usd", sa.BigInteger, nullable=False),
+    sa.Column("likely_micro_usd", sa.BigInteger, nullable=False),
+    sa.Column("high_micro_usd", sa.BigInteger, nullable=False),
+    sa.Column("settled_before", sa.Integer, nullable=False),
+    sa.Column("billed_before_micro_usd", sa.BigInteger, nullable=False),
+    sa.Column("quoted_at", sa.DateTime, nullable=False),
+    # Null until the work is done.
+    sa.Column("paid_micro_usd", sa.BigInteger),
+    sa.Column("paid_at", sa.DateTime),
+)
+
 runs = sa.Table(
     "runs",
     metadata,

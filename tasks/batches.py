@@ -11,6 +11,7 @@ from pareta_batch.answers_file import write_answers
 from pareta_batch.asks import check_rows
 from pareta_batch.batch import Batch
 from pareta_batch.enrolment import Plan, check_output, enrol
+from pareta_batch.kept_quotes import check_batch_quote
 from pareta_batch.output_claims import check_known
 from pareta_batch.quote import Quote, quote
 from pareta_batch.report import BatchReport, batch_report
@@ -90,6 +91,7 @@ async def report_on(plan: Plan, session: Session) -> BatchReport:
     """Say what became of every row, from the ledger, and how the session ended."""
     async with recorded() as ledger:
         tally = await asyncio.to_thread(ledger.tally, session.batch.name)
+        await asyncio.to_thread(check_batch_quote, ledger, session.batch.name, tally)
     report = batch_report(tally, session, changed=plan.changed)
     get_run_logger().info("%s", report)
     return report

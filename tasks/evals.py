@@ -6,12 +6,13 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from pareta_batch.comparing import Comparisons, ComparisonSpec
-from pareta_batch.comparison_quote import estimated
+from pareta_batch.comparison_quote import estimated, subject_of
 from pareta_batch.errors import BatchError, EvalRunFailed
 from pareta_batch.eval_plan import EvalPlan, eval_work_begun
 from pareta_batch.eval_rows import EvalRows
 from pareta_batch.eval_work import EvalWork
 from pareta_batch.fan_out import fan_out
+from pareta_batch.kept_quotes import check_comparison_quote
 from pareta_client import EvalRun, ParetaError
 from pareta_report import Background, Comparison, failed_comparison, judge
 from tasks.events import comparison_decided, comparison_failed
@@ -62,6 +63,9 @@ async def results_of(
     async with recorded() as ledger, connected() as pareta:
         work = EvalWork(spec, pareta, ledger)
         count = len(rows.items) if rows else await work.row_count(run.eval_set_id)
+        if run.cost_micro_usd:
+            subject = subject_of(count, plan.bought)
+            await asyncio.to_thread(check_comparison_quote, ledger, spec.name, subject, run.cost_micro_usd)
         known = Background(
             rows=rows.items if rows else None,
             groups=rows.groups if rows else None,

@@ -7,6 +7,10 @@ import pytest
 from flows.compare_models import compare_models
 from flows.endings import report_of
 from pareta_batch.comparing import Comparisons
+from pareta_batch.comparison_quote import quote_comparisons
+from pareta_batch.kept_quotes import hit_rate
+from pareta_batch.ledger import Ledger
+from pareta_client import AsyncPareta
 from pareta_sandbox.faults import EvalRunFails
 from pareta_sandbox.testing import Sandbox
 from tasks import events
@@ -139,3 +143,17 @@ def billed_once_each(pareta: Sandbox) -> set[str]:
     billed = [debit.endpoint for debit in pareta.books().debits if debit.kind == "eval_run"]
     assert len(billed) == len(set(billed))
     return set(billed)
+
+
+async def test_what_was_quoted_is_checked_against_what_the_run_cost(pareta: Sandbox, tmp_path: Path) -> None:
+    work = comparisons(tmp_path, "one")
+    async with AsyncPareta.from_env() as client:
+        ledger = Ledger.open()
+        try:
+            await quote_comparisons(work, client, ledger)
+            await compare_models(work)
+            assert hit_rate(ledger, "comparison", "leaderboard").checked == 1
+            again = await quote_comparisons(work, client, ledger)
+        finally:
+            ledger.close()
+    assert "of the last 1 quotes of comparisons " in str(again)
