@@ -9,7 +9,7 @@ from pareta_batch.batch import Batch
 from pareta_batch.dataset import Dataset, Row
 from pareta_batch.errors import MOST_PROBLEMS_SHOWN, DatasetError
 from pareta_batch.identity import Message, fingerprint, row_key
-from pareta_batch.prompt import MissingValue, Prompt
+from pareta_batch.prompt import MissingValue, Prompt, jinja_columns
 from pareta_batch.values import is_missing
 
 
@@ -52,15 +52,17 @@ def asks_of(batch: Batch) -> Iterator[Ask]:
     the problem have been yielded by then: take none of them for good before the iterator ends.
     """
     dataset = Dataset.open(batch.dataset)
-    prompt = _prompt_for(batch, dataset)
+    prompts = _prompts_for(batch, dataset)
     sampling = batch.sampling.fields()
     keys = _Keys(batch.id_column)
     problems = _Problems()
     for row in dataset.rows():
         try:
-            yield _ask(batch, prompt, sampling, keys.of(row), row)
+            yield _ask(batch, prompts, sampling, keys.of(row), row)
         except MissingValue as missing:
-            problems.add(f"{row.place}: no value for column {missing.column!r}, which the prompt names")
+            problems.add(
+                f"{row.place}: no value for column {missing.column!r}, which {prompts.naming(missing.column)} names"
+            )
         except ValueError as problem:
             problems.add(f"{row.place}: {problem}")
     if problems.total:
@@ -82,18 +84,54 @@ def keyed_rows(batch: Batch) -> Iterator[tuple[str, Row]]:
             raise DatasetError([f"{row.place}: {problem}"]) from None
 
 
-def _prompt_for(batch: Batch, dataset: Dataset) -> Prompt:
+@dataclass(frozen=True)
+class _Prompts:
+    """The templates of a batch: of the system message, if there is one, and of the user's."""
+
+    system: Prompt | None
+    user: Prompt
+
+    def messages(self, row: Row) -> tuple[Message, ...]:
+        """Return the messages of a row; raises MissingValue."""
+        system = [{"role": "system", "content": self.system.render(row.values)}] if self.system else []
+        return (*system, {"role": "user", "content": self.user.render(row.values)})
+
+    def naming(self, column: str) -> str:
+        """Return which of the templates names a column."""
+        return "the prompt" if column in self.user.columns else "the system prompt"
+
+
+def _prompts_for(batch: Batch, dataset: Dataset) -> _Prompts:
     try:
-        prompt = Prompt.parse(batch.prompt)
+        system = Prompt.parse(batch.system_prompt, "system_prompt") if batch.system_prompt else None
+        prompts = _Prompts(system, Prompt.parse(batch.prompt))
     except ValueError as error:
         raise DatasetError([str(error)]) from None
-    has = f"{dataset.path} has no column {{}}; it has: {', '.join(dataset.columns)}"
-    problems = [has.format(repr(column)) + " (named in the prompt)" for column in prompt.unknown(dataset.columns)]
-    if batch.id_column is not None and batch.id_column not in dataset.columns:
-        problems.append(has.format(repr(batch.id_column)) + " (the id column)")
-    if problems:
+    if problems := [*_unknown_columns(batch, prompts, dataset), *_no_columns(batch, prompts, dataset)]:
         raise DatasetError(problems)
-    return prompt
+    return prompts
+
+
+def _unknown_columns(batch: Batch, prompts: _Prompts, dataset: Dataset) -> Iterator[str]:
+    has = f"{dataset.path} has no column {{}}; it has: {', '.join(dataset.columns)}"
+    for column in prompts.user.unknown(dataset.columns):
+        yield has.format(repr(column)) + " (named in the prompt)"
+    for column in prompts.system.unknown(dataset.columns) if prompts.system else ():
+        yield has.format(repr(column)) + f" (named in the system prompt; text in braces is written {{{{{column}}}}})"
+    if batch.id_column is not None and batch.id_column not in dataset.columns:
+        yield has.format(repr(batch.id_column)) + " (the id column)"
+
+
+def _no_columns(batch: Batch, prompts: _Prompts, dataset: Dataset) -> Iterator[str]:
+    """Find columns written as in Jinja, and a prompt without any column: every row would be asked the same."""
+    named = bool(prompts.user.columns or (prompts.system and prompts.system.columns))
+    for name, template in (("prompt", batch.prompt), ("system_prompt", batch.system_prompt or "")):
+        for column in jinja_columns(template, dataset.columns, loose=not named):
+            yield f"{name}: write {{{column}}}, not {{{{ {column} }}}}: it is no Jinja template"
+            named = True
+    if not named:
+        columns = ", ".join(f"{{{column}}}" for column in dataset.columns)
+        yield f"prompt {batch.prompt!r:.80} names no column: every row would be asked the same; there are: {columns}"
 
 
 class _Keys:
@@ -122,8 +160,7 @@ class _Keys:
         return key
 
 
-def _ask(batch: Batch, prompt: Prompt, sampling: Mapping[str, Any], key: str, row: Row) -> Ask:
-    system = [{"role": "system", "content": batch.system_prompt}] if batch.system_prompt else []
-    messages = [*system, {"role": "user", "content": prompt.render(row.values)}]
+def _ask(batch: Batch, prompts: _Prompts, sampling: Mapping[str, Any], key: str, row: Row) -> Ask:
+    messages = prompts.messages(row)
     work = fingerprint(batch.model, messages, sampling)
-    return Ask(row.position, key, work, tuple(messages))
+    return Ask(row.position, key, work, messages)
