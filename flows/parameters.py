@@ -2,17 +2,18 @@
 
 from pathlib import PurePath
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pareta_batch.batch import Batch, BatchWork, Name
 from pareta_batch.comparing import Comparisons, ComparisonSpec
+from pareta_batch.spec import Spec
 from pareta_report import Policy
 
 
-class Deployment(BaseModel):
+class Deployment(Spec):
     """An endpoint that should be there and live."""
 
-    model_config = ConfigDict(title="Endpoint", extra="forbid", frozen=True)
+    model_config = ConfigDict(title="Endpoint")
 
     name: Name = Field(description="The endpoint's name: one of that name and task is reused")
     task: str = Field(min_length=1, title="Task", description="Catalogue id of what the endpoint is for")
@@ -24,10 +25,10 @@ class Deployment(BaseModel):
     )
 
 
-class Pipeline(BaseModel):
+class Pipeline(Spec):
     """An endpoint, a batch answered by it, and comparisons of other models meanwhile."""
 
-    model_config = ConfigDict(title="Pipeline", extra="forbid", frozen=True)
+    model_config = ConfigDict(title="Pipeline")
 
     name: Name = Field(description="Names its batch and its endpoint: the same name continues the same batch")
     model: str = Field(
@@ -90,10 +91,10 @@ class Pipeline(BaseModel):
         return self.report or f"reports/{self.name}.html"
 
 
-class Promotion(BaseModel):
+class Promotion(Spec):
     """A comparison, the policy that its winner must pass, and the endpoint that then serves it."""
 
-    model_config = ConfigDict(title="Promotion", extra="forbid", frozen=True)
+    model_config = ConfigDict(title="Promotion")
 
     name: Name = Field(description="Begins the name of the endpoint that serves the winner")
     comparison: ComparisonSpec = Field(title="Comparison", description="Candidates and baselines on the same rows")
@@ -125,10 +126,10 @@ class Promotion(BaseModel):
         )
 
 
-class Watch(BaseModel):
+class Watch(Spec):
     """Models to be scored again and again on the same rows."""
 
-    model_config = ConfigDict(title="Watch", extra="forbid", frozen=True)
+    model_config = ConfigDict(title="Watch")
 
     name: Name = Field(description="Names its history: the same name continues the same series")
     comparison: ComparisonSpec = Field(title="Comparison", description="The models to watch, and the rows")

@@ -3,19 +3,20 @@
 from datetime import UTC, datetime, timedelta
 
 from prefect import flow, get_run_logger
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from flows.endings import named_ending
+from pareta_batch.spec import Spec
 from tasks.endpoints import stop_endpoint
 from tasks.idle_endpoints import read_activity, remember_activity
 from tasks.idleness import Patience
 from tasks.shared import connected
 
 
-class IdleGuard(BaseModel):
+class IdleGuard(Spec):
     """Which endpoints are ours, and when they are idle."""
 
-    model_config = ConfigDict(title="Idle endpoints", extra="forbid", frozen=True)
+    model_config = ConfigDict(title="Idle endpoints")
 
     name_prefix: str = Field(
         min_length=1, title="Name prefix", description="Only endpoints whose name begins so are ever touched"

@@ -3,11 +3,12 @@
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch.answer_schema import fitting
 from pareta_batch.cost_fields import most_answer_tokens, unbounded
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, misspelt, no_booleans
+from pareta_batch.spec import Spec, infinite
 
 OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
 
@@ -23,10 +24,10 @@ Name = Annotated[
 ]
 
 
-class Sampling(BaseModel):
+class Sampling(Spec):
     """How the model samples; fields not named here are passed through to the service untouched."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
     in_body: ClassVar[frozenset[str]] = frozenset({"model", "messages", "stream"})
     reserved: ClassVar[frozenset[str]] = in_body | {
         *("timeout", "deadline", "idempotency_key", "max_retries", "extra_headers", "extra_query")
@@ -47,6 +48,8 @@ class Sampling(BaseModel):
             wrong |= {f"{outer}.{name}": meant for name, meant in misspelt(inner, RESPONSE_FORMAT).items()}
         if wrong:
             raise ValueError("; ".join(f"{_plain(name)}: did you mean {meant}?" for name, meant in wrong.items()))
+        if places := list(infinite(extra, "sampling")):
+            raise ValueError(f"{places[0]}, which is no JSON number")
         if texts := no_booleans(extra):
             raise ValueError(f"{texts[0]} is {extra[texts[0]]!r:.40}, which is text; write true or false")
         return self
@@ -81,10 +84,8 @@ def _inner(fields: dict[str, Any], path: str) -> list[str]:  # any JSON value
     return [name for name in found if isinstance(name, str)] if isinstance(found, dict) else []
 
 
-class BatchTarget(BaseModel):
+class BatchTarget(Spec):
     """Which batch, answered by which model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
     model: str = Field(
@@ -92,16 +93,18 @@ class BatchTarget(BaseModel):
     )
 
 
-class BatchWork(BaseModel):
+class BatchWork(Spec):
     """The rows, what is asked of each, and how hard to press."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: str = Field(min_length=1, title="Dataset", description="Path of a .csv, .jsonl or .parquet file")
     prompt: str = Field(
         min_length=1, title="Prompt", description="What is asked of each row: {column} stands for the row's value"
     )
-    system_prompt: str | None = Field(None, title="System prompt", description="Sent first with every row, as it is")
+    system_prompt: str | None = Field(
+        None,
+        title="System prompt",
+        description="Sent first with every row; takes {column} as the prompt does, and {{ }} for braces",
+    )
     id_column: str | None = Field(
         None, title="Id column", description="Column that identifies a row; without one, a hash of the row does"
     )
@@ -119,7 +122,7 @@ class BatchWork(BaseModel):
     )
     budget_usd: float | None = Field(
         None,
-        gt=0,
+        ge=0.000001,
         title="Budget",
         description="Most dollars to spend on this batch, all its runs together; needs sampling.max_tokens",
     )
@@ -160,7 +163,7 @@ class BatchWork(BaseModel):
 class Batch(BatchWork, BatchTarget):
     """A dataset to be answered row by row, once, by one model."""
 
-    model_config = ConfigDict(title="Batch", extra="forbid", frozen=True)
+    model_config = ConfigDict(title="Batch")
 
     @property
     def output_path(self) -> Path:

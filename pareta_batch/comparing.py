@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pareta_batch.batch import Name
 from pareta_batch.eval_rows import EvalRow
 from pareta_batch.identity import digest
+from pareta_batch.spec import Spec
 
 
-class ComparisonSpec(BaseModel):
+class ComparisonSpec(Spec):
     """Candidates and baselines to be scored on the same rows of one task."""
 
-    model_config = ConfigDict(title="Comparison", extra="forbid", frozen=True)
+    model_config = ConfigDict(title="Comparison")
 
     name: Name = Field(description="Names the comparison in the report and in events")
     task: str | None = Field(None, title="Task", description="Catalogue id of the task that says how to score")
@@ -52,10 +53,10 @@ class ComparisonSpec(BaseModel):
         return self
 
 
-class Comparisons(BaseModel):
+class Comparisons(Spec):
     """Comparisons to run at the same time, and where their report goes."""
 
-    model_config = ConfigDict(title="Comparisons", extra="forbid", frozen=True)
+    model_config = ConfigDict(title="Comparisons")
 
     name: Name = Field(description="Names the run, its report and its artifacts")
     comparisons: Annotated[tuple[ComparisonSpec, ...], Field(min_length=1, title="Comparisons")]

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pareta_report.records import Comparison, Difference, ModelScore
 from pareta_report.significance import ALPHA
@@ -12,7 +12,7 @@ from pareta_report.wording import count, listing, percent, points, unit_cost
 class Policy(BaseModel):
     """What a model must show before it is deployed."""
 
-    model_config = ConfigDict(title="Policy", extra="forbid", frozen=True)
+    model_config = ConfigDict(title="Policy", extra="forbid", frozen=True, allow_inf_nan=False)
 
     max_loss: float = Field(
         0.02,
@@ -28,6 +28,14 @@ class Policy(BaseModel):
     prefer: Literal["cost", "quality"] = Field(
         "cost", title="Prefer", description="Among the models that pass: the cheapest, or the one that scored highest"
     )
+
+    @field_validator("max_loss", "max_cost_micro_usd", "min_rows", mode="before")
+    @classmethod
+    def numbers_are_not_true_or_false(cls, value: object) -> object:
+        # Python takes True for 1.
+        if value is True or value is False:
+            raise ValueError(f"{str(value).lower()} is no number; write a number")
+        return value
 
 
 class Refusal(BaseModel):
