@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pareta_batch.answer_schema import fitting
+from pareta_batch.answer_schema import check_response_format
 from pareta_batch.cost_fields import most_answer_tokens, unbounded
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, misspelt, no_booleans
 from pareta_batch.spec import Spec, infinite
@@ -138,7 +138,7 @@ class BatchWork(Spec):
     @field_validator("sampling")
     @classmethod
     def sampling_leaves_the_batch_alone(cls, sampling: Sampling) -> Sampling:
-        fitting(sampling.fields().get("response_format"))
+        check_response_format(sampling.fields().get("response_format"))
         return sampling
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from pareta_batch.asks import Ask
 from pareta_batch.outcomes import Outcome
+from pareta_batch.storable import number, storable, whole
 from pareta_batch.tables import rows
 
 
@@ -27,6 +28,9 @@ class Entries:
 _IDENTITY = ("key", "fingerprint")
 _WRITTEN = [field.name for field in fields(Outcome) if field.name not in (*_IDENTITY, "attempts")]
 
+_BORDER = {"latency_ms": number, "prompt_tokens": whole, "completion_tokens": whole, "billed_micro_usd": whole}
+_BILLED = sa.bindparam("billed_micro_usd", type_=sa.BigInteger)
+
 # Made once: SQLAlchemy takes as long to make such a statement anew as SQLite takes to write a small group.
 _update = rows.update().where(
     rows.c.batch == sa.bindparam("of_batch"),
@@ -37,7 +41,11 @@ _update = rows.update().where(
 )
 _outcome = _update.values(
     {name: sa.bindparam(name) for name in (*_WRITTEN, "updated_at")}
-    | {"attempts": rows.c.attempts + sa.bindparam("tries")}
+    | {
+        "attempts": rows.c.attempts + sa.bindparam("tries"),
+        # Receipts of an earlier run, whose row failed, were paid too.
+        "billed_micro_usd": sa.func.coalesce(rows.c.billed_micro_usd + _BILLED, rows.c.billed_micro_usd, _BILLED),
+    }
 )
 _CLAIM = _update.values(in_doubt=True)
 _RELEASE = _update.values(in_doubt=False)
@@ -64,10 +72,5 @@ def _whose(batch: str, work: Ask | Outcome) -> dict[str, Any]:
 
 
 def _written(batch: str, outcome: Outcome, now: datetime) -> dict[str, Any]:
-    values = {name: _storable(getattr(outcome, name)) for name in _WRITTEN}
+    values = {name: _BORDER.get(name, storable)(getattr(outcome, name)) for name in _WRITTEN}
     return {**_whose(batch, outcome), "updated_at": now, "tries": outcome.attempts, **values}
-
-
-def _storable(value: object) -> object:
-    # PostgreSQL refuses NUL in text, and a paid answer must not be lost for it.
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value

@@ -8,6 +8,7 @@ BatchError
 ├── LedgerError        the ledger cannot be read or written; nothing more is sent
 ├── BatchUnknown       the ledger has no batch of that name
 ├── BatchBusy          another run works on the batch; wait for it or stop it
+├── UnexpectedError    an exception that no part of the engine expects; nothing more is sent
 ├── BatchStopped       the whole batch ended early (credit, key, model, budget, cancelled); what was paid is kept
 └── RowsUnanswered     some rows of a shard failed in a way that may pass; a later attempt may answer them
 """
@@ -17,6 +18,19 @@ from difflib import get_close_matches
 
 MOST_PROBLEMS_SHOWN = 10
 """Of what is wrong with a dataset: the first few tell how to mend the rest."""
+
+
+MOST_SHOWN = 2_000
+"""Characters of an exception's text in a message: a longer text hides the rest of the message."""
+
+
+def shown(error: BaseException) -> str:
+    """Return the text of an exception, shortened; never raises."""
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 - an exception whose text cannot be made is reported all the same
+        text = f"its text raises {type(broken).__name__}"
+    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
 
 
 class BatchError(Exception):
@@ -84,6 +98,24 @@ class BatchUnknown(BatchError):
         close = get_close_matches(self.name, self.known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return f"the ledger has no batch {self.name!r}{hint}; it has: {', '.join(self.known) or 'none'}"
+
+
+class UnexpectedError(BatchError):
+    """An exception of class `kind` that no part of the engine expects; `where` names the part."""
+
+    def __init__(self, where: str, kind: str, text: str) -> None:
+        self.where = where
+        self.kind = kind
+        self.text = text
+        super().__init__(where, kind, text)
+
+    @classmethod
+    def of(cls, error: BaseException, where: str) -> "UnexpectedError":
+        """Return the error for an exception; one that has a place already keeps it."""
+        return error if isinstance(error, cls) else cls(where, type(error).__name__, shown(error))
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.kind}: {self.text or 'no message'}"
 
 
 class BatchBusy(BatchError):

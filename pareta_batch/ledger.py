@@ -137,6 +137,12 @@ class Ledger:
         with self.transaction() as db:
             return {row.key: Outcome(*row) for row in db.execute(query)}
 
+    def has_any(self, batch: str, column: str) -> bool:
+        """Return whether a column of the batch's current rows holds anything."""
+        query = sa.select(sa.exists().where(*current(batch), rows.c[column].is_not(None)))
+        with self.transaction() as db:
+            return bool(db.scalar(query))
+
     def batches(self) -> list[str]:
         """Name every batch that has current rows."""
         query = sa.select(rows.c.batch).distinct().where(rows.c.position.is_not(None)).order_by(rows.c.batch)

@@ -1,16 +1,15 @@
 """What became of a row, and of all rows of a batch."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pareta_batch.dollars import dollars
+from pareta_batch.errors import UnexpectedError
 from pareta_batch.prices import NO_PRICES, Prices
 
 State = Literal["pending", "settled", "failed"]
-Flag = Literal["cut", "filtered", "empty", "misfit"]
-
-_FLAGS: dict[str | None, Flag] = {"length": "cut", "content_filter": "filtered"}
+Flag = Literal["cut", "filtered", "empty", "misfit", "unclear", "unchecked"]
+"""`unclear`: no known reason says that the answer is complete. `unchecked`: the schema check took too long."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,7 @@ class Outcome:
     `attempts`: of all runs together; of one run when it is written. `latency_ms`: the last attempt's.
     `billed_micro_usd` is None where the service does not tell. `in_doubt`: a request may have been paid without its
     answer being here. `resent`: answered after a request that was in doubt; billed 0, it is a replay of what was paid.
+    `message`: what the service sent beside the text, as JSON. `notes`: what was odd about the reply.
     """
 
     key: str
@@ -39,15 +39,27 @@ class Outcome:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     billed_micro_usd: int | None = None
+    message: str | None = None
+    notes: str | None = None
 
 
-def flag_of(answer: str | None, finish_reason: str | None, fits: Callable[[str], bool] | None = None) -> Flag | None:
-    """Say what makes an answer look bad; it was paid for, so it is kept and not bought again."""
-    if flag := _FLAGS.get(finish_reason):
-        return flag
-    if not answer or not answer.strip():
-        return "empty"
-    return None if fits is None or fits(answer) else "misfit"
+MOST_KEPT = 100_000
+"""Characters kept of an answer that the ledger cannot hold as it is."""
+
+
+def unwritable(outcome: Outcome, failure: UnexpectedError) -> Outcome:
+    """Return the failure that stands in place of an outcome that the ledger cannot hold, with its receipt."""
+    return Outcome(
+        key=outcome.key,
+        fingerprint=outcome.fingerprint,
+        state="failed",
+        attempts=outcome.attempts,
+        error=type(failure).__name__,
+        error_message=f"{failure}; the answer was {outcome.answer!r:.{MOST_KEPT}}",
+        in_doubt=outcome.in_doubt,
+        request_id=outcome.request_id,
+        billed_micro_usd=outcome.billed_micro_usd,
+    )
 
 
 @dataclass(frozen=True)
@@ -55,8 +67,10 @@ class Tally:
     """How the rows of a batch's current dataset stand, and what they cost; money in micro-USD.
 
     `unknown` rows have no answer here though a request for them may have been paid; `replayed` answers were paid for
-    by a request whose receipt is lost. `superseded_micro_usd` went to rows that were edited or removed since, and
-    requests for `superseded_unknown` of those may have been paid.
+    by a request whose receipt is lost; `billed_unanswered` rows have no answer although a reply was
+    billed for certain; `unanswered_micro_usd` is what all rows without an answer were billed.
+    `superseded_micro_usd` went to rows that were edited or removed since, and requests for `superseded_unknown` of
+    those may have been paid.
     """
 
     settled: int = 0
@@ -72,6 +86,8 @@ class Tally:
     completion_tokens: int = 0
     unknown: int = 0
     unknown_bytes: int = 0
+    billed_unanswered: int = 0
+    unanswered_micro_usd: int = 0
     resent: int = 0
     replayed: int = 0
     replayed_prompt_tokens: int = 0
@@ -86,7 +102,7 @@ class Tally:
     @property
     def not_paid(self) -> int:
         """Rows for which certainly nothing was paid."""
-        return self.total - self.settled - self.unknown
+        return self.total - self.settled - self.unknown - self.billed_unanswered
 
     @property
     def rest_micro_usd(self) -> int | None:

@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from pareta_batch.errors import UnexpectedError
 from pareta_batch.throttle import Call, Throttle
 
 
@@ -30,7 +31,8 @@ class Pressure:
         """Wait until a call may start, and count it as started; None once closed."""
         turn: asyncio.Future[Call | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        self._let_in()
+        with suppress(UnexpectedError):  # the turn holds it
+            self._let_in()
         try:
             return await turn
         except asyncio.CancelledError:
@@ -78,12 +80,13 @@ class Pressure:
     def _let_in(self) -> None:
         try:
             self._let_in_as_allowed()
-        except Exception as error:
-            # Nobody awaits a timer: who waits for a turn would wait for ever.
+        except BaseException as error:
+            # No caller awaits a timer: without this, every row that waits for its turn waits for ever.
+            unexpected = UnexpectedError.of(error, "the rate limit")
             while self._waiting:
                 if not (turn := self._waiting.popleft()).done():
-                    turn.set_exception(error)
-            raise
+                    turn.set_exception(unexpected)
+            raise unexpected from error
 
     def _let_in_as_allowed(self) -> None:
         if self._timer is not None:
@@ -105,4 +108,5 @@ class Pressure:
             if wait > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._let_in)
                 return
-            self._waiting.popleft().set_result(self.throttle.started(now))
+            call = self.throttle.started(now)
+            self._waiting.popleft().set_result(call)

@@ -29,11 +29,14 @@ class BatchReport(BaseModel):
     changed: int = Field(description="Rows whose earlier version was worked on before; they were new work")
     errors: dict[str, int] = Field(description="Failed rows by error class")
     flagged: dict[str, int] = Field(
-        description="Settled rows whose answer is cut at max_tokens, filtered, empty, or no fit for the JSON schema"
+        description="Settled rows whose answer is cut at max_tokens, filtered, empty, no fit for the JSON schema "
+        "(misfit), not checked against it in time (unchecked), or ended for an unknown reason (unclear)"
     )
     not_paid: int = Field(description="Rows for which certainly nothing was paid")
     unknown: int = Field(description="Rows without an answer for which a request may have been paid")
     unknown_at_most_micro_usd: int | None = Field(description="What they may have cost; None while no price is known")
+    billed_unanswered: int = Field(0, description="Rows without an answer for which a reply was billed for certain")
+    unanswered_micro_usd: int = Field(0, description="What replies of rows without an answer were billed")
     resent: int = Field(
         description="Answers that came after a request in doubt; a service that ignores idempotency keys billed it too"
     )
@@ -75,6 +78,8 @@ class BatchReport(BaseModel):
         parts[0] += f", {self.pending} pending{self._rest()}; {self._cost()}"
         if self.unknown:
             parts.append(f"{self.unknown} unknown whether paid ({dollars(self.unknown_at_most_micro_usd)} at most)")
+        if self.unanswered_micro_usd:
+            parts.append(f"{dollars(self.unanswered_micro_usd)} of it for replies without a usable answer")
         counts = {**self.errors, **{f"answers {flag}": count for flag, count in self.flagged.items()}}
         parts += money_notes(self.budget_usd, self.overspent_micro_usd, self.price_rise)
         return "; ".join([*parts, *(f"{count} {name}" for name, count in sorted(counts.items()))])
@@ -108,6 +113,8 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
         not_paid=tally.not_paid,
         unknown=tally.unknown,
         unknown_at_most_micro_usd=tally.unknown_at_most_micro_usd(batch.sampling.most_tokens),
+        billed_unanswered=tally.billed_unanswered,
+        unanswered_micro_usd=tally.unanswered_micro_usd,
         resent=tally.resent,
         replayed=tally.replayed,
         replayed_at_most_micro_usd=tally.replayed_at_most_micro_usd,

@@ -1,21 +1,26 @@
 """The way of a row: reserved, claimed, let in, sent, settled; and what each failure means for it and for all."""
 
 import asyncio
+import logging
 import random
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pareta_batch.asks import Ask
 from pareta_batch.budget import Reservation
-from pareta_batch.errors import LedgerError
+from pareta_batch.errors import LedgerError, shown
 from pareta_batch.identity import idempotency_key
-from pareta_batch.outcomes import Outcome, flag_of
+from pareta_batch.outcomes import Outcome, State
+from pareta_batch.reply_outcome import reply_outcome, unread
 from pareta_batch.throttle import Call
 from pareta_client import APIConnectionError, ChatCompletion, ConflictError, ParetaError
 from pareta_client.retry import Verdict, backoff, retry_after_of, verdict_of
 
 if TYPE_CHECKING:
     from pareta_batch.session import Session
+
+log = logging.getLogger(__name__)
 
 MOST_TRANSIENT = 6
 LONGEST_HOLD_S = 900.0
@@ -32,26 +37,48 @@ class RowWork:
         self._seated = False
         self._attempts = 0
         self._transient = 0
+        self._billed: int | None = None
+        self._last_error: ParetaError | None = None
 
     async def answer(self) -> Outcome | None:
         """Return the row's outcome once it is durable; None when the batch was stopped before it had one.
 
         Raises LedgerError, which stops the batch.
         """
+        session = self._session
         try:
             outcome = await self._answer()
-            if outcome is None and self._claimed and not self._in_doubt:
-                await self._session.settler.release(self._ask)
+            if outcome is None and self._claimed:
+                outcome = await self._give_back()
         except LedgerError as error:
-            self._session.stop_for(error)
+            session.stop_for(error)
             raise
-        except asyncio.CancelledError:
-            if self._claimed and not self._in_doubt:
-                self._session.settler.release_soon(self._ask)
+        except (asyncio.CancelledError, GeneratorExit):
+            if self._claimed:
+                self._give_back_soon()
             raise
+        except BaseException as error:  # noqa: BLE001 - other rows wait for what this one holds
+            session.stop_for(error, f"row {self._ask.key!r}")
+            if self._claimed:
+                self._give_back_soon()
+            return None
         finally:
-            self._session.budget.tells_no_more(self._ask.key)
+            session.budget.tells_no_more(self._ask.key)
         return outcome
+
+    async def _give_back(self) -> Outcome | None:
+        """Take back the claim of a row that is sent no more; one that was billed keeps its receipt as a failure."""
+        if self._billed and self._last_error is not None:
+            return await self._settle(self._failed(self._last_error, retryable=True))
+        if not self._in_doubt:
+            await self._session.settler.release(self._ask)
+        return None
+
+    def _give_back_soon(self) -> None:
+        if self._billed and self._last_error is not None:
+            self._session.settler.settle_soon(self._failed(self._last_error, retryable=True))
+        elif not self._in_doubt:
+            self._session.settler.release_soon(self._ask)
 
     async def _answer(self) -> Outcome | None:
         session = self._session
@@ -110,13 +137,16 @@ class RowWork:
         except ParetaError as error:
             self._failed_attempt(error, call, reservation)
             return error
-        except BaseException:
+        except BaseException as error:
             self._in_doubt = True
-            session.pressure.failed(call)
-            session.budget.not_answered(reservation, in_doubt=True)
-            raise
-        session.pressure.answered(call)
-        return await self._settle_answer(completion, reservation, time.monotonic() - sent)
+            with session.stopped_by_faults("the gates"):
+                session.pressure.failed(call)
+                session.budget.not_answered(reservation, in_doubt=True)
+            if not isinstance(error, Exception):
+                raise
+            log.exception("%s: the reply to row %r cannot be read", session.batch.name, self._ask.key)
+            return await self._settle(self._failed(error, retryable=False))
+        return await self._settle_answer(completion, call, reservation, time.monotonic() - sent)
 
     async def _send(self) -> ChatCompletion:
         session, ask = self._session, self._ask
@@ -130,31 +160,65 @@ class RowWork:
         return completion
 
     def _failed_attempt(self, error: ParetaError, call: Call, reservation: Reservation) -> None:
-        """Say what came of an attempt; what stops the batch stops it before anybody can take the call's place."""
-        session, verdict = self._session, verdict_of(error)
+        """Count a failed attempt; what stops the batch stops it before another row can take the call's place."""
+        session, verdict, billed = self._session, verdict_of(error), error.billed_micro_usd
+        self._last_error = error
         if verdict in (Verdict.FATAL_TO_BATCH, Verdict.OUT_OF_CREDIT):
             session.stop_for(error)
-        if verdict is Verdict.RATE_LIMIT:
-            session.pressure.refused(call, retry_after_of(error))
-        else:
-            session.pressure.failed(call)
-        doubt = may_have_been_paid(error)
+        doubt = billed is None and may_have_been_paid(error)
         self._in_doubt = self._in_doubt or doubt
-        if doubt:
-            session.budget.may_tell(self._ask.key)
-        session.budget.not_answered(reservation, in_doubt=doubt)
+        with session.stopped_by_faults("the rate limit"):
+            if verdict is Verdict.RATE_LIMIT:
+                session.pressure.refused(call, retry_after_of(error))
+            else:
+                session.pressure.failed(call)
+        with session.stopped_by_faults("the budget"):
+            if doubt:
+                session.budget.may_tell(self._ask.key)
+            self._count_receipt(billed)
+            if billed is None:
+                session.budget.not_answered(reservation, in_doubt=doubt)
+            else:
+                session.budget.paid(reservation, billed, None, None)
 
-    async def _settle_answer(self, completion: ChatCompletion, reservation: Reservation, seconds: float) -> Outcome:
-        usage, billed = completion.usage, completion.billed_micro_usd
-        self._session.budget.paid(reservation, billed, usage.prompt_tokens, usage.completion_tokens)
-        if billed is None and self._session.budget.purse is not None:
-            self._session.stop_because("NoReceipts", "the service does not say what it bills: no budget can be kept")
-        return await self._settle(self._answered(completion, seconds))
+    async def _settle_answer(
+        self, completion: ChatCompletion, call: Call, reservation: Reservation, seconds: float
+    ) -> Outcome:
+        session, usage, billed = self._session, completion.usage, completion.billed_micro_usd
+        self._count_receipt(billed)
+        # The answer is paid: it is settled, whatever becomes of the gates.
+        with session.stopped_by_faults("the rate limit"):
+            session.pressure.answered(call)
+        with session.stopped_by_faults("the budget"):
+            session.budget.paid(reservation, billed, usage.prompt_tokens, usage.completion_tokens)
+        if billed is None and session.budget.purse is not None:
+            session.stop_because("NoReceipts", "the service does not say what it bills: no budget can be kept")
+        return await self._settle(await self._read(completion, seconds))
+
+    async def _read(self, completion: ChatCompletion, seconds: float) -> Outcome:
+        """Return the outcome of an answer; whatever reading or checking it raises is the outcome of its row."""
+        row = replace(
+            self._outcome("settled"), resent=self._in_doubt, in_doubt=False, latency_ms=round(seconds * 1000, 1)
+        )
+        try:
+            outcome = reply_outcome(completion, row)
+            if outcome.flag is None and outcome.answer:
+                fit = await self._session.check(outcome.answer)
+                outcome = outcome if fit == "fits" else replace(outcome, flag=fit)
+        except Exception as error:
+            log.exception("%s: the answer of row %r cannot be read", self._session.batch.name, self._ask.key)
+            return unread(completion, row, error)
+        return outcome
+
+    def _count_receipt(self, billed: int | None) -> None:
+        if billed is not None:
+            self._billed = (self._billed or 0) + billed
 
     async def _settle(self, outcome: Outcome) -> Outcome:
-        await self._session.settler.settle(outcome)
-        self._session.progress.count(outcome)
-        return outcome
+        self._claimed = False  # the outcome takes the place of the claim, even if it is written only at the end
+        written = await self._session.settler.settle(outcome)
+        self._session.progress.count(written)
+        return written
 
     async def _after(self, error: ParetaError) -> Outcome | None:
         """Do what the verdict says; give the outcome if there will be no other attempt."""
@@ -195,38 +259,19 @@ class RowWork:
         except TimeoutError:
             return
 
-    def _answered(self, completion: ChatCompletion, seconds: float) -> Outcome:
-        choice = completion.choices[0] if completion.choices else None
-        answer = choice.message.content if choice else None
-        finish_reason = choice.finish_reason if choice else None
-        return Outcome(
-            key=self._ask.key,
-            fingerprint=self._ask.fingerprint,
-            state="settled",
-            attempts=self._attempts,
-            answer=answer,
-            finish_reason=finish_reason,
-            flag=flag_of(answer, finish_reason, self._session.fits),
-            resent=self._in_doubt,
-            request_id=completion.request_id,
-            latency_ms=round(seconds * 1000, 1),
-            prompt_tokens=completion.usage.prompt_tokens,
-            completion_tokens=completion.usage.completion_tokens,
-            billed_micro_usd=completion.billed_micro_usd,
-        )
-
-    def _failed(self, error: ParetaError, *, retryable: bool) -> Outcome:
-        return Outcome(
-            key=self._ask.key,
-            fingerprint=self._ask.fingerprint,
-            state="failed",
-            attempts=self._attempts,
+    def _failed(self, error: Exception, *, retryable: bool) -> Outcome:
+        return replace(
+            self._outcome("failed"),
             error=type(error).__name__,
-            error_message=str(error),
+            error_message=shown(error),
             retryable=retryable,
             in_doubt=self._in_doubt,
             request_id=getattr(error, "request_id", None),
         )
+
+    def _outcome(self, state: State) -> Outcome:
+        key, work = self._ask.key, self._ask.fingerprint
+        return Outcome(key, work, state, attempts=self._attempts, billed_micro_usd=self._billed)
 
 
 def may_have_been_paid(error: ParetaError) -> bool:

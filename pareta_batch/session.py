@@ -1,15 +1,16 @@
 """One run of a batch in one process: what its rows share, on an event loop of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
-from pareta_batch.answer_schema import fitting
+from pareta_batch.answer_schema import AnswerCheck
 from pareta_batch.asks import Ask
 from pareta_batch.batch import Batch
 from pareta_batch.budget import Budget, Purse, micro_usd
-from pareta_batch.errors import BatchStopped, RowsUnanswered
+from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered, UnexpectedError
 from pareta_batch.fan_out import fan_out
 from pareta_batch.garbage import rarely_collected
 from pareta_batch.ledger import Ledger
@@ -23,9 +24,11 @@ from pareta_batch.row import RowWork
 from pareta_batch.settler import Settler
 from pareta_batch.throttle import Throttle
 from pareta_batch.wanted import EVERYTHING_MISSING, Wanted
-from pareta_client import AsyncPareta
+from pareta_client import AsyncPareta, ParetaError
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 READY_DEADLINE_S = 900.0
@@ -43,7 +46,7 @@ class Session:
         to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, wanted).values())
         self.batch = batch
         self.sampling = batch.sampling.fields()
-        self.fits = fitting(self.sampling.get("response_format"))
+        self.check = AnswerCheck(self.sampling.get("response_format"))
         self.stop: BatchStopped | None = None
         self.stopped = asyncio.Event()
         self.lost = 0
@@ -53,13 +56,14 @@ class Session:
         self.seats = asyncio.Semaphore(batch.max_in_flight)
         self.share = batch.max_in_flight  # what others leave of the endpoint, whatever a person wishes
         self.claims_ahead = asyncio.Semaphore(_ahead(batch))
-        self.settler = Settler(ledger, batch.name)
         self.reviver = Reviver(pareta, batch.model, deadline_s=READY_DEADLINE_S)
         # One attempt per call: the fan-out decides what a failed one means for everybody, and counts it.
         self.pareta = pareta.with_options(max_retries=0)
         self._ledger = ledger
         self._wanted = wanted
-        self._loop = OwnLoop(f"session of {batch.name}")
+        # Last: with a thread begun, nothing may raise any more.
+        self._loop = OwnLoop(f"session of {batch.name}", lambda error: self.stop_for(error, "the event loop"))
+        self.settler = Settler(ledger, batch.name)
 
     async def complete(self, shard: int) -> None:
         """Send what the ledger is missing of one shard, and settle each answer before it counts.
@@ -94,7 +98,12 @@ class Session:
                 unanswered.append(outcome)
 
         workers = min(self.batch.max_in_flight + _ahead(self.batch), self.batch.shard_size)
-        await fan_out(asks, work, workers=workers, stopped=self.is_stopped)
+        try:
+            await fan_out(asks, work, workers=workers, stopped=self.is_stopped)
+        except (BatchError, ParetaError, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # noqa: BLE001 - it stops the batch with a name
+            self.stop_for(error, f"shard {shard}")
         if self.stop is not None:
             raise self.stop
         if unanswered:
@@ -119,15 +128,32 @@ class Session:
         """Have no more calls in flight than this, or than begun with, from the next look at the wishes on."""
         self.share = max(1, min(most, self.batch.max_in_flight))
 
-    def stop_for(self, error: Exception) -> None:
-        """Stop because of an error; the message names the request that the service can be asked about."""
+    def stop_for(self, error: BaseException, where: str = "the engine") -> None:
+        """Stop because of an error; the message names the request that the service can be asked about.
+
+        An exception that is no error of a batch or of the client becomes an UnexpectedError of the part `where`.
+        """
+        if not isinstance(error, BatchError | ParetaError):
+            log.error("%s stops for an unexpected exception in %s", self.batch.name, where, exc_info=error)
+            error = UnexpectedError.of(error, where)
         request = getattr(error, "request_id", None)
         self.stop_because(type(error).__name__, f"{error} (request {request})" if request else str(error))
 
+    @contextmanager
+    def stopped_by_faults(self, where: str) -> Iterator[None]:
+        """Stop for any exception of the body, and go on: an answer that is here has yet to be settled."""
+        try:
+            yield
+        except BaseException as error:  # noqa: BLE001 - no matter what: the answer is paid
+            self.stop_for(error, where)
+
     def close(self) -> None:
         """Let calls in flight end within seconds, and write what was handed over to the ledger."""
-        self._loop.close(self._let_go(), within_s=DRAIN_S)
-        self.lost = self.settler.close()
+        try:
+            self._loop.close(self._let_go(), within_s=DRAIN_S)
+        finally:
+            self.check.close()
+            self.lost = self.settler.close()
 
     async def _let_go(self) -> None:
         self.reviver.give_up()
@@ -135,8 +161,9 @@ class Session:
 
     def _wake_everybody(self) -> None:
         self.stopped.set()
-        self.pressure.close()
-        self.budget.close()
+        for where, close in (("the budget", self.budget.close), ("the rate limit", self.pressure.close)):
+            with self.stopped_by_faults(where):
+                close()
 
 
 @asynccontextmanager

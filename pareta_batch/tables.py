@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from pareta_batch.errors import LedgerError
 
-VERSION = 2
+VERSION = 3
 
 metadata = sa.MetaData()
 
@@ -29,12 +29,15 @@ rows = sa.Table(
     sa.Column("request_id", sa.String),
     sa.Column("latency_ms", sa.Float),
     sa.Column("prompt_bytes", sa.Integer, nullable=False, default=0, server_default=sa.text("0")),
-    sa.Column("prompt_tokens", sa.Integer),
-    sa.Column("completion_tokens", sa.Integer),
+    sa.Column("prompt_tokens", sa.BigInteger),
+    sa.Column("completion_tokens", sa.BigInteger),
     sa.Column("billed_micro_usd", sa.BigInteger),
     sa.Column("updated_at", sa.DateTime, nullable=False),
     # Kept only until the answer is in: a ledger should not hoard the documents.
     sa.Column("messages", sa.JSON),
+    # What a reply held beside its text, as JSON text: a value that no JSON type reads must not keep a ledger shut.
+    sa.Column("message", sa.Text),
+    sa.Column("notes", sa.Text),
     sa.Index("rows_in_order", "batch", "position"),
 )
 
@@ -122,7 +125,9 @@ outputs = sa.Table(
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 # Version: the columns of `rows` that it added; a new column has a server default or may be null.
-_ADDED = {2: ("flag", "in_doubt", "resent", "prompt_bytes")}
+_ADDED = {2: ("flag", "in_doubt", "resent", "prompt_bytes"), 3: ("message", "notes")}
+_WIDENED = {3: ("prompt_tokens", "completion_tokens")}
+"""Columns of `rows` that a version made wider; SQLite holds any whole number in a column as it is."""
 
 
 def prepare(db: sa.Connection) -> None:
@@ -140,6 +145,7 @@ def prepare(db: sa.Connection) -> None:
     for version in range(max(found, 1) + 1, VERSION + 1):
         if found:
             _add_columns(db, _ADDED[version])
+            _widen_columns(db, _WIDENED.get(version, ()))
     db.execute(_version.delete())
     db.execute(_version.insert().values(version=VERSION))
 
@@ -164,3 +170,11 @@ def _add_columns(db: sa.Connection, names: tuple[str, ...]) -> None:
     for name in names:
         column = sa.schema.CreateColumn(rows.c[name]).compile(dialect=db.dialect)
         db.exec_driver_sql(f"ALTER TABLE {rows.name} ADD COLUMN {column}")
+
+
+def _widen_columns(db: sa.Connection, names: tuple[str, ...]) -> None:
+    if db.dialect.name == "sqlite":
+        return
+    for name in names:
+        kind = rows.c[name].type.compile(dialect=db.dialect)
+        db.exec_driver_sql(f"ALTER TABLE {rows.name} ALTER COLUMN {name} TYPE {kind}")

@@ -21,6 +21,11 @@ _paid = rows.c.state == "settled"
 _told = sa.and_(_paid, rows.c.billed_micro_usd > 0, rows.c.prompt_tokens > 0, rows.c.completion_tokens > 0)
 _unknown = sa.and_(sa.not_(_paid), rows.c.in_doubt)
 _replayed = sa.and_(_paid, rows.c.resent, rows.c.billed_micro_usd == 0)
+_unanswered = sa.and_(sa.not_(_paid), sa.not_(rows.c.in_doubt), rows.c.billed_micro_usd > 0)
+
+
+def _where(condition: sa.ColumnElement[bool], column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.case((condition, column))
 
 
 def tally_of(db: sa.Connection, batch: str) -> Tally:
@@ -38,22 +43,16 @@ def tally_of(db: sa.Connection, batch: str) -> Tally:
             errors[error] += count
         if flag is not None:
             flagged[flag] += count
-    sums: dict[str, Any] = {}
-    for name, value in db.execute(_sums().where(of_batch, is_current)).mappings().one().items():
-        # PostgreSQL adds up big integers as decimals.
-        sums[str(name)] = None if value is None else int(value)
-    superseded = db.execute(_superseded().where(of_batch, sa.not_(is_current))).one()
+    sums = _added(db, _SUMS, of_batch, is_current) | _added(db, _SUPERSEDED, of_batch, sa.not_(is_current))
     return Tally(
         settled=states["settled"],
         failed=states["failed"],
         pending=states["pending"],
         errors=dict(errors),
         flagged=dict(flagged),
-        superseded_micro_usd=int(superseded[0]),
-        superseded_unknown=int(superseded[1]),
-        superseded_bytes=int(superseded[2]),
+        billed_micro_usd=sums.pop("billed_micro_usd"),
         prices=_prices(db, batch),
-        **sums,
+        **{name: value or 0 for name, value in sums.items()},
     )
 
 
@@ -111,30 +110,44 @@ def _answered(db: sa.Connection, batch: str) -> tuple[Answered, ...]:
     return tuple(Answered(size, billed, prompt or 0, answer or 0) for size, billed, prompt, answer in drawn)
 
 
-def _sum_of(column: sa.ColumnElement[int], condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    return sa.func.coalesce(sa.func.sum(sa.case((condition, column), else_=0)), 0)
+_HALF = 2**32
+_DIVISOR = sa.literal(_HALF, sa.BigInteger)  # PostgreSQL would take it for a small integer
+_ONE = sa.literal(1)
+_SUMS: dict[str, sa.ColumnElement[Any]] = {
+    "billed_micro_usd": rows.c.billed_micro_usd,
+    "prompt_tokens": _where(_paid, rows.c.prompt_tokens),
+    "completion_tokens": _where(_paid, rows.c.completion_tokens),
+    "unknown": _where(_unknown, _ONE),
+    "unknown_bytes": _where(_unknown, rows.c.prompt_bytes),
+    "billed_unanswered": _where(_unanswered, _ONE),
+    "unanswered_micro_usd": _where(sa.not_(_paid), rows.c.billed_micro_usd),
+    "resent": _where(sa.and_(_paid, rows.c.resent), _ONE),
+    "replayed": _where(_replayed, _ONE),
+    "replayed_prompt_tokens": _where(_replayed, rows.c.prompt_tokens),
+    "replayed_completion_tokens": _where(_replayed, rows.c.completion_tokens),
+}
+_LOST = sa.or_(_unknown, _replayed)
+_SUPERSEDED: dict[str, sa.ColumnElement[Any]] = {
+    "superseded_micro_usd": rows.c.billed_micro_usd,
+    "superseded_unknown": _where(_LOST, _ONE),
+    "superseded_bytes": _where(_LOST, rows.c.prompt_bytes),
+}
 
 
-def _superseded() -> sa.Select[tuple[Any, ...]]:
-    lost = sa.or_(_unknown, _replayed)
-    billed = sa.func.coalesce(sa.func.sum(rows.c.billed_micro_usd), 0)
-    return sa.select(billed, _sum_of(sa.literal(1), lost), _sum_of(rows.c.prompt_bytes, lost))
-
-
-def _sums() -> sa.Select[tuple[Any, ...]]:
-    of = _sum_of
-    one = sa.literal(1)
-    return sa.select(
-        sa.func.sum(rows.c.billed_micro_usd).label("billed_micro_usd"),
-        of(rows.c.prompt_tokens, _paid).label("prompt_tokens"),
-        of(rows.c.completion_tokens, _paid).label("completion_tokens"),
-        of(one, _unknown).label("unknown"),
-        of(rows.c.prompt_bytes, _unknown).label("unknown_bytes"),
-        of(one, sa.and_(_paid, rows.c.resent)).label("resent"),
-        of(one, _replayed).label("replayed"),
-        of(rows.c.prompt_tokens, _replayed).label("replayed_prompt_tokens"),
-        of(rows.c.completion_tokens, _replayed).label("replayed_completion_tokens"),
-    )
+def _added(
+    db: sa.Connection, columns: dict[str, sa.ColumnElement[Any]], *which: sa.ColumnElement[bool]
+) -> dict[str, int | None]:
+    """Add up columns of some rows; None for a column without any value."""
+    # In halves: SQLite raises an error for a sum beyond 63 bits, which ten receipts of an older ledger can reach.
+    halves = [
+        half for each in columns.values() for half in (sa.func.sum(each // _DIVISOR), sa.func.sum(each % _DIVISOR))
+    ]
+    sums = iter(db.execute(sa.select(*halves).where(*which)).one())
+    # PostgreSQL adds up big integers as decimals.
+    return {
+        name: None if high is None or low is None else int(high) * _HALF + int(low)
+        for name, high, low in zip(columns, sums, sums, strict=True)
+    }
 
 
 def _prices(db: sa.Connection, batch: str) -> Prices:

@@ -47,6 +47,9 @@ def _pending(batch: BatchFacts) -> Iterator[Line]:
 def _unanswered(batch: BatchFacts) -> Iterator[Line]:
     if batch.not_paid:
         yield Line("without an answer, and certainly not paid", batch.not_paid)
+    if batch.billed_unanswered or batch.unanswered_micro_usd:
+        billed = f"{money(batch.unanswered_micro_usd)} of what was billed"
+        yield Line("without an answer, and billed: every reply was unusable", batch.billed_unanswered, billed)
     if batch.unknown:
         most = f"{money(batch.unknown_at_most_micro_usd)} at most"
         yield Line("without an answer, and perhaps paid: a request's answer never came", batch.unknown, most)

@@ -1,5 +1,6 @@
 """The ledger: what is enrolled is sent until it has a final outcome, and what was paid is never lost."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -205,3 +206,45 @@ def test_eval_work_is_remembered_under_its_key(ledger: Ledger) -> None:
     ledger.remember_eval_work("k", "run_1")
     ledger.remember_eval_work("k", "run_2")
     assert ledger.eval_work("k") == "run_2"
+
+
+ODD = [-1, 10**12 + 1, 2**63, -(2**70), True, "42", 4.2, math.nan, math.inf, [1], {}]
+
+
+@pytest.mark.parametrize("field", ["prompt_tokens", "completion_tokens", "billed_micro_usd", "latency_ms"])
+def test_a_number_that_no_service_should_send_is_unknown_and_costs_nothing_else(
+    tmp_path: Path, ledger: Ledger, field: str
+) -> None:
+    enrol(batch_in(tmp_path, len(ODD)), ledger)
+    for ask, value in zip(missing(ledger), ODD, strict=True):
+        ledger.record("test", [answered(ask.key, ask.fingerprint, **{field: value})])
+    found = ledger.outcomes_of("test", [f"r{n}" for n in range(len(ODD))]).values()
+    assert {each.answer for each in found} == {"billing"}
+    assert {getattr(each, field) for each in found} <= {None, 4.2}
+    assert ledger.tally("test").settled == len(ODD)
+
+
+@pytest.mark.parametrize("field", ["answer", "finish_reason", "request_id", "message", "notes", "error_message"])
+def test_every_text_is_kept_where_a_database_can_hold_it(tmp_path: Path, ledger: Ledger, field: str) -> None:
+    texts = ["a\ud83d", "\ude00\ud83d", "\0", "🎈"[:1], "x" * 100_000]
+    enrol(batch_in(tmp_path, len(texts)), ledger)
+    for ask, text in zip(missing(ledger), texts, strict=True):
+        ledger.record("test", [answered(ask.key, ask.fingerprint, **{field: text})])
+    kept = ledger.outcomes_of("test", [f"r{n}" for n in range(len(texts))])
+    assert [getattr(kept[f"r{n}"], field) for n in range(len(texts))] == ["a�", "��", "�", "🎈", texts[-1]]
+
+
+def test_receipts_of_a_row_that_failed_before_are_added_to_those_of_its_answer(tmp_path: Path, ledger: Ledger) -> None:
+    enrol(batch_in(tmp_path), ledger)
+    one, other, third = missing(ledger)
+    ledger.record("test", [failed(one.key, one.fingerprint, retryable=True, billed_micro_usd=600)])
+    tally = ledger.tally("test")
+    assert (tally.billed_micro_usd, tally.billed_unanswered, tally.unanswered_micro_usd) == (600, 1, 600)
+    assert (tally.not_paid, tally.unknown) == (2, 0)
+    ledger.record("test", [answered(one.key, one.fingerprint, billed_micro_usd=0)])
+    ledger.record("test", [failed(other.key, other.fingerprint, retryable=True)])
+    ledger.record("test", [answered(other.key, other.fingerprint, billed_micro_usd=7)])
+    ledger.record("test", [answered(third.key, third.fingerprint, billed_micro_usd=None)])
+    bills = [each.billed_micro_usd for each in ledger.outcomes_of("test", ["r0", "r1", "r2"]).values()]
+    assert bills == [600, 7, None]
+    assert ledger.tally("test").unanswered_micro_usd == 0

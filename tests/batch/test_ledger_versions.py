@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from pareta_batch.answers_file import write_answers
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger import Ledger
 from pareta_batch.session import open_session
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
-from tests.batch.batches import batch_in, ledger_in, run
+from tests.batch.batches import answered, batch_in, ledger_in, run
 
 VERSION_1 = """
 CREATE TABLE rows (batch VARCHAR(100) NOT NULL, "key" VARCHAR NOT NULL, fingerprint VARCHAR(64) NOT NULL,
@@ -48,6 +49,36 @@ async def test_a_ledger_of_the_first_version_is_migrated_and_its_answers_are_not
         assert (report.status, report.settled) == ("completed", 5)
         migrated.close()
     sandbox.silent_since(before)
+
+
+def test_a_ledger_of_the_second_version_gets_the_columns_of_the_third_and_keeps_its_rows(tmp_path: Path) -> None:
+    first = ledger_in(tmp_path)
+    enrol(batch_in(tmp_path, 2), first)
+    asks = list(first.missing("test", 0, 10))
+    first.record("test", [answered(ask.key, ask.fingerprint) for ask in asks])
+    first.close()
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        for column in ("message", "notes"):
+            db.execute(f"ALTER TABLE rows DROP COLUMN {column}")
+        db.execute("UPDATE ledger_version SET version = 2")
+    db.close()
+    migrated = ledger_in(tmp_path)
+    assert migrated.outcomes_of("test", ["r0"])["r0"] == answered("r0", asks[0].fingerprint)
+    migrated.close()
+
+
+def test_sums_beyond_what_the_database_counts_are_added_up_all_the_same(tmp_path: Path, ledger: Ledger) -> None:
+    enrol(batch_in(tmp_path, 12), ledger)
+    asks = list(ledger.missing("test", 0, 20))
+    ledger.record("test", [answered(ask.key, ask.fingerprint) for ask in asks])
+    with sqlite3.connect(tmp_path / "ledger.db") as db:  # an older version stored any number of 18 digits
+        db.execute("UPDATE rows SET billed_micro_usd = 999999999999999999, prompt_tokens = 9223372036854775807")
+        db.execute("UPDATE rows SET position = NULL WHERE \"key\" = 'r11'")
+    db.close()
+    tally = ledger.tally("test")
+    assert (tally.billed_micro_usd, tally.prompt_tokens) == (11 * (10**18 - 1), 11 * (2**63 - 1))
+    assert tally.superseded_micro_usd == 10**18 - 1
+    assert write_answers(batch_in(tmp_path, 12), ledger).exists()
 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:

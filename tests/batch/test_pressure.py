@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from pareta_batch.errors import UnexpectedError
 from pareta_batch.pressure import Pressure
 from pareta_batch.throttle import Throttle
 
@@ -34,14 +35,17 @@ async def test_nobody_starts_while_it_is_paused() -> None:
     assert await waiting is not None
 
 
-async def test_a_fault_in_a_timer_reaches_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["wait", "started"])
+async def test_a_fault_in_a_timer_reaches_those_who_wait(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     pressure = Pressure(Throttle(1))
     monkeypatch.setattr(pressure.throttle, "wait", lambda now: 0.001)
     waiting = asyncio.create_task(pressure.enter())
     await asyncio.sleep(0)
-    monkeypatch.setattr(pressure.throttle, "wait", lambda now: 1 / 0)
+    if method == "started":
+        monkeypatch.setattr(pressure.throttle, "wait", lambda now: 0.0)
+    monkeypatch.setattr(pressure.throttle, method, lambda now: 1 / 0)
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(UnexpectedError, match="the rate limit: ZeroDivisionError: division by zero"):
         async with asyncio.timeout(5):
             await waiting
 

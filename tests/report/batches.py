@@ -28,6 +28,8 @@ class Facts:
     billed_micro_usd: int | None = 1_500
     rest_micro_usd: int | None = 750
     superseded_micro_usd: int = 0
+    billed_unanswered: int = 0
+    unanswered_micro_usd: int = 0
     refused: int = 0
     stopped: str | None = None
     stopped_message: str | None = None

@@ -1,0 +1,275 @@
+"""An arbitrary exception in any part stops the batch by name, or costs one row; nothing hangs or is paid twice."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pareta_batch import reply_outcome as replies
+from pareta_batch import row as row_module
+from pareta_batch.answer_schema import AnswerCheck
+from pareta_batch.budget import Purse
+from pareta_batch.errors import LedgerError, UnexpectedError
+from pareta_batch.ledger import Ledger
+from pareta_batch.own_loop import OwnLoop
+from pareta_batch.pressure import Pressure
+from pareta_batch.readiness import Reviver
+from pareta_batch.report import BatchReport
+from pareta_batch.session import Session
+from pareta_batch.settler import Settler
+from pareta_batch.throttle import Throttle
+from pareta_client.resources.chat import AsyncCompletions
+from pareta_sandbox.testing import EndpointStops, Sandbox, Status
+from tests.batch.batches import batch_in, read_answers, run, until
+from tests.batch.test_session import deployed
+
+ROWS = 16
+EXCEPTIONS = [OverflowError("boom"), StopIteration("boom"), SystemExit("boom")]
+
+
+@pytest.fixture(params=EXCEPTIONS, ids=lambda error: type(error).__name__)
+def error(request: pytest.FixtureRequest) -> BaseException:
+    found: BaseException = request.param
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("pareta_batch.settler.LAST_TRIES_EVERY_S", 0.01)
+    yield
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith(("settler", "session of"))]
+
+
+def breaks(patch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException, *, after: int = 5) -> None:
+    """Let a method raise from its call number `after` on."""
+    whole = getattr(owner, name)
+    calls = 0
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise error
+        return whole(*args, **kwargs)
+
+    patch.setattr(owner, name, broken)
+
+
+async def run_broken(
+    folder: Path, sandbox: Sandbox, ledger: Ledger, broken: Callable[[pytest.MonkeyPatch], None], **changes: Any
+) -> BatchReport:
+    """Run a batch with a broken part, then a whole one: every row is answered and debited once."""
+    batch = batch_in(folder, ROWS, **{"max_in_flight": 4, "budget_usd": 1, **changes})
+    with pytest.MonkeyPatch.context() as patch:
+        broken(patch)
+        async with asyncio.timeout(30):
+            report = await run(batch, sandbox, ledger)
+    assert report.settled + report.failed + report.pending == ROWS
+    async with asyncio.timeout(30):
+        whole = await run(batch, sandbox, ledger)
+    assert (whole.settled + report.failed, whole.pending) == (ROWS, 0)
+    sandbox.debited_once()
+    return report
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (Throttle, "wait"),
+        (Throttle, "started"),
+        (Throttle, "answered"),
+        (Pressure, "enter"),
+        (Purse, "reserve"),
+        (Purse, "paid"),
+        (Settler, "_next_group"),
+        (Settler, "_attempt"),
+        (Settler, "claim"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.__name__,
+)
+async def test_an_exception_in_a_gate_or_thread_stops_the_batch_by_name(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, owner: type, name: str, error: BaseException
+) -> None:
+    report = await run_broken(tmp_path, sandbox, ledger, lambda patch: breaks(patch, owner, name, error))
+    assert (report.status, report.stopped) == ("stopped", "UnexpectedError")
+    # A StopIteration that leaves a coroutine is a RuntimeError that names it.
+    assert type(error).__name__ in (report.stopped_message or "")
+
+
+async def test_a_ledger_that_raises_anything_stops_the_batch_by_name(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException
+) -> None:
+    report = await run_broken(tmp_path, sandbox, ledger, lambda patch: breaks(patch, Ledger, "write", error, after=8))
+    assert (report.status, report.stopped) == ("stopped", "UnexpectedError")
+    assert f"the ledger's writer: {type(error).__name__}: " in (report.stopped_message or "")
+
+
+async def test_an_exception_in_the_wait_for_an_endpoint_stops_the_batch_by_name(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException
+) -> None:
+    endpoint_id = await deployed(sandbox)
+    sandbox.inject(EndpointStops(after_completions=6, endpoint=endpoint_id))
+    report = await run_broken(
+        tmp_path, sandbox, ledger, lambda patch: breaks(patch, Reviver, "revive", error, after=0), model=endpoint_id
+    )
+    assert report.stopped == "UnexpectedError"
+
+
+async def test_an_exception_in_what_others_ask_of_the_loop_stops_the_batch_by_name(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException
+) -> None:
+    def broken(patch: pytest.MonkeyPatch) -> None:
+        whole = Session._run
+
+        async def disturbed(session: Session, *given: Any) -> None:
+            patch.setattr(session.pressure, "obey", lambda **_: (_ for _ in ()).throw(error))
+            session.obey(paused=False, max_in_flight=2)
+            await whole(session, *given)
+
+        patch.setattr(Session, "_run", disturbed)
+
+    report = await run_broken(tmp_path, sandbox, ledger, broken)
+    assert report.stopped == "UnexpectedError"
+
+
+@pytest.mark.parametrize("error", [SystemExit("boom"), KeyboardInterrupt("boom"), OSError("boom")], ids=repr)
+async def test_a_loop_that_is_left_goes_on_and_the_batch_stops_by_name(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException
+) -> None:
+    def broken(patch: pytest.MonkeyPatch) -> None:
+        select = OwnLoop.__init__.__globals__["_PunctualSelector"]
+        left = [error]
+        whole = select.select
+
+        def selected(self: Any, timeout: float | None = None) -> Any:
+            if left and sandbox.books().completions > 5:
+                raise left.pop()
+            return whole(self, timeout)
+
+        patch.setattr(select, "select", selected)
+
+    report = await run_broken(tmp_path, sandbox, ledger, broken)
+    assert (report.stopped, report.settled > 0) == ("UnexpectedError", True)
+
+
+async def test_a_loop_that_cannot_go_on_fails_everything_that_is_awaited() -> None:
+    faults: list[BaseException] = []
+    loop = OwnLoop("broken", faults.append)
+    waiting = asyncio.create_task(loop.run(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+
+    def broken(*_: object) -> None:
+        raise OSError("no descriptor")
+
+    loop._loop._selector.select = broken  # type: ignore[attr-defined]
+    loop.call_soon(lambda: None)
+    with pytest.raises(UnexpectedError, match="the event loop of the calls: OSError: no descriptor"):
+        async with asyncio.timeout(10):
+            await waiting
+    with pytest.raises(UnexpectedError):
+        await loop.run(asyncio.sleep(0))
+    assert len(faults) > 1
+    loop.close(asyncio.sleep(0), within_s=1)
+
+
+def faulty(patch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException, calls: int = 3) -> None:
+    """Let a function raise in its first few calls."""
+    whole = getattr(owner, name)
+    left = calls
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise error
+        return whole(*args, **kwargs)
+
+    patch.setattr(owner, name, broken)
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS[:2], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(row_module, "reply_outcome"), (replies, "flag_of"), (replies, "as_json"), (AnswerCheck, "__call__")],
+    ids=lambda each: each if isinstance(each, str) else each.__name__,
+)
+async def test_what_is_raised_while_an_answer_is_read_or_checked_costs_that_row_only(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, owner: Any, name: str, error: BaseException
+) -> None:
+    logging.getLogger("pareta_batch").setLevel(logging.CRITICAL)
+    report = await run_broken(tmp_path, sandbox, ledger, lambda patch: faulty(patch, owner, name, error))
+    assert (report.status, report.settled, report.failed) == ("incomplete", ROWS - 3, 3)
+    assert report.errors == {type(error).__name__: 3}
+    assert report.billed_micro_usd == sandbox.books().debited_micro_usd, "with its receipt"
+    assert report.unanswered_micro_usd > 0
+    errors = [row["error"] for row in read_answers(batch_in(tmp_path, ROWS)) if row["error"]]
+    assert all("'content': " in each for each in errors), "with the raw text"
+
+
+async def test_what_the_client_raises_unexpectedly_costs_that_row_only(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    error = RecursionError("boom")
+    report = await run_broken(
+        tmp_path, sandbox, ledger, lambda patch: faulty(patch, AsyncCompletions, "create", error), budget_usd=None
+    )
+    assert (report.settled, report.errors, report.unknown) == (ROWS - 3, {"RecursionError": 3}, 3)
+
+
+async def test_an_outcome_that_cannot_be_written_costs_that_row_only(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException
+) -> None:
+    def broken(patch: pytest.MonkeyPatch) -> None:
+        whole = Ledger.write
+
+        def write(self: Ledger, batch: str, entries: Any) -> None:
+            if any(each.key in ("r3", "r7") and each.state == "settled" for each in entries.outcomes):
+                raise error
+            whole(self, batch, entries)
+
+        patch.setattr(Ledger, "write", write)
+
+    report = await run_broken(tmp_path, sandbox, ledger, broken)
+    assert (report.settled, report.errors) == (ROWS - 2, {"UnexpectedError": 2})
+    assert report.billed_micro_usd == sandbox.books().debited_micro_usd
+    errors = [row["error"] for row in read_answers(batch_in(tmp_path, ROWS)) if row["error"]]
+    assert all(f"{type(error).__name__}: " in each and "the answer was " in each for each in errors)
+
+
+async def test_a_ledger_error_is_raised_as_before(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaks(monkeypatch, Ledger, "write", LedgerError("disk is full"), after=6)
+    with pytest.raises(LedgerError, match="disk is full"):
+        async with asyncio.timeout(30):
+            await run(batch_in(tmp_path, ROWS, max_in_flight=4), sandbox, ledger)
+
+
+async def test_rows_that_wait_for_the_budget_end_when_one_of_them_breaks(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    sandbox.change(latency_ms=50)
+    report = await run_broken(
+        tmp_path, sandbox, ledger, lambda patch: faulty(patch, Purse, "paid", ValueError("boom"), calls=1)
+    )
+    assert (report.stopped, report.settled) == ("UnexpectedError", 1)
+
+
+async def test_an_answer_that_arrives_after_the_stop_is_settled(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    sandbox.change(latency_ms=100)
+
+    def broken(patch: pytest.MonkeyPatch) -> None:
+        breaks(patch, Throttle, "refused", RuntimeError("boom"), after=0)
+
+    sandbox.inject(Status(status=429, skip=3, times=1))
+    report = await run_broken(tmp_path, sandbox, ledger, broken)
+    await until(lambda: sandbox.books().in_flight == 0)
+    assert (report.stopped, report.unknown) == ("UnexpectedError", 0)
+    assert report.settled >= 3
