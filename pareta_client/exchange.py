@@ -8,6 +8,7 @@ from functools import partial
 from pareta_client.call import Call, attempt_seconds, request_for
 from pareta_client.errors import APIConnectionError, ParetaError
 from pareta_client.receipt import added, receipt_from_headers
+from pareta_client.redaction import redacted_failure, redacted_reply
 from pareta_client.replies import oversized, status_error
 from pareta_client.request import Request
 from pareta_client.retry import (
@@ -77,7 +78,7 @@ def attempts_of(
                 request, attempt_seconds(settings, left), left, streamed, settings.options.max_reply_bytes
             )
             assert isinstance(came, Reply | Failed)
-            happened, now = came, came.at
+            happened, now = _redacted(came, settings), came.at
             if isinstance(happened, Reply) and succeeded(happened.status):
                 _log(method, path, attempt, happened, None)
                 if happened.is_oversized:
@@ -95,6 +96,13 @@ def attempts_of(
             now = yield from sleep(wait, verdict_of(error))
     finally:
         traced.ended(attempt, happened, error)
+
+
+def _redacted(came: Reply | Failed, settings: Settings) -> Reply | Failed:
+    """Return what came without the key: this is the one way by which anything comes from outside."""
+    if isinstance(came, Reply):
+        return redacted_reply(came, settings.secret)
+    return redacted_failure(came, settings.secret)
 
 
 def _error_of(happened: Reply | Failed, request: Request) -> ParetaError:

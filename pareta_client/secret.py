@@ -1,23 +1,106 @@
-"""The API key, kept out of everything that is printed, logged or stored."""
+"""The API key, kept out of everything that is printed, logged or stored, also where the service says it back."""
 
+import re
+from functools import cached_property
+from html import unescape
 from typing import NoReturn
+from urllib.parse import unquote_to_bytes
+
+REDACTED = "[redacted]"
+LEAST_SECRET = 8
+"""Characters below which a key is a placeholder ("none", "EMPTY") that may stand in any text."""
+LEAST_PART = 12
+"""Characters of a key's beginning that are taken for the key, cut short; fewer are a public prefix (pareta_sk_)."""
+PART_SHARE = 0.7
+"""Share of a key that is taken for the key, cut short."""
+LEAST_BARE = 16
+"""Characters of a key without its public prefix that are taken for the key."""
+_PUBLIC_PREFIX = re.compile(r"(?:[A-Za-z]{1,12}[_-]){1,4}")
+_ENCODED = (b"\\u00", b"\\x", b"%", b"&#")
+_ORDINARY = re.compile(r"[\w-]*", re.ASCII)
+_ENTITIES = {'"': b"quot", "&": b"amp", "<": b"lt", ">": b"gt", "'": b"apos"}
+_ESCAPED = re.compile(rb"\\+(?:u00|x)([0-9a-fA-F]{2})")
+_MORE_OF_A_KEY = rb"(?:[\w-]|%(?:25)*[0-9a-f]{2}|\\+u00[0-9a-f]{2}|&#x?[0-9a-f]{1,4};)*"
 
 
 class Secret:
     """A text that only `reveal` and `bearer` show; it neither prints nor pickles."""
 
-    __slots__ = ("_text", "bearer")
-
     def __init__(self, text: str) -> None:
         self._text = text
         self.bearer = f"Bearer {text}"
+        spelled = [spelling for part in _parts(text) for spelling in (part, part.lower(), part.upper())]
+        self._needles = tuple(dict.fromkeys(spelling.encode() for spelling in spelled))
+        self._marks = _ENCODED if self._needles else ()
+        if self._needles and not _ORDINARY.fullmatch(text):
+            self._needles = (b"",)  # escaped in as many ways as there are formats: only the pattern tells
 
     def reveal(self) -> str:
-        """Give the text itself."""
+        """Return the text itself."""
         return self._text
+
+    def redacted(self, content: bytes) -> bytes:
+        """Return content from outside without this text, plain or encoded for URLs, JSON or HTML; often unchanged."""
+        return self._pattern.sub(REDACTED.encode(), content) if self.may_be_in(content) else content
+
+    def may_be_in(self, content: bytes) -> bool:
+        """Check, quickly, whether this text may stand in content from outside."""
+        # Loops: generators would cost each answer microseconds.
+        for needle in self._needles:
+            if needle in content:
+                return True
+        for mark in self._marks:
+            if mark in content:
+                plain = _unescaped(content)
+                return any(needle in plain for needle in self._needles)
+        return False
+
+    def redacted_text(self, text: str) -> str:
+        """Return a text from outside without this text."""
+        content = text.encode("utf-8", "surrogatepass")
+        clean = self.redacted(content)
+        return text if clean == content else clean.decode("utf-8", "surrogatepass")
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[bytes]:
+        # The whole key first: what follows a part of it is guessed.
+        whole = (self._text, *_parts(self._text)[1:], _parts(self._text)[0])
+        spelled = [b"".join(map(_spellings, part)) for part in whole]
+        return re.compile(b"(?:%s)%s" % (b"|".join(spelled), _MORE_OF_A_KEY), re.IGNORECASE)
 
     def __repr__(self) -> str:
         return "Secret(…)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an API key is not pickled: create the client again from the environment where it is needed")
+
+
+def _unescaped(content: bytes) -> bytes:
+    """Return content with each encoded ASCII character as itself, to look for the key: fast, and good for no more."""
+    content = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), content)
+    if b"&#" in content:
+        content = unescape(content.decode("latin-1")).encode("latin-1", "replace")
+    for _ in range(3):
+        if b"%" in content:
+            content = unquote_to_bytes(content)
+    return content
+
+
+def _parts(text: str) -> list[str]:
+    """Return the parts that betray a key: its beginning, and all of it but a public prefix if that is long enough."""
+    if len(text) < LEAST_SECRET:
+        return []
+    prefix = _PUBLIC_PREFIX.match(text)
+    bare = text[prefix.end() :] if prefix else ""
+    beginning = text[: max(LEAST_PART, round(len(text) * PART_SHARE))]
+    return [beginning, bare] if len(bare) >= LEAST_BARE else [beginning]
+
+
+def _spellings(character: str) -> bytes:
+    """Return a pattern for one character as it stands, escaped, or encoded once or twice."""
+    number = ord(character)
+    plain = re.escape(character).encode()
+    escaped = plain if character.isalnum() else rb"\\*" + plain
+    entity = b"&%s;|" % _ENTITIES[character] if character in _ENTITIES else b""
+    codes = rb"%%(?:25)*%02x|\\+(?:u00|x)%02x|&#(?:0*%d|x0*%x);" % (number, number, number, number)
+    return b"(?:%s%s|%s)" % (entity, escaped, codes)

@@ -61,7 +61,8 @@ class Emit:
 class Reply:
     """An answer came, or its beginning when streamed (`body` is then empty); `at` is monotonic, `wall` is Unix time.
 
-    `began` is when the attempt began, monotonic too. An oversized body was not read to its end, and is cut.
+    `began` is when the attempt began, monotonic too. An oversized body was not read to its end, and is cut. A redacted
+    one held the API key.
     """
 
     status: int
@@ -71,6 +72,7 @@ class Reply:
     wall: float = 0.0
     began: float = 0.0
     is_oversized: bool = False
+    is_redacted: bool = False
 
     def header(self, name: bytes) -> str | None:
         """Give one header by its lower-case name; None if it did not come."""

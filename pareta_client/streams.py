@@ -10,6 +10,7 @@ from pareta_client.exchange import Answer, exchange
 from pareta_client.models.chat import ChatCompletionChunk
 from pareta_client.models.endpoints import DeployEvent
 from pareta_client.receipt import NO_RECEIPT, Receipt, receipt_from_headers, receipt_with_comment
+from pareta_client.redaction import redacted_failure, redacted_item, redacted_reply
 from pareta_client.replies import malformed, record_from, request_id_of
 from pareta_client.retry import error_class
 from pareta_client.settings import Settings
@@ -71,6 +72,7 @@ class _Opened:
         self.reply = answer.reply
         self.now = answer.reply.at
         self._progress = progress
+        self._secret = settings.secret
         self._decoder = EventDecoder()
         self._seconds = attempt_seconds(settings, None) or _ENDLESS
         self._deadline = answer.deadline or _ENDLESS
@@ -86,8 +88,8 @@ class _Opened:
         content = yield from self._read()
         try:
             if content:
-                return list(self._decoder.feed(content))
-            last = list(self._decoder.end())
+                return self._fed(content)
+            last = [redacted_item(item, self._secret) for item in self._decoder.end()]
         except LineTooLong as error:
             raise progress.dropped(str(error)) from None
         if not last:
@@ -100,6 +102,7 @@ class _Opened:
             raise self._progress.dropped("its timeout or deadline ran out", APITimeoutError)
         happened = yield from read(left)
         if isinstance(happened, Failed):
+            happened = redacted_failure(happened, self._secret)
             is_late = isinstance(happened.error, APITimeoutError) and happened.at >= self.ends
             why = "its timeout or deadline ran out" if is_late else str(happened.error)
             raise self._progress.dropped(why, type(happened.error)) from happened.error.__cause__
@@ -112,8 +115,12 @@ class _Opened:
         content = yield from self._read()
         looks_otherwise = content.lstrip()[:1] in (b"{", b"[", b"<")
         if looks_otherwise or (kind.startswith(_NOT_A_STREAM) and not is_event_stream(content)):
-            malformed(replace(self.reply, body=content), "is no event stream")
-        return list(self._decoder.feed(content)) if content else []
+            malformed(redacted_reply(replace(self.reply, body=content), self._secret), "is no event stream")
+        return self._fed(content) if content else []
+
+    def _fed(self, content: bytes) -> list[Event | Comment]:
+        # Not the bytes but what they are decoded to: the key may be cut in two on its way.
+        return [redacted_item(item, self._secret) for item in self._decoder.feed(content)]
 
     def rest(self) -> Operation[list[Comment]]:
         """Return the comments after the last event, waiting a moment for the end of the body.

@@ -11,6 +11,7 @@ from pareta_client.finish import Finish, finish_of
 from pareta_client.json_reading import Json, note
 from pareta_client.models.chat import Arrival, ChatCompletion, Choice, ModelList
 from pareta_client.receipt import Receipt, added, receipt_from_headers
+from pareta_client.redaction import redacted_json
 from pareta_client.replies import json_of, malformed, record_from, record_of, request_id_of
 from pareta_client.settings import Settings
 from pareta_client.steps import Operation, Reply
@@ -37,18 +38,20 @@ def complete(call: Call, settings: Settings) -> Operation[ChatCompletion]:
     """Return the completion with its receipt and what was odd about it; raises MalformedReplyError for no answer."""
     answer = yield from exchange(call, settings)
     try:
-        return _completion(answer)
+        return _completion(answer, settings)
     except MalformedReplyError as error:
         error.billed_micro_usd = added(error.billed_micro_usd, answer.billed_before)
         error.attempts = answer.attempts
         raise
 
 
-def _completion(answer: Answer) -> ChatCompletion:
+def _completion(answer: Answer, settings: Settings) -> ChatCompletion:
     reply, notes = answer.reply, list[str]()
     own = reply.own_headers()
+    if reply.is_redacted:
+        note(notes, "the API key stood in the reply: redacted")
     receipt = receipt_from_headers(own, notes)
-    content, receipt = _content(reply, receipt, notes)
+    content, receipt = _content(reply, receipt, settings, notes)
     if why := why_unusable(content):
         malformed(reply, why, receipt)
     completion = record_from(ChatCompletion, content, reply, notes)
@@ -58,10 +61,11 @@ def _completion(answer: Answer) -> ChatCompletion:
     return completion.arrived_with(Arrival(receipt, request_id_of(reply), answer.attempts, tuple(notes)))
 
 
-def _content(reply: Reply, receipt: Receipt, notes: list[str]) -> tuple[Json, Receipt]:
+def _content(reply: Reply, receipt: Receipt, settings: Settings, notes: list[str]) -> tuple[Json, Receipt]:
     if reply.body[:1] != b"{" and is_event_stream(reply.body):
         try:
-            return assembled(reply, receipt, notes)
+            content, receipt = assembled(reply, receipt, notes)
+            return redacted_json(content, settings.secret), receipt
         except NoCompletion as error:
             malformed(reply, str(error), receipt)
     if not reply.body.strip():
