@@ -96,7 +96,7 @@ def _check_nothing_is_lost(batch: Batch, ledger: Ledger, settled: int) -> None:
             f"answers file {path}: dataset {batch.dataset} no longer has the rows of {missing} answers in the ledger; "
             "run the batch again, which takes the dataset as it is now, or choose another output"
         )
-    if not is_written(batch, ledger) and (there := answers_in(path, tuple(RESULTS))) > settled:
+    if not is_written(batch, ledger) and (there := answers_in(path)) > settled:
         raise OutputError(
             f"answers file {path}: it holds {there} answers, the ledger has {settled} for batch {batch.name!r}; set "
             "PARETA_LEDGER_URL to the ledger of that run, move the file, or choose another output"

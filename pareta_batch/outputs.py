@@ -16,6 +16,9 @@ from pareta_batch.errors import DatasetError, OutputError
 from pareta_batch.ledger import Ledger
 from pareta_batch.whole_file import part_beside
 
+# Columns of every answers file, of older versions too.
+ANSWERS_HAVE = ("answer", "error", "attempts", "billed_micro_usd", "request_id")
+
 LEDGER_COMPANIONS = ("", "-wal", "-shm", "-journal")
 
 
@@ -63,11 +66,11 @@ def check_content(batch: Batch, layout: Layout) -> None:
             raise OutputError(_unfit(path, chunk, layout.columns) or f"answers file {path}: {error}") from error
 
 
-def answers_in(path: Path, results: Sequence[str]) -> int:
-    """Count the answers in a file; 0 for a file that has not every column of `results`."""
+def answers_in(path: Path) -> int:
+    """Count the answers in a file; 0 for a file that is no answers file."""
     try:
         file = Dataset.open(path)
-        columns = {name: _as_written(name, file.columns) for name in results}
+        columns = {name: _as_written(name, file.columns) for name in ANSWERS_HAVE}
         if not all(columns.values()):
             return 0
         return sum(row.values.get(columns["answer"] or "") is not None for row in file.rows())

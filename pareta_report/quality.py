@@ -5,35 +5,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pareta_report import intervals
-from pareta_report.answers import answers_table
+from pareta_report.answers import answers_table, result_columns, state_of
 from pareta_report.records import MeasuredQuality
+from pareta_report.truth import label_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def batch_measured_quality(answers: "Path | str | pd.DataFrame", truth_column: str) -> MeasuredQuality | None:
-    """Compare the answers with the truth; None when no row has a truth.
+    """Compare the answers with the truth; None when no row that is done has a truth.
 
-    Equal means the same text after trimming, joining runs of blanks, and ignoring case. An unanswered row is wrong.
+    Labels are equal as `label_of` defines it. A failed row counts as wrong, a pending one does not count.
     Raises ValueError when there is no such column.
     """
     table = answers_table(answers)
     if truth_column not in table.columns:
         there = ", ".join(map(str, table.columns))
         raise ValueError(f"the answers have no column {truth_column!r}; they have: {there}")
-    normal = [
-        (_normal(truth), _normal(answer)) for truth, answer in zip(table[truth_column], table["answer"], strict=True)
+    states = _states(table)
+    answer = table[result_columns(list(table.columns))["answer"]]
+    labels = [(label_of(truth), label_of(said)) for truth, said in zip(table[truth_column], answer, strict=True)]
+    with_truth = [
+        (state, truth, said) for state, (truth, said) in zip(states, labels, strict=True) if truth is not None
     ]
-    pairs = [(truth, answer) for truth, answer in normal if truth is not None]
+    pairs = [(truth, said) for state, truth, said in with_truth if state != "pending"]
     if not pairs:
         return None
-    right = sum(is_right(truth, answer) for truth, answer in pairs)
+    right = sum(truth == said for truth, said in pairs)
     low, high = intervals.wilson(right, len(pairs))
     return MeasuredQuality(
         n=len(pairs),
         right=right,
-        unanswered=sum(answer is None for _, answer in pairs),
+        unanswered=sum(said is None for _, said in pairs),
+        failed=sum(state == "failed" for state, _, _ in with_truth),
+        pending=len(with_truth) - len(pairs),
         accuracy=right / len(pairs),
         ci_low=low,
         ci_high=high,
@@ -41,17 +47,11 @@ def batch_measured_quality(answers: "Path | str | pd.DataFrame", truth_column: s
     )
 
 
-def is_right(truth: object, answer: object) -> bool:
-    """Tell whether an answer equals the truth; a missing one never does."""
-    return _normal(answer) is not None and _normal(truth) == _normal(answer)
-
-
-def _normal(text: object) -> str | None:
-    import pandas as pd
-
-    if text is None or text is pd.NA or (isinstance(text, float) and text != text):
-        return None
-    return " ".join(str(text).split()).casefold() or None
+def _states(table: "pd.DataFrame") -> list[str]:
+    results = result_columns(list(table.columns))
+    columns = (table[results[name]].astype(object) for name in ("answer", "error", "attempts"))
+    given = (column.where(column.notna(), None) for column in columns)
+    return [state_of(*row) for row in zip(*given, strict=True)]
 
 
 def _macro_f1(pairs: Sequence[tuple[str, str | None]]) -> float:

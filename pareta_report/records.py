@@ -134,11 +134,17 @@ class Comparison(_Record):
 
 
 class MeasuredQuality(_Record):
-    """How often a batch's answers equal the truth, with a 95 % Wilson interval; unanswered rows count as wrong."""
+    """How often a batch's answers equal the truth, with a 95 % Wilson interval.
+
+    `n` rows are done and have a truth. `unanswered` ones of them `failed` or have a blank answer, and count as wrong.
+    `pending` rows with a truth are not among them.
+    """
 
     n: int
     right: int
     unanswered: int
+    failed: int = 0
+    pending: int = 0
     accuracy: float
     ci_low: float
     ci_high: float

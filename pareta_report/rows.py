@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from pareta_report.answers import BATCH_COLUMNS
-from pareta_report.quality import is_right
+from pareta_report.answers import result_columns, state_of
 from pareta_report.tables import artifact_rows
+from pareta_report.truth import is_right
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,41 +64,49 @@ def shown_rows(
 ) -> ShownRows:
     """Return the first rows of an answers table, which itself may be the beginning of one `of` so many rows."""
     records = artifact_rows(table, most)
-    rows = tuple(_row(number, record, id_column, truth_column) for number, record in enumerate(records, start=1))
+    results = result_columns(list(table.columns))
+    rows = tuple(
+        _row(number, record, results, id_column, truth_column) for number, record in enumerate(records, start=1)
+    )
     found = Counter(row.state for row in rows)
     more = max(of or 0, len(table)) - len(rows)
     return ShownRows(rows, more, {state: found[state] for state in get_args(State) if found[state]})
 
 
-def _row(number: int, record: Mapping[str, object], id_column: str | None, truth_column: str | None) -> Row:
-    own = [name for name in record if name not in BATCH_COLUMNS and name not in {id_column, truth_column}]
+def _row(
+    number: int,
+    record: Mapping[str, object],
+    results: Mapping[str, str],
+    id_column: str | None,
+    truth_column: str | None,
+) -> Row:
+    got = {result: record[column] for result, column in results.items()}
+    own = [name for name in record if name not in results.values() and name not in {id_column, truth_column}]
     texts = [_text(name, record[name]) for name in own if record[name] is not None]
-    latency = record["latency_ms"]
+    truth, latency = record.get(truth_column or ""), got["latency_ms"]
     return Row(
         number=number,
         id=_said(record.get(id_column or "")),
-        state=_state(record, truth_column),
-        answer=_said(record["answer"]),
-        truth=_said(record.get(truth_column or "")),
-        error=_said(record["error"]),
-        flag=_said(record["flag"]),
-        attempts=_whole(record["attempts"]),
+        state=_state(got, truth),
+        answer=_said(got["answer"]),
+        truth=_said(truth),
+        error=_said(got["error"]),
+        flag=_said(got["flag"]),
+        attempts=_whole(got["attempts"]),
         latency_ms=float(latency) if isinstance(latency, int | float) else None,
-        billed_micro_usd=_whole(record["billed_micro_usd"]),
+        billed_micro_usd=_whole(got["billed_micro_usd"]),
         short=tuple(text for text in texts if len(text.text) <= FOLDED),
         long=tuple(text for text in texts if len(text.text) > FOLDED),
     )
 
 
-def _state(record: Mapping[str, object], truth_column: str | None) -> State:
-    if record["error"] is not None:
-        return "failed"
-    if record["answer"] is None:
-        return "pending"
-    truth = record.get(truth_column or "")
-    if truth is None:
-        return "answered"
-    return "right" if is_right(truth, record["answer"]) else "wrong"
+def _state(got: Mapping[str, object], truth: object) -> State:
+    state = state_of(got["answer"], got["error"], got["attempts"])
+    if state != "settled":
+        return state
+    if truth is not None:
+        return "right" if is_right(truth, got["answer"]) else "wrong"
+    return "answered"
 
 
 def _text(name: str, value: object) -> Text:

@@ -36,7 +36,8 @@ def _batch(batch: BatchFacts, quality: MeasuredQuality | None) -> list[str]:
         sure = interval(quality.ci_low, quality.ci_high)
         lines.append(
             f"- measured quality {percent(quality.accuracy)} (95 % interval {sure}), macro F1 {quality.macro_f1:.3f},"
-            f" {count(quality.n, 'row')} with a truth, {quality.unanswered:,} of them unanswered"
+            f" {count(quality.n, 'row')} with a truth, {quality.unanswered:,} of them unanswered and counted as wrong"
+            + (f"; {quality.pending:,} pending not counted" if quality.pending else "")
         )
     lines += [f"- {_text(name)}: {number:,}" for name, number in sorted(batch.errors.items())]
     return [f"## Batch {_text(batch.name)}", "\n".join(lines)]

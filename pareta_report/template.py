@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pareta_report import wording
 from pareta_report.plot import missing, quality_against_cost
-from pareta_report.records import Comparison, ModelScore
+from pareta_report.records import Comparison, MeasuredQuality, ModelScore
 from pareta_report.wording import UNKNOWN
 
 MARKS = {"right": "✓", "wrong": "✗", "failed": "!", "answered": "•", "pending": "…"}
@@ -93,6 +93,18 @@ def probability(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def counted(quality: MeasuredQuality) -> str:
+    """Write which rows a measured quality rests on, and how those without an answer count."""
+    parts = [f"{quality.right:,} right of {quality.n:,}"]
+    if quality.failed:
+        parts.append(f"{quality.failed:,} failed, counted as wrong")
+    if blank := quality.unanswered - quality.failed:
+        parts.append(f"{blank:,} blank, counted as wrong")
+    if quality.pending:
+        parts.append(f"{quality.pending:,} pending, not counted")
+    return "; ".join(parts)
+
+
 def clipped(text: str | None) -> str:
     """Write a text, cut when it is long."""
     said = text or ""
@@ -103,4 +115,4 @@ def _asset(name: str) -> str:
     return files("pareta_report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-_FUNCTIONS = (plot, missing, on_front, saved, scale_of, scaled, when, figure, probability, clipped)
+_FUNCTIONS = (plot, missing, on_front, saved, scale_of, scaled, when, figure, probability, counted, clipped)

@@ -123,8 +123,8 @@ def test_an_answer_that_looks_bad_says_so_and_the_others_say_nothing_of_it() -> 
 
 def test_measured_quality_is_shown_with_its_interval() -> None:
     text = Tags(render(Page("t", NOW, answers=table(four_answers()), truth_column="licence"))).text
-    assert "measured quality 25.0" in text
-    assert "1 right of 4, 2 unanswered" in text
+    assert "measured quality 33.3" in text
+    assert "1 right of 3; 1 failed, counted as wrong; 1 pending, not counted" in text
 
 
 def test_without_a_truth_nothing_is_called_right_or_wrong() -> None:

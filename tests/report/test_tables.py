@@ -64,11 +64,12 @@ def test_a_table_given_is_not_changed() -> None:
     pd.testing.assert_frame_equal(given, before)
 
 
-def test_measured_quality_counts_unanswered_rows_as_wrong() -> None:
+def test_measured_quality_counts_failed_rows_as_wrong_and_pending_ones_not_at_all() -> None:
     quality = batch_measured_quality(pd.DataFrame(four_answers(), dtype=object), "licence")
     assert quality is not None
-    assert (quality.n, quality.right, quality.unanswered, quality.accuracy) == (4, 1, 2, 0.25)
-    assert 0 < quality.ci_low < 0.25 < quality.ci_high < 1
+    assert (quality.n, quality.right, quality.unanswered, quality.accuracy) == (3, 1, 1, 1 / 3)
+    assert (quality.failed, quality.pending) == (1, 1)
+    assert 0 < quality.ci_low < 1 / 3 < quality.ci_high < 1
 
 
 def test_an_answer_is_right_up_to_case_and_blanks() -> None:
