@@ -6,7 +6,7 @@ from pareta_batch.answers_file import layout_of
 from pareta_batch.asks import asks_of
 from pareta_batch.batch import Batch
 from pareta_batch.ledger import Ledger
-from pareta_batch.output_claims import check_free, move_to
+from pareta_batch.output_claims import check_free, claim, release_earlier
 from pareta_batch.outputs import check_content, check_path
 
 
@@ -35,8 +35,9 @@ def enrol(batch: Batch, ledger: Ledger) -> Plan:
     """
     check_output(batch, ledger)
     with ledger.lease(batch.name):
-        move_to(batch, ledger)
+        claim(batch, ledger)
         enrolled = ledger.enrol(batch.name, asks_of(batch))
+        release_earlier(batch, ledger)
     return Plan(enrolled.total, enrolled.changed, ledger.missing_shards(batch.name, batch.shard_size))
 
 

@@ -41,9 +41,8 @@ def claim(batch: Batch, ledger: Ledger) -> None:
             raise OutputError(_taken(path, batch.name, holder))
 
 
-def move_to(batch: Batch, ledger: Ledger) -> None:
-    """Claim the batch's output, and release those that it had before."""
-    claim(batch, ledger)
+def release_earlier(batch: Batch, ledger: Ledger) -> None:
+    """Release the files that a batch wrote before its output was another one; it may still come back to them."""
     keys = [_key(batch.output_path), _key(batch.page_path)]
     with ledger.transaction() as db:
         earlier = (outputs.c.batch == batch.name, outputs.c.key.not_in(keys))
