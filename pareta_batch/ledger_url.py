@@ -1,0 +1,123 @@
+"""The URL of a ledger, as people have them: with a driver of Prefect's, of another program's, or with none."""
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+import sqlalchemy as sa
+
+from pareta_batch.errors import LedgerError
+
+SOURCE = "PARETA_LEDGER_URL"
+FORMS = "write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE"
+
+_SQLITE = frozenset({"", "pysqlite", "aiosqlite"})
+_POSTGRESQL = frozenset({"", "psycopg", "psycopg_async", "psycopg2", "psycopg2cffi", "asyncpg", "pg8000"})
+_SQLITE_OPTIONS = re.compile(
+    r"(uri|mode|cache|immutable|nolock|psow|vfs|timeout|cached_statements|check_same_thread|detect_types|"
+    r"isolation_level)=[^&]*"
+)
+# Options of asyncpg that mean nothing to a driver that prepares and caches in its own way.
+_ASYNCPG_ONLY = frozenset(
+    {
+        "async_fallback",
+        "command_timeout",
+        "direct_tls",
+        "max_cacheable_statement_size",
+        "max_cached_statement_lifetime",
+        "prepared_statement_cache_size",
+        "statement_cache_size",
+    }
+)
+_SSL_MODES = {"true": "require", "1": "require", "on": "require", "false": "disable", "0": "disable", "off": "disable"}
+
+
+def ledger_url(text: str) -> sa.URL:
+    """Return the URL with the driver that the ledger is opened with: sqlite3 or psycopg.
+
+    Raises LedgerError, which never shows what may be a password.
+    """
+    scheme, separator, rest = text.strip().partition("://")
+    dialect, _, driver = scheme.lower().partition("+")
+    if not separator:
+        raise LedgerError(f"ledger URL in {SOURCE}: it has no '://'; {FORMS}")
+    match dialect:
+        case "sqlite" if driver in _SQLITE:
+            return _sqlite(rest)
+        case "postgresql" | "postgres" if driver in _POSTGRESQL:
+            return _postgresql(rest)
+        case "sqlite" | "postgresql" | "postgres":
+            raise LedgerError(f"ledger URL in {SOURCE}: unknown driver {driver!r} of {dialect}; {FORMS}")
+        case _:
+            raise LedgerError(f"ledger URL in {SOURCE}: unknown dialect {scheme!r}; {FORMS}")
+
+
+def shown(url: sa.URL) -> str:
+    """Return the URL without its passwords: one may also stand among the options of PostgreSQL, even misspelt."""
+    without = url if url.get_backend_name() == "sqlite" else url.set(query={})
+    return without.render_as_string(hide_password=True)
+
+
+def file_to_open(url: sa.URL) -> Path | None:
+    """Return the file that an SQLite URL names by a path or by a `file:` URI; None for a ledger in memory."""
+    database = url.database or ""
+    if "uri" in url.query and database.startswith("file:"):
+        database = "" if url.query.get("mode") == "memory" else unquote(urlsplit(database).path)
+    return None if database in ("", ":memory:") else Path(database)
+
+
+def with_file(url: sa.URL, file: Path) -> sa.URL:
+    """Return an SQLite URL for another name of the file."""
+    is_uri = "uri" in url.query and (url.database or "").startswith("file:")
+    return url.set(database=f"file:{quote(str(file))}" if is_uri else str(file))
+
+
+def _sqlite(rest: str) -> sa.URL:
+    host, slash, path = rest.partition("/")
+    if host or (rest and not slash):
+        raise LedgerError(f"ledger URL in {SOURCE}: SQLite has no host {host!r}; write sqlite:///PATH")
+    path, options = _options_apart(path)
+    return sa.URL.create("sqlite", database=path or None, query=options)
+
+
+def _options_apart(path: str) -> tuple[str, dict[str, str]]:
+    """Split the options of SQLite off a path: a question mark before anything else belongs to the path."""
+    for mark in re.finditer(r"\?", path):
+        options = path[mark.end() :].split("&")
+        if all(_SQLITE_OPTIONS.fullmatch(option) for option in options):
+            return path[: mark.start()], {
+                name: unquote(value) for name, _, value in (o.partition("=") for o in options)
+            }
+    return path, {}
+
+
+def _postgresql(rest: str) -> sa.URL:
+    # Not chained: the error of the parser quotes parts of the URL, and a password may be among them.
+    problem = f"ledger URL in {SOURCE}: it cannot be parsed; {FORMS}, with @ : / ? # % in a password percent-encoded"
+    try:
+        url = sa.make_url(f"postgresql+psycopg://{rest}")
+    except (sa.exc.ArgumentError, ValueError):
+        raise LedgerError(problem) from None
+    if "@" in (url.host or "") or "@" in (url.database or ""):
+        raise LedgerError(problem)
+    return url.set(query=_psycopg_options(url.query))
+
+
+def _psycopg_options(query: Mapping[str, tuple[str, ...] | str]) -> dict[str, tuple[str, ...] | str]:
+    options = {name: value for name, value in query.items() if name not in _ASYNCPG_ONLY}
+    if isinstance(mode := options.pop("ssl", None), str):
+        options.setdefault("sslmode", _SSL_MODES.get(mode.lower(), mode))
+    if isinstance(timeout := options.pop("timeout", None), str):
+        options.setdefault("connect_timeout", _whole_seconds(timeout))
+    if (database := options.pop("database", None)) is not None:
+        options.setdefault("dbname", database)
+    return options
+
+
+def _whole_seconds(timeout: str) -> str:
+    try:
+        return str(max(1, math.ceil(float(timeout))))
+    except (ValueError, OverflowError):
+        raise LedgerError(f"ledger URL in {SOURCE}: timeout {timeout!r} is not a number of seconds; mend it") from None
