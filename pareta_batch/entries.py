@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pareta_batch.asks import Ask
+from pareta_batch.errors import LedgerError
 from pareta_batch.outcomes import Outcome
 from pareta_batch.storable import number, storable, whole
 from pareta_batch.tables import rows
@@ -63,8 +64,15 @@ def write_entries(db: sa.Connection, batch: str, entries: Entries, now: datetime
         (_SETTLE, settled),
         (_FAIL, failed),
     ):
-        if group:
-            db.execute(statement, group)
+        if not group:
+            continue
+        written = db.execute(statement, group)
+        if statement is _CLAIM and written.rowcount != len(group):
+            lost = len(group) - written.rowcount
+            raise LedgerError(
+                f"batch {batch}: {lost} of {len(group)} rows about to be sent are not in the ledger any more: was a"
+                " backup restored over it? Run it again: rows that it does not know are sent again"
+            )
 
 
 def _whose(batch: str, work: Ask | Outcome) -> dict[str, Any]:

@@ -83,7 +83,14 @@ class OutputError(BatchError):
 
 
 class LedgerError(BatchError):
-    """A ledger that cannot be opened, read or written."""
+    """A ledger that cannot be opened, read or written, or whose lock was lost.
+
+    `disconnected`: the connection to the database broke or could not be made; a later attempt may succeed.
+    """
+
+    def __init__(self, message: str, *, disconnected: bool = False) -> None:
+        self.disconnected = disconnected
+        super().__init__(message)
 
 
 class BatchUnknown(BatchError):

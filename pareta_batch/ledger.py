@@ -9,24 +9,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pareta_batch.asks import Ask
+from pareta_batch.database import Database, insert_into
 from pareta_batch.entries import Entries, write_entries
 from pareta_batch.errors import LedgerError
 from pareta_batch.identity import Message
-from pareta_batch.lease import lease, sqlite_file
+from pareta_batch.lease import Lost, lease
+from pareta_batch.ledger_url import SOURCE, ledger_url
 from pareta_batch.outcomes import Outcome, Tally
+from pareta_batch.registering import changed_rows, register
 from pareta_batch.tables import eval_work, prepare, rows
 from pareta_batch.tallying import Sample, sample_of, tally_of
-from pareta_batch.wanted import EVERYTHING_MISSING, Wanted, changed_rows, current, page_of, to_send
+from pareta_batch.wanted import EVERYTHING_MISSING, Wanted, current, page_of, to_send
 
 DEFAULT_URL = "sqlite:///.pareta/ledger.db"
-CHUNK_ROWS = 1_000
 FIRST_PAGE_ROWS = 8
 PAGE_BYTES = 1_000_000
 
@@ -44,54 +45,55 @@ class Enrolled:
 class Ledger:
     """One database of work; safe to use from several threads and processes."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._leases: dict[str, Lost] = {}
 
     @classmethod
     def open(cls, url: str | None = None) -> "Ledger":
-        """Open the ledger at `url`, else `PARETA_LEDGER_URL`, else under the working folder; make it if new.
+        """Open the ledger at `url`, by default `PARETA_LEDGER_URL`, else `DEFAULT_URL`; create it if it is new.
 
-        Raises LedgerError when there is no way to read or write it.
+        Raises LedgerError when it cannot be read and written.
         """
-        address = sa.make_url(url or os.environ.get("PARETA_LEDGER_URL") or DEFAULT_URL)
-        with _named_errors(address):
-            if address.get_backend_name() == "sqlite" and (file := sqlite_file(address)):
-                file.parent.mkdir(parents=True, exist_ok=True)
-            engine = sa.create_engine(address)
-            if address.get_backend_name() == "sqlite":
-                sa.event.listen(engine, "connect", _tune_sqlite)
-            with engine.begin() as db:
-                prepare(db)
-        return cls(engine)
+        database = Database(ledger_url(url or os.environ.get(SOURCE) or DEFAULT_URL))
+        database.prepare(prepare)
+        return cls(database)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of the ledger, with every link followed; None for PostgreSQL and in memory."""
+        return None if self._database.file is None else self._database.file.path
 
     def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
+        """Close the connections to the database."""
+        self._database.close()
 
-    def lease(self, batch: str) -> AbstractContextManager[None]:
-        """Hold a batch for one run; raises BatchBusy while another run holds it."""
-        return lease(self._engine, batch)
+    @contextmanager
+    def lease(self, batch: str) -> Iterator[None]:
+        """Hold a batch for one run: while it is held, what this ledger writes of the batch depends on it.
+
+        Raises BatchBusy while another run holds it, LedgerError.
+        """
+        with lease(self._database, batch) as lost:
+            self._leases[batch] = lost
+            try:
+                yield
+            finally:
+                del self._leases[batch]
 
     def enrol(self, batch: str, asks: Iterable[Ask]) -> Enrolled:
         """Make `asks` the batch's current rows; nothing is changed if reading them fails half way."""
-        with self.transaction() as db:
-            db.execute(rows.update().where(rows.c.batch == batch).values(position=None))
-            total = 0
-            stream = iter(asks)
-            while chunk := list(islice(stream, CHUNK_ROWS)):
-                db.execute(self._upsert_asks(), [_pending(batch, ask) for ask in chunk])
-                total += len(chunk)
-            settled = (rows.c.batch == batch, rows.c.state == "settled", rows.c.messages.is_not(sa.null()))
-            db.execute(rows.update().where(*settled).values(messages=sa.null()))
-            return Enrolled(total, db.scalar(changed_rows(batch)) or 0)
+        with self._database.transaction() as db:
+            if problem := self._database.problem() or self._lost(db, batch):
+                raise LedgerError(problem)
+            return Enrolled(register(db, batch, asks, _now()), changed_rows(db, batch))
 
     def missing_shards(self, batch: str, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> dict[int, int]:
         """Count the rows to send in each shard of `shard_size` positions that has any, in order."""
         shard = (rows.c.position // shard_size).label("shard")
         query = sa.select(shard, sa.func.count()).where(*current(batch), wanted.condition())
-        with self.transaction() as db:
-            counted = db.execute(query.group_by(shard).order_by(shard))
-            return {row[0]: row[1] for row in counted}
+        counted = query.group_by(shard).order_by(shard)
+        return self._database.do(lambda db: {row[0]: row[1] for row in db.execute(counted)})
 
     def missing(self, batch: str, shard: int, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> Iterator[Ask]:
         """Give what is to be sent of one shard, in input order, reading some at a time: documents may be long."""
@@ -108,18 +110,26 @@ class Ledger:
 
     def sample(self, batch: str) -> Sample:
         """Say what the batch's answers cost and how long they took."""
-        with self.transaction() as db:
-            return sample_of(db, batch)
+        return self._database.do(lambda db: sample_of(db, batch))
 
     def _asks(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[Ask]:
-        with self.transaction() as db:
-            found = db.execute(query, given)
-            return [Ask(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
+        found = self._database.do(lambda db: db.execute(query, given).all())
+        return [Ask(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
 
     def write(self, batch: str, entries: Entries) -> None:
-        """Write a group of entries and make it durable; an answer that is already there is never replaced."""
-        with self.transaction() as db:
-            write_entries(db, batch, entries, _now())
+        """Write a group of entries and make it durable; an answer that is already there is never replaced.
+
+        Raises LedgerError, also when the ledger's file was deleted or replaced, or when the group has claims and the
+        batch's lease was lost: nothing of the group is written then.
+        """
+        now = _now()
+
+        def write(db: sa.Connection) -> None:
+            if problem := self._database.problem() or (self._lost(db, batch) if entries.claims else None):
+                raise LedgerError(problem)
+            write_entries(db, batch, entries, now)
+
+        self._database.do(write)
 
     def record(self, batch: str, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes alone."""
@@ -127,15 +137,13 @@ class Ledger:
 
     def tally(self, batch: str) -> Tally:
         """Count the batch's current rows by state and error, and add up what they cost."""
-        with self.transaction() as db:
-            return tally_of(db, batch)
+        return self._database.do(lambda db: tally_of(db, batch))
 
     def outcomes_of(self, batch: str, keys: Sequence[str]) -> dict[str, Outcome]:
         """Give what became of these current rows, by key."""
         columns = [rows.c[name] for name in _OUTCOME_FIELDS]
         query = sa.select(*columns).where(*current(batch), rows.c.key.in_(keys))
-        with self.transaction() as db:
-            return {row.key: Outcome(*row) for row in db.execute(query)}
+        return self._database.do(lambda db: {row.key: Outcome(*row) for row in db.execute(query)})
 
     def has_any(self, batch: str, column: str) -> bool:
         """Return whether a column of the batch's current rows holds anything."""
@@ -146,47 +154,28 @@ class Ledger:
     def batches(self) -> list[str]:
         """Name every batch that has current rows."""
         query = sa.select(rows.c.batch).distinct().where(rows.c.position.is_not(None)).order_by(rows.c.batch)
-        with self.transaction() as db:
-            return list(db.scalars(query))
+        return self._database.do(lambda db: list(db.scalars(query)))
 
     def eval_work(self, key: str) -> str | None:
         """Find the id that the service gave to this piece of eval work (an eval set or an eval run)."""
-        with self.transaction() as db:
-            return db.scalar(sa.select(eval_work.c.id).where(eval_work.c.key == key))
+        return self._database.do(lambda db: db.scalar(sa.select(eval_work.c.id).where(eval_work.c.key == key)))
 
     def remember_eval_work(self, key: str, id_: str) -> None:
         """Write down the id of a piece of eval work, so that a restart finds it instead of paying again."""
         row = {"key": key, "id": id_, "created_at": _now()}
-        insert = self._dialect_insert(eval_work)
-        with self.transaction() as db:
-            db.execute(insert.on_conflict_do_update(index_elements=["key"], set_=row), row)
 
-    @contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
-        """Do what belongs together, wholly or not at all; raises LedgerError."""
-        with _named_errors(self._engine.url), self._engine.begin() as connection:
-            yield connection
+        def remember(db: sa.Connection) -> None:
+            db.execute(insert_into(db, eval_work).on_conflict_do_update(index_elements=["key"], set_=row), row)
 
-    def _dialect_insert(self, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
-        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
+        self._database.do(remember)
 
-    def _upsert_asks(self) -> sa.Insert:
-        insert = self._dialect_insert(rows)
-        renewed = {name: insert.excluded[name] for name in ("position", "messages", "prompt_bytes")}
-        return insert.on_conflict_do_update(index_elements=["batch", "key", "fingerprint"], set_=renewed)
+    def transaction(self) -> AbstractContextManager[sa.Connection]:
+        """Return a transaction, committed as a whole or not at all; raises LedgerError."""
+        return self._database.transaction()
 
-
-def _pending(batch: str, ask: Ask) -> dict[str, Any]:
-    return {
-        "batch": batch,
-        "key": ask.key,
-        "fingerprint": ask.fingerprint,
-        "position": ask.position,
-        "state": "pending",
-        "prompt_bytes": ask.prompt_bytes,
-        "updated_at": _now(),
-        "messages": list(ask.messages),
-    }
+    def _lost(self, db: sa.Connection, batch: str) -> str | None:
+        lost = self._leases.get(batch)
+        return lost(db) if lost else None
 
 
 def _messages(stored: Any) -> tuple[Message, ...]:  # JSON column: whatever enrol put there
@@ -195,22 +184,3 @@ def _messages(stored: Any) -> tuple[Message, ...]:  # JSON column: whatever enro
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-@contextmanager
-def _named_errors(url: sa.URL) -> Iterator[None]:
-    try:
-        yield
-    except (sa.exc.SQLAlchemyError, OSError) as error:
-        reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        where = url.render_as_string(hide_password=True)
-        raise LedgerError(
-            f"ledger {where}: {reason}; set PARETA_LEDGER_URL to a database that can be written"
-        ) from error
-
-
-def _tune_sqlite(connection: Any, _: object) -> None:  # the driver's own connection type
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

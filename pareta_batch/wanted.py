@@ -46,12 +46,3 @@ def page_of(wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
 def to_send(batch: str | sa.BindParameter[str], wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
     columns = (rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.messages, rows.c.in_doubt)
     return sa.select(*columns).where(*current(batch), rows.c.messages.is_not(sa.null()), wanted.condition())
-
-
-def changed_rows(batch: str) -> sa.Select[tuple[int]]:
-    """Count current rows that have an earlier, no longer current version with the same key."""
-    earlier = rows.alias()
-    was_worked_on = sa.exists().where(
-        earlier.c.batch == batch, earlier.c.key == rows.c.key, earlier.c.position.is_(None), earlier.c.attempts > 0
-    )
-    return sa.select(sa.func.count()).select_from(rows).where(*current(batch), was_worked_on)

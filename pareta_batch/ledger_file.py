@@ -1,0 +1,142 @@
+"""The file of an SQLite ledger: the same file under any path, and the locks that are taken on it."""
+
+import fcntl
+import hashlib
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pareta_batch.descriptors import Descriptors, Inode, inode_of
+from pareta_batch.errors import BatchBusy, LedgerError
+
+FIRST_LOCK = 1 << 62
+"""Offset of the first lock: beyond the end of any file, and beyond the bytes that SQLite locks (at 2^30)."""
+LOCK_BYTES = 1 << 23
+"""Bytes per lock: a lock of 1 + N bytes is held by process N, and Linux has 2^22 process ids."""
+LOCKS = 1 << 38
+"""Number of locks; higher makes a collision of two batch names rarer."""
+HAS_OFD_LOCKS = sys.platform == "linux"
+"""Locks of an open file description: several in one process exclude each other, unlike those of POSIX."""
+LOCK_FOLDER = Path("/tmp/pareta-locks")  # noqa: S108 - all users of the machine have to meet in one folder
+
+_STRUCT_FLOCK = "hhqqi"  # of Linux: type, whence, start, length, process
+_RESTORE = "restore it, or a backup of it, then run it again: rows that it does not know are sent again"
+
+_descriptors = Descriptors()
+os.register_at_fork(after_in_child=_descriptors.forget)
+
+
+class LedgerFile:
+    """The file of one ledger, as it was when the ledger was opened; `path` is the one that SQLite opened."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._inode = inode_of(self.path.stat())
+
+    def problem(self) -> str | None:
+        """Return what became of the file since it was opened, and what to do; None if nothing did."""
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            return f"the file was deleted or moved away while a run used it ({error.strerror}); {_RESTORE}"
+        if inode_of(found) != self._inode:
+            return f"the file was replaced by another one while a run used it; {_RESTORE}"
+        return None
+
+    @contextmanager
+    def lock(self, batch: str) -> Iterator[None]:
+        """Hold the lock of a batch; the operating system releases it when this process dies.
+
+        Raises BatchBusy while another run holds it, LedgerError when the file cannot be locked.
+        """
+        with _named_errors(self.path):
+            descriptor = _lock_range(self.path, self._inode, batch) if HAS_OFD_LOCKS else _lock_file(self._inode, batch)
+        try:
+            yield
+        finally:
+            if HAS_OFD_LOCKS:
+                _fcntl(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, batch, LOCK_BYTES)
+                _descriptors.give_back(self._inode, descriptor)
+            else:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that is just forked may have a copy of it
+                _descriptors.close(descriptor)
+
+    def close(self) -> None:
+        """Close the descriptors of released locks, once no connection of this process uses the file."""
+        _descriptors.close_idle(self._inode)
+
+
+def connected(path: str) -> Inode:
+    """Return the file that a connection of SQLite has opened; until `disconnected`, its locks are kept intact."""
+    inode = inode_of(Path(path).stat())
+    _descriptors.opened(inode)
+    return inode
+
+
+def disconnected(inode: Inode) -> None:
+    """Note that a connection was closed."""
+    _descriptors.closed(inode)
+
+
+def _lock_range(path: Path, inode: Inode, batch: str) -> int:
+    """Return the descriptor that holds the batch's range of bytes of the ledger's file."""
+    descriptor = _descriptors.take(path, inode)
+    try:
+        _fcntl(descriptor, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, batch, 1 + os.getpid())
+    except BlockingIOError:
+        found = _fcntl(descriptor, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, batch, LOCK_BYTES)
+        _descriptors.give_back(inode, descriptor)
+        raise BatchBusy(batch, _owner(found[3] - 1) if found[0] != fcntl.F_UNLCK else "another run") from None
+    except OSError:
+        _descriptors.give_back(inode, descriptor)
+        raise
+    return descriptor
+
+
+def _fcntl(descriptor: int, command: int, kind: int, batch: str, length: int) -> tuple[int, ...]:
+    start = FIRST_LOCK + _number(batch) % LOCKS * LOCK_BYTES
+    found = fcntl.fcntl(descriptor, command, struct.pack(_STRUCT_FLOCK, kind, os.SEEK_SET, start, length, 0))
+    return struct.unpack(_STRUCT_FLOCK, found)
+
+
+def _lock_file(inode: Inode, batch: str) -> int:
+    """Return the descriptor of a locked file that is named by the ledger's inode, not by its path.
+
+    macOS and the BSDs have no other lock that leaves those of SQLite alone.
+    """
+    if not LOCK_FOLDER.exists():
+        LOCK_FOLDER.mkdir(exist_ok=True)
+        LOCK_FOLDER.chmod(0o1777)
+    path = LOCK_FOLDER / f"{inode[0]:x}-{inode[1]:x}-{_number(batch):x}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = int(os.read(descriptor, 20) or 0)
+        os.close(descriptor)
+        raise BatchBusy(batch, _owner(owner) if owner else "another run") from None
+    _descriptors.own(descriptor)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+    return descriptor
+
+
+def _number(batch: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"pareta-batch/{batch}".encode()).digest()[:8])
+
+
+def _owner(process: int) -> str:
+    return f"process {process} on {socket.gethostname()}"
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        step = "keep the ledger on a disk of this machine, or on PostgreSQL"
+        raise LedgerError(f"ledger {path}: the file cannot be locked ({error}); {step}") from error
