@@ -11,6 +11,7 @@ from flows.suspension import OnEmptyBalance, suspended_without_credit
 from pareta_batch.batch import Batch
 from pareta_batch.enrolment import Plan
 from pareta_batch.report import BatchReport
+from pareta_batch.run import stop_told
 from pareta_batch.session import Session
 from tasks.artifacts import publish_batch, publish_page
 from tasks.batches import complete_shards, enrol_batch, quote_batch, report_on, write_answers_file
@@ -45,8 +46,9 @@ async def complete_batch(
 
 async def accounted_for(batch: Batch, plan: Plan, session: Session) -> BatchReport:
     """Write the answers, say what became of every row and every dollar, and show it."""
-    await write_answers_file(batch)
-    report = await report_on(plan, session)
+    with stop_told(session):
+        await write_answers_file(batch)
+        report = await report_on(plan, session)
     await publish_batch(report)
     await publish_page(f"{batch.name}-batch", batch_page(batch, report), str(batch.page_path))
     return report

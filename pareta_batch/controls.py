@@ -56,9 +56,12 @@ class Controls:
         return Wishes(*found) if found else Wishes()
 
     def end(self) -> None:
-        """End the run."""
-        with self._ledger.transaction() as db:
-            db.execute(runs.delete().where(self._mine))
+        """End the run; one that cannot be ended in the ledger counts as ended after `SILENT_S`."""
+        try:
+            with self._ledger.transaction() as db:
+                db.execute(runs.delete().where(self._mine))
+        except LedgerError as error:
+            log.warning("the end of the run of %s cannot be written: %s", self._batch, error)
 
     def live(self) -> dict[str, Any] | None:
         """Give the wishes and the last snapshot of the run under way; None when there is none."""

@@ -1,13 +1,14 @@
 """A whole run of a batch in this process, without an orchestrator."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 
 from pareta_batch.answers_file import write_answers
 from pareta_batch.batch import Batch
 from pareta_batch.enrolment import enrol
-from pareta_batch.errors import BatchStopped, RowsUnanswered
+from pareta_batch.errors import BatchStopped, LedgerError, OutputError, RowsUnanswered
 from pareta_batch.fan_out import fan_out
 from pareta_batch.kept_quotes import check_batch_quote
 from pareta_batch.ledger import Ledger
@@ -20,14 +21,16 @@ from pareta_client import AsyncPareta
 async def run_batch(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> BatchReport:
     """Send what the ledger is missing of the dataset and write the answers of all rows.
 
-    Takes over `pareta`, as `open_session` does. Raises what `enrol` raises, and LedgerError.
+    Takes over `pareta`, as `open_session` does. Raises what `enrol` raises, and LedgerError when the ledger cannot be
+    read in the end; a ledger that fails while rows are sent stops the batch, as the report says.
     """
     plan = await asyncio.to_thread(enrol, batch, ledger)
     async with open_session(batch, pareta, ledger) as session:
         await complete_shards(session, plan.missing)
-    await asyncio.to_thread(write_answers, batch, ledger)
-    tally = await asyncio.to_thread(ledger.tally, batch.name)
-    await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
+    with stop_told(session):
+        await asyncio.to_thread(write_answers, batch, ledger)
+        tally = await asyncio.to_thread(ledger.tally, batch.name)
+        await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
     return batch_report(tally, session, changed=plan.changed)
 
 
@@ -41,8 +44,9 @@ async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors
     async with open_session(batch, pareta, ledger, wanted) as session:
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
         await complete_shards(session, shards)
-    tally = await asyncio.to_thread(ledger.tally, batch.name)
-    await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
+    with stop_told(session):
+        tally = await asyncio.to_thread(ledger.tally, batch.name)
+        await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
     return batch_report(tally, session, changed=0)
 
 
@@ -61,8 +65,23 @@ async def complete_shards(
         except (BatchStopped, RowsUnanswered):
             # Both stand in the ledger, row by row; the report counts them.
             return
+        except LedgerError:
+            # It stopped the session. What was settled before is reported, and written to the answers file.
+            if session.stop is None:
+                raise
 
     await fan_out(shards, work, workers=shards_at_once(session.batch), stopped=lambda: session.stop is not None)
+
+
+@contextmanager
+def stop_told(session: Session) -> Iterator[None]:
+    """Raise LedgerError with both reasons when a session was stopped by its ledger and cannot be accounted for."""
+    try:
+        yield
+    except (LedgerError, OutputError) as error:
+        if session.stop is None or session.stop.reason != "LedgerError":
+            raise
+        raise LedgerError(f"{session.stop.message}; in the end: {error}") from error
 
 
 def shards_at_once(batch: Batch) -> int:

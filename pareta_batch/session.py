@@ -154,6 +154,10 @@ class Session:
         finally:
             self.check.close()
             self.lost = self.settler.close()
+        if self.lost:
+            lost = f"{self.lost} outcomes, which may be paid answers, could not be written to the ledger"
+            stop = self.stop or BatchStopped("LedgerError", "the ledger failed at the end of the run")
+            self.stop = BatchStopped(stop.reason, f"{stop.message}; {lost}")
 
     async def _let_go(self) -> None:
         self.reviver.give_up()

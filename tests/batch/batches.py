@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pareta_batch.batch import Batch, Sampling
 from pareta_batch.ledger import Ledger
 from pareta_batch.outcomes import Outcome
@@ -15,6 +17,9 @@ from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 
 ENDPOINT = "ep_seed_tickets"
+
+on_both_databases = pytest.mark.parametrize("ledger_url", ["sqlite", "postgresql"], indirect=True)
+"""Runs a test on a ledger of each kind; PostgreSQL is skipped where it is not installed."""
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> Path:

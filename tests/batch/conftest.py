@@ -1,4 +1,4 @@
-"""A ledger in a folder of the test's own."""
+"""A ledger of the test's own: SQLite in its folder, or a database of PostgreSQL (`on_both_databases`)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +7,33 @@ import pytest
 
 from pareta_batch.ledger import Ledger
 from pareta_sandbox.pytest_plugin import sandbox, sandbox_factory  # noqa: F401
-from tests.batch.batches import ledger_in
+from tests.batch import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """One server for all tests of a process."""
+    with postgres.server() as running:
+        yield running
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = ledger_in(tmp_path)
+def postgres_url(postgres_server: postgres.Server) -> Iterator[str]:
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new ledger; tests marked `on_both_databases` run once on SQLite and once on PostgreSQL."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    opened = Ledger.open(ledger_url)
     yield opened
     opened.close()

@@ -1,48 +1,99 @@
-"""A PostgreSQL server of the test's own, where its programs are installed."""
+"""A PostgreSQL server of the tests' own, where its programs are installed: one server, a database per test."""
 
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
+
+SETTINGS = ("listen_addresses=127.0.0.1", "fsync=off", "autovacuum=off", "max_connections=100")
+STARTS_WITHIN_S = 60.0
+
+
+class Server:
+    """A server on a free port; `restart` breaks every connection to it."""
+
+    def __init__(self, folder: Path, user: str | None) -> None:
+        self.port = _free_port()
+        self._folder = folder
+        self._user = user
+        self._numbers = count()
+        self.start()
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Create an empty database, yield its URL, and drop it."""
+        name = f"ledger_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        try:
+            yield f"postgresql://pareta@127.0.0.1:{self.port}/{name}"
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def execute(self, statement: str) -> int:
+        """Execute a statement outside of the tests' databases; return the number of rows."""
+        with psycopg.connect(self._conninfo, autocommit=True) as db:
+            return db.execute(statement.encode()).rowcount
+
+    def start(self) -> None:
+        """Start the server, and wait until it accepts connections."""
+        options = [part for each in SETTINGS for part in ("-c", each)]
+        where = ["-D", str(self._folder), "-p", str(self.port), "-k", str(self._folder)]
+        self._process = subprocess.Popen(
+            [_program("postgres"), *where, *options],
+            user=self._user,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + STARTS_WITHIN_S
+        while not self._accepts():
+            assert self._process.poll() is None, "PostgreSQL did not start"
+            assert time.monotonic() < deadline, "PostgreSQL does not accept connections"
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop the server at once: every connection to it breaks."""
+        self._process.send_signal(signal.SIGINT)  # a "fast" shutdown
+        self._process.wait(timeout=30)
+
+    @property
+    def _conninfo(self) -> str:
+        return f"host=127.0.0.1 port={self.port} user=pareta dbname=postgres"
+
+    def _accepts(self) -> bool:
+        try:
+            psycopg.connect(self._conninfo).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Run a server on a free port and give its URL; skips the test where there is none."""
-    initdb, postgres = _program("initdb"), _program("postgres")
+def server() -> Iterator[Server]:
+    """Run a server of the tests' own; skips the test where PostgreSQL is not installed."""
+    initdb = _program("initdb")
     folder = Path(tempfile.mkdtemp(prefix="pareta-postgres-"))
     # The server refuses to run as root.
-    user = _anybody_but_root()
+    user = _user_other_than_root()
     if user:
         shutil.chown(folder, user)
-    subprocess.run([initdb, "-D", str(folder), "-A", "trust", "-U", "pareta"], check=True, user=user, stdout=-3)
-    port = _free_port()
-    options = [
-        "-D",
-        str(folder),
-        "-p",
-        str(port),
-        "-k",
-        str(folder),
-        "-c",
-        "listen_addresses=127.0.0.1",
-        "-c",
-        "fsync=off",
-    ]
-    process = subprocess.Popen([postgres, *options], user=user, stdout=-3, stderr=-3)
+    initialize = [initdb, "-D", str(folder), "-A", "trust", "-U", "pareta", "--no-sync", "-E", "UTF8"]
+    subprocess.run(initialize, check=True, user=user, stdout=subprocess.DEVNULL)
+    running = Server(folder, user)
     try:
-        _wait_for(port, process)
-        yield f"postgresql+psycopg://pareta@127.0.0.1:{port}/postgres"
+        yield running
     finally:
-        process.terminate()
-        process.wait(timeout=30)
+        running.stop()
         shutil.rmtree(folder)
 
 
@@ -50,11 +101,11 @@ def _program(name: str) -> str:
     beside_its_libraries = sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))
     found = shutil.which(name) or next(reversed(beside_its_libraries), None)
     if found is None:
-        pytest.skip(f"PostgreSQL is not installed: no {name}")
+        pytest.skip(f"PostgreSQL is not installed (no {name}): .ci/run installs it, or your package manager does")
     return found
 
 
-def _anybody_but_root() -> str | None:
+def _user_other_than_root() -> str | None:
     if os.getuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -66,12 +117,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
-    # Blocking attempts, each of which waits for the kernel, not for a clock.
-    for _ in range(100_000):
-        assert process.poll() is None, "PostgreSQL did not start"
-        with socket.socket() as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return

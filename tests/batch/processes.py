@@ -43,4 +43,6 @@ EXITS = {"LedgerError": 3, "BatchBusy": 4}
 
 
 async def _run_batch(batch: Batch, pareta: AsyncPareta, ledger_url: str) -> None:
-    await run_batch(batch, pareta, Ledger.open(ledger_url))
+    report = await run_batch(batch, pareta, Ledger.open(ledger_url))
+    if report.stopped is not None:
+        sys.exit(EXITS.get(report.stopped, 1))

@@ -9,17 +9,13 @@ from pareta_batch.enrolment import enrol
 from pareta_batch.ledger import Ledger
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import Sandbox, running
-from tests.batch.batches import batch_in, run, until
+from tests.batch.batches import batch_in, on_both_databases, run, until
 from tests.batch.processes import EXITS, running_elsewhere
 
 KILLS = 20
 ROWS = 300
 IN_FLIGHT = 8
 CLAIMED = IN_FLIGHT + 3  # those in flight, and those claimed to be sent next
-
-
-def url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'ledger.db'}"
 
 
 async def killed_after(completions: int, batch: Batch, sandbox: Sandbox, ledger_url: str) -> None:
@@ -31,14 +27,15 @@ async def killed_after(completions: int, batch: Batch, sandbox: Sandbox, ledger_
     await until(lambda: sandbox.books().in_flight == 0)
 
 
+@on_both_databases
 async def test_no_row_is_debited_twice_however_often_the_run_is_killed(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str
 ) -> None:
     sandbox.change(latency_ms=20)
     batch = batch_in(tmp_path, ROWS, max_in_flight=IN_FLIGHT, shard_size=25)
     done = 0
     for kills in range(1, KILLS + 1):
-        await killed_after(done + random.randint(0, 12), batch, sandbox, url(tmp_path))
+        await killed_after(done + random.randint(0, 12), batch, sandbox, ledger_url)
         done = sandbox.books().completions
         tally = ledger.tally("test")
         assert tally.settled <= done <= tally.settled + tally.unknown, "what was paid is settled or known as unknown"
@@ -54,12 +51,13 @@ async def test_no_row_is_debited_twice_however_often_the_run_is_killed(
     assert report.billed_micro_usd <= debited <= report.billed_micro_usd + report.replayed_at_most_micro_usd
 
 
+@on_both_databases
 async def test_a_service_without_idempotency_is_paid_twice_for_no_more_than_was_in_flight(
-    tmp_path: Path, sandbox_factory: SandboxFactory, ledger: Ledger
+    tmp_path: Path, sandbox_factory: SandboxFactory, ledger: Ledger, ledger_url: str
 ) -> None:
     sandbox = sandbox_factory(idempotency=False, latency_ms=20)
     batch = batch_in(tmp_path, 120, max_in_flight=IN_FLIGHT)
-    await killed_after(40, batch, sandbox, url(tmp_path))
+    await killed_after(40, batch, sandbox, ledger_url)
     unknown = ledger.tally("test").unknown
     report = await run(batch, sandbox, ledger)
     assert report.status == "completed"
@@ -68,14 +66,15 @@ async def test_a_service_without_idempotency_is_paid_twice_for_no_more_than_was_
     assert report.resent == unknown <= CLAIMED
 
 
+@on_both_databases
 async def test_of_two_runs_begun_at_once_one_is_refused_and_nothing_is_paid_twice(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str
 ) -> None:
     sandbox.change(latency_ms=20)
     batch = batch_in(tmp_path, 120, max_in_flight=IN_FLIGHT)
     with (
-        running_elsewhere(batch, sandbox, url(tmp_path)) as one,
-        running_elsewhere(batch, sandbox, url(tmp_path)) as other,
+        running_elsewhere(batch, sandbox, ledger_url) as one,
+        running_elsewhere(batch, sandbox, ledger_url) as other,
     ):
         await until(lambda: not one.is_alive() and not other.is_alive(), within_s=60)
     assert sorted([one.exitcode, other.exitcode], key=str) == [0, EXITS["BatchBusy"]]
@@ -85,14 +84,14 @@ async def test_of_two_runs_begun_at_once_one_is_refused_and_nothing_is_paid_twic
 
 
 async def test_a_disk_that_fills_up_stops_the_batch_and_a_later_run_pays_for_nothing_twice(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str
 ) -> None:
     sandbox.change(latency_ms=5)
     batch = batch_in(tmp_path, [{"id": n, "text": "My invoice is wrong. " * 40} for n in range(300)], max_in_flight=8)
     enrol(batch, ledger)
     ledger.close()
     longest = (tmp_path / "ledger.db").stat().st_size + 100_000
-    with running_elsewhere(batch, sandbox, url(tmp_path), longest) as process:
+    with running_elsewhere(batch, sandbox, ledger_url, longest) as process:
         await until(lambda: not process.is_alive(), within_s=60)
     assert process.exitcode == EXITS["LedgerError"]
     completions, tally = sandbox.books().completions, ledger.tally("test")
@@ -104,6 +103,7 @@ async def test_a_disk_that_fills_up_stops_the_batch_and_a_later_run_pays_for_not
     sandbox.debited_once()
 
 
+@on_both_databases
 async def test_a_service_that_is_restarted_in_mid_batch_answers_the_rest_and_debits_no_row_twice(
     tmp_path: Path, ledger: Ledger
 ) -> None:

@@ -9,8 +9,10 @@ import pytest
 from pareta_batch.ledger import Ledger
 from pareta_batch.session import stop_open_sessions
 from pareta_sandbox.testing import Drop, EndpointStops, Fault, Hang, Sandbox, Status
-from tests.batch.batches import batch_in, numbered, read_answers, run, write_rows
+from tests.batch.batches import batch_in, numbered, on_both_databases, read_answers, run, write_rows
 from tests.batch.test_session import deployed
+
+pytestmark = on_both_databases
 
 STORM: tuple[Fault, ...] = (
     Status(status=500, share=0.05),

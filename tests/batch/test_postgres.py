@@ -4,39 +4,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import BatchBusy, DatasetError
 from pareta_batch.ledger import Ledger
 from pareta_sandbox.testing import Drop, Sandbox
-from tests.batch import postgres
 from tests.batch.batches import answered, batch_in, numbered, run
 from tests.batch.test_crashes import CLAIMED, killed_after
 from tests.batch.test_eval_plan import plans_and_scores_are_kept
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with postgres.server() as address:
-        engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
-        for _ in range(1_000):
-            try:
-                with engine.connect():
-                    break
-            except sa.exc.OperationalError:
-                continue  # it listens, and is still starting
-        engine.dispose()
-        yield address
+@pytest.fixture
+def url(postgres_url: str) -> str:
+    return postgres_url
 
 
 @pytest.fixture
 def ledger(url: str) -> Iterator[Ledger]:
-    engine = sa.create_engine(url)
-    with engine.begin() as db:
-        db.exec_driver_sql("DROP SCHEMA public CASCADE")
-        db.exec_driver_sql("CREATE SCHEMA public")
-    engine.dispose()
     opened = Ledger.open(url)
     yield opened
     opened.close()
