@@ -23,6 +23,7 @@ def lease(database: Database, batch: str) -> Iterator[Lost]:
             yield lock.lost
     elif database.file is not None:
         with database.file.lock(batch):
+            database.do(database.file.count_run)
             yield _never_lost
     else:
         # No other process can open a database in memory.

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from pareta_batch.descriptors import Descriptors, Inode, inode_of
 from pareta_batch.errors import BatchBusy, LedgerError
 
@@ -23,6 +25,7 @@ HAS_OFD_LOCKS = sys.platform == "linux"
 """Locks of an open file description: several in one process exclude each other, unlike those of POSIX."""
 LOCK_FOLDER = Path("/tmp/pareta-locks")  # noqa: S108 - all users of the machine have to meet in one folder
 
+_USER_VERSION = 60  # offset of the user's own number in the header of an SQLite file
 _STRUCT_FLOCK = "hhqqi"  # of Linux: type, whence, start, length, process
 _RESTORE = "restore it, or a backup of it, then run it again: rows that it does not know are sent again"
 
@@ -36,6 +39,7 @@ class LedgerFile:
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self._inode = inode_of(self.path.stat())
+        self._runs = 0
 
     def problem(self) -> str | None:
         """Return what became of the file since it was opened, and what to do; None if nothing did."""
@@ -45,7 +49,26 @@ class LedgerFile:
             return f"the file was deleted or moved away while a run used it ({error.strerror}); {_RESTORE}"
         if inode_of(found) != self._inode:
             return f"the file was replaced by another one while a run used it; {_RESTORE}"
+        if self._runs and (runs := self._runs_in_file()) < self._runs:
+            return f"the file was overwritten while a run used it ({runs} of {self._runs} runs are in it); {_RESTORE}"
         return None
+
+    def count_run(self, db: sa.Connection) -> None:
+        """Count a run in the header of the file, so that a backup of before, copied over the file, is noticed."""
+        cursor = db.exec_driver_sql
+        cursor("BEGIN IMMEDIATE")
+        cursor(f"PRAGMA user_version = {1 + int(cursor('PRAGMA user_version').scalar_one())}")
+        cursor("COMMIT")
+        cursor("PRAGMA wal_checkpoint(PASSIVE)")
+        # A reader may have kept the header from being written: then the last run that is there counts.
+        self._runs = self._runs_in_file()
+
+    def _runs_in_file(self) -> int:
+        descriptor = _descriptors.take(self.path, self._inode)
+        try:
+            return int.from_bytes(os.pread(descriptor, 4, _USER_VERSION))
+        finally:
+            _descriptors.give_back(self._inode, descriptor)
 
     @contextmanager
     def lock(self, batch: str) -> Iterator[None]:

@@ -101,13 +101,12 @@ async def test_a_ledger_that_cannot_be_written_stops_before_anything_is_sent(
 ) -> None:
     batch = batch_in(tmp_path)
     enrol(batch, ledger)
-    read_only = Ledger.open(f"sqlite:///file:{tmp_path / 'ledger.db'}?mode=rw&uri=true")
-    sa.event.listen(read_only._database.engine, "connect", lambda db, _: db.execute("PRAGMA query_only = ON"))
-    read_only._database.engine.dispose()
-    async with open_session(batch, AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url), read_only) as run_:
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    async with open_session(batch, client, ledger) as run_:
+        sa.event.listen(ledger._database.engine, "connect", lambda db, _: db.execute("PRAGMA query_only = ON"))
+        ledger._database.engine.dispose()
         with pytest.raises(LedgerError, match="readonly"):
             await run_.complete(0)
     assert run_.stop is not None
     assert run_.stop.reason == "LedgerError"
-    read_only.close()
     assert sandbox.books().completions_seen == 0
