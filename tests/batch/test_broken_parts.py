@@ -241,13 +241,16 @@ async def test_an_outcome_that_cannot_be_written_costs_that_row_only(
     assert all(f"{type(error).__name__}: " in each and "the answer was " in each for each in errors)
 
 
-async def test_a_ledger_error_is_raised_as_before(
+async def test_a_ledger_error_stops_the_batch_and_what_was_settled_is_in_the_answers_file(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaks(monkeypatch, Ledger, "write", LedgerError("disk is full"), after=6)
-    with pytest.raises(LedgerError, match="disk is full"):
-        async with asyncio.timeout(30):
-            await run(batch_in(tmp_path, ROWS, max_in_flight=4), sandbox, ledger)
+    batch = batch_in(tmp_path, ROWS, max_in_flight=4)
+    async with asyncio.timeout(30):
+        report = await run(batch, sandbox, ledger)
+    assert (report.status, report.stopped) == ("stopped", "LedgerError")
+    assert (report.stopped_message or "").startswith("disk is full")
+    assert sum(row["answer"] is not None for row in read_answers(batch)) == report.settled < ROWS
 
 
 async def test_rows_that_wait_for_the_budget_end_when_one_of_them_breaks(
