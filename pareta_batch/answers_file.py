@@ -1,5 +1,6 @@
 """The answers file: a row for every input row, in input order, with its columns and what became of it."""
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,8 @@ RESULTS = {
     "billed_micro_usd": pyarrow.int64(),
     "request_id": pyarrow.string(),
 }
+SOMETIMES = {"message": pyarrow.string(), "notes": pyarrow.string()}
+"""Results that get a column only where a row has one: most files keep the columns that they always had."""
 
 
 def write_answers(batch: Batch, ledger: Ledger) -> Path:
@@ -41,7 +44,7 @@ def write_answers(batch: Batch, ledger: Ledger) -> Path:
     check_known(batch.name, ledger)
     check_path(batch, ledger)
     claim(batch, ledger)
-    names, layout = layout_of(batch)
+    names, layout = layout_of(batch, results_of(batch, ledger))
     with named_errors(path), whole_file(path) as part:
         settled = 0
         with WRITERS[path.suffix](part, layout) as write:
@@ -54,15 +57,20 @@ def write_answers(batch: Batch, ledger: Ledger) -> Path:
     return path
 
 
-def layout_of(batch: Batch) -> tuple[Mapping[str, str], Layout]:
+def results_of(batch: Batch, ledger: Ledger) -> Mapping[str, pyarrow.DataType]:
+    """Return the results that get a column, and its type."""
+    return RESULTS | {name: kind for name, kind in SOMETIMES.items() if ledger.has_any(batch.name, name)}
+
+
+def layout_of(batch: Batch, results: Mapping[str, pyarrow.DataType] = RESULTS) -> tuple[Mapping[str, str], Layout]:
     """Return the column of each result, and the columns of the answers file."""
     dataset = Dataset.open(batch.dataset)
     columns = schema(dataset)
     taken = {name.casefold() for name in columns.names}
-    names = {name: _free_name(name, taken) for name in RESULTS}
-    results = [pyarrow.field(names[name], kind) for name, kind in RESULTS.items()]
+    names = {name: _free_name(name, taken) for name in results}
+    added = [pyarrow.field(names[name], kind) for name, kind in results.items()]
     decimals = decimals_of(dataset) if batch.output_path.suffix == ".csv" else {}
-    return names, Layout(pyarrow.schema([*columns, *results]), decimals)
+    return names, Layout(pyarrow.schema([*columns, *added]), decimals)
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -75,7 +83,7 @@ def _records(batch: Batch, ledger: Ledger, names: Mapping[str, str]) -> Iterator
         outcomes = ledger.outcomes_of(batch.name, [key for key, _ in chunk])
         for key, row in chunk:
             results = _results(outcomes.get(key))
-            yield {**row.values, **{names[name]: results.get(name) for name in RESULTS}}
+            yield {**row.values, **{column: results.get(name) for name, column in names.items()}}
 
 
 def _results(outcome: Outcome | None) -> Record:
@@ -83,7 +91,15 @@ def _results(outcome: Outcome | None) -> Record:
         in_doubt = outcome is not None and outcome.in_doubt
         return {"error": "pending: sent, its answer never came" if in_doubt else "pending: not sent yet"}
     error = f"{outcome.error}: {outcome.error_message}" if outcome.error else None
-    return {name: getattr(outcome, name) for name in RESULTS} | {"error": error}
+    message = None if outcome.message is None else _parsed(outcome.message)
+    return vars(outcome) | {"error": error, "message": message}
+
+
+def _parsed(message: str) -> object:
+    try:
+        return json.loads(message)
+    except (ValueError, RecursionError):  # deeper than this Python reads: as text
+        return message
 
 
 def _check_nothing_is_lost(batch: Batch, ledger: Ledger, settled: int) -> None:
