@@ -35,6 +35,10 @@ REASONS: Mapping[str, Reason] = {
         "ServiceUnreachable", "check PARETA_BASE_URL and the network, then run it again", True
     ),
     "APITimeoutError": Reason("ServiceUnreachable", "check PARETA_BASE_URL and the network, then run it again", True),
+    "ServiceUnreachable": Reason(
+        "ServiceUnreachable", "check PARETA_BASE_URL and the network, then run it again", True
+    ),
+    "UnexpectedError": Reason("UnexpectedError", "look at the log, then run it again", True),
     "MalformedReplyError": Reason("ServiceFailed", "run it later", True),
     "ConflictError": Reason("ServiceFailed", "run it later", True),
     "UploadError": Reason("UploadFailed", "run it again", False),

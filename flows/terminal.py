@@ -17,11 +17,11 @@ from pareta_batch.errors import DatasetError, LedgerError, OutputError
 from pareta_batch.progress import Snapshot
 from pareta_batch.report import BatchReport
 from pareta_batch.session import stop_open_sessions
-from pareta_client import ParetaError
+from pareta_client import APIConnectionError, ParetaError
 from pareta_client.retry import Verdict, verdict_of
 from tasks.progress import watcher
 
-CONFIGURATION = frozenset({"AuthenticationError", "PermissionDeniedError", "NotFoundError"})
+CONFIGURATION = frozenset({"AuthenticationError", "PermissionDeniedError", "NotFoundError", "ServiceUnreachable"})
 
 AnyFlow = Callable[[Any], Awaitable[Any]]
 
@@ -77,6 +77,8 @@ def _exit_for(report: Report) -> Exit:
 def _exit_after(error: BaseException) -> Exit:
     match error:
         case DatasetError() | OutputError() | LedgerError():
+            return Exit.BAD_INPUT
+        case APIConnectionError(unreachable=True):
             return Exit.BAD_INPUT
         case ParetaError() if verdict_of(error) in (Verdict.FATAL_TO_BATCH, Verdict.FATAL_TO_ITEM):
             return Exit.BAD_INPUT

@@ -63,10 +63,13 @@ class Pressure:
             yield
         finally:
             self._pauses -= 1
+            self.throttle.resumed(self._clock())
             self._let_in()
 
     def obey(self, *, paused: bool, most: int) -> None:
         """Let nobody in while paused, and never have more than `most` in flight; calls in flight go on."""
+        if self._told_to_pause and not paused:
+            self.throttle.resumed(self._clock())
         self._pauses += paused - self._told_to_pause
         self._told_to_pause = paused
         self.throttle.bound(most)

@@ -1,16 +1,26 @@
 """How far a batch is: counted as rows settle, read by whoever shows it."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pareta_batch.dollars import dollars
+from pareta_batch.errors import shown
 from pareta_batch.outcomes import Outcome
+
+NOTICED_S = 5.0
+"""A shorter wait is not told: it is over before it is read."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A batch at one moment: `rate` is rows done per second in this run, `eta_s` None while it is unknown."""
+    """A batch at one moment: `rate` is rows done per second in this run, `eta_s` None while it is unknown.
+
+    `waits`: how long the service asked to wait, and why; None while no wait is under way.
+    """
 
     name: str
     total: int
@@ -20,6 +30,7 @@ class Snapshot:
     rate: float
     spent_micro_usd: int
     eta_s: float | None
+    waits: str | None = None
 
     @property
     def share(self) -> float:
@@ -30,7 +41,7 @@ class Snapshot:
         eta = "–" if self.eta_s is None else f"{self.eta_s:.0f} s"
         return (
             f"{self.done}/{self.total} rows, {self.failed} failed, {self.in_flight} in flight, {self.rate:.1f} rows/s, "
-            f"{dollars(self.spent_micro_usd)} spent, ETA {eta}"
+            f"{dollars(self.spent_micro_usd)} spent, ETA {eta}{(self.waits and f', {self.waits}') or ''}"
         )
 
 
@@ -46,6 +57,8 @@ class Progress:
     settled: int = 0
     spent_micro_usd: int = 0
     _failed: set[str] = field(default_factory=set)
+    _waits_until: float = 0.0
+    _waits_for: str = ""
 
     def count(self, outcome: Outcome) -> None:
         """Count a row whose outcome is durable; a failed row that a later attempt settles is failed no more."""
@@ -55,6 +68,13 @@ class Progress:
         else:
             self._failed.add(outcome.key)
         self.spent_micro_usd += outcome.billed_micro_usd or 0
+
+    def waits(self, until: float, error: Exception) -> None:
+        """Note that the service asked to wait until a moment (monotonic seconds), and tell it once."""
+        if until - time.monotonic() < NOTICED_S or until <= self._waits_until + NOTICED_S:
+            return
+        self._waits_until, self._waits_for = until, f"{type(error).__name__}: {shown(error):.200}"
+        log.warning("%s waits %.0f s, as the service asks: %s", self.name, until - time.monotonic(), self._waits_for)
 
     def wall_s(self) -> float:
         """Seconds since this run of the batch began."""
@@ -74,4 +94,9 @@ class Progress:
             rate=rate,
             spent_micro_usd=self.spent_micro_usd,
             eta_s=left / rate if done else None,
+            waits=self._waiting(),
         )
+
+    def _waiting(self) -> str | None:
+        left = self._waits_until - time.monotonic()
+        return f"waits {left:.0f} s ({self._waits_for})" if left > 0 else None

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MOST_TRANSIENT = 6
 LONGEST_HOLD_S = 900.0
+"""Seconds without an answer that a service may ask for, of a row in all and of the batch."""
 
 
 class RowWork:
@@ -37,6 +38,8 @@ class RowWork:
         self._seated = False
         self._attempts = 0
         self._transient = 0
+        self._revivals = 0
+        self._waited = 0.0
         self._billed: int | None = None
         self._last_error: ParetaError | None = None
 
@@ -132,6 +135,7 @@ class RowWork:
             return None
         self._attempts += 1
         sent = time.monotonic()
+        session.contact.tried(sent)
         try:
             completion = await self._send()
         except ParetaError as error:
@@ -185,6 +189,7 @@ class RowWork:
         self, completion: ChatCompletion, call: Call, reservation: Reservation, seconds: float
     ) -> Outcome:
         session, usage, billed = self._session, completion.usage, completion.billed_micro_usd
+        session.contact.answered()
         self._count_receipt(billed)
         # The answer is paid: it is settled, whatever becomes of the gates.
         with session.stopped_by_faults("the rate limit"):
@@ -221,24 +226,50 @@ class RowWork:
         return written
 
     async def _after(self, error: ParetaError) -> Outcome | None:
-        """Do what the verdict says; give the outcome if there will be no other attempt."""
-        session, verdict = self._session, verdict_of(error)
+        """Do what the verdict says; return the outcome if there will be no other attempt."""
+        session, verdict, now = self._session, verdict_of(error), time.monotonic()
+        if session.contact.is_lost(error, now):
+            session.stop_because("ServiceUnreachable", f"nothing answers at {session.address}: {error}")
+            return None
         match verdict:
             case Verdict.FATAL_TO_ITEM:
                 return self._failed(error, retryable=False)
             case Verdict.FATAL_TO_BATCH | Verdict.OUT_OF_CREDIT:
                 return None
             case Verdict.RATE_LIMIT:
-                if session.pressure.throttle.starving_s(time.monotonic()) > LONGEST_HOLD_S:
+                if session.pressure.throttle.starving_s(now) > LONGEST_HOLD_S:
                     session.stop_for(error)
-            case Verdict.NOT_READY if session.batch.model != "auto" and await self._revived():
-                return None
+                elif asked := retry_after_of(error):
+                    session.progress.waits(now + asked, error)
+            case Verdict.NOT_READY if self._may_revive() and await self._revived():
+                self._revivals += 1
+                if self._revivals > 1:  # live as it says, and refusing all the same
+                    await self._sleep(backoff(self._revivals - 1, random.random()))  # noqa: S311
             case _:
-                self._transient += 1
-                if self._transient >= MOST_TRANSIENT:
-                    return self._failed(error, retryable=True)
-                await self._sleep(backoff(self._transient, random.random(), retry_after_of(error)))  # noqa: S311
+                return await self._after_transient(error, now)
         return None
+
+    async def _after_transient(self, error: ParetaError, now: float) -> Outcome | None:
+        """Wait before the next attempt, within the bounds of the row and of the batch."""
+        session, asked = self._session, retry_after_of(error)
+        self._transient += 1
+        if self._transient >= MOST_TRANSIENT:
+            return self._failed(error, retryable=True)
+        if asked is not None:
+            self._waited += asked
+            if self._waited > LONGEST_HOLD_S:
+                if session.contact.puts_all_off():
+                    session.stop_for(error)
+                return self._failed(error, retryable=True, besides=f"; it asked to wait {asked:.0f} s")
+            if session.pressure.throttle.starving_s(now) + asked > LONGEST_HOLD_S:
+                session.stop_for(error)
+                return None
+            session.progress.waits(now + asked, error)
+        await self._sleep(backoff(self._transient, random.random(), asked))  # noqa: S311
+        return None
+
+    def _may_revive(self) -> bool:
+        return self._session.batch.model != "auto" and self._revivals < MOST_TRANSIENT
 
     async def _revived(self) -> bool:
         """Wait with everybody else until the endpoint is live, or stop the batch for it; False if neither could be."""
@@ -259,11 +290,11 @@ class RowWork:
         except TimeoutError:
             return
 
-    def _failed(self, error: Exception, *, retryable: bool) -> Outcome:
+    def _failed(self, error: Exception, *, retryable: bool, besides: str = "") -> Outcome:
         return replace(
             self._outcome("failed"),
             error=type(error).__name__,
-            error_message=shown(error),
+            error_message=shown(error) + besides,
             retryable=retryable,
             in_doubt=self._in_doubt,
             request_id=getattr(error, "request_id", None),

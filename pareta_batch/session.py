@@ -5,11 +5,13 @@ import logging
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pareta_batch.answer_schema import AnswerCheck
 from pareta_batch.asks import Ask
 from pareta_batch.batch import Batch
 from pareta_batch.budget import Budget, Purse, micro_usd
+from pareta_batch.contact import Contact
 from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered, UnexpectedError
 from pareta_batch.fan_out import fan_out
 from pareta_batch.garbage import rarely_collected
@@ -50,6 +52,8 @@ class Session:
         self.stop: BatchStopped | None = None
         self.stopped = asyncio.Event()
         self.lost = 0
+        self.contact = Contact()
+        self.address = _without_user(pareta.base_url)
         self.pressure = Pressure(Throttle(batch.max_in_flight))
         self.progress = Progress(batch.name, tally.total, to_send, lambda: self.pressure.in_flight)
         self.budget = Budget(_purse(batch, tally))
@@ -205,6 +209,11 @@ _open: set[Session] = set()
 def _ahead(batch: Batch) -> int:
     """Give how many rows may be claimed without being sent yet."""
     return 1 + batch.max_in_flight // 4
+
+
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _purse(batch: Batch, tally: Tally) -> Purse | None:

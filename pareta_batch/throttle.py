@@ -136,6 +136,10 @@ class Throttle:
             self._cut_at = now
             self._note(now)
 
+    def resumed(self, now: float) -> None:
+        """Count a time in which no call was allowed as no time without an answer."""
+        self._last_answer = max(self._last_answer, now)
+
     def starving_s(self, now: float) -> float:
         """Give the seconds from the last answer until calls may start again."""
         return max(self._held_until, now) - self._last_answer

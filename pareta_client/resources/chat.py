@@ -75,7 +75,7 @@ class Completions:
         max_retries: int | None = None,
         **fields: Any,
     ) -> ChatCompletion | Stream[ChatCompletionChunk]:
-        """Ask once; the other fields (temperature, max_tokens …) are sent as they are, those of `extra_body` over them.
+        """Ask once; the other fields (temperature, max_tokens …) are handed on as they are.
 
         With `stream=True` it gives an iterator of chunks, whose request is sent when the first is asked for.
         """
@@ -165,7 +165,7 @@ class AsyncCompletions:
         max_retries: int | None = None,
         **fields: Any,
     ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
-        """Ask once; the other fields (temperature, max_tokens …) are sent as they are, those of `extra_body` over them.
+        """Ask once; the other fields (temperature, max_tokens …) are handed on as they are.
 
         With `stream=True` it gives an iterator of chunks, whose request is sent when the first is asked for.
         """
