@@ -5,7 +5,7 @@ from prefect import flow, get_run_logger
 from flows.endings import WatchReport, flow_run_here, named_ending
 from flows.parameters import Watch
 from tasks.evals import completed, plan_eval_run, prepare_eval_set, start_eval_run, wait_for_eval_run
-from tasks.events import quality_drifted, watch_unpaid_told
+from tasks.events import quality_drifted, quality_unavailable, watch_unpaid_told
 from tasks.shared import connected, polling, recorded
 from tasks.watching import drift_from, enter_in_history, publish_history
 
@@ -13,7 +13,10 @@ from tasks.watching import drift_from, enter_in_history, publish_history
 @flow(name="watch-quality", flow_run_name="watch {watch.name}")
 @named_ending
 async def watch_quality(watch: Watch) -> WatchReport:
-    """Compare the models with themselves on the day the watch began; emit `pareta.quality.drifted` on a drop."""
+    """Compare the models with themselves since the watch began.
+
+    Emits `pareta.quality.drifted` on a drop, and `pareta.quality.unavailable` when rows have no answer.
+    """
     occasion = this_occasion()
     async with connected(), recorded(), polling():
         eval_set_id, rows = await prepare_eval_set(watch.comparison)
@@ -22,10 +25,12 @@ async def watch_quality(watch: Watch) -> WatchReport:
             run_id = await start_eval_run(watch.comparison, eval_set_id, plan, occasion)
         run = completed(await wait_for_eval_run(run_id, watch.wait_s))
         history = await enter_in_history(watch.name, occasion, run, rows)
-        drift, since_last = await drift_from(history, run, rows)
+        drift, since_last = await drift_from(watch.name, history, run, rows)
     get_run_logger().info("%s: %s", watch.name, drift)
     if drift.drifted:
         quality_drifted(watch.name, drift)
+    if drift.unavailable:
+        quality_unavailable(watch.name, drift)
     plot = await publish_history(watch.name, history, watch.plot_path)
     return WatchReport(name=watch.name, occasion=occasion, run_id=run_id, drift=drift, since_last=since_last, plot=plot)
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from pareta_batch.identity import digest
 from pareta_batch.ledger import Ledger
-from pareta_batch.tables import quality
+from pareta_batch.tables import quality, quality_scores
 
 Entry = Mapping[str, Any]  # a row of the table
 
@@ -30,5 +30,22 @@ def quality_history(ledger: Ledger, watch: str) -> list[dict[str, Any]]:
     """Give all that was written down, the earliest occasion first."""
     columns = [column for column in quality.c if column.name != "watch"]
     query = sa.select(*columns).where(quality.c.watch == watch).order_by(quality.c.occasion, quality.c.model)
+    with ledger.transaction() as db:
+        return [dict(row) for row in db.execute(query).mappings()]
+
+
+def remember_scores(ledger: Ledger, watch: str, entries: Sequence[Entry]) -> None:
+    """Write the scores of the models of a run, row by row; written again, they stay as they were first."""
+    with ledger.transaction() as db:
+        known = set(db.scalars(sa.select(quality_scores.c.run_id).where(quality_scores.c.watch == watch)))
+        new = [{**entry, "watch": watch} for entry in entries if entry["run_id"] not in known]
+        if new:
+            db.execute(quality_scores.insert(), new)
+
+
+def remembered_scores(ledger: Ledger, watch: str) -> list[dict[str, Any]]:
+    """Return what `remember_scores` wrote: run, model, rows asked, and the score of every answered row."""
+    columns = [column for column in quality_scores.c if column.name != "watch"]
+    query = sa.select(*columns).where(quality_scores.c.watch == watch)
     with ledger.transaction() as db:
         return [dict(row) for row in db.execute(query).mappings()]

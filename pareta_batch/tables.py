@@ -78,6 +78,20 @@ quality = sa.Table(
     sa.Column("ci_high", sa.Float),
 )
 
+# The score of every row that was answered, by row: what a later occasion is compared with.
+quality_scores = sa.Table(
+    "quality_scores",
+    metadata,
+    sa.Column("watch", sa.String(100), primary_key=True),
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("model", sa.String, primary_key=True),
+    sa.Column("asked", sa.Integer, nullable=False),
+    sa.Column("errors", sa.Integer, nullable=False),
+    sa.Column("scores", sa.JSON, nullable=False),
+    sa.Column("mean", sa.Float),
+    sa.Column("standard_error", sa.Float),
+)
+
 # What was quoted and what was then paid for the same work; `number` counts the quotes of one piece of work.
 quotes = sa.Table(
     "quotes",

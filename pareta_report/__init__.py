@@ -1,7 +1,17 @@
 """Answers and eval runs as tables, statistics, plots and one HTML page."""
 
 from pareta_report.answers import answers_table
-from pareta_report.drift import Drift, QualityPoint, drift_since, quality_over_time, quality_points
+from pareta_report.drift import (
+    Drift,
+    QualityPoint,
+    Unavailable,
+    drift_in,
+    drift_since,
+    looks_of,
+    quality_over_time,
+    quality_points,
+)
+from pareta_report.evidence import Look
 from pareta_report.gate import Decision, Policy, decide
 from pareta_report.judgement import Background, failed_comparison, judge
 from pareta_report.page import Page, render, write_exports, write_page
@@ -28,20 +38,24 @@ __all__ = [
     "Difference",
     "Disagreement",
     "Drift",
+    "Look",
     "MeasuredQuality",
     "ModelScore",
     "Page",
     "Policy",
     "QualityPoint",
+    "Unavailable",
     "answers_table",
     "artifact_rows",
     "batch_measured_quality",
     "batch_table",
     "comparison_table",
     "decide",
+    "drift_in",
     "drift_since",
     "failed_comparison",
     "judge",
+    "looks_of",
     "markdown_summary",
     "quality_against_cost",
     "quality_over_time",

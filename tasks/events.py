@@ -67,6 +67,18 @@ def quality_drifted(watch: str, drift: Drift) -> None:
     _emit("pareta.quality.drifted", f"pareta.watch.{watch}", payload)
 
 
+def quality_unavailable(watch: str, drift: Drift) -> None:
+    """Emit `pareta.quality.unavailable`: payload `watch`, `models`, `unanswered` (shares), `run_id`, `sentence`."""
+    payload = {
+        "watch": watch,
+        "models": [each.model for each in drift.unavailable],
+        "unanswered": {each.model: each.unanswered for each in drift.unavailable},
+        "run_id": drift.run_id,
+        "sentence": "; ".join(map(str, drift.unavailable)),
+    }
+    _emit("pareta.quality.unavailable", f"pareta.watch.{watch}", payload)
+
+
 def _credits_exhausted(resource: str, name: str, pending: int | None) -> None:
     _emit("pareta.credits.exhausted", resource, {"name": name, "pending": pending})
 

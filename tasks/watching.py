@@ -1,17 +1,27 @@
 """Tasks of a watch: its history in the ledger, the run to compare with, and the plot of the series."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from pareta_batch.eval_rows import EvalRows
-from pareta_batch.history import quality_history, remember_quality, series_of
+from pareta_batch.history import (
+    quality_history,
+    remember_quality,
+    remember_scores,
+    remembered_scores,
+    series_of,
+)
+from pareta_batch.ledger import Ledger
 from pareta_client import EvalRun, NotFoundError
-from pareta_report import Drift, QualityPoint, drift_since, quality_over_time, quality_points
+from pareta_report import Drift, Look, QualityPoint, drift_in, looks_of, quality_over_time, quality_points
 from tasks.artifacts import artifact_key
 from tasks.retries import RETRIES
 from tasks.shared import connected, recorded
@@ -30,24 +40,49 @@ async def enter_in_history(watch: str, occasion: str, run: EvalRun, rows: EvalRo
 
 @task(task_run_name="drift of {run.id}", cache_policy=NO_CACHE, **RETRIES)
 async def drift_from(
-    history: tuple[QualityPoint, ...], run: EvalRun, rows: EvalRows | None
+    watch: str, history: tuple[QualityPoint, ...], run: EvalRun, rows: EvalRows | None
 ) -> tuple[Drift, Drift | None]:
-    """Compare a run with the earliest one of the series that the service still has, and with the one before it."""
-    earlier = [run_id for run_id in dict.fromkeys(point.run_id for point in history) if run_id != run.id]
+    """Compare a run with all runs of the series before it, and with the one before it alone."""
     groups = rows.groups if rows else None
-    first = await _first_there(earlier) or run
-    last = await _first_there(earlier[::-1])
-    since_last = None if last is None or last.id == first.id else drift_since(last, run, groups)
-    return drift_since(first, run, groups), since_last
+    series = series_of(watch, str(run.eval_set_id))
+    run_ids = list(dict.fromkeys(point.run_id for point in history))
+    earlier = run_ids[: run_ids.index(str(run.id))] if str(run.id) in run_ids else run_ids
+    async with recorded() as ledger:
+        looks = await _looks(ledger, series, earlier)
+        await asyncio.to_thread(_remember, ledger, series, run)
+    looks |= {str(run.id): looks_of(run)}
+    drift = await asyncio.to_thread(drift_in, looks, groups)
+    if len(looks) < 3:
+        return drift, None
+    return drift, await asyncio.to_thread(drift_in, dict(list(looks.items())[-2:]), groups)
 
 
-async def _first_there(run_ids: list[str]) -> EvalRun | None:
-    """Read the first of these runs that the service still has."""
+async def _looks(ledger: Ledger, series: str, run_ids: list[str]) -> dict[str, dict[str, Look]]:
+    """Return the scores of these runs by model, from the ledger, else from the service if it still has the run."""
+    known = await asyncio.to_thread(remembered_scores, ledger, series)
+    looks: dict[str, dict[str, Look]] = {}
     async with connected() as pareta:
         for run_id in run_ids:
+            if mine := [entry for entry in known if entry["run_id"] == run_id]:
+                looks[run_id] = {entry["model"]: _look(entry) for entry in mine}
+                continue
             with suppress(NotFoundError):
-                return await pareta.evals.runs.retrieve(run_id)
-    return None
+                # A watch that began before the ledger kept scores.
+                found = await pareta.evals.runs.retrieve(run_id)
+                looks[run_id] = looks_of(found)
+                await asyncio.to_thread(_remember, ledger, series, found)
+    return looks
+
+
+def _remember(ledger: Ledger, series: str, run: EvalRun) -> None:
+    entries = [{"run_id": str(run.id), "model": model, **asdict(look)} for model, look in looks_of(run).items()]
+    remember_scores(ledger, series, entries)
+
+
+def _look(entry: Mapping[str, Any]) -> Look:
+    # The keys of a JSON object are text.
+    scores = {int(row): score for row, score in entry["scores"].items()}
+    return Look(scores, entry["asked"], entry["errors"], entry["mean"], entry["standard_error"])
 
 
 @task(task_run_name="plot of {watch}", cache_policy=NO_CACHE)

@@ -1,12 +1,21 @@
 """`watch_quality`: a new eval run each time, compared with the one that the watch began with."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flows.parameters import Watch
 from flows.watch_quality import watch_quality
+from pareta_batch.history import remembered_scores, series_of
+from pareta_batch.ledger import Ledger
+from pareta_batch.tables import quality_scores
+from pareta_client import AsyncPareta
+from pareta_sandbox import eval_runs
+from pareta_sandbox.eval_sets import EvalRow, EvalSet
 from pareta_sandbox.faults import EvalRunFails, ModelWeakens
+from pareta_sandbox.roster import Model
 from pareta_sandbox.testing import Sandbox
 from tasks import events
 from tests.flows.datasets import write_rows
@@ -90,3 +99,64 @@ async def test_a_watch_without_credit_says_so_as_an_event(
     assert (state.is_failed(), state.name) == (True, "InsufficientCredits")
     assert emitted == [("pareta.credits.exhausted", "pareta.watch.sentiment")]
     assert pareta.books().eval_runs_created == 0
+
+
+async def test_rows_without_an_answer_are_an_event_of_their_own_and_no_drift(
+    pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emitted: list[tuple[str, dict[str, float]]] = []
+    monkeypatch.setattr(
+        events, "emit_event", lambda event, payload, **_: emitted.append((event, payload["unanswered"]))
+    )
+    await watch_quality(watch(tmp_path))
+    monkeypatch.setattr(eval_runs, "answered", silent_in_part("heron-2"))
+    report = await watch_quality(watch(tmp_path))
+    assert report.drift.drifted == ()
+    ((event, unanswered),) = emitted
+    assert (event, list(unanswered)) == ("pareta.quality.unavailable", ["heron-2"])
+
+
+async def test_the_score_of_each_row_is_kept_in_the_ledger(pareta: Sandbox, tmp_path: Path) -> None:
+    first = await watch_quality(watch(tmp_path))
+    ledger = Ledger.open()
+    try:
+        kept = remembered_scores(ledger, series_of("sentiment", await eval_set_of(first.run_id)))
+    finally:
+        ledger.close()
+    assert {(entry["run_id"], entry["model"]) for entry in kept} == {
+        (first.run_id, "wren-1"),
+        (first.run_id, "heron-2"),
+    }
+    assert [len(entry["scores"]) for entry in kept] == [20, 20]
+
+
+async def test_a_watch_that_began_before_scores_were_kept_reads_them_from_the_service(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    first = await watch_quality(watch(tmp_path))
+    ledger = Ledger.open()
+    try:
+        with ledger.transaction() as db:
+            db.execute(quality_scores.delete())
+        second = await watch_quality(watch(tmp_path))
+        assert second.drift.reference == first.run_id
+        assert {change.n for change in second.drift.changes} == {20}
+    finally:
+        ledger.close()
+
+
+def silent_in_part(model_id: str) -> Callable[..., tuple[str, int, str | None]]:
+    """Answer as the sandbox does, but for the rows of one model whose input ends in an even number."""
+    as_always = eval_runs.answered
+
+    def answered(eval_set: EvalSet, row: EvalRow, model: Model, level: int) -> tuple[str, int, str | None]:
+        if model.id == model_id and re.search(r"[02468]\)", str(row)):
+            return "", 0, "upstream timed out"
+        return as_always(eval_set, row, model, level)
+
+    return answered
+
+
+async def eval_set_of(run_id: str) -> str:
+    async with AsyncPareta.from_env() as client:
+        return str((await client.evals.runs.retrieve(run_id)).eval_set_id)
