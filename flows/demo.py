@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from examples.licences import write, write_eval_rows
 from flows.environment import prepare_prefect
+from flows.lifeline import start_child
 from flows.specs import read_spec
 
 if TYPE_CHECKING:
@@ -75,10 +75,9 @@ def summarize(report: "PipelineReport") -> None:
 
 @contextmanager
 def sandbox() -> Iterator[str]:
-    """Run a sandbox in a process of its own on a free port, and give its address."""
-    command = [sys.executable, "-m", "pareta_sandbox", *SANDBOX_OPTIONS]
+    """Yield the address of a sandbox in a process of its own, which ends with this one, on a free port."""
     with LOG.open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603
+        process = start_child("pareta_sandbox", SANDBOX_OPTIONS, stdout=subprocess.PIPE, stderr=log)
         try:
             yield _address_in(process)
         finally:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.deployment_slot import outlive_the_slot
 from flows.reasons import reason_for
+from flows.signals import hangup_terminates
 from pareta_batch.errors import BatchError
 from pareta_batch.quote import Quote
 from pareta_batch.report import BatchReport
@@ -160,7 +161,8 @@ def named_ending(run: Callable[Given, Awaitable[Result]]) -> Callable[Given, Cor
     @wraps(run)
     async def ending(*args: Given.args, **kwargs: Given.kwargs) -> Result:
         try:
-            return await run(*args, **kwargs)
+            with hangup_terminates():
+                return await run(*args, **kwargs)
         except (Unfinished, ParetaError, BatchError) as error:
             reason = reason_for(error_of(error))
             if reason.retry_helps and _retries_left():

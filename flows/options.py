@@ -1,5 +1,6 @@
 """What several commands of `pareta-pipeline` take, and how they say that it is no good."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ def bad_input_explained() -> Iterator[None]:
 
     try:
         yield
+    except asyncio.CancelledError:
+        raise bad_input("cancelled before it was done", status=3) from None
     except BatchStopped as stopped:
         raise bad_input(stopped, status=3) from None
     except (SpecError, BatchError, ParetaError) as error:

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
+import typer
 from pydantic import BaseModel
 
 from flows.parameters import Pipeline, Promotion, Watch
 from flows.quotes import AnyQuote, PipelineQuote, PromotionQuote, WatchQuote
+from flows.signals import run_until_interrupted
 from flows.specs import Fields, SpecError, fields_of, spec_from
 from pareta_batch.asks import check_rows
 from pareta_batch.batch import Batch
@@ -79,7 +82,7 @@ def quoted(spec: BaseModel, pilot: int = 0) -> AnyQuote:
         raise SpecError("--pilot sends rows of a batch, and this spec is of something else")
     ledger = Ledger.open()
     try:
-        return asyncio.run(_quoted(spec, ledger, pilot))
+        return run_until_interrupted(lambda: _quoted(spec, ledger, pilot), partial(typer.echo, err=True))
     finally:
         ledger.close()
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,8 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists
 
+from flows.embedded_server import bind_embedded_server
+from flows.lifeline import start_child
 from tasks.credentials import ParetaCredentials
 from tasks.fleet import limit_name
 
@@ -41,6 +42,7 @@ def set_up(limits: Mapping[str, int], repository: str | None = None, branch: str
     """
     if not PROJECT.is_file():
         raise SetUpError(f"no {PROJECT} in {Path.cwd()}: run it in the project's folder")
+    bind_embedded_server()
     remarks = asyncio.run(_prepare_server(limits))
     with _file_for(repository, branch) as file:
         _deploy(file)
@@ -97,7 +99,8 @@ def _file_for(repository: str | None, branch: str | None) -> Iterator[Path]:
 
 
 def _deploy(file: Path) -> None:
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
-    if ended.returncode:
-        raise SetUpError(f"prefect deploy --all failed:\n{ended.stdout}")
+    command = ("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
+    with start_child("prefect", command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as deploying:
+        said, _ = deploying.communicate()
+    if deploying.returncode:
+        raise SetUpError(f"prefect deploy --all failed:\n{said}")

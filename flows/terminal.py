@@ -1,28 +1,29 @@
 """One flow run in this process, for a person or a script at a terminal."""
 
 import asyncio
-import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect.exceptions import TerminationSignal
 from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from flows.embedded_server import bind_embedded_server
 from flows.endings import PromotionReport, Report, Unfinished
+from flows.signals import run_until_interrupted
 from pareta_batch.errors import DatasetError, LedgerError, OutputError
 from pareta_batch.progress import Snapshot
 from pareta_batch.report import BatchReport
-from pareta_batch.session import stop_open_sessions
 from pareta_client import APIConnectionError, ParetaError
 from pareta_client.retry import Verdict, verdict_of
 from tasks.progress import watcher
 
 CONFIGURATION = frozenset({"AuthenticationError", "PermissionDeniedError", "NotFoundError", "ServiceUnreachable"})
 
+T = TypeVar("T")
 AnyFlow = Callable[[Any], Awaitable[Any]]
 
 messages = Console(stderr=True, highlight=False)
@@ -39,30 +40,28 @@ class Exit(IntEnum):
 
 def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, Exit]:
     """Run a flow to its end, showing its progress; give its result, if it has one, and the exit status."""
+    bind_embedded_server()
     try:
         with _progress_shown():
-            result = asyncio.run(_interruptible(flow, parameter))
+            result = run_until_interrupted(lambda: _awaited(flow(parameter)), _say)
     except Unfinished as unfinished:
         messages.print(unfinished.message, style="yellow", markup=False, soft_wrap=True)
         return unfinished.report, _exit_for(unfinished.report)
-    except (Exception, KeyboardInterrupt, asyncio.CancelledError, TerminationSignal) as error:  # noqa: BLE001 - reported by its class
+    except asyncio.CancelledError:
+        _say("cancelled before it was done; run it again: only what is missing is sent")
+        return None, Exit.STOPPED
+    except (Exception, KeyboardInterrupt, TerminationSignal) as error:  # noqa: BLE001 - reported by its class
         messages.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         return None, _exit_after(error)
     return result, Exit.DONE
 
 
-async def _interruptible(flow: AnyFlow, parameter: BaseModel) -> Any:
-    """Run the flow; the first Ctrl-C lets calls in flight finish and settle, a second one cancels."""
-    running = asyncio.ensure_future(flow(parameter))
-
-    def interrupt() -> None:
-        if stop_open_sessions("Interrupted", "Ctrl-C"):
-            messages.print("stopping: calls in flight finish and settle; Ctrl-C again to give them up", style="yellow")
-        else:
-            running.cancel()
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+async def _awaited(running: Awaitable[T]) -> T:
     return await running
+
+
+def _say(text: str) -> None:
+    messages.print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 def _exit_for(report: Report) -> Exit:

@@ -1,0 +1,242 @@
+"""What a command leaves behind when it is killed, and what becomes of a paid run when its terminal or reader goes."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.lifeline import KEY
+from pareta_sandbox.testing import Sandbox, running
+from tests.end_to_end.processes import Processes, kill, processes, until
+
+PROJECT = Path(__file__).parents[2]
+SPEC = "name: reviews\nmodel: auto\ndataset: rows.csv\nid_column: id\nprompt: 'Which team? {text}'\nmax_in_flight: 2\n"
+
+
+@pytest.fixture
+def slow() -> Iterator[Sandbox]:
+    with running(latency_ms=400) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def started(tmp_path: Path, slow: Sandbox) -> Iterator[Processes]:
+    """Yield what starts commands in a folder with a spec, without a Prefect server; none is left running."""
+    rows = "\n".join(f"{n},ticket {n}" for n in range(200))
+    (tmp_path / "rows.csv").write_text(f"id,text\n{rows}\n", encoding="utf-8")
+    (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    (tmp_path / "examples").symlink_to(PROJECT / "examples")
+    environment = {
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_PROFILES_PATH": str(tmp_path / "prefect" / "profiles.toml"),
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        KEY: slow.api_key,
+        "PARETA_BASE_URL": slow.base_url,
+        "PARETA_LEDGER_URL": f"sqlite:///{tmp_path}/ledger.db",
+    }
+    with processes(tmp_path, **environment) as started:
+        yield started
+
+
+def knows_the_key(pid: int) -> bool:
+    try:
+        return f"{KEY}=".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # it has ended
+        return False
+
+
+def run(started: Processes, *arguments: str, folder: Path) -> subprocess.Popen[str]:
+    """Start a command whose output is captured through pipes, as scripts do."""
+    return subprocess.Popen(
+        [str(Path(sys.executable).with_name("pareta-pipeline")), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=started.environment,
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
+@pytest.mark.server
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("command", "children"),
+    [(("demo",), 2), pytest.param(("complete", "spec.yaml"), 1, marks=pytest.mark.long)],
+)
+def test_after_kill_9_nothing_stays_behind(
+    started: Processes, slow: Sandbox, tmp_path: Path, command: tuple[str, ...], children: int
+) -> None:
+    process = run(started, *command, folder=tmp_path)
+    below = until(
+        lambda: [pid for pid in started.alive() if pid != process.pid] if len(started.alive()) > children else None,
+        within_s=120,
+        what=f"{children} children",
+    )
+    if command[0] == "complete":
+        until(lambda: slow.books().completions > 2 or None, within_s=120, what="a batch that sends")
+    assert [pid for pid in below if knows_the_key(pid)] == []
+    kill(process.pid)
+    # The caller's pipes close with the command: nobody else holds them.
+    process.communicate(timeout=5)
+    until(lambda: not started.alive() or None, within_s=15, what="no process left")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
+def test_a_sandbox_of_the_command_line_is_the_command_itself(started: Processes, tmp_path: Path) -> None:
+    process = run(started, "sandbox", "--port", "0", folder=tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("pareta sandbox ready")
+    assert started.alive() == [process.pid]
+    assert not knows_the_key(process.pid)
+    kill(process.pid)
+    process.communicate(timeout=5)
+
+
+CHILD = """
+import os, signal, sys, time
+from flows.lifeline import start_child
+child = start_child("timeit", ["-n", "1", "-r", "1", "-s", "import time", "{work}"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    "work", ["time.sleep(600)", "import signal; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
+)
+def test_a_child_ends_with_its_parent_also_one_that_ignores_sigterm(started: Processes, work: str) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", CHILD.format(work=work)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+        env=started.environment,
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert child in started.alive()
+    kill(parent.pid)
+    parent.communicate(timeout=5)
+    until(lambda: not started.alive() or None, within_s=20, what="no child left")
+
+
+OUTLETS = """
+import os, sys
+from flows.outlets import make_outlets_last
+make_outlets_last()
+sys.stdin.read()
+for n in range(3):
+    print("x" * 100_000, file=sys.{stream}, flush=True)
+    print("y", file=sys.{stream})
+os._exit(7) if "{how}" == "now" else sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("how", ["now", "by itself"])
+def test_a_stream_without_a_reader_goes_quiet(stream: str, how: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", OUTLETS.format(stream=stream, how=how)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=PROJECT,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    closed, other = (process.stdout, process.stderr) if stream == "stdout" else (process.stderr, process.stdout)
+    closed.close()
+    process.stdin.close()
+    assert (other.read(), process.wait(timeout=30)) == (b"", 7)
+    other.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+@pytest.mark.parametrize(("stream", "status"), [("stdout", 1), ("stderr", 7)])
+def test_a_full_disk_loses_messages_but_not_a_result_silently(stream: str, status: int) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", OUTLETS.format(stream=stream, how="by itself")],
+            input=b"",
+            stdout=full if stream == "stdout" else subprocess.DEVNULL,
+            stderr=full if stream == "stderr" else subprocess.DEVNULL,
+            cwd=PROJECT,
+            check=False,
+        )
+    assert ended.returncode in ({status, 120} if status == 1 else {status})
+
+
+SIGNALS = """
+import asyncio, os, signal, sys
+from flows.signals import run_until_interrupted
+
+async def work():
+    print("working", flush=True)
+    try:
+        await asyncio.sleep(600)
+    except asyncio.CancelledError:
+        for number in map(int, sys.argv[1:]):
+            os.kill(os.getpid(), number)
+        await asyncio.sleep(0.2)
+        print("cleaned up", flush=True)
+        raise
+
+try:
+    run_until_interrupted(work, print)
+except asyncio.CancelledError:
+    sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("again", [[], [signal.SIGHUP], [signal.SIGTERM, signal.SIGHUP]])
+def test_a_signal_ends_a_run_once_however_often_a_shell_repeats_it(
+    first: signal.Signals, again: list[signal.Signals]
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SIGNALS, *(str(int(number)) for number in again)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "working\n"
+    process.send_signal(first)
+    said, _ = process.communicate(timeout=30)
+    assert (said, process.returncode) == ("cleaned up\n", 3)
+
+
+def test_under_nohup_a_closed_terminal_is_ignored() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SIGNALS],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "working\n"
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30)[0] == "cleaned up\n"
+
+
+def test_a_pilot_that_loses_its_terminal_settles_what_is_in_flight(
+    started: Processes, slow: Sandbox, tmp_path: Path
+) -> None:
+    process = run(started, "quote", "spec.yaml", "--pilot", "50", folder=tmp_path)
+    until(lambda: slow.books().completions_seen > 2 or None, within_s=60, what="a pilot that sends")
+    process.send_signal(signal.SIGHUP)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 3, said
+    assert "the terminal was closed (SIGHUP)" in said
+    ended = started.run("pareta-pipeline", "status", "reviews", folder=tmp_path)
+    assert f"{slow.books().completions} of 200 rows settled" in ended
+    slow.debited_once()
