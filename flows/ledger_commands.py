@@ -20,7 +20,7 @@ def status(
 
     with bad_input_explained():
         accounts = standing(name)
-        as_text = json.dumps([asdict(each) for each in accounts], indent=2)
+        as_text = json.dumps([asdict(each) for each in accounts], indent=2, default=float)  # prices are fractions
         typer.echo(as_text if as_json else "\n".join(map(str, accounts)))
 
 
