@@ -82,7 +82,8 @@ def explained(problem: Exception) -> str:
 
 async def _serve(server: Server, ready: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    for number in (signal.SIGINT, signal.SIGTERM, *hangup):
         loop.add_signal_handler(number, server.stop)
     await server.serve(ready)
 
@@ -93,6 +94,13 @@ def arguments(given: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--port", type=int, default=8765, help="0 picks a free one (default: %(default)s)")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="host name by which requests may address it, beside this machine's (repeatable)",
+    )
     add(
         "--balance-usd",
         type=_micro_usd,
@@ -135,6 +143,7 @@ def settings(chosen: argparse.Namespace) -> Settings:
     return Settings(
         host=chosen.host,
         port=chosen.port,
+        allow_hosts=tuple(chosen.allow_host),
         balance_micro_usd=chosen.balance_usd,
         keys=tuple(key.strip() for key in chosen.keys.split(",") if key.strip()),
         latency_ms=chosen.latency_ms,

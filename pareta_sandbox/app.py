@@ -21,6 +21,7 @@ from pareta_sandbox.pages import Pages
 from pareta_sandbox.refusals import Gone, Refusal, unauthorized
 from pareta_sandbox.routes import Routes
 from pareta_sandbox.service import Service
+from pareta_sandbox.visitors import Visitors
 
 CHAT = "/v1/chat/completions"
 READ_ONLY = "pareta_sk_readonly"
@@ -43,6 +44,7 @@ class App:
         self._chat = Chat(service)
         paths = [*Routes(service).paths(), *EvalRoutes(service).paths(), *Control(service).paths()]
         self._others = Router([*paths, *Pages(service, paths).paths()], redirect_slashes=False)
+        self._visitors = Visitors(service.settings.host, service.settings.allow_hosts)
         self._prefix = f"req_{secrets.token_hex(4)}"
         self._requests = 0
 
@@ -70,6 +72,7 @@ class App:
             await self._refuse(call, Refusal(500, "Internal Server Error"))
 
     async def _hand_on(self, call: Call) -> None:
+        self._visitors.check(call)
         if not call.path.startswith("/v1/"):
             await self._route(call)
             return
@@ -81,10 +84,15 @@ class App:
             await self._chat(call)
             return
         if self.service.faults:
-            struck = self.service.faults.strike(fault_route(call), _endpoint_in(call.path), 0)
+            struck = self.service.faults.strike(fault_route(call), self._endpoint_in(call.path), 0)
             call.scope[STRUCK] = struck
             await at_the_door(call, struck, self.service.draws)
         await self._route(call)
+
+    def _endpoint_in(self, path: str) -> str | None:
+        parts = path.split("/")
+        is_named = len(parts) > 3 and parts[2] == "endpoints"
+        return self.service.endpoints.id_of(parts[3]) if is_named else None
 
     async def _route(self, call: Call) -> None:
         # With an application in scope, starlette raises its 404 and 405 instead of answering in plain text.
@@ -123,8 +131,3 @@ def fault_route(call: Call) -> Route:
     if call.method == "POST" and call.path == "/v1/endpoints":
         return "deploy"
     return FAULT_ROUTES.get(call.path.split("/")[2], "any")
-
-
-def _endpoint_in(path: str) -> str | None:
-    parts = path.split("/")
-    return parts[3] if len(parts) > 3 and parts[2] == "endpoints" else None

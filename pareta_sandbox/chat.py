@@ -37,7 +37,11 @@ class Chat:
             request = parsed(body)
             key = idempotency_key(call.header(b"idempotency-key"))
             service = self._service
-            struck = service.faults.strike("chat", request.model, service.admitted.now) if service.faults else ()
+            struck = (
+                service.faults.strike("chat", service.endpoints.id_of(request.model), service.admitted.now)
+                if service.faults
+                else ()
+            )
             refused = any(isinstance(fault, Status) for fault in struck)
             # Who is only made to wait at the door has a place already.
             with nullcontext() if refused else service.admitted:

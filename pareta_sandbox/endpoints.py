@@ -63,12 +63,25 @@ class Endpoints:
         """Return every endpoint, oldest first."""
         return list(self._by_id.values())
 
-    def get(self, endpoint_id: str) -> Endpoint:
-        """Return one endpoint; refuses with 404."""
-        endpoint = self._by_id.get(endpoint_id)
+    def get(self, id_or_name: str) -> Endpoint:
+        """Return one endpoint by its id, else by its name; refuses with 404.
+
+        A name that several endpoints share addresses the one that was deployed last.
+        """
+        endpoint = self._find(id_or_name)
         if endpoint is None:
-            raise not_found("endpoint", endpoint_id)
+            raise not_found("endpoint", id_or_name)
         return endpoint
+
+    def id_of(self, id_or_name: str) -> str:
+        """Return the id of the endpoint that is addressed so; the text itself where there is none."""
+        endpoint = self._find(id_or_name)
+        return endpoint.id if endpoint else id_or_name
+
+    def _find(self, id_or_name: str) -> Endpoint | None:
+        if (endpoint := self._by_id.get(id_or_name)) is not None:
+            return endpoint
+        return next((each for each in reversed(self._by_id.values()) if each.name == id_or_name), None)
 
     def deploy(self, task_id: str, alias: str, name: str | None) -> Endpoint:
         """Create an endpoint that is starting; its id follows from its name, task and model.

@@ -3,6 +3,7 @@
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from math import ceil
@@ -66,8 +67,9 @@ class Active:
 class Injection:
     """The faults that are on."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, id_of: Callable[[str], str] = str) -> None:
         self._seed = seed
+        self._id_of = id_of
         self._count = 0
         self._active: list[Active] = []
 
@@ -77,6 +79,9 @@ class Injection:
     def add(self, fault: Fault) -> Active:
         """Switch a fault on; its period and its bucket start now."""
         self._count += 1
+        if fault.endpoint is not None:
+            # Endpoints may be addressed by their names; requests are counted by ids.
+            fault = fault.model_copy(update={"endpoint": self._id_of(fault.endpoint)})
         now = time.monotonic()
         # Seeded by order: the same faults in the same order strike the same requests.
         draws = random.Random(f"{self._seed}/{self._count}")  # noqa: S311

@@ -18,6 +18,7 @@ from pareta_sandbox.journal import Entry
 from pareta_sandbox.money import dollars
 from pareta_sandbox.scenario import named, names
 from pareta_sandbox.service import Service
+from pareta_sandbox.visitors import NO_FRAMES
 
 ERRORS_READ = 200
 ERRORS_SHOWN = 8
@@ -63,11 +64,11 @@ class Pages:
     async def status(self, request: Request) -> Response:
         """Show the endpoints, the books, recent errors and the faults; `?part=main` gives the changing part alone."""
         name = "main.html" if request.query_params.get("part") == "main" else "status.html"
-        return HTMLResponse(self._templates.get_template(name).render(self._seen()))
+        return HTMLResponse(self._templates.get_template(name).render(self._seen()), headers=NO_FRAMES)
 
     async def docs(self, request: Request) -> Response:
         """Show the routes."""
-        return HTMLResponse(openapi.page(openapi.document(self._described)))
+        return HTMLResponse(openapi.page(openapi.document(self._described)), headers=NO_FRAMES)
 
     async def openapi(self, request: Request) -> Response:
         """Return the OpenAPI document."""

@@ -23,11 +23,12 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.base_url = f"http://{settings.host}:{settings.port}"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.base_url = f"http://{host}:{settings.port}"
         self.journal = Journal(settings.journal)
         self.books = Books(self.journal, settings.balance_micro_usd)
         self.endpoints = Endpoints(self.journal)
-        self.faults = Injection(settings.seed)
+        self.faults = Injection(settings.seed, self.endpoints.id_of)
         self.draws = random.Random(settings.seed)  # noqa: S311  (latencies, not secrets)
         self.replays: Replays[Completion] = Replays(self.journal)
         self.admitted = Gauge()

@@ -18,6 +18,7 @@ class Settings:
     latency_ms: the time a completion takes, in milliseconds; None gives every model its own.
     cold_start_s, deploy_s: how long `start` and a deploy take, in seconds.
     eval_s: the least time an eval run takes, in seconds.
+    allow_hosts: the host names, beside this machine's own, that a request may name as its `Host`.
     keys: the API keys that are good; empty means every key that starts with `pareta_sk_`.
     idempotency: whether a repeated `Idempotency-Key` is answered from memory and billed once; False bills
         every request.
@@ -30,6 +31,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 0
+    allow_hosts: tuple[str, ...] = ()
     balance_micro_usd: int = 100 * MICRO_PER_USD
     keys: tuple[str, ...] = ()
     latency_ms: float | None = 0.0

@@ -74,7 +74,9 @@ __all__ = [
 class Options(TypedDict, total=False):
     """How the sandbox behaves; see `Settings`. What is left out is fast: no latency, no cold start."""
 
+    host: str
     port: int
+    allow_hosts: tuple[str, ...]
     balance_usd: float | str | Decimal
     keys: tuple[str, ...]
     latency_ms: float | None

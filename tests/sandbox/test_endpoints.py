@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from pareta_sandbox.pytest_plugin import SandboxFactory
-from pareta_sandbox.testing import DeployFails, DeployStreamCut, EndpointStops, Sandbox
+from pareta_sandbox.testing import DeployFails, DeployStreamCut, EndpointStops, Sandbox, Status
 from tests.sandbox.talk import JsonObject, asked, async_client, client, complete, events
 
 DEPLOY = {"task": "license-identification", "model": "wren-2"}
@@ -171,3 +171,46 @@ def test_metrics_tell_latency_cost_and_use(sandbox_factory: SandboxFactory) -> N
     assert metric["cost"]["savings_micro_usd"] > 0
     assert 0 < metric["quality"]["quality_mean"] <= 1
     assert metric["activity"]["requests"] == 3
+
+
+def test_an_endpoint_answers_to_its_name_on_every_route(http: httpx.Client, sandbox: Sandbox) -> None:
+    endpoint_id = deployed(http, name="my tickets")["id"]
+    path = "/v1/endpoints/my%20tickets"
+    assert http.get(path).json()["id"] == endpoint_id
+    assert complete(http, model="my tickets").json()["model"] == endpoint_id
+    streamed = http.post("/v1/chat/completions", json=asked(model="my tickets", stream=True))
+    assert (streamed.status_code, str(endpoint_id) in streamed.text) == (200, True)
+    for metric in ("performance", "uptime", "cost", "quality", "activity"):
+        assert http.get(f"{path}/{metric}").json()["endpoint_id"] == endpoint_id
+    assert http.post(f"{path}/stop").json() == {"id": endpoint_id, "status": "stopped"}
+    assert complete(http, model="my tickets").status_code == 503
+    assert http.post(f"{path}/start").json()["id"] == endpoint_id
+    wait_for(http, endpoint_id, "live")
+    sandbox.stop_endpoint("my%20tickets")
+    assert http.get(path).json()["status"] == "stopped"
+    assert http.delete(path).status_code == 204
+    assert http.get(path).status_code == http.get(f"/v1/endpoints/{endpoint_id}").status_code == 404
+
+
+def test_a_shared_name_addresses_the_endpoint_that_was_deployed_last(http: httpx.Client) -> None:
+    first, second = (deployed(http, name="shared", model=model)["id"] for model in ("wren-1", "wren-2"))
+    assert http.get("/v1/endpoints/shared").json()["id"] == second
+    assert complete(http, model=str(first)).json()["model"] == first
+    http.delete("/v1/endpoints/shared")
+    assert http.get("/v1/endpoints/shared").json()["id"] == first
+
+
+def test_an_id_goes_before_a_name(http: httpx.Client) -> None:
+    deployed(http, name="ep_seed_licenses")
+    assert http.get("/v1/endpoints/ep_seed_licenses").json()["seed"]
+    assert http.delete("/v1/endpoints/ep_seed_licenses").status_code == 409
+
+
+@pytest.mark.parametrize(("by", "asked_by"), [("name", "id"), ("id", "name"), ("name", "name")])
+def test_a_fault_of_an_endpoint_strikes_however_it_is_addressed(
+    http: httpx.Client, sandbox: Sandbox, by: str, asked_by: str
+) -> None:
+    endpoint = deployed(http, name="mine")
+    sandbox.inject(Status(status=500, endpoint=str(endpoint[by])))
+    assert complete(http, model=str(endpoint[asked_by])).status_code == 500
+    assert complete(http).status_code == 200

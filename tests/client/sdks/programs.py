@@ -71,6 +71,17 @@ class FirstGeneration:
         pa.endpoints.delete(endpoint.id)
         return seen
 
+    def endpoint_by_its_name(self, pa: Client) -> Any:
+        endpoint = pa.endpoints.deploy(task=TASK, name="named", wait=True)
+        seen = [pa.endpoints.retrieve("named").id == endpoint.id]
+        seen.append(text_of(pa.chat.completions.create(model="named", messages=ASK)))
+        seen.append(sorted(pa.endpoints.metrics("named").cost()))
+        pa.endpoints.stop("named")
+        seen.append(pa.endpoints.retrieve(endpoint.id).status)
+        pa.endpoints.start("named")
+        pa.endpoints.delete("named")
+        return [*seen, endpoint.id in [one.id for one in pa.endpoints.list()]]
+
     def catalogue(self, pa: Client) -> Any:
         match = pa.tasks.match("which licence is this text?")
         tasks = [[task.id, task.default_scorer, task.has_blob_input] for task in pa.tasks.list()]
