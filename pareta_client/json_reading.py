@@ -5,7 +5,7 @@ Whatever is returned can be written as strict JSON again: no NaN, no infinity, n
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any
 
@@ -17,8 +17,6 @@ LONGEST_INTEGER = 400
 """Digits of an integer that the lenient reader keeps as a number; a longer one is kept as its text."""
 MOST_NOTES = 20
 """Notes kept for one reply; raising it lets a hostile reply fill memory with notes."""
-# Two ways to an infinite double: an exponent of three digits, or hundreds of digits. Both also occur in texts.
-_MAY_OVERFLOW = re.compile(rb"[eE]\+?\d{3}|\d{300}")
 _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _AROUND = "\ufeff\x00 \t\r\n\v\f"
 
@@ -36,7 +34,7 @@ def read_json(body: bytes, notes: list[str]) -> Json:
         value = _read_leniently(body)
         note(notes, f"the reply's JSON was read leniently: {error}")
         return value
-    if _MAY_OVERFLOW.search(body) and _holds_infinity(value):
+    if _holds_infinity([value]):
         note(notes, "the reply's JSON has a number that no double can hold: kept as text")
         return _read_leniently(body)
     return value
@@ -94,16 +92,19 @@ def _without_surrogates(value: Json) -> Json:
             return value
 
 
-def _holds_infinity(value: Json) -> bool:
-    match value:
-        case float():
-            return not isfinite(value)
-        case list():
-            return any(_holds_infinity(item) for item in value)
-        case dict():
-            return any(_holds_infinity(item) for item in value.values())
-        case _:
-            return False
+def _holds_infinity(value: dict[str, Json] | list[Json]) -> bool:
+    """Check for a number that overflowed; each answer is searched, so the usual types come first."""
+    items: Iterable[Json] = value.values() if isinstance(value, dict) else value
+    for item in items:
+        kind = type(item)
+        if kind is str or kind is int:
+            continue
+        if kind is float:
+            if not isfinite(item):
+                return True
+        elif (kind is dict or kind is list) and _holds_infinity(item):
+            return True
+    return False
 
 
 def _integer(digits: str) -> int | str:

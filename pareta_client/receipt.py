@@ -8,6 +8,8 @@ from pareta_client.values import count_of, shown
 
 BILLED = "x-pareta-billed"
 FRONTIER = "x-pareta-frontier-would-have-cost"
+_USUAL = 12
+"""Digits that are surely within the range of a receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def _micro_usd(name: str, text: str | None, notes: list[str]) -> int | None:
     """Read an amount; the same amount several times, as a proxy joins repeated headers, is that amount."""
     if text is None:
         return None
+    if len(text) <= _USUAL and text.isascii() and text.isdigit():
+        return int(text)
     amounts = {count_of(part) for part in text.split(",")}
     amount = amounts.pop()
     if amounts or amount is None:

@@ -16,7 +16,6 @@ PART_SHARE = 0.7
 LEAST_BARE = 16
 """Characters of a key without its public prefix that are taken for the key."""
 _PUBLIC_PREFIX = re.compile(r"(?:[A-Za-z]{1,12}[_-]){1,4}")
-_ENCODED = (b"\\u00", b"\\x", b"%", b"&#")
 _ORDINARY = re.compile(r"[\w-]*", re.ASCII)
 _ENTITIES = {'"': b"quot", "&": b"amp", "<": b"lt", ">": b"gt", "'": b"apos"}
 _ESCAPED = re.compile(rb"\\+(?:u00|x)([0-9a-fA-F]{2})")
@@ -29,9 +28,8 @@ class Secret:
     def __init__(self, text: str) -> None:
         self._text = text
         self.bearer = f"Bearer {text}"
-        spelled = [spelling for part in _parts(text) for spelling in (part, part.lower(), part.upper())]
-        self._needles = tuple(dict.fromkeys(spelling.encode() for spelling in spelled))
-        self._marks = _ENCODED if self._needles else ()
+        needle = _common_part(text)
+        self._needles = tuple({spelling.encode() for spelling in (needle, needle.lower(), needle.upper()) if needle})
         if self._needles and not _ORDINARY.fullmatch(text):
             self._needles = (b"",)  # escaped in as many ways as there are formats: only the pattern tells
 
@@ -45,15 +43,13 @@ class Secret:
 
     def may_be_in(self, content: bytes) -> bool:
         """Check, quickly, whether this text may stand in content from outside."""
-        # Loops: generators would cost each answer microseconds.
         for needle in self._needles:
             if needle in content:
                 return True
-        for mark in self._marks:
-            if mark in content:
-                plain = _unescaped(content)
-                return any(needle in plain for needle in self._needles)
-        return False
+        if not self._needles or not _is_encoded(content):
+            return False
+        plain = _unescaped(content)
+        return any(needle in plain for needle in self._needles)
 
     def redacted_text(self, text: str) -> str:
         """Return a text from outside without this text."""
@@ -75,6 +71,15 @@ class Secret:
         raise TypeError("an API key is not pickled: create the client again from the environment where it is needed")
 
 
+def _is_encoded(content: bytes) -> bool:
+    # Single bytes first: looking for them takes a tenth of the time.
+    return (
+        b"%" in content
+        or (b"\\" in content and (b"\\u00" in content or b"\\x" in content))
+        or (b"&" in content and b"&#" in content)
+    )
+
+
 def _unescaped(content: bytes) -> bytes:
     """Return content with each encoded ASCII character as itself, to look for the key: fast, and good for no more."""
     content = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), content)
@@ -94,6 +99,12 @@ def _parts(text: str) -> list[str]:
     bare = text[prefix.end() :] if prefix else ""
     beginning = text[: max(LEAST_PART, round(len(text) * PART_SHARE))]
     return [beginning, bare] if len(bare) >= LEAST_BARE else [beginning]
+
+
+def _common_part(text: str) -> str:
+    """Return what all parts of a key have in common: one thing to look for instead of several."""
+    parts = _parts(text)
+    return parts[0][len(text) - len(parts[-1]) :] if len(parts) > 1 else "".join(parts)
 
 
 def _spellings(character: str) -> bytes:

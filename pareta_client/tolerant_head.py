@@ -11,6 +11,8 @@ from aiohttp.client_proto import ResponseHandler
 
 LONGEST_HEAD = 100 * 1024
 """Bytes of one head; as many as httpx (h11) takes."""
+LONGEST_LENGTH = 20
+"""Digits of a Content-Length from which on it is left to the parser to refuse."""
 MOST_HEADERS = LONGEST_HEAD // 4
 """Headers of one head: more do not fit into LONGEST_HEAD."""
 _END = re.compile(rb"\n\r?\n")
@@ -44,19 +46,18 @@ class TolerantResponseHandler(ResponseHandler):
 
     def _past_head(self, received: bytes, new: int) -> bytes:
         """Return what may be handed on: nothing while the head is not whole."""
-        end = _END.search(received, max(0, len(received) - new - 3))
-        if end is None:
+        end = _end_of_head(received, max(0, len(received) - new - 3))
+        if end < 0:
             may_be_head = len(received) < LONGEST_HEAD and received.startswith(b"HTTP/"[: len(received)])
             self._head = received if may_be_head else None
             return b"" if may_be_head else received
-        head, rest = tolerated(received[: end.end()]), received[end.end() :]
+        (head, length), rest = tolerated(received[:end]), received[end:]
         status = head[9:12]
         if status[:1] == b"1" and status != b"101":  # 100 Continue and the like: the answer's own head follows
             super().data_received(head)
             self._head = b""
             return self._past_head(rest, len(rest)) if rest else b""
         self._head = None
-        length = body_length(head)
         if length is None:
             return head + rest
         if len(rest) > length:
@@ -76,24 +77,37 @@ class TolerantResponseHandler(ResponseHandler):
             self.transport.close()
 
 
-def body_length(head: bytes) -> int | None:
-    """Return the declared number of bytes of the body; None if chunks, or the end of the connection, end it."""
+def _end_of_head(received: bytes, start: int) -> int:
+    end = received.find(b"\r\n\r\n", start)
+    if end >= 0:
+        return end + 4
+    bare = _END.search(received, start)
+    return -1 if bare is None else bare.end()
+
+
+def tolerated(head: bytes) -> tuple[bytes, int | None]:
+    """Return a head without lengths that contradict its chunks or repeat one another, and the length of its body.
+
+    The length is None if chunks, or the end of the connection, end the body.
+    """
+    lower = head.lower()
+    at = lower.find(b"\ncontent-length")
     if head[9:12] in (b"204", b"304"):
-        return 0
-    length = _LENGTH.search(head)
-    return int(length[1]) if length and length[1].isdigit() and len(length[1]) < 20 else None
+        return head, 0
+    if at < 0:
+        return head, None
+    if b"\ntransfer-encoding" in lower or lower.find(b"\ncontent-length", at + 1) > 0:
+        return _reconciled(head)
+    value = lower[at : lower.find(b"\n", at + 1)].partition(b":")[2].strip()
+    return (head, int(value)) if value.isdigit() and len(value) < LONGEST_LENGTH else _reconciled(head)
 
 
-def tolerated(head: bytes) -> bytes:
-    """Return a head without the lengths that contradict its chunks, or that repeat one another."""
-    if not _LENGTH.search(head):
-        return head
+def _reconciled(head: bytes) -> tuple[bytes, int | None]:
     if _CHUNKED.search(head):
-        return _LENGTH.sub(b"", head)
-    lengths = _LENGTH.findall(head)
-    values = {value.strip() for length in lengths for value in length.split(b",")}
-    if len(values) > 1 or lengths == [*values]:
-        return head
-    line = b"content-length: %s\r\n" % values.pop()
+        return _LENGTH.sub(b"", head), None
+    values = {value.strip() for length in _LENGTH.findall(head) for value in length.split(b",")}
+    value = values.pop() if values else b""
+    if values or not value.isdigit() or len(value) >= LONGEST_LENGTH:
+        return head, None
     status, _, rest = head.partition(b"\n")
-    return status + b"\n" + line + _LENGTH.sub(b"", rest)
+    return status + b"\ncontent-length: %s\r\n" % value + _LENGTH.sub(b"", rest), int(value)
