@@ -4,9 +4,10 @@ from prefect import flow
 
 from flows.endings import ComparisonReport, end, named_ending
 from flows.pages import comparison_page
+from flows.spent import spent_of
 from pareta_batch.comparing import Comparisons
 from tasks.artifacts import publish_comparisons, publish_page
-from tasks.evals import run_comparisons
+from tasks.evals import run_comparisons, spent_under
 
 
 @flow(name="compare-models", flow_run_name="compare {comparisons.name}")
@@ -17,4 +18,5 @@ async def compare_models(comparisons: Comparisons) -> ComparisonReport:
     await publish_comparisons(comparisons.name, results)
     page = comparison_page(comparisons, results)
     report = await publish_page(comparisons.name, page, comparisons.report_path)
-    return end(ComparisonReport(name=comparisons.name, comparisons=results, report=report))
+    spent = spent_of(await spent_under(comparisons.account), comparisons.budget_usd)
+    return end(ComparisonReport(name=comparisons.name, comparisons=results, report=report, spent=spent))

@@ -8,9 +8,11 @@ from prefect import flow
 
 from flows.endings import named_ending
 from flows.parameters import Deployment
+from pareta_batch.account import NO_ACCOUNT, Account
 from pareta_client import ParetaError
+from tasks.budgets import reserve_smoke_call
 from tasks.endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
-from tasks.shared import connected
+from tasks.shared import connected, recorded
 from tasks.tags import tag_run
 
 
@@ -23,14 +25,18 @@ async def deploy_endpoint(deployment: Deployment) -> str:
 
 
 @asynccontextmanager
-async def serving(deployment: Deployment, *, stop: bool) -> AsyncIterator[str]:
-    """Have an endpoint live and answering while the body runs; `stop` it at the end, whatever the end is."""
-    async with connected():
+async def serving(deployment: Deployment, *, stop: bool, account: Account = NO_ACCOUNT) -> AsyncIterator[str]:
+    """Have an endpoint live and answering while the body runs; `stop` it at the end, whatever the end is.
+
+    The smoke call is bought under the account, before anything is deployed.
+    """
+    async with connected(), recorded():
+        smoke = await reserve_smoke_call(deployment.name, deployment.task, deployment.model, account)
         endpoint_id = await deployed(deployment, stop=stop)
         try:
             await tag_run(endpoint=endpoint_id)
             await wait_until_live(endpoint_id, deployment.ready_within_s)
-            await smoke_call(endpoint_id)
+            await smoke_call(endpoint_id, smoke)
             yield endpoint_id
         finally:
             if stop:

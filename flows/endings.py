@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from flows.deployment_slot import outlive_the_slot
 from flows.reasons import reason_for
 from flows.signals import hangup_terminates
-from pareta_batch.errors import BatchError
+from flows.spent import Spent
+from pareta_batch.errors import BatchError, BudgetReached
 from pareta_batch.quote import Quote
 from pareta_batch.report import BatchReport
 from pareta_client import ParetaError
@@ -30,14 +31,23 @@ class ComparisonReport(BaseModel):
     name: str
     comparisons: tuple[Comparison, ...]
     report: str
+    spent: Spent | None = None
 
     @property
     def status(self) -> Status:
         """Completed only when every comparison is."""
         return "completed" if all(each.status == "completed" for each in self.comparisons) else "incomplete"
 
+    @property
+    def stopped(self) -> str | None:
+        """`BudgetReached` when that is why a comparison was not bought."""
+        # A comparison's error begins with its class.
+        reached = any((each.error or "").startswith(f"{BudgetReached.__name__}: ") for each in self.comparisons)
+        return BudgetReached.__name__ if reached else None
+
     def __str__(self) -> str:
-        return "; ".join(f"{each.name}: {each.error or each.verdict.sentence}" for each in self.comparisons)
+        told = [f"{each.name}: {each.error or each.verdict.sentence}" for each in self.comparisons]
+        return "; ".join([*told, *filter(None, [str(self.spent or "")])])
 
 
 class PipelineReport(BaseModel):
@@ -92,6 +102,7 @@ class WatchReport(BaseModel):
     drift: Drift
     since_last: Drift | None = None
     plot: str
+    spent: Spent | None = None
 
     @property
     def status(self) -> Status:
@@ -99,7 +110,8 @@ class WatchReport(BaseModel):
         return "completed"
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.drift}" + (f" Since the run before: {self.since_last}" if self.since_last else "")
+        since = f" Since the run before: {self.since_last}" if self.since_last else ""
+        return f"{self.name}: {self.drift}{since}" + (f" {self.spent}" if self.spent and str(self.spent) else "")
 
 
 # Here, because every flow imports this before Prefect's engine runs it.
@@ -207,7 +219,13 @@ def _shortfall(report: Report) -> str:
         return batch.stopped or "TooManyFailures"
     if isinstance(report, PromotionReport) and report.comparisons.status == "completed":
         return "GateNotPassed"
-    return "ComparisonFailed"
+    compared = report if isinstance(report, ComparisonReport) else getattr(report, "comparisons", None)
+    return (compared.stopped if compared else None) or "ComparisonFailed"
+
+
+def stopped_for_budget(report: Report) -> bool:
+    """Check whether a budget kept a comparison from being bought."""
+    return _shortfall(report) == BudgetReached.__name__ if report.status != "completed" else False
 
 
 def _batch_of(report: Report) -> BatchReport | None:

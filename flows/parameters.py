@@ -4,6 +4,7 @@ from pathlib import PurePath
 
 from pydantic import ConfigDict, Field, model_validator
 
+from pareta_batch.account import Account
 from pareta_batch.batch import Batch, BatchWork, Name
 from pareta_batch.comparing import Comparisons, ComparisonSpec
 from pareta_batch.spec import Spec
@@ -41,6 +42,12 @@ class Pipeline(Spec):
     batch: BatchWork = Field(title="Batch", description="The rows and what is asked of each")
     comparisons: tuple[ComparisonSpec, ...] = Field((), title="Comparisons", description="Run while the batch runs")
     max_runs_in_flight: int = Field(4, ge=1, le=100, title="Max runs in flight", description="Most eval runs at once")
+    budget_usd: float | None = Field(
+        None,
+        ge=0.000001,
+        title="Budget",
+        description="Most dollars to spend on batch and comparisons, all runs of this pipeline together",
+    )
     truth_column: str | None = Field(
         None, title="Truth column", description="Column with the right answer; the report then measures the batch"
     )
@@ -60,6 +67,12 @@ class Pipeline(Spec):
             raise ValueError(f"pipeline {self.name!r}: deploying model {self.model!r} needs a task")
         return self
 
+    @model_validator(mode="after")
+    def a_budget_needs_bounded_answers(self) -> "Pipeline":
+        if self.budget_usd is not None:
+            self.batch_on("auto", self.budget_usd)
+        return self
+
     @property
     def deploys(self) -> bool:
         """Whether the pipeline has an endpoint of its own."""
@@ -69,12 +82,13 @@ class Pipeline(Spec):
         """Give the endpoint that the pipeline deploys."""
         return Deployment(name=self.name, task=self.task or "", model=self.model, ready_within_s=self.ready_within_s)
 
-    def batch_on(self, model: str) -> Batch:
-        """Give the batch as answered by `model`."""
-        return Batch(name=self.name, model=model, **self.batch.model_dump())
+    def batch_on(self, model: str, budget_usd: float | None = None) -> Batch:
+        """Return the batch as answered by `model`, within its own budget and its share of the pipeline's."""
+        smaller = min(filter(None, (self.batch.budget_usd, budget_usd)), default=None)
+        return Batch(name=self.name, model=model, **{**self.batch.model_dump(), "budget_usd": smaller})
 
-    def comparisons_beside(self) -> Comparisons | None:
-        """Give the comparisons to run while the batch runs, if any."""
+    def comparisons_beside(self, budget_usd: float | None = None) -> Comparisons | None:
+        """Return the comparisons to run while the batch runs, if any, within their share of the budget."""
         if not self.comparisons:
             return None
         beside = PurePath(self.report_path)
@@ -82,8 +96,14 @@ class Pipeline(Spec):
             name=f"{self.name}-models",
             comparisons=self.comparisons,
             max_runs_in_flight=self.max_runs_in_flight,
+            budget_usd=budget_usd,
             report=str(beside.with_name(f"{beside.stem}-models.html")),
         )
+
+    @property
+    def account(self) -> str:
+        """The name that everything bought beside the batch is kept under."""
+        return f"compare/{self.name}-models"
 
     @property
     def report_path(self) -> str:
@@ -102,6 +122,12 @@ class Promotion(Spec):
         default_factory=lambda: Policy(), title="Policy", description="What a model must show before it is deployed"
     )
     wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for the eval run, seconds")
+    budget_usd: float | None = Field(
+        None,
+        ge=0.000001,
+        title="Budget",
+        description="Most dollars to spend on comparisons of this name, all their runs together",
+    )
     ready_within_s: float = Field(
         900.0, gt=0, le=7200, title="Ready within", description="Longest wait until the endpoint is live, in seconds"
     )
@@ -113,8 +139,10 @@ class Promotion(Spec):
         return self
 
     def comparisons(self) -> Comparisons:
-        """Give the comparison as it is run."""
-        return Comparisons(name=self.name, comparisons=(self.comparison,), wait_s=self.wait_s)
+        """Return the comparison as it is run."""
+        return Comparisons(
+            name=self.name, comparisons=(self.comparison,), wait_s=self.wait_s, budget_usd=self.budget_usd
+        )
 
     def deployment_of(self, model: str) -> Deployment:
         """Give the endpoint of a winner: one per model, so that a new winner never takes the place of a serving one."""
@@ -134,11 +162,22 @@ class Watch(Spec):
     name: Name = Field(description="Names its history: the same name continues the same series")
     comparison: ComparisonSpec = Field(title="Comparison", description="The models to watch, and the rows")
     wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for the eval run, seconds")
+    budget_usd: float | None = Field(
+        None,
+        ge=0.000001,
+        title="Budget",
+        description="Most dollars to spend on this watch, all its occasions together",
+    )
     plot: str | None = Field(None, title="Plot", description="The series as SVG; by default reports/NAME-quality.svg")
 
     def comparisons(self) -> Comparisons:
         """Give the comparison as one occasion buys it."""
         return Comparisons(name=self.name, comparisons=(self.comparison,), wait_s=self.wait_s)
+
+    @property
+    def account(self) -> Account:
+        """The budget that its eval runs are bought under."""
+        return Account(f"watch/{self.name}", self.budget_usd)
 
     @property
     def plot_path(self) -> str:

@@ -26,5 +26,6 @@ async def promoted(promotion: Promotion, decision: Decision) -> str | None:
     """Have the model that passed live and answering; give its endpoint."""
     if decision.model is None:
         return None
-    async with serving(promotion.deployment_of(decision.model), stop=False) as endpoint_id:
+    account = promotion.comparisons().account
+    async with serving(promotion.deployment_of(decision.model), stop=False, account=account) as endpoint_id:
         return endpoint_id

@@ -19,6 +19,7 @@ class Reason:
 REASONS: Mapping[str, Reason] = {
     "InsufficientCreditsError": Reason("InsufficientCredits", "top up, then run it again", False),
     "BudgetReached": Reason("BudgetReached", "raise budget_usd, then run it again", False),
+    "CostUnbounded": Reason("CostUnbounded", "leave out what it names, or budget_usd, then run it again", False),
     "NoReceipts": Reason("NoReceipts", "leave budget_usd out, then run it again", False),
     "AuthenticationError": Reason(
         "AuthenticationFailed", "check PARETA_API_KEY or the credentials block, then run it again", False

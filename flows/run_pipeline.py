@@ -19,6 +19,7 @@ from pareta_batch.fan_out import both
 from pareta_batch.report import BatchReport
 from tasks.artifacts import measure_quality, publish_page
 from tasks.batches import check_dataset
+from tasks.budgets import account_beside, share_budget
 from tasks.shared import connected, recorded
 from tasks.tags import tag_run
 
@@ -36,8 +37,11 @@ async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "f
         await tag_run(batch=pipeline.name)
         await check_dataset(pipeline.batch_on("auto"))
         async with connected(), recorded(), model_for(pipeline) as model:
+            for_batch, beside = await share_budget(
+                pipeline.budget_usd, pipeline.batch_on(model), pipeline.comparisons_beside(), pipeline.account
+            )
             batch, comparisons = await both(
-                completed(pipeline.batch_on(model)), compared(pipeline.comparisons_beside())
+                completed(pipeline.batch_on(model, for_batch)), compared(pipeline.comparisons_beside(beside))
             )
         quality = await measure_quality(batch.output, pipeline.truth_column)
         report = PipelineReport(
@@ -53,7 +57,8 @@ async def model_for(pipeline: Pipeline) -> AsyncIterator[str]:
     if not pipeline.deploys:
         yield pipeline.model
         return
-    async with serving(pipeline.deployment(), stop=pipeline.stop_endpoint) as endpoint_id:
+    account = await account_beside(pipeline.batch_on("auto"), pipeline.budget_usd, pipeline.account)
+    async with serving(pipeline.deployment(), stop=pipeline.stop_endpoint, account=account) as endpoint_id:
         yield endpoint_id
 
 

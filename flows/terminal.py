@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from flows.embedded_server import bind_embedded_server
-from flows.endings import PromotionReport, Report, Unfinished
+from flows.endings import PromotionReport, Report, Unfinished, stopped_for_budget
 from flows.signals import run_until_interrupted
-from pareta_batch.errors import DatasetError, LedgerError, OutputError
+from pareta_batch.errors import CostUnbounded, DatasetError, LedgerError, OutputError
 from pareta_batch.progress import Snapshot
 from pareta_batch.report import BatchReport
 from pareta_client import APIConnectionError, ParetaError
@@ -67,6 +67,8 @@ def _say(text: str) -> None:
 def _exit_for(report: Report) -> Exit:
     if isinstance(report, PromotionReport) and report.comparisons.status != "completed":
         return Exit.STOPPED  # the gate was never asked
+    if stopped_for_budget(report):
+        return Exit.STOPPED
     batch = report if isinstance(report, BatchReport) else getattr(report, "batch", None)
     if batch is None or batch.stopped is None:
         return Exit.FAILURES
@@ -75,7 +77,7 @@ def _exit_for(report: Report) -> Exit:
 
 def _exit_after(error: BaseException) -> Exit:
     match error:
-        case DatasetError() | OutputError() | LedgerError():
+        case CostUnbounded() | DatasetError() | OutputError() | LedgerError():
             return Exit.BAD_INPUT
         case APIConnectionError(unreachable=True):
             return Exit.BAD_INPUT

@@ -4,7 +4,8 @@ from prefect import flow, get_run_logger
 
 from flows.endings import WatchReport, flow_run_here, named_ending
 from flows.parameters import Watch
-from tasks.evals import completed, plan_eval_run, prepare_eval_set, start_eval_run, wait_for_eval_run
+from flows.spent import spent_of
+from tasks.evals import completed, plan_eval_run, prepare_eval_set, spent_under, start_eval_run, wait_for_eval_run
 from tasks.events import quality_drifted, quality_unavailable, watch_unpaid_told
 from tasks.shared import connected, polling, recorded
 from tasks.watching import drift_from, enter_in_history, publish_history
@@ -22,7 +23,7 @@ async def watch_quality(watch: Watch) -> WatchReport:
         eval_set_id, rows = await prepare_eval_set(watch.comparison)
         plan = await plan_eval_run(watch.comparison, eval_set_id, occasion)
         with watch_unpaid_told(watch.name):
-            run_id = await start_eval_run(watch.comparison, eval_set_id, plan, occasion)
+            run_id = await start_eval_run(watch.comparison, eval_set_id, plan, occasion, watch.account)
         run = completed(await wait_for_eval_run(run_id, watch.wait_s))
         history = await enter_in_history(watch.name, occasion, run, rows)
         drift, since_last = await drift_from(watch.name, history, run, rows)
@@ -32,7 +33,10 @@ async def watch_quality(watch: Watch) -> WatchReport:
     if drift.unavailable:
         quality_unavailable(watch.name, drift)
     plot = await publish_history(watch.name, history, watch.plot_path)
-    return WatchReport(name=watch.name, occasion=occasion, run_id=run_id, drift=drift, since_last=since_last, plot=plot)
+    spent = spent_of(await spent_under(watch.account), watch.budget_usd)
+    return WatchReport(
+        name=watch.name, occasion=occasion, run_id=run_id, drift=drift, since_last=since_last, plot=plot, spent=spent
+    )
 
 
 def this_occasion() -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from pareta_batch.account import Account
 from pareta_batch.batch import Name
 from pareta_batch.eval_rows import EvalRow
 from pareta_batch.identity import digest
@@ -64,7 +65,18 @@ class Comparisons(Spec):
     wait_s: float = Field(
         3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for one eval run, in seconds"
     )
+    budget_usd: float | None = Field(
+        None,
+        ge=0.000001,
+        title="Budget",
+        description="Most dollars to spend on comparisons of this name, all their runs together",
+    )
     report: str | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
+
+    @property
+    def account(self) -> Account:
+        """The budget that its eval runs are bought under."""
+        return Account(f"compare/{self.name}", self.budget_usd)
 
     @property
     def report_path(self) -> str:

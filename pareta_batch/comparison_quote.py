@@ -71,7 +71,7 @@ async def quote_comparisons(
 
     With an `occasion` it is one that is repeated on purpose: everything is bought anew. Kept in the ledger.
     """
-    quotes = [await _quoted(EvalWork(spec, pareta, ledger, occasion)) for spec in comparisons.comparisons]
+    quotes = [await quote_of(EvalWork(spec, pareta, ledger, occasion)) for spec in comparisons.comparisons]
     likely = sum(quote.likely_micro_usd for quote in quotes)
     await asyncio.to_thread(_keep, ledger, quotes)
     so_far = await asyncio.to_thread(hit_rate, ledger, "comparison", "leaderboard")
@@ -93,9 +93,7 @@ async def estimated(
 
     None where either is not known.
     """
-    board = await work.listed(eval_set_id)
-    costs = {model: board.cost(model) for model in plan.bought}
-    return {model: None if rows is None or cost is None else rows * cost for model, cost in costs.items()}
+    return await work.costs(plan, rows, eval_set_id)
 
 
 def subject_of(rows: int | None, bought: Collection[str]) -> str:
@@ -122,7 +120,8 @@ def _keep(ledger: Ledger, made: Sequence[ComparisonQuote]) -> None:
         keep_quote(ledger, quoted)
 
 
-async def _quoted(work: EvalWork) -> ComparisonQuote:
+async def quote_of(work: EvalWork) -> ComparisonQuote:
+    """Return what one comparison will cost, or what is wrong with it; nothing is made, bought or kept."""
     spec: ComparisonSpec = work.spec
     try:
         rows = await work.rows()

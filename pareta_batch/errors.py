@@ -9,6 +9,8 @@ BatchError
 ├── BatchUnknown       the ledger has no batch of that name
 ├── BatchBusy          another run works on the batch; wait for it or stop it
 ├── UnexpectedError    an exception that no part of the engine expects; nothing more is sent
+├── BudgetReached      an eval run does not fit in what is left of the budget; it was not bought
+├── CostUnbounded      a budget cannot bound what a model costs; nothing was bought
 ├── BatchStopped       the whole batch ended early (credit, key, model, budget, cancelled); what was paid is kept
 └── RowsUnanswered     some rows of a shard failed in a way that may pass; a later attempt may answer them
 """
@@ -135,6 +137,23 @@ class BatchBusy(BatchError):
 
     def __str__(self) -> str:
         return f"batch {self.batch!r} is being worked on by {self.owner}: wait until that run ends, or stop it"
+
+
+class BudgetReached(BatchError):
+    """A purchase that does not fit in what is left of a budget; nothing was bought."""
+
+
+class CostUnbounded(BatchError):
+    """A purchase with `models` whose cost is not listed, so that a budget cannot bound it; nothing was bought."""
+
+    def __init__(self, what: str, models: Sequence[str]) -> None:
+        self.what = what
+        self.models = tuple(models)
+        super().__init__(what, self.models)
+
+    def __str__(self) -> str:
+        named = ", ".join(map(repr, self.models))
+        return f"{self.what}: the cost of {named} is not listed, so budget_usd cannot bound it; leave one of them out"
 
 
 class BatchStopped(BatchError):

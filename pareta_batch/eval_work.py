@@ -9,14 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from pareta_batch import eval_plan
+from pareta_batch import eval_plan, purchases
+from pareta_batch.account import NO_ACCOUNT, Account
 from pareta_batch.comparing import ComparisonSpec, eval_plan_key, eval_run_key, eval_set_key
 from pareta_batch.eval_plan import EvalPlan
 from pareta_batch.eval_rows import EvalRows, read_eval_rows
 from pareta_batch.identity import id_of
 from pareta_batch.leaderboard import Listed, listed
 from pareta_batch.ledger import Ledger
-from pareta_client import AsyncPareta, EvalResult, EvalRun, EvalSet, FrontierModel, NotFoundError
+from pareta_batch.purchases import Purchase
+from pareta_batch.row import may_have_been_paid
+from pareta_client import AsyncPareta, EvalResult, EvalRun, EvalSet, FrontierModel, NotFoundError, ParetaError
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class EvalWork:
     pareta: AsyncPareta
     ledger: Ledger
     occasion: str | None = None
+    account: Account = NO_ACCOUNT
 
     async def rows(self) -> EvalRows | None:
         """Read and check the rows, where they are in a file. Raises DatasetError."""
@@ -95,19 +99,47 @@ class EvalWork:
     async def run(self, eval_set_id: str, plan: EvalPlan) -> str:
         """Give the id of the eval run of this plan: the one paid for already, else a new one.
 
-        A run that failed at the service, or that it has no more, is replaced by a new one.
+        A run that failed at the service, or that it has no more, is replaced by a new one. The most it can cost is
+        reserved before it is made. Raises BudgetReached and CostUnbounded.
         """
         async with _one_at_a_time(eval_run_key(eval_set_id, plan.bought, occasion=self.occasion)):
             known, key = await self.known_run(eval_set_id, plan)
             if known is not None:
                 return known
-            run = await self.pareta.evals.runs.create(
-                eval_set=eval_set_id, models=list(plan.bought), frontier="none", idempotency_key=key
-            )
+            run = await self._buy(key, eval_set_id, plan)
             # Written down before anybody waits for it: a restart waits for this run and pays for no other.
             run_id = id_of(run)
             await asyncio.to_thread(self.ledger.remember_eval_work, key, run_id)
+            await asyncio.to_thread(purchases.bought, self.ledger, key, run_id)
             return run_id
+
+    async def _buy(self, key: str, eval_set_id: str, plan: EvalPlan) -> EvalRun:
+        costs = await self.costs(plan, await self.row_count(eval_set_id), eval_set_id)
+        purchase = Purchase(key, f"eval run of {self.spec.name!r}", costs)
+        await asyncio.to_thread(purchases.reserve, self.ledger, self.account, purchase)
+        try:
+            return await self.pareta.evals.runs.create(
+                eval_set=eval_set_id, models=list(plan.bought), frontier="none", idempotency_key=key
+            )
+        except ParetaError as error:
+            if not may_have_been_paid(error):
+                await asyncio.to_thread(purchases.release, self.ledger, key)
+            raise
+
+    async def costs(self, plan: EvalPlan, rows: int | None, eval_set_id: str | None) -> dict[str, float | None]:
+        """Return what each bought model costs by the leaderboard (micro-USD); None where it or `rows` is not known."""
+        board = await self.listed(eval_set_id)
+        each = {model: board.cost(await self._served_by(model)) for model in plan.bought}
+        return {model: None if rows is None or cost is None else rows * cost for model, cost in each.items()}
+
+    async def _served_by(self, model: str) -> str:
+        """Return the listed model behind an endpoint; another model is its own."""
+        if not model.startswith("ep_"):
+            return model
+        try:
+            return (await self.pareta.endpoints.retrieve(model)).model or model
+        except NotFoundError:
+            return model
 
     async def known_run(self, eval_set_id: str, plan: EvalPlan) -> tuple[str | None, str]:
         """Give the usable run of this plan, if there is one, and the key under which the next one is made."""

@@ -11,13 +11,20 @@ def overspent_micro_usd(batch: Batch, tally: Tally) -> int | None:
 
     Requests in doubt count with their bound. While no price is known they hold what is left, and no more.
     """
-    if batch.budget_usd is None:
-        return None
+    return None if batch.budget_usd is None else max(0, spent_micro_usd(batch, tally) - micro_usd(batch.budget_usd))
+
+
+def spent_micro_usd(batch: Batch, tally: Tally) -> int:
+    """Return the micro-USD that all runs of a batch spent at most, as far as a price is known."""
     in_doubt, size = tally.unknown + tally.superseded_unknown, tally.unknown_bytes + tally.superseded_bytes
     doubtful = tally.prices.of_requests(in_doubt, size, batch.sampling.most_tokens) or 0
     receipts = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd
-    spent = receipts + (tally.replayed_at_most_micro_usd or 0) + (doubtful if in_doubt else 0)
-    return max(0, spent - micro_usd(batch.budget_usd))
+    return receipts + (tally.replayed_at_most_micro_usd or 0) + (doubtful if in_doubt else 0)
+
+
+def holds_all(tally: Tally) -> bool:
+    """Check whether requests that may have been paid, at no known price, hold all that is left of a budget."""
+    return not tally.prices.known and tally.unknown + tally.superseded_unknown + tally.replayed > 0
 
 
 def money_notes(budget_usd: float | None, overspent: int | None, rise: float | None) -> list[str]:

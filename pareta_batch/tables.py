@@ -113,6 +113,20 @@ quotes = sa.Table(
     sa.Column("paid_at", sa.DateTime),
 )
 
+# What is bought beside a batch: counted with its bill, with its bound while there is none.
+purchases = sa.Table(
+    "purchases",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(120), nullable=False, index=True),
+    sa.Column("what", sa.String, nullable=False),
+    sa.Column("listed_micro_usd", sa.Float, nullable=False),
+    sa.Column("bound_micro_usd", sa.BigInteger),
+    sa.Column("id", sa.String),
+    sa.Column("billed_micro_usd", sa.BigInteger),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+)
+
 runs = sa.Table(
     "runs",
     metadata,

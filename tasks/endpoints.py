@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from pareta_batch import readiness
 from pareta_batch.errors import BatchBusy
 from pareta_batch.identity import id_of
+from pareta_batch.purchases import bought
 from pareta_client import APIConnectionError, AsyncPareta, DeployError, Endpoint, NotFoundError, ParetaError
 from tasks import events
 from tasks.retries import RETRIES
@@ -46,11 +47,14 @@ async def wait_until_live(endpoint_id: str, ready_within_s: float) -> None:
 
 
 @task(task_run_name="smoke call to {endpoint_id}", cache_policy=NO_CACHE, **RETRIES)
-async def smoke_call(endpoint_id: str) -> None:
-    """Ask the endpoint one short question, so that a dead one is found before a batch is."""
+async def smoke_call(endpoint_id: str, purchase: str) -> None:
+    """Ask the endpoint one short question, so that a dead one is found before a batch is; write what it was billed."""
     question = [{"role": "user", "content": "Answer with the word ready."}]
     async with connected() as pareta:
         answer = await pareta.chat.completions.create(model=endpoint_id, messages=question, max_tokens=8)
+    if answer.billed_micro_usd is not None:
+        async with recorded() as ledger:
+            await asyncio.to_thread(bought, ledger, purchase, answer.request_id, answer.billed_micro_usd)
     get_run_logger().info("endpoint %s answered a smoke call (request %s)", endpoint_id, answer.request_id)
 
 

@@ -1,10 +1,12 @@
 """Tasks of a comparison: an eval set made once per content, an eval run paid for once, and its judgement."""
 
 import asyncio
+from contextlib import suppress
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from pareta_batch.account import NO_ACCOUNT, Account
 from pareta_batch.comparing import Comparisons, ComparisonSpec
 from pareta_batch.comparison_quote import estimated, subject_of
 from pareta_batch.errors import BatchError, EvalRunFailed
@@ -13,7 +15,8 @@ from pareta_batch.eval_rows import EvalRows
 from pareta_batch.eval_work import EvalWork
 from pareta_batch.fan_out import fan_out
 from pareta_batch.kept_quotes import check_comparison_quote
-from pareta_client import EvalRun, ParetaError
+from pareta_batch.purchases import Spending, spending, unsettled, write_bill
+from pareta_client import EvalRun, NotFoundError, ParetaError
 from pareta_report import Background, Comparison, failed_comparison, judge
 from tasks.events import comparison_decided, comparison_failed
 from tasks.retries import RETRIES
@@ -37,22 +40,45 @@ async def plan_eval_run(spec: ComparisonSpec, eval_set_id: str, occasion: str | 
 
 
 @task(task_run_name="start eval run of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
-async def start_eval_run(spec: ComparisonSpec, eval_set_id: str, plan: EvalPlan, occasion: str | None = None) -> str:
-    """Give the id of the eval run of these models on this set: the one paid for already, else a new one.
+async def start_eval_run(
+    spec: ComparisonSpec,
+    eval_set_id: str,
+    plan: EvalPlan,
+    occasion: str | None = None,
+    account: Account = NO_ACCOUNT,
+) -> str:
+    """Return the id of the eval run of these models on this set: the one paid for already, else a new one.
 
-    Runs of different occasions are repeated on purpose.
+    Runs of different occasions are repeated on purpose. A new one is bought within the budget of the account.
     """
     async with recorded() as ledger, connected() as pareta:
-        run_id = await EvalWork(spec, pareta, ledger, occasion).run(eval_set_id, plan)
+        await settle_purchases(account.name)
+        run_id = await EvalWork(spec, pareta, ledger, occasion, account).run(eval_set_id, plan)
     get_run_logger().info("eval run %s of %s on %s", run_id, ", ".join(plan.bought), eval_set_id)
     return run_id
 
 
 @task(task_run_name="wait for {run_id}", cache_policy=NO_CACHE, **RETRIES)
 async def wait_for_eval_run(run_id: str, wait_s: float) -> EvalRun:
-    """Wait until the run is over; a retry waits for the same run."""
-    async with polling() as poller:
-        return await poller.wait(run_id, wait_s)
+    """Wait until the run is over, and write what it was billed; a retry waits for the same run."""
+    async with polling() as poller, recorded() as ledger:
+        run = await poller.wait(run_id, wait_s)
+        await asyncio.to_thread(write_bill, ledger, run)
+        return run
+
+
+async def settle_purchases(account: str) -> None:
+    """Write the bills of eval runs that ended while no run waited for them."""
+    async with recorded() as ledger, connected() as pareta:
+        for run_id in await asyncio.to_thread(unsettled, ledger, account):
+            with suppress(NotFoundError):
+                await asyncio.to_thread(write_bill, ledger, await pareta.evals.runs.retrieve(run_id))
+
+
+async def spent_under(account: Account) -> Spending:
+    """Return what an account has spent in all its runs."""
+    async with recorded() as ledger:
+        return await asyncio.to_thread(spending, ledger, account.name)
 
 
 @task(task_run_name="results of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
@@ -88,20 +114,20 @@ async def run_comparisons(comparisons: Comparisons) -> tuple[Comparison, ...]:
     results: dict[str, Comparison] = {}
 
     async def run(spec: ComparisonSpec) -> None:
-        results[spec.name] = await run_comparison(spec, comparisons.wait_s)
+        results[spec.name] = await run_comparison(spec, comparisons.wait_s, comparisons.account)
 
     async with connected(), recorded(), polling():
         await fan_out(comparisons.comparisons, run, workers=comparisons.max_runs_in_flight)
     return tuple(results[spec.name] for spec in comparisons.comparisons)
 
 
-async def run_comparison(spec: ComparisonSpec, wait_s: float) -> Comparison:
+async def run_comparison(spec: ComparisonSpec, wait_s: float, account: Account) -> Comparison:
     """Score the candidates and judge them; whatever fails is this comparison's failure and nobody else's."""
     run_id = None
     try:
         eval_set_id, rows = await prepare_eval_set(spec)
         plan = await plan_eval_run(spec, eval_set_id)
-        run_id = await start_eval_run(spec, eval_set_id, plan)
+        run_id = await start_eval_run(spec, eval_set_id, plan, account=account)
         run, known = await results_of(spec, await wait_for_eval_run(run_id, wait_s), plan, rows)
     except (ParetaError, BatchError) as error:
         get_run_logger().error("%s: %s: %s", spec.name, type(error).__name__, error)

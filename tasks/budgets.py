@@ -1,0 +1,79 @@
+"""Tasks of a budget: its shares for a batch and the comparisons beside it, and the smoke call that counts too."""
+
+import asyncio
+from uuid import uuid4
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from pareta_batch.account import Account
+from pareta_batch.batch import Batch
+from pareta_batch.budget import MICRO_PER_USD, micro_usd
+from pareta_batch.comparing import Comparisons
+from pareta_batch.comparison_quote import quote_of
+from pareta_batch.errors import BudgetReached
+from pareta_batch.eval_work import EvalWork
+from pareta_batch.leaderboard import listed
+from pareta_batch.ledger import Ledger
+from pareta_batch.overspending import holds_all, spent_micro_usd
+from pareta_batch.purchases import Purchase, bound_micro_usd, reserve, shares, spending
+from pareta_client import AsyncPareta
+from tasks.evals import settle_purchases
+from tasks.shared import connected, recorded
+
+Shares = tuple[float | None, float | None]
+
+
+@task(task_run_name="shares of {batch.name}", cache_policy=NO_CACHE)
+async def share_budget(budget_usd: float | None, batch: Batch, comparisons: Comparisons | None, account: str) -> Shares:
+    """Return the dollars for a batch and for the comparisons beside it; None without a budget.
+
+    Raises BudgetReached when nothing is left for the batch.
+    """
+    if budget_usd is None:
+        return None, None
+    await settle_purchases(account)
+    async with recorded() as ledger, connected() as pareta:
+        bounds = await _bounds(comparisons, pareta, ledger) if comparisons else []
+        bought = (await asyncio.to_thread(spending, ledger, account)).micro_usd
+        spent = await asyncio.to_thread(_spent_on, batch, ledger, micro_usd(budget_usd) - bought)
+    for_batch, beside = shares(micro_usd(budget_usd), spent, bought, bounds)
+    if for_batch < 1:
+        raise BudgetReached(f"nothing of the budget of ${budget_usd} is left for the batch {batch.name!r}")
+    get_run_logger().info("of $%s, $%s are for the batch", budget_usd, for_batch / MICRO_PER_USD)
+    return for_batch / MICRO_PER_USD, max(beside, 1) / MICRO_PER_USD
+
+
+@task(task_run_name="smoke call of {name}", cache_policy=NO_CACHE)
+async def reserve_smoke_call(name: str, task: str, model: str, account: Account) -> str:
+    """Reserve the most that a smoke call to an endpoint can cost, before it is deployed; return the purchase's key.
+
+    Raises BudgetReached and CostUnbounded.
+    """
+    async with recorded() as ledger, connected() as pareta:
+        costs = {} if account.budget_usd is None else {model: (await listed(pareta, task)).cost(model)}
+        purchase = Purchase(uuid4().hex, f"smoke call to {name!r}", costs)
+        await asyncio.to_thread(reserve, ledger, account, purchase)
+        return purchase.key
+
+
+@task(task_run_name="what is left beside {batch.name}", cache_policy=NO_CACHE)
+async def account_beside(batch: Batch, budget_usd: float | None, account: str) -> Account:
+    """Return the account of what is bought beside a batch, with what the batch leaves of the budget as its ceiling."""
+    if budget_usd is None:
+        return Account(account)
+    async with recorded() as ledger:
+        spent = await asyncio.to_thread(_spent_on, batch, ledger, micro_usd(budget_usd))
+    return Account(account, max(micro_usd(budget_usd) - spent, 1) / MICRO_PER_USD)
+
+
+def _spent_on(batch: Batch, ledger: Ledger, left: int) -> int:
+    tally = ledger.tally(batch.name)
+    return max(spent_micro_usd(batch, tally), left if holds_all(tally) else 0)
+
+
+async def _bounds(comparisons: Comparisons, pareta: AsyncPareta, ledger: Ledger) -> list[int]:
+    quotes = [await quote_of(EvalWork(spec, pareta, ledger)) for spec in comparisons.comparisons]
+    # One that cannot be bought, or was, needs nothing set aside.
+    likely = [0.0 if None in quote.models.values() else quote.likely_micro_usd for quote in quotes]
+    return [await asyncio.to_thread(bound_micro_usd, ledger, each) for each in likely]
