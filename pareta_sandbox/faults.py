@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+
+from pareta_sandbox.odd_replies import SHAPES
 
 Route = Literal["chat", "models", "endpoints", "deploy", "tasks", "eval_sets", "eval_runs", "any"]
 RetryAfter = Literal["none", "seconds", "fractional", "date"]
@@ -27,13 +29,17 @@ class Strikes(BaseModel):
 
 
 class Status(Strikes):
-    """Answer with an error status before any work, with or without Retry-After."""
+    """Answer with an error status before any work, with or without Retry-After.
+
+    broken_off: the connection is dropped in the middle of the body.
+    """
 
     kind: Literal["status"] = "status"
     status: int = Field(500, ge=400, le=599)
     detail: str = "injected by the sandbox"
     retry_after_s: float | None = Field(None, ge=0)
     retry_after: RetryAfter = "seconds"
+    broken_off: bool = False
 
 
 class Html(Strikes):
@@ -81,6 +87,36 @@ class TruncatedJson(Strikes):
     """Do the work and debit it, but answer with half of the JSON in an otherwise correct reply."""
 
     kind: Literal["truncated_json"] = "truncated_json"
+
+
+class OddReply(Strikes):
+    """Do the work and debit it, but answer in an odd shape, one of `odd_replies.SHAPES`; streams are left alone.
+
+    body: answer with this text instead, whatever the shape.
+    """
+
+    kind: Literal["odd_reply"] = "odd_reply"
+    shape: str = "empty_body"
+    body: str | None = None
+
+    @field_validator("shape")
+    @classmethod
+    def shape_is_known(cls, shape: str) -> str:
+        """Return a shape that exists."""
+        if shape not in SHAPES:
+            raise ValueError(f"there is no shape {shape!r}; there are: {', '.join(SHAPES)}")
+        return shape
+
+
+class KeyEcho(Strikes):
+    """Tell the caller its own API key: in the detail of an error (`status`), in the text of the answer, or in a header.
+
+    In an answer, a stream too, the work is done and debited.
+    """
+
+    kind: Literal["key_echo"] = "key_echo"
+    where: Literal["error", "answer", "header"] = "error"
+    status: int = Field(401, ge=400, le=599)
 
 
 class SlowBody(Strikes):
@@ -173,6 +209,8 @@ Fault = (
     | Drop
     | Hang
     | TruncatedJson
+    | OddReply
+    | KeyEcho
     | SlowBody
     | CutStream
     | EndpointStops

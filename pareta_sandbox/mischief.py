@@ -3,13 +3,29 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from starlette.types import Message, Send
 
 from pareta_sandbox.call import Call, encoded
-from pareta_sandbox.faults import CutStream, Drop, Fault, Hang, Html, Latency, SlowBody, Status, TruncatedJson
+from pareta_sandbox.faults import (
+    CutStream,
+    Drop,
+    Fault,
+    Hang,
+    Html,
+    KeyEcho,
+    Latency,
+    OddReply,
+    SlowBody,
+    Status,
+    TruncatedJson,
+)
 from pareta_sandbox.injection import draw_ms, retry_after
+from pareta_sandbox.odd_replies import Reply, odd
 from pareta_sandbox.refusals import Gone, Refusal
+
+Tampering = Drop | Hang | TruncatedJson | OddReply | KeyEcho | SlowBody | CutStream
 
 BAD_GATEWAY = b"<html>\r\n<head><title>Bad Gateway</title></head>\r\n<body><h1>Bad Gateway</h1></body>\r\n</html>\r\n"
 PIECES = 10
@@ -26,7 +42,12 @@ async def at_the_door(call: Call, faults: Sequence[Fault], draws: random.Random)
                 await asyncio.sleep(draw_ms(fault.ms, fault.sigma, draws) / 1000)
             case Status():
                 wait = retry_after(fault.retry_after_s, fault.retry_after)
-                raise Refusal(fault.status, fault.detail, {"retry-after": wait} if wait else {})
+                refusal = Refusal(fault.status, fault.detail, {"retry-after": wait} if wait else {})
+                if fault.broken_off:
+                    prepare(call, Drop(when="in_body"))
+                raise refusal
+            case KeyEcho(where="error"):
+                raise Refusal(fault.status, f"Incorrect API key provided: {call.api_key}.")
             case Html():
                 await call.reply(fault.status, BAD_GATEWAY, encoded({"content-type": "text/html"}))
                 raise Gone
@@ -34,7 +55,7 @@ async def at_the_door(call: Call, faults: Sequence[Fault], draws: random.Random)
                 await call.drop(fault.how)
             case Hang(when="before"):
                 await hang(call, fault)
-            case Drop() | Hang() | TruncatedJson() | SlowBody() | CutStream():
+            case Drop() | Hang() | TruncatedJson() | OddReply() | KeyEcho() | SlowBody() | CutStream():
                 prepare(call, fault)
             case _:
                 pass  # faults of deploys and eval runs strike there
@@ -49,7 +70,7 @@ async def hang(call: Call, fault: Hang) -> None:
     raise Gone
 
 
-def prepare(call: Call, fault: Drop | Hang | TruncatedJson | SlowBody | CutStream) -> None:
+def prepare(call: Call, fault: Tampering) -> None:
     """Let the fault stand between the reply and the connection."""
     tampering = _Tampering(call, fault)
 
@@ -63,7 +84,7 @@ def prepare(call: Call, fault: Drop | Hang | TruncatedJson | SlowBody | CutStrea
 class _Tampering:
     """A `send` that spoils the reply on its way out."""
 
-    def __init__(self, call: Call, fault: Drop | Hang | TruncatedJson | SlowBody | CutStream) -> None:
+    def __init__(self, call: Call, fault: Tampering) -> None:
         self.send: Send
         self._call = call
         self._fault = fault
@@ -76,10 +97,14 @@ class _Tampering:
                 await self._call.drop(how)
             case Hang() as fault, _:
                 await hang(self._call, fault)
-            case TruncatedJson(), "http.response.start":
+            case TruncatedJson() | OddReply() | KeyEcho(), "http.response.start":
                 self._start = message  # its length is known with the body
             case TruncatedJson(), _:
                 await self._half(message)
+            case OddReply() as fault, _:
+                await self._odd(message, fault)
+            case KeyEcho() as fault, _:
+                await self._with_key(message, fault)
             case Drop(how=how), "http.response.body":
                 await self.send({**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True})
                 await self._flushed()
@@ -93,7 +118,30 @@ class _Tampering:
 
     async def _half(self, message: Message) -> None:
         body = message.get("body", b"")
-        body = body[: len(body) // 2]
+        await self._instead(message, body[: len(body) // 2])
+
+    async def _odd(self, message: Message, fault: OddReply) -> None:
+        if self._start is None or message.get("more_body"):
+            await self._instead(message, message.get("body", b""))
+            return
+        correct = Reply(message["body"], self._start["status"], dict(self._start["headers"]))
+        made = odd(fault.shape, correct) if fault.body is None else replace(correct, body=fault.body.encode())
+        self._start.update(status=made.status, headers=list(made.headers.items()))
+        await self._instead(message, made.body)
+
+    async def _with_key(self, message: Message, fault: KeyEcho) -> None:
+        key = (self._call.api_key or "").encode()
+        body = message.get("body", b"")
+        if fault.where == "answer":
+            body = body.replace(b'"content": "', b'"content": "' + key + b" ")
+        elif self._start is not None:
+            told = [(b"x-told", key), (b"x-request-id", b"req_" + key)]
+            kept = [header for header in self._start["headers"] if header[0] != b"x-request-id"]
+            self._start["headers"] = kept + told
+        await self._instead(message, body)
+
+    async def _instead(self, message: Message, body: bytes) -> None:
+        """Send another body, with its length where it is known."""
         if self._start is not None:
             kept = [(k, v) for k, v in self._start["headers"] if k != b"content-length"]
             length = [] if message.get("more_body") else [(b"content-length", str(len(body)).encode())]

@@ -26,6 +26,8 @@ EVERY_FAULT = [
     "drop when=after how=reset share=0.5",
     "hang when=before seconds=1",
     "truncated_json times=1",
+    "odd_reply shape=parts times=1",
+    "key_echo where=answer",
     "slow_body seconds=1 skip=3",
     "cut_stream when=after",
     "endpoint_stops after_completions=5 times=null",
