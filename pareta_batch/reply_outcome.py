@@ -65,6 +65,8 @@ def _flag(choice: Mapping[str, Json], answer: str | None, finish_reason: str | N
     if flag := _FLAGS.get(finish_of(finish_reason)):
         return flag
     message = _message(choice)
+    if not isinstance(message.get("content"), str | list | None):
+        return "unclear"
     called = message.get("tool_calls") or message.get("function_call")
     return None if called or (answer and answer.strip()) else "empty"
 
