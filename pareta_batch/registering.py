@@ -15,6 +15,9 @@ from pareta_batch.wanted import current
 CHUNK_ROWS = 1_000
 """Rows that are compared and written at a time; higher needs more memory."""
 
+MOST_UNDERESTIMATED = 10
+"""Rows of a batch per row that PostgreSQL expects; higher analyzes the table less often, and risks plans that scan."""
+
 Found = tuple[str, str, int]
 
 _is_settled = rows.c.state == "settled"
@@ -37,15 +40,14 @@ def register(db: sa.Connection, batch: str, asks: Iterable[Ask], now: datetime) 
 
     A row that stands where it stood is read and not written: a batch that is run again costs no dead rows.
     """
-    total = written = 0
+    total = 0
     stream = iter(asks)
     while chunk := list(islice(stream, CHUNK_ROWS)):
-        written += _register_chunk(db, batch, chunk, now)
+        _register_chunk(db, batch, chunk, now)
         total += len(chunk)
-    left = db.execute(rows.update().where(*current(batch), rows.c.position >= total).values(position=None))
-    if written + left.rowcount and db.dialect.name == "postgresql":
-        # Without it the planner takes the batch for one row, and reads all of the batch to find each row of it.
-        db.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {rows.name}")
+    db.execute(rows.update().where(*current(batch), rows.c.position >= total).values(position=None))
+    if db.dialect.name == "postgresql":
+        _tell_planner(db, batch, total)
     return total
 
 
@@ -62,8 +64,16 @@ def changed_rows(db: sa.Connection, batch: str) -> int:
     return db.scalar(sa.select(sa.func.count()).select_from(keys.subquery())) or 0
 
 
-def _register_chunk(db: sa.Connection, batch: str, chunk: Sequence[Ask], now: datetime) -> int:
-    """Register rows of adjacent positions; return the number of rows written."""
+def _tell_planner(db: sa.Connection, batch: str, total: int) -> None:
+    """Analyze the table if the planner expects far fewer rows: it would read the whole batch for each row of it."""
+    explain = sa.text("EXPLAIN (FORMAT JSON) SELECT FROM rows WHERE batch = :batch")
+    plan = db.execute(explain, {"batch": batch}).scalar_one()
+    if plan[0]["Plan"]["Plan Rows"] * MOST_UNDERESTIMATED < total:
+        db.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {rows.name}")
+
+
+def _register_chunk(db: sa.Connection, batch: str, chunk: Sequence[Ask], now: datetime) -> None:
+    """Register rows of adjacent positions."""
     span = {"of_batch": batch, "first": chunk[0].position, "end": chunk[-1].position + 1}
     standing: dict[int, Found] = {}
     for position, key, work, prompt_bytes, ask_is_here in db.execute(_STANDING, span):
@@ -74,7 +84,6 @@ def _register_chunk(db: sa.Connection, batch: str, chunk: Sequence[Ask], now: da
         db.execute(_LEAVE, [{"of_batch": batch, "at": position} for position in left])
     if new:
         db.execute(_upsert(db), [_pending(batch, ask, now) for ask in new])
-    return len(left) + len(new)
 
 
 def _upsert(db: sa.Connection) -> sa.Insert:

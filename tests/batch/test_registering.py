@@ -1,0 +1,143 @@
+"""Registering a dataset again: only what differs is written, in time in proportion to its rows."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pareta_batch.asks import Ask
+from pareta_batch.entries import Entries
+from pareta_batch.ledger import Ledger
+from tests.batch.batches import answered, on_both_databases
+
+Work = tuple[str, str]
+
+
+def ask(position: int, key: str, work: str = "w") -> Ask:
+    return Ask(position, key, work, ({"role": "user", "content": f"{key} {work}"},))
+
+
+def numbered(count: int) -> Iterator[Ask]:
+    return (ask(position, f"r{position}") for position in range(count))
+
+
+def cost_of(ledger: Ledger, act: Callable[[], object]) -> int:
+    """Count what the database does: steps of SQLite's machine, tuples and index entries that PostgreSQL reads."""
+    engine = ledger._database.engine
+    if engine.dialect.name == "sqlite":
+        steps = 0
+
+        def count() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        sa.event.listen(engine, "connect", lambda db, _: db.set_progress_handler(count, 100))
+        engine.dispose()
+        act()
+        return steps
+    before = read_by(engine)
+    act()
+    return read_by(engine) - before
+
+
+def read_by(engine: sa.Engine) -> int:
+    query = (
+        "SELECT (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'rows') + sum(idx_tup_read)::bigint"
+        " FROM pg_stat_user_indexes WHERE relname = 'rows'"
+    )
+    # The counts of a connection are published when it ends.
+    engine.dispose()
+    with engine.begin() as db:
+        db.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
+        while (
+            db.exec_driver_sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").scalar() != 1
+        ):
+            db.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
+        return int(db.exec_driver_sql(query).scalar_one())
+
+
+@on_both_databases
+@pytest.mark.parametrize("analyzed", ["by registering", "before the batch was registered"])
+def test_registering_four_times_the_rows_again_costs_about_four_times_as_much(ledger: Ledger, analyzed: str) -> None:
+    if analyzed == "by registering":
+        ledger.enrol("other", numbered(100))
+        ledger.enrol("small", numbered(5_000))
+        ledger.enrol("large", numbered(20_000))
+    else:
+        older_ledger(ledger)
+    small = cost_of(ledger, lambda: run_again(ledger, "small", 5_000))
+    large = cost_of(ledger, lambda: run_again(ledger, "large", 20_000))
+    assert 50 < large < 4 * 25_100, "claims do not read the whole batch"
+    assert large < 7 * small, f"{small} for 5,000 rows and {large} for 20,000: quadratic is 16 times"
+
+
+def run_again(ledger: Ledger, batch: str, count: int) -> None:
+    ledger.enrol(batch, numbered(count))
+    ledger.missing_shards(batch, 500)
+    last = list(islice(ledger.missing(batch, count // 500 - 1, 500), 64))
+    for each in last:
+        ledger.write(batch, Entries(claims=[each]))
+    ledger.write(batch, Entries(outcomes=[answered(each.key, each.fingerprint) for each in last]))
+
+
+def older_ledger(ledger: Ledger) -> None:
+    """Enter batches as an older version did: the planner of PostgreSQL takes them for one row each."""
+    ledger.enrol("other", numbered(100))
+    copied = (
+        "INSERT INTO rows (batch, key, fingerprint, position, state, attempts, retryable, in_doubt, resent,"
+        " prompt_bytes, updated_at, messages)"
+        " WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {})"
+        " SELECT '{}', 'r' || n, 'w', n, state, 0, retryable, in_doubt, resent, length('r' || n || ' w'), updated_at,"
+        " messages FROM rows CROSS JOIN numbers WHERE batch = 'other' AND key = 'r1'"
+    )
+    with ledger.transaction() as db:
+        db.exec_driver_sql(copied.format(4_999, "small"))
+        db.exec_driver_sql(copied.format(19_999, "large"))
+
+
+def test_a_dataset_that_did_not_change_is_not_written(ledger: Ledger) -> None:
+    ledger.enrol("test", numbered(2_500))
+    settle(ledger, [0, 7])
+    with ledger.transaction() as db:
+        db.exec_driver_sql(
+            "CREATE TRIGGER no_update BEFORE UPDATE ON rows BEGIN SELECT RAISE(ABORT, 'a row is written'); END"
+        )
+        db.exec_driver_sql(
+            "CREATE TRIGGER no_insert BEFORE INSERT ON rows BEGIN SELECT RAISE(ABORT, 'a row is written'); END"
+        )
+    assert ledger.enrol("test", numbered(2_500)).total == 2_500
+
+
+def settle(ledger: Ledger, positions: list[int]) -> None:
+    asks = list(ledger.missing("test", 0, 10_000))
+    ledger.record("test", [answered(each.key, each.fingerprint) for each in asks if each.position in positions])
+
+
+rows_of_a_dataset = st.lists(
+    st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("uvw")), max_size=8, unique_by=lambda row: row[0]
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(rows_of_a_dataset, st.lists(st.integers(0, 7), max_size=3)), min_size=1, max_size=5))
+def test_after_any_edits_the_current_rows_are_those_of_the_dataset(edits: list[tuple[list[Work], list[int]]]) -> None:
+    ledger = Ledger.open("sqlite://")
+    paid: set[Work] = set()
+    seen_paid: dict[str, set[str]] = {}
+    for dataset, answers in edits:
+        asks = [ask(position, key, work) for position, (key, work) in enumerate(dataset)]
+        changed = ledger.enrol("test", asks).changed
+        assert changed == sum(bool(seen_paid.get(key, set()) - {work}) for key, work in dataset)
+        missing = list(ledger.missing("test", 0, 100))
+        assert missing == [each for each in asks if (each.key, each.fingerprint) not in paid]
+        settle(ledger, answers)
+        for key, work in (row for position, row in enumerate(dataset) if position in answers):
+            paid.add((key, work))
+            seen_paid.setdefault(key, set()).add(work)
+        assert ledger.tally("test").total == len(dataset)
+        assert set(ledger.outcomes_of("test", list("abcdefgh"))) == {key for key, _ in dataset}
+    ledger.close()
