@@ -6,6 +6,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.timeouts import pytest_runtest_protocol  # noqa: F401 - a hook
+
 # A shared machine may be slow at any moment; that is not what a property test is about.
 settings.register_profile("anywhere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anywhere")
