@@ -101,7 +101,9 @@ def _program(name: str) -> str:
     beside_its_libraries = sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))
     found = shutil.which(name) or next(reversed(beside_its_libraries), None)
     if found is None:
-        pytest.skip(f"PostgreSQL is not installed (no {name}): .ci/run installs it, or your package manager does")
+        pytest.skip(
+            f"PostgreSQL is not installed (no {name}): .ci/postgresql installs it, or your package manager does"
+        )
     return found
 
 
