@@ -59,5 +59,11 @@ def _besides(batch: BatchFacts) -> Iterator[Line]:
     if batch.changed or batch.superseded_micro_usd:
         spent = money(batch.superseded_micro_usd) + " billed besides" if batch.superseded_micro_usd else ""
         yield Line("edited or removed since they were worked on", batch.changed or None, spent)
+    if batch.price_rise is not None:
+        yield Line(
+            f"the price changed: the dearest receipt is {batch.price_rise:g} times what the cheapest allow", None
+        )
+    if batch.overspent_micro_usd:
+        yield Line(f"above the budget of ${batch.budget_usd}", None, f"{money(batch.overspent_micro_usd)} at most")
     if batch.refused:
         yield Line(f"{batch.refused:,} requests of this run refused as too many, and sent again later", None)

@@ -14,9 +14,13 @@ from pydantic import ValidationError
 
 from pareta_batch.batch import Batch
 from pareta_batch.budget import Budget, No, Purse, Reservation, micro_usd
+from pareta_batch.enrolment import enrol
+from pareta_batch.entries import Entries
+from pareta_batch.identity import idempotency_key
 from pareta_batch.ledger import Ledger
 from pareta_batch.prices import Prices
-from pareta_sandbox.testing import Drop, PriceChange, Sandbox
+from pareta_client import AsyncPareta
+from pareta_sandbox.testing import Drop, Fault, PriceChange, Sandbox, Status, TruncatedJson
 from tests.batch.batches import batch_in, run
 
 MAX_TOKENS = 50
@@ -324,3 +328,52 @@ async def test_a_first_request_that_was_lost_before_the_work_tells_the_price_whe
     sandbox.inject(Drop(when="before", how="reset", times=2))
     report = await run(batch_in(tmp_path, 50, max_in_flight=8, budget_usd=1), sandbox, ledger)
     assert (report.status, report.settled) == ("completed", 50)
+
+
+@pytest.mark.parametrize("debited", [0, 2])
+async def test_after_a_kill_before_any_receipt_the_rows_in_doubt_tell_the_price_and_the_batch_goes_on(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, debited: int
+) -> None:
+    batch = batch_in(tmp_path, 60, max_in_flight=4, budget_usd=0.001, shard_size=25)
+    enrol(batch, ledger)
+    claimed = list(ledger.missing(batch.name, 0, 25))[:6]
+    ledger.write(batch.name, Entries(claims=claimed))
+    async with AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url) as killed:
+        for ask in claimed[:debited]:
+            key = idempotency_key(batch.name, ask.key, ask.fingerprint)
+            await killed.chat.completions.create(
+                model=batch.model, messages=ask.messages, idempotency_key=key, max_tokens=10
+            )
+    report = await run(batch, sandbox, ledger)
+    assert (report.settled, report.stopped) == (60, None)
+    assert sandbox.books().debited_micro_usd <= 1000
+    sandbox.debited_once()
+
+
+FAULTS: list[tuple[Fault, ...]] = [
+    (Drop(when="after", share=0.3),),
+    (Drop(when="after", share=0.2), PriceChange(factor=3, share=0.3)),
+    (PriceChange(factor=20, skip=30, times=20), Status(status=500, share=0.2)),
+    (PriceChange(factor=0.1, skip=20), Drop(when="in_body", share=0.2)),
+    (TruncatedJson(share=0.2), PriceChange(factor=5, skip=40)),
+]
+
+
+@pytest.mark.parametrize("faults", FAULTS)
+@pytest.mark.parametrize("sampling", [{"max_tokens": 10}, {"max_tokens": 4, "n": 3}])
+async def test_whatever_is_lost_and_whatever_it_costs_the_report_knows_what_is_above_the_ceiling(
+    tmp_path: Path,
+    sandbox: Sandbox,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: tuple[Fault, ...],
+    sampling: dict[str, int],
+) -> None:
+    monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.001)
+    for fault in faults:
+        sandbox.inject(fault)
+    batch = batch_in(tmp_path, 150, max_in_flight=8, budget_usd=0.0006, sampling=sampling)
+    overspent, report = await spent(batch, sandbox, ledger)
+    if overspent > 0:
+        assert "above the budget of $0.0006: " in report
+    sandbox.debited_once()

@@ -30,6 +30,9 @@ class Facts:
     superseded_micro_usd: int = 0
     billed_unanswered: int = 0
     unanswered_micro_usd: int = 0
+    budget_usd: float | None = None
+    overspent_micro_usd: int | None = None
+    price_rise: float | None = None
     refused: int = 0
     stopped: str | None = None
     stopped_message: str | None = None

@@ -167,6 +167,9 @@ def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
         rest_micro_usd=750_000,
         changed=4,
         superseded_micro_usd=222_000,
+        budget_usd=1.4,
+        overspent_micro_usd=99_000,
+        price_rise=20.5,
         refused=17,
         stopped="InsufficientCreditsError",
         stopped_message="out of credit",
@@ -182,6 +185,8 @@ def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
         "certainly not paid 35",
         "a request's answer never came 5 4,321 µ$ at most",
         "edited or removed since they were worked on 4 $0.22 billed besides",
+        "the dearest receipt is 20.5 times what the cheapest allow",
+        "above the budget of $1.4 99,000 µ$ at most",
         "17 requests of this run refused",
         "Stopped early: InsufficientCreditsError , out of credit",
     ):
