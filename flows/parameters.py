@@ -138,11 +138,21 @@ class Promotion(Spec):
             raise ValueError(f"promotion {self.name!r}: its comparison needs a task, for which the winner is deployed")
         return self
 
+    @model_validator(mode="after")
+    def margin_is_one_number(self) -> "Promotion":
+        loss, margin = self.policy.max_loss, self.comparison.margin
+        if loss is not None and "margin" in self.comparison.model_fields_set and loss != margin:
+            raise ValueError(
+                f"promotion {self.name!r}: max_loss {loss:g} of the policy is not the margin {margin:g} of the"
+                " comparison; give one of them"
+            )
+        return self
+
     def comparisons(self) -> Comparisons:
-        """Return the comparison as it is run."""
-        return Comparisons(
-            name=self.name, comparisons=(self.comparison,), wait_s=self.wait_s, budget_usd=self.budget_usd
-        )
+        """Return the comparison as it is run, with the policy's loss as its margin where the policy has one."""
+        loss = self.policy.max_loss
+        spec = self.comparison if loss is None else self.comparison.model_copy(update={"margin": loss})
+        return Comparisons(name=self.name, comparisons=(spec,), wait_s=self.wait_s, budget_usd=self.budget_usd)
 
     def deployment_of(self, model: str) -> Deployment:
         """Give the endpoint of a winner: one per model, so that a new winner never takes the place of a serving one."""

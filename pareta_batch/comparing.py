@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch.account import Account
 from pareta_batch.batch import Name
@@ -40,6 +40,26 @@ class ComparisonSpec(Spec):
         title="Group column",
         description="Column that names what rows belong together (a document's pages); they count as one sample",
     )
+    margin: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        title="Margin",
+        description="How much worse than the baseline still counts as good, as a share (0.02 is two points)",
+    )
+    score_range: tuple[float, float] | None = Field(
+        None,
+        title="Score range",
+        description="Lowest and highest score of a row, where it is not 0 to 1 ([1, 5] for a judge's grades)",
+    )
+
+    @field_validator("score_range")
+    @classmethod
+    def range_rises(cls, score_range: tuple[float, float] | None) -> tuple[float, float] | None:
+        if score_range is None or score_range[0] < score_range[1]:
+            return score_range
+        low, high = score_range
+        raise ValueError(f"score_range [{low:g}, {high:g}] does not rise; give the lowest score first, as in [1, 5]")
 
     @model_validator(mode="after")
     def rows_come_from_one_place(self) -> "ComparisonSpec":

@@ -18,18 +18,22 @@ from pareta_report.page import Page, render, write_exports, write_page
 from pareta_report.plot import quality_against_cost
 from pareta_report.quality import batch_measured_quality
 from pareta_report.records import (
+    Answered,
     Comparison,
     ComparisonVerdict,
     Difference,
     Disagreement,
     MeasuredQuality,
     ModelScore,
+    Recommendation,
+    Standing,
 )
 from pareta_report.sources import BatchFacts
 from pareta_report.summary import markdown_summary
 from pareta_report.tables import artifact_rows, batch_table, comparison_table
 
 __all__ = [
+    "Answered",
     "Background",
     "BatchFacts",
     "Comparison",
@@ -44,6 +48,8 @@ __all__ = [
     "Page",
     "Policy",
     "QualityPoint",
+    "Recommendation",
+    "Standing",
     "Unavailable",
     "answers_table",
     "artifact_rows",

@@ -1,9 +1,7 @@
-"""An eval run's results as candidates to compare: errored rows count as 0, and what was left out is noted."""
+"""An eval run's results as candidates to compare, each on all rows asked; what was left out is noted."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,25 +9,22 @@ import numpy as np
 from pareta_report import intervals
 from pareta_report.cost import of_mean_cost
 from pareta_report.intervals import Scores
+from pareta_report.readings import NO_RESULT, Item, Reading, readings, rows_asked
 from pareta_report.records import ModelKind
 from pareta_report.wording import count, listing, percent
 
 if TYPE_CHECKING:
-    from pareta_client.models.evals import EvalItemResult, EvalResult, EvalRun
+    from pareta_client.models.evals import EvalRun
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One row's score (0 when it errored), what the model said, and whether it errored."""
-
-    score: float
-    prediction: str | None
-    errored: bool
+__all__ = ["Candidate", "Item", "candidates", "membership", "reservations"]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One model of a run. `items` is empty where the service gave no complete per-row scores."""
+    """One model of a run. `items` is empty where the service gave no complete per-row scores.
+
+    `answered_quality` is the mean score of the rows that were answered; `faults` says what was set aside.
+    """
 
     model: str
     kind: ModelKind | None
@@ -42,33 +37,63 @@ class Candidate:
     published: float | None
     cost_low: float | None = None
     cost_high: float | None = None
+    answered_quality: float | None = None
     items: Mapping[int, Item] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
 
-    def scores(self, rows: Sequence[int]) -> Scores:
-        """Return the scores of the given rows, in their order."""
-        return np.array([self.items[row].score for row in rows], dtype=np.float64)
+    def scores(self, rows: Sequence[int], unanswered: float = 0.0) -> Scores:
+        """Return the scores of the given rows, in their order; a row without an answer scores `unanswered`."""
+        items = [self.items[row] for row in rows]
+        return np.array([unanswered if item.errored else item.score for item in items], dtype=np.float64)
+
+    def answered(self, row: int) -> bool:
+        """Return whether the model answered a row."""
+        return not self.items[row].errored
+
+    @property
+    def no_answer(self) -> float:
+        """The share of the rows asked that have no answer; 0 where it is not known."""
+        return (self.errors or 0) / self.n if self.n else 0.0
+
+    @property
+    def at_best(self) -> float | None:
+        """The quality if every row without an answer had been right."""
+        if self.quality is None:
+            return None
+        answered = self.quality if self.items else self.quality * (1 - self.no_answer)
+        return min(1.0, answered + self.no_answer)
 
 
 def candidates(
-    run: "EvalRun", groups: Mapping[int, str] | None = None, read: Mapping[int, int] | None = None
+    run: "EvalRun",
+    groups: Mapping[int, str] | None = None,
+    read: Mapping[int, int] | None = None,
+    score_range: tuple[float, float] | None = None,
 ) -> tuple[Candidate, ...]:
     """Return the run's models, the highest quality first, the cheaper first among equals, unscored ones last.
 
-    `read` says how many characters each row's input has; the cost has an interval only with it.
+    Every model is taken on all rows asked: a row that one has no result for is a row without an answer. `read` says
+    how many characters each row's input has; the cost has an interval only with it. `score_range` is the declared
+    scale of the scores.
     """
-    return tuple(sorted((_candidate(result, groups, read or {}) for result in run.results), key=_rank))
+    results = readings(run.results, score_range)
+    rows = sorted(rows_asked(results))
+    return tuple(sorted((_candidate(result, rows, groups, read or {}) for result in results), key=_rank))
 
 
 def membership(groups: Mapping[int, str] | None, rows: Sequence[int]) -> list[str] | None:
-    """Return the group of each row, or None when rows do not belong together."""
-    return [groups[row] for row in rows] if groups else None
+    """Return the group of each row, or None when rows do not belong together; a row of no group is one of its own."""
+    return [groups.get(row, f"row {row}\0") for row in rows] if groups else None
 
 
 def reservations(found: Sequence[Candidate]) -> tuple[str, ...]:
     """Say what a reader must know before trusting the scores."""
-    notes = []
+    notes = [f"Set aside of {c.model}: {fault}." for c in found for fault in c.faults]
     if errored := [f"{c.model} ({count(c.errors, 'row')})" for c in found if c.items and c.errors]:
-        notes.append(f"Rows that errored count as wrong: {listing(errored)}.")
+        notes.append(
+            f"Rows without an answer: {listing(errored)}. They bring no quality;"
+            " what is claimed holds whether they would have been right or wrong."
+        )
     if unclear := [f"{c.model} ({count(c.errors, 'row')})" for c in found if not c.items and c.errors]:
         notes.append(f"The published quality may leave out rows that errored: {listing(unclear)}.")
     if other := [c for c in found if c.items and c.published is not None and _differs(c)]:
@@ -82,31 +107,42 @@ def reservations(found: Sequence[Candidate]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _candidate(result: "EvalResult", groups: Mapping[int, str] | None, read: Mapping[int, int]) -> Candidate:
-    model, kind = str(result.model_id or "unnamed"), _kind(result.kind)
-    cost, published = _number(result.mean_cost_micro_usd), _number(result.quality_mean)
-    items = _items(result)
-    if not items:
-        low, high = _number(result.quality_ci_low), _number(result.quality_ci_high)
-        return Candidate(model, kind, published, low, high, cost, _rows(result), _whole(result.error_count), published)
-    ordered = sorted(items)
-    scores = np.array([items[row].score for row in ordered], dtype=np.float64)
-    low, high = intervals.of_mean(scores, membership(groups, ordered))
-    errors = sum(item.errored for item in items.values())
-    cost_low, cost_high = _cost_interval(cost, items, groups, read) or (None, None)
+def _candidate(
+    result: Reading, rows: Sequence[int], groups: Mapping[int, str] | None, read: Mapping[int, int]
+) -> Candidate:
+    if not result.items:
+        return Candidate(
+            model=result.model,
+            kind=result.kind,
+            quality=result.quality,
+            low=result.low,
+            high=result.high,
+            mean_cost=result.mean_cost,
+            n=result.rows,
+            errors=result.errors,
+            published=result.quality,
+            faults=result.faults,
+        )
+    items = {row: result.items.get(row, NO_RESULT) for row in rows}
+    scores = np.array([items[row].score for row in rows], dtype=np.float64)
+    low, high = intervals.of_mean(scores, membership(groups, rows))
+    answered = [item.score for item in items.values() if not item.errored]
+    cost_low, cost_high = _cost_interval(result.mean_cost, items, groups, read) or (None, None)
     return Candidate(
-        model=model,
-        kind=kind,
+        model=result.model,
+        kind=result.kind,
         quality=float(scores.mean()),
         low=low,
         high=high,
-        mean_cost=cost,
+        mean_cost=result.mean_cost,
         n=len(items),
-        errors=errors,
-        published=published,
+        errors=len(items) - len(answered),
+        published=result.quality,
         cost_low=cost_low,
         cost_high=cost_high,
+        answered_quality=float(np.mean(answered)) if answered else None,
         items=items,
+        faults=result.faults,
     )
 
 
@@ -116,50 +152,6 @@ def _cost_interval(
     rows = sorted(row for row in items if row in read and not items[row].errored)
     written = [len(items[row].prediction or "") for row in rows]
     return of_mean_cost(cost, [read[row] for row in rows], written, membership(groups, rows))
-
-
-def _items(result: "EvalResult") -> Mapping[int, Item]:
-    items = {item.idx: _item(item) for item in result.per_item if _whole(item.idx) is not None}
-    # A part of the rows is not the sample: better the published figures than an accuracy on what happens to be there.
-    complete = len(items) >= (_rows(result) or 0)
-    return {idx: item for idx, item in items.items() if idx is not None} if complete else {}
-
-
-def _item(item: "EvalItemResult") -> Item:
-    score = _number(item.score)
-    if item.error or score is None:
-        return Item(0.0, str(item.error or "not scored"), errored=True)
-    return Item(score, _said(item.prediction), errored=False)
-
-
-def _said(prediction: object) -> str | None:
-    if prediction is None or isinstance(prediction, str):
-        return prediction
-    return json.dumps(prediction, ensure_ascii=False, default=str)
-
-
-def _rows(result: "EvalResult") -> int | None:
-    succeeded = _whole(result.n_succeeded)
-    return None if succeeded is None else succeeded + (_whole(result.error_count) or 0)
-
-
-# Records hand on what the service sent, also where it is not of the type that was promised.
-
-
-def _kind(value: object) -> ModelKind | None:
-    match value:
-        case "open" | "frontier":
-            return value
-        case _:
-            return None
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and isfinite(value) else None
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _rank(candidate: Candidate) -> tuple[bool, float, float, str]:

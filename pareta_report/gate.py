@@ -1,35 +1,62 @@
 """The gate before a rollout: which open model may take over, by a policy on quality, cost and sample."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from pareta_report.records import Comparison, Difference, ModelScore
-from pareta_report.significance import ALPHA
+from pareta_report.records import Comparison, ModelScore, Standing
 from pareta_report.wording import count, listing, percent, points, unit_cost
+
+MEETS = 1e-9  # a bound that misses what is asked by less was rounded
 
 
 class Policy(BaseModel):
-    """What a model must show before it is deployed."""
+    """What a comparison must show before a model is deployed."""
 
     model_config = ConfigDict(title="Policy", extra="forbid", frozen=True, allow_inf_nan=False)
 
-    max_loss: float = Field(
-        0.02,
+    max_loss: float | None = Field(
+        None,
         ge=0,
         le=1,
         title="Most quality lost",
-        description="How much worse than the baseline it may be, as a share (0.02 is two points), with 95 % confidence",
+        description="How much worse than the baseline it may be, as a share (0.02 is two points), with 95 % confidence;"
+        " by default the comparison's margin",
     )
     max_cost_micro_usd: float | None = Field(
         None, gt=0, title="Highest cost", description="Mean cost of a request in micro-USD"
     )
-    min_rows: int = Field(100, ge=1, title="Fewest rows", description="Rows that both were scored on")
+    min_rows: int = Field(100, ge=1, title="Fewest rows", description="Rows that both models answered")
+    min_groups: int = Field(
+        20, ge=2, title="Fewest groups", description="Groups of rows, where the comparison has a group column"
+    )
+    min_quality: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        title="Lowest quality",
+        description="Lower end of the model's 95 % interval, rows without an answer counted as wrong",
+    )
+    min_baseline_quality: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        title="Lowest quality of the baseline",
+        description="Lower end of its 95 % interval; a baseline below it does not work and nothing passes",
+    )
+    max_errors: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        title="Largest share of errors",
+        description="Share of the rows without an answer, of the model and of the baseline each",
+    )
     prefer: Literal["cost", "quality"] = Field(
         "cost", title="Prefer", description="Among the models that pass: the cheapest, or the one that scored highest"
     )
 
-    @field_validator("max_loss", "max_cost_micro_usd", "min_rows", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
     def numbers_are_not_true_or_false(cls, value: object) -> object:
         # Python takes True for 1.
@@ -63,60 +90,95 @@ class Decision(BaseModel):
 
 
 def decide(comparison: Comparison, policy: Policy) -> Decision:
-    """Apply a policy to a comparison; without a baseline, or without data, nothing passes."""
-    if comparison.status != "completed":
-        return Decision(model=None, sentence=f"Nothing passes: {comparison.error}")
-    if comparison.baseline is None:
-        return Decision(model=None, sentence="Nothing passes: the comparison has no baseline to be no worse than.")
-    against = {difference.model: difference for difference in comparison.against_baseline}
+    """Apply a policy to a comparison; without a baseline that works, or without data, nothing passes."""
+    if problem := _no_gate(comparison, policy):
+        return Decision(model=None, sentence=f"Nothing passes: {problem}")
+    standings = {standing.model: standing for standing in _standings(comparison)}
     open_models = [score for score in comparison.scores if score.kind == "open" and score.model != comparison.baseline]
-    worst = {score.model: _worst(against.get(score.model), len(open_models)) for score in open_models}
     refusals = [
-        Refusal(model=score.model, reasons=_reasons(score, against.get(score.model), worst[score.model], policy))
+        Refusal(model=score.model, reasons=tuple(_reasons(score, standings.get(score.model), comparison, policy)))
         for score in open_models
     ]
     passing = [score for score, refusal in zip(open_models, refusals, strict=True) if not refusal.reasons]
     refused = tuple(refusal for refusal in refusals if refusal.reasons)
     if not passing:
-        said = "; ".join(f"{refusal.model}: {listing(list(refusal.reasons))}" for refusal in refused)
+        said = "; ".join(f"{refusal.model}: {listing(refusal.reasons)}" for refusal in refused)
         return Decision(
             model=None, sentence=f"Nothing passes. {said or 'No open model was compared'}.", refused=refused
         )
     chosen = min(passing, key=lambda score: _rank(score, policy))
     return Decision(
-        model=chosen.model,
-        sentence=_said(chosen, against[chosen.model], worst[chosen.model], comparison),
-        refused=refused,
+        model=chosen.model, sentence=_said(chosen, standings[chosen.model], comparison, policy), refused=refused
     )
 
 
-def _worst(difference: Difference | None, candidates: int) -> float | None:
-    """Bound from below how a model differs from the baseline, whichever of the candidates is chosen.
+def _no_gate(comparison: Comparison, policy: Policy) -> str | None:
+    """Say why no model could pass, whatever it scored."""
+    if comparison.status != "completed":
+        return str(comparison.error)
+    baseline = next((score for score in comparison.scores if score.model == comparison.baseline), None)
+    if baseline is None:
+        return "the comparison has no baseline to be no worse than."
+    unscored = [score.model for score in comparison.scores if score.kind == "frontier" and score.quality is None]
+    if unscored:
+        return (
+            f"{listing(unscored)} was not scored and may be better than the baseline {baseline.model};"
+            " run it again, or leave it out of the baselines."
+        )
+    if problem := _failing(baseline, policy.min_baseline_quality, policy.max_errors):
+        return f"the baseline {baseline.model} does not work: {problem}."
+    return None
 
-    Each of them had a chance to pass by luck, so the interval's half is widened to 1 - 0.05 / (2 × candidates)
-    (Bonferroni; by the normal quantiles, also where the interval is a bootstrap's).
-    """
-    from scipy.stats import norm
 
-    if difference is None or difference.ci_low is None:
-        return None
-    wider = float(norm.ppf(1 - ALPHA / 2 / candidates) / norm.ppf(1 - ALPHA / 2))
-    return difference.difference - wider * (difference.difference - difference.ci_low)
+def _failing(score: ModelScore, floor: float, most_errors: float) -> str | None:
+    """Say whether too many rows have no answer, or the quality may be below the floor."""
+    errors = (score.errors or 0) / score.n if score.n else 0.0
+    if errors > most_errors:
+        again = count(score.errors or 0, "row")
+        return f"{percent(errors)} of its rows have no answer ({percent(most_errors)} allowed); run the {again} again"
+    if score.ci_low is None:
+        return "its quality has no interval"
+    # Published means may leave out the rows that errored.
+    lowest = (score.ci_low or 0.0) * (1.0 if score.right is not None else 1 - errors)
+    if lowest < floor - MEETS or lowest <= 0:
+        return f"its quality may be as low as {percent(lowest)} ({percent(floor)} asked for)"
+    return None
 
 
-def _reasons(score: ModelScore, difference: Difference | None, worst: float | None, policy: Policy) -> tuple[str, ...]:
-    if difference is None or worst is None:
-        return ("it could not be compared with the baseline",)
-    reasons = []
-    if (difference.n or 0) < policy.min_rows:
-        reasons.append(f"{count(difference.n or 0, 'row')} are fewer than the {policy.min_rows:,} asked for")
-    if worst < -policy.max_loss:
-        allowed = points(policy.max_loss)
-        reasons.append(f"it may be up to {points(-worst)} points worse than the baseline ({allowed} allowed)")
+def _standings(comparison: Comparison) -> tuple[Standing, ...]:
+    return comparison.recommendation.standings if comparison.recommendation else ()
+
+
+def _reasons(score: ModelScore, standing: Standing | None, comparison: Comparison, policy: Policy) -> Iterator[str]:
+    if standing is None or standing.lower is None:
+        yield "it could not be compared with the baseline"
+        return
+    both = (standing.n or 0) - standing.rerun
+    if both < policy.min_rows:
+        yield f"{count(both, 'row')} are fewer than the {policy.min_rows:,} asked for"
+    if standing.groups is not None and standing.groups < policy.min_groups:
+        yield f"{count(standing.groups, 'group')} are fewer than the {policy.min_groups:,} asked for"
+    if problem := _failing(score, policy.min_quality, policy.max_errors):
+        yield problem
+    allowed = _allowed(comparison, policy)
+    if not _within(standing, comparison.margin, allowed):
+        again = f"; run the {count(standing.rerun, 'row')} without an answer again" if standing.rerun else ""
+        worst = points(max(0.0, -standing.lower))
+        yield f"it may be up to {worst} points worse than the baseline ({points(allowed)} allowed){again}"
     if policy.max_cost_micro_usd is not None and not _affordable(score, policy.max_cost_micro_usd):
         most = unit_cost(policy.max_cost_micro_usd)
-        reasons.append(f"{unit_cost(score.mean_cost_micro_usd)} per 1,000 requests is more than {most}")
-    return tuple(reasons)
+        yield f"{unit_cost(score.mean_cost_micro_usd)} per 1,000 requests is more than {most}"
+
+
+def _allowed(comparison: Comparison, policy: Policy) -> float:
+    return comparison.margin if policy.max_loss is None else policy.max_loss
+
+
+def _within(standing: Standing, margin: float, allowed: float) -> bool:
+    """Return whether a model is shown to lose no more than is allowed, whichever of the candidates is chosen."""
+    if standing.word == "as good" and margin <= allowed:
+        return True
+    return standing.lower is not None and standing.lower >= -allowed
 
 
 def _affordable(score: ModelScore, most: float) -> bool:
@@ -129,10 +191,12 @@ def _rank(score: ModelScore, policy: Policy) -> tuple[float, float, str]:
     return (cost, worse, score.model) if policy.prefer == "cost" else (worse, cost, score.model)
 
 
-def _said(chosen: ModelScore, difference: Difference, worst: float | None, comparison: Comparison) -> str:
+def _said(chosen: ModelScore, standing: Standing, comparison: Comparison, policy: Policy) -> str:
     saved = f" and saves {percent(chosen.saving)} of its cost" if chosen.saving else ""
-    lost = max(0.0, -(worst or 0.0))
+    lost = max(0.0, -(standing.lower or 0.0))
+    if standing.word == "as good" and comparison.margin <= _allowed(comparison, policy):
+        lost = min(lost, comparison.margin)
     return (
         f"{chosen.model} passes: at most {points(lost)} points worse than {comparison.baseline} with 95 % confidence"
-        f" on {count(difference.n or 0, 'row')}{saved}."
+        f" on {count(standing.n or 0, 'row')}{saved}."
     )

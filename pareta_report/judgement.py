@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pareta_report import tradeoff
-from pareta_report.candidates import Candidate, candidates, reservations
-from pareta_report.cost import lengths
+from pareta_report.candidates import Candidate, candidates, membership, reservations
+from pareta_report.cost import lengths, said
 from pareta_report.pairs import against, best_against_rest, disagreements
-from pareta_report.records import Comparison, Difference, ModelScore
+from pareta_report.recommending import recommended
+from pareta_report.records import MARGIN, Comparison, Difference, ModelScore
 from pareta_report.verdicts import no_verdict, verdict_of
 from pareta_report.wording import listing
 
@@ -22,8 +23,9 @@ class Background:
     """What is known of a comparison beside the run itself.
 
     `rows` are the eval rows in their order; `groups` says which of them belong together (pages of one document), by
-    their place. `estimates` are micro-USD per model by listed prices, None where unknown; `reused` names the earlier
-    run that paid for a baseline.
+    their place. `margin` is how much worse than the baseline counts as good (0.02 is two points), `score_range` the
+    scale of the scores where it is not 0 to 1. `estimates` are micro-USD per model by listed prices, None where
+    unknown; `reused` names the earlier run that paid for a baseline.
     """
 
     rows: Sequence[Mapping[str, object]] | None = None
@@ -31,6 +33,8 @@ class Background:
     estimates: Mapping[str, float | None] = field(default_factory=dict)
     reused: Mapping[str, str] = field(default_factory=dict)
     started_at: datetime | None = None
+    margin: float = MARGIN
+    score_range: tuple[float, float] | None = None
 
 
 NOTHING_KNOWN = Background()
@@ -40,16 +44,17 @@ def judge(name: str, task: str | None, run: "EvalRun", known: Background = NOTHI
     """Compare the models of a finished eval run.
 
     With complete per-row scores the best model is compared with every other row by row; without, by the published
-    intervals. Rows that belong together are resampled together. A run that did not complete gives a failed comparison
-    with the scores it has and no verdict.
+    intervals. Rows that belong together count as one sample, and so do rows with the same input. A run that did not
+    complete gives a failed comparison with the scores it has and no verdict.
     """
-    groups = known.groups
-    found = candidates(run, groups, lengths(known.rows))
+    groups = known.groups or _repeated(known.rows)
+    found = candidates(run, groups, lengths(known.rows), known.score_range)
     baseline = tradeoff.baseline_of(found)
     completed = run.status == "completed"
     error = None if completed else run.error_detail or f"the eval run is {run.status!r}, not completed"
     pairs = best_against_rest(found, groups) if completed else ()
     to_baseline = against(baseline, found, groups) if completed else ()
+    recommendation = recommended(found, baseline, to_baseline, groups, known.margin)
     return Comparison(
         name=name,
         task=task,
@@ -60,12 +65,15 @@ def judge(name: str, task: str | None, run: "EvalRun", known: Background = NOTHI
         error=error,
         scores=tuple(_score(candidate, found, baseline, known) for candidate in found),
         total_cost_micro_usd=run.cost_micro_usd or None,  # the client gives 0 where the service does not tell
-        verdict=no_verdict(error) if error else verdict_of(found, pairs, to_baseline),
+        verdict=no_verdict(error) if error else verdict_of(found, pairs, recommendation, known.margin),
         baseline=baseline and baseline.model,
+        margin=known.margin,
+        groups=_number_of_groups(found, groups),
+        recommendation=recommendation,
         differences=pairs,
         against_baseline=to_baseline,
         disagreements=disagreements(found, known.rows) if completed else (),
-        notes=(*reservations(found), *_restrictions(found, pairs), *_reused(known.reused)),
+        notes=(*reservations(found), *_restrictions(pairs), *_reused(known.reused)),
     )
 
 
@@ -92,6 +100,7 @@ def _score(
         cost_high_micro_usd=candidate.cost_high,
         n=candidate.n,
         errors=candidate.errors,
+        **_shares(candidate),
         on_pareto_front=comparable and dominated_by is None,
         dominated_by=dominated_by,
         saving=tradeoff.saving(candidate, baseline),
@@ -100,6 +109,32 @@ def _score(
         billed_micro_usd=0.0 if reused_from else _billed(candidate),
         reused_from=reused_from,
     )
+
+
+def _shares(candidate: Candidate) -> dict[str, float | None]:
+    """Return the shares of the rows asked that are right, wrong and without an answer; graded scores count by part."""
+    if not candidate.items or candidate.quality is None:
+        return {}
+    return {
+        "right": candidate.quality,
+        "wrong": max(0.0, 1 - candidate.quality - candidate.no_answer),
+        "no_answer": candidate.no_answer,
+        "answered_quality": candidate.answered_quality,
+    }
+
+
+def _repeated(rows: Sequence[Mapping[str, object]] | None) -> Mapping[int, str] | None:
+    """Return groups of the rows with the same input, if any stands twice: they are one question, asked again."""
+    asked = [
+        said(row.get("input")) if row.get("input") is not None else f"row {place}"
+        for place, row in enumerate(rows or ())
+    ]
+    return dict(enumerate(asked)) if len(set(asked)) < len(asked) else None
+
+
+def _number_of_groups(found: Sequence[Candidate], groups: Mapping[int, str] | None) -> int | None:
+    rows = next((list(candidate.items) for candidate in found if candidate.items), [])
+    return len(set(membership(groups, rows) or ())) if groups else None
 
 
 def _billed(candidate: Candidate) -> float | None:
@@ -115,14 +150,7 @@ def _reused(reused: Mapping[str, str]) -> tuple[str, ...]:
     return (f"Scored before on the same rows, and not bought again: {said}.",)
 
 
-def _restrictions(found: Sequence[Candidate], pairs: Sequence[Difference]) -> tuple[str, ...]:
-    notes = []
-    rows = {candidate.model: candidate.n for candidate in found}
-    if part := [p for p in pairs if p.method == "paired" and (rows[p.model] != p.n or rows[p.other] != p.n)]:
-        said = listing([f"{pair.other} on {pair.n:,} rows" for pair in part])
-        notes.append(f"The models were scored on different rows; {part[0].model} is compared on common ones: {said}.")
-    if any(pair.method == "published" for pair in pairs):
-        notes.append(
-            "Without complete per-row scores two models count as different only if their intervals do not overlap."
-        )
-    return tuple(notes)
+def _restrictions(pairs: Sequence[Difference]) -> tuple[str, ...]:
+    if all(pair.method == "paired" for pair in pairs):
+        return ()
+    return ("Without complete per-row scores two models count as different only if their intervals do not overlap.",)

@@ -1,17 +1,57 @@
 """Two models compared: row by row where the service gave per-row scores, else by its published intervals."""
 
 from collections.abc import Mapping, Sequence
-from math import hypot
+from dataclasses import dataclass
+from math import ceil, hypot
 
-from pareta_report import intervals, significance
+import numpy as np
+from numpy.typing import NDArray
+
+from pareta_report import intervals, power, significance
+from pareta_report.bounded import mean_of, units_of
 from pareta_report.candidates import Candidate, membership
 from pareta_report.cost import said
-from pareta_report.records import Difference, Disagreement
+from pareta_report.intervals import Scores
+from pareta_report.records import Answered, Difference, Disagreement
 from pareta_report.significance import ALPHA
 from pareta_report.tradeoff import flip_price
 
 MOST_DISAGREEMENTS = 100
 MOST_SHOWN = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """The differences of two models by row: as scored, and the lowest and highest that each could have been.
+
+    They differ on the rows that either model has no answer to: it could have been right or wrong. `together` names the
+    group of each row, where rows belong together.
+    """
+
+    scored: Scores
+    lows: Scores
+    highs: Scores
+    together: list[str] | None
+    answered: NDArray[np.bool_]
+
+    @property
+    def rerun(self) -> int:
+        """How many rows either model has no answer to."""
+        return int(self.answered.size - self.answered.sum())
+
+
+def gaps_of(one: Candidate, other: Candidate, groups: Mapping[int, str] | None = None) -> Gaps | None:
+    """Return the differences of two models on the rows both were asked; None without per-row scores of both."""
+    rows = sorted(one.items.keys() & other.items.keys())
+    if not rows:
+        return None
+    return Gaps(
+        scored=one.scores(rows) - other.scores(rows),
+        lows=one.scores(rows) - other.scores(rows, unanswered=1.0),
+        highs=one.scores(rows, unanswered=1.0) - other.scores(rows),
+        together=membership(groups, rows),
+        answered=np.array([one.answered(row) and other.answered(row) for row in rows]),
+    )
 
 
 def best_against_rest(found: Sequence[Candidate], groups: Mapping[int, str] | None = None) -> tuple[Difference, ...]:
@@ -94,26 +134,49 @@ def _compared(one: Candidate, other: Candidate, looks: int, groups: Mapping[int,
 
 
 def _paired(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference | None:
-    rows = sorted(one.items.keys() & other.items.keys())
-    if not rows:
+    gaps = gaps_of(one, other, groups)
+    if gaps is None:
         return None
-    together = membership(groups, rows)
-    gaps = one.scores(rows) - other.scores(rows)
-    mean, error = float(gaps.mean()), significance.standard_error(gaps, together)
-    low, high = intervals.of_difference(gaps, together)
+    low, high = intervals.of_gaps(gaps.lows, gaps.highs, gaps.together)
+    detectable, needed = _shown(gaps, looks)
     return Difference(
         model=one.model,
         other=other.model,
         method="paired",
-        n=len(rows),
-        difference=mean,
+        n=gaps.scored.size,
+        difference=float(gaps.scored.mean()),
         ci_low=low,
         ci_high=high,
-        p_value=significance.p_of_no_difference(gaps, together),
-        detectable=significance.detectable(error, looks),
-        rows_needed=significance.rows_needed(mean, error, len(rows), looks),
-        flip_price_micro_usd=flip_price(one, other),
+        p_value=significance.p_of_gaps(gaps.lows, gaps.highs, gaps.together),
+        detectable=detectable,
+        rows_needed=needed,
+        rerun=gaps.rerun,
+        answered=_on_answered(gaps),
     )
+
+
+def _on_answered(gaps: Gaps) -> Answered | None:
+    """Compare on the rows that both answered; None where that is all of them or none."""
+    both = gaps.scored[gaps.answered]
+    if not gaps.rerun or not both.size:
+        return None
+    names = gaps.together
+    together = names and [name for name, answered in zip(names, gaps.answered, strict=True) if answered]
+    low, high = intervals.of_difference(both, together)
+    return Answered(n=both.size, difference=float(both.mean()), ci_low=low, ci_high=high)
+
+
+def _shown(gaps: Gaps, looks: int) -> tuple[float | None, int | None]:
+    """Return the difference that such a sample shows in four of five cases, and the rows that show the one seen."""
+    size = gaps.scored.size
+    if gaps.together is None and not gaps.rerun and intervals.all_in(gaps.scored, (-1.0, 0.0, 1.0)):
+        better, worse = (float((gaps.scored * sign > 0).mean()) for sign in (1, -1))
+        return power.detectable(size, better + worse, looks), power.rows_needed(better, worse, looks)
+    ahead = float(gaps.scored.mean()) >= 0
+    units = units_of(gaps.lows if ahead else -gaps.highs, gaps.together)
+    adverse = abs(float(gaps.scored.mean())) - float(mean_of(units))
+    needed = power.units_needed(units, 0.0, -1.0, ALPHA / 2 / looks)
+    return power.detectable_mean(units, adverse, looks), needed and ceil(needed * size / float(units.weights.sum()))
 
 
 def _published(one: Candidate, other: Candidate, looks: int) -> Difference:
@@ -125,7 +188,6 @@ def _published(one: Candidate, other: Candidate, looks: int) -> Difference:
         method="published",
         n=min((n for n in (one.n, other.n) if n is not None), default=None),
         difference=mean,
-        flip_price_micro_usd=flip_price(one, other),
     )
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return pair
@@ -133,11 +195,11 @@ def _published(one: Candidate, other: Candidate, looks: int) -> Difference:
     low, high = intervals.by_normal(mean, error)
     return pair.model_copy(
         update={
-            "ci_low": low,
-            "ci_high": high,
+            "ci_low": max(low, -1.0),
+            "ci_high": min(high, 1.0),
             "p_value": significance.p_by_normal(mean, error),
-            "detectable": significance.detectable(error, looks),
-            "rows_needed": significance.rows_needed(mean, error, pair.n, looks) if pair.n else None,
+            "detectable": power.detectable_by_normal(error, looks),
+            "rows_needed": power.rows_needed_by_normal(mean, error, pair.n, looks) if pair.n else None,
         }
     )
 
@@ -152,16 +214,30 @@ def _decided(pair: Difference, p_adjusted: float, one: Candidate, other: Candida
     # A test and an interval may disagree at the edge; what is claimed must be seen in both.
     apart = _excludes_zero(pair) if pair.method == "paired" else _intervals_apart(better, worse)
     adjusted = None if pair.p_value is None else p_adjusted
-    return pair.model_copy(update={"p_adjusted": adjusted, "distinguishable": p_adjusted <= ALPHA and apart})
+    decided = pair.model_copy(update={"p_adjusted": adjusted, "distinguishable": p_adjusted <= ALPHA and apart})
+    flip = flip_price(one, other, decided)
+    return (
+        decided
+        if flip is None
+        else decided.model_copy(
+            update={
+                "flip_price_micro_usd": flip.price,
+                "flip_low_micro_usd": flip.low,
+                "flip_high_micro_usd": flip.high,
+            }
+        )
+    )
 
 
 def _excludes_zero(pair: Difference) -> bool:
-    return pair.ci_low is not None and pair.ci_high is not None and (pair.ci_low > 0 or pair.ci_high < 0)
+    """Return whether the interval is on the side of the difference as scored."""
+    if pair.ci_low is None or pair.ci_high is None:
+        return False
+    return pair.ci_low > 0 if pair.difference > 0 else pair.ci_high < 0
 
 
 def _intervals_apart(better: Candidate, worse: Candidate) -> bool:
     if better.low is None or worse.high is None:
         return False
-    # Whether a published mean leaves errored rows out is unknown, so the better one is taken at its worst.
-    answered = 1 - (better.errors or 0) / better.n if better.n else 1.0
-    return better.low * answered > worse.high
+    # Whether a published mean leaves errored rows out is unknown, so either model is taken at its end.
+    return better.low * (1 - better.no_answer) > min(1.0, worse.high * (1 - worse.no_answer) + worse.no_answer)

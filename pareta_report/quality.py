@@ -33,7 +33,7 @@ def batch_measured_quality(answers: "Path | str | pd.DataFrame", truth_column: s
     if not pairs:
         return None
     right = sum(truth == said for truth, said in pairs)
-    low, high = intervals.wilson(right, len(pairs))
+    low, high = intervals.exact(right, len(pairs))
     return MeasuredQuality(
         n=len(pairs),
         right=right,

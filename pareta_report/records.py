@@ -9,9 +9,11 @@ ModelKind = Literal["open", "frontier"]
 VerdictKind = Literal["winner", "not_distinguishable", "too_few_rows", "no_data"]
 PairVerdict = Literal["better", "worse", "not distinguishable", "too few rows"]
 Method = Literal["paired", "published"]
+Word = Literal["as good", "worse", "open"]
 
 # A sample that would miss even this difference is called too small: nobody who compares would shrug it off.
 COARSE = 0.15
+MARGIN = 0.02  # share of quality that a model may lose and still be as good; raised, more models are
 
 
 class _Record(BaseModel):
@@ -19,7 +21,10 @@ class _Record(BaseModel):
 
 
 class ModelScore(_Record):
-    """How one model did: quality is the mean score per row from 0 to 1, an errored row counting as 0.
+    """How one model did: quality is the mean score per row from 0 to 1, a row without an answer bringing none.
+
+    `right`, `wrong` and `no_answer` are shares of the rows asked, with the sum 1; a graded score is right by its part.
+    `answered_quality` is the mean score of the rows that were answered. All four need per-row scores.
 
     `published_quality` is the service's own figure; it differs where the service summarises rows otherwise (macro F1).
     `dominated_by` names a model that scored at least as high for at most the same cost. `saving` is the share of the
@@ -38,6 +43,10 @@ class ModelScore(_Record):
     cost_high_micro_usd: float | None = None
     n: int | None = None
     errors: int | None = None
+    right: float | None = None
+    wrong: float | None = None
+    no_answer: float | None = None
+    answered_quality: float | None = None
     on_pareto_front: bool = False
     dominated_by: str | None = None
     saving: float | None = None
@@ -47,13 +56,24 @@ class ModelScore(_Record):
     reused_from: str | None = None
 
 
+class Answered(_Record):
+    """The difference of two models on the `n` rows that both answered, with its 95 % interval."""
+
+    n: int
+    difference: float
+    ci_low: float
+    ci_high: float
+
+
 class Difference(_Record):
     """By how much `model` scored more than `other` (0.05 is five points), with a 95 % interval.
 
-    `p_adjusted` is corrected for the number of looks; `distinguishable` rests on it. `detectable` is the smallest true
-    difference that a sample like this shows in four of five cases; `rows_needed` is the sample that would show the
-    observed one as often. `flip_price_micro_usd` is the price of one wrong answer at which the two cost the same all in
-    all: below it the cheaper model is the better buy, above it the more accurate one.
+    The interval holds whichever way the `rerun` rows that either model has no answer to would have gone; `answered`
+    stands beside it where there are any. `p_adjusted` is corrected for the number of looks; `distinguishable` rests on
+    it. `detectable` is the smallest true difference that a sample like this shows in four of five cases, None if no
+    difference does; `rows_needed` is the sample that would show the observed one as often. `flip_price_micro_usd` is
+    the price of one wrong answer at which the two cost the same all in all: below it the cheaper model is the better
+    buy, above it the more accurate one. It is known only with its interval, and for pairs that are distinguishable.
     """
 
     model: str
@@ -68,14 +88,25 @@ class Difference(_Record):
     distinguishable: bool = False
     detectable: float | None = None
     rows_needed: int | None = None
+    rerun: int = 0
+    answered: Answered | None = None
     flip_price_micro_usd: float | None = None
+    flip_low_micro_usd: float | None = None
+    flip_high_micro_usd: float | None = None
 
     @property
     def verdict(self) -> PairVerdict:
         """What the pair decides about `model`: it is better, worse, not to be told apart, or not on so few rows."""
         if self.distinguishable:
             return "better" if self.difference > 0 else "worse"
-        return "too few rows" if self.detectable is not None and self.detectable > COARSE else "not distinguishable"
+        return "too few rows" if self._shows > COARSE else "not distinguishable"
+
+    @property
+    def _shows(self) -> float:
+        """The difference that the rows could show if all had an answer."""
+        unanswered = self.rerun / self.n if self.n else 0.0
+        nothing = 0.0 if self.method == "published" or self.rerun else 1.0
+        return nothing if self.detectable is None else self.detectable - unanswered
 
 
 class Disagreement(_Record):
@@ -88,6 +119,49 @@ class Disagreement(_Record):
     other_prediction: str | None = None
     input: str | None = None
     expected: str | None = None
+
+
+class Standing(_Record):
+    """What is shown of one model against the baseline: as good (within the margin), worse, or open.
+
+    `difference` is as scored; `lower` bounds it from below at 95 % for all models at once, with the baseline's rows
+    without an answer taken as right and this model's as wrong. `at_most` is how much worse it may be by that, at least
+    0, and no more than the margin where it is as good. `rerun` counts the rows that either has no answer to, of the `n`
+    rows in `groups` groups. `rows_needed` would show it to be as good in four of five cases, if the truth is what was
+    seen. `reason` says why it is open.
+    """
+
+    model: str
+    word: Word
+    difference: float
+    lower: float | None = None
+    at_most: float | None = None
+    p_adjusted: float | None = None
+    n: int | None = None
+    groups: int | None = None
+    rerun: int = 0
+    saving: float | None = None
+    rows_needed: int | None = None
+    reason: str = ""
+
+
+class Recommendation(_Record):
+    """What to use: the cheapest model that is as good as the baseline within the margin, else the baseline.
+
+    `model` is None where the baseline does not work. `standings` holds every other scored model, the cheapest first.
+    """
+
+    model: str | None
+    baseline: str
+    margin: float
+    at_most: float | None = None
+    saving: float | None = None
+    sentence: str
+    standings: tuple[Standing, ...] = ()
+
+    def named(self, word: Word) -> tuple[Standing, ...]:
+        """Return the models of which one thing is shown."""
+        return tuple(standing for standing in self.standings if standing.word == word)
 
 
 class ComparisonVerdict(_Record):
@@ -103,7 +177,9 @@ class Comparison(_Record):
     """One eval run, judged. Scores stand in order of quality, highest first, unscored models last.
 
     `differences` compares the highest-scoring model with every other one, `against_baseline` every model with the
-    baseline, the highest-scoring frontier model. `started_at` is when the eval run was asked for.
+    baseline: the frontier model that scores highest when its rows without an answer are taken as right. `margin` is how
+    much worse than it counts as good. `groups` counts the groups of rows, where rows belong together. `started_at` is
+    when the eval run was asked for.
     """
 
     name: str
@@ -117,6 +193,9 @@ class Comparison(_Record):
     total_cost_micro_usd: int | None = None
     verdict: ComparisonVerdict
     baseline: str | None = None
+    margin: float = MARGIN
+    groups: int | None = None
+    recommendation: Recommendation | None = None
     differences: tuple[Difference, ...] = ()
     against_baseline: tuple[Difference, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
@@ -134,7 +213,7 @@ class Comparison(_Record):
 
 
 class MeasuredQuality(_Record):
-    """How often a batch's answers equal the truth, with a 95 % Wilson interval.
+    """How often a batch's answers equal the truth, with an exact 95 % interval.
 
     `n` rows are done and have a truth. `unanswered` ones of them `failed` or have a blank answer, and count as wrong.
     `pending` rows with a truth are not among them.

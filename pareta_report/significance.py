@@ -1,27 +1,34 @@
-"""Tests of paired differences, their correction for many looks, and what a sample of this size can show at all."""
+"""Tests of paired differences, and their correction for many looks."""
 
 from collections.abc import Sequence
-from functools import lru_cache
-from math import ceil
 
-import numpy as np
-
-from pareta_report.intervals import CONFIDENCE, RESAMPLES, Scores, group_sums, seeded
+from pareta_report.bounded import Scores, p_at_most, units_of
+from pareta_report.intervals import CONFIDENCE, all_in
 
 ALPHA = 0.05
-POWER = 0.8
 
 
 def p_of_no_difference(differences: Scores, groups: Sequence[str] | None = None) -> float:
     """Test that the mean paired difference is zero, two-sided.
 
-    Right-or-wrong scores: McNemar's exact test. Graded or grouped ones: a permutation test that swaps the two models
-    on whole rows (or groups).
+    Right-or-wrong scores: McNemar's exact test. Graded or grouped ones: Gaffke's, which is the same test for those.
     """
-    if groups is None and bool(np.isin(differences, (-1.0, 0.0, 1.0)).all()):
-        return _mcnemar(int((differences > 0).sum()), int((differences < 0).sum()))
-    sums, _ = group_sums(differences, groups)
-    return _swap_test(sums[sums != 0])
+    return p_of_gaps(differences, differences, groups)
+
+
+def p_of_gaps(lows: Scores, highs: Scores, groups: Sequence[str] | None = None) -> float:
+    """Test that the mean paired difference is zero where a row's lowest and highest difference are known, two-sided.
+
+    It is rejected only if that holds whichever way the rows without an answer would have gone.
+    """
+    return min(1.0, 2 * min(p_not_above(lows, 0.0, groups), p_not_above(-highs, 0.0, groups)))
+
+
+def p_not_above(differences: Scores, at: float, groups: Sequence[str] | None = None) -> float:
+    """Test that the mean paired difference (-1 to 1) is at most `at`, one-sided: that a model is not better by more."""
+    if at == 0 and groups is None and all_in(differences, (-1.0, 0.0, 1.0)):
+        return _binomial(int((differences > 0).sum()), int((differences < 0).sum()))
+    return p_at_most(units_of(differences, groups), at, -1.0)
 
 
 def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
@@ -55,37 +62,6 @@ def pairs_of(models: int) -> int:
     return models * (models - 1) // 2
 
 
-def detectable(standard_error: float, tests: int = 1) -> float:
-    """Return the true difference that shows in four of five samples with this standard error.
-
-    It must show at 5 %, two-sided, also when it is one of `tests` looks (Bonferroni).
-    """
-    return _reach(tests) * standard_error
-
-
-def rows_needed(difference: float, standard_error: float, n: int, tests: int = 1) -> int | None:
-    """Return the rows that would show `difference` in four of five samples; None when there is none to show.
-
-    `standard_error` is that of `n` rows; `tests` as for `detectable`.
-    """
-    return None if difference == 0 else ceil(n * (_reach(tests) * standard_error / difference) ** 2)
-
-
-def standard_error(differences: Scores, groups: Sequence[str] | None = None) -> float:
-    """Return the standard error of a mean paired difference, on the same footing as its interval.
-
-    Right-or-wrong scores, and samples that are all alike, get one row added at either extreme: a sample without any
-    disagreement is not infinitely precise.
-    """
-    sums, counts = group_sums(differences, groups)
-    means = sums / counts
-    right_or_wrong = groups is None and bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
-    if right_or_wrong or np.ptp(means) == 0:
-        padded = np.append(means, (-1.0, 1.0))
-        return float(padded.std() / np.sqrt(padded.size))
-    return float(means.std(ddof=1) / np.sqrt(means.size))
-
-
 def standard_error_of(low: float, high: float) -> float:
     """Return the standard error that a published 95 % interval implies, by the normal approximation."""
     from scipy.stats import norm
@@ -102,31 +78,8 @@ def p_by_normal(difference: float, standard_error: float) -> float:
     return 2 * float(norm.sf(abs(difference) / standard_error))
 
 
-@lru_cache(maxsize=4_096)  # the same few counts come again and again, and scipy takes its time
-def _mcnemar(better: int, worse: int) -> float:
-    from scipy.stats import binomtest
+def _binomial(better: int, worse: int) -> float:
+    from scipy.special import bdtrc
 
-    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
-
-
-def _swap_test(sums: Scores) -> float:
-    from scipy.stats import permutation_test
-
-    if sums.size < 2:
-        return 1.0
-    tested = permutation_test(
-        (sums,),
-        lambda values, axis: values.sum(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=1_000,
-        rng=seeded(sums),
-    )
-    return float(tested.pvalue)
-
-
-def _reach(tests: int) -> float:
-    from scipy.stats import norm
-
-    return float(norm.ppf(1 - ALPHA / 2 / tests) + norm.ppf(POWER))
+    # The chance of at least `better` heads in so many tosses of a fair coin.
+    return float(bdtrc(better - 1, better + worse, 0.5)) if better else 1.0

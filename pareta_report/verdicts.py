@@ -3,24 +3,37 @@
 from collections.abc import Sequence
 
 from pareta_report.candidates import Candidate
-from pareta_report.records import COARSE, ComparisonVerdict, Difference, VerdictKind
-from pareta_report.tradeoff import saving
-from pareta_report.wording import count, listing, percent, points, unit_cost
+from pareta_report.recommending import beside_baseline
+from pareta_report.records import COARSE, MARGIN, ComparisonVerdict, Difference, Recommendation, VerdictKind
+from pareta_report.wording import about, count, listing, percent, points, unit_cost
+
+# Less would be printed as "0.0 points ahead".
+SHOWS = 0.0005
 
 
 def verdict_of(
-    found: Sequence[Candidate], differences: Sequence[Difference], to_baseline: Sequence[Difference] = ()
+    found: Sequence[Candidate],
+    differences: Sequence[Difference],
+    recommendation: Recommendation | None = None,
+    margin: float = MARGIN,
 ) -> ComparisonVerdict:
-    """Say who won a completed run, or why nobody can be said to have, and how the open models do to the baseline."""
-    verdict = _verdict_of(found, differences)
-    return verdict.model_copy(update={"against_baseline": _beside_baseline(found, to_baseline)})
+    """Say who won a completed run, or why nobody can be said to have, and what to use in the baseline's place.
+
+    A winner is better than every other model, by no less than the margin within which two count as equally good.
+    """
+    verdict = _verdict_of(found, differences, max(margin, SHOWS))
+    beside = recommendation and beside_baseline(recommendation)
+    return verdict.model_copy(update={"against_baseline": beside})
 
 
-def _verdict_of(found: Sequence[Candidate], differences: Sequence[Difference]) -> ComparisonVerdict:
+def _verdict_of(found: Sequence[Candidate], differences: Sequence[Difference], margin: float) -> ComparisonVerdict:
     scored = [candidate for candidate in found if candidate.quality is not None]
     if not differences:
         return ComparisonVerdict(kind="no_data", sentence=_nothing_to_compare(scored))
     if len(scored) == len(found) and all(pair.distinguishable for pair in differences):
+        closest = min(differences, key=lambda pair: pair.difference)
+        if closest.difference < margin:
+            return ComparisonVerdict(kind="not_distinguishable", sentence=_ahead_by_little(scored, closest, margin))
         return ComparisonVerdict(kind="winner", winner=scored[0].model, sentence=_winner(scored, differences))
     pair = _deciding(scored, differences)
     kind: VerdictKind = "too_few_rows" if pair and pair.verdict == "too few rows" else "not_distinguishable"
@@ -75,31 +88,13 @@ def _deciding(scored: Sequence[Candidate], differences: Sequence[Difference]) ->
     return next((pair for pair in level if pair.other == cheapest), level[0] if level else None)
 
 
-def _beside_baseline(found: Sequence[Candidate], to_baseline: Sequence[Difference]) -> str | None:
-    """Say of each open model whether it can take the baseline's place, and what that saves."""
-    models = {candidate.model: candidate for candidate in found}
-    pairs = [pair for pair in to_baseline if models[pair.model].kind != "frontier"]
-    if not pairs:
-        return None
-    groups = {
-        "better": [pair.model for pair in pairs if pair.verdict == "better"],
-        "not distinguishable": [pair.model for pair in pairs if not pair.distinguishable],
-        "worse": [pair.model for pair in pairs if pair.verdict == "worse"],
-    }
-    said = [f"{listing(names)} {'is' if len(names) == 1 else 'are'} {how}" for how, names in groups.items() if names]
-    baseline = models[pairs[0].other]
-    level = [pair for pair in pairs if pair.verdict != "worse" and saving(models[pair.model], baseline) is not None]
-    best_buy = min(level, key=lambda pair: models[pair.model].mean_cost or 0.0, default=None)
-    rest = "" if best_buy is None else f" {_best_buy(best_buy, models[best_buy.model], baseline)}"
-    return f"Against the baseline {baseline.model}: {', '.join(said)}.{rest}"
-
-
-def _best_buy(pair: Difference, model: Candidate, baseline: Candidate) -> str:
-    share = saving(model, baseline) or 0.0
-    cost = f"saves {percent(share)} of the cost" if share > 0 else f"costs {1 - share:.1f} times as much"
-    few = ": too few rows to say more" if pair.verdict == "too few rows" else ""
-    lost = "" if pair.ci_low is None or pair.ci_low >= 0 else f"; it may be {points(-pair.ci_low)} points worse{few}"
-    return f"The cheapest that is not shown to be worse, {pair.model}, {cost}{lost}."
+def _ahead_by_little(scored: Sequence[Candidate], closest: Difference, margin: float) -> str:
+    ahead = f"{points(closest.difference)} points ahead of {closest.other}{_range(closest, ' (95 % interval {})')}"
+    return (
+        f"{scored[0].model} is better than every other, but only {ahead}, {_method(closest)}:"
+        f" less than the margin of {points(margin)} points, so there is no winner in practice."
+        f" {_cost_of_winning(scored)}".rstrip()
+    )
 
 
 def _could_still_differ(pair: Difference, alike: Sequence[Candidate]) -> str:
@@ -142,11 +137,28 @@ def _who_is_cheapest(alike: Sequence[Candidate]) -> str:
 
 
 def _too_few_rows(pair: Difference) -> str:
-    if pair.n is None or pair.detectable is None:
+    if pair.rerun:
+        return f"{count(pair.rerun, 'row')} without an answer could decide it; run them again{_on_answered(pair)}."
+    if pair.n is None:
         return ""
+    needed = f"; to show this one takes about {about(pair.rows_needed)} rows" if pair.rows_needed else ""
+    if pair.detectable is None:
+        few = f"Too few rows: {count(pair.n, 'row')} cannot show any difference in four of five cases{needed}."
+        return few if pair.method == "paired" else ""
     shows = f"{count(pair.n, 'row')} can show a difference of about {points(pair.detectable)} points or more"
-    needed = f"; to show this one takes about {_rounded(pair.rows_needed)} rows" if pair.rows_needed else ""
     return f"{'Too few rows: ' if pair.detectable > COARSE else ''}{shows}{needed}."
+
+
+def _on_answered(pair: Difference) -> str:
+    if pair.answered is None:
+        return ""
+    both = pair.answered
+    where = "ahead" if both.difference > 0 else "behind"
+    bounds = f"{points(both.ci_low)} to {points(both.ci_high)}"
+    return (
+        f" (on the {count(both.n, 'row')} that both answered {pair.model} is {points(abs(both.difference))} points"
+        f" {where}, 95 % interval {bounds})"
+    )
 
 
 def _cost_of_winning(scored: Sequence[Candidate]) -> str:
@@ -174,8 +186,3 @@ def _range(pair: Difference, sentence: str) -> str:
     if pair.ci_low is None or pair.ci_high is None:
         return ""
     return sentence.format(f"{points(pair.ci_low)} to {points(pair.ci_high)}")
-
-
-def _rounded(rows: int | None) -> str:
-    """Round to two digits: a number of rows needed is an estimate and should look like one."""
-    return f"{float(f'{rows or 0:.2g}'):,.0f}"

@@ -62,6 +62,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def about(number: int | None) -> str:
+    """Write a number to two digits: one that is an estimate should look like it."""
+    return UNKNOWN if number is None else f"{float(f'{number:.2g}'):,.0f}"
+
+
 def listing(names: Sequence[str], most: int = 4) -> str:
     """Join names as a sentence does; past `most` say how many more there are."""
     shown = list(names[:most]) + ([count(len(names) - most, "other")] if len(names) > most else [])

@@ -97,6 +97,8 @@ async def results_of(
             groups=rows.groups if rows else None,
             estimates=await estimated(work, plan, count, run.eval_set_id),
             reused=plan.reused,
+            margin=spec.margin,
+            score_range=spec.score_range,
             started_at=await asyncio.to_thread(eval_work_begun, ledger, str(run.id)),
         )
         return await work.results(run, plan), known

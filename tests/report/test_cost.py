@@ -58,8 +58,12 @@ def test_the_verdict_says_what_may_take_the_baselines_place_and_what_that_saves(
     ]
     said = judge("x", None, run(*results)).verdict.against_baseline
     assert said is not None
-    assert said.startswith("Against the baseline top: good is not distinguishable, poor is worse. The cheapest that")
-    assert "good, saves 90.0\u00a0% of the cost; it may be 2." in said
+    assert said.startswith("Stay with top: no model is shown to be within 2.0 points of the baseline top. Worse: poor.")
+    assert "Open: good (about 1,600 rows would show it to be as good within 2.0 points" in said
+    said = judge("x", None, run(*results), Background(margin=0.05)).verdict.against_baseline
+    assert said is not None
+    assert said.startswith("The cheapest within 5.0 points of the baseline top: good (at most 4.0")
+    assert " points worse), saves 90.0\u00a0% of the cost. As good (within 5.0 points): good. Worse: poor." in said
 
 
 def test_nothing_is_claimed_that_the_interval_does_not_show() -> None:

@@ -1,10 +1,14 @@
 """The figures agree with scipy's own and with published formulas."""
 
+from typing import cast
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from pareta_report import intervals, significance
+from pareta_report import bounded, intervals, power, significance
 from pareta_report.intervals import Scores
 
 
@@ -13,46 +17,76 @@ def graded(seed: int, rows: int = 120) -> Scores:
     return np.clip(rng.beta(4, 2, rows) - rng.beta(3, 2, rows), -1, 1)
 
 
-def test_the_bootstrap_interval_is_scipys_bca_of_the_mean() -> None:
-    values = graded(1)
-    reference = stats.bootstrap((values,), np.mean, n_resamples=9_999, method="BCa", rng=intervals.seeded(values))
-    ours = intervals.of_difference(values)
-    assert ours.low == pytest.approx(reference.confidence_interval.low, abs=1e-9)
-    assert ours.high == pytest.approx(reference.confidence_interval.high, abs=1e-9)
+def disagreements(better: int, worse: int, level: int) -> Scores:
+    return np.array([1.0] * better + [-1.0] * worse + [0.0] * level)
 
 
-def test_the_paired_interval_is_bonett_and_prices() -> None:
-    n, better, worse = 80, 13, 5
-    values = np.array([1.0] * better + [-1.0] * worse + [0.0] * (n - better - worse))
-    p12, p21 = (better + 1) / (n + 2), (worse + 1) / (n + 2)
-    half = stats.norm.ppf(0.975) * np.sqrt((p12 + p21 - (p12 - p21) ** 2) / (n + 2))
-    assert intervals.of_difference(values) == pytest.approx((p12 - p21 - half, p12 - p21 + half))
-
-
-def test_the_interval_of_a_proportion_is_scipys_wilson() -> None:
-    bounds = stats.binomtest(37, 40).proportion_ci(method="wilson")
-    scores = np.array([1.0] * 37 + [0.0] * 3)
-    assert intervals.of_mean(scores) == pytest.approx((bounds.low, bounds.high))
+def test_holm_corrects_as_in_the_textbook() -> None:
+    assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
 def test_mcnemar_is_the_exact_binomial_test_of_the_disagreements() -> None:
-    values = np.array([1.0] * 9 + [-1.0] * 2 + [0.0] * 30)
-    assert significance.p_of_no_difference(values) == pytest.approx(stats.binomtest(9, 11).pvalue)
+    assert significance.p_of_no_difference(disagreements(9, 2, 30)) == pytest.approx(stats.binomtest(9, 11).pvalue)
 
 
-def test_the_swap_test_agrees_with_the_t_test_on_a_large_sample() -> None:
-    values = graded(3, rows=400) - 0.1
-    assert significance.p_of_no_difference(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.02)
+@pytest.mark.parametrize(("right", "n"), [(20, 20), (15, 20), (97, 100), (1, 3), (990, 1_000)])
+def test_the_bound_of_right_or_wrong_scores_is_clopper_and_pearsons(right: int, n: int) -> None:
+    units = bounded.units_of(np.array([1.0] * right + [0.0] * (n - right)))
+    assert bounded.lower_bound(units, 0.0, 0.025) == pytest.approx(
+        stats.beta.ppf(0.025, right, n - right + 1), abs=2e-3
+    )
 
 
-def test_the_swap_test_is_exact_on_a_small_sample() -> None:
-    # Of the 32 ways to swap five positive differences only two are as extreme.
-    assert significance.p_of_no_difference(np.array([0.2, 0.3, 0.1, 0.4, 0.25])) == pytest.approx(2 / 32)
+@pytest.mark.parametrize(("better", "worse"), [(6, 0), (9, 2), (20, 10), (3, 3), (0, 4)])
+def test_the_bounded_test_of_right_or_wrong_scores_is_mcnemars(better: int, worse: int) -> None:
+    units = bounded.units_of(disagreements(better, worse, 30))
+    exact = float(stats.binom.sf(better - 1, better + worse, 0.5))
+    assert bounded.p_at_most(units, 0.0, -1.0) == pytest.approx(exact, rel=0.06)
+
+
+@pytest.mark.parametrize("rows", [5, 20, 60])
+def test_the_bounded_test_of_graded_scores_is_the_weighted_mean_of_the_sample_and_one_worst_row(rows: int) -> None:
+    values, rng = graded(rows, rows), np.random.default_rng(2)
+    mean = float(values.mean()) - 0.12
+    weights = rng.exponential(size=(200_000, rows + 1))
+    simulated = float((weights @ np.append(values - mean, -1 - mean) <= 0).mean())
+    assert bounded.p_at_most(bounded.units_of(values), mean, -1.0) == pytest.approx(simulated, rel=0.06)
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1), min_size=1, max_size=40),
+    st.integers(1, 5) | st.none(),
+)
+def test_intervals_hold_the_mean_and_stay_where_values_can_be(values: list[float], groups: int | None) -> None:
+    scores = np.array(values)
+    names = None if groups is None else [str(row // groups) for row in range(scores.size)]
+    low, high = intervals.of_mean(scores, names)
+    assert 0 <= low <= scores.mean() + 1e-6
+    assert scores.mean() - 1e-6 <= high <= 1
+    low, high = intervals.of_difference(2 * scores - 1, names)
+    assert -1 <= low <= (2 * scores - 1).mean() + 1e-6
+    assert (2 * scores - 1).mean() - 1e-6 <= high <= 1
+    assert 0 <= significance.p_of_no_difference(2 * scores - 1, names) <= 1
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=2, max_size=40))
+def test_whatever_a_row_without_an_answer_would_have_been_the_interval_holds_its_ends(
+    rows: list[tuple[bool, bool, bool]],
+) -> None:
+    # Right or wrong of both models, and whether the second one answered.
+    lows = np.array([one - (other if answered else 1.0) for one, other, answered in rows], dtype=np.float64)
+    highs = np.array([one - (other if answered else 0.0) for one, other, answered in rows], dtype=np.float64)
+    truth = np.array([float(one) - float(other) for one, other, _ in rows])
+    low, high = intervals.of_gaps(lows, highs)
+    inner = intervals.of_difference(truth)
+    assert low <= inner.low + 1e-6
+    assert high >= inner.high - 1e-6
+    assert significance.p_of_gaps(lows, highs) >= significance.p_of_no_difference(truth) - 1e-9
 
 
 def test_no_disagreement_at_all_is_no_evidence() -> None:
     assert significance.p_of_no_difference(np.zeros(50)) == 1.0
-    assert significance.p_of_no_difference(np.array([0.4])) == 1.0
+    assert significance.p_of_no_difference(np.array([0.4])) > 0.5
 
 
 def test_a_uniform_graded_sample_still_has_an_interval_with_a_width() -> None:
@@ -60,8 +94,10 @@ def test_a_uniform_graded_sample_still_has_an_interval_with_a_width() -> None:
     assert low < 0.5 < high
 
 
-def test_holm_corrects_as_in_the_textbook() -> None:
-    assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+def test_evidence_has_no_floor() -> None:
+    """23 models make 253 pairs: a permutation test of 9,999 resamples could show none of them."""
+    p = significance.p_of_no_difference(np.random.default_rng(1).uniform(-0.8, -0.4, 60))
+    assert p * significance.pairs_of(23) < 0.001
 
 
 def test_a_larger_family_corrects_more() -> None:
@@ -83,11 +119,11 @@ def test_beating_every_other_needs_only_the_weakest_test() -> None:
     assert max(significance.best_against_rest([0.04, 0.03, 0.02])) == pytest.approx(0.04)
 
 
-def test_groups_of_one_row_each_change_nothing_for_graded_scores() -> None:
+def test_groups_of_one_row_each_change_nothing() -> None:
     values = graded(5, rows=60)
-    each = [str(row) for row in range(60)]
-    order = np.argsort(each)  # groups are taken in the order of their names
-    assert intervals.of_difference(values[order]) == pytest.approx(intervals.of_difference(values[order], sorted(each)))
+    each = [f"{row:02}" for row in range(60)]
+    assert intervals.of_difference(values) == pytest.approx(intervals.of_difference(values, each), abs=1e-5)
+    assert significance.p_of_no_difference(values) == pytest.approx(significance.p_of_no_difference(values, each))
 
 
 def test_repeating_every_row_does_not_narrow_a_grouped_interval() -> None:
@@ -95,7 +131,21 @@ def test_repeating_every_row_does_not_narrow_a_grouped_interval() -> None:
     groups = [str(row) for row in range(60)]
     once = intervals.of_difference(values, groups)
     thrice = intervals.of_difference(np.repeat(values, 3), [group for group in groups for _ in range(3)])
-    assert thrice.high - thrice.low == pytest.approx(once.high - once.low, rel=0.05)
+    assert thrice.high - thrice.low == pytest.approx(once.high - once.low, rel=0.01)
+
+
+def test_of_groups_of_unequal_size_the_spread_is_that_of_a_ratio_of_sums() -> None:
+    """Cochran, Sampling Techniques, 3rd ed., section 6.3: with many groups the bound is that of the normal quantile."""
+    rng = np.random.default_rng(8)
+    sizes = rng.integers(1, 40, 400)
+    effects = rng.uniform(-0.5, 0.5, 400)
+    values, groups = np.repeat(effects, sizes), [str(g) for g, size in enumerate(sizes) for _ in range(size)]
+    residuals = (effects - values.mean()) * sizes
+    error = float(np.sqrt((residuals**2).sum()) / sizes.sum())
+    low, high = intervals.of_difference(values, groups)
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
+    naive = float(effects.std(ddof=1) / 20)
+    assert high - low > 2 * 1.96 * naive
 
 
 def test_groups_must_fit_the_rows() -> None:
@@ -110,14 +160,36 @@ def test_a_published_interval_gives_back_its_standard_error() -> None:
     assert (significance.p_by_normal(0, 0), significance.p_by_normal(0.1, 0)) == (1.0, 0.0)
 
 
-def test_the_standard_error_of_graded_scores_is_scipys_own() -> None:
-    values = graded(5)
-    assert significance.standard_error(values) == pytest.approx(stats.sem(values))
+@pytest.mark.parametrize("tests", [1, 20, 253])
+def test_the_critical_numbers_of_a_sign_test_are_scipys(tests: int) -> None:
+    several = np.arange(2_000)
+    expected = np.minimum(stats.binom.isf(0.025 / tests, several, 0.5) + 1, several + 1)
+    assert np.array_equal(power._critical(0, 1_999, tests), expected)
+
+
+@pytest.mark.parametrize(("tests", "fewest"), [(1, 6), (3, 7), (253, 14)])
+def test_no_sample_is_said_to_be_enough_that_cannot_reach_the_corrected_level(tests: int, fewest: int) -> None:
+    assert power.of_mcnemar(fewest - 1, 1.0, 0.0, tests) == 0
+    assert power.of_mcnemar(fewest, 1.0, 0.0, tests) == 1
+    assert power.rows_needed(1.0, 0.0, tests) == fewest
+    assert cast("int", power.rows_needed_by_normal(1.0, 1e-6, 100, tests)) >= fewest - 1
+    assert power.detectable(fewest - 1, 0.2, tests) is None
+
+
+@pytest.mark.parametrize("groups", [2, 3, 4])
+def test_of_fewer_groups_than_can_decide_no_difference_is_said_to_show(groups: int) -> None:
+    names = [str(row % groups) for row in range(200)]
+    units = bounded.units_of(np.random.default_rng(3).uniform(0.2, 0.4, 200), names)
+    assert power.detectable_mean(units) is None
+    needed = power.units_needed(units, 0.0, -1.0, 0.025)
+    assert needed is not None
+    assert needed > groups
 
 
 def test_a_difference_that_shows_clearly_is_not_said_to_need_more_rows_than_there_are() -> None:
-    groups = [str(row // 8) for row in range(200)]
-    values = np.random.default_rng(6).normal(0.014, 0.005, 200)
-    error = significance.standard_error(values, groups)
-    assert (significance.rows_needed(0.014, error, 200) or 0) < 200
-    assert significance.detectable(error) < 0.014
+    groups = [str(row // 8) for row in range(1_600)]
+    units = bounded.units_of(np.random.default_rng(6).normal(0.03, 0.005, 1_600), groups)
+    needed = power.units_needed(units, 0.0, -1.0, 0.025)
+    assert needed is not None
+    assert needed < 200
+    assert cast("float", power.detectable_mean(units)) < 0.03

@@ -1,6 +1,9 @@
+import numpy as np
 import pytest
 
-from pareta_report import Comparison, ModelScore, judge
+from pareta_report import Comparison, Difference, ModelScore, judge
+from pareta_report.candidates import Candidate
+from pareta_report.tradeoff import flip_price
 from tests.report.runs import published, right, run, scored
 
 
@@ -70,15 +73,71 @@ def test_without_a_frontier_model_there_is_no_baseline() -> None:
     assert all(score.saving is None for score in comparison.scores)
 
 
-def test_at_the_flip_price_both_models_cost_the_same_all_in_all() -> None:
-    comparison = priced(good=(90, 1_000), cheap=(80, 100))
-    price = comparison.differences[0].flip_price_micro_usd
-    assert price is not None
-    assert 1_000 + price * 0.10 == pytest.approx(100 + price * 0.20)
+def candidate(model: str, cost: float, low: float | None, high: float | None) -> Candidate:
+    return Candidate(model, "open", 0.9, 0.8, 1.0, cost, 100, 0, None, cost_low=low, cost_high=high)
+
+
+APART = Difference(
+    model="a", other="b", method="paired", difference=0.1, ci_low=0.05, ci_high=0.15, distinguishable=True
+)
+
+
+def test_at_the_flip_price_both_models_cost_the_same_all_in_all_and_it_has_an_interval() -> None:
+    flip = flip_price(candidate("a", 1_000, 900, 1_100), candidate("b", 100, 80, 120), APART)
+    assert flip is not None
+    assert 1_000 + flip.price * 0.10 == pytest.approx(100 + flip.price * 0.20)
+    assert flip[1:] == pytest.approx((780 / 0.15, 1_020 / 0.05))
+
+
+def test_a_flip_price_is_the_same_whichever_model_is_named_first() -> None:
+    a, b = candidate("a", 1_000, 900, 1_100), candidate("b", 100, 80, 120)
+    turned = APART.model_copy(update={"difference": -0.1, "ci_low": -0.15, "ci_high": -0.05})
+    assert flip_price(a, b, APART) == flip_price(b, a, turned)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [APART.model_copy(update={"distinguishable": False}), APART.model_copy(update={"ci_low": None})],
+    ids=["not distinguishable", "no interval"],
+)
+def test_a_pair_that_cannot_be_told_apart_has_no_flip_price(pair: Difference) -> None:
+    assert flip_price(candidate("a", 1_000, 900, 1_100), candidate("b", 100, 80, 120), pair) is None
+
+
+def test_without_an_interval_of_the_costs_there_is_no_flip_price() -> None:
+    assert flip_price(candidate("a", 1_000, None, None), candidate("b", 100, 80, 120), APART) is None
 
 
 def test_a_model_better_and_cheaper_has_no_price_to_flip_at() -> None:
-    assert priced(good=(90, 100), bad=(80, 1_000)).differences[0].flip_price_micro_usd is None
+    assert flip_price(candidate("a", 100, 80, 120), candidate("b", 1_000, 900, 1_100), APART) is None
+
+
+def test_an_interval_of_a_flip_price_covers_the_truth_whatever_the_correlation_of_cost_and_quality() -> None:
+    rng = np.random.default_rng(17)
+    for correlation in (-1.0, 0.0, 1.0):
+        luck, own = rng.normal(size=(2, 4_000))
+        costs = 900 + 50 * luck
+        gains = 0.1 + 0.015 * (correlation * luck + np.sqrt(1 - correlation**2) * own)
+        half_cost, half_gain = 1.96 * 50, 1.96 * 0.015
+        covered = ((costs - half_cost) / (gains + half_gain) <= 9_000) & (
+            (costs + half_cost) / (gains - half_gain) >= 9_000
+        )
+        assert covered.mean() >= 0.95 - 2 * (0.05 * 0.95 / 4_000) ** 0.5
+
+
+def test_an_outage_of_the_best_baseline_puts_no_weaker_one_in_its_place() -> None:
+    comparison = judge(
+        "x",
+        None,
+        run(
+            scored("open", right(80, 100)),
+            scored("big", [1.0] * 60 + [None] * 40, kind="frontier", cost=1_000),
+            scored("small", right(80, 100), kind="frontier", cost=500),
+        ),
+    )
+    assert comparison.baseline == "big"
+    assert comparison.recommendation is not None
+    assert {s.model: s.word for s in comparison.recommendation.standings} == {"open": "open", "small": "open"}
 
 
 def test_a_figure_of_zero_is_a_figure() -> None:
