@@ -165,7 +165,7 @@ def test_the_difference_said_to_show_does_in_four_of_five_samples(rows: int) -> 
     assert (np.array(p) <= significance.ALPHA).mean() == pytest.approx(power.POWER, abs=0.05)
 
 
-@pytest.mark.parametrize("world", ["graded", "skewed", "hidden failure", "overdispersed", "whole groups"])
+@pytest.mark.parametrize("world", ["graded", "skewed", "overdispersed", "whole groups"])
 @pytest.mark.parametrize(("at", "tests"), [(0.0, 1), (0.0, 20), (-0.05, 1)])
 def test_the_groups_said_to_be_needed_show_it_in_four_of_five_samples(world: str, at: float, tests: int) -> None:
     truth = 0.05 if at == 0 else 0.02
