@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import random
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from pareta_client.tracing import Tracing, tracing
 DEFAULT_BASE_URL = "https://api.pareta.ai"
 DEFAULT_MAX_RETRIES = 2
 DEFAULT_TIMEOUT = 60.0
+_CREDENTIALS = re.compile(r"//[^/?#]*@")
 CONNECT_TIMEOUT = 10.0
 CONNECT_SHARE = 0.9
 """Share of an attempt's time that connecting may take: below 1, so that a host that never answers is known as such."""
@@ -108,6 +110,9 @@ def settings_for(api_key: str | None, base_url: str | None, options: Options, ow
 
 
 def _check_base_url(text: str) -> None:
+    shown = _CREDENTIALS.sub("//…@", text)
+    if shown != text:
+        raise ParetaError(f"base_url {shown!r} holds a user name or a password; remove it: only the API key is sent")
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:

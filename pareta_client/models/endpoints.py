@@ -4,7 +4,8 @@ from typing import Any, TypedDict
 
 from pydantic import Field
 
-from pareta_client.models.record import Loose, Record, text_or_none
+from pareta_client.models.fields import LooseText
+from pareta_client.models.record import Record, text_or_none
 
 
 class DeployEvent(TypedDict):
@@ -17,12 +18,12 @@ class DeployEvent(TypedDict):
 class Endpoint(Record):
     """A deployed model; `id` is what `chat.completions.create(model=…)` takes."""
 
-    name: Loose[str] = None
-    model: Loose[str] = None
-    status: Loose[str] = None
-    url: Loose[str] = None
-    recommended_system_prompt: Loose[str] = Field(default=None, validation_alias="recommendedSystemPrompt")
-    prompt_scaffold: Loose[str] = Field(default=None, validation_alias="promptScaffold")
+    name: LooseText = None
+    model: LooseText = None
+    status: LooseText = None
+    url: LooseText = None
+    recommended_system_prompt: LooseText = Field(default=None, validation_alias="recommendedSystemPrompt")
+    prompt_scaffold: LooseText = Field(default=None, validation_alias="promptScaffold")
 
     @property
     def id(self) -> str | None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from pareta_client.models.record import Loose, Many, Maybe, One, Record, dollars_floored_to_cents, text_or_none
+from pareta_client.models.fields import LooseText, Number, Whole
+from pareta_client.models.record import Many, Maybe, One, Record, dollars_floored_to_cents, text_or_none
 
 JUDGED_TASK = "custom-eval"
 """The task that fits anything, graded by judges: only ever chosen by name."""
@@ -16,8 +17,8 @@ _SURE = ("high", "medium")
 class FrontierModel(Record):
     """A vendor's model to compare with."""
 
-    id: Loose[str] = None
-    vendor: Loose[str] = None
+    id: LooseText = None
+    vendor: LooseText = None
 
     @property
     def vision(self) -> bool:
@@ -33,46 +34,46 @@ class FrontierModel(Record):
 class EvalSet(Record):
     """Rows with truth, and how they are scored."""
 
-    id: Loose[str] = None
-    task_id: Loose[str] = None
-    name: Loose[str] = None
-    item_count: Loose[int] = None
-    scoring_strategy: Loose[str] = None
-    prompt: Loose[str] = None
+    id: LooseText = None
+    task_id: LooseText = None
+    name: LooseText = None
+    item_count: Whole = None
+    scoring_strategy: LooseText = None
+    prompt: LooseText = None
 
 
 class EvalItemResult(Record):
     """One candidate's answer to one row, scored."""
 
-    idx: Loose[int] = None
-    score: Loose[float] = None
-    prediction: Loose[str] = None
-    error: Loose[str] = None
+    idx: Whole = None
+    score: Number = None
+    prediction: LooseText = None
+    error: LooseText = None
 
 
 class EvalResult(Record):
     """One candidate's quality with its interval, and its mean cost a row in micro-USD."""
 
-    model_id: Loose[str] = None
-    kind: Loose[str] = None
-    quality_mean: Loose[float] = None
-    quality_ci_low: Loose[float] = None
-    quality_ci_high: Loose[float] = None
-    mean_cost_micro_usd: Loose[int] = None
-    n_succeeded: Loose[int] = None
-    error_count: Loose[int] = None
-    exact_match: Loose[float] = None
+    model_id: LooseText = None
+    kind: LooseText = None
+    quality_mean: Number = None
+    quality_ci_low: Number = None
+    quality_ci_high: Number = None
+    mean_cost_micro_usd: Whole = None
+    n_succeeded: Whole = None
+    error_count: Whole = None
+    exact_match: Number = None
     per_item: Many[EvalItemResult] = Field(default_factory=list)
 
 
 class _Run(Record):
     """The run itself, inside the envelope that the service sends."""
 
-    id: Loose[str] = None
-    eval_set_id: Loose[str] = None
-    status: Loose[str] = None
-    error_detail: Loose[str] = None
-    total_cost_micro_usd: Loose[int] = None
+    id: LooseText = None
+    eval_set_id: LooseText = None
+    status: LooseText = None
+    error_detail: LooseText = None
+    total_cost_micro_usd: Whole = None
 
 
 class EvalRun(Record):
@@ -127,9 +128,9 @@ class EvalRun(Record):
 class ContractProposal(Record):
     """A task that could score the rows."""
 
-    task_id: Loose[str] = None
-    confidence: Loose[str] = None
-    warning: Loose[str] = None
+    task_id: LooseText = None
+    confidence: LooseText = None
+    warning: LooseText = None
 
     @property
     def evidence(self) -> dict[str, Any]:
@@ -143,9 +144,9 @@ class ProposalResult(Record):
     proposals: Many[ContractProposal] = Field(default_factory=list)
     split: Maybe[dict[str, Any]] = None
     conflict: Maybe[dict[str, Any]] = None
-    closest_task: Loose[str] = None
-    prompt: Loose[str] = None
-    message: Loose[str] = None
+    closest_task: LooseText = None
+    prompt: LooseText = None
+    message: LooseText = None
 
     @property
     def homogeneous(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from pareta_client.json_reading import note
-from pareta_client.values import MOST, content_of, noted_count, shown
+from pareta_client.values import LONGEST_SHOWN, MOST, content_of, noted_count, shown
 
 LATEST = 2**53
 """The largest timestamp that is believed: milliseconds and microseconds since 1970 are below it."""
@@ -35,6 +35,27 @@ def _moment(value: object, info: ValidationInfo) -> int | None:
     return int(value) if isinstance(value, float) and 0 <= value <= LATEST else None
 
 
+def _as_text(value: object) -> str | None:
+    # Ids are numbers in some services; in a path, or a file, they are their digits.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LATEST else None
+
+
+def _as_number(value: object) -> float | None:
+    if isinstance(value, str) and len(value) < LONGEST_SHOWN:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LATEST:
+        return None
+    return int(value) if value == int(value) else value
+
+
+def _as_float(value: object) -> float | None:
+    number = _as_number(value)
+    return None if number is None else float(number)
+
+
 def _objects(value: object, info: ValidationInfo) -> list[Any]:
     if not isinstance(value, list):
         return []
@@ -57,6 +78,9 @@ if TYPE_CHECKING:
     Moment = Optional[int]  # noqa: UP045
     Text = Optional[str]  # noqa: UP045
     Content = Optional[str]  # noqa: UP045
+    LooseText = Optional[str]  # noqa: UP045
+    Whole = Optional[int]  # noqa: UP045
+    Number = Optional[float]  # noqa: UP045
 else:
     _IN_ORDER = Field(union_mode="left_to_right")
     _Counted = Annotated[int, Field(ge=0, le=MOST)]
@@ -65,6 +89,10 @@ else:
     Moment = Annotated[_Dated | Annotated[Any, AfterValidator(_moment)], _IN_ORDER]
     Text = Annotated[str | Annotated[Any, AfterValidator(_no_text)], _IN_ORDER]
     Content = Annotated[str | Annotated[Any, AfterValidator(_content)], _IN_ORDER]
+    LooseText = Annotated[str | Annotated[Any, AfterValidator(_as_text)], _IN_ORDER]
+    # A mean of whole amounts may be a fraction: it is kept as it is.
+    Whole = Annotated[Any, AfterValidator(_as_number)]
+    Number = Annotated[Any, AfterValidator(_as_float)]
 
 AnObject = BeforeValidator(_object)
 Objects = BeforeValidator(_objects)

@@ -1,9 +1,9 @@
 """The base of all answers: typed fields that never refuse, over the raw JSON that is never lost."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Optional, Self, TypeVar, Union, cast
+from typing import Annotated, Any, ClassVar, Optional, Self, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ModelWrapValidatorHandler
 from pydantic import model_validator as validates_model
 
 T = TypeVar("T")
@@ -24,12 +24,6 @@ def _object_or_empty(value: object) -> object:
 def _object_or_none(value: object) -> object:
     return value if isinstance(value, dict) and value else None
 
-
-if TYPE_CHECKING:
-    Loose = Optional[T]  # noqa: UP045 - an alias needs the subscriptable form
-else:
-    # A value of another type than promised is handed on as it came: services change, and parsing must not raise.
-    Loose = Annotated[Union[T, Any], Field(union_mode="left_to_right")]  # noqa: UP007
 
 Many = Annotated[list[T], BeforeValidator(_list_of_objects)]
 One = Annotated[T, BeforeValidator(_object_or_empty)]

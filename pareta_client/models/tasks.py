@@ -4,16 +4,17 @@ from typing import Any
 
 from pydantic import Field
 
-from pareta_client.models.record import Loose, Many, Maybe, Record
+from pareta_client.models.fields import LooseText, Number, Whole
+from pareta_client.models.record import Many, Maybe, Record
 
 
 class Task(Record):
     """A benchmarked task."""
 
-    id: Loose[str] = None
-    default_scorer: Loose[str] = None
-    output_schema_role: Loose[str] = None
-    gold_schema: Loose[dict[str, Any]] = None
+    id: LooseText = None
+    default_scorer: LooseText = None
+    output_schema_role: LooseText = None
+    gold_schema: Maybe[dict[str, Any]] = None
 
     @property
     def has_blob_input(self) -> bool:
@@ -24,32 +25,32 @@ class Task(Record):
 class TaskMatchCandidate(Record):
     """A task that may fit, with how well."""
 
-    task_id: Loose[str] = None
-    score: Loose[float] = None
-    confidence: Loose[str] = None
+    task_id: LooseText = None
+    score: Number = None
+    confidence: LooseText = None
 
 
 class Capability(Record):
     """A general lane (chat, coding, vision …) that fits where no task does."""
 
-    id: Loose[str] = None
-    label: Loose[str] = None
-    category: Loose[str] = None
-    category_id: Loose[str] = None
-    desc: Loose[str] = None
+    id: LooseText = None
+    label: LooseText = None
+    category: LooseText = None
+    category_id: LooseText = None
+    desc: LooseText = None
 
 
 class TaskMatch(Record):
     """What fits a question: `type` is task, capability, unsupported or none."""
 
-    query: Loose[str] = None
-    type: Loose[str] = None
+    query: LooseText = None
+    type: LooseText = None
     chosen: Maybe[TaskMatchCandidate] = None
     capability: Maybe[Capability] = None
     candidates: Many[TaskMatchCandidate] = Field(default_factory=list)
-    reasoning: Loose[str] = None
-    confidence: Loose[str] = None
-    matcher: Loose[str] = None
+    reasoning: LooseText = None
+    confidence: LooseText = None
+    matcher: LooseText = None
 
     @property
     def matched(self) -> bool:
@@ -65,20 +66,20 @@ class TaskMatch(Record):
 class LeaderboardEntry(Record):
     """One model on a leaderboard; cost in micro-USD a request, context in thousands of tokens."""
 
-    name: Loose[str] = None
-    kind: Loose[str] = None
-    quality: Loose[float] = None
-    cost_per_request_micro_usd: Loose[int] = None
-    context_k: Loose[int] = None
-    run_mode: Loose[str] = None
+    name: LooseText = None
+    kind: LooseText = None
+    quality: Number = None
+    cost_per_request_micro_usd: Whole = None
+    context_k: Whole = None
+    run_mode: LooseText = None
 
 
 class Leaderboard(Record):
     """The models of a task, ranked; `recommended` may be deployed, `frontier` is the baseline."""
 
-    task_id: Loose[str] = None
-    metric: Loose[str] = None
-    cost_unit: Loose[str] = None
-    recommended: Loose[str] = None
+    task_id: LooseText = None
+    metric: LooseText = None
+    cost_unit: LooseText = None
+    recommended: LooseText = None
     models: Many[LeaderboardEntry] = Field(default_factory=list)
     frontier: Maybe[LeaderboardEntry] = None

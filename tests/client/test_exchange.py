@@ -152,3 +152,14 @@ def test_each_attempt_is_one_line_in_the_log_without_the_key(caplog: pytest.LogC
         "POST /v1/chat/completions -> 200 attempt=3 wait=none request_id=req_3",
     ]
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("asked", ["31", "3600", "Fri, 01 Jan 2100 00:00:00 GMT", "1e9", "99999999999999999999"])
+def test_no_status_makes_a_call_stand_still_beyond_its_bound(status: int, asked: str) -> None:
+    played = play(exchange(ASK, settings()), [reply(status, retry_after=asked)])
+    assert (played.sleeps, len(played.sends)) == ([], 1)
+    assert isinstance(played.error, APIStatusError)
+    assert (played.error.retry_after or 0) > 30
+    bounded = play(exchange(ASK, settings(deadline=60)), [reply(status, retry_after=asked), reply()])
+    assert sum(sleep.seconds for sleep in bounded.sleeps) < 60

@@ -15,7 +15,7 @@ from pareta_client.calls.eval_sets import create_set, list_sets
 from pareta_client.calls.tasks import leaderboard
 from pareta_client.errors import APIConnectionError, MalformedReplyError, ParetaError
 from pareta_client.models.chat import ChatCompletion
-from pareta_client.models.evals import EvalRun, EvalSet
+from pareta_client.models.evals import EvalResult, EvalRun, EvalSet
 from pareta_client.models.tasks import Leaderboard, TaskMatch
 from pareta_client.replies import record_of, records_of, request_id_of
 from pareta_client.steps import Failed, Received, Reply
@@ -45,7 +45,7 @@ known = some.dictionaries(some.sampled_from(NAMES), json_values, max_size=6)
         (b'"ok"', "application/json"),
         (b'{"detail": "model is overloaded"}', "application/json"),
         (b'{"error": {"message": "model is overloaded"}}', "application/json"),
-        (b"\xff\xfe\x00", "application/octet-stream"),
+        (b"\xff\xfd\x00", "application/octet-stream"),
     ],
 )
 def test_a_success_that_is_no_completion_is_a_malformed_reply(body: bytes, content_type: str) -> None:
@@ -123,10 +123,23 @@ def test_a_richer_record_keeps_everything() -> None:
     assert completion.choices[0].message.to_dict() == {"content": "a", "tool": 1}
 
 
-def test_a_value_of_another_type_is_handed_on_as_it_came() -> None:
-    eval_set = EvalSet.model_validate({"id": 7, "item_count": "many"})
-    assert eval_set.to_dict() == {"id": 7, "item_count": "many"}
+def test_a_value_of_another_type_is_unknown_and_kept_in_the_raw_record() -> None:
+    eval_set = EvalSet.model_validate({"id": 7, "name": ["a"], "item_count": "many"})
+    assert (eval_set.id, eval_set.name, eval_set.item_count) == ("7", None, None)
+    assert eval_set.to_dict() == {"id": 7, "name": ["a"], "item_count": "many"}
     assert eval_set.get("item_count") == "many"
+
+
+@pytest.mark.parametrize(
+    ("told", "number"),
+    [(120, 120), (120.5, 120.5), ("120", 120), (-0.5, -0.5), (True, None), ("much", None), (2**70, None), ("nan", None),
+     ([1], None), (None, None)],
+)  # fmt: skip
+def test_a_number_of_an_evaluation_is_a_number_or_unknown(told: object, number: float | None) -> None:
+    result = EvalResult.model_validate({"mean_cost_micro_usd": told, "quality_mean": told, "model_id": told})
+    assert (result.mean_cost_micro_usd, result.quality_mean) == (number, number)
+    assert type(result.quality_mean) in (float, type(None))
+    assert type(result.model_id) in (str, type(None))
 
 
 @pytest.mark.parametrize("kind", [ChatCompletion, EvalRun, Leaderboard, TaskMatch, EvalSet])

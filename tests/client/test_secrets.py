@@ -128,6 +128,15 @@ def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
         Pareta(api_key=KEY, base_url=url)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://user:hidden@x", "http://hidden@x:9/v1", "ftp://user:hidden@x", "//u:hidden@[::1"]
+)
+def test_an_address_with_credentials_is_refused_without_showing_them(url: str) -> None:
+    with pytest.raises(ParetaError, match="user name or a password") as caught:
+        AsyncPareta(api_key=KEY, base_url=url)
+    assert "hidden" not in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["", None, "pareta_sk_x\n", "pareta sk", "pareta_sk_ключ"])
 def test_a_key_that_could_never_work_is_refused_before_any_request(key: str | None) -> None:
     with pytest.raises(ParetaError, match="API key") as caught:

@@ -1,0 +1,106 @@
+"""A base URL where nothing answers: said at once, with the place and the reason, and known as never sent."""
+
+import asyncio
+import pickle
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pareta_client import APIConnectionError, APITimeoutError, AsyncPareta, Pareta
+from tests.client.playing import KEY
+from tests.client.servers import Conversation, refused_port, serving
+
+MESSAGES = [{"role": "user", "content": "hello"}]
+
+
+def blocking(url: str, timeout: float = 5.0) -> APIConnectionError:
+    with Pareta(api_key=KEY, base_url=url, max_retries=0, timeout=timeout) as client:
+        with pytest.raises(APIConnectionError) as caught:
+            client.chat.completions.create(model="ep_1", messages=MESSAGES)
+        return caught.value
+
+
+def asynchronous(url: str, timeout: float = 5.0) -> APIConnectionError:
+    async def ask() -> APIConnectionError:
+        async with AsyncPareta(api_key=KEY, base_url=url, max_retries=0, timeout=timeout) as client:
+            with pytest.raises(APIConnectionError) as caught:
+                await client.chat.completions.create(model="ep_1", messages=MESSAGES)
+            return caught.value
+
+    return asyncio.run(ask())
+
+
+def streaming(url: str, timeout: float = 5.0) -> APIConnectionError:
+    with Pareta(api_key=KEY, base_url=url, max_retries=0, timeout=timeout) as client:
+        with pytest.raises(APIConnectionError) as caught:
+            next(client.chat.completions.create(model="ep_1", messages=MESSAGES, stream=True))
+        return caught.value
+
+
+Ask = Callable[..., APIConnectionError]
+ways = pytest.mark.parametrize("ask", [blocking, asynchronous, streaming])
+
+
+def says(error: APIConnectionError, place: str, *reasons: str) -> None:
+    assert error.unreachable
+    assert error.never_sent
+    assert f"no connection to {place}: " in str(error)
+    assert any(reason in str(error) for reason in reasons), str(error)
+    assert str(error).endswith("(never sent); check base_url and the network")
+    assert pickle.loads(pickle.dumps(error)).unreachable
+
+
+@ways
+def test_a_refused_connection_names_the_place_and_the_reason(ask: Ask) -> None:
+    port = refused_port()
+    says(ask(f"http://127.0.0.1:{port}/deep"), f"http://127.0.0.1:{port}", "Connection refused")
+
+
+@ways
+@pytest.mark.filterwarnings("ignore::pareta_client.InsecureTransportWarning")
+def test_an_unknown_host_names_the_place_and_the_reason(ask: Ask) -> None:
+    reasons = ("Name or service not known", "Temporary failure", "No address", "nodename")
+    says(ask("http://no-such-host.invalid"), "http://no-such-host.invalid:80", *reasons)
+
+
+@ways
+def test_a_failed_tls_handshake_names_the_place_and_the_reason(ask: Ask) -> None:
+    with serving(lambda conversation: conversation.send(b"not TLS\r\n")) as server:
+        url = server.url.replace("http:", "https:")
+        says(ask(url), url, "SSL")
+
+
+@contextmanager
+def never_accepting() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        fillers = [socket.socket() for _ in range(8)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        try:
+            yield f"http://127.0.0.1:{address[1]}"
+        finally:
+            for filler in fillers:
+                filler.close()
+
+
+@ways
+def test_a_host_that_never_answers_is_known_as_such_within_a_short_timeout(ask: Ask) -> None:
+    with never_accepting() as url:
+        error = ask(url, timeout=0.5)
+    assert isinstance(error, APITimeoutError)
+    says(error, url, "ConnectTimeout")
+
+
+@ways
+def test_what_breaks_later_is_not_unreachable(ask: Ask) -> None:
+    def leaving(conversation: Conversation) -> None:
+        conversation.read_request()
+
+    with serving(leaving) as server:
+        error = ask(server.url)
+    assert not error.unreachable
+    assert not error.never_sent
