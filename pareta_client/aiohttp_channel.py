@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache, partial
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import aiohttp
 import httpx
@@ -21,8 +22,12 @@ from yarl import URL
 
 from pareta_client.channel import Incoming, IncomingFromHttpx, gather_into
 from pareta_client.decoding import decoded_async
+from pareta_client.faults import WHILE_CONNECTING
 from pareta_client.request import RawHeaders, Request, Timeouts
 from pareta_client.tolerant_head import LONGEST_HEAD, MOST_HEADERS, TolerantResponseHandler
+
+if TYPE_CHECKING:
+    from aiohttp.tracing import Trace
 
 KEPT_ALIVE = 15.0
 """Seconds that an idle connection is kept; services often close theirs not much later."""
@@ -121,6 +126,19 @@ class _Connector(aiohttp.TCPConnector):
         # aiohttp's private hook for a connection's protocol; tests/client/test_same_replies.py fails without it.
         handler: type[ResponseHandler] = TolerantResponseHandler
         self._factory = partial(handler, loop=asyncio.get_running_loop())
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: "list[Trace]",
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
+    ) -> ResponseHandler:
+        try:
+            return await super()._create_connection(req, traces, timeout)
+        except asyncio.CancelledError as cancelled:
+            # The bound on the whole attempt may run out first, on a busy loop also together with that on connecting.
+            cancelled.add_note(WHILE_CONNECTING)
+            raise
 
 
 class IncomingFromAiohttp:

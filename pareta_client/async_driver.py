@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pareta_client.channel import AsyncChannel, Incoming
 from pareta_client.driver import TRANSPORT_FAULTS, most_read, outcome
 from pareta_client.errors import APIConnectionError
-from pareta_client.faults import connection_error, no_place, out_of_time
+from pareta_client.faults import connection_error, no_place, out_of_time, too_late
 from pareta_client.retry import succeeded
 from pareta_client.steps import (
     Emit,
@@ -103,8 +103,8 @@ class AsyncDriver:
                     self._incoming = incoming.pieces()
                     return outcome(incoming.status, incoming.headers, body, began=began)
                 is_whole = await incoming.read_into(body, most_read(incoming.status, step.most))
-        except TimeoutError:
-            error = out_of_time(seconds)
+        except TimeoutError as late:
+            error = too_late(late, seconds, step.request.url)
         except TRANSPORT_FAULTS as fault:
             error = connection_error(fault, step.request.url)
         came = self._open

@@ -12,6 +12,8 @@ NEVER_SENT = (
     httpx.ProxyError,
 )
 """With these no byte of the request left; with any other error it may have reached the service."""
+WHILE_CONNECTING = "while connecting"
+"""A note on what ended an attempt before it had a connection."""
 _PORTS = {"http": 80, "https": 443}
 UNREACHABLE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
 """With these no connection was opened at all; httpx.PoolTimeout says only that none was free."""
@@ -40,8 +42,15 @@ def place_of(url: str) -> str:
 
 
 def out_of_time(seconds: float | None) -> APITimeoutError:
-    """Make the error for an attempt that took too long in all."""
+    """Return the error for an attempt that took too long in all."""
     return APITimeoutError(f"no complete answer within {seconds or 0.0:.3g}s (may have been sent)", never_sent=False)
+
+
+def too_late(late: TimeoutError, seconds: float | None, url: str) -> APIConnectionError:
+    """Return the error for an attempt that a bound ended; while it was connecting, nothing had been sent."""
+    if WHILE_CONNECTING in getattr(late.__cause__, "__notes__", ()):
+        return connection_error(httpx.ConnectTimeout(f"no connection within {seconds or 0.0:.3g}s"), url)
+    return out_of_time(seconds)
 
 
 def no_place(seconds: float | None) -> APITimeoutError:

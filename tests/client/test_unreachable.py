@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -93,6 +94,16 @@ def test_a_host_that_never_answers_is_known_as_such_within_a_short_timeout(ask: 
         error = ask(url, timeout=0.5)
     assert isinstance(error, APITimeoutError)
     says(error, url, "ConnectTimeout")
+
+
+async def test_it_is_known_as_such_also_on_a_loop_too_busy_to_keep_its_times() -> None:
+    with never_accepting() as url:
+        async with AsyncPareta(api_key=KEY, base_url=url, max_retries=0, timeout=0.5) as client:
+            # Both bounds, on connecting and on the whole attempt, have run out when the loop goes on.
+            asyncio.get_running_loop().call_later(0.3, time.sleep, 0.5)
+            with pytest.raises(APIConnectionError) as caught:
+                await client.chat.completions.create(model="ep_1", messages=MESSAGES)
+    says(caught.value, url, "ConnectTimeout")
 
 
 @ways
