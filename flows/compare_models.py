@@ -8,12 +8,14 @@ from flows.spent import spent_of
 from pareta_batch.comparing import Comparisons
 from tasks.artifacts import publish_comparisons, publish_page
 from tasks.evals import run_comparisons, spent_under
+from tasks.files import check_report
 
 
 @flow(name="compare-models", flow_run_name="compare {comparisons.name}")
 @named_ending
 async def compare_models(comparisons: Comparisons) -> ComparisonReport:
     """Run the comparisons concurrently under their limit; one that fails is reported beside the others."""
+    check_report(comparisons.report_path, exports=True)
     results = await run_comparisons(comparisons)
     await publish_comparisons(comparisons.name, results)
     page = comparison_page(comparisons, results)

@@ -49,7 +49,7 @@ def run_demo() -> int:
 def begin_anew() -> None:
     """Forget the last demo: its sandbox is gone, and with it all that its ledger says."""
     HOME.mkdir(parents=True, exist_ok=True)
-    for old in HOME.glob("ledger.db*"):
+    for old in (*HOME.glob("ledger.db*"), *HOME.glob("answers.*")):
         old.unlink()
 
 

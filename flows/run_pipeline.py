@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from prefect import flow
 
@@ -20,6 +21,7 @@ from pareta_batch.report import BatchReport
 from tasks.artifacts import measure_quality, publish_page
 from tasks.batches import check_dataset
 from tasks.budgets import account_beside, share_budget
+from tasks.files import check_report
 from tasks.shared import connected, recorded
 from tasks.tags import tag_run
 
@@ -35,7 +37,8 @@ async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "f
     """
     async with suspended_without_credit(on_empty_balance):
         await tag_run(batch=pipeline.name)
-        await check_dataset(pipeline.batch_on("auto"))
+        check_reports(pipeline)
+        await check_dataset(pipeline.batch_on("auto"), pipeline.truth_column)
         async with connected(), recorded(), model_for(pipeline) as model:
             for_batch, beside = await share_budget(
                 pipeline.budget_usd, pipeline.batch_on(model), pipeline.comparisons_beside(), pipeline.account
@@ -49,6 +52,14 @@ async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "f
         )
         await publish_page(pipeline.name, pipeline_page(pipeline, report), pipeline.report_path)
         return end(report)
+
+
+def check_reports(pipeline: Pipeline) -> None:
+    """Check that the reports replace no other file; raises OutputError before anything is paid."""
+    batch, beside = pipeline.batch_on("auto"), pipeline.comparisons_beside()
+    files = (batch.output_path, Path(batch.dataset))
+    for path in (pipeline.report_path, *([beside.report_path] if beside else ())):
+        check_report(path, exports=beside is not None, apart_from=files)
 
 
 @asynccontextmanager

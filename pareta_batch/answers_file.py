@@ -16,6 +16,7 @@ from pareta_batch.ledger import Ledger
 from pareta_batch.outcomes import Outcome
 from pareta_batch.output_claims import check_known, claim, is_written, mark_written
 from pareta_batch.outputs import answers_in, check_path, named_errors
+from pareta_batch.values import MOST_NESTED, nesting
 from pareta_batch.whole_file import whole_file
 
 RESULTS = {
@@ -97,9 +98,10 @@ def _results(outcome: Outcome | None) -> Record:
 
 def _parsed(message: str) -> object:
     try:
-        return json.loads(message)
+        parsed = json.loads(message)
     except (ValueError, RecursionError):  # deeper than this Python reads: as text
         return message
+    return message if nesting(parsed) > MOST_NESTED else parsed
 
 
 def _check_nothing_is_lost(batch: Batch, ledger: Ledger, settled: int) -> None:

@@ -13,14 +13,12 @@ import pyarrow.parquet
 from pareta_batch.errors import DatasetError
 from pareta_batch.json_types import JsonColumn
 from pareta_batch.parquet_rows import fraction_digits, parquet_rows
+from pareta_batch.values import MOST_NESTED, nesting
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 CHUNK_ROWS = 1_000
-
-MOST_NESTED = 200
-"""Brackets within brackets in a JSON line. Python's own limit is near 900, and depends on who calls."""
 
 LONGEST_NAME = 1_000
 """Characters of a column's name: a longer one is a document in the place of the header."""
@@ -152,7 +150,7 @@ def _json_object(line: bytes, place: str, encoding: str) -> dict[str, object]:
     if not isinstance(values, dict):
         raise DatasetError([f"{place}: not a JSON object: {line[:60]!r}"])
     # Brackets in texts count too: only then the values are looked at.
-    if line.count(b"[") + line.count(b"{") > MOST_NESTED and _nesting(values) > MOST_NESTED:
+    if line.count(b"[") + line.count(b"{") > MOST_NESTED and nesting(values) > MOST_NESTED:
         raise DatasetError([_too_deep(place)])
     if (column := _with_lone_surrogate(line, values)) is not None:
         half = "has half of a surrogate pair (\\ud800 to \\udfff), which is no text"
@@ -162,14 +160,6 @@ def _json_object(line: bytes, place: str, encoding: str) -> dict[str, object]:
 
 def _too_deep(place: str) -> str:
     return f"{place}: nested deeper than {MOST_NESTED} brackets; store the value as text"
-
-
-def _nesting(value: object) -> int:
-    depth, layer = 0, [value]
-    while layer := [item for item in layer if isinstance(item, dict | list)]:
-        depth += 1
-        layer = [each for item in layer for each in (item.values() if isinstance(item, dict) else item)]
-    return depth
 
 
 def _with_lone_surrogate(line: bytes, values: Mapping[str, object]) -> str | None:
@@ -209,6 +199,13 @@ def schema(dataset: Dataset) -> pyarrow.Schema:
         for name, value in row.values.items():
             columns.setdefault(name, JsonColumn()).see(value)
     return pyarrow.schema([(name, column.type()) for name, column in columns.items()])
+
+
+def check_column(path: str, column: str, named_as: str) -> None:
+    """Check that some row of a dataset has a column; raises DatasetError."""
+    columns = schema(Dataset.open(path)).names
+    if column not in columns:
+        raise DatasetError([f"{path} has no column {column!r} ({named_as}); it has: {', '.join(columns)}"])
 
 
 def decimals_of(dataset: Dataset) -> Mapping[str, int]:

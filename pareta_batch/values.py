@@ -6,11 +6,23 @@ from decimal import Decimal
 
 NANOSECONDS = 1_000_000_000
 
+MOST_NESTED = 200
+"""Brackets within brackets of a JSON value. Python's own limit is near 900, and depends on who calls."""
+
 
 def is_missing(value: object) -> bool:
     """Return whether a value is absent: null, NaN or a timestamp that is none (NaT)."""
     # NaN and NaT are the only values that differ from themselves.
     return value is None or bool(value != value)
+
+
+def nesting(value: object) -> int:
+    """Return how many brackets of a JSON value stand within one another."""
+    depth, layer = 0, [value]
+    while layer := [item for item in layer if isinstance(item, dict | list)]:
+        depth += 1
+        layer = [each for item in layer for each in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 def text_of(value: object) -> str:

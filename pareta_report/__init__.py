@@ -12,6 +12,7 @@ from pareta_report.drift import (
     quality_points,
 )
 from pareta_report.evidence import Look
+from pareta_report.files import exports_of, may_replace
 from pareta_report.gate import Decision, Policy, decide
 from pareta_report.judgement import Background, failed_comparison, judge
 from pareta_report.page import Page, render, write_exports, write_page
@@ -29,7 +30,7 @@ from pareta_report.records import (
     Standing,
 )
 from pareta_report.sources import BatchFacts
-from pareta_report.summary import markdown_summary
+from pareta_report.summary import markdown_summary, markdown_text
 from pareta_report.tables import artifact_rows, batch_table, comparison_table
 
 __all__ = [
@@ -59,10 +60,13 @@ __all__ = [
     "decide",
     "drift_in",
     "drift_since",
+    "exports_of",
     "failed_comparison",
     "judge",
     "looks_of",
     "markdown_summary",
+    "markdown_text",
+    "may_replace",
     "quality_against_cost",
     "quality_over_time",
     "quality_points",

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from pareta_report.account import account
 from pareta_report.answers import answers_table
+from pareta_report.files import exports_of, write_whole
 from pareta_report.limits import Limit, limits_over_time
 from pareta_report.overview import overview
 from pareta_report.quality import batch_measured_quality
@@ -71,20 +72,13 @@ def write_exports(comparisons: Sequence[Comparison], page: Path | str) -> tuple[
     """Write what the page says of comparisons as JSON (all of it) and CSV (a line per model) beside it."""
     from pareta_report.tables import comparison_table
 
-    as_json, as_csv = Path(page).with_suffix(".json"), Path(page).with_suffix(".csv")
+    as_json, as_csv = exports_of(Path(page))
     whole = TypeAdapter(tuple[Comparison, ...]).dump_json(tuple(comparisons), indent=2).decode()
-    _write_whole(as_json, f"{whole}\n")
-    _write_whole(as_csv, comparison_table(comparisons).to_csv(index=False))
+    write_whole(as_json, f"{whole}\n")
+    write_whole(as_csv, comparison_table(comparisons).to_csv(index=False))
     return as_json, as_csv
 
 
 def write_page(page: Page, path: Path | str) -> Path:
-    """Write the page, whole or not at all, and return its path."""
-    return _write_whole(Path(path), render(page))
-
-
-def _write_whole(target: Path, text: str) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8", errors="replace")
-    return unfinished.replace(target)
+    """Write the page, whole or not at all, and return its path; raises FileExistsError over a file that is no page."""
+    return write_whole(Path(path), render(page))

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pareta_report import wording
+from pareta_report.files import MARK
 from pareta_report.plot import missing, quality_against_cost
 from pareta_report.records import Comparison, MeasuredQuality, ModelScore
 from pareta_report.wording import UNKNOWN
@@ -31,6 +32,7 @@ def environment() -> Environment:
     templates.globals.update(
         words=wording,
         marks=MARKS,
+        mark=Markup(MARK),  # noqa: S704 - our own text
         style=Markup(_asset("page.css")),  # noqa: S704 - our own file
         script=Markup(_asset("page.js")),  # noqa: S704 - our own file
         **{function.__name__: function for function in _FUNCTIONS},

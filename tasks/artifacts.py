@@ -9,6 +9,7 @@ from prefect import task
 from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from pareta_batch.errors import OutputError
 from pareta_batch.report import BatchReport
 from pareta_report import (
     Comparison,
@@ -20,6 +21,7 @@ from pareta_report import (
     batch_table,
     comparison_table,
     markdown_summary,
+    markdown_text,
     quality_against_cost,
     write_exports,
     write_page,
@@ -36,7 +38,7 @@ def artifact_key(*parts: str) -> str:
 async def publish_batch(report: BatchReport) -> None:
     """Leave the batch's table and summary with the run."""
     table = artifact_rows(batch_table(report))
-    await acreate_table_artifact(table, key=artifact_key(report.name, "batch"), description=str(report))
+    await acreate_table_artifact(table, key=artifact_key(report.name, "batch"), description=markdown_text(str(report)))
     summary = markdown_summary(batch=report)
     await acreate_markdown_artifact(summary, key=artifact_key(report.name, "summary"), description="Rows and dollars")
     batch_ended(report)
@@ -64,18 +66,24 @@ async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) ->
             key = artifact_key(name, comparison.name, "plot")
             # As markdown: the page of an image artifact prints the whole address below it.
             await acreate_markdown_artifact(
-                f"![{comparison.name}]({plot})", key=key, description=f"{comparison.name}: quality and cost"
+                f"![{markdown_text(comparison.name)}]({plot})",
+                key=key,
+                description=f"{markdown_text(comparison.name)}: quality and cost",
             )
 
 
 @task(task_run_name="report of {name}", cache_policy=NO_CACHE)
 async def publish_page(name: str, page: Page, path: str) -> str:
     """Write the HTML report, its comparisons as JSON and CSV beside it, and leave a link with the run."""
-    written = await asyncio.to_thread(write_page, page, Path(path))
-    if page.comparisons:
-        await asyncio.to_thread(write_exports, page.comparisons, written)
+    try:
+        written = await asyncio.to_thread(write_page, page, Path(path))
+        if page.comparisons:
+            await asyncio.to_thread(write_exports, page.comparisons, written)
+    except OSError as error:
+        raise OutputError(f"report {path} cannot be written: {error}") from error
+    shown = markdown_text(str(written))
     uri, key = written.resolve().as_uri(), artifact_key(name, "report")
-    await acreate_link_artifact(uri, link_text="HTML report", key=key, description=f"On the worker's disk: {written}")
+    await acreate_link_artifact(uri, link_text="HTML report", key=key, description=f"On the worker's disk: {shown}")
     return str(written)
 
 

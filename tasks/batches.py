@@ -10,6 +10,7 @@ from pareta_batch import run
 from pareta_batch.answers_file import write_answers
 from pareta_batch.asks import check_rows
 from pareta_batch.batch import Batch
+from pareta_batch.dataset import check_column
 from pareta_batch.enrolment import Plan, check_output, enrol
 from pareta_batch.kept_quotes import check_batch_quote
 from pareta_batch.output_claims import check_known
@@ -17,16 +18,21 @@ from pareta_batch.quote import Quote, quote
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.session import Session
 from pareta_batch.wanted import Wanted
+from pareta_report import markdown_text
 from tasks.artifacts import artifact_key
 from tasks.credentials import make_client
+from tasks.files import check_page
 from tasks.retries import RETRIES
 from tasks.shared import recorded, working_on
 
 
 @task(task_run_name="check {batch.dataset}", cache_policy=NO_CACHE)
-async def check_dataset(batch: Batch) -> None:
-    """Check the dataset, the prompt and the output before anything is deployed for them."""
+async def check_dataset(batch: Batch, truth_column: str | None = None) -> None:
+    """Check the dataset, the prompt, the output and the truth column before anything is deployed for them."""
+    check_page(batch)
     rows = await asyncio.to_thread(check_rows, batch)
+    if truth_column is not None:
+        await asyncio.to_thread(check_column, batch.dataset, truth_column, "the truth column")
     async with recorded() as ledger:
         await asyncio.to_thread(check_output, batch, ledger)
     get_run_logger().info("%s: %d rows fit the prompt", batch.dataset, rows)
@@ -35,6 +41,7 @@ async def check_dataset(batch: Batch) -> None:
 @task(task_run_name="enrol {batch.name}", cache_policy=NO_CACHE)
 async def enrol_batch(batch: Batch) -> Plan:
     """Check the dataset and enter its rows in the ledger; nothing is sent."""
+    check_page(batch)
     async with recorded() as ledger:
         plan = await asyncio.to_thread(enrol, batch, ledger)
     get_run_logger().info("%s: %s", batch.name, plan)
@@ -44,6 +51,7 @@ async def enrol_batch(batch: Batch) -> Plan:
 @task(task_run_name="failed rows of {batch.name}", cache_policy=NO_CACHE)
 async def plan_retry(batch: Batch, wanted: Wanted) -> Plan:
     """Find the failed rows to send again; their prompts are in the ledger, and nothing is sent."""
+    check_page(batch)
     async with recorded() as ledger:
         await asyncio.to_thread(check_known, batch.name, ledger)
         await asyncio.to_thread(check_output, batch, ledger)
@@ -60,7 +68,7 @@ async def quote_batch(batch: Batch) -> Quote:
     async with recorded() as ledger:
         told = await quote(batch, await make_client(), ledger)
     get_run_logger().info("%s", told)
-    await acreate_markdown_artifact(f"**Quote** {told}", key=artifact_key(batch.name, "quote"))
+    await acreate_markdown_artifact(f"**Quote** {markdown_text(str(told))}", key=artifact_key(batch.name, "quote"))
     return told
 
 

@@ -21,7 +21,16 @@ from pareta_batch.history import (
 )
 from pareta_batch.ledger import Ledger
 from pareta_client import EvalRun, NotFoundError
-from pareta_report import Drift, Look, QualityPoint, drift_in, looks_of, quality_over_time, quality_points
+from pareta_report import (
+    Drift,
+    Look,
+    QualityPoint,
+    drift_in,
+    looks_of,
+    markdown_text,
+    quality_over_time,
+    quality_points,
+)
 from tasks.artifacts import artifact_key
 from tasks.retries import RETRIES
 from tasks.shared import connected, recorded
@@ -90,7 +99,9 @@ async def publish_history(watch: str, history: tuple[QualityPoint, ...], path: s
     """Write the plot of the series, and leave it and its numbers with the run."""
     uri = await asyncio.to_thread(_write_plot, history, Path(path))
     rows = [point.model_dump() for point in history]
-    await acreate_table_artifact(rows, key=artifact_key(watch, "quality"), description=f"Quality of {watch} over time")
+    await acreate_table_artifact(
+        rows, key=artifact_key(watch, "quality"), description=f"Quality of {markdown_text(watch)} over time"
+    )
     await acreate_link_artifact(uri, link_text="Series", key=artifact_key(watch, "series"))
     return path
 

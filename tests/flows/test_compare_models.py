@@ -8,6 +8,7 @@ from flows.compare_models import compare_models
 from flows.endings import report_of
 from pareta_batch.comparing import Comparisons
 from pareta_batch.comparison_quote import quote_comparisons
+from pareta_batch.errors import OutputError
 from pareta_batch.kept_quotes import hit_rate
 from pareta_batch.ledger import Ledger
 from pareta_client import AsyncPareta
@@ -157,3 +158,15 @@ async def test_what_was_quoted_is_checked_against_what_the_run_cost(pareta: Sand
         finally:
             ledger.close()
     assert "of the last 1 quotes of comparisons " in str(again)
+
+
+async def test_a_report_over_a_file_of_somebody_else_is_refused_before_anything_is_bought(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    """The comparisons beside a report are named after it: `spec.json` beside `spec.html`."""
+    (tmp_path / "spec.json").write_text('{"name": "mine"}')
+    before = pareta.books()
+    with pytest.raises(OutputError, match=r"report .*spec\.json: a file that is no report of ours is there"):
+        await compare_models(comparisons(tmp_path, "one").model_copy(update={"report": str(tmp_path / "spec.html")}))
+    assert pareta.books() == before
+    assert (tmp_path / "spec.json").read_text() == '{"name": "mine"}'

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from flows.complete_batch import complete_batch
 from flows.endings import report_of
 from pareta_batch.batch import Batch
-from pareta_batch.errors import DatasetError
+from pareta_batch.errors import DatasetError, OutputError
 from pareta_batch.report import BatchReport
 from pareta_sandbox.faults import Status
 from pareta_sandbox.testing import RateLimit, Sandbox
@@ -169,3 +169,21 @@ async def test_with_shard_size_1_every_row_is_a_task_run_of_its_own(pareta: Sand
     report = await complete_batch(batch(tmp_path, count=6, shard_size=1))
     assert report.settled == 6
     pareta.completed(6)
+
+
+async def test_a_page_of_somebody_else_is_not_replaced_and_nothing_is_sent(pareta: Sandbox, tmp_path: Path) -> None:
+    work = batch(tmp_path)
+    work.page_path.write_text("<!doctype html><title>mine</title>")
+    before = pareta.books()
+    with pytest.raises(OutputError, match=r"page beside the answers file .*answers\.html: .* choose another output"):
+        await complete_batch(work)
+    pareta.silent_since(before)
+    assert work.page_path.read_text() == "<!doctype html><title>mine</title>"
+
+
+async def test_the_page_of_another_batch_is_not_replaced_either(pareta: Sandbox, tmp_path: Path) -> None:
+    await complete_batch(batch(tmp_path, name="one"))
+    before = pareta.books()
+    with pytest.raises(OutputError, match="file of batch 'one'; choose another output for batch 'two'"):
+        await complete_batch(batch(tmp_path, name="two", output=str(tmp_path / "answers.csv")))
+    pareta.silent_since(before)

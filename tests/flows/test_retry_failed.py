@@ -7,6 +7,7 @@ import pytest
 from flows.complete_batch import complete_batch
 from flows.endings import report_of
 from flows.retry_failed import retry_failed
+from pareta_batch.errors import BatchUnknown
 from pareta_sandbox.faults import Status
 from pareta_sandbox.testing import Sandbox
 from tasks.batches import complete_shard
@@ -34,3 +35,14 @@ async def test_a_final_failure_is_sent_again_only_by_its_name(pareta: Sandbox, t
     pareta.silent_since(before)
     report = await retry_failed(batch(tmp_path), errors=("BadRequestError",))
     assert (report.settled, report.failed) == (12, 0)
+
+
+async def test_a_batch_that_the_ledger_does_not_have_is_refused_and_its_answers_stay(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    work = batch(tmp_path)
+    await complete_batch(work)
+    whole = work.output_path.read_bytes()
+    with pytest.raises(BatchUnknown, match="did you mean 'reviews'"):
+        await retry_failed(work.model_copy(update={"name": "review"}))
+    assert work.output_path.read_bytes() == whole

@@ -8,7 +8,7 @@ from flows.deploy_endpoint import deploy_endpoint
 from flows.endings import report_of
 from flows.parameters import Deployment, Pipeline
 from flows.run_pipeline import run_pipeline
-from pareta_batch.errors import DatasetError
+from pareta_batch.errors import DatasetError, OutputError
 from pareta_client import Pareta
 from pareta_sandbox.faults import Status
 from pareta_sandbox.testing import Sandbox
@@ -91,3 +91,24 @@ async def test_deploying_twice_makes_one_endpoint(pareta: Sandbox, tmp_path: Pat
     deployment = Deployment(name="reviews", task="sentiment-classification")
     assert await deploy_endpoint(deployment) == await deploy_endpoint(deployment)
     assert statuses() == ["live"]
+
+
+@pytest.mark.parametrize("report", ["notes.html", "answers.html", "report.csv"])
+async def test_a_report_over_another_file_is_refused_before_anything_is_deployed(
+    pareta: Sandbox, tmp_path: Path, report: str
+) -> None:
+    (tmp_path / "notes.html").write_text("<!doctype html><title>mine</title>")
+    work = batch(tmp_path, output=str(tmp_path / "answers.csv")).model_dump(exclude={"name", "model"})
+    before = pareta.books()
+    with pytest.raises(OutputError, match=r"choose another report|choose a report in \.html"):
+        await run_pipeline(pipeline(tmp_path, batch=work, report=str(tmp_path / report)))
+    pareta.silent_since(before)
+    assert statuses() == []
+
+
+async def test_a_truth_column_that_is_not_there_is_named_before_anything_is_deployed(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    with pytest.raises(DatasetError, match=r"has no column 'sentimnt' \(the truth column\); it has: id, text"):
+        await run_pipeline(pipeline(tmp_path, truth_column="sentimnt"))
+    assert statuses() == []

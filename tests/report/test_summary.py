@@ -1,4 +1,12 @@
-from pareta_report import batch_measured_quality, failed_comparison, judge, markdown_summary
+import re
+from html import unescape
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from pareta_report import batch_measured_quality, failed_comparison, judge, markdown_summary, markdown_text
 from pareta_report.wording import duration, interval, listing, money, percent, points, unit_cost
 from tests.report.batches import Facts, answer
 from tests.report.runs import right, run, scored
@@ -59,3 +67,69 @@ def test_long_lists_say_how_many_more_there_are() -> None:
     assert listing(["a"]) == "a"
     assert listing(["a", "b", "c"]) == "a, b and c"
     assert listing(list("abcdef")) == "a, b, c, d and 2 others"
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "![x](https://evil.example/x.png)",
+    "[x](javascript:alert(1))",
+    "[x]: https://evil.example",
+    "<https://evil.example>",
+    "https://evil.example and www.evil.example and WWW.evil.example and me@evil.example",
+    "a | b || c\n|---|---|\n| d |",
+    "# heading",
+    "- list",
+    "12) list",
+    "3. list",
+    "+ list",
+    "> quote",
+    "text\n===",
+    "---",
+    "    code",
+    "```\ncode\n```",
+    "`code` ``more`` *a* _b_ **c** ~~d~~ $e$",
+    "&lt;b&gt; &#60; \\< \\\\",
+    "one\u2028two\u2029three\x85four\x0bfive\x00six\u202eseven",
+]
+ALPHABET = st.sampled_from([*"<>[]()!*_`|#-+=.~$&\\:/@\"' \n\t1aw", "://", "www.", "\u2028", "&amp;", "<b>"])
+MARKUP = st.lists(ALPHABET, max_size=12).map("".join)
+# What renders what Prefect shows also makes links of bare addresses, which this renderer does not: looked for as text.
+BARE_LINK = re.compile(r"(?i)(?<!\\)://|www\.|(?<!\\)@")
+
+
+def rendered(markdown: str) -> tuple[set[str], str]:
+    """Render Markdown as Prefect does and return the kinds of markup found and the text."""
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown)
+    inline = [child for token in tokens for child in token.children or ()]
+    return {token.type for token in (*tokens, *inline)}, "".join(child.content for child in inline)
+
+
+def in_one_line(text: str) -> str:
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_text_is_shown_as_it_is(text: str) -> None:
+    kinds, shown = rendered(markdown_text(text))
+    assert kinds <= {"paragraph_open", "inline", "text", "text_special", "paragraph_close"}
+    assert shown == in_one_line(text)
+    assert not BARE_LINK.search(markdown_text(text))
+
+
+@given(MARKUP | st.text())
+def test_any_text_is_shown_as_it_is(text: str) -> None:
+    for around in ("{}", "- {}", "## Batch {}", "> {}", "a {} b"):
+        kinds, shown = rendered(around.format(markdown_text(text)))
+        assert not kinds & {"html_inline", "html_block", "link_open", "image", "code_inline", "fence", "em_open"}
+        assert in_one_line(text) in unescape(shown) or in_one_line(text) in shown
+    assert not BARE_LINK.search(markdown_text(text))
+
+
+@given(MARKUP | st.text(max_size=8))
+def test_a_table_keeps_its_cells_whatever_a_model_is_called(name: str) -> None:
+    comparison = judge("c", None, run(scored(f"m{name}", right(95, 100)), scored("b", right(20, 100))))
+    (table,) = [part.strip() for part in markdown_summary([comparison]).split("\n\n") if part.startswith("| model")]
+    header, _, *rows = table.split("\n")
+    cells = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in (header, *rows)}
+    assert (len(rows), len(cells)) == (2, 1)
