@@ -9,7 +9,7 @@ from pareta_client.call import Call, attempt_seconds, request_for
 from pareta_client.errors import APIConnectionError, ParetaError
 from pareta_client.receipt import added, receipt_from_headers
 from pareta_client.redaction import redacted_failure, redacted_reply
-from pareta_client.replies import oversized, status_error
+from pareta_client.replies import clean_id, oversized, status_error
 from pareta_client.request import Request
 from pareta_client.retry import (
     LONGEST_ASKED_WAIT,
@@ -111,7 +111,7 @@ def _error_of(happened: Reply | Failed, request: Request) -> ParetaError:
     own = own_headers(happened.headers)
     error.billed_micro_usd = receipt_from_headers(own).billed_micro_usd
     if isinstance(error, APIConnectionError) and error.request_id is None:
-        error.request_id = own.get("x-request-id")
+        error.request_id = clean_id(own.get("x-request-id"))
     return error
 
 

@@ -20,6 +20,8 @@ M = TypeVar("M", bound=MalformedReplyError)
 MOST_OF_AN_ERROR_BODY = 64 * 1024
 """Bytes read of an error's body: enough for any message, and no more than that of a page sent by mistake."""
 EXCERPT = 500
+LONGEST_ID = 200
+"""Characters of a request's id that are kept; raising it lets a gateway fill the ledger with its headers."""
 _KEYS_OF_AN_ERROR = {"error", "detail", "message", "code", "request_id"}
 _BODY_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 
@@ -67,8 +69,15 @@ def _sent_at(reply: Reply) -> datetime:
 
 
 def request_id_of(reply: Reply) -> str | None:
-    """Give the service's id of the request."""
-    return reply.header(b"x-request-id")
+    """Return the service's id of the request."""
+    return clean_id(reply.header(b"x-request-id"))
+
+
+def clean_id(text: str | None) -> str | None:
+    """Return an id that any file, page or database can hold: printable and of a bounded length."""
+    if text is None or (len(text) <= LONGEST_ID and text.isprintable()):
+        return text
+    return "".join(character for character in text if character.isprintable())[:LONGEST_ID]
 
 
 def json_of(reply: Reply, notes: list[str] | None = None) -> Json:

@@ -17,6 +17,7 @@ MOST_HEADERS = LONGEST_HEAD // 4
 """Headers of one head: more do not fit into LONGEST_HEAD."""
 _END = re.compile(rb"\n\r?\n")
 _LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.IGNORECASE | re.MULTILINE)
+_FRAMING = re.compile(rb"^(?:content-length|transfer-encoding)[ \t]*:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
 _CHUNKED = re.compile(rb"^transfer-encoding[ \t]*:[ \t]*chunked[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -92,8 +93,8 @@ def tolerated(head: bytes) -> tuple[bytes, int | None]:
     """
     lower = head.lower()
     at = lower.find(b"\ncontent-length")
-    if head[9:12] in (b"204", b"304"):
-        return head, 0
+    if head[9:12] in (b"204", b"304"):  # never a body, whatever else the head says
+        return _FRAMING.sub(b"", head), 0
     if at < 0:
         return head, None
     if b"\ntransfer-encoding" in lower or lower.find(b"\ncontent-length", at + 1) > 0:

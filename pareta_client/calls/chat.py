@@ -12,7 +12,7 @@ from pareta_client.json_reading import Json, note
 from pareta_client.models.chat import Arrival, ChatCompletion, Choice, ModelList
 from pareta_client.receipt import Receipt, added, receipt_from_headers
 from pareta_client.redaction import redacted_json
-from pareta_client.replies import json_of, malformed, record_from, record_of
+from pareta_client.replies import clean_id, json_of, malformed, record_from, record_of
 from pareta_client.settings import Settings
 from pareta_client.steps import Operation, Reply
 from pareta_client.usable import why_unusable
@@ -58,7 +58,7 @@ def _completion(answer: Answer, settings: Settings) -> ChatCompletion:
     for choice in completion.choices:
         _note_finish(choice, notes)
     receipt = receipt.after(answer.billed_before)
-    return completion.arrived_with(Arrival(receipt, own.get("x-request-id"), answer.attempts, tuple(notes)))
+    return completion.arrived_with(Arrival(receipt, clean_id(own.get("x-request-id")), answer.attempts, tuple(notes)))
 
 
 def _content(reply: Reply, receipt: Receipt, settings: Settings, notes: list[str]) -> tuple[Json, Receipt]:

@@ -192,6 +192,14 @@ def test_the_request_id_is_the_services() -> None:
     assert request_id_of(reply(x_request_id="req_1")) == "req_1"
 
 
+@pytest.mark.parametrize("told", [b"req_1" + b"x" * 50_000, b"req_1\x01\x7f\x85" + b"x" * 300])
+def test_a_request_id_is_printable_and_of_a_bounded_length(told: bytes) -> None:
+    for body in (COMPLETION, b"null"):
+        played = play(complete(ASK, settings()), [reply(200, body, x_request_id=told)])
+        request_id = getattr(played.result or played.error, "request_id", None)
+        assert request_id == "req_1" + "x" * 195
+
+
 def test_a_stream_that_ends_without_done_was_dropped() -> None:
     coming: list[Reply | Failed | Received] = [
         reply(x_request_id="req_1"),
