@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from flows.bounds import Bounds, compared_here
 from flows.endings import ComparisonReport, end, named_ending
 from flows.pages import comparison_page
 from flows.spent import spent_of
@@ -13,8 +14,9 @@ from tasks.files import check_report
 
 @flow(name="compare-models", flow_run_name="compare {comparisons.name}")
 @named_ending
-async def compare_models(comparisons: Comparisons) -> ComparisonReport:
+async def compare_models(comparisons: Comparisons, bounds: Bounds | None = None) -> ComparisonReport:
     """Run the comparisons concurrently under their limit; one that fails is reported beside the others."""
+    comparisons = compared_here(comparisons, bounds)
     check_report(comparisons.report_path, exports=True)
     results = await run_comparisons(comparisons)
     await publish_comparisons(comparisons.name, results)

@@ -5,6 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.bounds import Bounds, started_here
 from flows.endings import end, named_ending, quoted
 from flows.pages import batch_page
 from flows.suspension import OnEmptyBalance, suspended_without_credit
@@ -27,7 +28,10 @@ DryRun = Annotated[
 @flow(name="complete-batch", flow_run_name="complete {batch.name} on {batch.model}")
 @named_ending
 async def complete_batch(
-    batch: Batch, on_empty_balance: OnEmptyBalance = "fail", dry_run: DryRun = False
+    batch: Batch,
+    on_empty_balance: OnEmptyBalance = "fail",
+    dry_run: DryRun = False,
+    bounds: Bounds | None = None,
 ) -> BatchReport:
     """Send what the ledger is missing of the dataset, and write the answers of all rows.
 
@@ -35,9 +39,10 @@ async def complete_batch(
     named for the reason and carries the report. A dry run ends in a state named Quoted, with the quote.
     """
     if dry_run:
-        return quoted(await quote_batch(batch))
+        return quoted(await quote_batch(await started_here(batch, bounds, dry_run=True)))
     async with suspended_without_credit(on_empty_balance):
         await tag_run(batch=batch.name, endpoint=batch.model)
+        batch = await started_here(batch, bounds)
         plan = await enrol_batch(batch)
         async with sending(batch) as session:
             await complete_shards(session.batch, plan)

@@ -52,6 +52,7 @@ REASONS: Mapping[str, Reason] = {
     "EvalRunFailed": Reason("EvalRunFailed", "run it again: it starts a new eval run", True),
     "LedgerError": Reason("LedgerUnavailable", "see to the ledger's database, then run it again", True),
     "BatchUnknown": Reason("BatchUnknown", "check the batch's name and PARETA_LEDGER_URL, then run it again", False),
+    "NotAllowed": Reason("NotAllowed", "change the event, or the bounds of the deployment", False),
     "BatchBusy": Reason("BatchBusy", "wait until the other run ends, or cancel it", True),
     "Interrupted": Reason("Interrupted", "run it again", False),
     "Cancelled": Reason("Stopped", "run it again", False),

@@ -5,6 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.bounds import Bounds, continued_here
 from flows.complete_batch import accounted_for
 from flows.endings import end, named_ending
 from pareta_batch.batch import Batch
@@ -22,10 +23,11 @@ Errors = Annotated[
 
 @flow(name="retry-failed", flow_run_name="retry {batch.name} on {batch.model}")
 @named_ending
-async def retry_failed(batch: Batch, errors: Errors = ()) -> BatchReport:
+async def retry_failed(batch: Batch, errors: Errors = (), bounds: Bounds | None = None) -> BatchReport:
     """Send again the rows that failed in a way that may pass; an old error stays until the new outcome is in."""
     wanted = Wanted(only_failed=True, errors=errors)
     await tag_run(batch=batch.name, endpoint=batch.model)
+    batch = await continued_here(batch, bounds)
     plan = await plan_retry(batch, wanted)
     async with sending(batch, wanted) as session:
         await complete_shards(session.batch, plan)

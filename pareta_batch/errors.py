@@ -7,6 +7,7 @@ BatchError
 ├── OutputError        the answers file cannot be written
 ├── LedgerError        the ledger cannot be read or written; nothing more is sent
 ├── BatchUnknown       the ledger has no batch of that name
+├── NotAllowed         the bounds of a deployment that events start exclude a file, a batch or a cost
 ├── BatchBusy          another run works on the batch; wait for it or stop it
 ├── UnexpectedError    an exception that no part of the engine expects; nothing more is sent
 ├── BudgetReached      an eval run does not fit in what is left of the budget; it was not bought
@@ -125,6 +126,10 @@ class UnexpectedError(BatchError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.kind}: {self.text or 'no message'}"
+
+
+class NotAllowed(BatchError):
+    """A file, a batch or a cost that the bounds of a deployment exclude; nothing was sent."""
 
 
 class BatchBusy(BatchError):

@@ -62,6 +62,13 @@ def is_written(batch: Batch, ledger: Ledger) -> bool:
         return bool(db.scalar(written))
 
 
+def is_ours(batch: Batch, ledger: Ledger) -> bool:
+    """Return whether the batch's answers file is entered in this ledger as the batch's."""
+    with ledger.transaction() as db:
+        found = sa.select(sa.exists().where(_is_here(batch.output_path), outputs.c.batch == batch.name))
+        return bool(db.scalar(found))
+
+
 def _files_of(batch: Batch) -> tuple[Path, Path]:
     return batch.output_path, batch.page_path
 

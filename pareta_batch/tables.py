@@ -150,6 +150,14 @@ outputs = sa.Table(
     sa.Column("written", sa.Boolean, nullable=False),
 )
 
+# Who started a batch: a deployment as `flow/deployment`, else a flow.
+origins = sa.Table(
+    "origins",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("origin", sa.Text, nullable=False),
+)
+
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 # Version: the columns of `rows` that it added; a new column has a server default or may be null.

@@ -21,19 +21,6 @@ def run_named(house: House, name: str) -> dict[str, Any]:
     return run
 
 
-def test_one_event_starts_a_run_with_the_parameters_from_its_payload(house: House) -> None:
-    shutil.copy(house.folder / "examples/tickets.csv", house.folder / "late.csv")
-    event = ("event", "emit", "pareta.dataset.added", "--resource-id", "pareta.dataset.late")
-    house.processes.run(
-        "prefect", *event, "--payload", json.dumps({"name": "late", "dataset": "late.csv"}), folder=house.folder
-    )
-    run = house.prefect.ended(run_named(house, "complete late on auto")["id"])
-    assert state_of(run) == ("COMPLETED", "Completed")
-    given = run["parameters"]["batch"]
-    assert (given["name"], given["dataset"], given["sampling"]["max_tokens"]) == ("late", "late.csv", 10)
-    assert (house.folder / "answers/late.jsonl").exists()
-
-
 @contextmanager
 def enabled(house: House, automation: str) -> Iterator[None]:
     """Enable the trigger of a deployment, as its switch under Automations does, while the body runs."""
@@ -52,6 +39,50 @@ def runs_of(house: House, deployment: str) -> list[dict[str, Any]]:
         "POST", "/flow_runs/filter", deployments={"id": {"any_": [found["id"]]}}
     )
     return runs
+
+
+def emit(house: House, payload: object) -> None:
+    """Announce a dataset."""
+    event = ("event", "emit", "pareta.dataset.added", "--resource-id", "pareta.dataset.late")
+    house.processes.run("prefect", *event, "--payload", json.dumps(payload), folder=house.folder)
+
+
+def failed_actions(house: House) -> list[str]:
+    """Return the reasons for which triggers started no run."""
+    wanted = {"event": {"name": ["prefect.automation.action.failed"]}}
+    found = house.prefect.ask("POST", "/events/filter", filter=wanted)["events"]
+    return [str(each["payload"].get("reason")) for each in found]
+
+
+def test_one_event_starts_a_run_with_the_parameters_from_its_payload(house: House) -> None:
+    shutil.copy(house.folder / "examples/tickets.csv", house.folder / "examples/late.csv")
+    with enabled(house, "pareta-new-dataset"):
+        emit(house, {"name": "late", "dataset": "examples/late.csv"})
+        run = house.prefect.ended(run_named(house, "complete late on auto")["id"])
+    assert state_of(run) == ("COMPLETED", "Completed")
+    given = run["parameters"]["batch"]
+    assert (given["name"], given["dataset"], given["sampling"]["max_tokens"]) == ("late", "examples/late.csv", 10)
+    assert (house.folder / "examples/answers/late.jsonl").exists()
+
+
+def test_an_event_takes_over_no_batch_and_one_that_lacks_a_field_starts_none(house: House) -> None:
+    by_hand = house.prefect.run(BATCH, batch=batch(house, "payroll"))
+    assert state_of(house.prefect.ended(by_hand["id"])) == ("COMPLETED", "Completed")
+    before = house.pareta.books()
+    deployment = "complete-batch/on-new-dataset"
+    known = {run["id"] for run in runs_of(house, deployment)}
+    with enabled(house, "pareta-new-dataset"):
+        emit(house, {"dataset": {"not": "a path"}})
+        reasons = until(lambda: failed_actions(house), within_s=60, what="a failed action")
+        emit(house, {"name": "payroll", "dataset": "examples/tickets.csv"})
+        (run,) = until(
+            lambda: [run for run in runs_of(house, deployment) if run["id"] not in known], within_s=60, what="its run"
+        )
+    ended = house.prefect.ended(run["id"])
+    assert state_of(ended) == ("FAILED", "NotAllowed")
+    assert "was started by 'complete-batch/tickets'" in ended["state"]["message"]
+    assert "name" in " ".join(reasons)
+    house.pareta.silent_since(before)
 
 
 def test_a_finished_batch_starts_its_comparison_once_the_trigger_is_enabled(house: House) -> None:

@@ -20,6 +20,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel
 
+from flows.bounds import Bounds
 from flows.reference import written
 
 PROJECT = Path(__file__).parents[2]
@@ -125,13 +126,6 @@ def test_a_trigger_fills_the_parameters_of_its_flow_from_the_documented_payload(
         flow.validate_parameters(yaml.safe_load(re.sub(r"{{ event\.payload\.\w+ }}", "tickets-9.csv", parameters)))
 
 
-@pytest.mark.parametrize("deployment", [each for each in DEPLOYMENTS if "triggers" in each], ids=full_name)
-def test_a_trigger_that_spends_money_without_anybody_asking_is_not_enabled(deployment: dict[str, Any]) -> None:
-    for trigger in deployment["triggers"]:
-        # Who announces a dataset asks for its batch.
-        assert trigger.get("enabled", True) is (trigger["expect"] == ["pareta.dataset.added"])
-
-
 def documented_payload(event: str) -> set[str]:
     """Read the fields of an event's payload from its row in docs/prefect.md."""
     (row,) = [line for line in DOCS.splitlines() if line.startswith(f"| `{event}`")]
@@ -149,3 +143,19 @@ def test_a_schedule_names_its_time_zone_and_spends_nothing_unasked(deployment: d
 
 def test_the_tables_in_the_docs_are_those_of_the_code() -> None:
     assert written(DOCS) == DOCS
+
+
+def triggers() -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return [(each, trigger) for each in DEPLOYMENTS for trigger in each.get("triggers", ())]
+
+
+def test_no_deployment_is_started_by_events_as_it_is_deployed() -> None:
+    assert len(triggers()) == 3
+    assert [trigger["enabled"] for _, trigger in triggers()] == [False] * 3
+
+
+def test_what_events_start_has_a_folder_and_a_budget_that_no_event_decides() -> None:
+    for deployment, trigger in triggers():
+        bounds = Bounds.model_validate(deployment["parameters"]["bounds"])
+        assert bounds == Bounds.model_validate(trigger["parameters"]["bounds"])
+        assert "{{" not in str(trigger["parameters"]["bounds"])

@@ -1,0 +1,27 @@
+"""Paths that may come from outside: kept under one folder, wherever links and dots lead."""
+
+import re
+from pathlib import Path
+
+from pareta_batch.errors import NotAllowed
+
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+EXPANDED = ("~", "$", "%", "{")
+
+
+def confined(path: str, folder: str, what: str) -> str:
+    """Return a path, resolved, that is under a folder after every link is followed.
+
+    Raises NotAllowed for one that leads out of it, for an address (s3://…), and for what a shell would expand.
+    """
+    if ADDRESS.match(path) or "\\" in path or path.startswith("//"):
+        raise NotAllowed(f"{what} {path!r:.200}: not a path of this machine; name a file under {folder!r}")
+    if any(sign in path for sign in EXPANDED) or "\0" in path or not path.strip():
+        raise NotAllowed(f"{what} {path!r:.200}: not a plain path; name a file under {folder!r}")
+    try:
+        home, found = Path(folder).resolve(), Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise NotAllowed(f"{what} {path!r:.200}: cannot be followed ({error})") from None
+    if not found.is_relative_to(home):
+        raise NotAllowed(f"{what} {path!r:.200}: leads out of {folder!r}, the folder that this deployment may use")
+    return str(found)
