@@ -321,6 +321,16 @@ def test_an_override_is_refused_as_a_field_of_the_file_is(tmp_path: Path, overri
     assert len(str(refused.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("written", ["NaN", "Infinity", "-Infinity", '"nan"', '"inf"'])
+@pytest.mark.parametrize("field", ["budget_usd", "timeout_s", "tolerated_failures"])
+def test_a_number_of_json_that_is_not_finite_is_refused(tmp_path: Path, written: str, field: str) -> None:
+    path = tmp_path / "spec.json"
+    path.write_text(f'{{"name": "x", "model": "auto", "dataset": "a.csv", "prompt": "p", "{field}": {written}}}')
+    ended = CliRunner().invoke(app, ["complete", str(path)])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (2, 1), ended.output
+    assert f"{field}: " in ended.stderr
+
+
 def test_a_quote_for_an_unknown_command_names_those_there_are(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC, encoding="utf-8")
