@@ -69,12 +69,17 @@ async def continued_here(batch: Batch, bounds: Bounds | None) -> Batch:
 
 
 def compared_here(comparisons: Comparisons, bounds: Bounds | None) -> Comparisons:
-    """Return comparisons whose files are all under the folder. Raises NotAllowed."""
+    """Return comparisons whose files are all under the folder, and whose budget is at most that of the bounds.
+
+    Raises NotAllowed.
+    """
     if bounds is None:
         return comparisons
     report = comparisons.report or f"{bounds.folder}/{comparisons.report_path}"
     specs = tuple(_compared(spec, bounds) for spec in comparisons.comparisons)
-    return comparisons.model_copy(update={"report": confined(report, bounds.folder, "report"), "comparisons": specs})
+    budget = min(bounds.budget_usd, comparisons.budget_usd or bounds.budget_usd)
+    found = {"report": confined(report, bounds.folder, "report"), "comparisons": specs, "budget_usd": budget}
+    return comparisons.model_copy(update=found)
 
 
 async def origin_here() -> str:

@@ -164,6 +164,7 @@ def test_comparisons_read_and_write_under_the_folder(tmp_path: Path) -> None:
     found = compared_here(wanted, OWN)
     assert found.report == str(tmp_path / "inbox/reports/new-models.html")
     assert found.comparisons[0].rows == str(tmp_path / "inbox/rows.jsonl")
+    assert found.budget_usd == 5
     for outside in ({"report": "x.html"}, {"comparisons": [{**fields, "rows": "../rows.jsonl"}]}):
         with pytest.raises(NotAllowed):
             compared_here(Comparisons.model_validate({**wanted.model_dump(), **outside}), OWN)
