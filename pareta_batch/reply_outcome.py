@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pareta_batch.errors import shown
-from pareta_batch.outcomes import MOST_KEPT, Flag, Outcome
+from pareta_batch.outcomes import MOST_KEPT, Flag
 from pareta_client import ChatCompletion, Finish, finish_of
 
 _FLAGS: Mapping[Finish, Flag] = {
@@ -20,39 +20,35 @@ _TEXT_PARTS = ("text", "output_text")
 Json = Any  # what a service sent
 
 
-def reply_outcome(completion: ChatCompletion, row: Outcome) -> Outcome:
-    """Return the outcome of a row that was answered; `row` says what is known of it without the answer."""
-    choices = completion.choices
+def reply_fields(completion: ChatCompletion) -> dict[str, Any]:  # fields of an Outcome
+    """Return what an outcome holds of an answer."""
+    choices, usage = completion.choices, completion.usage
     first = choices[0] if choices else None
     message, problem = as_json(beside_the_text([choice.to_dict() for choice in choices]))
-    notes = [*completion.notes, *([problem] if problem else [])]
-    given = vars(row) | {
-        "state": "settled",
+    notes = (*completion.notes, problem) if problem else completion.notes
+    return {
         "answer": first.message.content if first else None,
         "finish_reason": first.finish_reason if first else None,
         "flag": flag_of(completion),
         "request_id": completion.request_id,
-        "prompt_tokens": completion.usage.prompt_tokens,
-        "completion_tokens": completion.usage.completion_tokens,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
         "message": message,
-        "notes": "; ".join(notes) or None,
+        "notes": "; ".join(notes) if notes else None,
     }
-    return Outcome(**given)
 
 
-def unread(completion: ChatCompletion, row: Outcome, error: Exception) -> Outcome:
-    """Return the outcome of a row whose answer is here and cannot be read; it is not bought again."""
+def unread_fields(completion: ChatCompletion, error: Exception) -> dict[str, Any]:  # as above
+    """Return what an outcome holds of an answer that is here and cannot be read; it is not bought again."""
     try:
         raw = repr(completion.to_dict())[:MOST_KEPT]
     except Exception as broken:  # noqa: BLE001 - the receipt is kept all the same
         raw = f"(not even shown: {type(broken).__name__})"
-    given = vars(row) | {
-        "state": "failed",
+    return {
         "error": type(error).__name__,
         "error_message": f"the answer cannot be read: {shown(error)}; it was {raw}",
         "request_id": completion.request_id,
     }
-    return Outcome(**given)
 
 
 def flag_of(completion: ChatCompletion) -> Flag | None:

@@ -4,15 +4,14 @@ import asyncio
 import logging
 import random
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pareta_batch.asks import Ask
 from pareta_batch.budget import Reservation
 from pareta_batch.errors import LedgerError, shown
 from pareta_batch.identity import idempotency_key
 from pareta_batch.outcomes import Outcome, State
-from pareta_batch.reply_outcome import reply_outcome, unread
+from pareta_batch.reply_outcome import reply_fields, unread_fields
 from pareta_batch.throttle import Call
 from pareta_client import APIConnectionError, ChatCompletion, ConflictError, ParetaError
 from pareta_client.retry import Verdict, backoff, retry_after_of, verdict_of
@@ -202,18 +201,16 @@ class RowWork:
 
     async def _read(self, completion: ChatCompletion, seconds: float) -> Outcome:
         """Return the outcome of an answer; whatever reading or checking it raises is the outcome of its row."""
-        row = replace(
-            self._outcome("settled"), resent=self._in_doubt, in_doubt=False, latency_ms=round(seconds * 1000, 1)
-        )
+        known = {"resent": self._in_doubt, "latency_ms": round(seconds * 1000, 1)}
         try:
-            outcome = reply_outcome(completion, row)
-            if outcome.flag is None and outcome.answer:
-                fit = await self._session.check(outcome.answer)
-                outcome = outcome if fit == "fits" else replace(outcome, flag=fit)
+            fields = reply_fields(completion)
+            if fields["flag"] is None and fields["answer"]:
+                fit = await self._session.check(fields["answer"])
+                fields["flag"] = None if fit == "fits" else fit
         except Exception as error:
             log.exception("%s: the answer of row %r cannot be read", self._session.batch.name, self._ask.key)
-            return unread(completion, row, error)
-        return outcome
+            return self._outcome("failed", **known, **unread_fields(completion, error))
+        return self._outcome("settled", **known, **fields)
 
     def _count_receipt(self, billed: int | None) -> None:
         if billed is not None:
@@ -291,8 +288,8 @@ class RowWork:
             return
 
     def _failed(self, error: Exception, *, retryable: bool, besides: str = "") -> Outcome:
-        return replace(
-            self._outcome("failed"),
+        return self._outcome(
+            "failed",
             error=type(error).__name__,
             error_message=shown(error) + besides,
             retryable=retryable,
@@ -300,9 +297,9 @@ class RowWork:
             request_id=getattr(error, "request_id", None),
         )
 
-    def _outcome(self, state: State) -> Outcome:
+    def _outcome(self, state: State, **known: Any) -> Outcome:  # fields of an outcome
         key, work = self._ask.key, self._ask.fingerprint
-        return Outcome(key, work, state, attempts=self._attempts, billed_micro_usd=self._billed)
+        return Outcome(key, work, state, attempts=self._attempts, billed_micro_usd=self._billed, **known)
 
 
 def may_have_been_paid(error: ParetaError) -> bool:

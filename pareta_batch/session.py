@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from pareta_batch.answer_schema import AnswerCheck
 from pareta_batch.asks import Ask
@@ -53,7 +52,7 @@ class Session:
         self.stopped = asyncio.Event()
         self.lost = 0
         self.contact = Contact()
-        self.address = _without_user(pareta.base_url)
+        self.address = pareta.base_url
         self.pressure = Pressure(Throttle(batch.max_in_flight))
         self.progress = Progress(batch.name, tally.total, to_send, lambda: self.pressure.in_flight)
         self.budget = Budget(_purse(batch, tally))
@@ -209,11 +208,6 @@ _open: set[Session] = set()
 def _ahead(batch: Batch) -> int:
     """Give how many rows may be claimed without being sent yet."""
     return 1 + batch.max_in_flight // 4
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _purse(batch: Batch, tally: Tally) -> Purse | None:

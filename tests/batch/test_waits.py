@@ -56,14 +56,6 @@ async def test_an_address_where_nothing_answers_stops_the_batch_and_names_it(
     assert f"nothing answers at {nowhere}: " in (report.stopped_message or "")
 
 
-async def test_a_user_in_the_address_is_not_told(tmp_path: Path, ledger: Ledger) -> None:
-    pareta = AsyncPareta(api_key="pareta_sk_x", base_url="https://me:secret@nowhere.invalid/v1")
-    async with asyncio.timeout(30):
-        report = await run_batch(batch_in(tmp_path), pareta, ledger)
-    assert "at https://nowhere.invalid/v1: " in (report.stopped_message or "")
-    assert "secret" not in str(report)
-
-
 def test_a_service_that_answered_once_may_be_away() -> None:
     contact = Contact()
     contact.tried(0)

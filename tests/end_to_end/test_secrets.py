@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pareta_sandbox.testing import KeyEcho
 from tests.end_to_end.conftest import KEY, House
 from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
 
@@ -40,6 +41,23 @@ def test_the_key_in_a_block_is_used_and_stands_in_nothing_that_runs_leave(
     # ledger, the answers and the reports.
     assert "prefect.db" in {file.name for file in holding(house, "kept-secret")}
     for key in (KEY, GOOD, WRONG):
+        assert holding(house, key) == []
+
+
+def test_a_key_that_the_service_says_back_stands_in_nothing_that_runs_leave(
+    house: House, keep: Callable[[str], None]
+) -> None:
+    keep(GOOD)
+    house.pareta.inject(KeyEcho(where="answer", times=3))
+    house.pareta.inject(KeyEcho(where="header", times=2, skip=1))
+    house.pareta.inject(KeyEcho(where="error", status=400, times=2, skip=3))
+    house.prefect.in_state(house.prefect.run(BATCH, batch=batch(house, "echoed-secret"))["id"], "TooManyFailures")
+    house.pareta.inject(KeyEcho(where="error", status=401))
+    house.prefect.in_state(house.prefect.run(BATCH, batch=batch(house, "echoed-again"))["id"], "AuthenticationFailed")
+    house.pareta.clear_faults()
+    written = holding(house, "Incorrect API key provided: ")
+    assert {"prefect.db", "ledger.db"} <= {file.name.removesuffix("-wal") for file in written}
+    for key in (KEY, GOOD):
         assert holding(house, key) == []
 
 

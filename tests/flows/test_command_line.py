@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -9,7 +10,7 @@ from typer.testing import CliRunner, Result
 from flows.command_line import app
 from pareta_batch.controls import Controls
 from pareta_batch.ledger import Ledger
-from pareta_sandbox.faults import Status
+from pareta_sandbox.faults import KeyEcho, Status
 from pareta_sandbox.testing import Sandbox
 from tests.flows.datasets import batch, write_rows
 from tests.flows.test_compare_models import comparisons
@@ -52,6 +53,39 @@ def test_a_wrong_key_is_2(pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PARETA_API_KEY", "sk-wrong")
     ended = pareta_pipeline("complete", spec(tmp_path))
     assert (ended.exit_code, "PARETA_API_KEY" in ended.stderr, "sk-wrong" in ended.output) == (2, True, False)
+
+
+@pytest.mark.parametrize("where", ["error", "answer", "header"])
+def test_a_key_that_the_service_says_back_reaches_no_output_and_no_file(
+    pareta: Sandbox, tmp_path: Path, where: Literal["error", "answer", "header"]
+) -> None:
+    pareta.inject(KeyEcho(where=where, skip=2))
+    ended = pareta_pipeline("complete", spec(tmp_path))
+    assert ended.exit_code == (2 if where == "error" else 0)
+    assert pareta.api_key not in ended.output + ended.stderr
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {"ledger.db", "batch.json"} < {file.name for file in files}
+    assert [file for file in files if pareta.api_key.encode() in file.read_bytes()] == []
+
+
+def test_an_address_where_nothing_answers_is_2_and_is_named(
+    pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARETA_BASE_URL", "https://nowhere.invalid")
+    ended = pareta_pipeline("complete", spec(tmp_path))
+    assert (ended.exit_code, "nothing answers at https://nowhere.invalid" in ended.stderr) == (2, True)
+
+
+def test_an_unexpected_exception_is_3_and_is_named(
+    pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr("pareta_batch.throttle.Throttle.started", broken)
+    ended = pareta_pipeline("complete", spec(tmp_path))
+    assert (ended.exit_code, "ZeroDivisionError: boom" in ended.stderr) == (3, True)
+    assert "stopped by UnexpectedError: " in ended.stderr
 
 
 def test_an_empty_balance_is_3_and_says_what_remains(pareta: Sandbox, tmp_path: Path) -> None:
