@@ -90,33 +90,53 @@ class _Completion:
 
     def raw(self) -> RawJson:
         """Return it as the service would have sent it in one piece."""
-        choices = [self._choices[index] for index in sorted(self._choices)]
+        choices = [_joined(self._choices[index]) for index in sorted(self._choices)]
         return {**self._fields, "object": "chat.completion", "choices": choices}
+
+
+class _Text(list[str]):
+    """A text that grows piece by piece: adding to a str copies it each time."""
 
 
 def _merge(into: RawJson, delta: RawJson) -> None:
     """Continue a message by a delta: texts and lists are appended, tool calls by their index."""
     for name, value in delta.items():
         known = into.get(name)
-        if isinstance(known, str) and isinstance(value, str) and name not in _TOLD_ONCE:
-            into[name] = known + value
-        elif isinstance(known, dict) and isinstance(value, dict):
+        if isinstance(value, str) and isinstance(known, _Text):
+            known.append(value)
+        elif isinstance(value, str) and name not in _TOLD_ONCE:
+            into[name] = _Text([value])
+        elif isinstance(value, dict):
+            if not isinstance(known, dict):
+                known = into[name] = {}
             _merge(known, value)
-        elif isinstance(value, list) and (known is None or isinstance(known, list)):
-            into[name] = _continued(known or [], value)
+        elif isinstance(value, list):
+            if not isinstance(known, list) or isinstance(known, _Text):
+                known = into[name] = []
+            _continue(known, value)
         elif value is not None:
-            into[name] = dict(value) if isinstance(value, dict) else value
+            into[name] = value
 
 
-def _continued(known: list[Any], more: list[Any]) -> list[Any]:
-    whole = list(known)
-    by_index = {item["index"]: item for item in whole if isinstance(item, dict) and isinstance(item.get("index"), int)}
+def _continue(known: list[Any], more: list[Any]) -> None:
     for item in more:
         index = item.get("index") if isinstance(item, dict) else None
-        if isinstance(index, int) and index in by_index:
-            _merge(by_index[index], item)
-        else:
-            whole.append(dict(item) if isinstance(item, dict) else item)
-            if isinstance(index, int):
-                by_index[index] = whole[-1]
-    return whole
+        if not isinstance(index, int):
+            known.append(item)
+            continue
+        whole = next((one for one in known if isinstance(one, dict) and one.get("index") == index), None)
+        if whole is None:
+            known.append(whole := {})
+        _merge(whole, item)
+
+
+def _joined(value: Any) -> Any:
+    match value:
+        case _Text():
+            return "".join(value)
+        case list():
+            return [_joined(item) for item in value]
+        case dict():
+            return {name: _joined(item) for name, item in value.items()}
+        case _:
+            return value

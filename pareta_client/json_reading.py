@@ -13,6 +13,8 @@ from pydantic_core import from_json
 
 DEEPEST = 100
 """Levels of nesting kept as structure by the lenient reader; a deeper value is kept as its text."""
+MOST_BRACKETS = 200_000
+"""Brackets that are looked through for deep nesting; raising it lets one broken reply hold up the event loop."""
 LONGEST_INTEGER = 400
 """Digits of an integer that the lenient reader keeps as a number; a longer one is kept as its text."""
 MOST_NOTES = 20
@@ -56,7 +58,7 @@ def _read_leniently(body: bytes) -> Json:
 
 def _shallow(text: str) -> str:
     """Replace what is nested deeper than DEEPEST by a string that holds its JSON."""
-    if text.count("[") + text.count("{") <= DEEPEST:
+    if not DEEPEST < text.count("[") + text.count("{") <= MOST_BRACKETS:
         return text
     kept, end = [], 0
     for start, stop in _deep_parts(text):

@@ -98,7 +98,9 @@ def object_of(reply: Reply) -> RawJson:
     if not isinstance(content, dict):
         malformed(reply, f"is a JSON {type(content).__name__}, not an object")
     # Taken for an answer it would be an empty one: a run that never ends, a list without entries.
-    if content.keys() <= _KEYS_OF_AN_ERROR and (content.get("error") or content.get("detail")):
+    if content.get("object") == "error" or (
+        content.keys() <= _KEYS_OF_AN_ERROR and (content.get("error") or content.get("detail"))
+    ):
         malformed(reply, "is an error")
     return content
 

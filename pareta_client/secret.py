@@ -4,7 +4,6 @@ import re
 from functools import cached_property
 from html import unescape
 from typing import NoReturn
-from urllib.parse import unquote_to_bytes
 
 REDACTED = "[redacted]"
 LEAST_SECRET = 8
@@ -15,10 +14,14 @@ PART_SHARE = 0.7
 """Share of a key that is taken for the key, cut short."""
 LEAST_BARE = 16
 """Characters of a key without its public prefix that are taken for the key."""
+WINDOW = 1024 * 1024
+"""Bytes unescaped at once, to look for an encoded key; raising it costs memory for large bodies."""
+OVERLAP = 8 * 1024
+"""Bytes by which windows overlap: more than any encoding of a key takes."""
 _PUBLIC_PREFIX = re.compile(r"(?:[A-Za-z]{1,12}[_-]){1,4}")
 _ORDINARY = re.compile(r"[\w-]*", re.ASCII)
 _ENTITIES = {'"': b"quot", "&": b"amp", "<": b"lt", ">": b"gt", "'": b"apos"}
-_ESCAPED = re.compile(rb"\\+(?:u00|x)([0-9a-fA-F]{2})")
+_ESCAPED = re.compile(rb"(?:\\+(?:u00|x)|%(?:25)*)([0-9a-fA-F]{2})")
 _MORE_OF_A_KEY = rb"(?:[\w-]|%(?:25)*[0-9a-f]{2}|\\+u00[0-9a-f]{2}|&#x?[0-9a-f]{1,4};)*"
 
 
@@ -48,8 +51,12 @@ class Secret:
                 return True
         if not self._needles or not _is_encoded(content):
             return False
-        plain = _unescaped(content)
-        return any(needle in plain for needle in self._needles)
+        # In windows that overlap: what is unescaped takes many times its memory.
+        for at in range(0, len(content), WINDOW):
+            plain = _unescaped(content[at : at + WINDOW + OVERLAP])
+            if any(needle in plain for needle in self._needles):
+                return True
+        return False
 
     def redacted_text(self, text: str) -> str:
         """Return a text from outside without this text."""
@@ -85,9 +92,6 @@ def _unescaped(content: bytes) -> bytes:
     content = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), content)
     if b"&#" in content:
         content = unescape(content.decode("latin-1")).encode("latin-1", "replace")
-    for _ in range(3):
-        if b"%" in content:
-            content = unquote_to_bytes(content)
     return content
 
 

@@ -281,6 +281,29 @@ def test_tool_calls_and_several_choices_are_assembled_by_their_index() -> None:
     assert [choice.finish_reason for choice in answer.choices] == ["tool_calls", "length"]
 
 
+def test_a_long_stream_is_assembled_in_linear_time() -> None:
+    token = {"token": "a", "logprob": -0.5}
+    chunk = {"choices": [{"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [token]}}]}
+    answer = answered(events(*[chunk] * 20_000, delta("stop")))
+    assert text_of(answer) == "a" * 20_000
+    assert answer.choices[0]["logprobs"]["content"] == [token] * 20_000
+
+
+HOSTILE = [
+    b"[" * 10**6,
+    b'{"a":' * 10**6,
+    b'"' * 10**6,
+    b'"' + b"\\" * 10**6,
+    b'["' + b"%" * 10**6 + b'"]',
+    b" " * 10**6,
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE, ids=lambda body: repr(body[:6]))
+def test_a_large_broken_body_is_refused_like_a_small_one(body: bytes) -> None:
+    assert isinstance(asked(body).error, MalformedReplyError)
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -57,7 +57,14 @@ def test_a_success_that_is_no_completion_is_a_malformed_reply(body: bytes, conte
     assert content_type in str(played.error)
 
 
-@pytest.mark.parametrize("body", [b'{"detail": "overloaded"}', b'{"error": {"message": "no"}, "request_id": "r"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"detail": "overloaded"}',
+        b'{"error": {"message": "no"}, "request_id": "r"}',
+        b'{"object": "error", "message": "engine died", "type": "InternalServerError", "param": null, "code": 500}',
+    ],
+)
 @pytest.mark.parametrize(
     "operation",
     [
