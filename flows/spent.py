@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_batch.dollars import dollars
+from pareta_batch.budget import MICRO_PER_USD
 from pareta_batch.purchases import Spending
 
 
@@ -19,7 +19,7 @@ class Spent(BaseModel):
     def __str__(self) -> str:
         notes = list(self.dearer)
         if self.overspent_micro_usd:
-            notes.append(f"{dollars(self.overspent_micro_usd)} above the budget of ${self.budget_usd}")
+            notes.append(f"${self.overspent_micro_usd / MICRO_PER_USD:.6f} above the budget of ${self.budget_usd}")
         return "; ".join(notes)
 
 

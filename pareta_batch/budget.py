@@ -56,11 +56,11 @@ class _InDoubt:
 class Purse:
     """Micro-USD spent and reserved under a ceiling.
 
-    A request in doubt counts with the most it costs. `in_doubt` are those sent while no price was known: they hold all
-    that is left until one is. A receipt above its reservation refutes the price: the bound rises to this receipt, and
-    one request is in flight at a time until a receipt fits its reservation again. So the ceiling holds while the
-    service charges a rate per token and the first answer costs no more than the ceiling. When a rate rises, the
-    requests in flight at that moment may exceed it.
+    A request in doubt counts with the most it costs. `in_doubt` are those sent while no price was known: until one is,
+    they hold all that was left then, `held` micro-USD. A receipt above its reservation refutes the price: the bound
+    rises to this receipt, and one request is in flight at a time until a receipt fits its reservation again. So the
+    ceiling holds while the service charges a rate per token and the first answer costs no more than the ceiling. When a
+    rate rises, the requests in flight at that moment may exceed it.
     """
 
     ceiling: int
@@ -69,6 +69,7 @@ class Purse:
     prices: Prices = NO_PRICES
     in_doubt: int = 0
     in_doubt_bytes: int = 0
+    held: int = 0
     _priced: _InDoubt = field(default_factory=_InDoubt)
     _reserved: int = 0
     _in_flight: int = 0
@@ -114,6 +115,7 @@ class Purse:
         else:
             self.in_doubt += 1
             self.in_doubt_bytes += reservation.prompt_bytes
+            self.held = max(0, self.ceiling - self.spent)
 
     @property
     def doubt_micro_usd(self) -> int:
@@ -131,10 +133,10 @@ class Purse:
         return self.prices.of_requests(requests, prompt_bytes, self.max_tokens) or 0
 
     def _all_that_is_left(self, prompt_bytes: int, *, again: bool) -> Reservation | No:
-        room = self.ceiling - self.spent
-        if room <= 0 or (self.in_doubt and not again):
-            return No.FULL
         # The same key is debited once: a row in doubt is asked again within what it holds already.
+        room = self.ceiling - self.spent - (0 if again else self.held)
+        if room <= 0:
+            return No.FULL
         return self._reserve(Reservation(room, prompt_bytes, priced=False, rises=self._rises))
 
     def _reserve(self, reservation: Reservation) -> Reservation:

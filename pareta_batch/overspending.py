@@ -1,8 +1,7 @@
 """What a batch spent above its budget at most, and why."""
 
 from pareta_batch.batch import Batch
-from pareta_batch.budget import micro_usd
-from pareta_batch.dollars import dollars
+from pareta_batch.budget import MICRO_PER_USD, micro_usd
 from pareta_batch.outcomes import Tally
 
 
@@ -38,5 +37,5 @@ def money_notes(budget_usd: float | None, overspent: int | None, rise: float | N
             if rise is not None
             else "the first answer, sent before any price was known, was dearer than what was left"
         )
-        notes.append(f"{dollars(overspent)} at most above the budget of ${budget_usd}: {why}")
+        notes.append(f"${overspent / MICRO_PER_USD:.6f} at most above the budget of ${budget_usd}: {why}")
     return notes

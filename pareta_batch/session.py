@@ -9,17 +9,18 @@ from typing import Any, TypeVar
 from pareta_batch.answer_schema import AnswerCheck
 from pareta_batch.asks import Ask
 from pareta_batch.batch import Batch
-from pareta_batch.budget import Budget, Purse, micro_usd
+from pareta_batch.budget import Budget
 from pareta_batch.contact import Contact
 from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered, UnexpectedError
 from pareta_batch.fan_out import fan_out
 from pareta_batch.garbage import rarely_collected
 from pareta_batch.ledger import Ledger
-from pareta_batch.outcomes import Outcome, Tally
+from pareta_batch.outcomes import Outcome
 from pareta_batch.output_claims import claim
 from pareta_batch.own_loop import OwnLoop
 from pareta_batch.pressure import Pressure
 from pareta_batch.progress import Progress
+from pareta_batch.purses import purse_of
 from pareta_batch.readiness import Reviver
 from pareta_batch.row import RowWork
 from pareta_batch.settler import Settler
@@ -55,7 +56,7 @@ class Session:
         self.address = pareta.base_url
         self.pressure = Pressure(Throttle(batch.max_in_flight))
         self.progress = Progress(batch.name, tally.total, to_send, lambda: self.pressure.in_flight)
-        self.budget = Budget(_purse(batch, tally))
+        self.budget = Budget(purse_of(batch, tally, ledger))
         self.seats = asyncio.Semaphore(batch.max_in_flight)
         self.share = batch.max_in_flight  # what others leave of the endpoint, whatever a person wishes
         self.claims_ahead = asyncio.Semaphore(_ahead(batch))
@@ -208,22 +209,3 @@ _open: set[Session] = set()
 def _ahead(batch: Batch) -> int:
     """Give how many rows may be claimed without being sent yet."""
     return 1 + batch.max_in_flight // 4
-
-
-def _purse(batch: Batch, tally: Tally) -> Purse | None:
-    if batch.budget_usd is None:
-        return None
-    spent = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd
-    in_doubt, in_doubt_bytes = tally.unknown + tally.superseded_unknown, tally.unknown_bytes + tally.superseded_bytes
-    replayed = tally.replayed_at_most_micro_usd
-    if replayed is None:
-        # No receipt tells the price yet: what these cost when they were given is as unknown as of a lost answer.
-        in_doubt, in_doubt_bytes = in_doubt + tally.replayed, in_doubt_bytes + tally.replayed_prompt_tokens
-    return Purse(
-        ceiling=micro_usd(batch.budget_usd),
-        max_tokens=batch.sampling.most_tokens or 0,
-        spent=spent + (replayed or 0),
-        prices=tally.prices,
-        in_doubt=in_doubt,
-        in_doubt_bytes=in_doubt_bytes,
-    )

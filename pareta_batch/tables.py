@@ -113,6 +113,14 @@ quotes = sa.Table(
     sa.Column("paid_at", sa.DateTime),
 )
 
+# The highest budget a batch was run with while no price was known; null where a run had none.
+ceilings = sa.Table(
+    "ceilings",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("micro_usd", sa.BigInteger),
+)
+
 # What is bought beside a batch: counted with its bill, with its bound while there is none.
 purchases = sa.Table(
     "purchases",

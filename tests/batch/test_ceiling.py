@@ -315,10 +315,25 @@ async def test_answers_lost_before_any_receipt_are_not_counted_as_nothing(
     overspent, report = await spent(batch, sandbox, ledger)
     assert overspent <= 0, report
     assert sandbox.books().completions <= 1
-    # Without the ceiling the price becomes known, and then the ceiling counts what was lost.
-    await run(batch_in(tmp_path, 50), sandbox, ledger)
-    assert sandbox.books().completions == 50
+    sandbox.clear_faults()
+    # A higher ceiling goes on: what was lost holds the lower one, until a receipt tells the price.
+    higher = await run(batch_in(tmp_path, 50, max_in_flight=8, budget_usd=0.005), sandbox, ledger)
+    assert (higher.status, sandbox.books().completions) == ("completed", 50)
     sandbox.debited_once()
+
+
+async def test_what_was_lost_without_a_ceiling_holds_all_of_a_later_one(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.001)
+    sandbox.inject(Drop(when="after", times=1))
+    await run(batch_in(tmp_path, 1), sandbox, ledger)
+    assert sandbox.books().completions == 1
+    larger = batch_in(tmp_path, 20, max_in_flight=8, budget_usd=0.005)
+    report = await run(larger, sandbox, ledger)
+    assert (report.stopped, sandbox.books().completions) == ("BudgetReached", 1)
+    await run(batch_in(tmp_path, 20), sandbox, ledger)
+    assert sandbox.books().completions == 20
 
 
 async def test_a_first_request_that_was_lost_before_the_work_tells_the_price_when_it_is_sent_again(
