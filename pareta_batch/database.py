@@ -43,6 +43,8 @@ class Database:
                 sa.event.listen(self.engine, "do_connect", self._look_before)
                 sa.event.listen(self.engine, "connect", _tune_sqlite)
                 sa.event.listen(self.engine, "close", _count_closed)
+            else:
+                sa.event.listen(self.engine, "connect", _fit_pooler)
 
     @property
     def is_sqlite(self) -> bool:
@@ -181,6 +183,15 @@ def _tune_sqlite(connection: Any, record: Any) -> None:  # the driver's own conn
     if path := _path_of(cursor.execute("PRAGMA database_list").fetchall()):
         record.info["inode"] = connected(path)
     cursor.close()
+
+
+def _fit_pooler(connection: Any, _: object) -> None:  # the driver's own connection
+    """Prepare no statements behind a pooler: its connections to the server change between transactions."""
+    cursor = connection.execute("SELECT pg_backend_pid()")
+    # A pooler answers the handshake with a process id of its own.
+    if cursor.fetchone() != (connection.info.backend_pid,):
+        connection.prepare_threshold = None
+    connection.rollback()
 
 
 def _count_closed(_: Any, record: Any) -> None:

@@ -56,7 +56,7 @@ class Server:
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + STARTS_WITHIN_S
-        while not self._accepts():
+        while not _accepts(self._conninfo):
             assert self._process.poll() is None, "PostgreSQL did not start"
             assert time.monotonic() < deadline, "PostgreSQL does not accept connections"
             time.sleep(0.02)
@@ -69,13 +69,6 @@ class Server:
     @property
     def _conninfo(self) -> str:
         return f"host=127.0.0.1 port={self.port} user=pareta dbname=postgres"
-
-    def _accepts(self) -> bool:
-        try:
-            psycopg.connect(self._conninfo).close()
-        except psycopg.OperationalError:
-            return False
-        return True
 
 
 @contextmanager
@@ -97,13 +90,49 @@ def server() -> Iterator[Server]:
         shutil.rmtree(folder)
 
 
+@contextmanager
+def pooler(server: Server, url: str, folder: Path) -> Iterator[str]:
+    """Run PgBouncer in transaction mode before a database, yield its URL; skips the test where it is not installed."""
+    program = _program("pgbouncer")
+    port, name = _free_port(), url.rpartition("/")[2]
+    (folder / "users.txt").write_text('"pareta" ""\n')
+    (folder / "pooler.ini").write_text(
+        f"[databases]\n{name} = host=127.0.0.1 port={server.port} dbname={name} user=pareta\n[pgbouncer]\n"
+        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
+        f"auth_file = {folder / 'users.txt'}\npool_mode = transaction\n"
+    )
+    # It refuses to run as root, and reads its files as another user.
+    for each in (folder, *folder.parents):
+        if each.owner() == folder.owner() and each != Path(tempfile.gettempdir()):
+            each.chmod(each.stat().st_mode | 0o055)
+    user = _user_other_than_root()
+    command = [program, str(folder / "pooler.ini")]
+    process = subprocess.Popen(command, user=user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + STARTS_WITHIN_S
+        while not _accepts(f"host=127.0.0.1 port={port} user=pareta dbname={name}"):
+            assert process.poll() is None, "PgBouncer did not start"
+            assert time.monotonic() < deadline, "PgBouncer does not accept connections"
+            time.sleep(0.02)
+        yield f"postgresql://pareta@127.0.0.1:{port}/{name}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _accepts(conninfo: str) -> bool:
+    try:
+        psycopg.connect(conninfo).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
 def _program(name: str) -> str:
     beside_its_libraries = sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))
     found = shutil.which(name) or next(reversed(beside_its_libraries), None)
     if found is None:
-        pytest.skip(
-            f"PostgreSQL is not installed (no {name}): .ci/postgresql installs it, or your package manager does"
-        )
+        pytest.skip(f"{name} is not installed: .ci/postgresql installs it, or your package manager does")
     return found
 
 

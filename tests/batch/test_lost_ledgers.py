@@ -207,6 +207,22 @@ def test_a_run_that_gets_a_lost_lock_waits_for_the_claims_that_are_just_written(
     second.close()
 
 
+async def test_behind_a_pooler_in_transaction_mode_the_lock_excludes_and_its_loss_is_noticed(
+    tmp_path: Path, sandbox: Sandbox, postgres_server: postgres.Server, postgres_url: str, killer: Killer
+) -> None:
+    batch = batch_in(tmp_path, ROWS, max_in_flight=IN_FLIGHT)
+    with postgres.pooler(postgres_server, postgres_url, tmp_path) as pooled:
+        first, second = Ledger.open(pooled), Ledger.open(pooled)
+        running = await under_way(batch, sandbox, first)
+        with pytest.raises(BatchBusy), second.lease("test"):
+            raise AssertionError("both hold it")
+        await asyncio.to_thread(killer.kill, LOCK_HOLDERS)
+        stopped_by_the_ledger(await running, "the lock of batch 'test' was lost")
+        await completed_by_the_next(batch, sandbox, second)
+        first.close()
+        second.close()
+
+
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
 async def test_a_ledger_file_that_goes_away_stops_the_run_and_what_could_not_be_written_is_counted(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, how: str
