@@ -17,6 +17,7 @@ from pareta_batch.session import Session
 from tasks.artifacts import publish_batch, publish_page
 from tasks.batches import complete_shards, enrol_batch, quote_batch, report_on, write_answers_file
 from tasks.sending import sending
+from tasks.shared import recorded
 from tasks.tags import tag_run
 
 DryRun = Annotated[
@@ -40,7 +41,8 @@ async def complete_batch(
     """
     if dry_run:
         return quoted(await quote_batch(await started_here(batch, bounds, dry_run=True)))
-    async with suspended_without_credit(on_empty_balance):
+    # One ledger to the end: were its file deleted meanwhile, what it held can still be read.
+    async with suspended_without_credit(on_empty_balance), recorded():
         await tag_run(batch=batch.name, endpoint=batch.model)
         batch = await started_here(batch, bounds)
         plan = await enrol_batch(batch)

@@ -13,6 +13,7 @@ from pareta_batch.report import BatchReport
 from pareta_batch.wanted import Wanted
 from tasks.batches import complete_shards, plan_retry
 from tasks.sending import sending
+from tasks.shared import recorded
 from tasks.tags import tag_run
 
 Errors = Annotated[
@@ -27,8 +28,9 @@ async def retry_failed(batch: Batch, errors: Errors = (), bounds: Bounds | None 
     """Send again the rows that failed in a way that may pass; an old error stays until the new outcome is in."""
     wanted = Wanted(only_failed=True, errors=errors)
     await tag_run(batch=batch.name, endpoint=batch.model)
-    batch = await continued_here(batch, bounds)
-    plan = await plan_retry(batch, wanted)
-    async with sending(batch, wanted) as session:
-        await complete_shards(session.batch, plan)
-    return end(await accounted_for(batch, plan, session))
+    async with recorded():
+        batch = await continued_here(batch, bounds)
+        plan = await plan_retry(batch, wanted)
+        async with sending(batch, wanted) as session:
+            await complete_shards(session.batch, plan)
+        return end(await accounted_for(batch, plan, session))

@@ -8,7 +8,7 @@ from math import ceil
 from pareta_batch.answers_file import write_answers
 from pareta_batch.batch import Batch
 from pareta_batch.enrolment import enrol
-from pareta_batch.errors import BatchStopped, LedgerError, OutputError, RowsUnanswered
+from pareta_batch.errors import BatchError, BatchStopped, LedgerError, RowsUnanswered
 from pareta_batch.fan_out import fan_out
 from pareta_batch.kept_quotes import check_batch_quote
 from pareta_batch.ledger import Ledger
@@ -78,7 +78,7 @@ def stop_told(session: Session) -> Iterator[None]:
     """Raise LedgerError with both reasons when a session was stopped by its ledger and cannot be accounted for."""
     try:
         yield
-    except (LedgerError, OutputError) as error:
+    except BatchError as error:
         if session.stop is None or session.stop.reason != "LedgerError":
             raise
         raise LedgerError(f"{session.stop.message}; in the end: {error}") from error
