@@ -62,6 +62,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connections."""
+        self.problem()  # before SQLite could write to a file that is no longer the one that was opened
         self.engine.dispose()
         if self.file is not None:
             self.file.close()

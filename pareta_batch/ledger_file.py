@@ -27,7 +27,7 @@ LOCK_FOLDER = Path("/tmp/pareta-locks")  # noqa: S108 - all users of the machine
 
 _USER_VERSION = 60  # offset of the user's own number in the header of an SQLite file
 _STRUCT_FLOCK = "hhqqi"  # of Linux: type, whence, start, length, process
-_RESTORE = "restore it, or a backup of it, then run it again: rows that it does not know are sent again"
+_RESTORE = "restore a backup of it and run it again: rows that the backup does not know are sent again"
 
 _descriptors = Descriptors()
 os.register_at_fork(after_in_child=_descriptors.forget)
@@ -40,15 +40,21 @@ class LedgerFile:
         self.path = Path(path)
         self._inode = inode_of(self.path.stat())
         self._runs = 0
+        self._log: Inode | None = None
 
     def problem(self) -> str | None:
-        """Return what became of the file since it was opened, and what to do; None if nothing did."""
+        """Return what became of the file since it was opened, and what to do; None if nothing did.
+
+        The write-ahead log of a file that is gone is set aside: SQLite would apply it to a backup in the same place.
+        """
         try:
             found = self.path.stat()
-        except OSError as error:
-            return f"the file was deleted or moved away while a run used it ({error.strerror}); {_RESTORE}"
+        except OSError:
+            if self._is_linked():
+                return f"the file was moved while a run used it; move it back, or remove its -wal file and {_RESTORE}"
+            return f"the file was deleted while a run used it{self._set_log_aside()}; {_RESTORE}"
         if inode_of(found) != self._inode:
-            return f"the file was replaced by another one while a run used it; {_RESTORE}"
+            return f"the file was replaced by another one while a run used it{self._set_log_aside()}; {_RESTORE}"
         if self._runs and (runs := self._runs_in_file()) < self._runs:
             return f"the file was overwritten while a run used it ({runs} of {self._runs} runs are in it); {_RESTORE}"
         return None
@@ -60,13 +66,39 @@ class LedgerFile:
         cursor(f"PRAGMA user_version = {1 + int(cursor('PRAGMA user_version').scalar_one())}")
         cursor("COMMIT")
         cursor("PRAGMA wal_checkpoint(PASSIVE)")
-        # A reader may have kept the header from being written: then the last run that is there counts.
-        self._runs = self._runs_in_file()
+        with _named_errors(self.path):
+            # A reader may have kept the header from being written: then the last run that is there counts.
+            self._runs = self._runs_in_file()
+            log = self._beside("-wal")
+            self._log = inode_of(log.stat()) if log.exists() else None
 
     def _runs_in_file(self) -> int:
+        with self._descriptor() as descriptor:
+            return int.from_bytes(os.pread(descriptor, 4, _USER_VERSION))
+
+    def _is_linked(self) -> bool:
+        try:
+            with self._descriptor() as descriptor:
+                return os.fstat(descriptor).st_nlink > 0
+        except OSError:  # no run has used it
+            return False
+
+    def _set_log_aside(self) -> str:
+        log = self._beside("-wal")
+        if not log.exists() or inode_of(log.stat()) != self._log:
+            return ""
+        log.replace(aside := self._beside("-wal.left"))
+        self._beside("-shm").unlink(missing_ok=True)
+        return f" (its write-ahead log is now {aside})"
+
+    def _beside(self, ending: str) -> Path:
+        return self.path.with_name(self.path.name + ending)
+
+    @contextmanager
+    def _descriptor(self) -> Iterator[int]:
         descriptor = _descriptors.take(self.path, self._inode)
         try:
-            return int.from_bytes(os.pread(descriptor, 4, _USER_VERSION))
+            yield descriptor
         finally:
             _descriptors.give_back(self._inode, descriptor)
 

@@ -242,13 +242,24 @@ async def test_a_ledger_file_that_goes_away_stops_the_run_and_what_could_not_be_
             backup.replace(file)
     before = sandbox.books().completions_seen
     report = await running
-    stopped_by_the_ledger(report, "was replaced" if how == "replaced" else "was deleted or moved away")
+    stopped_by_the_ledger(report, f"the file was {how}")
     assert sandbox.books().completions_seen - before <= CLAIMED
     lost = sandbox.books().completions - report.settled
     assert 0 < lost <= CLAIMED
     assert f"; {lost} outcomes, which may be paid answers, could not be written" in (report.stopped_message or "")
     assert sum(row["answer"] is not None for row in read_answers(batch)) == report.settled
     assert file.exists() == (how == "replaced"), "no empty ledger in its place"
+    ledger.close()
+    if how == "moved":
+        (tmp_path / "moved.db").replace(file)
+    elif how == "deleted":
+        backup.replace(file)
+    restored = Ledger.open(f"sqlite:///{file}")
+    assert restored.tally("test").settled == (report.settled if how == "moved" else 0)
+    with restored.transaction() as check:
+        assert check.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    await completed_by_the_next(batch, sandbox, restored)
+    restored.close()
 
 
 @pytest.mark.parametrize("size", ["backup", "empty"])
