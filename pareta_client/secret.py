@@ -19,7 +19,7 @@ WINDOW = 1024 * 1024
 OVERLAP = 8 * 1024
 """Bytes by which windows overlap: more than any encoding of a key takes."""
 _PUBLIC_PREFIX = re.compile(r"(?:[A-Za-z]{1,12}[_-]){1,4}")
-_ORDINARY = re.compile(r"[\w-]*", re.ASCII)
+_ORDINARY = re.compile(r"[\w.~:+=-]*", re.ASCII)
 _ENTITIES = {'"': b"quot", "&": b"amp", "<": b"lt", ">": b"gt", "'": b"apos"}
 _ESCAPED = re.compile(rb"(?:\\+(?:u00|x)|%(?:25)*)([0-9a-fA-F]{2})")
 _MORE_OF_A_KEY = rb"(?:[\w-]|%(?:25)*[0-9a-f]{2}|\\+u00[0-9a-f]{2}|&#x?[0-9a-f]{1,4};)*"
@@ -31,8 +31,8 @@ class Secret:
     def __init__(self, text: str) -> None:
         self._text = text
         self.bearer = f"Bearer {text}"
-        needle = _common_part(text)
-        self._needles = tuple({spelling.encode() for spelling in (needle, needle.lower(), needle.upper()) if needle})
+        needles = [spelled for part in _looked_for(text) for spelled in (part, part.lower(), part.upper())]
+        self._needles = tuple(dict.fromkeys(needle.encode() for needle in needles))
         if self._needles and not _ORDINARY.fullmatch(text):
             self._needles = (b"",)  # escaped in as many ways as there are formats: only the pattern tells
 
@@ -105,10 +105,11 @@ def _parts(text: str) -> list[str]:
     return [beginning, bare] if len(bare) >= LEAST_BARE else [beginning]
 
 
-def _common_part(text: str) -> str:
-    """Return what all parts of a key have in common: one thing to look for instead of several."""
+def _looked_for(text: str) -> list[str]:
+    """Return what to look for first: what all parts of a key have in common, if that is long enough."""
     parts = _parts(text)
-    return parts[0][len(text) - len(parts[-1]) :] if len(parts) > 1 else "".join(parts)
+    common = parts[0][len(text) - len(parts[-1]) :] if len(parts) > 1 else ""
+    return [common] if len(common) >= LEAST_SECRET else parts
 
 
 def _spellings(character: str) -> bytes:

@@ -166,6 +166,21 @@ def test_a_placeholder_is_no_secret(key: str) -> None:
     assert Secret(key).redacted(b"none of the x is EMPTY or sk-test") == b"none of the x is EMPTY or sk-test"
 
 
+CHARACTERS = "".join(map(chr, range(33, 127)))
+
+
+@given(
+    key=some.text(CHARACTERS, min_size=8, max_size=60)
+    | some.from_regex(r"([a-z]{1,9}[_-]){0,5}[a-zA-Z0-9]{8,50}", fullmatch=True)
+)
+def test_any_key_is_found_in_any_spelling(key: str) -> None:
+    secret = Secret(key)
+    for name in ("plain", "upper case", "quoted for a URL", "percent by percent", "JSON", "unicode escapes", "HTML"):
+        told = SPELLINGS[name](key)
+        assert REDACTED in secret.redacted_text(f"bad key {told}."), (name, told)
+        assert secret.redacted_text(f"bad key {told}.").count(key) == 0
+
+
 @given(text=some.text(), key=some.sampled_from([KEY, ODD_KEY]))
 def test_other_texts_are_left_alone(text: str, key: str) -> None:
     assert Secret(key).redacted_text(text) == text
