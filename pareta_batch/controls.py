@@ -98,7 +98,7 @@ async def _obey(controls: Controls, session: Session) -> None:
     while True:
         try:
             wishes = await asyncio.to_thread(controls.exchange, session.progress.snapshot())
-        except LedgerError as error:
+        except Exception as error:  # noqa: BLE001 - without this loop, no wish is ever followed again
             # A look is missed. A ledger that cannot be written for good stops the session where answers are settled.
             log.warning("the controls of %s cannot be read: %s", session.batch.name, error)
         else:

@@ -32,6 +32,7 @@ FIRST_PAGE_ROWS = 8
 PAGE_BYTES = 1_000_000
 
 _OUTCOME_FIELDS = [field.name for field in fields(Outcome)]
+_NUMBERS = tuple(map(_OUTCOME_FIELDS.index, ("latency_ms", "prompt_tokens", "completion_tokens", "billed_micro_usd")))
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Ledger:
         """Give what became of these current rows, by key."""
         columns = [rows.c[name] for name in _OUTCOME_FIELDS]
         query = sa.select(*columns).where(*current(batch), rows.c.key.in_(keys))
-        return self._database.do(lambda db: {row.key: Outcome(*row) for row in db.execute(query)})
+        return self._database.do(lambda db: {row.key: _outcome(row) for row in db.execute(query)})
 
     def has_any(self, batch: str, column: str) -> bool:
         """Return whether a column of the batch's current rows holds anything."""
@@ -176,6 +177,13 @@ class Ledger:
     def _lost(self, db: sa.Connection, batch: str) -> str | None:
         lost = self._leases.get(batch)
         return lost(db) if lost else None
+
+
+def _outcome(row: Sequence[Any]) -> Outcome:  # of a query, in the order of an outcome's fields
+    # An older version wrote what the service sent, and SQLite keeps a text in a column of numbers.
+    if any(isinstance(row[at], str) for at in _NUMBERS):
+        row = [None if at in _NUMBERS and isinstance(each, str) else each for at, each in enumerate(row)]
+    return Outcome(*row)
 
 
 def _messages(stored: Any) -> tuple[Message, ...]:  # JSON column: whatever enrol put there

@@ -94,6 +94,10 @@ class OwnLoop:
                 return
         with self._guard:
             self._dead = UnexpectedError.of(faults[-1], "the event loop of the calls")
+        self._loop.set_exception_handler(lambda *_: None)  # its tasks never end: that is told already
+        for task in asyncio.all_tasks(self._loop):
+            with suppress(RuntimeError):  # it awaits something in its end
+                task.get_coro().close()
         for awaited in list(self._awaited):
             with suppress(InvalidStateError):  # it has ended meanwhile
                 awaited.set_exception(self._dead)

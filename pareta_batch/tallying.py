@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from pareta_batch.outcomes import Tally
 from pareta_batch.prices import NO_PRICES, Prices
+from pareta_batch.storable import LARGEST
 from pareta_batch.tables import rows
 from pareta_batch.wanted import EVERYTHING_MISSING, current
 
@@ -18,7 +19,11 @@ ROUNDED_UP = 2
 """Micro-USD that rounding up may add to one receipt and to its bound."""
 
 _paid = rows.c.state == "settled"
-_told = sa.and_(_paid, rows.c.billed_micro_usd > 0, rows.c.prompt_tokens > 0, rows.c.completion_tokens > 0)
+# An older version wrote what the service sent: neither a text nor an absurd number tells a price.
+_told = sa.and_(
+    _paid,
+    *(each.between(1, LARGEST) for each in (rows.c.billed_micro_usd, rows.c.prompt_tokens, rows.c.completion_tokens)),
+)
 _unknown = sa.and_(sa.not_(_paid), rows.c.in_doubt)
 _replayed = sa.and_(_paid, rows.c.resent, rows.c.billed_micro_usd == 0)
 _unanswered = sa.and_(sa.not_(_paid), sa.not_(rows.c.in_doubt), rows.c.billed_micro_usd > 0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pareta_batch import readiness
 from pareta_batch import reply_outcome as replies
 from pareta_batch import row as row_module
 from pareta_batch.answer_schema import AnswerCheck
@@ -109,13 +110,16 @@ async def test_a_ledger_that_raises_anything_stops_the_batch_by_name(
     assert f"the ledger's writer: {type(error).__name__}: " in (report.stopped_message or "")
 
 
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Reviver, "revive"), (readiness, "wait_until_live")], ids=["revive", "wait"]
+)
 async def test_an_exception_in_the_wait_for_an_endpoint_stops_the_batch_by_name(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException, owner: Any, name: str
 ) -> None:
     endpoint_id = await deployed(sandbox)
     sandbox.inject(EndpointStops(after_completions=6, endpoint=endpoint_id))
     report = await run_broken(
-        tmp_path, sandbox, ledger, lambda patch: breaks(patch, Reviver, "revive", error, after=0), model=endpoint_id
+        tmp_path, sandbox, ledger, lambda patch: breaks(patch, owner, name, error, after=0), model=endpoint_id
     )
     assert report.stopped == "UnexpectedError"
 

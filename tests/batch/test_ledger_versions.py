@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pareta_batch.answers_file import write_answers
 from pareta_batch.enrolment import enrol
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger import Ledger
@@ -73,12 +72,14 @@ def test_sums_beyond_what_the_database_counts_are_added_up_all_the_same(tmp_path
     ledger.record("test", [answered(ask.key, ask.fingerprint) for ask in asks])
     with sqlite3.connect(tmp_path / "ledger.db") as db:  # an older version stored any number of 18 digits
         db.execute("UPDATE rows SET billed_micro_usd = 999999999999999999, prompt_tokens = 9223372036854775807")
+        db.execute("UPDATE rows SET completion_tokens = 'ten', latency_ms = 'soon'")
         db.execute("UPDATE rows SET position = NULL WHERE \"key\" = 'r11'")
     db.close()
     tally = ledger.tally("test")
     assert (tally.billed_micro_usd, tally.prompt_tokens) == (11 * (10**18 - 1), 11 * (2**63 - 1))
     assert tally.superseded_micro_usd == 10**18 - 1
-    assert write_answers(batch_in(tmp_path, 12), ledger).exists()
+    found = ledger.outcomes_of("test", ["r0"])["r0"]
+    assert (found.completion_tokens, found.latency_ms, found.prompt_tokens) == (None, None, 2**63 - 1)
 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
