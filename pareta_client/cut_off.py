@@ -35,7 +35,7 @@ class CutOff:
         self._timer.start()
 
     def cancel(self) -> None:
-        """Let the connection live: before it is used for another request."""
+        """Stop the timer, before the connection is used for another request."""
         self._ends = float("inf")
         if self._timer is not None:
             self._timer.cancel()

@@ -74,6 +74,8 @@ def _content(reply: Reply, receipt: Receipt, settings: Settings, notes: list[str
 
 
 def _note_finish(choice: Choice, notes: list[str]) -> None:
+    if choice.get("error"):  # of a later choice, as below
+        note(notes, f"choice {choice.index} carries an error")
     match finish_of(choice.finish_reason):
         case Finish.UNKNOWN:
             note(notes, f"finish_reason {shown(choice.finish_reason)} is unknown")

@@ -190,6 +190,8 @@ def test_a_later_choice_that_broke_off_is_noted() -> None:
     answer = answered({"choices": two})
     assert len(answer.choices) == 2
     assert "broken off" in answer.notes[0]
+    two[1] = {**completion("half")["choices"][0], "error": {"message": "provider disconnected"}}
+    assert "carries an error" in answered({"choices": two}).notes[0]
 
 
 TEMPLATE = b'{"choices": [{"message": {"content": "%s"}, "finish_reason": "stop"}]}'
