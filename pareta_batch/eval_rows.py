@@ -1,12 +1,13 @@
 """Eval rows from a file: each with an input and an expected answer, all of one shape, none twice."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pareta_batch.dataset import Dataset, Row
 from pareta_batch.errors import MOST_PROBLEMS_SHOWN, DatasetError
 from pareta_batch.identity import digest
+from pareta_batch.values import plain
 
 EvalRow = dict[str, Any]  # what the service takes: any JSON value
 
@@ -27,7 +28,7 @@ def read_eval_rows(path: str, group_column: str | None = None) -> EvalRows:
     The group column is not sent: it changes nothing of what a model is asked. Raises DatasetError naming file and
     row, for a row without input or expected answer, of another shape than the first, or that stands there twice.
     """
-    rows = list(Dataset.open(path).rows())
+    rows = [replace(row, values=_plain(row.values)) for row in Dataset.open(path).rows()]
     problems = [*_incomplete(rows, group_column)] or [*_misshapen(rows), *_repeated(rows)]
     if problems:
         raise DatasetError(problems[:MOST_PROBLEMS_SHOWN], len(problems))
@@ -39,6 +40,10 @@ def read_eval_rows(path: str, group_column: str | None = None) -> EvalRows:
 def expected_of(row: EvalRow) -> object:
     """Give the answer that a row expects."""
     return next((row[name] for name in EXPECTED if row.get(name) is not None), None)
+
+
+def _plain(values: Mapping[str, object]) -> EvalRow:
+    return {name: plain(value) for name, value in values.items()}
 
 
 def _incomplete(rows: Sequence[Row], group_column: str | None) -> Iterator[str]:

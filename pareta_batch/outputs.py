@@ -45,13 +45,11 @@ def check_path(batch: Batch, ledger: Ledger) -> None:
 
 
 def check_content(batch: Batch, layout: Layout) -> None:
-    """Check that Parquet has room for the columns and every value of the dataset; CSV and JSON lines have for any.
+    """Check that a Parquet answers file has room for the columns and every value of the dataset.
 
     Raises OutputError with file, row and column.
     """
     path = batch.output_path
-    if path.suffix != ".parquet":
-        return
     for column in layout.columns:
         if problem := _unwritable(column):
             raise OutputError(

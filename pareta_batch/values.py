@@ -43,7 +43,22 @@ def json_text(value: object) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, default=leaf_of)
     except ValueError:  # the only way to notice NaN without a look at every value
-        return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, default=leaf_of)
+        return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: object) -> object:
+    """Return a value as JSON has it: NaN and infinity are null, dates and decimals are strings."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if abs(value) < float("inf") else None
+        case dict():
+            return {key: plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case _:
+            return leaf_of(value)
 
 
 def leaf_of(value: object) -> str | None:
@@ -57,18 +72,6 @@ def leaf_of(value: object) -> str | None:
             return _duration(value)
         case _:
             return str(value)
-
-
-def _finite(value: object) -> object:
-    match value:
-        case float():
-            return value if abs(value) < float("inf") else None
-        case dict():
-            return {key: _finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-        case _:
-            return value
 
 
 def _duration(value: timedelta) -> str:

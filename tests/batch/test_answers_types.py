@@ -126,6 +126,39 @@ def test_pandas_finds_timestamps_and_numbers_by_itself(tmp_path: Path) -> None:
     assert read["ok"].tolist() == [True, False, True]
 
 
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(
+            TEXTS,
+            st.integers(-(2**63), 2**63 - 1),
+            st.floats(allow_nan=False),
+            st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)),
+            st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC)),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_the_documented_call_of_pandas_reads_values_with_their_types(rows: list[tuple[Any, ...]]) -> None:
+    kinds = [pa.string(), pa.int64(), pa.float64(), pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.bool_()]
+    columns = {
+        name: pa.array(values, kind)
+        for name, values, kind in zip("tnfmzb", zip(*rows, strict=True), kinds, strict=True)
+    }
+    table = pa.table({"id": [*map(str, range(len(rows)))], **columns})
+    with TemporaryDirectory() as folder:
+        read = pd.read_csv(
+            answers(Path(folder), table, ".csv"),
+            parse_dates=["m", "z"],
+            dtype={"id": str, "t": str},
+            keep_default_na=False,
+            na_values=[""],
+        )
+    assert [*read[[*"tnfmzb"]].astype(object).itertuples(index=False, name=None)] == rows
+
+
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(table=tables())
 def test_a_parquet_answers_file_has_the_datasets_columns_as_they_were(table: pa.Table) -> None:

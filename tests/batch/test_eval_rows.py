@@ -1,8 +1,12 @@
 """Eval files are checked before anything is paid for."""
 
 import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from pareta_batch.errors import DatasetError
@@ -56,3 +60,17 @@ def test_the_group_column_says_what_belongs_together_and_is_not_sent(tmp_path: P
 def test_a_row_without_a_group_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="line 1: no value for the group column 'document'"):
         read_eval_rows(written(tmp_path, GOOD), "document")
+
+
+def test_values_of_parquet_are_rows_as_json_has_them(tmp_path: Path) -> None:
+    """The service takes JSON lines, which have no dates."""
+    given = {
+        "input": ["a", "b"],
+        "expected": pa.array([{"d": date(2024, 1, 2), "amount": Decimal("12.30")}] * 2),
+        "score": [float("nan"), 1.5],
+    }
+    pa.parquet.write_table(pa.table(given), tmp_path / "rows.parquet")
+    first, second = read_eval_rows(str(tmp_path / "rows.parquet")).items
+    assert first == {"input": "a", "expected": {"d": "2024-01-02", "amount": "12.30"}, "score": None}
+    assert second["score"] == 1.5
+    json.dumps([first, second], allow_nan=False)

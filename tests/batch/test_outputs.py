@@ -24,7 +24,7 @@ from pareta_batch.ledger import Ledger
 from pareta_batch.output_claims import claim
 from pareta_batch.session import open_session
 from pareta_client import AsyncPareta
-from tests.batch.batches import answered, batch_in, ledger_in, numbered, read_answers, write_rows
+from tests.batch.batches import answered, batch_in, ledger_in, numbered, on_both_databases, read_answers, write_rows
 
 
 @pytest.fixture
@@ -137,6 +137,7 @@ def test_a_part_file_of_somebody_else_stays(tmp_path: Path, ledger: Ledger) -> N
     assert theirs.read_text() == "mine"
 
 
+@on_both_databases
 def test_two_batches_never_share_an_output(tmp_path: Path, ledger: Ledger) -> None:
     settled(batch_in(tmp_path, name="one"), ledger)
     before = (tmp_path / "answers.jsonl").read_bytes()
@@ -159,6 +160,7 @@ def test_an_output_is_the_same_from_another_folder(
     settled(batch_in(tmp_path, name="two", output="answers.jsonl"), ledger)
 
 
+@on_both_databases
 def test_a_batch_that_writes_elsewhere_now_releases_its_output_and_may_come_back(
     tmp_path: Path, ledger: Ledger
 ) -> None:
@@ -179,6 +181,7 @@ def test_an_output_whose_file_was_moved_away_is_free(tmp_path: Path, ledger: Led
         write_answers(batch_in(tmp_path, name="one"), ledger)
 
 
+@on_both_databases
 def test_an_output_is_taken_while_a_run_is_under_way_though_there_is_no_file_yet(
     tmp_path: Path, ledger: Ledger
 ) -> None:
@@ -199,6 +202,7 @@ async def test_a_run_looks_again_before_it_sends(tmp_path: Path, ledger: Ledger)
             raise AssertionError("the session opened")
 
 
+@on_both_databases
 def test_of_two_runs_at_the_same_moment_one_has_the_output(tmp_path: Path, ledger: Ledger) -> None:
     batches = [batch_in(tmp_path, name=name) for name in ("one", "two", "three")]
     meet, had = threading.Barrier(len(batches)), []

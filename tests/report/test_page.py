@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pareta_report import Page, failed_comparison, judge, render, write_page
 from tests.report.batches import Facts, answer, four_answers, written
@@ -71,6 +73,28 @@ def test_hostile_texts_stay_texts_wherever_they_stand() -> None:
     assert [name for name, _ in tags.tags] == [name for name, _ in harmless.tags]
     assert not [name for _, attributes in tags.tags for name in attributes if name.startswith("on")]
     assert "<script>alert(1)</script>" in tags.text
+
+
+MARKUP = st.lists(
+    st.sampled_from([*"<>/='\"&;{}%#-! \n", "script", "img src=x onerror=", "</pre>", "{{", "]]>", "x"])
+).map("".join)
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=(MARKUP | st.text()).map(lambda text: f"a{text}"))
+def test_any_text_of_a_row_stays_a_text(text: str) -> None:
+    def tags(said: str) -> list[tuple[str, list[str]]]:
+        rows = [
+            {f"column {said}": said, **answer(said, said, document=said * 30, licence=said)},
+            {f"column {said}": said, **answer("2", None, error=said)},
+        ]
+        facts = Facts(name=said, model=said, errors={said: 1}, output=said, stopped=said, stopped_message=said)
+        page = Page(
+            said, NOW, batch=facts, answers=table(rows), id_column="id", truth_column="licence", ran={said: said}
+        )
+        return [(name, sorted(attributes)) for name, attributes in Tags(render(page)).tags]
+
+    assert tags(text) == tags("a" * len(text))
 
 
 def test_only_our_own_script_may_run() -> None:
