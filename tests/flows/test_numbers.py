@@ -65,6 +65,34 @@ def test_a_truth_value_is_told_from_a_number() -> None:
     assert problems_of(Policy, "max_loss", False) == ["Value error, false is no number; write a number"]
 
 
+PIPELINE = {"name": "p", "model": "auto"}
+WORK = {"dataset": "rows.csv", "prompt": "{text}"}
+
+
+@pytest.mark.parametrize(
+    ("own", "share", "smaller"), [(None, None, None), (3, None, 3), (None, 2, 2), (3, 2, 2), (1, 2, 1)]
+)
+def test_the_smaller_of_two_budgets_bounds_the_batch_of_a_pipeline(
+    own: float | None, share: float | None, smaller: float | None
+) -> None:
+    pipeline = Pipeline.model_validate(
+        {**PIPELINE, "batch": {**WORK, "budget_usd": own, "sampling": {"max_tokens": 5}}, "budget_usd": share}
+    )
+    assert pipeline.batch_on("auto", share).budget_usd == smaller
+
+
+@pytest.mark.parametrize(
+    ("sampling", "said"),
+    [({}, "budget_usd needs sampling.max_tokens"), ({"max_tokens": 5, "audio": {}}, "sampling.audio is {}")],
+)
+def test_a_pipeline_with_a_budget_needs_bounded_answers(sampling: dict[str, Any], said: str) -> None:
+    given = {**PIPELINE, "batch": {**WORK, "sampling": sampling}}
+    assert Pipeline.model_validate(given).budget_usd is None
+    with pytest.raises(ValidationError) as caught:
+        Pipeline.model_validate({**given, "budget_usd": 1})
+    assert said in str(caught.value)
+
+
 @pytest.mark.parametrize("value", [0, 1e-9])
 def test_a_budget_below_a_micro_dollar_is_refused(value: float) -> None:
     assert problems_of(Batch, "budget_usd", value)
