@@ -1,12 +1,13 @@
 """The file of an SQLite ledger: the same file under any path, and the locks that are taken on it."""
 
+import errno
 import fcntl
 import hashlib
 import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,6 +73,16 @@ class LedgerFile:
             log = self._beside("-wal")
             self._log = inode_of(log.stat()) if log.exists() else None
 
+    def _acquire(self, batch: str) -> Callable[[], None]:
+        """Acquire the lock of a batch; return what releases it."""
+        if HAS_OFD_LOCKS:
+            try:
+                return _lock_range(self.path, self._inode, batch)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # a kernel that does not know these locks, for no process on it
+                    raise
+        return _lock_file(self._inode, batch)
+
     def _runs_in_file(self) -> int:
         with self._descriptor() as descriptor:
             return int.from_bytes(os.pread(descriptor, 4, _USER_VERSION))
@@ -109,16 +120,11 @@ class LedgerFile:
         Raises BatchBusy while another run holds it, LedgerError when the file cannot be locked.
         """
         with _named_errors(self.path):
-            descriptor = _lock_range(self.path, self._inode, batch) if HAS_OFD_LOCKS else _lock_file(self._inode, batch)
+            release = self._acquire(batch)
         try:
             yield
         finally:
-            if HAS_OFD_LOCKS:
-                _fcntl(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, batch, LOCK_BYTES)
-                _descriptors.give_back(self._inode, descriptor)
-            else:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that is just forked may have a copy of it
-                _descriptors.close(descriptor)
+            release()
 
     def close(self) -> None:
         """Close the descriptors of released locks, once no connection of this process uses the file."""
@@ -137,8 +143,8 @@ def disconnected(inode: Inode) -> None:
     _descriptors.closed(inode)
 
 
-def _lock_range(path: Path, inode: Inode, batch: str) -> int:
-    """Return the descriptor that holds the batch's range of bytes of the ledger's file."""
+def _lock_range(path: Path, inode: Inode, batch: str) -> Callable[[], None]:
+    """Lock the batch's range of bytes of the ledger's file."""
     descriptor = _descriptors.take(path, inode)
     try:
         _fcntl(descriptor, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, batch, 1 + os.getpid())
@@ -149,7 +155,12 @@ def _lock_range(path: Path, inode: Inode, batch: str) -> int:
     except OSError:
         _descriptors.give_back(inode, descriptor)
         raise
-    return descriptor
+
+    def release() -> None:
+        _fcntl(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, batch, LOCK_BYTES)
+        _descriptors.give_back(inode, descriptor)
+
+    return release
 
 
 def _fcntl(descriptor: int, command: int, kind: int, batch: str, length: int) -> tuple[int, ...]:
@@ -158,8 +169,8 @@ def _fcntl(descriptor: int, command: int, kind: int, batch: str, length: int) ->
     return struct.unpack(_STRUCT_FLOCK, found)
 
 
-def _lock_file(inode: Inode, batch: str) -> int:
-    """Return the descriptor of a locked file that is named by the ledger's inode, not by its path.
+def _lock_file(inode: Inode, batch: str) -> Callable[[], None]:
+    """Lock a file that is named by the ledger's inode, not by its path.
 
     macOS and the BSDs have no other lock that leaves those of SQLite alone.
     """
@@ -177,7 +188,12 @@ def _lock_file(inode: Inode, batch: str) -> int:
     _descriptors.own(descriptor)
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
-    return descriptor
+
+    def release() -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that is just forked may have a copy of it
+        _descriptors.close(descriptor)
+
+    return release
 
 
 def _number(batch: str) -> int:

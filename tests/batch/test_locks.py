@@ -1,5 +1,6 @@
 """The lock of a batch is on the ledger itself: no path, thread, process or name lets a second run in."""
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -225,6 +226,20 @@ def test_a_file_that_cannot_be_opened_for_a_lock_is_a_ledger_error(
     refused = pytest.raises(LedgerError, match=r"cannot be locked .*No locks available.*; keep the ledger on a disk of")
     with refused, ledger.lease("test"):
         raise AssertionError("it is held")
+
+
+def test_a_kernel_without_these_locks_gets_files(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(ledger_file, "_fcntl", refuse)
+    monkeypatch.setattr(ledger_file, "LOCK_FOLDER", tmp_path / "locks")
+    with ledger.lease("test"), pytest.raises(BatchBusy), ledger.lease("test"):
+        raise AssertionError("both hold it")
+    with ledger.lease("test"):
+        pass
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
