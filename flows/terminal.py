@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from flows.embedded_server import bind_embedded_server
 from flows.endings import PromotionReport, Report, Unfinished, stopped_for_budget
 from flows.signals import run_until_interrupted
-from pareta_batch.errors import CostUnbounded, DatasetError, LedgerError, OutputError
+from pareta_batch.errors import BatchUnknown, CostUnbounded, DatasetError, LedgerError, OutputError
 from pareta_batch.progress import Snapshot
 from pareta_batch.report import BatchReport
 from pareta_client import APIConnectionError, ParetaError
@@ -77,7 +77,7 @@ def _exit_for(report: Report) -> Exit:
 
 def _exit_after(error: BaseException) -> Exit:
     match error:
-        case CostUnbounded() | DatasetError() | OutputError() | LedgerError():
+        case BatchUnknown() | CostUnbounded() | DatasetError() | OutputError() | LedgerError():
             return Exit.BAD_INPUT
         case APIConnectionError(unreachable=True):
             return Exit.BAD_INPUT

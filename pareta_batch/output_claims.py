@@ -50,16 +50,17 @@ def release_earlier(batch: Batch, ledger: Ledger) -> None:
 
 
 def mark_written(batch: Batch, ledger: Ledger) -> None:
-    """Enter in the ledger that the answers file is written."""
+    """Enter in the ledger what the answers file is like now that it is written."""
     with ledger.transaction() as db:
-        db.execute(outputs.update().where(_is_here(batch.output_path)).values(written=True))
+        written_as = _seen(batch.output_path)
+        db.execute(outputs.update().where(_is_here(batch.output_path)).values(written_as=written_as))
 
 
 def is_written(batch: Batch, ledger: Ledger) -> bool:
-    """Return whether this ledger has already written the answers file, so that it has every answer in it."""
+    """Return whether the answers file is as this ledger wrote it, so that the ledger has every answer in it."""
     with ledger.transaction() as db:
-        written = sa.select(outputs.c.written).where(_is_here(batch.output_path), outputs.c.batch == batch.name)
-        return bool(db.scalar(written))
+        entered = sa.select(outputs.c.written_as).where(_is_here(batch.output_path), outputs.c.batch == batch.name)
+        return db.scalar(entered) == _seen(batch.output_path)
 
 
 def is_ours(batch: Batch, ledger: Ledger) -> bool:
@@ -96,8 +97,13 @@ def _enter(db: sa.Connection, path: Path, batch: str, released: Sequence[str]) -
         entry = {"path": str(path.resolve()), "host": socket.gethostname(), "batch": batch, "current": True}
         db.execute(outputs.delete().where(_is_here(path), outputs.c.batch.in_(released)))
         insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-        db.execute(insert(outputs).values(key=_key(path), written=False, **entry).on_conflict_do_nothing())
+        db.execute(insert(outputs).values(key=_key(path), **entry).on_conflict_do_nothing())
     return str(db.scalar(sa.select(outputs.c.batch).where(_is_here(path))))
+
+
+def _seen(path: Path) -> str:
+    found = path.stat()
+    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def _taken(path: Path, batch: str, holder: str) -> str:

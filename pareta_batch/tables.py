@@ -146,7 +146,7 @@ runs = sa.Table(
     sa.Column("told_at", sa.Float, nullable=False),
 )
 
-# Which batch a file belongs to. `current`: the batch still writes there; `written`: it did, from this ledger.
+# Which batch a file belongs to. `current`: the batch still writes there. `written_as`: the file as it was written.
 outputs = sa.Table(
     "outputs",
     metadata,
@@ -155,7 +155,7 @@ outputs = sa.Table(
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("batch", sa.String(100), nullable=False),
     sa.Column("current", sa.Boolean, nullable=False),
-    sa.Column("written", sa.Boolean, nullable=False),
+    sa.Column("written_as", sa.Text),
 )
 
 # Who started a batch: a deployment as `flow/deployment`, else a flow.

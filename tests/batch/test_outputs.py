@@ -259,6 +259,17 @@ def test_answers_of_another_ledger_are_not_replaced_by_fewer(
     assert len(read_answers(batch)) == 3
 
 
+def test_answers_that_another_ledger_wrote_since_are_not_replaced_by_fewer(
+    tmp_path: Path, ledger: Ledger, other_ledger: Ledger
+) -> None:
+    batch = batch_in(tmp_path)
+    settled(batch, ledger, 1)
+    before = settled(batch, other_ledger).read_bytes()
+    with pytest.raises(OutputError, match="holds 3 answers, the ledger has 1"):
+        write_answers(batch, ledger)
+    assert batch.output_path.read_bytes() == before
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_answers_of_another_ledger_are_known_in_every_format(
     tmp_path: Path, ledger: Ledger, other_ledger: Ledger, suffix: str

@@ -167,4 +167,6 @@ def test_an_export_under_a_name_that_the_ledger_does_not_know_leaves_the_answers
     before = (tmp_path / "answers.jsonl").read_bytes()
     exported = pareta_pipeline("export", spec(tmp_path), "--set", "name=reveiws")
     assert (exported.exit_code, "did you mean 'reviews'?" in exported.stderr) == (2, True)
+    retried = pareta_pipeline("retry-failed", spec(tmp_path), "--set", "name=reveiws")
+    assert (retried.exit_code, "did you mean 'reviews'?" in retried.stderr) == (2, True)
     assert (tmp_path / "answers.jsonl").read_bytes() == before
