@@ -15,12 +15,12 @@ from tests.timeouts import pytest_runtest_protocol
 
 @pytest.fixture
 def slow_setup():
-    time.sleep(3)
+    time.sleep(2)
 
 @pytest.fixture
 def slow_teardown():
     yield
-    time.sleep(3)
+    time.sleep(2)
 
 SLOW = {("test_slow_report", "call"), ("test_slow_report_of_setup", "setup")}
 
@@ -29,15 +29,15 @@ def pytest_runtest_logreport(report):
     step = (report.nodeid.rpartition("::")[2], report.when)
     if step in SLOW:
         SLOW.remove(step)
-        time.sleep(3)
+        time.sleep(2)
 """
 
 TESTS = """
 import asyncio, time
 
 def test_before(): pass
-def test_slow(): time.sleep(3)
-async def test_slow_await(): await asyncio.sleep(3)
+def test_slow(): time.sleep(2)
+async def test_slow_await(): await asyncio.sleep(2)
 def test_slow_setup(slow_setup): pass
 def test_slow_teardown(slow_teardown): pass
 def test_slow_report(): pass

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pareta_batch import registering
 from pareta_batch.asks import Ask
 from pareta_batch.entries import Entries
 from pareta_batch.ledger import Ledger
@@ -122,9 +123,21 @@ rows_of_a_dataset = st.lists(
 )
 
 
-@settings(max_examples=60)
-@given(st.lists(st.tuples(rows_of_a_dataset, st.lists(st.integers(0, 7), max_size=3)), min_size=1, max_size=5))
-def test_after_any_edits_the_current_rows_are_those_of_the_dataset(edits: list[tuple[list[Work], list[int]]]) -> None:
+@settings(max_examples=100)
+@given(
+    st.lists(st.tuples(rows_of_a_dataset, st.lists(st.integers(0, 7), max_size=3)), min_size=1, max_size=5),
+    st.sampled_from([1, 2, 3, 1_000]),
+)
+def test_after_any_edits_the_current_rows_are_those_of_the_dataset(
+    edits: list[tuple[list[Work], list[int]]], chunk_rows: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registering, "CHUNK_ROWS", chunk_rows)
+        edited(edits)
+
+
+def edited(edits: list[tuple[list[Work], list[int]]]) -> None:
+    """Register datasets one after the other, answer some rows of each, and check the ledger after each."""
     ledger = Ledger.open("sqlite://")
     paid: set[Work] = set()
     seen_paid: dict[str, set[str]] = {}
