@@ -97,7 +97,8 @@ async def origin_here() -> str:
 
 def _started(batch: Batch, bounds: Bounds | None, origin: str, ledger: Ledger) -> Batch:
     if bounds is None:
-        claim_origin(batch.name, origin, ledger)
+        # An event may have claimed the name before: it owns a batch only with rows of its own.
+        claim_origin(batch.name, origin, ledger, replaces=True)
         return batch
     # The files first: a batch that is refused for them is not started.
     _confined(batch, bounds, ledger)

@@ -15,23 +15,19 @@ def origin_of(batch: str, ledger: Ledger) -> str | None:
         return db.scalar(sa.select(origins.c.origin).where(origins.c.batch == batch))
 
 
-def is_new(batch: str, ledger: Ledger) -> bool:
-    """Return whether the ledger has neither rows nor an origin of a batch."""
-    with ledger.transaction() as db:
-        has_rows = db.scalar(sa.select(sa.exists().where(rows.c.batch == batch)))
-        return not has_rows and db.scalar(sa.select(origins.c.origin).where(origins.c.batch == batch)) is None
+def claim_origin(batch: str, origin: str, ledger: Ledger, *, replaces: bool = False) -> str | None:
+    """Enter who starts a batch, while it has no rows, and return who started it: of two at once, the first.
 
-
-def claim_origin(batch: str, origin: str, ledger: Ledger) -> str | None:
-    """Enter who starts a batch, if it is new, and return who started it: of two at once, the first.
-
-    None stands for a batch with rows from before origins were recorded.
+    `replaces`: also in place of one who claimed the name and entered no row. None stands for a batch with rows from
+    before origins were recorded.
     """
-    if is_new(batch, ledger):
-        with ledger.transaction() as db:
+    with ledger.transaction() as db:
+        if not db.scalar(sa.select(sa.exists().where(rows.c.batch == batch))):
+            if replaces:
+                db.execute(origins.delete().where(origins.c.batch == batch))
             insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
             db.execute(insert(origins).values(batch=batch, origin=origin).on_conflict_do_nothing())
-    return origin_of(batch, ledger)
+        return db.scalar(sa.select(origins.c.origin).where(origins.c.batch == batch))
 
 
 def billed_to(started_by: Collection[str], ledger: Ledger, but: str) -> int:

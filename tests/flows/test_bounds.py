@@ -83,6 +83,17 @@ def test_a_batch_that_was_started_elsewhere_is_not_taken_over(ledger: Ledger, or
     assert origin_of("payroll", ledger) == origin
 
 
+def test_an_event_that_names_a_batch_before_it_is_there_does_not_own_it(
+    ledger: Ledger, started_as: Callable[[str], None]
+) -> None:
+    started(batch("payroll"))
+    started_as(ELSEWHERE)
+    started(batch("payroll"), None)
+    billed(ledger, "payroll", 1)
+    started_as(HERE)
+    assert f"was started by '{ELSEWHERE}'" in refusal(batch("payroll"))
+
+
 def test_a_batch_from_before_origins_were_recorded_is_not_taken_over(ledger: Ledger) -> None:
     billed(ledger, "payroll", 1)
     assert "older than the ledger's origins" in refusal(batch("payroll"))
@@ -92,6 +103,7 @@ def test_a_run_without_bounds_may_continue_every_batch_and_is_not_its_origin(
     ledger: Ledger, started_as: Callable[[str], None]
 ) -> None:
     started(batch())
+    billed(ledger, "new", 1)
     started_as(ELSEWHERE)
     assert started(batch(), None) == batch()
     assert origin_of("new", ledger) == HERE
