@@ -22,29 +22,20 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def money(micro_usd: float | None) -> str:
-    """Write a total: dollars floored to cents, and below ten cents the exact micro-USD."""
+    """Write an amount in dollars, never more than it is: to the cent, and below ten cents to two digits."""
     if micro_usd is None:
         return UNKNOWN
-    if abs(micro_usd) < 100_000:
-        return f"{micro_usd:,.0f}\u00a0µ$"
-    return f"${(Decimal(int(micro_usd)) / 1_000_000).quantize(Decimal('0.01'), ROUND_FLOOR):,}"
+    amount = Decimal(repr(float(micro_usd))) / 1_000_000
+    digits = 2 if abs(amount) >= Decimal("0.1") or not amount else 1 - amount.adjusted()
+    return f"${amount.quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR):,f}".replace("$-", "−$")
 
 
-def price(micro_usd: float | None) -> str:
-    """Write the price of one thing, to three digits."""
-    if micro_usd is None:
-        return UNKNOWN
-    dollars = micro_usd / 1_000_000
-    if 0 < dollars < 0.0001:  # would be written with an exponent
-        return f"{micro_usd:.3g}\u00a0µ$"
-    return f"${dollars:,.2f}" if dollars >= 0.1 or dollars == 0 else f"${dollars:.3g}"
+price = money
 
 
 def unit_cost(micro_usd: float | None) -> str:
     """Write a mean cost per request as dollars per 1,000 requests."""
-    if micro_usd is None:
-        return UNKNOWN
-    return price(1_000 * micro_usd)
+    return UNKNOWN if micro_usd is None else money(1_000 * micro_usd)
 
 
 def duration(seconds: float | None) -> str:

@@ -37,19 +37,20 @@ def test_an_empty_summary_is_empty() -> None:
     assert markdown_summary().strip() == ""
 
 
-def test_totals_are_floored_to_cents_and_small_ones_stay_exact() -> None:
+def test_amounts_are_floored_to_cents_and_below_ten_cents_to_two_digits() -> None:
     assert money(1_239_999) == "$1.23"
     assert money(12_345_678_901) == "$12,345.67"
-    assert money(9_999) == "9,999\u00a0µ$"
-    assert money(0) == "0\u00a0µ$"
+    assert money(53_250) == "$0.053"
+    assert money(9_999) == "$0.0099"
+    assert money(0) == "$0.00"
     assert money(None) == "–"
 
 
 def test_unit_costs_keep_the_digits_that_floored_cents_would_lose() -> None:
     assert [unit_cost(cost) for cost in (0, 0.4, 40, 120, 3_200, None)] == [
         "$0.00",
-        "$0.0004",
-        "$0.04",
+        "$0.00040",
+        "$0.040",
         "$0.12",
         "$3.20",
         "–",

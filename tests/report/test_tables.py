@@ -152,5 +152,5 @@ def test_the_page_stands_beside_the_same_as_json_and_csv(tmp_path: Path) -> None
 
 def test_small_prices_are_written_without_an_exponent() -> None:
     assert [price(amount) for amount in (14.3, 0.5, 313, 0, 2_500_000)] == [
-        *("14.3\u00a0µ$", "0.5\u00a0µ$", "$0.000313", "$0.00", "$2.50"),
+        *("$0.000014", "$0.00000050", "$0.00031", "$0.00", "$2.50"),
     ]
