@@ -25,8 +25,8 @@ async def watch_quality(watch: Watch) -> WatchReport:
         with watch_unpaid_told(watch.name):
             run_id = await start_eval_run(watch.comparison, eval_set_id, plan, occasion, watch.account)
         run = completed(await wait_for_eval_run(run_id, watch.wait_s))
-        history = await enter_in_history(watch.name, occasion, run, rows)
-        drift, since_last = await drift_from(watch.name, history, run, rows)
+        history = await enter_in_history(watch.name, occasion, run, rows, watch.comparison.score_range)
+        drift, since_last = await drift_from(watch.name, history, run, rows, watch.comparison.score_range)
     get_run_logger().info("%s: %s", watch.name, drift)
     if drift.drifted:
         quality_drifted(watch.name, drift)

@@ -40,6 +40,11 @@ class ComparisonSpec(Spec):
         title="Group column",
         description="Column that names what rows belong together (a document's pages); they count as one sample",
     )
+    slice_column: str | None = Field(
+        None,
+        title="Slice column",
+        description="Column by which the report shows results in parts (a language, a customer); it is not sent",
+    )
     margin: float = Field(
         0.02,
         ge=0,
@@ -67,10 +72,11 @@ class ComparisonSpec(Spec):
             raise ValueError(f"comparison {self.name!r}: give either rows (a file) or eval_set (an id)")
         if self.rows is not None and self.task is None and self.prompt is None:
             raise ValueError(f"comparison {self.name!r}: rows need a task (or a prompt) that says what they are for")
-        if self.group_column is not None and self.rows is None:
-            raise ValueError(
-                f"comparison {self.name!r}: group_column names a column of rows (a file), not of an eval_set"
-            )
+        for field in ("group_column", "slice_column"):
+            if getattr(self, field) is not None and self.rows is None:
+                raise ValueError(
+                    f"comparison {self.name!r}: {field} names a column of rows (a file), not of an eval_set"
+                )
         return self
 
 

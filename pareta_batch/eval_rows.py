@@ -16,25 +16,28 @@ EXPECTED = ("expected", "expected_output")
 
 @dataclass(frozen=True)
 class EvalRows:
-    """The rows as they are sent, and of each row (by its place) the group that it belongs to, if rows have groups."""
+    """The rows as they are sent, and by its place each row's group and its value of the slice column, if told."""
 
     items: tuple[EvalRow, ...]
     groups: Mapping[int, str] | None = None
+    slices: Mapping[int, str] | None = None
 
 
-def read_eval_rows(path: str, group_column: str | None = None) -> EvalRows:
+def read_eval_rows(path: str, group_column: str | None = None, slice_column: str | None = None) -> EvalRows:
     """Read eval rows and check them, before anything is paid for.
 
-    The group column is not sent: it changes nothing of what a model is asked. Raises DatasetError naming file and
-    row, for a row without input or expected answer, of another shape than the first, or that stands there twice.
+    Group column and slice column are not sent: they change nothing of what a model is asked. Raises DatasetError
+    naming file and row, for a row without input or expected answer, of another shape than the first, or that stands
+    there twice.
     """
     rows = [replace(row, values=_plain(row.values)) for row in Dataset.open(path).rows()]
-    problems = [*_incomplete(rows, group_column)] or [*_misshapen(rows), *_repeated(rows)]
+    columns = {"group": group_column, "slice": slice_column}
+    problems = [*_incomplete(rows, columns)] or [*_misshapen(rows), *_repeated(rows)]
     if problems:
         raise DatasetError(problems[:MOST_PROBLEMS_SHOWN], len(problems))
-    items = tuple({name: value for name, value in row.values.items() if name != group_column} for row in rows)
-    groups = {row.position: str(row.values[group_column]) for row in rows} if group_column else None
-    return EvalRows(items, groups)
+    own = {group_column, slice_column} - {*EXPECTED, "input"}
+    items = tuple({name: value for name, value in row.values.items() if name not in own} for row in rows)
+    return EvalRows(items, _by_place(rows, group_column), _by_place(rows, slice_column))
 
 
 def expected_of(row: EvalRow) -> object:
@@ -46,15 +49,20 @@ def _plain(values: Mapping[str, object]) -> EvalRow:
     return {name: plain(value) for name, value in values.items()}
 
 
-def _incomplete(rows: Sequence[Row], group_column: str | None) -> Iterator[str]:
+def _by_place(rows: Sequence[Row], column: str | None) -> Mapping[int, str] | None:
+    return {row.position: str(row.values[column]) for row in rows} if column else None
+
+
+def _incomplete(rows: Sequence[Row], columns: Mapping[str, str | None]) -> Iterator[str]:
     for row in rows:
         values = row.values
         if values.get("input") is None:
             yield f"{row.place}: no value for 'input'; it has: {', '.join(values)}"
         if all(values.get(name) is None for name in EXPECTED):
             yield f"{row.place}: no value for 'expected'; it has: {', '.join(values)}"
-        if group_column is not None and values.get(group_column) is None:
-            yield f"{row.place}: no value for the group column {group_column!r}; it has: {', '.join(values)}"
+        for use, column in columns.items():
+            if column is not None and values.get(column) is None:
+                yield f"{row.place}: no value for the {use} column {column!r}; it has: {', '.join(values)}"
 
 
 def _misshapen(rows: Sequence[Row]) -> Iterator[str]:

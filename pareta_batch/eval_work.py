@@ -36,7 +36,7 @@ class EvalWork:
         """Read and check the rows, where they are in a file. Raises DatasetError."""
         if self.spec.rows is None:
             return None
-        return await asyncio.to_thread(read_eval_rows, self.spec.rows, self.spec.group_column)
+        return await asyncio.to_thread(read_eval_rows, self.spec.rows, self.spec.group_column, self.spec.slice_column)
 
     async def eval_set(self, rows: EvalRows | None) -> str:
         """Give the id of the eval set with these rows, made only if the service has none yet."""

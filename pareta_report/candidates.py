@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pareta_report import intervals
-from pareta_report.cost import of_mean_cost
+from pareta_report.cost import of_result
 from pareta_report.intervals import Scores
 from pareta_report.readings import NO_RESULT, Item, Reading, readings, rows_asked
 from pareta_report.records import ModelKind
 from pareta_report.wording import count, listing, percent
 
 if TYPE_CHECKING:
-    from pareta_client.models.evals import EvalRun
+    from pareta_client.models.evals import EvalResult, EvalRun
 
 __all__ = ["Candidate", "Item", "candidates", "membership", "reservations"]
 
@@ -67,18 +67,17 @@ class Candidate:
 def candidates(
     run: "EvalRun",
     groups: Mapping[int, str] | None = None,
-    read: Mapping[int, int] | None = None,
     score_range: tuple[float, float] | None = None,
 ) -> tuple[Candidate, ...]:
     """Return the run's models, the highest quality first, the cheaper first among equals, unscored ones last.
 
-    Every model is taken on all rows asked: a row that one has no result for is a row without an answer. `read` says
-    how many characters each row's input has; the cost has an interval only with it. `score_range` is the declared
-    scale of the scores.
+    Every model is taken on all rows asked: a row that one has no result for is a row without an answer. `score_range`
+    is the declared scale of the scores.
     """
     results = readings(run.results, score_range)
     rows = sorted(rows_asked(results))
-    return tuple(sorted((_candidate(result, rows, groups, read or {}) for result in results), key=_rank))
+    costs = {str(each.model_id or "unnamed"): _cost_interval(each, groups) for each in run.results}
+    return tuple(sorted((_candidate(result, rows, groups, costs[result.model]) for result in results), key=_rank))
 
 
 def membership(groups: Mapping[int, str] | None, rows: Sequence[int]) -> list[str] | None:
@@ -108,7 +107,7 @@ def reservations(found: Sequence[Candidate]) -> tuple[str, ...]:
 
 
 def _candidate(
-    result: Reading, rows: Sequence[int], groups: Mapping[int, str] | None, read: Mapping[int, int]
+    result: Reading, rows: Sequence[int], groups: Mapping[int, str] | None, cost: intervals.Interval | None
 ) -> Candidate:
     if not result.items:
         return Candidate(
@@ -127,7 +126,6 @@ def _candidate(
     scores = np.array([items[row].score for row in rows], dtype=np.float64)
     low, high = intervals.of_mean(scores, membership(groups, rows))
     answered = [item.score for item in items.values() if not item.errored]
-    cost_low, cost_high = _cost_interval(result.mean_cost, items, groups, read) or (None, None)
     return Candidate(
         model=result.model,
         kind=result.kind,
@@ -138,20 +136,17 @@ def _candidate(
         n=len(items),
         errors=len(items) - len(answered),
         published=result.quality,
-        cost_low=cost_low,
-        cost_high=cost_high,
+        cost_low=cost and cost.low,
+        cost_high=cost and cost.high,
         answered_quality=float(np.mean(answered)) if answered else None,
         items=items,
         faults=result.faults,
     )
 
 
-def _cost_interval(
-    cost: float | None, items: Mapping[int, Item], groups: Mapping[int, str] | None, read: Mapping[int, int]
-) -> intervals.Interval | None:
-    rows = sorted(row for row in items if row in read and not items[row].errored)
-    written = [len(items[row].prediction or "") for row in rows]
-    return of_mean_cost(cost, [read[row] for row in rows], written, membership(groups, rows))
+def _cost_interval(result: "EvalResult", groups: Mapping[int, str] | None) -> intervals.Interval | None:
+    rows = [item.idx for item in result.per_item if not item.error and item.idx is not None]
+    return of_result(result, membership(groups, rows))
 
 
 def _rank(candidate: Candidate) -> tuple[bool, float, float, str]:

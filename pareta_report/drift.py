@@ -84,9 +84,9 @@ Looks = Mapping[str, Mapping[str, Look]]
 """The looks of a series: run id → model → look, the earliest run first."""
 
 
-def looks_of(run: "EvalRun") -> dict[str, Look]:
+def looks_of(run: "EvalRun", score_range: tuple[float, float] | None = None) -> dict[str, Look]:
     """Return each model's scores in a run, without the rows that were not answered."""
-    return {found.model: _look(found) for found in candidates(run)}
+    return {found.model: _look(found) for found in candidates(run, None, score_range)}
 
 
 def drift_in(looks: Looks, groups: Mapping[int, str] | None = None) -> Drift:
@@ -116,9 +116,14 @@ def drift_since(reference: "EvalRun", now: "EvalRun", groups: Mapping[int, str] 
     return drift_in({str(reference.id): looks_of(reference), str(now.id): looks_of(now)}, groups)
 
 
-def quality_points(occasion: str, run: "EvalRun", groups: Mapping[int, str] | None = None) -> tuple[QualityPoint, ...]:
+def quality_points(
+    occasion: str,
+    run: "EvalRun",
+    groups: Mapping[int, str] | None = None,
+    score_range: tuple[float, float] | None = None,
+) -> tuple[QualityPoint, ...]:
     """Return each model's quality in a run on the rows it answered; rows of one group count as one sample."""
-    return tuple(_point(occasion, run, found, groups) for found in candidates(run, groups))
+    return tuple(_point(occasion, run, found, groups) for found in candidates(run, groups, score_range))
 
 
 def _point(occasion: str, run: "EvalRun", found: Candidate, groups: Mapping[int, str] | None) -> QualityPoint:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from pareta_report import tradeoff
 from pareta_report.candidates import Candidate, candidates, membership, reservations
-from pareta_report.cost import lengths, said
-from pareta_report.pairs import against, best_against_rest, disagreements
+from pareta_report.cost import said
+from pareta_report.details import with_details
+from pareta_report.pairs import against, best_against_rest
 from pareta_report.recommending import recommended
 from pareta_report.records import MARGIN, Comparison, Difference, ModelScore
 from pareta_report.verdicts import no_verdict, verdict_of
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
 class Background:
     """What is known of a comparison beside the run itself.
 
-    `rows` are the eval rows in their order; `groups` says which of them belong together (pages of one document), by
-    their place. `margin` is how much worse than the baseline counts as good (0.02 is two points), `score_range` the
-    scale of the scores where it is not 0 to 1. `estimates` are micro-USD per model by listed prices, None where
-    unknown; `reused` names the earlier run that paid for a baseline.
+    `rows` are the eval rows in their order. `groups` names by place which of them belong together (pages of one
+    document). `slices` is a column by which results are shown in parts, and its value by place. `margin` is how much
+    worse than the baseline counts as good (0.02 is two points), `score_range` the scale of the scores where it is not 0
+    to 1. `estimates` are micro-USD per model by listed prices, None where unknown. `reused` names the earlier run that
+    paid for a baseline.
     """
 
     rows: Sequence[Mapping[str, object]] | None = None
     groups: Mapping[int, str] | None = None
+    slices: tuple[str, Mapping[int, str]] | None = None
     estimates: Mapping[str, float | None] = field(default_factory=dict)
     reused: Mapping[str, str] = field(default_factory=dict)
     started_at: datetime | None = None
@@ -48,14 +51,14 @@ def judge(name: str, task: str | None, run: "EvalRun", known: Background = NOTHI
     complete gives a failed comparison with the scores it has and no verdict.
     """
     groups = known.groups or _repeated(known.rows)
-    found = candidates(run, groups, lengths(known.rows), known.score_range)
+    found = candidates(run, groups, known.score_range)
     baseline = tradeoff.baseline_of(found)
     completed = run.status == "completed"
     error = None if completed else run.error_detail or f"the eval run is {run.status!r}, not completed"
     pairs = best_against_rest(found, groups) if completed else ()
     to_baseline = against(baseline, found, groups) if completed else ()
     recommendation = recommended(found, baseline, to_baseline, groups, known.margin)
-    return Comparison(
+    comparison = Comparison(
         name=name,
         task=task,
         eval_set_id=run.eval_set_id,
@@ -72,9 +75,9 @@ def judge(name: str, task: str | None, run: "EvalRun", known: Background = NOTHI
         recommendation=recommendation,
         differences=pairs,
         against_baseline=to_baseline,
-        disagreements=disagreements(found, known.rows) if completed else (),
         notes=(*reservations(found), *_restrictions(pairs), *_reused(known.reused)),
     )
+    return with_details(comparison, run, found, known.rows, groups, known.slices) if completed else comparison
 
 
 def failed_comparison(name: str, task: str | None, error: BaseException, run_id: str | None = None) -> Comparison:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from pareta_report.account import account
-from pareta_report.answers import answers_table
+from pareta_report.answers import answers_table, result_columns
 from pareta_report.files import exports_of, write_whole
 from pareta_report.limits import Limit, limits_over_time
 from pareta_report.overview import overview
@@ -61,11 +61,19 @@ def render(page: Page) -> str:
             limits=limits_over_time(page.limits, page.batch.wall_s if page.batch else 0.0),
             output=page.batch and page.batch.output,
             quality=measured,
+            latency=None if table is None else latency(table),
             account=account(page.batch) if page.batch else (),
             rows=None if table is None else shown_rows(table, page.most_rows, page.id_column, page.truth_column, of=of),
             script_hash=script_hash(),
         )
     )
+
+
+def latency(table: "pd.DataFrame") -> tuple[float, float, int] | None:
+    """Return the median and the 95th percentile of the latency in milliseconds, and of how many answered rows."""
+    columns = result_columns(list(table.columns))
+    known = table[columns["latency_ms"]][table[columns["answer"]].notna()].dropna().astype(float)
+    return (float(known.quantile(0.5)), float(known.quantile(0.95)), len(known)) if len(known) else None
 
 
 def write_exports(comparisons: Sequence[Comparison], page: Path | str) -> tuple[Path, Path]:

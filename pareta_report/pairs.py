@@ -10,14 +10,10 @@ from numpy.typing import NDArray
 from pareta_report import intervals, power, significance
 from pareta_report.bounded import mean_of, units_of
 from pareta_report.candidates import Candidate, membership
-from pareta_report.cost import said
 from pareta_report.intervals import Scores
-from pareta_report.records import Answered, Difference, Disagreement
+from pareta_report.records import Answered, Difference
 from pareta_report.significance import ALPHA
 from pareta_report.tradeoff import flip_price
-
-MOST_DISAGREEMENTS = 100
-MOST_SHOWN = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,39 +90,6 @@ def since(
     pairs = [_compared(one, other, len(both), groups) for one, other in both]
     adjusted = significance.holm(_p_values(pairs))
     return tuple(_decided(pair, p, *models) for pair, p, models in zip(pairs, adjusted, both, strict=True))
-
-
-def disagreements(
-    found: Sequence[Candidate], asked: Sequence[Mapping[str, object]] | None = None
-) -> tuple[Disagreement, ...]:
-    """Return the rows that the two highest-scoring candidates got different scores for, the largest gap first.
-
-    `asked` are the eval rows, whose input and expected answer then stand beside the two answers.
-    """
-    if len(found) < 2:
-        return ()
-    best, other = found[:2]
-    rows = [row for row in best.items.keys() & other.items.keys() if best.items[row].score != other.items[row].score]
-    by_gap = sorted(rows, key=lambda row: (-abs(best.items[row].score - other.items[row].score), row))
-    return tuple(
-        Disagreement(
-            idx=row,
-            best_score=best.items[row].score,
-            other_score=other.items[row].score,
-            best_prediction=best.items[row].prediction,
-            other_prediction=other.items[row].prediction,
-            **_asked(asked, row),
-        )
-        for row in by_gap[:MOST_DISAGREEMENTS]
-    )
-
-
-def _asked(rows: Sequence[Mapping[str, object]] | None, row: int) -> dict[str, str]:
-    if rows is None or row >= len(rows):
-        return {}
-    expected = rows[row].get("expected", rows[row].get("expected_output"))
-    # A part only: a report is no copy of the eval set. The end, because prompts begin alike.
-    return {"input": said(rows[row].get("input"))[-MOST_SHOWN:], "expected": said(expected)[:MOST_SHOWN]}
 
 
 def _compared(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference:

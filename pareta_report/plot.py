@@ -98,6 +98,12 @@ def missing(comparison: Comparison) -> list[str]:
     return [s.model for s in comparison.scores if s.mean_cost_micro_usd is None or s.quality is None]
 
 
+def unnamed(comparison: Comparison, shape: Shape = "wide") -> list[str]:
+    """Name the models whose point has no room for a name in a drawing."""
+    written = set(re.findall(r"@(\d+)@", _drawn(dots, shape))) if (dots := _dots(comparison)) else set()
+    return [dot.score.model for number, dot in enumerate(dots) if str(number) not in written]
+
+
 def _dots(comparison: Comparison) -> list[_Dot]:
     return [
         _Dot(score, score.mean_cost_micro_usd / 1_000, score.quality)

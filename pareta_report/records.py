@@ -26,6 +26,8 @@ class ModelScore(_Record):
     `right`, `wrong` and `no_answer` are shares of the rows asked, with the sum 1; a graded score is right by its part.
     `answered_quality` is the mean score of the rows that were answered. All four need per-row scores.
 
+    `latency_p50_ms` and `latency_p95_ms` are known where the service tells how long each row took.
+
     `published_quality` is the service's own figure; it differs where the service summarises rows otherwise (macro F1).
     `dominated_by` names a model that scored at least as high for at most the same cost. `saving` is the share of the
     baseline's unit cost that this model saves; negative when it costs more. The cost's interval is estimated from how
@@ -47,6 +49,8 @@ class ModelScore(_Record):
     wrong: float | None = None
     no_answer: float | None = None
     answered_quality: float | None = None
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
     on_pareto_front: bool = False
     dominated_by: str | None = None
     saving: float | None = None
@@ -110,7 +114,7 @@ class Difference(_Record):
 
 
 class Disagreement(_Record):
-    """A row that the two highest-scoring models did not get the same score for."""
+    """A row that the two models of the decision did not get the same score for; `best` is the first of them."""
 
     idx: int
     best_score: float
@@ -164,6 +168,51 @@ class Recommendation(_Record):
         return tuple(standing for standing in self.standings if standing.word == word)
 
 
+class Confusion(_Record):
+    """Rows by true label and by what the model said, and macro-F1 (from 0 to 1) with a 95 % interval."""
+
+    model: str
+    labels: tuple[str, ...]
+    said: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    macro_f1: float
+    ci_low: float
+    ci_high: float
+
+
+class SliceScore(_Record):
+    """How one model did on a part of the rows, with a 95 % interval."""
+
+    model: str
+    quality: float
+    ci_low: float
+    ci_high: float
+
+
+class Slice(_Record):
+    """A part of the rows: both models of the decision, by how much the first is ahead, and the rows that flip.
+
+    `gained` rows got a higher score from the first model than from the second, `lost` rows a lower one.
+    """
+
+    value: str
+    n: int
+    scores: tuple[SliceScore, ...]
+    difference: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    gained: int = 0
+    lost: int = 0
+
+
+class Slicing(_Record):
+    """The rows in parts: by label, by group, or by a column of theirs. `left_out` counts parts that are not shown."""
+
+    by: str
+    slices: tuple[Slice, ...]
+    left_out: int = 0
+
+
 class ComparisonVerdict(_Record):
     """What the comparison decides, in one word and in words to read."""
 
@@ -176,10 +225,11 @@ class ComparisonVerdict(_Record):
 class Comparison(_Record):
     """One eval run, judged. Scores stand in order of quality, highest first, unscored models last.
 
-    `differences` compares the highest-scoring model with every other one, `against_baseline` every model with the
-    baseline: the frontier model that scores highest when its rows without an answer are taken as right. `margin` is how
-    much worse than it counts as good. `groups` counts the groups of rows, where rows belong together. `started_at` is
-    when the eval run was asked for.
+    `deciding` names the two models that one decides between: `disagreements` (the first of `disagreeing` rows) and
+    `slicings` are about them. `differences` compares the highest-scoring model with every other one, `against_baseline`
+    every model with the baseline: the frontier model that scores highest when its rows without an answer are taken as
+    right. `margin` is how much worse than it counts as good. `groups` counts the groups of rows, where rows belong
+    together. `started_at` is when the eval run was asked for.
     """
 
     name: str
@@ -198,7 +248,11 @@ class Comparison(_Record):
     recommendation: Recommendation | None = None
     differences: tuple[Difference, ...] = ()
     against_baseline: tuple[Difference, ...] = ()
+    deciding: tuple[str, str] | None = None
     disagreements: tuple[Disagreement, ...] = ()
+    disagreeing: int | None = None
+    slicings: tuple[Slicing, ...] = ()
+    confusions: tuple[Confusion, ...] = ()
     notes: tuple[str, ...] = ()
 
     def standing(self, model: str) -> Literal["winner", "highest score"] | PairVerdict | None:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -11,12 +12,15 @@ from markupsafe import Markup
 
 from pareta_report import wording
 from pareta_report.files import MARK
-from pareta_report.plot import missing, quality_against_cost
+from pareta_report.plot import missing, quality_against_cost, unnamed
 from pareta_report.records import Comparison, MeasuredQuality, ModelScore
 from pareta_report.wording import UNKNOWN
 
 MARKS = {"right": "✓", "wrong": "✗", "failed": "!", "answered": "•", "pending": "…"}
 CLIPPED = 200
+MOST_UNFOLDED = 3
+"""Comparisons up to which each stands open on the page. Raised: longer pages, on paper as well."""
+WORD_MOOD = {"as good": "good", "worse": "bad", "open": "open"}
 
 
 @cache
@@ -33,6 +37,8 @@ def environment() -> Environment:
         words=wording,
         marks=MARKS,
         mark=Markup(MARK),  # noqa: S704 - our own text
+        word_mood=WORD_MOOD,
+        most_unfolded=MOST_UNFOLDED,
         style=Markup(_asset("page.css")),  # noqa: S704 - our own file
         script=Markup(_asset("page.js")),  # noqa: S704 - our own file
         **{function.__name__: function for function in _FUNCTIONS},
@@ -49,6 +55,40 @@ def plot(comparison: Comparison, shape: str) -> Markup:
     """Draw a comparison; the drawing escapes its own texts."""
     svg = quality_against_cost(comparison, "narrow" if shape == "narrow" else "wide")
     return Markup(svg)  # noqa: S704 - escaped where it is drawn
+
+
+def decision(comparison: Comparison) -> str:
+    """Return the one sentence to act on: what to use, what that saves and what it may cost in quality."""
+    advice = comparison.recommendation
+    return _first(comparison.verdict.sentence) if advice is None else advice.sentence
+
+
+def reasons(comparison: Comparison) -> str:
+    """Return the paragraph of reasons: what is shown of each model, and what is not."""
+    verdict = comparison.verdict
+    beside = (verdict.against_baseline or "").removeprefix(decision(comparison)).strip()
+    sentence = verdict.sentence.removeprefix(decision(comparison)).strip()
+    return " ".join(part for part in (beside, sentence) if part)
+
+
+def _first(text: str) -> str:
+    """Return the first sentence; a point within a number or a name ends none."""
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1)[0]
+
+
+def milliseconds(latency: float | None) -> str:
+    """Write a latency: seconds from one second on."""
+    if latency is None:
+        return UNKNOWN
+    return f"{latency / 1000:.1f}\u00a0s" if latency >= 1000 else f"{latency:.0f}\u00a0ms"
+
+
+def against(comparison: Comparison, model: str) -> str:
+    """Return the word for a model against the baseline, else against the best one."""
+    if comparison.recommendation is None:
+        return comparison.standing(model) or UNKNOWN
+    words = {standing.model: standing.word for standing in comparison.recommendation.standings}
+    return words.get(model, "baseline" if model == comparison.baseline else UNKNOWN)
 
 
 def on_front(score: ModelScore) -> str:
@@ -117,4 +157,21 @@ def _asset(name: str) -> str:
     return files("pareta_report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-_FUNCTIONS = (plot, missing, on_front, saved, scale_of, scaled, when, figure, probability, counted, clipped)
+_FUNCTIONS = (
+    plot,
+    missing,
+    unnamed,
+    decision,
+    reasons,
+    against,
+    milliseconds,
+    on_front,
+    saved,
+    scale_of,
+    scaled,
+    when,
+    figure,
+    probability,
+    counted,
+    clipped,
+)

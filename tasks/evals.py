@@ -95,6 +95,7 @@ async def results_of(
         known = Background(
             rows=rows.items if rows else None,
             groups=rows.groups if rows else None,
+            slices=(spec.slice_column, rows.slices) if rows and rows.slices and spec.slice_column else None,
             estimates=await estimated(work, plan, count, run.eval_set_id),
             reused=plan.reused,
             margin=spec.margin,

@@ -35,11 +35,15 @@ from tasks.artifacts import artifact_key
 from tasks.retries import RETRIES
 from tasks.shared import connected, recorded
 
+Scale = tuple[float, float] | None
+
 
 @task(task_run_name="history of {watch}", cache_policy=NO_CACHE)
-async def enter_in_history(watch: str, occasion: str, run: EvalRun, rows: EvalRows | None) -> tuple[QualityPoint, ...]:
+async def enter_in_history(
+    watch: str, occasion: str, run: EvalRun, rows: EvalRows | None, score_range: Scale = None
+) -> tuple[QualityPoint, ...]:
     """Write down what this occasion scored, and give the whole series on these rows, the earliest occasion first."""
-    points = [point.model_dump() for point in quality_points(occasion, run, rows.groups if rows else None)]
+    points = [point.model_dump() for point in quality_points(occasion, run, rows.groups if rows else None, score_range)]
     series = series_of(watch, str(run.eval_set_id))
     async with recorded() as ledger:
         await asyncio.to_thread(remember_quality, ledger, series, points)
@@ -49,24 +53,25 @@ async def enter_in_history(watch: str, occasion: str, run: EvalRun, rows: EvalRo
 
 @task(task_run_name="drift of {run.id}", cache_policy=NO_CACHE, **RETRIES)
 async def drift_from(
-    watch: str, history: tuple[QualityPoint, ...], run: EvalRun, rows: EvalRows | None
+    watch: str, history: tuple[QualityPoint, ...], run: EvalRun, rows: EvalRows | None, score_range: Scale = None
 ) -> tuple[Drift, Drift | None]:
     """Compare a run with all runs of the series before it, and with the one before it alone."""
     groups = rows.groups if rows else None
     series = series_of(watch, str(run.eval_set_id))
     run_ids = list(dict.fromkeys(point.run_id for point in history))
     earlier = run_ids[: run_ids.index(str(run.id))] if str(run.id) in run_ids else run_ids
+    now = looks_of(run, score_range)
     async with recorded() as ledger:
-        looks = await _looks(ledger, series, earlier)
-        await asyncio.to_thread(_remember, ledger, series, run)
-    looks |= {str(run.id): looks_of(run)}
+        looks = await _looks(ledger, series, earlier, score_range)
+        await asyncio.to_thread(_remember, ledger, series, str(run.id), now)
+    looks[str(run.id)] = now
     drift = await asyncio.to_thread(drift_in, looks, groups)
     if len(looks) < 3:
         return drift, None
     return drift, await asyncio.to_thread(drift_in, dict(list(looks.items())[-2:]), groups)
 
 
-async def _looks(ledger: Ledger, series: str, run_ids: list[str]) -> dict[str, dict[str, Look]]:
+async def _looks(ledger: Ledger, series: str, run_ids: list[str], score_range: Scale) -> dict[str, dict[str, Look]]:
     """Return the scores of these runs by model, from the ledger, else from the service if it still has the run."""
     known = await asyncio.to_thread(remembered_scores, ledger, series)
     looks: dict[str, dict[str, Look]] = {}
@@ -77,15 +82,15 @@ async def _looks(ledger: Ledger, series: str, run_ids: list[str]) -> dict[str, d
                 continue
             with suppress(NotFoundError):
                 # A watch that began before the ledger kept scores.
-                found = await pareta.evals.runs.retrieve(run_id)
-                looks[run_id] = looks_of(found)
-                await asyncio.to_thread(_remember, ledger, series, found)
+                looks[run_id] = looks_of(await pareta.evals.runs.retrieve(run_id), score_range)
+                await asyncio.to_thread(_remember, ledger, series, run_id, looks[run_id])
     return looks
 
 
-def _remember(ledger: Ledger, series: str, run: EvalRun) -> None:
-    entries = [{"run_id": str(run.id), "model": model, **asdict(look)} for model, look in looks_of(run).items()]
-    remember_scores(ledger, series, entries)
+def _remember(ledger: Ledger, series: str, run_id: str, looks: Mapping[str, Look]) -> None:
+    remember_scores(
+        ledger, series, [{"run_id": run_id, "model": model, **asdict(look)} for model, look in looks.items()]
+    )
 
 
 def _look(entry: Mapping[str, Any]) -> Look:

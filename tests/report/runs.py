@@ -28,6 +28,13 @@ def scored(
     return {"model_id": model, "kind": kind, **figures, "per_item": items, **published}
 
 
+def items(result: dict[str, object]) -> list[dict[str, object]]:
+    """Return the per-row scores of a result, to add to them what a service may tell besides."""
+    found = result["per_item"]
+    assert isinstance(found, list)
+    return found
+
+
 def published(
     model: str, quality: float | None, low: float | None = None, high: float | None = None, **more: object
 ) -> dict[str, object]:

@@ -5,20 +5,41 @@ import pytest
 
 from pareta_report import Background, judge
 from pareta_report.cost import of_mean_cost
-from tests.report.runs import right, run, scored
+from tests.report.runs import items, right, run, scored
 
 ROWS = [{"input": "word " * (1 + n % 7), "expected": "yes"} for n in range(100)]
 
 
-def test_the_interval_of_a_mean_cost_covers_the_truth_in_95_of_100_samples() -> None:
+@pytest.mark.parametrize("rows", [20, 100])
+@pytest.mark.parametrize("spread", [0.5, 1.0])
+def test_the_interval_of_a_mean_cost_covers_the_truth_on_skewed_lengths(rows: int, spread: float) -> None:
     rng = np.random.default_rng(21)
-    truth, covered = 300.0, 0
-    for _ in range(2_000):
-        read = rng.gamma(3.0, 100.0, 150).astype(int)
-        # A row costs as much as it is long; the service tells the mean of this sample.
-        low, high = of_mean_cost(float(read.mean()), read.tolist(), [0] * 150) or (0.0, 0.0)
+    samples, covered = 150, 0
+    truth = 200 * np.exp(0.5**2 / 2) + 4 * 100 * np.exp(spread**2 / 2)
+    for _ in range(samples):
+        read = np.ceil(200 * rng.lognormal(0, 0.5, rows)).astype(int)
+        written = np.ceil(100 * rng.lognormal(0, spread, rows)).astype(int)
+        # Written tokens cost four times as much here; the service tells the mean to the whole micro-USD.
+        mean = float(np.round((read + 4 * written).mean()))
+        low, high = of_mean_cost(mean, read.tolist(), written.tolist()) or (0.0, 0.0)
         covered += low <= truth <= high
-    assert covered / 2_000 == pytest.approx(0.95, abs=0.015)
+    assert covered / samples >= 0.92 - 2 * (0.95 * 0.05 / samples) ** 0.5
+
+
+def test_a_cost_of_one_micro_usd_may_be_off_by_its_rounding() -> None:
+    low, high = of_mean_cost(1.0, [10] * 50, [2] * 50) or (1.0, 1.0)
+    assert (low, high) == (0.0, 2.0)
+
+
+def test_tokens_that_are_not_in_the_answer_leave_a_cost_without_an_interval_unless_they_are_told() -> None:
+    rows = [{"input": f"word {n}", "expected": "yes"} for n in range(100)]
+    told = scored("told", right(90, 100))
+    for n, item in enumerate(items(told)):
+        item["usage"] = {"prompt_tokens": 100 + n, "completion_tokens": 1 + 900 * (n % 2)}
+    silent, open_ = judge("x", None, run(scored("silent", right(80, 100)), told), Background(rows=rows)).scores[::-1]
+    assert (silent.cost_low_micro_usd, silent.cost_high_micro_usd) == (None, None)
+    assert open_.cost_low_micro_usd is not None
+    assert open_.cost_low_micro_usd < 95, "hidden tokens are counted"
 
 
 def test_rows_that_belong_together_make_the_interval_of_the_cost_wider() -> None:
