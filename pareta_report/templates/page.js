@@ -1,5 +1,7 @@
 // What is folded cannot be read on paper.
 addEventListener("beforeprint", () => {
+  // Of many comparisons the details stay folded: dozens of sheets that are seldom read.
+  if (document.body.classList.contains("many")) return;
   document.querySelectorAll("details.more").forEach((part) => { part.open = true; });
 });
 (() => {
@@ -29,4 +31,12 @@ addEventListener("beforeprint", () => {
   search.addEventListener("input", show);
   controls.addEventListener("submit", (event) => event.preventDefault());
   controls.hidden = false;
+})();
+// A table that is wider than its place says so; a folded one has no width yet.
+(() => {
+  const places = document.querySelectorAll(".scroll");
+  const look = () => places.forEach((place) => place.classList.toggle("overflows", place.scrollWidth > place.clientWidth + 1));
+  addEventListener("resize", look);
+  document.querySelectorAll("details").forEach((part) => part.addEventListener("toggle", look));
+  look();
 })();

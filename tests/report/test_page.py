@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pareta_report import Page, failed_comparison, judge, render, write_page
+from pareta_report import Background, Comparison, Page, failed_comparison, judge, render, write_page
+from pareta_report.plot import unnamed
 from tests.report.batches import Facts, answer, four_answers, written
 from tests.report.runs import right, run, scored
 
@@ -203,11 +204,11 @@ def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
         "answered 60 $1.50 billed",
         "flagged cut: kept, and not bought again 3",
         "whose answer never came 2",
-        "whose receipt is lost 1 777 µ$ at most",
+        "whose receipt is lost 1 $0.00077 at most",
         "failed 10 APITimeoutError 10",
         "pending 30 about $0.75 to come",
         "certainly not paid 35",
-        "a request's answer never came 5 4,321 µ$ at most",
+        "a request's answer never came 5 $0.0043 at most",
         "edited or removed since they were worked on 4 $0.22 billed besides",
         "the dearest receipt is 20.5 times what the cheapest allow",
         "above the budget of $1.4 $0.099 at most",
@@ -296,4 +297,88 @@ def test_importing_the_report_loads_none_of_the_heavy_libraries() -> None:
     )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
+
+
+def decided(name: str = "t", **more: object) -> Comparison:
+    labels = ["billing", "sales"]
+    rows = [{"input": f"ticket {i}", "expected": labels[i % 2]} for i in range(400)]
+    results = [
+        scored("top", right(360, 400), kind="frontier", cost=4_000, predictions=["billing"] * 400),
+        scored("good", right(364, 400), cost=53, predictions=["sales"] * 400),
+        scored("poor", right(100, 400), cost=20),
+    ]
+    return judge(name, None, run(*results, total_cost_micro_usd=53_250), Background(rows=rows, **more))  # type: ignore[arg-type]
+
+
+def test_the_decision_stands_first_then_its_reasons_and_the_details_are_folded() -> None:
+    comparison = decided(slices=("language", {i: ("de", "en")[i % 2] for i in range(400)}))
+    assert comparison.recommendation is not None
+    html = render(Page("t", NOW, comparisons=[comparison]))
+    text = Tags(html).text
+    decision = " ".join(comparison.recommendation.sentence.split())
+    assert text.count(decision) == 1
+    assert text.index("use good") < text.index(decision) < text.index("Worse: poor.") < text.index("95 % interval")
+    parts = [attributes for name, attributes in Tags(html).tags if name == "details"]
+    assert parts
+    assert not [attributes for attributes in parts if "open" in attributes]
+    for part in (
+        "good and top by label (2)",
+        "good and top by language (2)",
+        "Which label was taken for which, and macro F1",
+        f"Where good and top disagree ({comparison.disagreeing} rows)",
+    ):
+        assert part in text
+
+
+def test_dollars_are_written_as_dollars_everywhere() -> None:
+    html = render(Page("t", NOW, batch=Facts(billed_micro_usd=53_250), comparisons=[decided()]))
+    assert "µ$" not in html
+    assert "micro" not in Tags(html).text
+    assert Tags(html).text.count("$0.053") >= 3
+
+
+def test_a_cost_without_an_interval_says_why() -> None:
+    text = Tags(render(Page("t", NOW, comparisons=[decided()]))).text
+    assert "Costs have no interval: the service tells one mean for all rows, and tokens that are not in an" in text
+
+
+def test_tables_that_may_scroll_are_reached_by_keyboard_and_named_once_each() -> None:
+    several = [decided(f"task {i}") for i in range(2)]
+    tags = Tags(render(Page("t", NOW, batch=Facts(), comparisons=several)))
+    scrolling = [attributes for _, attributes in tags.tags if "scroll" in (attributes.get("class") or "").split()]
+    assert len(scrolling) == html_tables(tags)
+    assert {(each["role"], each["tabindex"]) for each in scrolling} == {("region", "0")}
+    names = [each["aria-label"] for each in scrolling]
+    assert len(set(names)) == len(names)
+
+
+def html_tables(tags: Tags) -> int:
+    return len(tags.named("table"))
+
+
+def test_of_many_comparisons_the_overview_comes_first_and_each_is_folded() -> None:
+    many = [decided(f"task {i}") for i in range(5)]
+    html = render(Page("t", NOW, comparisons=many))
+    text = Tags(html).text
+    assert text.index("Every model on every comparison") < text.index("use good")
+    assert text.count("Plot and 3 models") == text.count("Why As good") == 5
+
+
+def test_a_point_without_room_for_its_name_is_listed_below_the_plot() -> None:
+    crowd = [scored(f"model-with-a-long-name-{i:02}", right(150 + i % 2, 200), cost=100 + i % 3) for i in range(40)]
+    comparison = judge("t", None, run(*crowd))
+    html = render(Page("t", NOW, comparisons=[comparison]))
+    for shape, size in (("wide", "wide"), ("narrow", "slim")):
+        left_out = unnamed(comparison, "narrow" if shape == "narrow" else "wide")
+        assert left_out
+        listed = html.partition(f'<span class="plot-names {size}">')[2].partition("</span>")[0]
+        assert all(name in listed for name in left_out)
+
+
+def test_the_latency_of_a_batch_is_shown() -> None:
+    rows = [answer(str(n), "MIT", latency_ms=100.0 * n) for n in range(1, 21)]
+    text = Tags(render(Page("t", NOW, batch=Facts(total=20), answers=table(rows), id_column="id"))).text
+    assert "latency p50 / p95 1.1\u00a0s / 1.9\u00a0s 20 rows" in text.replace(
+        "1.1 s / 1.9 s", "1.1\u00a0s / 1.9\u00a0s"
     )
