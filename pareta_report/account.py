@@ -64,6 +64,10 @@ def _besides(batch: BatchFacts) -> Iterator[Line]:
             f"the price changed: the dearest receipt is {batch.price_rise:g} times what the cheapest allow", None
         )
     if batch.overspent_micro_usd:
-        yield Line(f"above the budget of ${batch.budget_usd}", None, f"{money(batch.overspent_micro_usd)} at most")
+        yield Line(
+            f"above the budget of {money(1_000_000 * (batch.budget_usd or 0.0))}",
+            None,
+            f"{money(batch.overspent_micro_usd)} at most",
+        )
     if batch.refused:
         yield Line(f"{batch.refused:,} requests of this run refused as too many, and sent again later", None)

@@ -211,7 +211,7 @@ def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
         "a request's answer never came 5 $0.0043 at most",
         "edited or removed since they were worked on 4 $0.22 billed besides",
         "the dearest receipt is 20.5 times what the cheapest allow",
-        "above the budget of $1.4 $0.099 at most",
+        "above the budget of $1.40 $0.099 at most",
         "17 requests of this run refused",
         "Stopped early: InsufficientCreditsError , out of credit",
     ):
