@@ -31,6 +31,11 @@ class Gaps:
     answered: NDArray[np.bool_]
 
     @property
+    def groups(self) -> int | None:
+        """How many groups the rows are in, where rows belong together."""
+        return None if self.together is None else len(set(self.together))
+
+    @property
     def rerun(self) -> int:
         """How many rows either model has no answer to."""
         return int(self.answered.size - self.answered.sum())
@@ -107,6 +112,7 @@ def _paired(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, s
         other=other.model,
         method="paired",
         n=gaps.scored.size,
+        groups=gaps.groups,
         difference=float(gaps.scored.mean()),
         ci_low=low,
         ci_high=high,
@@ -138,8 +144,9 @@ def _shown(gaps: Gaps, looks: int) -> tuple[float | None, int | None]:
     ahead = float(gaps.scored.mean()) >= 0
     units = units_of(gaps.lows if ahead else -gaps.highs, gaps.together)
     adverse = abs(float(gaps.scored.mean())) - float(mean_of(units))
-    needed = power.units_needed(units, 0.0, -1.0, ALPHA / 2 / looks)
-    return power.detectable_mean(units, adverse, looks), needed and ceil(needed * size / float(units.weights.sum()))
+    detectable = power.detectable_mean(units, adverse, looks) if power.can_show(units) else None
+    needed = power.units_needed(units, 0.0, -1.0, ALPHA / 2 / looks) if power.can_plan(units) else None
+    return detectable, needed and ceil(needed * size / float(units.weights.sum()))
 
 
 def _published(one: Candidate, other: Candidate, looks: int) -> Difference:

@@ -13,6 +13,7 @@ Word = Literal["as good", "worse", "open"]
 
 # A sample that would miss even this difference is called too small: nobody who compares would shrug it off.
 COARSE = 0.15
+FEW = 50  # rows or groups that are too few when what they show cannot be told
 MARGIN = 0.02  # share of quality that a model may lose and still be as good; raised, more models are
 
 
@@ -73,11 +74,13 @@ class Difference(_Record):
     """By how much `model` scored more than `other` (0.05 is five points), with a 95 % interval.
 
     The interval holds whichever way the `rerun` rows that either model has no answer to would have gone; `answered`
-    stands beside it where there are any. `p_adjusted` is corrected for the number of looks; `distinguishable` rests on
-    it. `detectable` is the smallest true difference that a sample like this shows in four of five cases, None if no
-    difference does; `rows_needed` is the sample that would show the observed one as often. `flip_price_micro_usd` is
-    the price of one wrong answer at which the two cost the same all in all: below it the cheaper model is the better
-    buy, above it the more accurate one. It is known only with its interval, and for pairs that are distinguishable.
+    stands beside it where there are any. `groups` counts the groups of the `n` rows, where rows belong together.
+    `p_adjusted` is corrected for the number of looks; `distinguishable` rests on it. `detectable` is the smallest true
+    difference that a sample like this shows in four of five cases, None if none does or it cannot be told (fewer than
+    50 groups, or groups that differ much in size); `rows_needed` is the sample that would show the observed one as
+    often. `flip_price_micro_usd` is the price of one wrong answer at which the two cost the same all in all: below it
+    the cheaper model is the better buy, above it the more accurate one. It is known only with its interval, and for
+    pairs that are distinguishable.
     """
 
     model: str
@@ -88,6 +91,7 @@ class Difference(_Record):
     p_value: float | None = None
     p_adjusted: float | None = None
     n: int | None = None
+    groups: int | None = None
     method: Method
     distinguishable: bool = False
     detectable: float | None = None
@@ -107,10 +111,12 @@ class Difference(_Record):
 
     @property
     def _shows(self) -> float:
-        """The difference that the rows could show if all had an answer."""
+        """The difference that the rows could show if all had an answer; everything where they are too few to tell."""
         unanswered = self.rerun / self.n if self.n else 0.0
-        nothing = 0.0 if self.method == "published" or self.rerun else 1.0
-        return nothing if self.detectable is None else self.detectable - unanswered
+        if self.detectable is not None:
+            return self.detectable - unanswered
+        units = self.n if self.groups is None else self.groups
+        return 1.0 if self.method == "paired" and not self.rerun and (units or 0) < FEW else 0.0
 
 
 class Disagreement(_Record):

@@ -59,7 +59,13 @@ def _standing(
     pair: Difference, bound: Bound | None, p: float, family: int, margin: float, saved: float | None
 ) -> Standing:
     shown = Standing(
-        model=pair.model, word="open", difference=pair.difference, n=pair.n, rerun=pair.rerun, saving=saved
+        model=pair.model,
+        word="open",
+        difference=pair.difference,
+        n=pair.n,
+        groups=pair.groups,
+        rerun=pair.rerun,
+        saving=saved,
     )
     if bound is None:
         return shown.model_copy(update={"reason": "it cannot be compared with the baseline row by row"})
@@ -72,7 +78,6 @@ def _standing(
             "lower": lower,
             "at_most": max(0.0, -worst),
             "p_adjusted": p,
-            "groups": bound.groups if isinstance(bound, ByRow) else None,
         }
     )
     if good or pair.verdict == "worse":
@@ -84,11 +89,18 @@ def _standing(
 def _why_open(pair: Difference, needed: int | None, margin: float) -> str:
     if pair.rerun:
         return f"run the {count(pair.rerun, 'row')} without an answer again"
-    if needed is None:
+    if needed is None and pair.difference < -margin:
         return f"it is {points(-pair.difference)} points behind here, not shown to be worse"
+    if needed is None:
+        return f"{_sample(pair)} cannot show it to be as good within {points(margin)} points"
     return (
         f"about {about(needed)} rows would show it to be as good within {points(margin)} points, if it is as seen here"
     )
+
+
+def _sample(pair: Difference) -> str:
+    rows = count(pair.n or 0, "row")
+    return rows if pair.groups is None else f"{rows} in {count(pair.groups, 'group')}"
 
 
 def _bound(one: Candidate, baseline: Candidate, groups: Mapping[int, str] | None) -> Bound | None:
@@ -105,11 +117,6 @@ class ByRow:
 
     gaps: Gaps
 
-    @property
-    def groups(self) -> int | None:
-        """How many groups the rows are in, where rows belong together."""
-        return None if self.gaps.together is None else len(set(self.gaps.together))
-
     def p(self, margin: float) -> float:
         """Return the p value of "it is worse by at least the margin"."""
         return p_at_most(units_of(self.gaps.lows, self.gaps.together), -margin, -1.0)
@@ -121,7 +128,7 @@ class ByRow:
     def rows_needed(self, margin: float, alpha: float) -> int | None:
         """Return the rows that show it to be as good, with the same share of them without an answer."""
         units = units_of(self.gaps.lows, self.gaps.together)
-        needed = power.units_needed(units, -margin, -1.0, alpha)
+        needed = power.units_needed(units, -margin, -1.0, alpha) if power.can_plan(units) else None
         return needed and ceil(needed * self.gaps.lows.size / float(units.weights.sum()))
 
 

@@ -143,8 +143,9 @@ def _too_few_rows(pair: Difference) -> str:
         return ""
     needed = f"; to show this one takes about {about(pair.rows_needed)} rows" if pair.rows_needed else ""
     if pair.detectable is None:
-        few = f"Too few rows: {count(pair.n, 'row')} cannot show any difference in four of five cases{needed}."
-        return few if pair.method == "paired" else ""
+        sample = count(pair.n, "row") if pair.groups is None else count(pair.groups, "group")
+        few = pair.verdict == "too few rows"
+        return f"Too few rows: what {sample} show in four of five cases cannot be told{needed}." if few else ""
     shows = f"{count(pair.n, 'row')} can show a difference of about {points(pair.detectable)} points or more"
     return f"{'Too few rows: ' if pair.detectable > COARSE else ''}{shows}{needed}."
 

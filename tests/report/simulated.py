@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy.special import ndtr
 
+from pareta_report import power
 from pareta_report.bounded import Scores, Units, tail
 
 Rng: TypeAlias = np.random.Generator
@@ -161,3 +162,31 @@ def coverage(world: str, sizes: str, units: int, rows: int, mean: float, samples
     below = p_at_most(found, mean) > 0.025
     above = p_at_most(found._replace(sums=-found.sums), -mean) > 0.025
     return float((below & above).mean())
+
+
+def power_of_needed(world: str, units: int, at: float, tests: int, samples: int) -> tuple[int, float]:
+    """Return the units said to show that the mean is above `at`, and how often that many do.
+
+    The truth is a pilot of `units` groups, from which the samples are drawn.
+    """
+    pilot = _pilot(world, units, 0.05 if at == 0 else 0.02)
+    needed = power.units_needed(pilot, at, -1.0, 0.025 / tests) or 0
+    return needed, _shown(pilot, needed, at, tests, samples)
+
+
+def power_of_detectable(world: str, units: int, tests: int, samples: int) -> float:
+    """Return how often the difference that a pilot is said to show is shown by a sample as large."""
+    pilot = _pilot(world, units, 0.05)
+    difference = power.detectable_mean(pilot, 0.0, tests) or 0.0
+    return _shown(power.moved(pilot, difference), units, 0.0, tests, samples)
+
+
+def _pilot(world: str, units: int, mean: float) -> Units:
+    drawn_once = drawn(world, "alike", 1, units, 5 * units, mean)
+    return power.moved(Units(drawn_once.sums[0], drawn_once.sizes[0], np.ones(units)), mean)
+
+
+def _shown(pilot: Units, units: int, at: float, tests: int, samples: int) -> float:
+    chosen = np.random.default_rng(units).integers(0, pilot.sums.size, (samples, units))
+    p = p_at_most(Samples(pilot.sums[chosen], pilot.sizes[chosen]), at)
+    return float((p <= 0.025 / tests).mean())

@@ -165,14 +165,26 @@ def test_the_difference_said_to_show_does_in_four_of_five_samples(rows: int) -> 
     assert (np.array(p) <= significance.ALPHA).mean() == pytest.approx(power.POWER, abs=0.05)
 
 
-@pytest.mark.parametrize("world", ["graded", "skewed", "overdispersed", "whole groups"])
+@pytest.mark.parametrize("world", ["graded", "skewed", "hidden failure", "overdispersed", "whole groups"])
 @pytest.mark.parametrize(("at", "tests"), [(0.0, 1), (0.0, 20), (-0.05, 1)])
 def test_the_groups_said_to_be_needed_show_it_in_four_of_five_samples(world: str, at: float, tests: int) -> None:
-    truth = 0.05 if at == 0 else 0.02
-    pilot = simulated.drawn(world, "alike", 1, 20_000, 100_000, truth)
-    units = power.moved(bounded.Units(pilot.sums[0], pilot.sizes[0], np.ones(20_000)), truth)
-    needed = power.units_needed(units, at, -1.0, 0.025 / tests)
-    assert needed is not None
-    p = simulated.p_at_most(simulated.drawn(world, "alike", 1_500, needed, 5 * needed, truth), at)
+    needed, shown = simulated.power_of_needed(world, 400, at, tests, 1_500)
+    assert needed > 20
     # Five points, and two standard errors of the simulation.
-    assert (p <= 0.025 / tests).mean() == pytest.approx(power.POWER, abs=0.05 + 0.02)
+    assert shown == pytest.approx(power.POWER, abs=0.05 + 0.02)
+
+
+@pytest.mark.parametrize("world", ["graded", "skewed", "hidden failure", "overdispersed", "whole groups"])
+@pytest.mark.parametrize("units", [100, 200])
+def test_the_mean_difference_said_to_show_does_in_four_of_five_samples(world: str, units: int) -> None:
+    shown = simulated.power_of_detectable(world, units, 1, 1_500)
+    assert shown == pytest.approx(power.POWER, abs=0.05 + 0.02)
+
+
+def test_a_model_at_the_margin_of_the_plan_passes_the_gate_as_often_as_planned() -> None:
+    planned = power.of_gate(500, 0.1, 0.05, 3)
+    counts = np.random.default_rng(20).multinomial(500, [0.05, 0.05, 0.9], 1_500)
+    values = np.tile([1.0, -1.0, 0.0], (1_500, 1))
+    units = bounded.Units(values, np.ones_like(values), counts.astype(np.float64))
+    passed = (bounded.tail(units, -0.05, -1.0).z <= stats.norm.ppf(0.025 / 3)).mean()
+    assert passed == pytest.approx(planned, abs=0.05)
