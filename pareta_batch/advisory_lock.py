@@ -8,7 +8,9 @@ run that has just got the first lock waits once for the fence: after that, no cl
 
 import hashlib
 import os
+import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -20,6 +22,9 @@ from pareta_batch.ledger_url import shown
 
 FENCE_TIMEOUT = "30s"
 """Longest wait for claims that an earlier run is just writing; higher waits longer for a run that is frozen."""
+
+NOTICED_WITHIN_S = 10.0
+"""Longest wait for the server to notice that the holder of a lock was killed; higher helps a server that is slow."""
 
 Owner = tuple[int, str]
 
@@ -77,10 +82,14 @@ class AdvisoryLock:
     def _acquire(self) -> Owner:
         db = self._connection
         db.execute(_SETTINGS, {"name": f"pareta: process {os.getpid()} on {socket.gethostname()}"[:63]})
-        held = db.scalar(_TRY, {"number": self._number})
+        deadline = time.monotonic() + NOTICED_WITHIN_S
+        while not db.scalar(_TRY, {"number": self._number}):
+            holder = db.execute(_HOLDER, {"number": self._number}).one_or_none()
+            application = holder[2] if holder else None
+            if (holder and not _is_dead(application)) or time.monotonic() > deadline:
+                raise BatchBusy(self._batch, _named(application))
+            time.sleep(0.05)
         found = db.execute(_HOLDER, {"number": self._number}).one_or_none()
-        if not held:
-            raise BatchBusy(self._batch, _named(found[2] if found else None))
         if found is None:
             raise LedgerError(f"ledger {shown(self._url)}: the server does not show its locks; use PostgreSQL itself")
         return found[0], found[1]
@@ -102,6 +111,20 @@ def advisory_lock(database: Database, batch: str) -> Iterator[AdvisoryLock]:
 
 def _number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+
+
+def _is_dead(application: str | None) -> bool:
+    """Return whether the holder was a process of this machine that has ended."""
+    found = re.fullmatch(r"process (\d+) on (.+)", _named(application))
+    if found is None or found[2] != socket.gethostname()[: len(found[2])]:
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _named(application: str | None) -> str:

@@ -1,16 +1,19 @@
 """A ledger that goes away under a run: nothing more is sent, and no answer that was paid for is lost or paid twice."""
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from pareta_batch import database
+from pareta_batch import advisory_lock, database
 from pareta_batch.batch import Batch
 from pareta_batch.enrolment import enrol
 from pareta_batch.entries import Entries
@@ -221,6 +224,28 @@ async def test_behind_a_pooler_in_transaction_mode_the_lock_excludes_and_its_los
         await completed_by_the_next(batch, sandbox, second)
         first.close()
         second.close()
+
+
+def test_the_lock_of_a_killed_process_is_waited_for_until_the_server_has_noticed(
+    on_postgres: Ledger, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    second = Ledger.open(postgres_url)
+    with ExitStack() as held:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: ended.pid)
+            held.enter_context(on_postgres.lease("test"))
+        threading.Timer(0.3, held.pop_all().close).start()  # the server notices
+        with second.lease("test"):
+            pass
+        monkeypatch.setattr(advisory_lock, "NOTICED_WITHIN_S", 0.2)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: ended.pid)
+            held.enter_context(on_postgres.lease("test"))
+        with pytest.raises(BatchBusy, match=f"process {ended.pid} on"), second.lease("test"):
+            raise AssertionError("both hold it")
+    second.close()
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
