@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from flows.command_line import app
 from pareta_batch.controls import Controls
 from pareta_batch.ledger import Ledger
-from pareta_sandbox.faults import KeyEcho, Status
+from pareta_sandbox.faults import KeyEcho, OddReply, Status
 from pareta_sandbox.testing import Sandbox
 from tests.flows.datasets import batch, write_rows
 from tests.flows.test_compare_models import comparisons
@@ -66,6 +66,20 @@ def test_a_key_that_the_service_says_back_reaches_no_output_and_no_file(
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert {"ledger.db", "batch.json"} < {file.name for file in files}
     assert [file for file in files if pareta.api_key.encode() in file.read_bytes()] == []
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_what_came_beside_the_text_is_in_the_answers_file_and_the_page_is_written(
+    pareta: Sandbox, tmp_path: Path, suffix: str
+) -> None:
+    pareta.inject(OddReply(shape="tool_call", times=1))
+    pareta.inject(OddReply(shape="tokens_list", times=1, skip=1))
+    ended = pareta_pipeline("complete", spec(tmp_path), "--set", f"output={tmp_path}/answers{suffix}")
+    assert (ended.exit_code, "12 of 12 rows settled" in ended.stdout) == (0, True)
+    answers = (tmp_path / f"answers{suffix}").read_bytes()
+    assert b"pick_team" in answers
+    assert b"not an integer from 0" in answers
+    assert (tmp_path / "answers.html").exists()
 
 
 def test_an_address_where_nothing_answers_is_2_and_is_named(
