@@ -11,13 +11,14 @@ import typer
 from pydantic import BaseModel
 
 from flows.parameters import Pipeline, Promotion, Watch
+from flows.planning import with_plans
 from flows.quotes import AnyQuote, PipelineQuote, PromotionQuote, WatchQuote
 from flows.signals import run_until_interrupted
 from flows.specs import Fields, SpecError, fields_of, spec_from
 from pareta_batch.asks import check_rows
 from pareta_batch.batch import Batch
 from pareta_batch.comparing import Comparisons
-from pareta_batch.comparison_quote import quote_comparisons
+from pareta_batch.comparison_quote import ComparisonsQuote, quote_comparisons
 from pareta_batch.identity import id_of
 from pareta_batch.leaderboard import Listed, listed
 from pareta_batch.ledger import Ledger
@@ -94,7 +95,7 @@ async def _quoted(spec: BaseModel, ledger: Ledger, pilot: int) -> AnyQuote:
         asking = _Asking(pareta, ledger)
         match spec:
             case Comparisons():
-                return await quote_comparisons(spec, pareta, ledger)
+                return await asking.comparisons(spec)
             case Promotion():
                 return await asking.promotion(spec)
             case Watch():
@@ -112,8 +113,12 @@ class _Asking:
     pareta: AsyncPareta
     ledger: Ledger
 
+    async def comparisons(self, comparisons: Comparisons, margin: float | None = None) -> ComparisonsQuote:
+        told = await quote_comparisons(comparisons, self.pareta, self.ledger)
+        return await asyncio.to_thread(with_plans, told, comparisons.comparisons, margin)
+
     async def promotion(self, promotion: Promotion) -> PromotionQuote:
-        told = await quote_comparisons(promotion.comparisons(), self.pareta, self.ledger)
+        told = await self.comparisons(promotion.comparisons(), promotion.policy.max_loss)
         board = await listed(self.pareta, promotion.comparison.task)
         costs = {board.resolved(model): board.cost(model) for model in promotion.comparison.models}
         return PromotionQuote(name=promotion.name, comparison=told, request_micro_usd=costs)
@@ -132,7 +137,7 @@ class _Asking:
             endpoint=id_of(endpoint) if endpoint else None,
             deploys=pipeline.deploys,
             batch=await self._batch_of(pipeline, endpoint, board),
-            comparisons=await quote_comparisons(beside, self.pareta, self.ledger) if beside else None,
+            comparisons=await self.comparisons(beside) if beside else None,
         )
 
     async def _endpoint_of(self, pipeline: Pipeline) -> Endpoint | None:

@@ -17,9 +17,35 @@ from pareta_batch.ledger import Ledger
 from pareta_batch.quote import LEADERBOARD_RANGE
 from pareta_client import AsyncPareta, ParetaError
 
+ASSUMED = "with right-or-wrong scores, if the two models disagree on 20 % of the rows"
+
+
+class PlannedSize(BaseModel):
+    """A number of rows, and what a comparison on them can do.
+
+    `shows` is the smallest difference that shows in four of five cases (0.06 is six points; None if none does).
+    `passes` is the chance that a model as good as the baseline passes the gate. `likely_micro_usd` is what is bought.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    shows: float | None
+    passes: float
+    likely_micro_usd: int
+
+    def told(self, margin: float) -> str:
+        """Write the size as a line of a plan."""
+        shows = "shows no difference" if self.shows is None else f"shows {100 * self.shows:.0f} points"
+        passes = f"passes the gate at M = {100 * margin:g} with {100 * self.passes:.0f} %"
+        return f"{self.rows:,} rows: {shows}, {passes}; costs {dollars(self.likely_micro_usd)}"
+
 
 class ComparisonQuote(BaseModel):
-    """Of one comparison: what each model will cost (micro-USD; None is not known), and what is not bought at all."""
+    """Of one comparison: what each model will cost (micro-USD; None is not known), and what is not bought at all.
+
+    `plan` sets numbers of rows beside each other, for a model as good as the baseline and a gate with this `margin`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,6 +55,9 @@ class ComparisonQuote(BaseModel):
     reused: dict[str, str] = {}
     paid_for: str | None = None
     problem: str | None = None
+    margin: float = 0.0
+    grouped: bool = False
+    plan: tuple[PlannedSize, ...] = ()
 
     @property
     def likely_micro_usd(self) -> float:
@@ -42,7 +71,10 @@ class ComparisonQuote(BaseModel):
             return f"{self.name}: nothing to pay, eval run {self.paid_for} has these scores"
         lines = [f"{self.name}: {self.rows} rows, about {dollars(self.likely_micro_usd)}"]
         lines += [f"  {model}: {'unknown' if cost is None else dollars(cost)}" for model, cost in self.models.items()]
-        return "\n".join([*lines, *(f"  {model}: reused from {run_id}" for model, run_id in self.reused.items())])
+        lines += [f"  {model}: reused from {run_id}" for model, run_id in self.reused.items()]
+        lines += [f"  {size.told(self.margin)}" for size in self.plan]
+        independent = ", and if rows do not belong together (else read groups for rows)" if self.grouped else ""
+        return "\n".join([*lines, *([f"  {ASSUMED}{independent}"] if self.plan else [])])
 
 
 class ComparisonsQuote(BaseModel):

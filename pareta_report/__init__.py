@@ -1,5 +1,6 @@
 """Answers and eval runs as tables, statistics, plots and one HTML page."""
 
+from pareta_report import power
 from pareta_report.answers import answers_table
 from pareta_report.drift import (
     Drift,
@@ -67,6 +68,7 @@ __all__ = [
     "markdown_summary",
     "markdown_text",
     "may_replace",
+    "power",
     "quality_against_cost",
     "quality_over_time",
     "quality_points",

@@ -117,6 +117,12 @@ def of_gate(rows: int, disagreeing: float = DISAGREEING, margin: float = 0.02, c
     return of_bound(units, -margin, -1.0, ALPHA / 2 / candidates)
 
 
+def rows_to_pass(margin: float = 0.02, candidates: int = 1, disagreeing: float = DISAGREEING) -> int | None:
+    """Return the rows on which a model as good as the baseline passes the gate in four of five cases, to two digits."""
+    needed = _fewest(lambda rows: of_gate(rows, disagreeing, margin, candidates), 2) if margin > 0 else None
+    return None if needed is None else ceil(needed / (step := 10 ** max(0, len(str(needed)) - 2))) * step
+
+
 def detectable_by_normal(standard_error: float, tests: int = 1) -> float:
     """Return the true difference that shows in four of five samples with this standard error (normal approximation)."""
     return _reach(tests) * standard_error

@@ -161,3 +161,32 @@ def test_bad_rows_of_a_pipeline_are_named_before_anything_is_asked(tmp_path: Pat
     spec["batch"] |= {"prompt": "{words}"}
     refused = quote(spec)
     assert (refused.exit_code, "no column 'words'" in refused.stderr) == (2, True)
+
+
+def test_a_comparison_is_planned_by_what_each_number_of_rows_shows_and_costs(tmp_path: Path) -> None:
+    spec = {"name": "c", "comparisons": [comparison(tmp_path) | {"margin": 0.05}]}
+    (planned,) = told(spec)["comparisons"]
+    sizes = planned["plan"]
+    assert [size["rows"] for size in sizes][:3] == [20, 40, 80]
+    assert sizes[-1]["passes"] >= 0.8, "the last size is one that passes in four of five cases"
+    shows = [size["shows"] for size in sizes]
+    assert shows == sorted(shows, reverse=True)
+    assert sizes[1]["likely_micro_usd"] == pytest.approx(2 * sizes[0]["likely_micro_usd"], abs=1)
+    lines = quote(spec).stdout
+    assert "  80 rows: shows " in lines
+    assert "points, passes the gate at M = 5 with " in lines
+    assert "if the two models disagree on 20 % of the rows" in lines
+
+
+def test_the_plan_of_a_promotion_is_for_the_margin_of_its_policy(tmp_path: Path) -> None:
+    promotion = {"name": "p", "comparison": comparison(tmp_path), "policy": {"max_loss": 0.1}}
+    (planned,) = told(promotion)["comparison"]["comparisons"]
+    assert planned["margin"] == 0.1
+
+
+def test_rows_that_belong_together_are_planned_as_groups(tmp_path: Path) -> None:
+    rows = write_rows(
+        tmp_path / "pages.jsonl", [{"input": f"page {n}", "expected": "a", "doc": str(n // 4)} for n in range(20)]
+    )
+    spec = {"name": "c", "comparisons": [comparison(tmp_path) | {"rows": rows, "group_column": "doc"}]}
+    assert "(else read groups for rows)" in quote(spec).stdout

@@ -1,0 +1,43 @@
+"""What a comparison of so many rows can show, beside what it costs: a plan before anything is bought."""
+
+from collections.abc import Sequence
+
+from pareta_batch.comparing import ComparisonSpec
+from pareta_batch.comparison_quote import ComparisonQuote, ComparisonsQuote, PlannedSize
+from pareta_report import power
+
+MULTIPLES = (1, 2, 4)
+"""Sizes that a plan sets beside each other, in multiples of the rows there are. More of them: a longer quote."""
+
+
+def with_plans(
+    quote: ComparisonsQuote, specs: Sequence[ComparisonSpec], margin: float | None = None
+) -> ComparisonsQuote:
+    """Return the quote with what each comparison shows at several sizes, for right-or-wrong scores.
+
+    `margin` is that of the gate, where it is not the comparison's own.
+    """
+    planned = (
+        _planned(each, spec, spec.margin if margin is None else margin)
+        for each, spec in zip(quote.comparisons, specs, strict=True)
+    )
+    return quote.model_copy(update={"comparisons": tuple(planned)})
+
+
+def _planned(quote: ComparisonQuote, spec: ComparisonSpec, margin: float) -> ComparisonQuote:
+    rows = quote.rows
+    if not rows or quote.problem is not None:
+        return quote
+    candidates = len(spec.models)
+    needed = power.rows_to_pass(margin, candidates)
+    sizes = sorted({*(rows * times for times in MULTIPLES), *([needed] if needed and needed > rows else [])})
+    plan = tuple(
+        PlannedSize(
+            rows=size,
+            shows=power.detectable(size, tests=candidates),
+            passes=power.of_gate(size, margin=margin, candidates=candidates),
+            likely_micro_usd=round(quote.likely_micro_usd * size / rows),
+        )
+        for size in sizes
+    )
+    return quote.model_copy(update={"plan": plan, "margin": margin, "grouped": spec.group_column is not None})
