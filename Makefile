@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The tests that wait for a Prefect server run beside the others.
 PYTEST := $(BIN)/pytest -n 2
 
-.PHONY: install demo test check peers format lock clean
+.PHONY: install demo test check peers statistics format lock clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed
@@ -33,6 +33,12 @@ check: install
 peers: install
 	$(BIN)/python -m tests.client.sdks
 	$(BIN)/python -m tests.sandbox.fuzzing
+
+# What the statistics keep, measured anew: the tables of docs/statistics.md, docs/comparisons.md and docs/batch.md.
+statistics: install
+	$(BIN)/python -m benchmarks.claims
+	$(BIN)/python -m benchmarks.quotes
+	$(BIN)/python -m benchmarks.watch
 
 format: install
 	$(BIN)/ruff format .
