@@ -115,13 +115,11 @@ def tail(units: Units, mean: "float | Scores", lowest: float) -> Tail:
 def centred(units: Units, mean: "float | Scores", lowest: float) -> tuple[Scores, Scores]:
     """Return how far each unit's sum lies above that of rows at `mean`, and last that of the unit not seen.
 
-    It is a unit of rows at the lowest value, as large as the group of a row picked at random: of groups of unequal
-    size the large ones weigh more than their number.
+    It is a unit of rows at the lowest value, as large as the largest: where large groups fail more often than small
+    ones, a smaller one would miss it.
     """
     at = np.asarray(mean, dtype=np.float64)
-    rows = units.weights * units.sizes
-    size = (rows * units.sizes).sum(axis=-1) / rows.sum(axis=-1)
-    unseen = (lowest - at) * size
+    unseen = (lowest - at) * units.sizes.max(axis=-1)
     values = np.concatenate([units.sums - at[..., None] * units.sizes, unseen[..., None]], axis=-1)
     weights = np.concatenate([units.weights, np.ones_like(unseen)[..., None]], axis=-1)
     return values, weights

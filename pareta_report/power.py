@@ -3,8 +3,8 @@
 Right-or-wrong scores: the power of McNemar's exact test, by enumerating the disagreements. Graded or grouped scores:
 the power of Gaffke's test when the truth is what the sample shows. Its normal quantile varies around that of the sample
 itself; by how much follows from the sum of logarithms under its root (the delta method), so nothing is simulated. That
-is within five points of the real power for rows, and for groups that are alike in size and not too few; for others no
-claim is made.
+is within five points of the real power for rows, and for groups that are not too few or of too unequal a size; for
+others no claim is made.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ SEARCHED = 1e-4  # how exactly a detectable difference is found, as a share of 1
 DISAGREEING = 0.2
 FEWEST_TO_PLAN = 10  # rows or groups from which more are planned; raised, fewer samples say what they lack
 FEWEST_TO_SHOW = 50  # rows or groups of which it is said what they show; raised, likewise
-MOST_UNEVEN = 1.25  # size of the group of a random row, as a multiple of the mean size; raised, claims are coarser
+MOST_UNEVEN = 2.0  # largest group of which it is said what they show, in mean sizes; raised, claims are coarser
 
 
 def of_mcnemar(rows: int, better: float, worse: float, tests: int = 1) -> float:
@@ -141,14 +141,13 @@ def rows_needed_by_normal(difference: float, standard_error: float, rows: int, t
 
 def can_plan(units: Units) -> bool:
     """Return whether it can be told from these units how many more would show a difference."""
-    rows = units.weights * units.sizes
-    uneven = float((rows * units.sizes).sum() / rows.sum() * units.weights.sum() / rows.sum())
-    return float(units.weights.sum()) >= FEWEST_TO_PLAN and uneven <= MOST_UNEVEN
+    return float(units.weights.sum()) >= FEWEST_TO_PLAN
 
 
 def can_show(units: Units) -> bool:
     """Return whether it can be told which difference a sample like these units shows."""
-    return can_plan(units) and float(units.weights.sum()) >= FEWEST_TO_SHOW
+    mean = float((units.weights * units.sizes).sum() / units.weights.sum())
+    return float(units.weights.sum()) >= FEWEST_TO_SHOW and float(units.sizes.max()) <= MOST_UNEVEN * mean
 
 
 def moved(units: Units, mean: float) -> Units:

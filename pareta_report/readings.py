@@ -127,7 +127,8 @@ def _published(
 
 
 def _wrong_counts(result: "EvalResult") -> str | None:
-    counts = {"n_succeeded": result.n_succeeded, "error_count": result.error_count}
+    # As sent: a record reads a text as the number in it.
+    counts = {name: result.get(name) for name in ("n_succeeded", "error_count")}
     wrong = [f"{name} is {value!r}" for name, value in counts.items() if value is not None and _whole(value) is None]
     return f"{' and '.join(wrong)}, not a number of rows" if wrong else None
 

@@ -77,7 +77,7 @@ class Difference(_Record):
     stands beside it where there are any. `groups` counts the groups of the `n` rows, where rows belong together.
     `p_adjusted` is corrected for the number of looks; `distinguishable` rests on it. `detectable` is the smallest true
     difference that a sample like this shows in four of five cases, None if none does or it cannot be told (fewer than
-    50 groups, or groups that differ much in size); `rows_needed` is the sample that would show the observed one as
+    50 groups, or one more than twice the mean size); `rows_needed` is the sample that would show the observed one as
     often. `flip_price_micro_usd` is the price of one wrong answer at which the two cost the same all in all: below it
     the cheaper model is the better buy, above it the more accurate one. It is known only with its interval, and for
     pairs that are distinguishable.

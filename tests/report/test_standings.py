@@ -94,7 +94,7 @@ def test_errors_leave_a_word_open_unless_it_holds_either_way() -> None:
 
 def test_each_of_many_models_must_show_more() -> None:
     alone = recommended(top=(some(380, 400), 5_000), m0=(some(379, 400), 50))
-    rest = {f"m{n}": (some(379, 400), 50.0) for n in range(40)}
+    rest = {f"m{n}": (some(379, 400), 50.0) for n in range(25)}
     many = recommended(0.02, top=(some(380, 400), 5_000), **rest)
     assert words(alone)["m0"] == "as good"
     assert set(words(many).values()) == {"open"}

@@ -137,14 +137,14 @@ def test_repeating_every_row_does_not_narrow_a_grouped_interval() -> None:
 def test_of_groups_of_unequal_size_the_spread_is_that_of_a_ratio_of_sums() -> None:
     """Cochran, Sampling Techniques, 3rd ed., section 6.3: with many groups the bound is that of the normal quantile."""
     rng = np.random.default_rng(8)
-    sizes = rng.integers(1, 40, 400)
-    effects = rng.uniform(-0.5, 0.5, 400)
+    sizes = rng.integers(1, 40, 1_600)
+    effects = rng.uniform(-0.5, 0.5, 1_600)
     values, groups = np.repeat(effects, sizes), [str(g) for g, size in enumerate(sizes) for _ in range(size)]
     residuals = (effects - values.mean()) * sizes
     error = float(np.sqrt((residuals**2).sum()) / sizes.sum())
     low, high = intervals.of_difference(values, groups)
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
-    naive = float(effects.std(ddof=1) / 20)
+    naive = float(effects.std(ddof=1) / 40)
     assert high - low > 2 * 1.96 * naive
 
 
