@@ -97,7 +97,7 @@ def lower_bound(units: Units, lowest: float, alpha: float) -> float:
 
 
 def tail(units: Units, mean: "float | Scores", lowest: float) -> Tail:
-    """Test "the mean is at most `mean`" for every sample (all axes but the last)."""
+    """Return the test of "the mean is at most `mean`" for every sample (all axes but the last)."""
     values, weights = centred(units, mean, lowest)
     none_above, none_below = values.max(axis=-1) <= 0, values.min(axis=-1) >= 0
     # Such a sum is certain; two values of unequal sign keep the formula from dividing by zero, z is set below.

@@ -86,7 +86,7 @@ def membership(groups: Mapping[int, str] | None, rows: Sequence[int]) -> list[st
 
 
 def reservations(found: Sequence[Candidate]) -> tuple[str, ...]:
-    """Say what a reader must know before trusting the scores."""
+    """Return notes that a reader needs before trusting the scores."""
     notes = [f"Set aside of {c.model}: {fault}." for c in found for fault in c.faults]
     if errored := [f"{c.model} ({count(c.errors, 'row')})" for c in found if c.items and c.errors]:
         notes.append(

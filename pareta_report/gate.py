@@ -113,7 +113,7 @@ def decide(comparison: Comparison, policy: Policy) -> Decision:
 
 
 def _no_gate(comparison: Comparison, policy: Policy) -> str | None:
-    """Say why no model could pass, whatever it scored."""
+    """Return why no model could pass, whatever it scored; None if one could."""
     if comparison.status != "completed":
         return str(comparison.error)
     baseline = next((score for score in comparison.scores if score.model == comparison.baseline), None)
@@ -131,7 +131,7 @@ def _no_gate(comparison: Comparison, policy: Policy) -> str | None:
 
 
 def _failing(score: ModelScore, floor: float, most_errors: float) -> str | None:
-    """Say whether too many rows have no answer, or the quality may be below the floor."""
+    """Return what is wrong: too many rows without an answer, or a quality that may be below the floor."""
     errors = (score.errors or 0) / score.n if score.n else 0.0
     if errors > most_errors:
         again = count(score.errors or 0, "row")

@@ -48,7 +48,7 @@ def exact(right: int, n: int) -> Interval:
 
 
 def of_mean(scores: Scores, groups: Sequence[str] | None = None) -> Interval:
-    """Bound the mean score: exactly for right-or-wrong scores, by Gaffke's bound for graded or grouped ones."""
+    """Return the interval of the mean score: exact for right-or-wrong scores, Gaffke's for graded or grouped ones."""
     if groups is None and all_in(scores, (0.0, 1.0)):
         return exact(int(scores.sum()), scores.size)
     units = units_of(scores, groups)
@@ -56,12 +56,12 @@ def of_mean(scores: Scores, groups: Sequence[str] | None = None) -> Interval:
 
 
 def of_difference(differences: Scores, groups: Sequence[str] | None = None) -> Interval:
-    """Bound the mean of paired differences (-1 to 1) by Gaffke's bound, which inverts McNemar's exact test."""
+    """Return Gaffke's interval of the mean of paired differences (-1 to 1); it inverts McNemar's exact test."""
     return of_gaps(differences, differences, groups)
 
 
 def of_gaps(lows: Scores, highs: Scores, groups: Sequence[str] | None = None, tail: float = TAIL) -> Interval:
-    """Bound the mean of paired differences of which only a lowest and a highest value is known for each row.
+    """Return the interval of a mean of paired differences of which each row has a lowest and a highest value.
 
     Rows without an answer have two: it could have been right or wrong (Horowitz and Manski, J. Am. Stat. Assoc.
     95:77, 2000). The interval covers the truth whichever way they would have gone. `tail` is the chance of a miss on
@@ -72,7 +72,7 @@ def of_gaps(lows: Scores, highs: Scores, groups: Sequence[str] | None = None, ta
 
 
 def by_normal(mean: float, standard_error: float) -> Interval:
-    """Bound a mean by the normal approximation."""
+    """Return the interval of a mean by the normal approximation."""
     from scipy.stats import norm
 
     half = float(norm.ppf((1 + CONFIDENCE) / 2)) * standard_error

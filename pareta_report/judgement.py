@@ -81,7 +81,7 @@ def judge(name: str, task: str | None, run: "EvalRun", known: Background = NOTHI
 
 
 def failed_comparison(name: str, task: str | None, error: BaseException, run_id: str | None = None) -> Comparison:
-    """Report a comparison that could not be made, beside those that could."""
+    """Return a comparison that could not be made, with the error that kept it from being made."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return Comparison(name=name, task=task, run_id=run_id, status="failed", error=said, verdict=no_verdict(said))
 

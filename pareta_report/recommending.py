@@ -42,7 +42,7 @@ def recommended(
 
 
 def beside_baseline(recommendation: Recommendation) -> str:
-    """Say what to use, and in three words what is shown of every model."""
+    """Write what to use, and what is shown of every model in three words."""
     words = {
         "as good": [standing.model for standing in recommendation.named("as good")],
         "worse": [standing.model for standing in recommendation.named("worse")],

@@ -9,7 +9,7 @@ ALPHA = 0.05
 
 
 def p_of_no_difference(differences: Scores, groups: Sequence[str] | None = None) -> float:
-    """Test that the mean paired difference is zero, two-sided.
+    """Return the two-sided p value of "the mean paired difference is zero".
 
     Right-or-wrong scores: McNemar's exact test. Graded or grouped ones: Gaffke's, which is the same test for those.
     """
@@ -17,7 +17,7 @@ def p_of_no_difference(differences: Scores, groups: Sequence[str] | None = None)
 
 
 def p_of_gaps(lows: Scores, highs: Scores, groups: Sequence[str] | None = None) -> float:
-    """Test that the mean paired difference is zero where a row's lowest and highest difference are known, two-sided.
+    """Return the two-sided p value of "the mean is zero" where each row has a lowest and a highest difference.
 
     It is rejected only if that holds whichever way the rows without an answer would have gone.
     """
@@ -25,7 +25,7 @@ def p_of_gaps(lows: Scores, highs: Scores, groups: Sequence[str] | None = None) 
 
 
 def p_not_above(differences: Scores, at: float, groups: Sequence[str] | None = None) -> float:
-    """Test that the mean paired difference (-1 to 1) is at most `at`, one-sided: that a model is not better by more."""
+    """Return the one-sided p value of "the mean paired difference (-1 to 1) is at most `at`"."""
     if at == 0 and groups is None and all_in(differences, (-1.0, 0.0, 1.0)):
         return _binomial(int((differences > 0).sum()), int((differences < 0).sum()))
     return p_at_most(units_of(differences, groups), at, -1.0)
@@ -47,7 +47,7 @@ def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
 
 
 def best_against_rest(p_values: Sequence[float]) -> list[float]:
-    """Adjust the tests of the highest-scoring model against every other one.
+    """Return the adjusted p values of the highest-scoring model against every other one.
 
     The best was chosen by looking, so each single claim is corrected over all pairs (Holm). The one claim that it
     beats *every* other needs no correction: it stands when the weakest test stands (Gutmann and Maymin, Ann. Stat.

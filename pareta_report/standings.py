@@ -167,7 +167,7 @@ class Published:
 
 
 def _least(quality: float, low: float | None, candidate: Candidate, alpha: float) -> float:
-    """Bound a published mean from below, wide enough for right-or-wrong scores on the rows that were answered."""
+    """Return a lower bound of a published mean, wide enough for right-or-wrong scores on the rows answered."""
     from scipy.special import betaincinv
     from scipy.stats import norm
 

@@ -1,4 +1,4 @@
-"""Quality against cost: who is dominated, what a model saves, and at which price of an error the ranking flips."""
+"""Quality against cost: dominated models, savings, and the price of an error at which the ranking flips."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class FlipPrice(NamedTuple):
 
 
 def dominator(candidate: Candidate, others: Sequence[Candidate]) -> str | None:
-    """Name the model that scored at least as high for at most the same cost, and is better in one of the two."""
+    """Return the model that scored at least as high for at most the same cost, and is better in one of the two."""
     better = [other for other in others if _dominates(other, candidate)]
     # The best of them, so that the name given is itself on the front.
     return min(better, key=lambda c: (-(c.quality or 0.0), c.mean_cost or 0.0, c.model)).model if better else None

@@ -17,7 +17,7 @@ def verdict_of(
     recommendation: Recommendation | None = None,
     margin: float = MARGIN,
 ) -> ComparisonVerdict:
-    """Say who won a completed run, or why nobody can be said to have, and what to use in the baseline's place.
+    """Return the winner of a completed run, or why there is none, and what to use in the baseline's place.
 
     A winner is better than every other model, by no less than the margin within which two count as equally good.
     """
@@ -116,7 +116,7 @@ def _behind(names: Sequence[str]) -> str:
 
 
 def _cheapest(alike: Sequence[Candidate]) -> str | None:
-    """Name the one model that costs less than all others; None when that is not known or not one."""
+    """Return the one model that costs less than all others; None when that is not known or not one."""
     costs = sorted(float("-inf") if c.mean_cost is None else c.mean_cost for c in alike)
     if costs[0] == float("-inf") or costs[0] == costs[1]:
         return None
@@ -124,7 +124,7 @@ def _cheapest(alike: Sequence[Candidate]) -> str | None:
 
 
 def _who_is_cheapest(alike: Sequence[Candidate]) -> str:
-    """Say which cost least, unless that is the one model of which more is said next."""
+    """Write which cost least, unless that is the one model of which more is said next."""
     if any(c.mean_cost is None for c in alike):
         return "Which of them is cheapest is unknown: a cost is missing."
     least = min(c.mean_cost or 0.0 for c in alike)

@@ -147,6 +147,15 @@ def test_a_published_winner_is_taken_at_its_worst_when_rows_errored() -> None:
     assert judged(flaky, published("b", 0.6, 0.5, 0.7)).verdict.kind == "not_distinguishable"
 
 
+def test_a_published_outage_of_the_baseline_makes_no_winner() -> None:
+    counts = {"n_succeeded": 140, "error_count": 60}
+    baseline = published("summit", 0.67, 0.6, 0.74, kind="frontier", **counts)
+    comparison = judged(published("wren", 0.85, 0.8, 0.9, n_succeeded=200), baseline)
+    assert comparison.verdict.winner is None
+    assert comparison.recommendation is not None
+    assert [standing.word for standing in comparison.recommendation.standings] == ["open"]
+
+
 def test_without_intervals_nothing_is_distinguishable() -> None:
     comparison = judged(published("a", 0.99), published("b", 0.01))
     assert comparison.verdict.kind == "not_distinguishable"
