@@ -88,13 +88,26 @@ def _standing(
 
 def _why_open(pair: Difference, needed: int | None, margin: float) -> str:
     if pair.rerun:
-        return f"run the {count(pair.rerun, 'row')} without an answer again"
+        return f"run the {count(pair.rerun, 'row')} without an answer again{beside_answered(pair)}"
     if needed is None and pair.difference < -margin:
         return f"it is {points(-pair.difference)} points behind here, not shown to be worse"
     if needed is None:
         return f"{_sample(pair)} cannot show it to be as good within {points(margin)} points"
     return (
         f"about {about(needed)} rows would show it to be as good within {points(margin)} points, if it is as seen here"
+    )
+
+
+def beside_answered(pair: Difference) -> str:
+    """Write the difference on the rows that both models answered, where that is not all of them."""
+    if pair.answered is None:
+        return ""
+    both = pair.answered
+    where = "ahead" if both.difference > 0 else "behind"
+    bounds = f"{points(both.ci_low)} to {points(both.ci_high)}"
+    return (
+        f"; on the {count(both.n, 'row')} that both answered {pair.model} is {points(abs(both.difference))} points"
+        f" {where}, 95 % interval {bounds}"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pareta_report.candidates import Candidate
 from pareta_report.recommending import beside_baseline
 from pareta_report.records import COARSE, MARGIN, ComparisonVerdict, Difference, Recommendation, VerdictKind
+from pareta_report.standings import beside_answered
 from pareta_report.wording import about, count, listing, percent, points, unit_cost
 
 # Less would be printed as "0.0 points ahead".
@@ -138,7 +139,7 @@ def _who_is_cheapest(alike: Sequence[Candidate]) -> str:
 
 def _too_few_rows(pair: Difference) -> str:
     if pair.rerun:
-        return f"{count(pair.rerun, 'row')} without an answer could decide it; run them again{_on_answered(pair)}."
+        return f"{count(pair.rerun, 'row')} without an answer could decide it; run them again{beside_answered(pair)}."
     if pair.n is None:
         return ""
     needed = f"; to show this one takes about {about(pair.rows_needed)} rows" if pair.rows_needed else ""
@@ -148,18 +149,6 @@ def _too_few_rows(pair: Difference) -> str:
         return f"Too few rows: what {sample} show in four of five cases cannot be told{needed}." if few else ""
     shows = f"{count(pair.n, 'row')} can show a difference of about {points(pair.detectable)} points or more"
     return f"{'Too few rows: ' if pair.detectable > COARSE else ''}{shows}{needed}."
-
-
-def _on_answered(pair: Difference) -> str:
-    if pair.answered is None:
-        return ""
-    both = pair.answered
-    where = "ahead" if both.difference > 0 else "behind"
-    bounds = f"{points(both.ci_low)} to {points(both.ci_high)}"
-    return (
-        f" (on the {count(both.n, 'row')} that both answered {pair.model} is {points(abs(both.difference))} points"
-        f" {where}, 95 % interval {bounds})"
-    )
 
 
 def _cost_of_winning(scored: Sequence[Candidate]) -> str:

@@ -142,7 +142,10 @@ def test_an_outage_of_the_baseline_does_not_make_an_open_model_pass_or_win() -> 
     assert comparison.recommendation is not None
     (standing,) = comparison.recommendation.standings
     assert (standing.word, standing.rerun) == ("open", 60)
-    assert "run the 60 rows without an answer again" in standing.reason
+    assert standing.reason.startswith(
+        "run the 60 rows without an answer again; on the 140 rows that both answered wren"
+    )
+    assert "is 15.7 points behind, 95 % interval −22.8 to −9.2" in standing.reason
     (pair,) = comparison.against_baseline
     assert pair.answered is not None
     assert pair.answered.n == 140
