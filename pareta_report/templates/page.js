@@ -1,8 +1,8 @@
 // What is folded cannot be read on paper.
 addEventListener("beforeprint", () => {
-  // Of many comparisons the details stay folded: dozens of sheets that are seldom read.
-  if (document.body.classList.contains("many")) return;
-  document.querySelectorAll("details.more").forEach((part) => { part.open = true; });
+  // Of many comparisons only reasons and scores: the details would be dozens of sheets.
+  const many = document.body.classList.contains("many");
+  document.querySelectorAll(many ? ".verdict details, .comparison > details:not(.more)" : "details.more").forEach((part) => { part.open = true; });
 });
 (() => {
   const controls = document.getElementById("controls");
