@@ -95,7 +95,7 @@ def test_a_model_that_loses_more_than_allowed_passes_in_at_most_five_of_100_comp
         results = [scored(f"wren-{n}", scores) for n, scores in enumerate(others)]
         comparison = judge("x", None, run(scored("top", top, kind="frontier", cost=5_000), *results))
         passed += decide(comparison, Policy(max_loss=0.05)).passed
-    assert passed <= 2
+    assert passed <= 1
 
 
 SAMPLES = 1_000
