@@ -12,6 +12,10 @@ from pareta_report.records import Confusion
 Pair = tuple[str, str | None]
 """The true label and the label that was said; None is no answer."""
 
+MOST_MEASURED = 50
+"""Different true labels up to which there is a matrix at all. Raised: slower, and free text may pass for labels."""
+MOST_NUMBERS = 4_000_000
+"""Random numbers for one interval. Raised: more draws for many labels, slower."""
 MOST_LABELS = 12
 """Labels that a matrix shows. Raised: wider tables; the rarest labels beyond it are one."""
 OTHER = "other"
@@ -26,12 +30,12 @@ NONE = 1e-9
 
 
 def confusion(model: str, pairs: Sequence[Pair], samples: int | None = None) -> Confusion | None:
-    """Return the matrix of true labels (rows) and said ones (columns); None for fewer than two true labels.
+    """Return the matrix of true labels (rows) and said ones (columns); None for one true label or for too many.
 
     `samples` is the number of groups where rows belong together: the interval then takes that many rows for the sample.
     """
     labels = sorted({truth for truth, _ in pairs})
-    if len(labels) < 2:
+    if not 2 <= len(labels) <= MOST_MEASURED:
         return None
     low, high = _interval(_counts(pairs, labels) * ((samples or len(pairs)) / len(pairs)))
     shown, columns, counts = _matrix(pairs, labels)
@@ -63,8 +67,9 @@ def _drawn(counts: NDArray[np.float64], mistakes: float, rng: np.random.Generato
     size = len(counts)
     prior = np.full((size, size + 1), mistakes / size / size)
     prior[np.arange(size), np.arange(size)] = RIGHT
-    cells = rng.gamma(np.maximum(counts + prior, NONE), size=(DRAWS, size, size + 1))
-    shares = rng.gamma(counts.sum(axis=1) + RIGHT, size=(DRAWS, size))
+    draws = min(DRAWS, MOST_NUMBERS // (size * size))
+    cells = rng.gamma(np.maximum(counts + prior, NONE), size=(draws, size, size + 1))
+    shares = rng.gamma(counts.sum(axis=1) + RIGHT, size=(draws, size))
     return _f1(cells / cells.sum(axis=2, keepdims=True), shares / shares.sum(axis=1, keepdims=True))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pareta_report import intervals
 from pareta_report.answers import answers_table, result_columns, state_of
+from pareta_report.confusion import confusion
 from pareta_report.records import MeasuredQuality
 from pareta_report.truth import label_of
 
@@ -44,6 +45,7 @@ def batch_measured_quality(answers: "Path | str | pd.DataFrame", truth_column: s
         ci_low=low,
         ci_high=high,
         macro_f1=_macro_f1(pairs),
+        matrix=confusion("the batch", pairs),
     )
 
 

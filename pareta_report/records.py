@@ -276,7 +276,7 @@ class MeasuredQuality(_Record):
     """How often a batch's answers equal the truth, with an exact 95 % interval.
 
     `n` rows are done and have a truth. `unanswered` ones of them `failed` or have a blank answer, and count as wrong.
-    `pending` rows with a truth are not among them.
+    `pending` rows with a truth are not among them. `matrix` is there where the truths are few enough to be labels.
     """
 
     n: int
@@ -288,3 +288,4 @@ class MeasuredQuality(_Record):
     ci_low: float
     ci_high: float
     macro_f1: float
+    matrix: Confusion | None = None

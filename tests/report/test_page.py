@@ -382,3 +382,11 @@ def test_the_latency_of_a_batch_is_shown() -> None:
     assert "latency p50 / p95 1.1\u00a0s / 1.9\u00a0s 20 rows" in text.replace(
         "1.1 s / 1.9 s", "1.1\u00a0s / 1.9\u00a0s"
     )
+
+
+def test_a_batch_with_labels_has_a_confusion_matrix_and_an_interval_of_macro_f1() -> None:
+    said = ["MIT"] * 9 + ["ISC"] + ["ISC"] * 8 + ["MIT"] * 2
+    rows = [answer(str(n), each, licence="MIT" if n < 10 else "ISC") for n, each in enumerate(said)]
+    text = Tags(render(Page("t", NOW, answers=table(rows), truth_column="licence"))).text
+    assert "Which label was taken for which true label, and what the batch said isc mit isc 8 2 mit 1 9" in text
+    assert "macro F1 0.850 95 % interval 0.6" in text
