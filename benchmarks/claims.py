@@ -10,8 +10,8 @@ from datetime import date
 import numpy as np
 from scipy import stats
 
-from pareta_report import intervals, power, significance
-from pareta_report.bounded import Units, tail
+from pareta_report.stats import intervals, power, significance
+from pareta_report.stats.bounded_mean import Units, tail
 from tests.report.runs import graders
 from tests.report.simulated import SIZES, WORLDS, coverage, false_passes, power_of_detectable, power_of_needed
 

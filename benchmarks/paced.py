@@ -11,7 +11,7 @@ import time
 from client import table
 from pressure import limited
 
-from pareta_batch.own_loop import OwnLoop
+from pareta_batch.engine.loop_thread import OwnLoop
 from pareta_client import AsyncPareta, RateLimitError
 from pareta_sandbox.testing import RateLimit
 

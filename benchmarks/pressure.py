@@ -18,9 +18,9 @@ from pathlib import Path
 
 from client import table
 
-from pareta_batch.batch import Batch, Sampling
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.run import run_batch
+from pareta_batch.spec import Batch, Sampling
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import RateLimit, Sandbox, Status, attach
 

@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from batch import PARTS
 from client import PROJECT, service, table
 
-from pareta_batch.asks import Ask
-from pareta_batch.ledger import Ledger
-from pareta_batch.tables import rows as rows_table
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.schema import rows as rows_table
+from pareta_batch.rows.requests import Ask
 
 FEW = 100
 MISSING_EVERY = 10_000

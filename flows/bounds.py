@@ -7,16 +7,16 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flows.endings import flow_run_here
-from pareta_batch.batch import Batch
-from pareta_batch.budget import micro_usd
-from pareta_batch.comparing import Comparisons, ComparisonSpec
-from pareta_batch.confined import confined
+from flows.outcomes import flow_run_here
+from pareta_batch.allowed_folder import confined
+from pareta_batch.answers.output_claims import is_ours
 from pareta_batch.errors import NotAllowed
-from pareta_batch.ledger import Ledger
-from pareta_batch.origins import billed_to, claim_origin, origin_of
-from pareta_batch.output_claims import is_ours
-from tasks.shared import recorded
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.origins import billed_to, claim_origin, origin_of
+from pareta_batch.money.budget import micro_usd
+from pareta_batch.spec import Batch
+from pareta_evals.spec import Comparisons, ComparisonSpec
+from tasks.resources import recorded
 
 MICRO = 1_000_000
 

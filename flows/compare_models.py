@@ -3,10 +3,10 @@
 from prefect import flow
 
 from flows.bounds import Bounds, compared_here
-from flows.endings import ComparisonReport, end, named_ending
+from flows.outcomes import ComparisonReport, end, named_ending
 from flows.pages import comparison_page
 from flows.spent import spent_of
-from pareta_batch.comparing import Comparisons
+from pareta_evals.spec import Comparisons
 from tasks.artifacts import publish_comparisons, publish_page
 from tasks.evals import run_comparisons, spent_under
 from tasks.files import check_report

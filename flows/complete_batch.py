@@ -6,18 +6,18 @@ from prefect import flow
 from pydantic import Field
 
 from flows.bounds import Bounds, started_here
-from flows.endings import end, named_ending, quoted
+from flows.outcomes import end, named_ending, quoted
 from flows.pages import batch_page
 from flows.suspension import OnEmptyBalance, suspended_without_credit
-from pareta_batch.batch import Batch
-from pareta_batch.enrolment import Plan
+from pareta_batch.engine.planning import Plan
+from pareta_batch.engine.session import Session
 from pareta_batch.report import BatchReport
 from pareta_batch.run import stop_told
-from pareta_batch.session import Session
+from pareta_batch.spec import Batch
 from tasks.artifacts import publish_batch, publish_page
 from tasks.batches import complete_shards, enrol_batch, quote_batch, report_on, write_answers_file
-from tasks.sending import sending
-from tasks.shared import recorded
+from tasks.resources import recorded
+from tasks.sending_session import sending
 from tasks.tags import tag_run
 
 DryRun = Annotated[

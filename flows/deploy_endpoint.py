@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 from prefect import flow
 
-from flows.endings import named_ending
+from flows.outcomes import named_ending
 from flows.parameters import Deployment
-from pareta_batch.account import NO_ACCOUNT, Account
+from pareta_batch.money.account import NO_ACCOUNT, Account
 from pareta_client import ParetaError
 from tasks.budgets import reserve_smoke_call
 from tasks.endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
-from tasks.shared import connected, recorded
+from tasks.resources import connected, recorded
 from tasks.tags import tag_run
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from flows.endings import PipelineReport
+from flows.outcomes import PipelineReport
 from flows.parameters import Pipeline
-from pareta_batch.batch import Batch
-from pareta_batch.comparing import Comparisons
 from pareta_batch.report import BatchReport
+from pareta_batch.spec import Batch
+from pareta_evals.spec import Comparisons
 from pareta_report import Comparison, Page
 
 

@@ -4,10 +4,10 @@ from pathlib import PurePath
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pareta_batch.account import Account
-from pareta_batch.batch import Batch, BatchWork, Name
-from pareta_batch.comparing import Comparisons, ComparisonSpec
-from pareta_batch.spec import Spec
+from pareta_batch.money.account import Account
+from pareta_batch.spec import Batch, BatchWork, Name
+from pareta_batch.spec_base import Spec
+from pareta_evals.spec import Comparisons, ComparisonSpec
 from pareta_report import Policy
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from pareta_batch.comparing import ComparisonSpec
-from pareta_batch.comparison_quote import ComparisonQuote, ComparisonsQuote, PlannedSize
-from pareta_report import power
+from pareta_evals.quote import ComparisonQuote, ComparisonsQuote, PlannedSize
+from pareta_evals.spec import ComparisonSpec
+from pareta_report.stats.power import detectable, of_gate, rows_to_pass
 
 MULTIPLES = (1, 2, 4)
 """Sizes that a plan sets beside each other, in multiples of the rows there are. More of them: a longer quote."""
@@ -29,13 +29,13 @@ def _planned(quote: ComparisonQuote, spec: ComparisonSpec, margin: float) -> Com
     if not rows or quote.problem is not None:
         return quote
     candidates = len(spec.models)
-    needed = power.rows_to_pass(margin, candidates)
+    needed = rows_to_pass(margin, candidates)
     sizes = sorted({*(rows * times for times in MULTIPLES), *([needed] if needed and needed > rows else [])})
     plan = tuple(
         PlannedSize(
             rows=size,
-            shows=power.detectable(size, tests=candidates),
-            passes=power.of_gate(size, margin=margin, candidates=candidates),
+            shows=detectable(size, tests=candidates),
+            passes=of_gate(size, margin=margin, candidates=candidates),
             likely_micro_usd=round(quote.likely_micro_usd * size / rows),
         )
         for size in sizes

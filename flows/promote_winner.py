@@ -4,10 +4,10 @@ from prefect import flow, get_run_logger
 
 from flows.compare_models import compare_models
 from flows.deploy_endpoint import serving
-from flows.endings import PromotionReport, end, named_ending, report_of
+from flows.outcomes import PromotionReport, end, named_ending, report_of
 from flows.parameters import Promotion
 from pareta_report import Decision, decide
-from tasks.shared import connected, recorded
+from tasks.resources import connected, recorded
 
 
 @flow(name="promote-winner", flow_run_name="promote {promotion.name}")

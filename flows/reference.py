@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.reasons import REASONS
+from flows.outcome_table import REASONS
 from pareta_client import (
     APIConnectionError,
     APITimeoutError,

@@ -7,13 +7,13 @@ from pydantic import Field
 
 from flows.bounds import Bounds, continued_here
 from flows.complete_batch import accounted_for
-from flows.endings import end, named_ending
-from pareta_batch.batch import Batch
+from flows.outcomes import end, named_ending
+from pareta_batch.ledger.selection import Wanted
 from pareta_batch.report import BatchReport
-from pareta_batch.wanted import Wanted
+from pareta_batch.spec import Batch
 from tasks.batches import complete_shards, plan_retry
-from tasks.sending import sending
-from tasks.shared import recorded
+from tasks.resources import recorded
+from tasks.sending_session import sending
 from tasks.tags import tag_run
 
 Errors = Annotated[

@@ -10,19 +10,19 @@ from prefect import flow
 from flows.compare_models import compare_models
 from flows.complete_batch import complete_batch
 from flows.deploy_endpoint import serving
-from flows.endings import ComparisonReport, PipelineReport, end, named_ending, report_of
+from flows.outcomes import ComparisonReport, PipelineReport, end, named_ending, report_of
 from flows.pages import pipeline_page
 from flows.parameters import Pipeline
 from flows.suspension import OnEmptyBalance, suspended_without_credit
-from pareta_batch.batch import Batch
-from pareta_batch.comparing import Comparisons
-from pareta_batch.fan_out import both
+from pareta_batch.engine.worker_pool import both
 from pareta_batch.report import BatchReport
+from pareta_batch.spec import Batch
+from pareta_evals.spec import Comparisons
 from tasks.artifacts import measure_quality, publish_page
 from tasks.batches import check_dataset
 from tasks.budgets import account_beside, share_budget
 from tasks.files import check_report
-from tasks.shared import connected, recorded
+from tasks.resources import connected, recorded
 from tasks.tags import tag_run
 
 STAGGER_S = 0.5

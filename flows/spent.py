@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_batch.budget import MICRO_PER_USD
-from pareta_batch.purchases import Spending
+from pareta_batch.ledger.purchases import Spending
+from pareta_batch.money.budget import MICRO_PER_USD
 
 
 class Spent(BaseModel):

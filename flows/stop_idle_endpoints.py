@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from prefect import flow, get_run_logger
 from pydantic import ConfigDict, Field
 
-from flows.endings import named_ending
-from pareta_batch.spec import Spec
+from flows.outcomes import named_ending
+from pareta_batch.spec_base import Spec
 from tasks.endpoints import stop_endpoint
 from tasks.idle_endpoints import read_activity, remember_activity
-from tasks.idleness import Patience
-from tasks.shared import connected
+from tasks.idle_policy import Patience
+from tasks.resources import connected
 
 
 class IdleGuard(Spec):

@@ -12,7 +12,7 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.settings import get_current_settings
 from pydantic import Field
 
-from flows.endings import Unfinished, error_of, explained, flow_run_here
+from flows.outcomes import Unfinished, error_of, explained, flow_run_here
 from pareta_client import InsufficientCreditsError
 
 OnEmptyBalance = Annotated[

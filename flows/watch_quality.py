@@ -2,12 +2,12 @@
 
 from prefect import flow, get_run_logger
 
-from flows.endings import WatchReport, flow_run_here, named_ending
+from flows.outcomes import WatchReport, flow_run_here, named_ending
 from flows.parameters import Watch
 from flows.spent import spent_of
 from tasks.evals import completed, plan_eval_run, prepare_eval_set, spent_under, start_eval_run, wait_for_eval_run
 from tasks.events import quality_drifted, quality_unavailable, watch_unpaid_told
-from tasks.shared import connected, polling, recorded
+from tasks.resources import connected, polling, recorded
 from tasks.watching import drift_from, enter_in_history, publish_history
 
 

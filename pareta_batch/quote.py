@@ -7,15 +7,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_batch.batch import Batch
-from pareta_batch.dollars import dollars, estimate
-from pareta_batch.enrolment import enrol
+from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.session import open_session
 from pareta_batch.errors import RowsUnanswered
-from pareta_batch.kept_quotes import Quoted, hit_rate, keep_quote
-from pareta_batch.leaderboard import listed
-from pareta_batch.ledger import Ledger
-from pareta_batch.session import open_session
-from pareta_batch.tallying import Sample
+from pareta_batch.ledger.kept_quotes import Quoted, hit_rate, keep_quote
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.queries import Sample
+from pareta_batch.money.format import dollars, estimate
+from pareta_batch.money.leaderboard import listed
+from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, NotFoundError
 
 FEWEST_ANSWERS = 5
@@ -99,7 +99,7 @@ def quote_from(batch: Batch, total: int, to_send: int, sample: Sample, rate: flo
 
 
 def _from_receipts(batch: Batch, total: int, to_send: int, sample: Sample) -> Quote:
-    from pareta_batch.forecast import forecast
+    from pareta_batch.money.cost_forecast import forecast
 
     longest = batch.sampling.most_tokens
     cost = forecast(sample.answered, sample.to_send, longest)

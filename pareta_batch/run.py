@@ -5,16 +5,16 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
 
-from pareta_batch.answers_file import write_answers
-from pareta_batch.batch import Batch
-from pareta_batch.enrolment import enrol
+from pareta_batch.answers.answers_file import write_answers
+from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.session import Session, open_session
+from pareta_batch.engine.worker_pool import fan_out
 from pareta_batch.errors import BatchError, BatchStopped, LedgerError, RowsUnanswered
-from pareta_batch.fan_out import fan_out
-from pareta_batch.kept_quotes import check_batch_quote
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.kept_quotes import check_batch_quote
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.selection import Wanted
 from pareta_batch.report import BatchReport, batch_report
-from pareta_batch.session import Session, open_session
-from pareta_batch.wanted import Wanted
+from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 
 

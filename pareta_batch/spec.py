@@ -1,38 +1,176 @@
-"""What all parameters of flows have in common: no unknown fields, and numbers that are numbers."""
+"""What a person says about a batch: the parameters of `complete_batch`."""
 
-import math
-from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any, get_args
+from pathlib import Path, PurePath
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-NUMBERS = frozenset({int, float, timedelta})
+from pareta_batch.money.cost_fields import most_answer_tokens, unbounded
+from pareta_batch.response_format import check_response_format
+from pareta_batch.sampling_fields import RESPONSE_FORMAT, misspelt, no_booleans
+from pareta_batch.spec_base import Spec, infinite
+
+OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
+
+Name = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        title="Name",
+        description="Names the batch in the ledger: the same name continues the same batch. Letters, digits, . _ -",
+    ),
+]
 
 
-class Spec(BaseModel):
-    """Parameters that a person writes: NaN, infinity, and true or false for a number are refused."""
+class Sampling(Spec):
+    """How the model samples; fields not named here are passed through to the service untouched."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow")
+    in_body: ClassVar[frozenset[str]] = frozenset({"model", "messages", "stream"})
+    reserved: ClassVar[frozenset[str]] = in_body | {
+        *("timeout", "deadline", "idempotency_key", "max_retries", "extra_headers", "extra_query")
+    }
+    """Fields that the batch sets, and arguments of the client that are no request fields."""
 
-    @field_validator("*", mode="before")
+    temperature: float | None = Field(None, ge=0, le=2, description="0 for the most likely answer, up to 2")
+    top_p: float | None = Field(None, gt=0, le=1, description="Share of probability mass to sample from")
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="Longest answer, in tokens")
+    seed: int | None = Field(None, description="Same seed, same answer, where the model supports it")
+
+    @model_validator(mode="after")
+    def no_field_is_misspelt(self) -> "Sampling":
+        extra = self.model_extra or {}
+        wrong = misspelt(extra)
+        for outer in ("response_format", "response_format.json_schema"):
+            inner = _inner(extra, outer)
+            wrong |= {f"{outer}.{name}": meant for name, meant in misspelt(inner, RESPONSE_FORMAT).items()}
+        if wrong:
+            raise ValueError("; ".join(f"{_plain(name)}: did you mean {meant}?" for name, meant in wrong.items()))
+        if places := list(infinite(extra, "sampling")):
+            raise ValueError(f"{places[0]}, which is no JSON number")
+        if texts := no_booleans(extra):
+            raise ValueError(f"{texts[0]} is {extra[texts[0]]!r:.40}, which is text; write true or false")
+        return self
+
+    def fields(self) -> dict[str, Any]:  # the service's own fields: any JSON value
+        """Give the request fields that were set.
+
+        Raises ValueError for a field that the batch itself decides.
+        """
+        fields = self.model_dump(exclude_none=True)
+        extra = fields.get("extra_body")
+        merged = self.in_body & extra.keys() if isinstance(extra, dict) else set()
+        if taken := sorted({*(self.reserved & fields.keys()), *(f"extra_body.{name}" for name in merged)}):
+            raise ValueError(f"sampling may not set {', '.join(taken)}: the batch sets it")
+        return fields
+
+    @property
+    def most_tokens(self) -> int | None:
+        """The most tokens that one answer may have, all its choices together; None where that is not bounded."""
+        return most_answer_tokens(self.fields())
+
+
+def _plain(name: str) -> str:
+    return name if name.replace("_", "").replace(".", "").isalnum() else f"{name!r:.60}"
+
+
+def _inner(fields: dict[str, Any], path: str) -> list[str]:  # any JSON value
+    """Return the names of the fields under a dotted path, none where there is no object."""
+    found: Any = fields
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return [name for name in found if isinstance(name, str)] if isinstance(found, dict) else []
+
+
+class BatchTarget(Spec):
+    """Which batch, answered by which model."""
+
+    name: Name
+    model: str = Field(
+        min_length=1, title="Model", description="Id of a live endpoint (ep_…), or `auto` to let the service choose"
+    )
+
+
+class BatchWork(Spec):
+    """The rows, what is asked of each, and how hard to press."""
+
+    dataset: str = Field(min_length=1, title="Dataset", description="Path of a .csv, .jsonl or .parquet file")
+    prompt: str = Field(
+        min_length=1, title="Prompt", description="What is asked of each row: {column} stands for the row's value"
+    )
+    system_prompt: str | None = Field(
+        None,
+        title="System prompt",
+        description="Sent first with every row; takes {column} as the prompt does, and {{ }} for braces",
+    )
+    id_column: str | None = Field(
+        None, title="Id column", description="Column that identifies a row; without one, a hash of the row does"
+    )
+    sampling: Sampling = Field(default_factory=lambda: Sampling(), title="Sampling", description="Sampling fields")
+    max_in_flight: int = Field(16, ge=1, le=4096, title="Max in flight", description="Most requests at any moment")
+    shard_size: int = Field(
+        500,
+        ge=1,
+        le=10_000,
+        title="Shard size",
+        description="Rows per task run; 1 shows every row as a task run of its own, for small batches",
+    )
+    timeout_s: float = Field(
+        180.0, gt=0, le=3600, title="Timeout", description="Longest wait for one answer, in seconds"
+    )
+    budget_usd: float | None = Field(
+        None,
+        ge=0.000001,
+        title="Budget",
+        description="Most dollars to spend on this batch, all its runs together; needs sampling.max_tokens",
+    )
+    tolerated_failures: float = Field(
+        0.0, ge=0, le=1, title="Tolerated failures", description="Share of rows that may fail in a completed batch"
+    )
+    output: str | None = Field(
+        None,
+        title="Output",
+        description="Answers file (.csv, .jsonl or .parquet); by default answers/NAME.jsonl",
+    )
+
+    @field_validator("sampling")
     @classmethod
-    def numbers_are_not_true_or_false(cls, value: object, info: ValidationInfo) -> object:
-        field = cls.model_fields[info.field_name or ""]
-        # Python takes True for 1.
-        if isinstance(value, bool) and NUMBERS & {field.annotation, *get_args(field.annotation)}:
-            raise ValueError(f"{str(value).lower()} is no number; write a number")
-        return value
+    def sampling_leaves_the_batch_alone(cls, sampling: Sampling) -> Sampling:
+        check_response_format(sampling.fields().get("response_format"))
+        return sampling
+
+    @model_validator(mode="after")
+    def a_budget_needs_bounded_answers(self) -> "BatchWork":
+        if self.budget_usd is None:
+            return self
+        if problems := unbounded(self.sampling.fields()):
+            raise ValueError(f"{'; '.join(problems)}; leave it out, or leave budget_usd out")
+        if self.sampling.most_tokens is None:
+            raise ValueError("budget_usd needs sampling.max_tokens: an answer of any length could cost anything")
+        return self
+
+    @field_validator("output")
+    @classmethod
+    def output_has_a_known_format(cls, output: str | None) -> str | None:
+        if output is not None and PurePath(output).suffix not in OUTPUT_FORMATS:
+            raise ValueError(f"output {output!r} must end in {', '.join(OUTPUT_FORMATS)}")
+        return output
 
 
-def infinite(value: Any, place: str) -> Iterator[str]:  # any JSON value
-    """Yield the places below `place` that hold NaN or infinity, which JSON has not."""
-    match value:
-        case float() if not math.isfinite(value):
-            yield f"{place} is {value}"
-        case dict():
-            for name, inner in value.items():
-                yield from infinite(inner, f"{place}.{name}")
-        case list() | tuple():
-            for index, inner in enumerate(value):
-                yield from infinite(inner, f"{place}[{index}]")
+# The bases stand in this order so that the form asks for the name and the model first.
+class Batch(BatchWork, BatchTarget):
+    """A dataset to be answered row by row, once, by one model."""
+
+    model_config = ConfigDict(title="Batch")
+
+    @property
+    def output_path(self) -> Path:
+        """Where the answers file goes."""
+        return Path(self.output or f"answers/{self.name}.jsonl")
+
+    @property
+    def page_path(self) -> Path:
+        """Where the HTML report goes: beside the answers file."""
+        return self.output_path.with_suffix(".html")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 # wait for httpx and pydantic.
 if TYPE_CHECKING:
     from pareta_client.client import AsyncPareta, Pareta
+    from pareta_client.core.finish import Finish, finish_of
     from pareta_client.errors import (
         APIConnectionError,
         APIStatusError,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
         UploadError,
         WaitTimeoutError,
     )
-    from pareta_client.finish import Finish, finish_of
     from pareta_client.models.chat import (
         ChatCompletion,
         ChatCompletionChunk,
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     )
     from pareta_client.retry import Verdict, backoff, verdict_of
     from pareta_client.settings import InsecureTransportWarning
-    from pareta_client.stream_faces import AsyncStream, Stream
+    from pareta_client.transport.stream import AsyncStream, Stream
 
 __all__ = [
     "APIConnectionError",

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import httpx
 
+from pareta_client.core.tracing import Tracing, installed_tracing
 from pareta_client.errors import ParetaError
 from pareta_client.secret import Secret
-from pareta_client.tracing import Tracing, tracing
 
 DEFAULT_BASE_URL = "https://api.pareta.ai"
 DEFAULT_MAX_RETRIES = 2
@@ -64,7 +64,7 @@ class Settings:
     options: Options = Options()
     # Without a timeout of ours, the timeout of the caller's own http_client holds.
     leaves_timeout_to_http_client: bool = False
-    tracing: Tracing = field(default_factory=tracing)
+    tracing: Tracing = field(default_factory=installed_tracing)
     jitter: Callable[[], float] = random.random
     new_key: Callable[[], str] = field(default=lambda: f"pareta-client-{os.urandom(16).hex()}")
 

@@ -1,8 +1,9 @@
 """Answers and eval runs as tables, statistics, plots and one HTML page."""
 
-from pareta_report import power
-from pareta_report.answers import answers_table
-from pareta_report.drift import (
+from pareta_report.batch.answers import answers_table
+from pareta_report.batch.quality import batch_measured_quality
+from pareta_report.batch.sources import BatchFacts
+from pareta_report.comparison.drift import (
     Drift,
     QualityPoint,
     Unavailable,
@@ -12,14 +13,9 @@ from pareta_report.drift import (
     quality_over_time,
     quality_points,
 )
-from pareta_report.evidence import Look
-from pareta_report.files import exports_of, may_replace
-from pareta_report.gate import Decision, Policy, decide
-from pareta_report.judgement import Background, failed_comparison, judge
-from pareta_report.page import Page, render, write_exports, write_page
-from pareta_report.plot import quality_against_cost
-from pareta_report.quality import batch_measured_quality
-from pareta_report.records import (
+from pareta_report.comparison.gate import Decision, Policy, decide
+from pareta_report.comparison.judge import Background, failed_comparison, judge
+from pareta_report.comparison.results import (
     Answered,
     Comparison,
     ComparisonVerdict,
@@ -30,9 +26,13 @@ from pareta_report.records import (
     Recommendation,
     Standing,
 )
-from pareta_report.sources import BatchFacts
-from pareta_report.summary import markdown_summary, markdown_text
-from pareta_report.tables import artifact_rows, batch_table, comparison_table
+from pareta_report.render.files import exports_of, may_replace
+from pareta_report.render.markdown import markdown_summary, markdown_text
+from pareta_report.render.page import Page, render, write_exports, write_page
+from pareta_report.render.plot import quality_against_cost
+from pareta_report.render.tables import artifact_rows, batch_table, comparison_table
+from pareta_report.stats import power
+from pareta_report.stats.e_values import Look
 
 __all__ = [
     "Answered",

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from pareta_sandbox import remote, scenario
-from pareta_sandbox.books import rendered
-from pareta_sandbox.money import MICRO_PER_USD
-from pareta_sandbox.server import Server
+from pareta_sandbox import cli as remote
+from pareta_sandbox.faults import scenario
+from pareta_sandbox.http.server import Server
 from pareta_sandbox.settings import Settings
+from pareta_sandbox.state.books import rendered
+from pareta_sandbox.state.money import MICRO_PER_USD
 
 WARNING = """
 ***********************************************************************************************

@@ -6,16 +6,16 @@ import random
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
-from pareta_sandbox import catalogue
-from pareta_sandbox.books import Books, Gauge
-from pareta_sandbox.completion import Completion
-from pareta_sandbox.endpoints import Endpoints
-from pareta_sandbox.faults import Route
-from pareta_sandbox.injection import Injection
-from pareta_sandbox.journal import Journal
-from pareta_sandbox.replays import Replays
-from pareta_sandbox.roster import Model
+from pareta_sandbox.faults.injection import Injection
+from pareta_sandbox.faults.kinds import Route
+from pareta_sandbox.http.idempotency import Replays
+from pareta_sandbox.models import catalogue
+from pareta_sandbox.models.roster import Model
 from pareta_sandbox.settings import Settings
+from pareta_sandbox.state.books import Books, Gauge
+from pareta_sandbox.state.completion import Completion
+from pareta_sandbox.state.endpoints import Endpoints
+from pareta_sandbox.state.journal import Journal
 
 
 class Service:

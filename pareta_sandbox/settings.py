@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_sandbox.money import MICRO_PER_USD
+from pareta_sandbox.state.money import MICRO_PER_USD
 
 DEFAULT_KEY = "pareta_sk_sandbox"
 

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 from urllib.parse import urlsplit
 
-from pareta_sandbox.books import Debit, Snapshot
-from pareta_sandbox.faults import (
+from pareta_sandbox.faults.kinds import (
     CutStream,
     DeployFails,
     DeployStreamCut,
@@ -41,10 +40,11 @@ from pareta_sandbox.faults import (
     Status,
     TruncatedJson,
 )
-from pareta_sandbox.money import MICRO_PER_USD
-from pareta_sandbox.scenario import found
-from pareta_sandbox.server import Background
+from pareta_sandbox.faults.scenario import found
+from pareta_sandbox.http.server import Background
 from pareta_sandbox.settings import DEFAULT_KEY, Settings
+from pareta_sandbox.state.books import Debit, Snapshot
+from pareta_sandbox.state.money import MICRO_PER_USD
 
 __all__ = [
     "CutStream",

@@ -6,24 +6,24 @@ from prefect import get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch import run
-from pareta_batch.answers_file import write_answers
-from pareta_batch.asks import check_rows
-from pareta_batch.batch import Batch
-from pareta_batch.dataset import check_column
-from pareta_batch.enrolment import Plan, check_output, enrol
-from pareta_batch.kept_quotes import check_batch_quote
-from pareta_batch.output_claims import check_known
+from pareta_batch.answers.answers_file import write_answers
+from pareta_batch.answers.output_claims import check_known
+from pareta_batch.engine.planning import Plan, check_output, enrol
+from pareta_batch.engine.session import Session
+from pareta_batch.ledger.kept_quotes import check_batch_quote
+from pareta_batch.ledger.selection import Wanted
 from pareta_batch.quote import Quote, quote
 from pareta_batch.report import BatchReport, batch_report
-from pareta_batch.session import Session
-from pareta_batch.wanted import Wanted
+from pareta_batch.rows.dataset import check_column
+from pareta_batch.rows.requests import check_rows
+from pareta_batch.run import complete_shards as complete_shards_of
+from pareta_batch.spec import Batch
 from pareta_report import markdown_text
 from tasks.artifacts import artifact_key
 from tasks.credentials import make_client
 from tasks.files import check_page
+from tasks.resources import recorded, working_on
 from tasks.retries import RETRIES
-from tasks.shared import recorded, working_on
 
 
 @task(task_run_name="check {batch.dataset}", cache_policy=NO_CACHE)
@@ -85,7 +85,7 @@ async def complete_shards(batch: Batch, plan: Plan) -> None:
     async with working_on(batch) as session:
         # For a shard that is sent to another process, where there is nobody to follow the limit.
         share = batch.model_copy(update={"max_in_flight": session.share})
-        await run.complete_shards(session, plan.missing, lambda shard: complete_shard(share, shard))
+        await complete_shards_of(session, plan.missing, lambda shard: complete_shard(share, shard))
 
 
 @task(task_run_name="answers of {batch.name}", cache_policy=NO_CACHE)

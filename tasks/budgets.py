@@ -6,20 +6,20 @@ from uuid import uuid4
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.account import Account
-from pareta_batch.batch import Batch
-from pareta_batch.budget import MICRO_PER_USD, micro_usd
-from pareta_batch.comparing import Comparisons
-from pareta_batch.comparison_quote import quote_of
 from pareta_batch.errors import BudgetReached
-from pareta_batch.eval_work import EvalWork
-from pareta_batch.leaderboard import listed
-from pareta_batch.ledger import Ledger
-from pareta_batch.overspending import holds_all, spent_micro_usd
-from pareta_batch.purchases import Purchase, bound_micro_usd, reserve, shares, spending
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.purchases import Purchase, bound_micro_usd, reserve_purchase, shares, spending
+from pareta_batch.money.account import Account
+from pareta_batch.money.budget import MICRO_PER_USD, micro_usd
+from pareta_batch.money.leaderboard import listed
+from pareta_batch.money.overspending import holds_all, spent_micro_usd
+from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
+from pareta_evals.quote import quote_of
+from pareta_evals.runner import EvalWork
+from pareta_evals.spec import Comparisons
 from tasks.evals import settle_purchases
-from tasks.shared import connected, recorded
+from tasks.resources import connected, recorded
 
 Shares = tuple[float | None, float | None]
 
@@ -53,7 +53,7 @@ async def reserve_smoke_call(name: str, task: str, model: str, account: Account)
     async with recorded() as ledger, connected() as pareta:
         costs = {} if account.budget_usd is None else {model: (await listed(pareta, task)).cost(model)}
         purchase = Purchase(uuid4().hex, f"smoke call to {name!r}", costs)
-        await asyncio.to_thread(reserve, ledger, account, purchase)
+        await asyncio.to_thread(reserve_purchase, ledger, account, purchase)
         return purchase.key
 
 

@@ -7,14 +7,15 @@ from contextlib import ExitStack, asynccontextmanager
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch import readiness
+from pareta_batch.engine.endpoint_recovery import endpoint_named
+from pareta_batch.engine.endpoint_recovery import wait_until_live as endpoint_live
 from pareta_batch.errors import BatchBusy
-from pareta_batch.identity import id_of
-from pareta_batch.purchases import bought
+from pareta_batch.ledger.purchases import mark_bought
+from pareta_batch.rows.identity import id_of
 from pareta_client import APIConnectionError, AsyncPareta, DeployError, Endpoint, NotFoundError, ParetaError
 from tasks import events
+from tasks.resources import connected, recorded
 from tasks.retries import RETRIES
-from tasks.shared import connected, recorded
 
 LOOK_AGAIN_S = 1.0
 
@@ -23,7 +24,7 @@ LOOK_AGAIN_S = 1.0
 async def deploy_or_reuse(name: str, task: str, model: str) -> str:
     """Give the id of the endpoint of this name and task, deployed only if there is none."""
     async with alone_with(name), connected() as pareta:
-        found = await readiness.endpoint_named(pareta, name, task)
+        found = await endpoint_named(pareta, name, task)
         if found is not None:
             get_run_logger().info("endpoint %s (%s) is there already: %s", found.id, name, found.status)
             return id_of(found)
@@ -31,7 +32,7 @@ async def deploy_or_reuse(name: str, task: str, model: str) -> str:
             return await _deploy(pareta, name, task, model)
         except APIConnectionError:
             # The stream was cut, the deployment may go on: look before anybody deploys a second one.
-            found = await readiness.endpoint_named(pareta, name, task)
+            found = await endpoint_named(pareta, name, task)
             if found is None:
                 raise
             return id_of(found)
@@ -41,7 +42,7 @@ async def deploy_or_reuse(name: str, task: str, model: str) -> str:
 async def wait_until_live(endpoint_id: str, ready_within_s: float) -> None:
     """Start the endpoint if it is stopped, and wait until it is live."""
     async with connected() as pareta:
-        endpoint = await readiness.wait_until_live(pareta, endpoint_id, deadline_s=ready_within_s)
+        endpoint = await endpoint_live(pareta, endpoint_id, deadline_s=ready_within_s)
     get_run_logger().info("endpoint %s is live: %s for %s", endpoint.id, endpoint.model, endpoint.task)
     events.endpoint_ready(endpoint)
 
@@ -54,7 +55,7 @@ async def smoke_call(endpoint_id: str, purchase: str) -> None:
         answer = await pareta.chat.completions.create(model=endpoint_id, messages=question, max_tokens=8)
     if answer.billed_micro_usd is not None:
         async with recorded() as ledger:
-            await asyncio.to_thread(bought, ledger, purchase, answer.request_id, answer.billed_micro_usd)
+            await asyncio.to_thread(mark_bought, ledger, purchase, answer.request_id, answer.billed_micro_usd)
     get_run_logger().info("endpoint %s answered a smoke call (request %s)", endpoint_id, answer.request_id)
 
 
@@ -78,7 +79,7 @@ async def stop_endpoint(endpoint_id: str) -> None:
 async def find_endpoint(name: str, task: str) -> str | None:
     """Give the id of the endpoint of this name and task, if there is one."""
     async with connected() as pareta:
-        found = await readiness.endpoint_named(pareta, name, task)
+        found = await endpoint_named(pareta, name, task)
         return None if found is None else id_of(found)
 
 

@@ -6,21 +6,21 @@ from contextlib import suppress
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.account import NO_ACCOUNT, Account
-from pareta_batch.comparing import Comparisons, ComparisonSpec
-from pareta_batch.comparison_quote import estimated, subject_of
+from pareta_batch.engine.worker_pool import fan_out
 from pareta_batch.errors import BatchError, EvalRunFailed
-from pareta_batch.eval_plan import EvalPlan, eval_work_begun
-from pareta_batch.eval_rows import EvalRows
-from pareta_batch.eval_work import EvalWork
-from pareta_batch.fan_out import fan_out
-from pareta_batch.kept_quotes import check_comparison_quote
-from pareta_batch.purchases import Spending, spending, unsettled, write_bill
+from pareta_batch.ledger.kept_quotes import check_comparison_quote
+from pareta_batch.ledger.purchases import Spending, spending, unsettled, write_bill
+from pareta_batch.money.account import NO_ACCOUNT, Account
 from pareta_client import EvalRun, NotFoundError, ParetaError
+from pareta_evals.plan import EvalPlan, eval_work_begun
+from pareta_evals.quote import estimated, subject_of
+from pareta_evals.rows import EvalRows
+from pareta_evals.runner import EvalWork
+from pareta_evals.spec import Comparisons, ComparisonSpec
 from pareta_report import Background, Comparison, failed_comparison, judge
 from tasks.events import comparison_decided, comparison_failed
+from tasks.resources import connected, polling, recorded
 from tasks.retries import RETRIES
-from tasks.shared import connected, polling, recorded
 
 
 @task(task_run_name="eval set of {spec.name}", cache_policy=NO_CACHE, **RETRIES)

@@ -7,12 +7,12 @@ from prefect import get_run_logger, task
 from prefect.artifacts import Artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.identity import id_of
+from pareta_batch.rows.identity import id_of
 from pareta_client import Endpoint
 from tasks.artifacts import artifact_key
-from tasks.idleness import Reading, read_again, readings_in
+from tasks.idle_policy import Reading, read_again, readings_in
+from tasks.resources import connected
 from tasks.retries import RETRIES
-from tasks.shared import connected
 
 
 @task(task_run_name="activity of {name_prefix}*", cache_policy=NO_CACHE, **RETRIES)

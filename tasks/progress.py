@@ -11,8 +11,8 @@ from uuid import UUID
 import httpx
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
-from pareta_batch.progress import Progress, Snapshot
-from pareta_batch.session import Session
+from pareta_batch.engine.progress import Progress, Snapshot
+from pareta_batch.engine.session import Session
 from tasks.artifacts import artifact_key
 
 EVERY_S = 1.0

@@ -11,16 +11,16 @@ from prefect import task
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.eval_rows import EvalRows
-from pareta_batch.history import (
+from pareta_batch.ledger.ledger import Ledger
+from pareta_client import EvalRun, NotFoundError
+from pareta_evals.history import (
     quality_history,
     remember_quality,
     remember_scores,
     remembered_scores,
     series_of,
 )
-from pareta_batch.ledger import Ledger
-from pareta_client import EvalRun, NotFoundError
+from pareta_evals.rows import EvalRows
 from pareta_report import (
     Drift,
     Look,
@@ -32,8 +32,8 @@ from pareta_report import (
     quality_points,
 )
 from tasks.artifacts import artifact_key
+from tasks.resources import connected, recorded
 from tasks.retries import RETRIES
-from tasks.shared import connected, recorded
 
 Scale = tuple[float, float] | None
 

@@ -44,7 +44,7 @@ def client(url: str, in_flight: int, folder: Path) -> Do:
 
 def engine(url: str, in_flight: int, folder: Path) -> Do:
     """pareta_batch without Prefect: enrol, send, settle, write the answers file."""
-    from pareta_batch.ledger import Ledger
+    from pareta_batch.ledger.ledger import Ledger
     from pareta_batch.run import run_batch
     from pareta_client import AsyncPareta
 
@@ -162,7 +162,7 @@ def inspect_ai(url: str, in_flight: int, folder: Path) -> Do:
 
 
 def batch_of(name: str, rows: int, in_flight: int, folder: Path) -> object:
-    from pareta_batch.batch import Batch
+    from pareta_batch.spec import Batch
 
     dataset = folder / f"{name}.jsonl"
     if not dataset.exists():

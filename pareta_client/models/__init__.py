@@ -1,1 +1,1 @@
-"""What the service answers, as typed records that keep the service's own JSON; a module for each namespace."""
+"""Records of the wire, as pydantic models. Parsing a sparse or richer record never raises."""

@@ -1,1 +1,1 @@
-"""The public faces of each part of the service: thin, and the same whether one awaits them or not."""
+"""The methods of `Pareta` and `AsyncPareta`, grouped as on the wire."""

@@ -5,12 +5,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, overload
 
-from pareta_client.caller import AsyncCaller, Caller
-from pareta_client.calls import chat as calls
+from pareta_client.core.streams import Progress, chat_chunks
 from pareta_client.models.chat import ChatCompletion, ChatCompletionChunk, ModelList
+from pareta_client.operations import chat as calls
 from pareta_client.settings import Timeout
-from pareta_client.stream_faces import AsyncStream, Stream
-from pareta_client.streams import Progress, chat_chunks
+from pareta_client.transport.dispatcher import AsyncCaller, Caller
+from pareta_client.transport.stream import AsyncStream, Stream
 
 Messages = Iterable[Mapping[str, Any]]
 

@@ -4,11 +4,11 @@
 
 from typing import Any, Literal, overload
 
-from pareta_client.caller import AsyncCaller, Caller
-from pareta_client.calls import endpoints as calls
+from pareta_client.core.streams import Progress, deploy_events
 from pareta_client.models.endpoints import DeployEvent, Endpoint
-from pareta_client.stream_faces import AsyncStream, Stream
-from pareta_client.streams import Progress, deploy_events
+from pareta_client.operations import endpoints as calls
+from pareta_client.transport.dispatcher import AsyncCaller, Caller
+from pareta_client.transport.stream import AsyncStream, Stream
 
 
 class Metrics:

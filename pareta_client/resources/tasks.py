@@ -1,8 +1,8 @@
 """`client.tasks`."""
 
-from pareta_client.caller import AsyncCaller, Caller
-from pareta_client.calls import tasks as calls
 from pareta_client.models.tasks import Leaderboard, Task, TaskMatch
+from pareta_client.operations import tasks as calls
+from pareta_client.transport.dispatcher import AsyncCaller, Caller
 
 
 class Tasks:

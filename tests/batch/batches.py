@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pareta_batch.batch import Batch, Sampling
-from pareta_batch.ledger import Ledger
-from pareta_batch.outcomes import Outcome
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.outcomes import Outcome
 from pareta_batch.report import BatchReport
 from pareta_batch.run import run_batch
+from pareta_batch.spec import Batch, Sampling
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 

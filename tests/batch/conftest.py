@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.pytest_plugin import sandbox, sandbox_factory  # noqa: F401
 from tests.batch import postgres
 

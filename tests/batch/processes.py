@@ -6,15 +6,15 @@ import sys
 from contextlib import AbstractContextManager
 from multiprocessing.process import BaseProcess
 
-from pareta_batch.batch import Batch
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.run import run_batch
+from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests.forks import FORKS, forked
 
 # The transport is imported at the first request: by hand, so that not every run has to do it.
-FORKS.set_forkserver_preload([__name__, "pareta_client.aiohttp_channel"])
+FORKS.set_forkserver_preload([__name__, "pareta_client.transport.aiohttp_channel"])
 
 
 def running_elsewhere(

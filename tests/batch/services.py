@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pareta_batch.throttle import Call, Throttle
+from pareta_batch.rate_limit.limiter import Call, Throttle
 
 NETWORK_S = 0.0003
 TIMER_S = (0.0001, 0.0003)

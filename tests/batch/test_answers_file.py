@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from pareta_batch.answers_file import RESULTS, write_answers
-from pareta_batch.batch import Batch
-from pareta_batch.enrolment import enrol
+from pareta_batch.answers.answers_file import RESULTS, write_answers
+from pareta_batch.engine.planning import enrol
 from pareta_batch.errors import OutputError
-from pareta_batch.ledger import Ledger
-from pareta_batch.outcomes import Outcome
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.outcomes import Outcome
+from pareta_batch.spec import Batch
 from tests.batch.batches import answered, batch_in, failed, ledger_in, numbered
 
 

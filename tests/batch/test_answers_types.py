@@ -16,10 +16,10 @@ import pyarrow.parquet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pareta_batch.answers_file import write_answers
-from pareta_batch.batch import Batch
-from pareta_batch.enrolment import enrol
-from pareta_batch.ledger import Ledger
+from pareta_batch.answers.answers_file import write_answers
+from pareta_batch.engine.planning import enrol
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.spec import Batch
 from tests.batch.batches import batch_in
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)

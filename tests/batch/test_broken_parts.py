@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from pareta_batch import readiness
-from pareta_batch import reply_outcome as replies
-from pareta_batch import row as row_module
-from pareta_batch.answer_schema import AnswerCheck
-from pareta_batch.budget import Purse
+from pareta_batch.engine import endpoint_recovery as readiness
+from pareta_batch.engine import reply_outcome as replies
+from pareta_batch.engine import row_worker as row_module
+from pareta_batch.engine.endpoint_recovery import Reviver
+from pareta_batch.engine.loop_thread import OwnLoop
+from pareta_batch.engine.session import Session
 from pareta_batch.errors import LedgerError, UnexpectedError
-from pareta_batch.ledger import Ledger
-from pareta_batch.own_loop import OwnLoop
-from pareta_batch.pressure import Pressure
-from pareta_batch.readiness import Reviver
+from pareta_batch.ledger.group_commit import Settler
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.money.budget import Purse
+from pareta_batch.rate_limit.gate import Pressure
+from pareta_batch.rate_limit.limiter import Throttle
 from pareta_batch.report import BatchReport
-from pareta_batch.session import Session
-from pareta_batch.settler import Settler
-from pareta_batch.throttle import Throttle
+from pareta_batch.response_format import AnswerCheck
 from pareta_client.resources.chat import AsyncCompletions
 from pareta_sandbox.testing import EndpointStops, Sandbox, Status
 from tests.batch.batches import batch_in, read_answers, run, until
@@ -40,7 +40,7 @@ def error(request: pytest.FixtureRequest) -> BaseException:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("pareta_batch.settler.LAST_TRIES_EVERY_S", 0.01)
+    monkeypatch.setattr("pareta_batch.ledger.group_commit.LAST_TRIES_EVERY_S", 0.01)
     yield
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if name.startswith(("settler", "session of"))]

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pareta_batch.batch import Batch
-from pareta_batch.budget import Budget, No, Purse, Reservation, micro_usd
-from pareta_batch.enrolment import enrol
-from pareta_batch.entries import Entries
-from pareta_batch.identity import idempotency_key
-from pareta_batch.ledger import Ledger
-from pareta_batch.prices import Prices
+from pareta_batch.engine.planning import enrol
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.writes import Entries
+from pareta_batch.money.budget import Budget, No, Purse, Reservation, micro_usd
+from pareta_batch.money.prices import Prices
+from pareta_batch.rows.identity import idempotency_key
+from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Fault, PriceChange, Sandbox, Status, TruncatedJson
 from tests.batch.batches import batch_in, run
@@ -309,7 +309,7 @@ async def test_a_price_that_rises_twentyfold_costs_no_more_than_what_was_in_flig
 async def test_answers_lost_before_any_receipt_are_not_counted_as_nothing(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.001)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.001)
     sandbox.inject(Drop(when="after", times=lost))
     batch = batch_in(tmp_path, 50, max_in_flight=8, budget_usd=0.000008)
     overspent, report = await spent(batch, sandbox, ledger)
@@ -325,7 +325,7 @@ async def test_answers_lost_before_any_receipt_are_not_counted_as_nothing(
 async def test_what_was_lost_without_a_ceiling_holds_all_of_a_later_one(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.001)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.001)
     sandbox.inject(Drop(when="after", times=1))
     await run(batch_in(tmp_path, 1), sandbox, ledger)
     assert sandbox.books().completions == 1
@@ -339,7 +339,7 @@ async def test_what_was_lost_without_a_ceiling_holds_all_of_a_later_one(
 async def test_a_first_request_that_was_lost_before_the_work_tells_the_price_when_it_is_sent_again(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.001)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.001)
     sandbox.inject(Drop(when="before", how="reset", times=2))
     report = await run(batch_in(tmp_path, 50, max_in_flight=8, budget_usd=1), sandbox, ledger)
     assert (report.status, report.settled) == ("completed", 50)
@@ -384,7 +384,7 @@ async def test_whatever_is_lost_and_whatever_it_costs_the_report_knows_what_is_a
     faults: tuple[Fault, ...],
     sampling: dict[str, int],
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.001)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.001)
     for fault in faults:
         sandbox.inject(fault)
     batch = batch_in(tmp_path, 150, max_in_flight=8, budget_usd=0.0006, sampling=sampling)

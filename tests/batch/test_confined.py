@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.confined import confined
+from pareta_batch.allowed_folder import confined
 from pareta_batch.errors import NotAllowed
 
 

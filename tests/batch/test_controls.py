@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.controls import EVERY_S, Controls, controlled
-from pareta_batch.enrolment import enrol
+from pareta_batch.engine.control import EVERY_S, Controls, controlled
+from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.session import open_session
 from pareta_batch.errors import BatchError
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.run import complete_shards
-from pareta_batch.session import open_session
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import batch_in, until

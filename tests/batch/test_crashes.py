@@ -4,9 +4,9 @@ import asyncio
 import random
 from pathlib import Path
 
-from pareta_batch.batch import Batch
-from pareta_batch.enrolment import enrol
-from pareta_batch.ledger import Ledger
+from pareta_batch.engine.planning import enrol
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.spec import Batch
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import Sandbox, running
 from tests.batch.batches import batch_in, on_both_databases, run, until

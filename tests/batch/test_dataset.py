@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from pareta_batch.dataset import Dataset, schema
 from pareta_batch.errors import DatasetError
+from pareta_batch.rows.dataset import Dataset, schema
 
 ROWS = [{"id": "a", "text": "first"}, {"id": "b", "text": "zweite Zeile — 第二 🎈"}]
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from pareta_batch.errors import ModelsUnknown
-from pareta_batch.eval_plan import EvalPlan, check_models, plan_of, planned, remember_plan, remember_scored
-from pareta_batch.eval_plan import scored_within as within
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
+from pareta_evals.plan import EvalPlan, check_models, plan_of, planned, remember_plan, remember_scored
+from pareta_evals.plan import scored_within as within
 
 WEEK = timedelta(days=7)
 

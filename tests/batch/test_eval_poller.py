@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from pareta_batch.eval_poller import FIRST_S, JITTER, LONGEST_S, LOOKS_AT_ONCE, EvalPoller, Watched
 from pareta_client import APIConnectionError, EvalRun, EvalWaitTimeoutError, NotFoundError
+from pareta_evals.poller import FIRST_S, JITTER, LONGEST_S, LOOKS_AT_ONCE, EvalPoller, Watched
 
 
 def state(run_id: str, status: str) -> EvalRun:

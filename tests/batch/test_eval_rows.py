@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from pareta_batch.errors import DatasetError
-from pareta_batch.eval_rows import read_eval_rows
+from pareta_evals.rows import read_eval_rows
 
 GOOD: dict[str, object] = {"input": "How are you?", "expected": "fine"}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.ledger import Ledger
-from pareta_batch.session import stop_open_sessions
+from pareta_batch.engine.session import stop_open_sessions
+from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.testing import Drop, EndpointStops, Fault, Hang, Sandbox, Status
 from tests.batch.batches import batch_in, numbered, on_both_databases, read_answers, run, write_rows
 from tests.batch.test_session import deployed
@@ -27,7 +27,7 @@ STORM: tuple[Fault, ...] = (
 async def test_in_a_storm_every_row_is_answered_and_debited_once_but_those_the_service_refuses(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.01)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.01)
     for fault in STORM:
         sandbox.inject(fault)
     batch = batch_in(tmp_path, 300, max_in_flight=16, timeout_s=1)

@@ -6,14 +6,14 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareta_batch.identity import Message, digest, fingerprint, idempotency_key, row_key
+from pareta_batch.rows.identity import Message, digest, fingerprint, idempotency_key, row_key
 
 MESSAGES: list[Message] = [{"role": "user", "content": "ä?"}]
 
 
 def test_the_same_work_has_the_same_key_in_another_process() -> None:
     code = (
-        "from pareta_batch.identity import *\n"
+        "from pareta_batch.rows.identity import *\n"
         "work = fingerprint('ep_1', [{'role': 'user', 'content': 'ä?'}], {'temperature': 0})\n"
         "print(idempotency_key('b', 'k', work), end='')"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pareta_batch.kept_quotes import (
+from pareta_batch.ledger.kept_quotes import (
     LATEST,
     HitRate,
     Quoted,
@@ -14,10 +14,10 @@ from pareta_batch.kept_quotes import (
     hit_rate,
     keep_quote,
 )
-from pareta_batch.ledger import Ledger
-from pareta_batch.outcomes import Tally
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.outcomes import Tally
+from pareta_batch.ledger.schema import quotes
 from pareta_batch.quote import quote
-from pareta_batch.tables import quotes
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
 from tests.batch.batches import batch_in, numbered, run
@@ -56,7 +56,7 @@ async def test_a_quote_is_checked_against_what_the_run_paid_and_the_next_one_say
 async def test_a_quote_waits_until_each_row_that_it_was_for_is_answered(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.MOST_TRANSIENT", 1)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.MOST_TRANSIENT", 1)
     batch = batch_in(tmp_path, 30)
     await quote(batch, client(sandbox), ledger, pilot=10)
     sandbox.inject(Status(status=500, times=2))

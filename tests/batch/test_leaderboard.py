@@ -1,6 +1,6 @@
 """What is listed of models: the recommended one by its own name, and no cost where none is told."""
 
-from pareta_batch.leaderboard import Listed, listed
+from pareta_batch.money.leaderboard import Listed, listed
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.asks import Ask, asks_of
-from pareta_batch.enrolment import enrol
+from pareta_batch.engine.planning import enrol
 from pareta_batch.errors import DatasetError, LedgerError, OutputError
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.rows.requests import Ask, asks_of
 from tests.batch.batches import answered, batch_in, failed, ledger_in, numbered, write_rows
 
 

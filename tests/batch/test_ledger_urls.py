@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareta_batch.errors import LedgerError
-from pareta_batch.ledger import Ledger
-from pareta_batch.ledger_url import ledger_url, shown
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.url import ledger_url, shown
 
 PSYCOPG = "postgresql+psycopg://pareta:***@db.example:6543/ledger"
 

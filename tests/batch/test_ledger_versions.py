@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pareta_batch.enrolment import enrol
+from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.session import open_session
 from pareta_batch.errors import LedgerError
-from pareta_batch.ledger import Ledger
-from pareta_batch.session import open_session
+from pareta_batch.ledger.ledger import Ledger
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import answered, batch_in, ledger_in, run

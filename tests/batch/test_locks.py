@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch import ledger_file
 from pareta_batch.errors import BatchBusy, LedgerError
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger import sqlite_file as ledger_file
+from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from tests.batch.batches import batch_in, until
 from tests.batch.processes import EXITS, running_elsewhere
@@ -222,7 +222,7 @@ def test_a_file_that_cannot_be_opened_for_a_lock_is_a_ledger_error(
     def refuse(*_: object) -> int:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("pareta_batch.ledger_file._fcntl", refuse)
+    monkeypatch.setattr("pareta_batch.ledger.sqlite_file._fcntl", refuse)
     refused = pytest.raises(LedgerError, match=r"cannot be locked .*No locks available.*; keep the ledger on a disk of")
     with refused, ledger.lease("test"):
         raise AssertionError("it is held")

@@ -13,13 +13,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pareta_batch import advisory_lock, database
-from pareta_batch.batch import Batch
-from pareta_batch.enrolment import enrol
-from pareta_batch.entries import Entries
+from pareta_batch.engine.planning import enrol
 from pareta_batch.errors import BatchBusy, LedgerError
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger import advisory_lock, database
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.writes import Entries
 from pareta_batch.report import BatchReport
+from pareta_batch.spec import Batch
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import Sandbox
 from tests.batch import postgres
@@ -181,7 +181,7 @@ def test_claims_are_refused_once_another_run_has_the_lock_and_outcomes_are_not(
 
 
 def enrol_again(folder: Path, ledger: Ledger) -> None:
-    from pareta_batch.asks import asks_of
+    from pareta_batch.rows.requests import asks_of
 
     ledger.enrol("test", asks_of(batch_in(folder)))
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pareta_batch.budget import Purse, Reservation
-from pareta_batch.ledger import Ledger
-from pareta_batch.prices import Prices
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.queries import Sample
+from pareta_batch.money.budget import Purse, Reservation
+from pareta_batch.money.prices import Prices
 from pareta_batch.quote import quote, quote_from
 from pareta_batch.run import retry_failed
-from pareta_batch.tallying import Sample
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Sandbox, Status
 from tests.batch.batches import batch_in, numbered, read_answers, run
@@ -142,7 +142,7 @@ def test_without_receipts_and_leaderboard_the_cost_is_unknown(tmp_path: Path) ->
 async def test_failed_rows_are_sent_again_by_error_class_without_the_dataset(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.MOST_TRANSIENT", 1)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.MOST_TRANSIENT", 1)
     sandbox.inject(Status(status=500, times=2))
     sandbox.inject(Status(status=422, times=1, skip=2))
     batch = batch_in(tmp_path, 10)
@@ -160,7 +160,7 @@ async def test_failed_rows_are_sent_again_by_error_class_without_the_dataset(
 async def test_an_old_error_stays_until_the_new_outcome_is_in(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.MOST_TRANSIENT", 1)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.MOST_TRANSIENT", 1)
     fault = sandbox.inject(Status(status=500, detail="first"))
     batch = batch_in(tmp_path, 3)
     await run(batch, sandbox, ledger)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.run import run_batch
 from pareta_client import AsyncPareta
-from pareta_sandbox.odd_replies import SHAPES
+from pareta_sandbox.faults.odd_replies import SHAPES
 from pareta_sandbox.testing import OddReply, Sandbox, Status, running
 from tests.batch.batches import batch_in, ledger_in, numbered, read_answers, run
 
@@ -75,7 +75,7 @@ async def test_an_answer_in_an_odd_shape_is_settled_in_one_post(
 async def test_a_success_that_is_no_answer_is_asked_again_with_the_same_key(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.01)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.01)
     sandbox.inject(OddReply(shape=shape, times=2))
     batch = batch_in(tmp_path, 1)
     async with asyncio.timeout(30):
@@ -91,7 +91,7 @@ async def test_a_success_that_is_no_answer_is_asked_again_with_the_same_key(
 async def test_a_service_that_never_answers_fails_the_row_with_its_text_and_its_receipt(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.01)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.01)
     fault = sandbox.inject(OddReply(shape=shape))
     batch = batch_in(tmp_path, 2, budget_usd=1)
     async with asyncio.timeout(30):
@@ -181,7 +181,7 @@ def test_any_json_ends_in_one_outcome_for_each_row_and_the_receipts_add_up(
     batch = batch_in(folder, numbered(len(bodies)), sampling=sampling, max_in_flight=2)
     ledger = ledger_in(folder)
     with running() as sandbox, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pareta_batch.row.backoff", lambda *_: 0.001)
+        patch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.001)
         for body in bodies:
             sandbox.inject(OddReply(body=json.dumps(body), share=1.0 / len(bodies)))
         pareta = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)

@@ -1,9 +1,9 @@
 """Who started a batch, and what all batches of one origin were billed."""
 
-from pareta_batch.asks import Ask
-from pareta_batch.ledger import Ledger
-from pareta_batch.origins import billed_to, claim_origin, origin_of
-from pareta_batch.outcomes import Outcome
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.origins import billed_to, claim_origin, origin_of
+from pareta_batch.ledger.outcomes import Outcome
+from pareta_batch.rows.requests import Ask
 from tests.batch.batches import on_both_databases
 
 

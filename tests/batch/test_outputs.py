@@ -16,13 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pareta_batch.answers_file import write_answers
-from pareta_batch.batch import Batch
-from pareta_batch.enrolment import enrol
+from pareta_batch.answers.answers_file import write_answers
+from pareta_batch.answers.output_claims import claim
+from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.session import open_session
 from pareta_batch.errors import BatchUnknown, DatasetError, OutputError
-from pareta_batch.ledger import Ledger
-from pareta_batch.output_claims import claim
-from pareta_batch.session import open_session
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from tests.batch.batches import answered, batch_in, ledger_in, numbered, on_both_databases, read_answers, write_rows
 

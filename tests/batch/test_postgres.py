@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.enrolment import enrol
+from pareta_batch.engine.planning import enrol
 from pareta_batch.errors import BatchBusy, DatasetError
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.testing import Drop, Sandbox
 from tests.batch.batches import answered, batch_in, numbered, run
 from tests.batch.test_crashes import CLAIMED, killed_after

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pareta_batch.asks import asks_of
 from pareta_batch.errors import DatasetError
-from pareta_batch.identity import fingerprint
+from pareta_batch.rows.identity import fingerprint
+from pareta_batch.rows.requests import asks_of
 from tests.batch.batches import ENDPOINT, batch_in
 
 

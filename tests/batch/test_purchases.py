@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareta_batch import purchases
-from pareta_batch.account import Account
-from pareta_batch.comparing import Comparisons
 from pareta_batch.errors import BudgetReached, CostUnbounded
-from pareta_batch.eval_work import EvalWork
-from pareta_batch.ledger import Ledger
-from pareta_batch.purchases import Purchase, shares, spending
+from pareta_batch.ledger import purchases
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.purchases import Purchase, shares, spending
+from pareta_batch.money.account import Account
 from pareta_client import APIStatusError, AsyncPareta, EvalRun, InsufficientCreditsError
+from pareta_evals.runner import EvalWork
+from pareta_evals.spec import Comparisons
 from pareta_sandbox.testing import PriceChange, Sandbox, Status
 from tests.batch.batches import ledger_in
-from tests.batch.test_eval_work import scored, spec
+from tests.batch.test_eval_runner import scored, spec
 
 ACCOUNT = Account("compare/reviews", 0.001)
 
@@ -27,8 +27,8 @@ def eval_run(id_: str, cost: int | None, status: str = "completed") -> EvalRun:
 
 
 def buy(ledger: Ledger, key: str, listed: float | None = 100.0, account: Account = ACCOUNT) -> None:
-    purchases.reserve(ledger, account, Purchase(key, f"run {key}", {"wren-1": listed}))
-    purchases.bought(ledger, key, f"run_{key}")
+    purchases.reserve_purchase(ledger, account, Purchase(key, f"run {key}", {"wren-1": listed}))
+    purchases.mark_bought(ledger, key, f"run_{key}")
 
 
 def test_a_purchase_counts_with_its_bound_until_its_bill_is_there(ledger: Ledger) -> None:

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pareta_batch import registering
-from pareta_batch.asks import Ask
-from pareta_batch.entries import Entries
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger import registration as registering
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.writes import Entries
+from pareta_batch.rows.requests import Ask
 from tests.batch.batches import answered, on_both_databases
 
 Work = tuple[str, str]

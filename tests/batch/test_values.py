@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareta_batch.prompt import MissingValue, Prompt
-from pareta_batch.values import is_missing, json_text, text_of
+from pareta_batch.rows.prompt_template import MissingValue, Prompt
+from pareta_batch.rows.values import is_missing, json_text, text_of
 
 NAN, INFINITY = float("nan"), float("inf")
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.contact import LEAST_FAILURES, UNREACHABLE_S, Contact
-from pareta_batch.ledger import Ledger
-from pareta_batch.pressure import Pressure
-from pareta_batch.progress import Progress
+from pareta_batch.engine.progress import Progress
+from pareta_batch.engine.reachability import LEAST_FAILURES, UNREACHABLE_S, Contact
+from pareta_batch.engine.session import stop_open_sessions
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.rate_limit.gate import Pressure
+from pareta_batch.rate_limit.limiter import Throttle
 from pareta_batch.run import run_batch
-from pareta_batch.session import stop_open_sessions
-from pareta_batch.throttle import Throttle
 from pareta_client import APIConnectionError, APIStatusError, APITimeoutError, AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
 from tests.batch.batches import batch_in, run, until
@@ -119,7 +119,7 @@ async def test_a_service_that_puts_every_row_off_stops_the_batch_with_its_reason
 async def test_waits_of_one_row_add_up_to_the_bound(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.LONGEST_HOLD_S", 0.25)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.LONGEST_HOLD_S", 0.25)
     sandbox.inject(Status(status=500, retry_after_s=0.1, retry_after="fractional"))
     report = await run(batch_in(tmp_path, 1), sandbox, ledger)
     assert report.pending + report.failed == 1
@@ -129,7 +129,7 @@ async def test_waits_of_one_row_add_up_to_the_bound(
 async def test_an_endpoint_that_is_live_and_refuses_all_the_same_fails_its_rows(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.backoff", lambda *_: 0.01)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.01)
     sandbox.inject(Status(status=503, retry_after_s=1))
     async with asyncio.timeout(30):
         report = await run(batch_in(tmp_path, 2), sandbox, ledger)

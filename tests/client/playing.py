@@ -6,11 +6,11 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
+from pareta_client.core.request import Request
+from pareta_client.core.steps import Emit, Failed, Happened, Look, Moment, Read, Received, Reply, Send, Sleep, Step
 from pareta_client.errors import APIConnectionError, ParetaError
-from pareta_client.request import Request
 from pareta_client.secret import Secret
 from pareta_client.settings import Options, Settings
-from pareta_client.steps import Emit, Failed, Happened, Look, Moment, Read, Received, Reply, Send, Sleep, Step
 
 KEY = "pareta_sk_only_for_tests"
 T = TypeVar("T")

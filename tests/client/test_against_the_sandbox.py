@@ -16,7 +16,7 @@ from pareta_client import (
     Pareta,
     RateLimitError,
 )
-from pareta_sandbox.faults import CutStream, Drop, Hang, Html, RateLimit, Status, TruncatedJson
+from pareta_sandbox.faults.kinds import CutStream, Drop, Hang, Html, RateLimit, Status, TruncatedJson
 from pareta_sandbox.testing import Sandbox, running
 
 MESSAGES = [{"role": "user", "content": "MIT License. Permission is hereby granted, free of charge, to any person"}]

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pareta_client.call import post
-from pareta_client.calls.chat import complete
+from pareta_client.core.call import post
+from pareta_client.core.finish import Finish, finish_of
+from pareta_client.core.steps import Failed, Received, Reply
+from pareta_client.core.values import MOST
 from pareta_client.errors import APIConnectionError, MalformedReplyError, ParetaError
-from pareta_client.finish import Finish, finish_of
 from pareta_client.models.chat import ChatCompletion
+from pareta_client.operations.chat import complete
 from pareta_client.retry import Verdict, verdict_of
-from pareta_client.steps import Failed, Received, Reply
-from pareta_client.values import MOST
 from tests.client.playing import Played, play, reply, settings
 
 ASK = post("/v1/chat/completions", "key-1", {})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pareta_client.decoding import PIECE, decoded
+from pareta_client.transport.decoding import PIECE, decoded
 
 JSON = b'{"choices": [{"message": {"content": "hello"}}]}'
 TEXTS = [JSON, b"data: {}\n\n", b": ping\n\n", b"[]", b"<html>", b'\xef\xbb\xbf{"a": 1}', b"null"]

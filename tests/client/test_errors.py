@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 import pareta_client.errors as errors
-from pareta_client.call import post, request_for
+from pareta_client.core.call import post, request_for
+from pareta_client.core.replies import MOST_OF_AN_ERROR_BODY, status_error
 from pareta_client.errors import (
     APIConnectionError,
     APIStatusError,
@@ -17,7 +18,6 @@ from pareta_client.errors import (
     ScoringUndecidedError,
     WaitTimeoutError,
 )
-from pareta_client.replies import MOST_OF_AN_ERROR_BODY, status_error
 from tests.client.playing import KEY, reply, settings
 
 REQUEST = request_for(post("/v1/x", "key-1", {"a": 1}), settings(), None)

@@ -7,9 +7,9 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from pareta_client.call import get, post
+from pareta_client.core.call import get, post
+from pareta_client.core.exchanges import exchange
 from pareta_client.errors import APIConnectionError, APIStatusError, APITimeoutError, RateLimitError
-from pareta_client.exchange import exchange
 from pareta_client.retry import Verdict
 from tests.client.playing import KEY, failed, play, reply, settings
 

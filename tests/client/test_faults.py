@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from pareta_client import APIConnectionError, APITimeoutError, AsyncPareta, Pareta
-from pareta_client.aiohttp_channel import AiohttpChannel
-from pareta_client.faults import NEVER_SENT, connection_error
+from pareta_client.transport.aiohttp_channel import AiohttpChannel
+from pareta_client.transport.transport_errors import NEVER_SENT, connection_error
 from tests.client.playing import KEY, request_to
 from tests.client.servers import HEAD, Conversation, refused_port, serving
 

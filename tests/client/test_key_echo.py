@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from pareta_client import APIStatusError, AsyncPareta, AuthenticationError, Pareta, ParetaError
-from pareta_client.call import post
-from pareta_client.calls.chat import complete
-from pareta_client.calls.endpoints import deploy_and_wait, deploy_call
+from pareta_client.core.call import post
+from pareta_client.core.steps import Failed, Received, Reply
+from pareta_client.core.streams import Progress, chat_chunks
 from pareta_client.errors import APIConnectionError
+from pareta_client.operations.chat import complete
+from pareta_client.operations.endpoints import deploy_and_wait, deploy_call
 from pareta_client.secret import REDACTED, Secret
 from pareta_client.settings import Options, Settings
-from pareta_client.steps import Failed, Received, Reply
-from pareta_client.streams import Progress, chat_chunks
 from tests.client.playing import Played, play
 from tests.client.servers import STREAM_HEAD, Conversation, serving
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import pareta_client
-from pareta_client.calls.endpoints import deploy_and_wait, deploy_call, wait_until_live
-from pareta_client.calls.eval_runs import RunOn, Wait, create_run, wait_for_run
-from pareta_client.calls.eval_sets import create_set, propose_contract
+from pareta_client.core.steps import Failed, Received, Reply
 from pareta_client.errors import ParetaError
 from pareta_client.models.record import Record
-from pareta_client.steps import Failed, Received, Reply
+from pareta_client.operations.endpoints import deploy_and_wait, deploy_call, wait_until_live
+from pareta_client.operations.eval_runs import RunOn, Wait, create_run, wait_for_run
+from pareta_client.operations.eval_sets import create_set, propose_contract
 from tests.client.playing import play, reply, settings
 
 ODD: list[Any] = [None, True, 7, -1.5, "", "odd", [], [1], ["odd"], [{"id": 7}], {}, {"id": []}]

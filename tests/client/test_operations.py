@@ -9,11 +9,8 @@ import httpx
 import pytest
 
 from pareta_client import AsyncPareta, Pareta
-from pareta_client.calls.documents import INLINE_BELOW, upload
-from pareta_client.calls.endpoints import deploy_and_wait, deploy_call, wait_until_live
-from pareta_client.calls.eval_runs import RunOn, Wait, create_run, wait_for_run
-from pareta_client.calls.eval_sets import create_set
-from pareta_client.document import CHUNK, DocumentStream, document_of
+from pareta_client.core.document import CHUNK, DocumentStream, document_of
+from pareta_client.core.steps import Failed, Received, Reply
 from pareta_client.errors import (
     APIConnectionError,
     DeployError,
@@ -24,7 +21,10 @@ from pareta_client.errors import (
     ScoringUndecidedError,
     UploadError,
 )
-from pareta_client.steps import Failed, Received, Reply
+from pareta_client.operations.documents import INLINE_BELOW, upload
+from pareta_client.operations.endpoints import deploy_and_wait, deploy_call, wait_until_live
+from pareta_client.operations.eval_runs import RunOn, Wait, create_run, wait_for_run
+from pareta_client.operations.eval_sets import create_set
 from tests.client.playing import KEY, Played, failed, play, reply, settings
 
 STORED = RunOn("es_1", None, None, None, None)

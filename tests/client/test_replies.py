@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pareta_client.call import post
-from pareta_client.calls.chat import complete, list_models
-from pareta_client.calls.endpoints import list_endpoints, retrieve
-from pareta_client.calls.eval_runs import retrieve_run
-from pareta_client.calls.eval_sets import create_set, list_sets
-from pareta_client.calls.tasks import leaderboard
+from pareta_client.core.call import post
+from pareta_client.core.replies import record_of, records_of, request_id_of
+from pareta_client.core.steps import Failed, Received, Reply
+from pareta_client.core.streams import Progress, chat_chunks, deploy_events
 from pareta_client.errors import APIConnectionError, MalformedReplyError, ParetaError
 from pareta_client.models.chat import ChatCompletion
 from pareta_client.models.evals import EvalResult, EvalRun, EvalSet
 from pareta_client.models.tasks import Leaderboard, TaskMatch
-from pareta_client.replies import record_of, records_of, request_id_of
-from pareta_client.steps import Failed, Received, Reply
-from pareta_client.streams import Progress, chat_chunks, deploy_events
+from pareta_client.operations.chat import complete, list_models
+from pareta_client.operations.endpoints import list_endpoints, retrieve
+from pareta_client.operations.eval_runs import retrieve_run
+from pareta_client.operations.eval_sets import create_set, list_sets
+from pareta_client.operations.tasks import leaderboard
 from tests.client.playing import play, reply, settings
 from tests.client.servers import COMPLETION
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from pareta_client import APIConnectionError, AsyncPareta, InsecureTransportWarning, Pareta, ParetaError
-from pareta_client.call import post, request_for
+from pareta_client.core.call import post, request_for
 from tests.client.playing import KEY, settings
 from tests.client.servers import Conversation, answering, serving
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pareta_client import sse
-from pareta_client.sse import Comment, Event, EventDecoder, LineTooLong
+from pareta_client.core import sse
+from pareta_client.core.sse import Comment, Event, EventDecoder, LineTooLong
 
 
 def decoded(*pieces: bytes) -> list[Event | Comment]:

@@ -21,10 +21,10 @@ from pareta_client import (
     ParetaError,
     RateLimitError,
 )
-from pareta_client.call import post
-from pareta_client.calls.endpoints import deploy_call
-from pareta_client.steps import Failed, Received, Reply
-from pareta_client.streams import Progress, chat_chunks, deploy_events
+from pareta_client.core.call import post
+from pareta_client.core.steps import Failed, Received, Reply
+from pareta_client.core.streams import Progress, chat_chunks, deploy_events
+from pareta_client.operations.endpoints import deploy_call
 from tests.client.playing import KEY, Played, play, reply, settings
 from tests.client.servers import STREAM_HEAD, Conversation, serving
 

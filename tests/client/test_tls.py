@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pareta_client import APIConnectionError, AsyncPareta, Pareta
-from pareta_client.channel import tls_context
+from pareta_client.transport.channel import tls_context
 from tests.client.playing import KEY
 from tests.client.servers import Conversation, serving
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, Tracer
 
-from pareta_client.call import get, post
-from pareta_client.exchange import exchange
+from pareta_client.core.call import get, post
+from pareta_client.core.exchanges import exchange
+from pareta_client.core.tracing import OpenTelemetry
 from pareta_client.settings import Options, Settings
-from pareta_client.tracing import OpenTelemetry
 from tests.client.playing import failed, play, reply, settings
 
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from pareta_client import APIConnectionError, APITimeoutError, AsyncPareta, BadRequestError, Pareta
-from pareta_client.aiohttp_channel import AiohttpChannel
-from pareta_client.replies import MOST_OF_AN_ERROR_BODY
+from pareta_client.core.replies import MOST_OF_AN_ERROR_BODY
+from pareta_client.transport.aiohttp_channel import AiohttpChannel
 from tests.client.playing import KEY, request_to
 from tests.client.servers import COMPLETION, STREAM_HEAD, Conversation, answering, refused_port, serving
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.lifeline import KEY
+from pareta_cli.lifeline import KEY
 from pareta_sandbox.testing import Sandbox, running
 from tests.end_to_end.processes import Processes, kill, processes, until
 
@@ -98,7 +98,7 @@ def test_a_sandbox_of_the_command_line_is_the_command_itself(started: Processes,
 
 CHILD = """
 import os, signal, sys, time
-from flows.lifeline import start_child
+from pareta_cli.lifeline import start_child
 child = start_child("timeit", ["-n", "1", "-r", "1", "-s", "import time", "{work}"])
 print(child.pid, flush=True)
 time.sleep(600)
@@ -126,7 +126,7 @@ def test_a_child_ends_with_its_parent_also_one_that_ignores_sigterm(started: Pro
 
 OUTLETS = """
 import os, sys
-from flows.outlets import make_outlets_last
+from pareta_cli.outlets import make_outlets_last
 make_outlets_last()
 sys.stdin.read()
 for n in range(3):

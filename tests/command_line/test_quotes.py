@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from flows.command_line import app
-from pareta_batch.comparing import ComparisonSpec
-from pareta_batch.eval_work import EvalWork
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
+from pareta_cli.app import app
 from pareta_client import AsyncPareta, Pareta
+from pareta_evals.runner import EvalWork
+from pareta_evals.spec import ComparisonSpec
 from pareta_sandbox.testing import Sandbox, running
-from tests.batch.test_eval_work import scored
+from tests.batch.test_eval_runner import scored
 from tests.flows.datasets import batch, write_rows
 
 TASK = "sentiment-classification"

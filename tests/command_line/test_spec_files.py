@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from flows.command_line import app
 from flows.parameters import Deployment, Pipeline, Promotion, Watch
-from flows.spec_problems import MOST_LINES
-from flows.specs import LARGEST_FILE, LARGEST_PARAMETERS, SpecError, fields_of, read_spec
-from pareta_batch.batch import Batch
-from pareta_batch.comparing import Comparisons
+from pareta_batch.spec import Batch
+from pareta_cli.app import app
+from pareta_cli.spec_problems import MOST_LINES
+from pareta_cli.specs import LARGEST_FILE, LARGEST_PARAMETERS, SpecError, fields_of, read_spec
+from pareta_evals.spec import Comparisons
 
 SPEC = "name: reviews\nmodel: auto\ndataset: reviews.csv\nprompt: 'Say {text}'\n"
 COMMANDS = ("deploy", "complete", "retry-failed", "quote", "compare", "promote", "watch", "run", "export")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.specs import SpecError, read_spec
-from pareta_batch.batch import Batch
+from pareta_batch.spec import Batch
+from pareta_cli.specs import SpecError, read_spec
 
 SPEC = "name: reviews\nmodel: auto\ndataset: reviews.csv\nprompt: 'Say {text}'\n"
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pareta_batch.controls import Controls
-from pareta_batch.ledger import Ledger
+from pareta_batch.engine.control import Controls
+from pareta_batch.ledger.ledger import Ledger
 from pareta_client import Pareta
 from tests.end_to_end.conftest import House
 from tests.end_to_end.processes import kill, until

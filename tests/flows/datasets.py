@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pareta_batch.batch import Batch
+from pareta_batch.spec import Batch
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> str:

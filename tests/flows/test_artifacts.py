@@ -9,11 +9,11 @@ from prefect.artifacts import Artifact as Artifacts
 from prefect.client.schemas.objects import Artifact
 
 from flows.compare_models import compare_models
-from pareta_sandbox.faults import EvalRunFails
+from pareta_sandbox.faults.kinds import EvalRunFails
 from pareta_sandbox.testing import Sandbox
 from tasks.artifacts import artifact_key, publish_batch
 from tests.flows.test_compare_models import comparisons
-from tests.flows.test_endings import report
+from tests.flows.test_outcomes import report
 
 
 async def found(key: str) -> Artifact | None:

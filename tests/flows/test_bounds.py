@@ -8,14 +8,14 @@ import pytest
 
 from flows import bounds as module
 from flows.bounds import Bounds, compared_here, continued_here, started_here
-from pareta_batch.asks import Ask
-from pareta_batch.batch import Batch
-from pareta_batch.comparing import Comparisons
+from pareta_batch.answers.output_claims import claim
 from pareta_batch.errors import NotAllowed
-from pareta_batch.ledger import Ledger
-from pareta_batch.origins import claim_origin, origin_of
-from pareta_batch.outcomes import Outcome
-from pareta_batch.output_claims import claim
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.origins import claim_origin, origin_of
+from pareta_batch.ledger.outcomes import Outcome
+from pareta_batch.rows.requests import Ask
+from pareta_batch.spec import Batch
+from pareta_evals.spec import Comparisons
 
 HERE, ELSEWHERE = "complete-batch/on-new-dataset", "complete-batch/tickets"
 OWN = Bounds(folder="inbox", budget_usd=5)

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from flows.compare_models import compare_models
-from flows.endings import report_of
+from flows.outcomes import report_of
 from flows.promote_winner import promote_winner
 from flows.run_pipeline import run_pipeline
-from flows.terminal import Exit, _exit_for
 from flows.watch_quality import watch_quality
-from pareta_batch.budget import micro_usd
-from pareta_batch.comparing import Comparisons
 from pareta_batch.errors import BudgetReached
+from pareta_batch.money.budget import micro_usd
+from pareta_cli.runner import Exit, _exit_for
+from pareta_evals.spec import Comparisons
 from pareta_sandbox.testing import Sandbox
 from tests.flows.test_compare_models import comparisons, several
 from tests.flows.test_promote_winner import endpoints, promotion

@@ -7,10 +7,10 @@ from typing import Literal
 import pytest
 from typer.testing import CliRunner, Result
 
-from flows.command_line import app
-from pareta_batch.controls import Controls
-from pareta_batch.ledger import Ledger
-from pareta_sandbox.faults import KeyEcho, OddReply, Status
+from pareta_batch.engine.control import Controls
+from pareta_batch.ledger.ledger import Ledger
+from pareta_cli.app import app
+from pareta_sandbox.faults.kinds import KeyEcho, OddReply, Status
 from pareta_sandbox.testing import Sandbox
 from tests.flows.datasets import batch, write_rows
 from tests.flows.test_compare_models import comparisons
@@ -96,7 +96,7 @@ def test_an_unexpected_exception_is_3_and_is_named(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr("pareta_batch.throttle.Throttle.started", broken)
+    monkeypatch.setattr("pareta_batch.rate_limit.limiter.Throttle.started", broken)
     ended = pareta_pipeline("complete", spec(tmp_path))
     assert (ended.exit_code, "ZeroDivisionError: boom" in ended.stderr) == (3, True)
     assert "stopped by UnexpectedError: " in ended.stderr

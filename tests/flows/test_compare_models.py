@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from flows.compare_models import compare_models
-from flows.endings import report_of
-from pareta_batch.comparing import Comparisons
-from pareta_batch.comparison_quote import quote_comparisons
+from flows.outcomes import report_of
 from pareta_batch.errors import OutputError
-from pareta_batch.kept_quotes import hit_rate
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.kept_quotes import hit_rate
+from pareta_batch.ledger.ledger import Ledger
 from pareta_client import AsyncPareta
-from pareta_sandbox.faults import EvalRunFails
+from pareta_evals.quote import quote_comparisons
+from pareta_evals.spec import Comparisons
+from pareta_sandbox.faults.kinds import EvalRunFails
 from pareta_sandbox.testing import Sandbox
 from tasks import events
 from tests.flows.datasets import write_rows

@@ -11,7 +11,7 @@ from prefect.context import FlowRunContext
 from prefect.flow_engine import run_flow_async
 from prefect.states import Pending
 
-from flows.endings import named_ending
+from flows.outcomes import named_ending
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from flows.parameters import Deployment
 from flows.run_pipeline import run_pipeline
 from flows.stop_idle_endpoints import stop_idle_endpoints
 from pareta_client import Pareta
-from pareta_sandbox.faults import DeployFails, DeployStreamCut, Latency
+from pareta_sandbox.faults.kinds import DeployFails, DeployStreamCut, Latency
 from pareta_sandbox.testing import Sandbox
 from tests.flows.forked import running_pipeline
 from tests.flows.test_idle_endpoints import guard

@@ -11,7 +11,7 @@ from pareta_batch.errors import BatchStopped
 from pareta_client import Endpoint, InsufficientCreditsError
 from pareta_report import drift_since, judge
 from tasks import events
-from tests.flows.test_endings import report
+from tests.flows.test_outcomes import report
 from tests.report.runs import right, run, scored
 
 DOCS = (Path(__file__).parents[2] / "docs/prefect.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from flows.stop_idle_endpoints import IdleGuard, stop_idle_endpoints
 from pareta_client import Pareta
 from pareta_sandbox.testing import Sandbox
-from tasks.idleness import Patience, Reading, read_again, readings_in
+from tasks.idle_policy import Patience, Reading, read_again, readings_in
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from flows.parameters import Promotion
-from pareta_batch.comparing import ComparisonSpec, eval_plan_key
+from pareta_evals.spec import ComparisonSpec, eval_plan_key
 
 
 def promotion(policy: dict[str, object], **comparison: object) -> Promotion:

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from flows.parameters import Deployment, Pipeline, Promotion, Watch
 from flows.stop_idle_endpoints import IdleGuard
-from pareta_batch.batch import Batch, BatchWork, Sampling
-from pareta_batch.comparing import Comparisons, ComparisonSpec
+from pareta_batch.spec import Batch, BatchWork, Sampling
+from pareta_evals.spec import Comparisons, ComparisonSpec
 from pareta_report import Policy
 
 KINDS: tuple[type[BaseModel], ...] = (

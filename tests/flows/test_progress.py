@@ -10,7 +10,7 @@ from prefect import flow
 
 from pareta_sandbox.testing import Sandbox
 from tasks import progress
-from tasks.shared import working_on
+from tasks.resources import working_on
 from tests.flows.datasets import batch
 
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from flows.endings import report_of
+from flows.outcomes import report_of
 from flows.parameters import Promotion
 from flows.promote_winner import promote_winner
-from flows.terminal import Exit, _exit_for
+from pareta_cli.runner import Exit, _exit_for
 from pareta_client import Pareta
-from pareta_sandbox.faults import Status
+from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox
 from tests.flows.test_compare_models import rows
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from flows.complete_batch import complete_batch
-from flows.endings import report_of
+from flows.outcomes import report_of
 from flows.retry_failed import retry_failed
 from pareta_batch.errors import BatchUnknown
-from pareta_sandbox.faults import Status
+from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox
 from tasks.batches import complete_shard
 from tests.flows.datasets import batch
@@ -17,7 +17,7 @@ from tests.flows.datasets import batch
 async def test_rows_that_failed_for_a_passing_reason_are_sent_again(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.row.MOST_TRANSIENT", 1)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.MOST_TRANSIENT", 1)
     monkeypatch.setattr(complete_shard, "retries", 0)
     pareta.inject(Status(status=500, times=3))
     first = await report_of(await complete_batch(batch(tmp_path), return_state=True))

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from flows.deploy_endpoint import deploy_endpoint
-from flows.endings import report_of
+from flows.outcomes import report_of
 from flows.parameters import Deployment, Pipeline
 from flows.run_pipeline import run_pipeline
 from pareta_batch.errors import DatasetError, OutputError
 from pareta_client import Pareta
-from pareta_sandbox.faults import Status
+from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox
 from tests.flows.datasets import batch
 from tests.flows.test_compare_models import rows

@@ -8,14 +8,14 @@ import pytest
 
 from flows.parameters import Watch
 from flows.watch_quality import watch_quality
-from pareta_batch.history import remembered_scores, series_of
-from pareta_batch.ledger import Ledger
-from pareta_batch.tables import quality_scores
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.schema import quality_scores
 from pareta_client import AsyncPareta
-from pareta_sandbox import eval_runs
-from pareta_sandbox.eval_sets import EvalRow, EvalSet
-from pareta_sandbox.faults import EvalRunFails, ModelWeakens
-from pareta_sandbox.roster import Model
+from pareta_evals.history import remembered_scores, series_of
+from pareta_sandbox.faults.kinds import EvalRunFails, ModelWeakens
+from pareta_sandbox.models.roster import Model
+from pareta_sandbox.state import eval_runs
+from pareta_sandbox.state.eval_sets import EvalRow, EvalSet
 from pareta_sandbox.testing import Sandbox
 from tasks import events
 from tests.flows.datasets import write_rows

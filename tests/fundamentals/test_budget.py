@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.testing import Sandbox, micro_usd
 from tests.batch.batches import batch_in, run
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.quote import quote
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox

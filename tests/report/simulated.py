@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy.special import ndtr
 
-from pareta_report import power
-from pareta_report.bounded import Scores, Units, tail
+from pareta_report.stats import power
+from pareta_report.stats.bounded_mean import Scores, Units, tail
 
 Rng: TypeAlias = np.random.Generator
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pareta_report import Background, judge
-from pareta_report.cost import of_mean_cost
+from pareta_report.comparison.cost import of_mean_cost
 from tests.report.runs import items, right, run, scored
 
 ROWS = [{"input": "word " * (1 + n % 7), "expected": "yes"} for n in range(100)]

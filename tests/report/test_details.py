@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pareta_report import Background, Comparison, judge
-from pareta_report.confusion import confusion, macro_f1
-from pareta_report.slices import MOST_SLICES
+from pareta_report.comparison.confusion import confusion, macro_f1
+from pareta_report.comparison.slices import MOST_SLICES
 from tests.report.runs import items, right, run, scored
 
 LABELS = ("billing", "sales", "shipping")

@@ -3,8 +3,8 @@
 import pytest
 
 from pareta_client import EvalRun
-from pareta_report.drift import drift_in, drift_since, looks_of, quality_over_time, quality_points
-from pareta_report.evidence import Look
+from pareta_report.comparison.drift import drift_in, drift_since, looks_of, quality_over_time, quality_points
+from pareta_report.stats.e_values import Look
 from tests.report.runs import published, right, run, scored
 
 

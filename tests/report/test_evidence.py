@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from pareta_report.evidence import ALPHA, Look, e_bh, e_values, evidence_of_drop, poisson_binomial, surprises
+from pareta_report.stats.e_values import ALPHA, Look, e_bh, e_values, evidence_of_drop, poisson_binomial, surprises
 from tests.report.weeks import alarms, delay, year
 
 YEARS = 60

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pareta_report import Page, exports_of, judge, may_replace, write_exports, write_page
-from pareta_report.files import EARLIER_MARK, MARK
+from pareta_report.render.files import EARLIER_MARK, MARK
 from tests.report.runs import right, run, scored
 from tests.report.test_page import NOW, full_page
 

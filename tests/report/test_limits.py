@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from pareta_report import Page, render
-from pareta_report.limits import limits_over_time
+from pareta_report import Page, render_page
+from pareta_report.render.limits_chart import limits_over_time
 from tests.report.batches import Facts
 
 
@@ -31,5 +31,5 @@ def test_where_nothing_was_learned_nothing_is_drawn() -> None:
 
 def test_the_page_of_a_batch_shows_what_the_service_allowed() -> None:
     page = Page(title="t", generated_at=datetime(2026, 11, 24, tzinfo=UTC), batch=Facts(), limits=LEARNED)
-    assert "What the service allowed" in render(page)
-    assert "calls a second" in render(page)
+    assert "What the service allowed" in render_page(page)
+    assert "calls a second" in render_page(page)

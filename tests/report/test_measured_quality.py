@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareta_batch.answers_file import write_answers
-from pareta_batch.batch import Batch
-from pareta_batch.enrolment import enrol
-from pareta_batch.ledger import Ledger
-from pareta_batch.outcomes import Outcome
-from pareta_report import Page, batch_measured_quality, render
-from pareta_report.truth import is_right, label_of
+from pareta_batch.answers.answers_file import write_answers
+from pareta_batch.engine.planning import enrol
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.outcomes import Outcome
+from pareta_batch.spec import Batch
+from pareta_report import Page, batch_measured_quality, render_page
+from pareta_report.batch.truth import is_right, label_of
 from tests.report.test_page import NOW, Tags
 
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -109,12 +109,12 @@ def test_a_page_says_of_each_row_what_the_ledger_says(tmp_path: Path, suffix: st
         {"answer": "x", "flag": "cut"},
     ]
     made = answered_file(tmp_path, table, outcomes, suffix, ".parquet")
-    tags = Tags(render(Page("t", NOW, answers=made, id_column="id", truth_column="label")))
+    tags = Tags(render_page(Page("t", NOW, answers=made, id_column="id", truth_column="label")))
     states = [tag["data-state"] for tag in tags.named("article") if "data-state" in tag]
     assert states == ["right", "wrong", "wrong", "failed", "right", "pending"]
     for said in ("· cut", "· empty", "blank answer", "pending: not sent yet", "1 failed, counted as wrong; 1 blank"):
         assert said in tags.text
-    without_truth = Tags(render(Page("t", NOW, answers=made, id_column="id")))
+    without_truth = Tags(render_page(Page("t", NOW, answers=made, id_column="id")))
     states = [tag["data-state"] for tag in without_truth.named("article") if "data-state" in tag]
     assert states == ["answered", "answered", "answered", "failed", "answered", "pending"]
 
@@ -132,7 +132,7 @@ def test_a_column_of_the_dataset_is_never_taken_for_a_result(tmp_path: Path, suf
     quality = batch_measured_quality(made, "answer")
     assert quality is not None
     assert (quality.n, quality.right) == (2, 1)
-    tags = Tags(render(Page("t", NOW, answers=made, id_column="id", truth_column="answer")))
+    tags = Tags(render_page(Page("t", NOW, answers=made, id_column="id", truth_column="answer")))
     states = [tag["data-state"] for tag in tags.named("article") if "data-state" in tag]
     assert states == ["right", "wrong"]
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pareta_report import Background, Comparison, Page, failed_comparison, judge, render, write_page
-from pareta_report.plot import unnamed
+from pareta_report import Background, Comparison, Page, failed_comparison, judge, render_page, write_page
+from pareta_report.render.plot import unnamed
 from tests.report.batches import Facts, answer, four_answers, written
 from tests.report.runs import right, run, scored
 
@@ -70,7 +70,7 @@ def full_page(text: str = "plain") -> Page:
 
 
 def test_hostile_texts_stay_texts_wherever_they_stand() -> None:
-    tags, harmless = Tags(render(full_page(HOSTILE))), Tags(render(full_page()))
+    tags, harmless = Tags(render_page(full_page(HOSTILE))), Tags(render_page(full_page()))
     assert [name for name, _ in tags.tags] == [name for name, _ in harmless.tags]
     assert not [name for _, attributes in tags.tags for name in attributes if name.startswith("on")]
     assert "<script>alert(1)</script>" in tags.text
@@ -93,13 +93,13 @@ def test_any_text_of_a_row_stays_a_text(text: str) -> None:
         page = Page(
             said, NOW, batch=facts, answers=table(rows), id_column="id", truth_column="licence", ran={said: said}
         )
-        return [(name, sorted(attributes)) for name, attributes in Tags(render(page)).tags]
+        return [(name, sorted(attributes)) for name, attributes in Tags(render_page(page)).tags]
 
     assert tags(text) == tags("a" * len(text))
 
 
 def test_only_our_own_script_may_run() -> None:
-    html = render(full_page(HOSTILE))
+    html = render_page(full_page(HOSTILE))
     script = html.rpartition("<script>")[2].partition("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     (policy,) = [tag["content"] or "" for tag in Tags(html).named("meta") if "http-equiv" in tag]
@@ -108,7 +108,7 @@ def test_only_our_own_script_may_run() -> None:
 
 
 def test_the_page_loads_nothing() -> None:
-    html = render(full_page())
+    html = render_page(full_page())
     tags = Tags(html)
     sources = [
         v or "" for _, attributes in tags.tags for k, v in attributes.items() if k in {"src", "href", "xlink:href"}
@@ -119,19 +119,19 @@ def test_the_page_loads_nothing() -> None:
 
 
 def test_every_link_within_the_page_has_its_target() -> None:
-    tags = Tags(render(full_page()))
+    tags = Tags(render_page(full_page()))
     ids = {attributes["id"] for _, attributes in tags.tags if "id" in attributes}
     assert {(tag["href"] or "")[1:] for tag in tags.named("a")} <= ids
 
 
 def test_the_verdict_stands_before_everything_else() -> None:
     page = full_page()
-    text = Tags(render(page)).text
+    text = Tags(render_page(page)).text
     assert text.index(page.comparisons[0].verdict.sentence.split(".")[0]) < text.index("measured quality")
 
 
 def test_every_row_stands_with_its_answer_truth_error_and_state() -> None:
-    html = render(Page("t", NOW, answers=table(four_answers()), id_column="id", truth_column="licence"))
+    html = render_page(Page("t", NOW, answers=table(four_answers()), id_column="id", truth_column="licence"))
     rows = [tag for tag in Tags(html).named("article") if "data-state" in tag]
     assert [row["data-state"] for row in rows] == ["right", "wrong", "failed", "pending"]
     text = Tags(html).text
@@ -141,19 +141,19 @@ def test_every_row_stands_with_its_answer_truth_error_and_state() -> None:
 
 def test_an_answer_that_looks_bad_says_so_and_the_others_say_nothing_of_it() -> None:
     rows = [answer("a", "MIT", flag="cut"), answer("b", "MIT")]
-    text = Tags(render(Page("t", NOW, answers=table(rows), id_column="id"))).text
+    text = Tags(render_page(Page("t", NOW, answers=table(rows), id_column="id"))).text
     assert text.count("· cut") == 1
     assert "flag" not in text
 
 
 def test_measured_quality_is_shown_with_its_interval() -> None:
-    text = Tags(render(Page("t", NOW, answers=table(four_answers()), truth_column="licence"))).text
+    text = Tags(render_page(Page("t", NOW, answers=table(four_answers()), truth_column="licence"))).text
     assert "measured quality 33.3" in text
     assert "1 right of 3; 1 failed, counted as wrong; 1 pending, not counted" in text
 
 
 def test_without_a_truth_nothing_is_called_right_or_wrong() -> None:
-    html = render(Page("t", NOW, answers=table(four_answers())))
+    html = render_page(Page("t", NOW, answers=table(four_answers())))
     states = [tag["data-state"] for tag in Tags(html).named("article") if "data-state" in tag]
     assert states == ["answered", "answered", "failed", "pending"]
     assert "measured quality" not in html
@@ -161,7 +161,9 @@ def test_without_a_truth_nothing_is_called_right_or_wrong() -> None:
 
 def test_a_large_batch_shows_its_first_rows_and_says_how_many_more_there_are() -> None:
     rows = [answer(str(i), "MIT") for i in range(501)]
-    html = render(Page("t", NOW, batch=Facts(total=501, output="all.parquet"), answers=table(rows), id_column="id"))
+    html = render_page(
+        Page("t", NOW, batch=Facts(total=501, output="all.parquet"), answers=table(rows), id_column="id")
+    )
     assert html.count('class="row ') == 500
     assert "The first 500 rows are shown; 1 row more stands in all.parquet ." in Tags(html).text
 
@@ -169,7 +171,7 @@ def test_a_large_batch_shows_its_first_rows_and_says_how_many_more_there_are() -
 @pytest.mark.parametrize("kind", [".jsonl", ".csv", ".parquet"])
 def test_only_the_answers_that_are_shown_are_read(tmp_path: Path, kind: str) -> None:
     file = written(tmp_path / f"answers{kind}", [answer(str(n), "MIT") for n in range(5)])
-    html = render(Page("t", NOW, batch=Facts(total=1_000_000), answers=file, most_rows=3))
+    html = render_page(Page("t", NOW, batch=Facts(total=1_000_000), answers=file, most_rows=3))
     assert html.count('class="row ') == 3
     assert "999,997 more stand" in Tags(html).text or "999,997 rows more stand" in Tags(html).text
 
@@ -199,7 +201,7 @@ def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
         stopped="InsufficientCreditsError",
         stopped_message="out of credit",
     )
-    text = Tags(render(Page("t", NOW, batch=batch))).text
+    text = Tags(render_page(Page("t", NOW, batch=batch))).text
     for said in (
         "answered 60 $1.50 billed",
         "flagged cut: kept, and not bought again 3",
@@ -219,7 +221,7 @@ def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
 
 
 def test_a_huge_document_is_cut_and_the_cut_is_said() -> None:
-    html = render(Page("t", NOW, answers=table([answer("1", "MIT", document="long " * 10_000)])))
+    html = render_page(Page("t", NOW, answers=table([answer("1", "MIT", document="long " * 10_000)])))
     assert len(html) < 100_000
     assert "30,000 more characters in the output file" in Tags(html).text
 
@@ -227,7 +229,7 @@ def test_a_huge_document_is_cut_and_the_cut_is_said() -> None:
 def test_a_failed_comparison_is_shown_beside_the_others() -> None:
     good = judge("good", None, run(scored("a", right(90, 100)), scored("b", right(20, 100))))
     text = Tags(
-        render(Page("t", NOW, comparisons=[good, failed_comparison("bad", None, ValueError("no 'expected'"))]))
+        render_page(Page("t", NOW, comparisons=[good, failed_comparison("bad", None, ValueError("no 'expected'"))]))
     ).text
     assert "winner: a" in text
     assert "failed bad There is nothing to compare: ValueError: no 'expected'." in text
@@ -236,7 +238,7 @@ def test_a_failed_comparison_is_shown_beside_the_others() -> None:
 @pytest.mark.parametrize(("count", "sheet"), [(8, "overview"), (9, "overview broad")])
 def test_an_overview_of_many_comparisons_is_printed_on_a_sheet_that_is_broad_enough(count: int, sheet: str) -> None:
     one = judge("t", None, run(scored("wren-1", right(90, 100)), scored("wren-2", right(80, 100))))
-    sections = Tags(render(Page("t", NOW, comparisons=[one] * count))).named("section")
+    sections = Tags(render_page(Page("t", NOW, comparisons=[one] * count))).named("section")
     assert [each["class"] for each in sections if "overview" in str(each.get("class"))] == [sheet]
 
 
@@ -245,24 +247,24 @@ def test_many_comparisons_get_an_overview_of_every_model() -> None:
         judge(f"task {i}", None, run(scored("a", right(90, 100)), scored("b", right(20 + 35 * i, 100))))
         for i in range(3)
     ]
-    text = Tags(render(Page("t", NOW, comparisons=several))).text
+    text = Tags(render_page(Page("t", NOW, comparisons=several))).text
     assert "Every model on every comparison model leads task 0 task 1 task 2 a 3 90.0" in text
-    assert "Every model" not in Tags(render(Page("t", NOW, comparisons=several[:1]))).text
+    assert "Every model" not in Tags(render_page(Page("t", NOW, comparisons=several[:1]))).text
 
 
 def test_an_empty_page_is_still_a_page() -> None:
-    assert "<h1>t</h1>" in render(Page("t", NOW))
+    assert "<h1>t</h1>" in render_page(Page("t", NOW))
 
 
 def test_a_batch_of_nothing_is_shown() -> None:
     nothing = Facts(total=0, settled=0, failed=0, pending=0, errors={}, billed_micro_usd=None, wall_s=0.0, output=None)
-    assert "0 of 0" in render(Page("t", NOW, batch=nothing, answers=table([answer("1", "x")]).head(0)))
+    assert "0 of 0" in render_page(Page("t", NOW, batch=nothing, answers=table([answer("1", "x")]).head(0)))
 
 
 def test_the_same_page_is_the_same_bytes_in_any_process(tmp_path: Path) -> None:
     code = (
-        "import hashlib; from tests.report.test_page import full_page; from pareta_report import render;"
-        "print(hashlib.sha256(render(full_page()).encode()).hexdigest())"
+        "import hashlib; from tests.report.test_page import full_page; from pareta_report import render_page;"
+        "print(hashlib.sha256(render_page(full_page()).encode()).hexdigest())"
     )
     digests = {
         subprocess.run(
@@ -314,7 +316,7 @@ def decided(name: str = "t", **more: object) -> Comparison:
 def test_the_decision_stands_first_then_its_reasons_and_the_details_are_folded() -> None:
     comparison = decided(slices=("language", {i: ("de", "en")[i % 2] for i in range(400)}))
     assert comparison.recommendation is not None
-    html = render(Page("t", NOW, comparisons=[comparison]))
+    html = render_page(Page("t", NOW, comparisons=[comparison]))
     text = Tags(html).text
     decision = " ".join(comparison.recommendation.sentence.split())
     assert text.count(decision) == 1
@@ -332,20 +334,20 @@ def test_the_decision_stands_first_then_its_reasons_and_the_details_are_folded()
 
 
 def test_dollars_are_written_as_dollars_everywhere() -> None:
-    html = render(Page("t", NOW, batch=Facts(billed_micro_usd=53_250), comparisons=[decided()]))
+    html = render_page(Page("t", NOW, batch=Facts(billed_micro_usd=53_250), comparisons=[decided()]))
     assert "µ$" not in html
     assert "micro" not in Tags(html).text
     assert Tags(html).text.count("$0.053") >= 3
 
 
 def test_a_cost_without_an_interval_says_why() -> None:
-    text = Tags(render(Page("t", NOW, comparisons=[decided()]))).text
+    text = Tags(render_page(Page("t", NOW, comparisons=[decided()]))).text
     assert "Costs have no interval: the service tells one mean for all rows, and tokens that are not in an" in text
 
 
 def test_tables_that_may_scroll_are_reached_by_keyboard_and_named_once_each() -> None:
     several = [decided(f"task {i}") for i in range(2)]
-    tags = Tags(render(Page("t", NOW, batch=Facts(), comparisons=several)))
+    tags = Tags(render_page(Page("t", NOW, batch=Facts(), comparisons=several)))
     scrolling = [attributes for _, attributes in tags.tags if "scroll" in (attributes.get("class") or "").split()]
     assert len(scrolling) == html_tables(tags)
     assert {(each["role"], each["tabindex"]) for each in scrolling} == {("region", "0")}
@@ -359,7 +361,7 @@ def html_tables(tags: Tags) -> int:
 
 def test_of_many_comparisons_the_overview_comes_first_and_each_is_folded() -> None:
     many = [decided(f"task {i}") for i in range(5)]
-    html = render(Page("t", NOW, comparisons=many))
+    html = render_page(Page("t", NOW, comparisons=many))
     text = Tags(html).text
     assert text.index("Every model on every comparison") < text.index("use good")
     assert text.count("Plot and 3 models") == text.count("Why As good") == 5
@@ -368,7 +370,7 @@ def test_of_many_comparisons_the_overview_comes_first_and_each_is_folded() -> No
 def test_a_point_without_room_for_its_name_is_listed_below_the_plot() -> None:
     crowd = [scored(f"model-with-a-long-name-{i:02}", right(150 + i % 2, 200), cost=100 + i % 3) for i in range(40)]
     comparison = judge("t", None, run(*crowd))
-    html = render(Page("t", NOW, comparisons=[comparison]))
+    html = render_page(Page("t", NOW, comparisons=[comparison]))
     for shape, size in (("wide", "wide"), ("narrow", "slim")):
         left_out = unnamed(comparison, "narrow" if shape == "narrow" else "wide")
         assert left_out
@@ -378,7 +380,7 @@ def test_a_point_without_room_for_its_name_is_listed_below_the_plot() -> None:
 
 def test_the_latency_of_a_batch_is_shown() -> None:
     rows = [answer(str(n), "MIT", latency_ms=100.0 * n) for n in range(1, 21)]
-    text = Tags(render(Page("t", NOW, batch=Facts(total=20), answers=table(rows), id_column="id"))).text
+    text = Tags(render_page(Page("t", NOW, batch=Facts(total=20), answers=table(rows), id_column="id"))).text
     assert "latency p50 / p95 1.1\u00a0s / 1.9\u00a0s 20 rows" in text.replace(
         "1.1 s / 1.9 s", "1.1\u00a0s / 1.9\u00a0s"
     )
@@ -387,6 +389,6 @@ def test_the_latency_of_a_batch_is_shown() -> None:
 def test_a_batch_with_labels_has_a_confusion_matrix_and_an_interval_of_macro_f1() -> None:
     said = ["MIT"] * 9 + ["ISC"] + ["ISC"] * 8 + ["MIT"] * 2
     rows = [answer(str(n), each, licence="MIT" if n < 10 else "ISC") for n, each in enumerate(said)]
-    text = Tags(render(Page("t", NOW, answers=table(rows), truth_column="licence"))).text
+    text = Tags(render_page(Page("t", NOW, answers=table(rows), truth_column="licence"))).text
     assert "Which label was taken for which true label, and what the batch said isc mit isc 8 2 mit 1 9" in text
     assert "macro F1 0.850 95 % interval 0.6" in text

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from pareta_report import Comparison, judge, quality_against_cost
-from pareta_report.labels import LETTER_WIDTH, LINE_HEIGHT, Place, Point, place
+from pareta_report.render.labels import LETTER_WIDTH, LINE_HEIGHT, Place, Point, place
 from tests.report.runs import published, right, run, scored
 
 

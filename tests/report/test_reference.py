@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pareta_report import intervals, significance
+from pareta_report.stats import intervals, significance
 
 pytest.importorskip("statsmodels")
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pareta_report import bounded, intervals, power, significance
-from pareta_report.intervals import Scores
+from pareta_report.stats import bounded_mean as bounded
+from pareta_report.stats import intervals, power, significance
+from pareta_report.stats.intervals import Scores
 
 
 def graded(seed: int, rows: int = 120) -> Scores:

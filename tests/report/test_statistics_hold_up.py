@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pareta_report import bounded, intervals, power, significance
+from pareta_report.stats import bounded_mean as bounded
+from pareta_report.stats import intervals, power, significance
 from tests.report import simulated
 from tests.report.runs import graders
 

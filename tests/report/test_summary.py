@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from pareta_report import batch_measured_quality, failed_comparison, judge, markdown_summary, markdown_text
-from pareta_report.wording import duration, interval, listing, money, percent, points, unit_cost
+from pareta_report.render.text import duration, interval, listing, money, percent, points, unit_cost
 from tests.report.batches import Facts, answer
 from tests.report.runs import right, run, scored
 

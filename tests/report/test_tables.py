@@ -18,7 +18,7 @@ from pareta_report import (
     judge,
     write_exports,
 )
-from pareta_report.wording import price
+from pareta_report.render.text import price
 from tests.report.batches import Facts, answer, four_answers, written
 from tests.report.runs import right, run, scored
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from pareta_report import Comparison, Difference, ModelScore, judge
-from pareta_report.candidates import Candidate
-from pareta_report.tradeoff import flip_price
+from pareta_report.comparison.candidates import Candidate
+from pareta_report.comparison.tradeoff import flip_price
 from tests.report.runs import published, right, run, scored
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pareta_report.evidence import ALPHA, Look, e_bh, e_values, surprises
+from pareta_report.stats.e_values import ALPHA, Look, e_bh, e_values, surprises
 
 WEEKS = 52
 

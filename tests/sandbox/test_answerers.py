@@ -5,9 +5,9 @@ from importlib.metadata import distributions
 
 import pytest
 
-from pareta_sandbox.answerers import reply
-from pareta_sandbox.answerers.licences import identify
-from pareta_sandbox.prompts import listed_labels, read
+from pareta_sandbox.models.answerers import reply
+from pareta_sandbox.models.answerers.licences import identify
+from pareta_sandbox.models.prompts import listed_labels, read
 
 LEVELS = range(1, 6)
 BSD2 = "Redistribution and use in source and binary forms, with or without modification, are permitted."

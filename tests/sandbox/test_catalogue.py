@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from pareta_sandbox import catalogue
-from pareta_sandbox.catalogue import TASKS
-from pareta_sandbox.roster import FRONTIER, MODELS
+from pareta_sandbox.models import catalogue
+from pareta_sandbox.models.catalogue import TASKS
+from pareta_sandbox.models.roster import FRONTIER, MODELS
 
 
 def test_the_tasks_are_listed_with_their_scorer(http: httpx.Client) -> None:

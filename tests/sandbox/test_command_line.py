@@ -13,8 +13,9 @@ import httpx
 import pytest
 import yaml
 
-from pareta_sandbox import remote, scenario
+from pareta_sandbox import cli as remote
 from pareta_sandbox.__main__ import is_loopback
+from pareta_sandbox.faults import scenario
 from pareta_sandbox.testing import Fault, Sandbox, attach, running
 from tests.sandbox.talk import LICENSES, client, complete
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pareta_sandbox.completion import Completion
-from pareta_sandbox.journal import Journal, stamped
 from pareta_sandbox.pytest_plugin import SandboxFactory
+from pareta_sandbox.state.completion import Completion
+from pareta_sandbox.state.journal import Journal, stamped
 from pareta_sandbox.testing import Drop, Html, Sandbox, Status, running
 from tests.sandbox.talk import client, complete
 

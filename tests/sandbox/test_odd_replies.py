@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from pareta_sandbox.odd_replies import SHAPES, Reply, odd
+from pareta_sandbox.faults.odd_replies import SHAPES, Reply, odd
 from pareta_sandbox.testing import KeyEcho, OddReply, Sandbox, Status
 from tests.sandbox.talk import asked, complete, content
 

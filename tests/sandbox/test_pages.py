@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
-from pareta_sandbox import scenario
+from pareta_sandbox.faults import scenario
 from pareta_sandbox.testing import RateLimit, Sandbox, Status
 from tests.sandbox.talk import complete
 

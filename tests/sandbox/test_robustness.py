@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pareta_sandbox.books import MOST_ROUTES
+from pareta_sandbox.state.books import MOST_ROUTES
 from pareta_sandbox.testing import Sandbox, running
 from tests.sandbox.talk import MIT, asked, client, complete, content
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pareta_sandbox import scenario
-from pareta_sandbox.injection import Injection
+from pareta_sandbox.faults import scenario
+from pareta_sandbox.faults.injection import Injection
+from pareta_sandbox.faults.scenario import ScenarioError
 from pareta_sandbox.pytest_plugin import SandboxFactory
-from pareta_sandbox.scenario import ScenarioError
 from pareta_sandbox.testing import Sandbox
 from tests.sandbox.talk import asked, async_client, client, complete, finished, licence_set, start_run
 from tests.sandbox.test_command_line import started

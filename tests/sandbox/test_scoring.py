@@ -2,7 +2,7 @@
 
 import pytest
 
-from pareta_sandbox.scoring import field_f1, label, macro_f1, measure, normal, parsed_object, score
+from pareta_sandbox.models.scoring import field_f1, label, macro_f1, measure, normal, parsed_object, score
 
 
 @pytest.mark.parametrize("answer", ["MIT", " mit ", '"MIT".', "`MIT`"])

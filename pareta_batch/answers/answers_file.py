@@ -1,0 +1,121 @@
+"""The answers file: a row for every input row, in input order, with its columns and what became of it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+import pyarrow
+
+from pareta_batch.answers.formats import WRITERS, Layout, Record
+from pareta_batch.rows.requests import keyed_rows
+from pareta_batch.spec import Batch
+from pareta_batch.rows.dataset import CHUNK_ROWS, Dataset, decimals_of, schema
+from pareta_batch.errors import OutputError
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.outcomes import Outcome
+from pareta_batch.answers.output_claims import check_known, claim, is_written, mark_written
+from pareta_batch.answers.output_checks import answers_in, check_path, named_errors
+from pareta_batch.rows.values import MOST_NESTED, nesting
+from pareta_batch.answers.whole_file import whole_file
+
+RESULTS = {
+    "answer": pyarrow.string(),
+    "error": pyarrow.string(),
+    "flag": pyarrow.string(),
+    "attempts": pyarrow.int64(),
+    "latency_ms": pyarrow.float64(),
+    "prompt_tokens": pyarrow.int64(),
+    "completion_tokens": pyarrow.int64(),
+    "billed_micro_usd": pyarrow.int64(),
+    "request_id": pyarrow.string(),
+}
+SOMETIMES = {"message": pyarrow.string(), "notes": pyarrow.string()}
+"""Results that get a column only where a row has one: most files keep the columns that they always had."""
+
+
+def write_answers(batch: Batch, ledger: Ledger) -> Path:
+    """Write the answers file anew from the dataset and the ledger; an old one stays until the new one is whole.
+
+    A result whose name is a column of the dataset, in small letters or capitals, is written as `pareta_NAME`. A file
+    is never replaced by one with fewer answers, unless all of them are in the ledger. Raises OutputError, DatasetError,
+    LedgerError, BatchUnknown.
+    """
+    path = batch.output_path
+    check_known(batch.name, ledger)
+    check_path(batch, ledger)
+    claim(batch, ledger)
+    names, layout = layout_of(batch, results_of(batch, ledger))
+    with named_errors(path), whole_file(path) as part:
+        settled = 0
+        with WRITERS[path.suffix](part, layout) as write:
+            records = _records(batch, ledger, names)
+            while chunk := list(islice(records, CHUNK_ROWS)):
+                write(chunk)
+                settled += sum(record[names["error"]] is None for record in chunk)
+        _check_nothing_is_lost(batch, ledger, settled)
+    mark_written(batch, ledger)
+    return path
+
+
+def results_of(batch: Batch, ledger: Ledger) -> Mapping[str, pyarrow.DataType]:
+    """Return the results that get a column, and its type."""
+    return RESULTS | {name: kind for name, kind in SOMETIMES.items() if ledger.has_any(batch.name, name)}
+
+
+def layout_of(batch: Batch, results: Mapping[str, pyarrow.DataType] = RESULTS) -> tuple[Mapping[str, str], Layout]:
+    """Return the column of each result, and the columns of the answers file."""
+    dataset = Dataset.open(batch.dataset)
+    columns = schema(dataset)
+    taken = {name.casefold() for name in columns.names}
+    names = {name: _free_name(name, taken) for name in results}
+    added = [pyarrow.field(names[name], kind) for name, kind in results.items()]
+    decimals = decimals_of(dataset) if batch.output_path.suffix == ".csv" else {}
+    return names, Layout(pyarrow.schema([*columns, *added]), decimals)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    return _free_name(f"pareta_{name}", taken) if name in taken else name
+
+
+def _records(batch: Batch, ledger: Ledger, names: Mapping[str, str]) -> Iterator[Record]:
+    rows = keyed_rows(batch)
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        outcomes = ledger.outcomes_of(batch.name, [key for key, _ in chunk])
+        for key, row in chunk:
+            results = _results(outcomes.get(key))
+            yield {**row.values, **{column: results.get(name) for name, column in names.items()}}
+
+
+def _results(outcome: Outcome | None) -> Record:
+    if outcome is None or outcome.state == "pending":
+        in_doubt = outcome is not None and outcome.in_doubt
+        return {"error": "pending: sent, its answer never came" if in_doubt else "pending: not sent yet"}
+    error = f"{outcome.error}: {outcome.error_message}" if outcome.error else None
+    message = None if outcome.message is None else _parsed(outcome.message)
+    return vars(outcome) | {"error": error, "message": message}
+
+
+def _parsed(message: str) -> object:
+    try:
+        parsed = json.loads(message)
+    except (ValueError, RecursionError):  # deeper than this Python reads: as text
+        return message
+    return message if nesting(parsed) > MOST_NESTED else parsed
+
+
+def _check_nothing_is_lost(batch: Batch, ledger: Ledger, settled: int) -> None:
+    """Check that a file which is there is not replaced by one with fewer answers."""
+    path = batch.output_path
+    if not path.exists():
+        return
+    if missing := ledger.tally(batch.name).settled - settled:
+        raise OutputError(
+            f"answers file {path}: dataset {batch.dataset} no longer has the rows of {missing} answers in the ledger; "
+            "run the batch again, which takes the dataset as it is now, or choose another output"
+        )
+    if not is_written(batch, ledger) and (there := answers_in(path)) > settled:
+        raise OutputError(
+            f"answers file {path}: it holds {there} answers, the ledger has {settled} for batch {batch.name!r}; set "
+            "PARETA_LEDGER_URL to the ledger of that run, move the file, or choose another output"
+        )

@@ -1,0 +1,142 @@
+"""Checks of the files that a batch will write, before anything is paid for them."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+
+from pareta_batch.answers.formats import Layout, arrow_table
+from pareta_batch.spec import Batch
+from pareta_batch.rows.dataset import CHUNK_ROWS, Dataset, Row
+from pareta_batch.errors import DatasetError, OutputError
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.answers.whole_file import part_beside
+
+# Columns of every answers file, of older versions too.
+ANSWERS_HAVE = ("answer", "error", "attempts", "billed_micro_usd", "request_id")
+
+LEDGER_COMPANIONS = ("", "-wal", "-shm", "-journal")
+
+
+def check_path(batch: Batch, ledger: Ledger) -> None:
+    """Check that the answers file can be written, and is neither the dataset nor a file of the ledger.
+
+    Raises OutputError.
+    """
+    path = batch.output_path
+    with named_errors(path):
+        if _same_file(path, Path(batch.dataset)):
+            raise OutputError(f"answers file {path} is the dataset itself: choose another output")
+        if path.is_dir():
+            raise OutputError(f"answers file {path} is a folder: choose another output")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"answers file {path} is no regular file: choose another output")
+        if any(_same_file(path, file) for file in _ledger_files(ledger)):
+            raise OutputError(f"answers file {path} is a file of the ledger: choose another output")
+        batch.page_path.exists()  # raises OSError for a name that is too long, which the answers file's may not be
+        trial = part_beside(path.resolve())
+        trial.parent.mkdir(parents=True, exist_ok=True)
+        trial.open("xb").close()
+        trial.unlink()
+
+
+def check_content(batch: Batch, layout: Layout) -> None:
+    """Check that a Parquet answers file has room for the columns and every value of the dataset.
+
+    Raises OutputError with file, row and column.
+    """
+    path = batch.output_path
+    for column in layout.columns:
+        if problem := _unwritable(column):
+            raise OutputError(
+                f"answers file {path}, column {column.name!r}: {column.type} cannot be written to Parquet ({problem}); "
+                "choose .jsonl or .csv as its format"
+            )
+    rows = Dataset.open(batch.dataset).rows()
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        try:
+            arrow_table([row.values for row in chunk], layout.columns)
+        except _CONTENT_ERRORS as error:
+            raise OutputError(_unfit(path, chunk, layout.columns) or f"answers file {path}: {error}") from error
+
+
+def answers_in(path: Path) -> int:
+    """Count the answers in a file; 0 for a file that is no answers file."""
+    try:
+        file = Dataset.open(path)
+        columns = {name: _as_written(name, file.columns) for name in ANSWERS_HAVE}
+        if not all(columns.values()):
+            return 0
+        return sum(row.values.get(columns["answer"] or "") is not None for row in file.rows())
+    except DatasetError:
+        return 0
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Raise OutputError, naming the answers file, for whatever keeps it from being written."""
+    try:
+        yield
+    # RuntimeError is what `resolve` raises for symlinks in a circle.
+    except (*_CONTENT_ERRORS, OSError, RuntimeError) as error:
+        raise OutputError(f"answers file {str(path)!r} cannot be written: {error}; choose another output") from error
+
+
+_CONTENT_ERRORS = (ValueError, TypeError, OverflowError, pyarrow.ArrowException)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    if one.resolve() == other.resolve():
+        return True
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def _ledger_files(ledger: Ledger) -> Iterator[Path]:
+    with ledger.transaction() as db:
+        if db.dialect.name != "sqlite":
+            return
+        # SQLite knows the path, however the URL was written.
+        found = [row[2] for row in db.exec_driver_sql("PRAGMA database_list") if row[2]]
+    for file in map(Path, found):
+        yield from (file.with_name(f"{file.name}{ending}") for ending in LEDGER_COMPANIONS)
+        yield from file.parent.glob(f"{glob.escape(file.name)}.*.lock")
+
+
+def _unwritable(column: pyarrow.Field) -> str | None:
+    sink, columns = pyarrow.BufferOutputStream(), pyarrow.schema([column])
+    try:
+        with pyarrow.parquet.ParquetWriter(sink, columns) as writer:
+            writer.write_table(columns.empty_table())
+    except (*_CONTENT_ERRORS, OSError) as error:
+        return str(error)
+    return None
+
+
+def _unfit(path: Path, rows: Sequence[Row], columns: pyarrow.Schema) -> str | None:
+    """Name the first value that has no room in its column."""
+    for row in rows:
+        for name, value in row.values.items():
+            column = columns.field(name)
+            try:
+                arrow_table([{name: value}], pyarrow.schema([column]))
+            except _CONTENT_ERRORS as error:
+                return (
+                    f"answers file {path}: {row.place}, column {name!r}: {value!r:.60} cannot be written as "
+                    f"{column.type} ({error}); choose .jsonl or .csv as its format"
+                )
+    return None
+
+
+def _as_written(result: str, columns: Sequence[str]) -> str | None:
+    """Return the column that holds a result: the last one of that name, with or without `pareta_` before it."""
+    return next((name for name in reversed(columns) if _bare(name) == result), None)
+
+
+def _bare(name: str) -> str:
+    while name.startswith("pareta_"):
+        name = name.removeprefix("pareta_")
+    return name

@@ -1,0 +1,109 @@
+"""From a completion to the outcome of its row: the text, what came beside it, and what makes it look bad."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pareta_batch.errors import shown
+from pareta_batch.ledger.outcomes import MOST_KEPT, Flag
+from pareta_client import ChatCompletion, Finish, finish_of
+
+_FLAGS: Mapping[Finish, Flag] = {
+    Finish.CUT: "cut",
+    Finish.FILTERED: "filtered",
+    Finish.BROKEN: "unclear",
+    Finish.UNKNOWN: "unclear",
+    Finish.ABSENT: "unclear",
+}
+_TEXT_PARTS = ("text", "output_text")
+
+Json = Any  # what a service sent
+
+
+def reply_fields(completion: ChatCompletion) -> dict[str, Any]:  # fields of an Outcome
+    """Return what an outcome holds of an answer."""
+    choices, usage = completion.choices, completion.usage
+    first = choices[0] if choices else None
+    message, problem = as_json(beside_the_text([choice.to_dict() for choice in choices]))
+    notes = (*completion.notes, problem) if problem else completion.notes
+    return {
+        "answer": first.message.content if first else None,
+        "finish_reason": first.finish_reason if first else None,
+        "flag": flag_of(completion),
+        "request_id": completion.request_id,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "message": message,
+        "notes": "; ".join(notes) if notes else None,
+    }
+
+
+def unread_fields(completion: ChatCompletion, error: Exception) -> dict[str, Any]:  # as above
+    """Return what an outcome holds of an answer that is here and cannot be read; it is not bought again."""
+    try:
+        raw = repr(completion.to_dict())[:MOST_KEPT]
+    except Exception as broken:  # noqa: BLE001 - the receipt is kept all the same
+        raw = f"(not even shown: {type(broken).__name__})"
+    return {
+        "error": type(error).__name__,
+        "error_message": f"the answer cannot be read: {shown(error)}; it was {raw}",
+        "request_id": completion.request_id,
+    }
+
+
+def flag_of(completion: ChatCompletion) -> Flag | None:
+    """Return what makes an answer look bad, the first choice first; it was paid for, so it is kept."""
+    flags = [_flag(choice.to_dict(), choice.message.content, choice.finish_reason) for choice in completion.choices]
+    return next((flag for flag in flags if flag is not None), None)
+
+
+def _flag(choice: Mapping[str, Json], answer: str | None, finish_reason: str | None) -> Flag | None:
+    if flag := _FLAGS.get(finish_of(finish_reason)):
+        return flag
+    message = _message(choice)
+    if not isinstance(message.get("content"), str | list | None):
+        return "unclear"
+    called = message.get("tool_calls") or message.get("function_call")
+    return None if called or (answer and answer.strip()) else "empty"
+
+
+def beside_the_text(choices: Sequence[Mapping[str, Json]]) -> Json:
+    """Return what there is beside one text: the only choice's message, or all of several choices; else None."""
+    if len(choices) > 1:
+        return list(choices)
+    if not choices:
+        return None
+    message, logprobs = _message(choices[0]), choices[0].get("logprobs")
+    more = any(value for name, value in message.items() if name not in ("role", "content"))
+    if not (more or logprobs or not _only_text(message.get("content"))):
+        return None
+    return {**message, "logprobs": logprobs} if logprobs else message
+
+
+def _message(choice: Mapping[str, Json]) -> Mapping[str, Json]:
+    message = choice.get("message")
+    return message if isinstance(message, dict) else {}
+
+
+def _only_text(content: Json) -> bool:
+    match content:
+        case None | str():
+            return True
+        case list():
+            return all(isinstance(part, str) or _is_text(part) for part in content)
+        case _:
+            return False
+
+
+def _is_text(part: Json) -> bool:
+    return isinstance(part, dict) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str)
+
+
+def as_json(value: Json) -> tuple[str | None, str | None]:
+    """Return a value as JSON text, or why it cannot be kept."""
+    if value is None:
+        return None, None
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False), None
+    except (ValueError, TypeError, RecursionError) as error:
+        return None, f"message: cannot be kept as JSON ({shown(error)})"

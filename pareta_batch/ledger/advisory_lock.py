@@ -1,0 +1,131 @@
+"""Advisory locks of PostgreSQL that a run holds on its batch, and cannot lose without noticing.
+
+The lock belongs to a transaction that stays open for the whole run, on a connection of its own: a pooler that shares
+connections between transactions cannot hand it to another run. The run's claims are written on other connections. Each
+transaction of claims takes a second lock, the fence, in shared mode, and then checks that the first is still held. A
+run that has just got the first lock waits once for the fence: after that, no claim of an earlier run is committed.
+"""
+
+import hashlib
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import sqlalchemy as sa
+
+from pareta_batch.errors import BatchBusy, LedgerError
+from pareta_batch.ledger.database import Database
+from pareta_batch.ledger.url import shown
+
+FENCE_TIMEOUT = "30s"
+"""Longest wait for claims that an earlier run is just writing; higher waits longer for a run that is frozen."""
+
+NOTICED_WITHIN_S = 10.0
+"""Longest wait for the server to notice that the holder of a lock was killed; higher helps a server that is slow."""
+
+Owner = tuple[int, str]
+
+# The transaction is idle for as long as the run sends, and a broken connection has to be noticed by the server.
+_SETTINGS = sa.text(
+    "SELECT set_config(name, value, true) FROM (VALUES ('idle_in_transaction_session_timeout', '0'),"
+    " ('transaction_timeout', '0'), ('tcp_keepalives_idle', '60'), ('tcp_keepalives_interval', '10'),"
+    " ('tcp_keepalives_count', '3'), ('application_name', :name)) AS wanted (name, value)"
+    " JOIN pg_settings USING (name)"
+)
+_TRY = sa.text("SELECT pg_try_advisory_xact_lock(:number)")
+_FENCE = sa.text("SELECT pg_advisory_xact_lock(:number)")
+_FENCE_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(:number)")
+_HOLDER = sa.text(
+    "SELECT pid, virtualtransaction, application_name FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)"
+    " WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
+    " AND ((classid::bigint << 32) | objid::bigint) = :number"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+class AdvisoryLock:
+    """The lock of one run on its batch."""
+
+    def __init__(self, database: Database, batch: str) -> None:
+        """Acquire the lock; raises BatchBusy, LedgerError."""
+        self._batch = batch
+        self._url = database.url
+        self._number = _number(f"pareta-batch/{batch}")
+        self._fence = _number(f"pareta-claims/{batch}")
+        self._connection = database.connect()
+        try:
+            self._owner = self._acquire()
+            database.do(self._wait_for_claims)
+        except BaseException:
+            self.release()
+            raise
+
+    def lost(self, db: sa.Connection) -> str | None:
+        """Return why the lock is lost; None if it is held until this transaction ends."""
+        db.execute(_FENCE_SHARED, {"number": self._fence})
+        found = db.execute(_HOLDER, {"number": self._number}).one_or_none()
+        if found is not None and (found[0], found[1]) == self._owner:
+            return None
+        where = f"ledger {shown(self._url)}: the lock of batch {self._batch!r} was lost"
+        by = "its connection to the server broke" if found is None else f"it is held by {_named(found[2])}"
+        return f"{where} ({by}); check the server, then run it again"
+
+    def release(self) -> None:
+        """Release the lock; a connection that is broken has released it already."""
+        with suppress(sa.exc.SQLAlchemyError):
+            self._connection.rollback()
+        self._connection.close()
+
+    def _acquire(self) -> Owner:
+        db = self._connection
+        db.execute(_SETTINGS, {"name": f"pareta: process {os.getpid()} on {socket.gethostname()}"[:63]})
+        deadline = time.monotonic() + NOTICED_WITHIN_S
+        while not db.scalar(_TRY, {"number": self._number}):
+            holder = db.execute(_HOLDER, {"number": self._number}).one_or_none()
+            application = holder[2] if holder else None
+            if (holder and not _is_dead(application)) or time.monotonic() > deadline:
+                raise BatchBusy(self._batch, _named(application))
+            time.sleep(0.05)
+        found = db.execute(_HOLDER, {"number": self._number}).one_or_none()
+        if found is None:
+            raise LedgerError(f"ledger {shown(self._url)}: the server does not show its locks; use PostgreSQL itself")
+        return found[0], found[1]
+
+    def _wait_for_claims(self, db: sa.Connection) -> None:
+        db.execute(sa.text(f"SET LOCAL lock_timeout = '{FENCE_TIMEOUT}'"))
+        db.execute(_FENCE, {"number": self._fence})
+
+
+@contextmanager
+def advisory_lock(database: Database, batch: str) -> Iterator[AdvisoryLock]:
+    """Hold the lock of a batch; raises BatchBusy while another run holds it, LedgerError."""
+    lock = database.persistently(lambda: AdvisoryLock(database, batch))
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+
+
+def _is_dead(application: str | None) -> bool:
+    """Return whether the holder was a process of this machine that has ended."""
+    found = re.fullmatch(r"process (\d+) on (.+)", _named(application))
+    if found is None or found[2] != socket.gethostname()[: len(found[2])]:
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _named(application: str | None) -> str:
+    return (application or "").removeprefix("pareta: ") or "another run"

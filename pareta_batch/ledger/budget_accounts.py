@@ -1,0 +1,49 @@
+"""The purse of a batch at the start of a run: what the ledger says of earlier runs, under today's ceiling."""
+
+import sqlalchemy as sa
+
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.outcomes import Tally
+from pareta_batch.ledger.schema import ceilings
+from pareta_batch.money.budget import Purse, micro_usd
+from pareta_batch.money.overspending import holds_all
+from pareta_batch.spec import Batch
+
+
+def purse_of(batch: Batch, tally: Tally, ledger: Ledger) -> Purse | None:
+    """Return the purse of a batch, None without a budget.
+
+    While no price is known, the ledger keeps the highest ceiling so far: requests in doubt hold no more than that, so
+    that a run with a higher one goes on.
+    """
+    ceiling = None if batch.budget_usd is None else micro_usd(batch.budget_usd)
+    earlier = None if tally.prices.known else _keep(ledger, batch.name, ceiling, in_doubt=holds_all(tally))
+    if ceiling is None:
+        return None
+    replayed = tally.replayed_at_most_micro_usd
+    in_doubt, in_doubt_bytes = tally.unknown + tally.superseded_unknown, tally.unknown_bytes + tally.superseded_bytes
+    if replayed is None:
+        # What these cost when they were given is as unknown as the cost of a lost answer.
+        in_doubt, in_doubt_bytes = in_doubt + tally.replayed, in_doubt_bytes + tally.replayed_prompt_tokens
+    spent = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd + (replayed or 0)
+    return Purse(
+        ceiling=ceiling,
+        max_tokens=batch.sampling.most_tokens or 0,
+        spent=spent,
+        prices=tally.prices,
+        in_doubt=in_doubt,
+        in_doubt_bytes=in_doubt_bytes,
+        held=max(0, (ceiling if earlier is None else earlier) - spent) if in_doubt else 0,
+    )
+
+
+def _keep(ledger: Ledger, batch: str, ceiling: int | None, *, in_doubt: bool) -> int | None:
+    """Write the highest ceiling so far, and return the one before; None where requests were sent without one."""
+    mine = ceilings.c.batch == batch
+    with ledger.transaction() as db:
+        found = db.execute(sa.select(ceilings.c.micro_usd).where(mine)).first()
+        earlier = (found.micro_usd if found else None) if in_doubt else 0
+        highest = None if ceiling is None or earlier is None else max(earlier, ceiling)
+        db.execute(ceilings.delete().where(mine))
+        db.execute(ceilings.insert().values(batch=batch, micro_usd=highest))
+    return earlier

@@ -1,0 +1,205 @@
+"""The ledger's database: transactions with errors that say what to do, and a lost connection made again."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pareta_batch.errors import LedgerError
+from pareta_batch.ledger.hard_links import name_to_open
+from pareta_batch.ledger.sqlite_file import LedgerFile, connected, disconnected
+from pareta_batch.ledger.url import SOURCE, file_to_open, shown, with_file
+
+T = TypeVar("T")
+
+RECONNECT_S = 30.0
+"""Longest time without a connection before an error is raised; higher survives a longer restart of the server."""
+RECONNECT_EVERY_S = 0.25
+"""Pause between two attempts to connect; higher asks a server that is down less often."""
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class Database:
+    """An engine, and the file behind it where it is one of SQLite's; safe to use from several threads."""
+
+    def __init__(self, url: sa.URL) -> None:
+        self.url = url
+        self.file: LedgerFile | None = None
+        self._was_reached = False
+        self._down_since: float | None = None
+        with named_errors(url):
+            if (path := file_to_open(url)) is not None:
+                _make_folder(url, path)
+                url = with_file(url, name_to_open(path))
+            self.engine = _engine(url)
+            if self.is_sqlite:
+                sa.event.listen(self.engine, "do_connect", self._look_before)
+                sa.event.listen(self.engine, "connect", _tune_sqlite)
+                sa.event.listen(self.engine, "close", _count_closed)
+            else:
+                sa.event.listen(self.engine, "connect", _fit_pooler)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """True for SQLite, False for PostgreSQL."""
+        return self.url.get_backend_name() == "sqlite"
+
+    def prepare(self, prepare: Callable[[sa.Connection], None]) -> None:
+        """Connect for the first time and create the tables; raises LedgerError, without another attempt."""
+        with self.transaction() as db:
+            prepare(db)
+            path = _path_of(db.exec_driver_sql("PRAGMA database_list").all()) if self.is_sqlite else ""
+        if path:
+            name_to_open(Path(path))  # a new file has a name from now on
+            self.file = LedgerFile(path)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.problem()  # before SQLite could write to a file that is no longer the one that was opened
+        self.engine.dispose()
+        if self.file is not None:
+            self.file.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """Yield a connection in one transaction, committed as a whole or not at all; raises LedgerError."""
+        with named_errors(self.url), self.connect() as connection, connection.begin():
+            yield connection
+
+    def connect(self) -> sa.Connection:
+        """Return a connection, which the caller closes; raises LedgerError when the database cannot be reached."""
+        return self.persistently(self.engine.connect)
+
+    def do(self, work: Callable[[sa.Connection], T]) -> T:
+        """Return what `work` returns in a transaction; raises LedgerError. It runs again after a lost connection."""
+
+        def once() -> T:
+            with self.transaction() as db:
+                return work(db)
+
+        return self.persistently(once)
+
+    def persistently(self, act: Callable[[], T]) -> T:
+        """Return what `act` returns, which is called again while the database cannot be reached; raises LedgerError.
+
+        All threads share `RECONNECT_S` for one outage.
+        """
+        while True:
+            try:
+                with named_errors(self.url):
+                    result = act()
+            except LedgerError as error:
+                if not error.disconnected or not self._worth_waiting():
+                    raise
+                time.sleep(RECONNECT_EVERY_S)
+            else:
+                self._was_reached = True
+                self._down_since = None
+                return result
+
+    def _worth_waiting(self) -> bool:
+        if not self._was_reached:
+            return False  # a wrong host or password shows at once
+        now = time.monotonic()
+        if self._down_since is None:
+            self._down_since = now
+        return now - self._down_since < RECONNECT_S
+
+    def problem(self) -> str | None:
+        """Return what became of the file of SQLite while it was used, and what to do; None if nothing did."""
+        problem = None if self.file is None else self.file.problem()
+        return problem and f"ledger {shown(self.url)}: {problem}"
+
+    def _look_before(self, *_: object) -> None:
+        # SQLite would create a new, empty file in the place of one that is gone.
+        if problem := self.problem():
+            raise LedgerError(problem)
+
+
+@contextmanager
+def named_errors(url: sa.URL) -> Iterator[None]:
+    """Raise LedgerError, with the database and what to do next, for what the database raises."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise _named(url, error) from error
+    except ModuleNotFoundError as error:
+        install = "pip install 'pareta-pipelines[postgres]'"
+        raise LedgerError(f"ledger {shown(url)}: the driver {error.name} is not installed; {install}") from error
+
+
+def _named(url: sa.URL, error: sa.exc.SQLAlchemyError) -> LedgerError:
+    reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    code = getattr(reason, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _DAMAGED:
+        step = "restore a backup of the file"
+    elif code is not None and code & 0xFF in _BUSY:
+        step = "end the program that holds the database, then run it again"
+    elif url.get_backend_name() == "sqlite":
+        step = f"set {SOURCE} to a database that can be written"
+    else:
+        step = f"check the server and {SOURCE}, then run it again"
+    return LedgerError(f"ledger {shown(url)}: {str(reason).strip()}; {step}", disconnected=_is_disconnect(error))
+
+
+def _is_disconnect(error: sa.exc.SQLAlchemyError) -> bool:
+    """Return True for a connection that broke or could not be made: a later attempt may succeed."""
+    if not isinstance(error, sa.exc.DBAPIError) or isinstance(error.orig, sqlite3.Error):
+        return False
+    # A connection that cannot be made has no statement.
+    return error.connection_invalidated or (isinstance(error, sa.exc.OperationalError) and error.statement is None)
+
+
+def insert_into(db: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert that can say what happens to a row that is there already."""
+    return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _make_folder(url: sa.URL, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        step = f"set {SOURCE} to a database that can be written"
+        raise LedgerError(f"ledger {shown(url)}: {error}; {step}") from error
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() == "sqlite":
+        return sa.create_engine(url)
+    # Each run holds a connection to its end: with a pool of fixed size, many batches would wait for each other.
+    return sa.create_engine(url, max_overflow=-1, pool_pre_ping=True)
+
+
+def _tune_sqlite(connection: Any, record: Any) -> None:  # the driver's own connection, the pool's own record
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    if path := _path_of(cursor.execute("PRAGMA database_list").fetchall()):
+        record.info["inode"] = connected(path)
+    cursor.close()
+
+
+def _fit_pooler(connection: Any, _: object) -> None:  # the driver's own connection
+    """Prepare no statements behind a pooler: its connections to the server change between transactions."""
+    cursor = connection.execute("SELECT pg_backend_pid()")
+    # A pooler answers the handshake with a process id of its own.
+    if cursor.fetchone() != (connection.info.backend_pid,):
+        connection.prepare_threshold = None
+    connection.rollback()
+
+
+def _count_closed(_: Any, record: Any) -> None:
+    if (inode := record.info.pop("inode", None)) is not None:
+        disconnected(inode)
+
+
+def _path_of(databases: Iterable[Sequence[Any]]) -> str:
+    """Return the file of the main database as SQLite found it, with every link followed; empty in memory."""
+    return next((str(path) for _, name, path in databases if name == "main"), "")

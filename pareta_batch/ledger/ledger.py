@@ -1,0 +1,194 @@
+"""The ledger: what became of every row, in a database, durable before it counts.
+
+SQLite in WAL mode by default, another database by URL. A piece of work is (batch, key, fingerprint); it belongs to
+the batch's current dataset while it has a position. Work whose row was edited or removed keeps what was paid for it.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from pareta_batch.errors import LedgerError
+from pareta_batch.ledger.database import Database, insert_into
+from pareta_batch.ledger.lock import Lost, lease
+from pareta_batch.ledger.outcomes import Outcome, Tally
+from pareta_batch.ledger.queries import Sample, sample_of, tally_of
+from pareta_batch.ledger.registration import changed_rows, register
+from pareta_batch.ledger.schema import eval_work, prepare, rows
+from pareta_batch.ledger.selection import EVERYTHING_MISSING, Wanted, current, page_of, to_send
+from pareta_batch.ledger.url import SOURCE, ledger_url
+from pareta_batch.ledger.writes import Entries, write_entries
+from pareta_batch.rows.identity import Message
+from pareta_batch.rows.requests import Ask
+
+DEFAULT_URL = "sqlite:///.pareta/ledger.db"
+FIRST_PAGE_ROWS = 8
+PAGE_BYTES = 1_000_000
+
+_OUTCOME_FIELDS = [field.name for field in fields(Outcome)]
+_NUMBERS = tuple(map(_OUTCOME_FIELDS.index, ("latency_ms", "prompt_tokens", "completion_tokens", "billed_micro_usd")))
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """What a dataset meant to the ledger: rows in all, and those whose earlier version was already worked on."""
+
+    total: int
+    changed: int
+
+
+class Ledger:
+    """One database of work; safe to use from several threads and processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._leases: dict[str, Lost] = {}
+
+    @classmethod
+    def open(cls, url: str | None = None) -> "Ledger":
+        """Open the ledger at `url`, by default `PARETA_LEDGER_URL`, else `DEFAULT_URL`; create it if it is new.
+
+        Raises LedgerError when it cannot be read and written.
+        """
+        database = Database(ledger_url(url or os.environ.get(SOURCE) or DEFAULT_URL))
+        database.prepare(prepare)
+        return cls(database)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of the ledger, with every link followed; None for PostgreSQL and in memory."""
+        return None if self._database.file is None else self._database.file.path
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._database.close()
+
+    @contextmanager
+    def lease(self, batch: str) -> Iterator[None]:
+        """Hold a batch for one run: while it is held, what this ledger writes of the batch depends on it.
+
+        Raises BatchBusy while another run holds it, LedgerError.
+        """
+        with lease(self._database, batch) as lost:
+            self._leases[batch] = lost
+            try:
+                yield
+            finally:
+                del self._leases[batch]
+
+    def enrol(self, batch: str, asks: Iterable[Ask]) -> Enrolled:
+        """Make `asks` the batch's current rows; nothing is changed if reading them fails half way."""
+        with self._database.transaction() as db:
+            if problem := self._database.problem() or self._lost(db, batch):
+                raise LedgerError(problem)
+            return Enrolled(register(db, batch, asks, _now()), changed_rows(db, batch))
+
+    def missing_shards(self, batch: str, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> dict[int, int]:
+        """Count the rows to send in each shard of `shard_size` positions that has any, in order."""
+        shard = (rows.c.position // shard_size).label("shard")
+        query = sa.select(shard, sa.func.count()).where(*current(batch), wanted.condition())
+        counted = query.group_by(shard).order_by(shard)
+        return self._database.do(lambda db: {row[0]: row[1] for row in db.execute(counted)})
+
+    def missing(self, batch: str, shard: int, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> Iterator[Ask]:
+        """Give what is to be sent of one shard, in input order, reading some at a time: documents may be long."""
+        first, end, count = shard * shard_size, (shard + 1) * shard_size, FIRST_PAGE_ROWS
+        query = page_of(wanted)
+        while first < end and (page := self._asks(query, {"batch": batch, "first": first, "end": end, "most": count})):
+            yield from page
+            first = page[-1].position + 1
+            count = max(1, PAGE_BYTES * len(page) // (1 + sum(ask.prompt_bytes for ask in page)))
+
+    def some_missing(self, batch: str, count: int) -> list[Ask]:
+        """Give some rows to send, the same ones each time, drawn by their fingerprint as if at random."""
+        return self._asks(to_send(batch, EVERYTHING_MISSING).order_by(rows.c.fingerprint).limit(count))
+
+    def sample(self, batch: str) -> Sample:
+        """Say what the batch's answers cost and how long they took."""
+        return self._database.do(lambda db: sample_of(db, batch))
+
+    def _asks(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[Ask]:
+        found = self._database.do(lambda db: db.execute(query, given).all())
+        return [Ask(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
+
+    def write(self, batch: str, entries: Entries) -> None:
+        """Write a group of entries and make it durable; an answer that is already there is never replaced.
+
+        Raises LedgerError, also when the ledger's file was deleted or replaced, or when the group has claims and the
+        batch's lease was lost: nothing of the group is written then.
+        """
+        now = _now()
+
+        def write(db: sa.Connection) -> None:
+            if problem := self._database.problem() or (self._lost(db, batch) if entries.claims else None):
+                raise LedgerError(problem)
+            write_entries(db, batch, entries, now)
+
+        self._database.do(write)
+
+    def record(self, batch: str, outcomes: Sequence[Outcome]) -> None:
+        """Write outcomes alone."""
+        self.write(batch, Entries(outcomes=outcomes))
+
+    def tally(self, batch: str) -> Tally:
+        """Count the batch's current rows by state and error, and add up what they cost."""
+        return self._database.do(lambda db: tally_of(db, batch))
+
+    def outcomes_of(self, batch: str, keys: Sequence[str]) -> dict[str, Outcome]:
+        """Give what became of these current rows, by key."""
+        columns = [rows.c[name] for name in _OUTCOME_FIELDS]
+        query = sa.select(*columns).where(*current(batch), rows.c.key.in_(keys))
+        return self._database.do(lambda db: {row.key: _outcome(row) for row in db.execute(query)})
+
+    def has_any(self, batch: str, column: str) -> bool:
+        """Return whether a column of the batch's current rows holds anything."""
+        query = sa.select(sa.exists().where(*current(batch), rows.c[column].is_not(None)))
+        with self.transaction() as db:
+            return bool(db.scalar(query))
+
+    def batches(self) -> list[str]:
+        """Name every batch that has current rows."""
+        query = sa.select(rows.c.batch).distinct().where(rows.c.position.is_not(None)).order_by(rows.c.batch)
+        return self._database.do(lambda db: list(db.scalars(query)))
+
+    def eval_work(self, key: str) -> str | None:
+        """Find the id that the service gave to this piece of eval work (an eval set or an eval run)."""
+        return self._database.do(lambda db: db.scalar(sa.select(eval_work.c.id).where(eval_work.c.key == key)))
+
+    def remember_eval_work(self, key: str, id_: str) -> None:
+        """Write down the id of a piece of eval work, so that a restart finds it instead of paying again."""
+        row = {"key": key, "id": id_, "created_at": _now()}
+
+        def remember(db: sa.Connection) -> None:
+            db.execute(insert_into(db, eval_work).on_conflict_do_update(index_elements=["key"], set_=row), row)
+
+        self._database.do(remember)
+
+    def transaction(self) -> AbstractContextManager[sa.Connection]:
+        """Return a transaction, committed as a whole or not at all; raises LedgerError."""
+        return self._database.transaction()
+
+    def _lost(self, db: sa.Connection, batch: str) -> str | None:
+        lost = self._leases.get(batch)
+        return lost(db) if lost else None
+
+
+def _outcome(row: Sequence[Any]) -> Outcome:  # of a query, in the order of an outcome's fields
+    # An older version wrote what the service sent, and SQLite keeps a text in a column of numbers.
+    if any(isinstance(row[at], str) for at in _NUMBERS):
+        row = [None if at in _NUMBERS and isinstance(each, str) else each for at, each in enumerate(row)]
+    return Outcome(*row)
+
+
+def _messages(stored: Any) -> tuple[Message, ...]:  # JSON column: whatever enrol put there
+    return tuple(dict(message) for message in stored or ())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,34 @@
+"""One run of a batch at a time: a lock that the operating system or the database releases when its owner dies."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from pareta_batch.ledger.advisory_lock import advisory_lock
+from pareta_batch.ledger.database import Database
+
+Lost = Callable[[sa.Connection], str | None]
+"""Returns why the lease is lost, or None; what its transaction writes is committed only while the lease is held."""
+
+
+@contextmanager
+def lease(database: Database, batch: str) -> Iterator[Lost]:
+    """Hold a batch for one run, without a clock or a heartbeat; yields what tells whether it is lost.
+
+    Raises BatchBusy while another run holds it, LedgerError.
+    """
+    if not database.is_sqlite:
+        with advisory_lock(database, batch) as lock:
+            yield lock.lost
+    elif database.file is not None:
+        with database.file.lock(batch):
+            database.do(database.file.count_run)
+            yield _never_lost
+    else:
+        # No other process can open a database in memory.
+        yield _never_lost
+
+
+def _never_lost(_: sa.Connection) -> str | None:
+    return None

@@ -1,0 +1,37 @@
+"""Which deployment or flow started a batch, as the ledger knows it."""
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.schema import origins, rows
+
+
+def origin_of(batch: str, ledger: Ledger) -> str | None:
+    """Return who started a batch; None for one that is new, or older than this record."""
+    with ledger.transaction() as db:
+        return db.scalar(sa.select(origins.c.origin).where(origins.c.batch == batch))
+
+
+def claim_origin(batch: str, origin: str, ledger: Ledger, *, replaces: bool = False) -> str | None:
+    """Enter who starts a batch, while it has no rows, and return who started it: of two at once, the first.
+
+    `replaces`: also in place of one who claimed the name and entered no row. None stands for a batch with rows from
+    before origins were recorded.
+    """
+    with ledger.transaction() as db:
+        if not db.scalar(sa.select(sa.exists().where(rows.c.batch == batch))):
+            if replaces:
+                db.execute(origins.delete().where(origins.c.batch == batch))
+            insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
+            db.execute(insert(origins).values(batch=batch, origin=origin).on_conflict_do_nothing())
+        return db.scalar(sa.select(origins.c.origin).where(origins.c.batch == batch))
+
+
+def billed_to(started_by: Collection[str], ledger: Ledger, but: str) -> int:
+    """Return what all batches of these origins were billed, in micro-USD, but for one batch."""
+    theirs = sa.select(origins.c.batch).where(origins.c.origin.in_(started_by), origins.c.batch != but)
+    with ledger.transaction() as db:
+        return int(db.scalar(sa.select(sa.func.sum(rows.c.billed_micro_usd)).where(rows.c.batch.in_(theirs))) or 0)

@@ -1,0 +1,166 @@
+"""What is bought beside a batch, kept in the ledger under an account: reserved before, billed after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from math import ceil
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pareta_batch.errors import BudgetReached, CostUnbounded
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.schema import purchases
+from pareta_batch.money.account import Account
+from pareta_batch.money.budget import micro_usd
+from pareta_batch.money.format import dollars
+from pareta_client import EvalRun
+
+SURE_RANGE = 3
+"""Upper bound of a cost as a multiple of the listed one, which is of other rows. Raised: fewer runs fit a budget."""
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """Something to buy: its key, what it is, and its listed cost in micro-USD by model (None: not listed)."""
+
+    key: str
+    what: str
+    listed: dict[str, float | None]
+
+    @property
+    def unlisted(self) -> list[str]:
+        """The models whose cost is not known."""
+        return [model for model, cost in self.listed.items() if cost is None]
+
+    @property
+    def likely(self) -> float:
+        """The listed cost in all, in micro-USD."""
+        return sum(cost or 0.0 for cost in self.listed.values())
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Micro-USD that an account has spent: bills, and bounds where there is none; `dearer` bills exceed their bound."""
+
+    micro_usd: int
+    dearer: Sequence[str] = ()
+
+    def above(self, budget_usd: float | None) -> int | None:
+        """Return the micro-USD above a budget; None without one."""
+        return None if budget_usd is None else max(0, self.micro_usd - micro_usd(budget_usd))
+
+
+def reserve_purchase(ledger: Ledger, account: Account, purchase: Purchase) -> None:
+    """Reserve the most that a purchase can cost; reserved again under its key, it counts once.
+
+    Raises CostUnbounded for a model without a listed cost, BudgetReached where it does not fit. Without a ceiling,
+    nothing is refused.
+    """
+    if account.budget_usd is not None and purchase.unlisted:
+        raise CostUnbounded(purchase.what, purchase.unlisted)
+    with ledger.transaction() as db:
+        _one_at_a_time(db, account.name)
+        # Written first: on SQLite only a writer keeps other writers out.
+        db.execute(_insert(db).on_conflict_do_nothing(), _row(account, purchase))
+        bound = _bound(db, purchase.likely)
+        db.execute(purchases.update().where(purchases.c.key == purchase.key).values(bound_micro_usd=bound))
+        others = _spent(db, account.name, purchases.c.key != purchase.key)
+        if account.budget_usd is not None and others + bound > micro_usd(account.budget_usd):
+            left = max(0, micro_usd(account.budget_usd) - others)
+            raise BudgetReached(
+                f"{purchase.what} may cost {dollars(bound)}, and {dollars(left)} of the budget of "
+                f"${account.budget_usd} are left"
+            )
+
+
+def release_purchase(ledger: Ledger, key: str) -> None:
+    """Forget a purchase that was certainly not made."""
+    with ledger.transaction() as db:
+        db.execute(purchases.delete().where(purchases.c.key == key, purchases.c.billed_micro_usd.is_(None)))
+
+
+def mark_bought(ledger: Ledger, key: str, id_: str | None, billed_micro_usd: int | None = None) -> None:
+    """Write the id that the service gave to a purchase, and its bill if it is known already."""
+    with ledger.transaction() as db:
+        values = {"id": id_, "billed_micro_usd": billed_micro_usd}
+        db.execute(purchases.update().where(purchases.c.key == key).values(values))
+
+
+def write_bill(ledger: Ledger, run: EvalRun) -> None:
+    """Write what an eval run that has ended was billed; where the service does not tell, its bound stands."""
+    told = run.run.total_cost_micro_usd
+    if not run.is_terminal or told is None or (not run.cost_micro_usd and run.status == "completed"):
+        return
+    with ledger.transaction() as db:
+        db.execute(purchases.update().where(purchases.c.id == run.id).values(billed_micro_usd=run.cost_micro_usd))
+
+
+def spending(ledger: Ledger, account: str) -> Spending:
+    """Return what an account has spent."""
+    dearer = sa.select(purchases.c.what, purchases.c.billed_micro_usd, purchases.c.bound_micro_usd).where(
+        purchases.c.account == account, purchases.c.billed_micro_usd > purchases.c.bound_micro_usd
+    )
+    with ledger.transaction() as db:
+        found = [
+            f"{what} cost {dollars(paid)}, at most {dollars(bound)} was expected"
+            for what, paid, bound in db.execute(dearer.order_by(purchases.c.created_at))
+        ]
+        return Spending(_spent(db, account), found)
+
+
+def unsettled(ledger: Ledger, account: str) -> list[str]:
+    """Return the ids of purchases whose bill is not known yet."""
+    open_ = (purchases.c.account == account, purchases.c.billed_micro_usd.is_(None), purchases.c.id.is_not(None))
+    with ledger.transaction() as db:
+        return [str(id_) for id_ in db.scalars(sa.select(purchases.c.id).where(*open_))]
+
+
+def bound_micro_usd(ledger: Ledger, likely: float) -> int:
+    """Return the upper bound of a cost: `SURE_RANGE` times the listed one, or the worst multiple that was billed."""
+    with ledger.transaction() as db:
+        return _bound(db, likely)
+
+
+def shares(ceiling: int, batch_spent: int, bought: int, bounds: Sequence[int]) -> tuple[int, int]:
+    """Return the ceilings of a batch and of what is bought beside it: one budget in two parts, in micro-USD.
+
+    `bounds` are the most that the purchases to come can cost: those that fit, in their order, are set aside first.
+    """
+    beside = bought
+    for bound in bounds:
+        if beside + bound + batch_spent <= ceiling:
+            beside += bound
+    return ceiling - beside, beside
+
+
+def _bound(db: sa.Connection, likely: float) -> int:
+    multiple = sa.cast(purchases.c.billed_micro_usd, sa.Float) / purchases.c.listed_micro_usd
+    worst = db.scalar(sa.select(sa.func.max(multiple)).where(purchases.c.listed_micro_usd > 0))
+    return ceil(likely * max(SURE_RANGE, float(worst or 0)))
+
+
+def _row(account: Account, purchase: Purchase) -> dict[str, object]:
+    return {
+        "key": purchase.key,
+        "account": account.name,
+        "what": purchase.what,
+        "listed_micro_usd": purchase.likely,
+        "created_at": datetime.now(UTC).replace(tzinfo=None),
+    }
+
+
+def _spent(db: sa.Connection, account: str, *which: sa.ColumnElement[bool]) -> int:
+    amount = sa.func.coalesce(purchases.c.billed_micro_usd, purchases.c.bound_micro_usd, 0)
+    return int(db.scalar(sa.select(sa.func.sum(amount)).where(purchases.c.account == account, *which)) or 0)
+
+
+def _one_at_a_time(db: sa.Connection, account: str) -> None:
+    if db.dialect.name == "postgresql":
+        number = int.from_bytes(sha256(f"pareta-account/{account}".encode()).digest()[:8], signed=True)
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(number, sa.BigInteger))))
+
+
+def _insert(db: sa.Connection) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(purchases) if db.dialect.name == "postgresql" else sqlite.insert(purchases)

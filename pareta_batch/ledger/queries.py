@@ -1,0 +1,178 @@
+"""Counting a batch in the ledger: one query by state, error and flag, and one for the money."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import inf, nextafter
+from typing import Any
+
+import sqlalchemy as sa
+
+from pareta_batch.ledger.outcomes import Tally
+from pareta_batch.ledger.schema import rows
+from pareta_batch.ledger.selection import EVERYTHING_MISSING, current
+from pareta_batch.ledger.storable import LARGEST
+from pareta_batch.money.prices import NO_PRICES, Prices
+
+ROUNDED_UP = 2
+"""Micro-USD that rounding up may add to one receipt and to its bound."""
+
+_paid = rows.c.state == "settled"
+# An older version wrote what the service sent: neither a text nor an absurd number tells a price.
+_told = sa.and_(
+    _paid,
+    *(each.between(1, LARGEST) for each in (rows.c.billed_micro_usd, rows.c.prompt_tokens, rows.c.completion_tokens)),
+)
+_unknown = sa.and_(sa.not_(_paid), rows.c.in_doubt)
+_replayed = sa.and_(_paid, rows.c.resent, rows.c.billed_micro_usd == 0)
+_unanswered = sa.and_(sa.not_(_paid), sa.not_(rows.c.in_doubt), rows.c.billed_micro_usd > 0)
+
+
+def _where(condition: sa.ColumnElement[bool], column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.case((condition, column))
+
+
+def tally_of(db: sa.Connection, batch: str) -> Tally:
+    """Count the batch's current rows, and add up what they cost."""
+    of_batch = rows.c.batch == batch
+    is_current = rows.c.position.is_not(None)
+    kinds = (rows.c.state, sa.case((rows.c.state == "failed", rows.c.error)), rows.c.flag)
+    counted = sa.select(*kinds, sa.func.count()).where(of_batch, is_current).group_by(*kinds)
+    states: Counter[str] = Counter()
+    errors: Counter[str] = Counter()
+    flagged: Counter[str] = Counter()
+    for state, error, flag, count in db.execute(counted):
+        states[state] += count
+        if error is not None:
+            errors[error] += count
+        if flag is not None:
+            flagged[flag] += count
+    sums = _added(db, _SUMS, of_batch, is_current) | _added(db, _SUPERSEDED, of_batch, sa.not_(is_current))
+    return Tally(
+        settled=states["settled"],
+        failed=states["failed"],
+        pending=states["pending"],
+        errors=dict(errors),
+        flagged=dict(flagged),
+        billed_micro_usd=sums.pop("billed_micro_usd"),
+        prices=_prices(db, batch),
+        **{name: value or 0 for name, value in sums.items()},
+    )
+
+
+MOST_SAMPLED = 2_000
+"""Answered rows that a forecast rests on. Raised: a narrower interval and a slower quote."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answered row: prompt size, receipt in micro-USD, and tokens of prompt and answer (0 where not told)."""
+
+    prompt_bytes: int
+    billed_micro_usd: int
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Answers with a receipt: how many, mean and variance of their cost in micro-USD, mean latency in milliseconds.
+
+    `answered` holds at most `MOST_SAMPLED` of them, drawn by fingerprint; `to_send` the rows by prompt size in bytes.
+    """
+
+    answers: int
+    mean_micro_usd: float
+    variance: float
+    latency_ms: float
+    answered: tuple[Answered, ...] = ()
+    to_send: Mapping[int, int] = field(default_factory=dict)
+
+
+NOTHING_BILLED = Sample(0, 0.0, 0.0, 0.0)
+
+
+def sample_of(db: sa.Connection, batch: str) -> Sample:
+    """Look at the answers of the batch's current rows that were billed."""
+    billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
+    query = sa.select(
+        sa.func.count(), sa.func.avg(billed), sa.func.avg(billed * billed), sa.func.avg(rows.c.latency_ms)
+    ).where(*current(batch), _paid, rows.c.billed_micro_usd > 0)
+    count, mean, of_squares, latency = db.execute(query).one()
+    if not count:
+        return NOTHING_BILLED
+    missing = sa.select(rows.c.prompt_bytes, sa.func.count()).where(*current(batch), EVERYTHING_MISSING.condition())
+    to_send = {row[0]: row[1] for row in db.execute(missing.group_by(rows.c.prompt_bytes))}
+    variance = max(0.0, of_squares - mean**2)
+    return Sample(count, mean, variance, latency or 0.0, _answered(db, batch), to_send)
+
+
+def _answered(db: sa.Connection, batch: str) -> tuple[Answered, ...]:
+    columns = (rows.c.prompt_bytes, rows.c.billed_micro_usd, rows.c.prompt_tokens, rows.c.completion_tokens)
+    query = sa.select(*columns).where(*current(batch), _paid, rows.c.billed_micro_usd > 0)
+    drawn = db.execute(query.order_by(rows.c.fingerprint).limit(MOST_SAMPLED))
+    return tuple(Answered(size, billed, prompt or 0, answer or 0) for size, billed, prompt, answer in drawn)
+
+
+_HALF = 2**32
+_DIVISOR = sa.literal(_HALF, sa.BigInteger)  # PostgreSQL would take it for a small integer
+_ONE = sa.literal(1)
+_SUMS: dict[str, sa.ColumnElement[Any]] = {
+    "billed_micro_usd": rows.c.billed_micro_usd,
+    "prompt_tokens": _where(_paid, rows.c.prompt_tokens),
+    "completion_tokens": _where(_paid, rows.c.completion_tokens),
+    "unknown": _where(_unknown, _ONE),
+    "unknown_bytes": _where(_unknown, rows.c.prompt_bytes),
+    "billed_unanswered": _where(_unanswered, _ONE),
+    "unanswered_micro_usd": _where(sa.not_(_paid), rows.c.billed_micro_usd),
+    "resent": _where(sa.and_(_paid, rows.c.resent), _ONE),
+    "replayed": _where(_replayed, _ONE),
+    "replayed_prompt_tokens": _where(_replayed, rows.c.prompt_tokens),
+    "replayed_completion_tokens": _where(_replayed, rows.c.completion_tokens),
+}
+_LOST = sa.or_(_unknown, _replayed)
+_SUPERSEDED: dict[str, sa.ColumnElement[Any]] = {
+    "superseded_micro_usd": rows.c.billed_micro_usd,
+    "superseded_unknown": _where(_LOST, _ONE),
+    "superseded_bytes": _where(_LOST, rows.c.prompt_bytes),
+}
+
+
+def _added(
+    db: sa.Connection, columns: dict[str, sa.ColumnElement[Any]], *which: sa.ColumnElement[bool]
+) -> dict[str, int | None]:
+    """Add up columns of some rows; None for a column without any value."""
+    # In halves: SQLite raises an error for a sum beyond 63 bits, which ten receipts of an older ledger can reach.
+    halves = [
+        half for each in columns.values() for half in (sa.func.sum(each // _DIVISOR), sa.func.sum(each % _DIVISOR))
+    ]
+    sums = iter(db.execute(sa.select(*halves).where(*which)).one())
+    # PostgreSQL adds up big integers as decimals.
+    return {
+        name: None if high is None or low is None else int(high) * _HALF + int(low)
+        for name, high, low in zip(columns, sums, sums, strict=True)
+    }
+
+
+def _prices(db: sa.Connection, batch: str) -> Prices:
+    """Return the bounds that the receipts tell; those above what the cheapest tell refute these."""
+    billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
+    quotients = billed / rows.c.prompt_tokens, billed / rows.c.completion_tokens
+    of_batch = (*current(batch), _told)
+    query = sa.select(
+        *map(sa.func.min, quotients), sa.func.min(rows.c.prompt_tokens), sa.func.max(rows.c.completion_tokens)
+    )
+    prompt, completion, least, most = db.execute(query.where(*of_batch)).one()
+    if prompt is None:
+        return NO_PRICES
+    told = Prices(_rounded_up(prompt), _rounded_up(completion), least, most)
+    bound = prompt * rows.c.prompt_tokens + completion * rows.c.completion_tokens + ROUNDED_UP
+    above = sa.select(*map(sa.func.max, (billed / bound, *quotients))).where(*of_batch, billed > bound)
+    rise, *raised = db.execute(above).one()
+    return told if rise is None else told.raised(*map(_rounded_up, (rise, *raised)))
+
+
+def _rounded_up(quotient: float) -> Fraction:
+    # The database rounds to the nearest double: the next one above is never below the exact quotient.
+    return Fraction(nextafter(quotient, inf))

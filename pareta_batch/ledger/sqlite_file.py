@@ -1,0 +1,213 @@
+"""The file of an SQLite ledger: the same file under any path, and the locks that are taken on it."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from pareta_batch.errors import BatchBusy, LedgerError
+from pareta_batch.ledger.file_descriptors import Descriptors, Inode, inode_of
+
+FIRST_LOCK = 1 << 62
+"""Offset of the first lock: beyond the end of any file, and beyond the bytes that SQLite locks (at 2^30)."""
+LOCK_BYTES = 1 << 23
+"""Bytes per lock: a lock of 1 + N bytes is held by process N, and Linux has 2^22 process ids."""
+LOCKS = 1 << 38
+"""Number of locks; higher makes a collision of two batch names rarer."""
+HAS_OFD_LOCKS = sys.platform == "linux"
+"""Locks of an open file description: several in one process exclude each other, unlike those of POSIX."""
+LOCK_FOLDER = Path("/tmp/pareta-locks")  # noqa: S108 - all users of the machine have to meet in one folder
+
+_USER_VERSION = 60  # offset of the user's own number in the header of an SQLite file
+_STRUCT_FLOCK = "hhqqi"  # of Linux: type, whence, start, length, process
+_RESTORE = "restore a backup of it and run it again: rows that the backup does not know are sent again"
+
+_descriptors = Descriptors()
+os.register_at_fork(after_in_child=_descriptors.forget)
+
+
+class LedgerFile:
+    """The file of one ledger, as it was when the ledger was opened; `path` is the one that SQLite opened."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._inode = inode_of(self.path.stat())
+        self._runs = 0
+        self._log: Inode | None = None
+
+    def problem(self) -> str | None:
+        """Return what became of the file since it was opened, and what to do; None if nothing did.
+
+        The write-ahead log of a file that is gone is set aside: SQLite would apply it to a backup in the same place.
+        """
+        try:
+            found = self.path.stat()
+        except OSError:
+            if self._is_linked():
+                return f"the file was moved while a run used it; move it back, or remove its -wal file and {_RESTORE}"
+            return f"the file was deleted while a run used it{self._set_log_aside()}; {_RESTORE}"
+        if inode_of(found) != self._inode:
+            return f"the file was replaced by another one while a run used it{self._set_log_aside()}; {_RESTORE}"
+        if self._runs and (runs := self._runs_in_file()) < self._runs:
+            return f"the file was overwritten while a run used it ({runs} of {self._runs} runs are in it); {_RESTORE}"
+        return None
+
+    def count_run(self, db: sa.Connection) -> None:
+        """Count a run in the header of the file, so that a backup of before, copied over the file, is noticed."""
+        cursor = db.exec_driver_sql
+        cursor("BEGIN IMMEDIATE")
+        cursor(f"PRAGMA user_version = {1 + int(cursor('PRAGMA user_version').scalar_one())}")
+        cursor("COMMIT")
+        cursor("PRAGMA wal_checkpoint(PASSIVE)")
+        with _named_errors(self.path):
+            # A reader may have kept the header from being written: then the last run that is there counts.
+            self._runs = self._runs_in_file()
+            log = self._beside("-wal")
+            self._log = inode_of(log.stat()) if log.exists() else None
+
+    def _acquire(self, batch: str) -> Callable[[], None]:
+        """Acquire the lock of a batch; return what releases it."""
+        if HAS_OFD_LOCKS:
+            try:
+                return _lock_range(self.path, self._inode, batch)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # a kernel that does not know these locks, for no process on it
+                    raise
+        return _lock_file(self._inode, batch)
+
+    def _runs_in_file(self) -> int:
+        with self._descriptor() as descriptor:
+            return int.from_bytes(os.pread(descriptor, 4, _USER_VERSION))
+
+    def _is_linked(self) -> bool:
+        try:
+            with self._descriptor() as descriptor:
+                return os.fstat(descriptor).st_nlink > 0
+        except OSError:  # no run has used it
+            return False
+
+    def _set_log_aside(self) -> str:
+        log = self._beside("-wal")
+        if not log.exists() or inode_of(log.stat()) != self._log:
+            return ""
+        log.replace(aside := self._beside("-wal.left"))
+        self._beside("-shm").unlink(missing_ok=True)
+        return f" (its write-ahead log is now {aside})"
+
+    def _beside(self, ending: str) -> Path:
+        return self.path.with_name(self.path.name + ending)
+
+    @contextmanager
+    def _descriptor(self) -> Iterator[int]:
+        descriptor = _descriptors.take(self.path, self._inode)
+        try:
+            yield descriptor
+        finally:
+            _descriptors.give_back(self._inode, descriptor)
+
+    @contextmanager
+    def lock(self, batch: str) -> Iterator[None]:
+        """Hold the lock of a batch; the operating system releases it when this process dies.
+
+        Raises BatchBusy while another run holds it, LedgerError when the file cannot be locked.
+        """
+        with _named_errors(self.path):
+            release = self._acquire(batch)
+        try:
+            yield
+        finally:
+            release()
+
+    def close(self) -> None:
+        """Close the descriptors of released locks, once no connection of this process uses the file."""
+        _descriptors.close_idle(self._inode)
+
+
+def connected(path: str) -> Inode:
+    """Return the file that a connection of SQLite has opened; until `disconnected`, its locks are kept intact."""
+    inode = inode_of(Path(path).stat())
+    _descriptors.opened(inode)
+    return inode
+
+
+def disconnected(inode: Inode) -> None:
+    """Note that a connection was closed."""
+    _descriptors.closed(inode)
+
+
+def _lock_range(path: Path, inode: Inode, batch: str) -> Callable[[], None]:
+    """Lock the batch's range of bytes of the ledger's file."""
+    descriptor = _descriptors.take(path, inode)
+    try:
+        _fcntl(descriptor, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, batch, 1 + os.getpid())
+    except BlockingIOError:
+        found = _fcntl(descriptor, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, batch, LOCK_BYTES)
+        _descriptors.give_back(inode, descriptor)
+        raise BatchBusy(batch, _owner(found[3] - 1) if found[0] != fcntl.F_UNLCK else "another run") from None
+    except OSError:
+        _descriptors.give_back(inode, descriptor)
+        raise
+
+    def release() -> None:
+        _fcntl(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, batch, LOCK_BYTES)
+        _descriptors.give_back(inode, descriptor)
+
+    return release
+
+
+def _fcntl(descriptor: int, command: int, kind: int, batch: str, length: int) -> tuple[int, ...]:
+    start = FIRST_LOCK + _number(batch) % LOCKS * LOCK_BYTES
+    found = fcntl.fcntl(descriptor, command, struct.pack(_STRUCT_FLOCK, kind, os.SEEK_SET, start, length, 0))
+    return struct.unpack(_STRUCT_FLOCK, found)
+
+
+def _lock_file(inode: Inode, batch: str) -> Callable[[], None]:
+    """Lock a file that is named by the ledger's inode, not by its path.
+
+    macOS and the BSDs have no other lock that leaves those of SQLite alone.
+    """
+    if not LOCK_FOLDER.exists():
+        LOCK_FOLDER.mkdir(exist_ok=True)
+        LOCK_FOLDER.chmod(0o1777)
+    path = LOCK_FOLDER / f"{inode[0]:x}-{inode[1]:x}-{_number(batch):x}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = int(os.read(descriptor, 20) or 0)
+        os.close(descriptor)
+        raise BatchBusy(batch, _owner(owner) if owner else "another run") from None
+    _descriptors.own(descriptor)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+
+    def release() -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that is just forked may have a copy of it
+        _descriptors.close(descriptor)
+
+    return release
+
+
+def _number(batch: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"pareta-batch/{batch}".encode()).digest()[:8])
+
+
+def _owner(process: int) -> str:
+    return f"process {process} on {socket.gethostname()}"
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        step = "keep the ledger on a disk of this machine, or on PostgreSQL"
+        raise LedgerError(f"ledger {path}: the file cannot be locked ({error}); {step}") from error

@@ -1,0 +1,103 @@
+"""Prompt templates: `{column}` stands for a row's value, `{{` and `}}` for braces."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pareta_batch.rows.values import is_missing, text_of
+
+_BRACES = re.compile(r"\{\{|\}\}|\{(?P<column>[^{}]*)\}|[{}]")
+_JINJA = re.compile(r"\{\{[-+]?(?P<inner>[^{}]*?)[-+]?\}\}")
+_EXCERPT = 20
+"""Characters of a template that an error quotes."""
+
+
+class MissingValue(ValueError):
+    """The row has no value for a column that the prompt names."""
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        super().__init__(column)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A parsed template: pieces of text, each followed by a column's name (None at the end)."""
+
+    pieces: tuple[tuple[str, str | None], ...]
+
+    @classmethod
+    def parse(cls, template: str, name: str = "prompt") -> "Prompt":
+        """Parse the template of the parameter `name`.
+
+        Raises ValueError where a brace is unbalanced or a field is more than a column's name.
+        """
+        try:
+            return cls(tuple(_pieces(template)))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}; write {{{{ and }}}} for braces that are meant as such") from None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it names, each once, in order."""
+        return tuple(dict.fromkeys(column for _, column in self.pieces if column is not None))
+
+    def unknown(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """The columns it names that are not among `columns`."""
+        return tuple(column for column in self.columns if column not in columns)
+
+    def render(self, row: Mapping[str, object]) -> str:
+        """Fill in a row's values; values are never parsed, so braces in documents are safe.
+
+        Raises MissingValue for a column without a value.
+        """
+        return "".join(text if column is None else text + _shown(row, column) for text, column in self.pieces)
+
+
+def jinja_columns(template: str, columns: Sequence[str], *, loose: bool = False) -> tuple[str, ...]:
+    """Return the columns that a template names as Jinja does: `{{ ticket }}`, `{{ row.ticket | upper }}`.
+
+    `loose`: `{{ticket}}` too, which is text in braces where other columns are filled in.
+    """
+    found = (match["inner"] for match in _JINJA.finditer(template))
+    names = (each.partition("|")[0].strip() for each in found if loose or each != each.strip() or "|" in each)
+    return tuple(dict.fromkeys(each for name in names for each in (name, name.rpartition(".")[2]) if each in columns))
+
+
+def _pieces(template: str) -> Iterator[tuple[str, str | None]]:
+    begin, text = 0, ""
+    for match in _BRACES.finditer(template):
+        text += template[begin : match.start()]
+        begin = match.end()
+        column = match["column"]
+        if column is not None:
+            yield text, _checked(template, match.start(), column)
+            text = ""
+        elif len(match[0]) == 2:
+            text += match[0][0]
+        else:
+            raise ValueError(f"a single {match[0]!r} {_place(template, match.start())}")
+    yield text + template[begin:], None
+
+
+def _checked(template: str, start: int, column: str) -> str:
+    if not column.strip():
+        raise ValueError(f"{{}} {_place(template, start)} names no column")
+    if column.strip()[0] in "%#":
+        raise ValueError(f"{{{column}}} {_place(template, start)} is Jinja, and only {{column}} is filled in")
+    if set(column) & set(":!"):
+        raise ValueError(f"{{{column}}} {_place(template, start)} may hold a column's name only, no format")
+    return column
+
+
+def _place(template: str, start: int) -> str:
+    line = template.count("\n", 0, start) + 1
+    character = start - template.rfind("\n", 0, start)
+    return f"at line {line}, character {character} ({template[start : start + _EXCERPT]!r})"
+
+
+def _shown(row: Mapping[str, object], column: str) -> str:
+    value = row.get(column)
+    if is_missing(value):
+        raise MissingValue(column)
+    return text_of(value)

@@ -1,0 +1,114 @@
+"""The demo: the whole pipeline on real licence texts, against a sandbox of its own, all state under one folder."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from examples.licences import write, write_eval_rows
+from pareta_cli.environment import prepare_prefect
+from pareta_cli.lifeline import start_child
+from pareta_cli.specs import read_spec
+
+if TYPE_CHECKING:
+    from flows.outcomes import PipelineReport
+    from flows.parameters import Pipeline
+
+HOME = Path(".pareta/demo")
+LOG = HOME / "sandbox.log"
+BOOKS = HOME / "sandbox-books.txt"
+SPEC = Path("examples/licences.yaml")
+SANDBOX_OPTIONS = ("--port", "0", "--balance-usd", "25", "--cold-start-s", "1", "--deploy-s", "2")
+STOP_WITHIN_S = 15
+
+
+def run_demo() -> int:
+    """Run the pipeline of examples/licences.yaml from scratch; give the exit status."""
+    begin_anew()
+    with sandbox() as base_url:
+        live_in(HOME, base_url)
+        prepare_prefect()
+        # Only now: Prefect reads the environment when it is imported.
+        from flows.parameters import Pipeline
+        from flows.run_pipeline import run_pipeline
+        from pareta_cli.runner import run_flow
+
+        pipeline = read_spec(Pipeline, SPEC)
+        collect_documents(pipeline)
+        typer.echo("starting Prefect's embedded server (some 10 to 20 s the first time) …", err=True)
+        report, status = run_flow(run_pipeline, pipeline)
+    if report is not None:
+        summarize(report)
+    return int(status)
+
+
+def begin_anew() -> None:
+    """Forget the last demo: its sandbox is gone, and with it all that its ledger says."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    for old in (*HOME.glob("ledger.db*"), *HOME.glob("answers.*")):
+        old.unlink()
+
+
+def collect_documents(pipeline: "Pipeline") -> None:
+    """Write the licence texts of the installed distributions as the batch's dataset and as eval rows."""
+    collected = write(pipeline.batch.dataset)
+    dropped = ", ".join(f"{count} {reason}" for reason, count in collected.dropped.items())
+    typer.echo(f"{collected.kept} licence texts in {collected.path} (left out: {dropped})", err=True)
+    for comparison in pipeline.comparisons:
+        write_eval_rows(str(comparison.rows), pipeline.batch.prompt)
+
+
+def summarize(report: "PipelineReport") -> None:
+    """Say in a few lines what came of it, and where to look."""
+    typer.echo(f"\n{report.batch}")
+    if report.quality is not None:
+        low, high = report.quality.ci_low, report.quality.ci_high
+        typer.echo(f"measured quality: {report.quality.accuracy:.1%}, 95 % interval {low:.1%} to {high:.1%}")
+    for comparison in report.comparisons.comparisons if report.comparisons else ():
+        typer.echo(f"{comparison.name}: {comparison.error or comparison.verdict.sentence}")
+    typer.echo(f"answers: {report.batch.output}\nreport:  {report.report}\nbooks:   {BOOKS}")
+
+
+@contextmanager
+def sandbox() -> Iterator[str]:
+    """Yield the address of a sandbox in a process of its own, which ends with this one, on a free port."""
+    with LOG.open("w") as log:
+        process = start_child("pareta_sandbox", SANDBOX_OPTIONS, stdout=subprocess.PIPE, stderr=log)
+        try:
+            yield _address_in(process)
+        finally:
+            process.terminate()
+            try:
+                books, _ = process.communicate(timeout=STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            BOOKS.write_text(books, encoding="utf-8")
+
+
+def live_in(home: Path, base_url: str) -> None:
+    """Give this process a Prefect and a ledger of its own under `home`, and the sandbox as the service."""
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    os.environ.update(
+        PARETA_API_KEY="pareta_sk_demo",
+        PARETA_BASE_URL=base_url,
+        PARETA_LEDGER_URL=f"sqlite:///{home}/ledger.db",
+        MPLCONFIGDIR=str((home / "matplotlib").resolve()),
+        PREFECT_HOME=str((home / "prefect").resolve()),
+        PREFECT_PROFILES_PATH=str((home / "prefect" / "profiles.toml").resolve()),
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="true",
+        PREFECT_SERVER_UI_ENABLED="false",
+    )
+
+
+def _address_in(process: subprocess.Popen[str]) -> str:
+    """Read the one line that a sandbox prints when it is ready."""
+    line = process.stdout.readline() if process.stdout else ""
+    if not line.strip():
+        raise RuntimeError(f"the sandbox did not start; see {LOG}")
+    return line.split()[-1]

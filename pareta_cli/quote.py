@@ -1,0 +1,155 @@
+"""Asking what a spec will spend before it runs; nothing that is billed is sent but the pilot of a batch."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+import typer
+from pydantic import BaseModel
+
+from flows.parameters import Pipeline, Promotion, Watch
+from flows.planning import with_plans
+from flows.quotes import AnyQuote, PipelineQuote, PromotionQuote, WatchQuote
+from flows.signals import run_until_interrupted
+from pareta_batch.engine.endpoint_recovery import endpoint_named
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.queries import NOTHING_BILLED
+from pareta_batch.money.leaderboard import Listed, listed
+from pareta_batch.quote import Quote, quote, quote_from
+from pareta_batch.rows.identity import id_of
+from pareta_batch.rows.requests import check_rows
+from pareta_batch.spec import Batch
+from pareta_cli.specs import Fields, SpecError, fields_of, spec_from
+from pareta_client import AsyncPareta, Endpoint
+from pareta_evals.quote import ComparisonsQuote, quote_comparisons
+from pareta_evals.spec import Comparisons
+
+AN_OCCASION_TO_COME = "to come"
+
+
+class Command(StrEnum):
+    """The commands that spend something."""
+
+    COMPLETE = "complete"
+    COMPARE = "compare"
+    PROMOTE = "promote"
+    WATCH = "watch"
+    RUN = "run"
+
+
+KINDS: Mapping[Command, type[BaseModel]] = {
+    Command.COMPLETE: Batch,
+    Command.COMPARE: Comparisons,
+    Command.PROMOTE: Promotion,
+    Command.WATCH: Watch,
+    Command.RUN: Pipeline,
+}
+
+
+def spec_of(path: Path, overrides: Sequence[str], command: str | None = None) -> BaseModel:
+    """Read the spec of a command; without one, of the command that its fields are for. Raises SpecError."""
+    if command is not None and command not in KINDS:
+        raise SpecError(f"--for {command!r}: a quote is for one of {', '.join(KINDS)}")
+    fields = fields_of(path)
+    return spec_from(KINDS[Command(command or command_for(path, fields))], path, fields, overrides)
+
+
+def command_for(path: Path, fields: Fields) -> Command:
+    """Tell from its fields which command a spec is for. Raises SpecError where two would take it."""
+    match fields:
+        case {"batch": _}:
+            return Command.RUN
+        case {"comparisons": _}:
+            return Command.COMPARE
+        case {"policy": _} | {"comparison": _, "ready_within_s": _}:
+            return Command.PROMOTE
+        case {"comparison": _, "plot": _}:
+            return Command.WATCH
+        case {"comparison": _}:
+            raise SpecError(f"{path}: a watch buys more than a promotion: say --for watch or --for promote")
+        case _:
+            return Command.COMPLETE
+
+
+def quoted(spec: BaseModel, pilot: int = 0) -> AnyQuote:
+    """Quote what a spec asks for, a batch after a pilot of so many rows.
+
+    Raises BatchError and ParetaError, and SpecError for the pilot of anything but a batch.
+    """
+    if pilot and not isinstance(spec, Batch):
+        raise SpecError("--pilot sends rows of a batch, and this spec is of something else")
+    ledger = Ledger.open()
+    try:
+        return run_until_interrupted(lambda: _quoted(spec, ledger, pilot), partial(typer.echo, err=True))
+    finally:
+        ledger.close()
+
+
+async def _quoted(spec: BaseModel, ledger: Ledger, pilot: int) -> AnyQuote:
+    if isinstance(spec, Batch):
+        return await quote(spec, AsyncPareta.from_env(), ledger, pilot=pilot)
+    async with AsyncPareta.from_env() as pareta:
+        asking = _Asking(pareta, ledger)
+        match spec:
+            case Comparisons():
+                return await asking.comparisons(spec)
+            case Promotion():
+                return await asking.promotion(spec)
+            case Watch():
+                return await asking.watch(spec)
+            case Pipeline():
+                return await asking.pipeline(spec)
+            case _:
+                raise TypeError(f"no command takes a {type(spec).__name__}")
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """What a quote is made from: the service and the ledger."""
+
+    pareta: AsyncPareta
+    ledger: Ledger
+
+    async def comparisons(self, comparisons: Comparisons, margin: float | None = None) -> ComparisonsQuote:
+        told = await quote_comparisons(comparisons, self.pareta, self.ledger)
+        return await asyncio.to_thread(with_plans, told, comparisons.comparisons, margin)
+
+    async def promotion(self, promotion: Promotion) -> PromotionQuote:
+        told = await self.comparisons(promotion.comparisons(), promotion.policy.max_loss)
+        board = await listed(self.pareta, promotion.comparison.task)
+        costs = {board.resolved(model): board.cost(model) for model in promotion.comparison.models}
+        return PromotionQuote(name=promotion.name, comparison=told, request_micro_usd=costs)
+
+    async def watch(self, watch: Watch) -> WatchQuote:
+        told = await quote_comparisons(watch.comparisons(), self.pareta, self.ledger, occasion=AN_OCCASION_TO_COME)
+        return WatchQuote(name=watch.name, occasion=told)
+
+    async def pipeline(self, pipeline: Pipeline) -> PipelineQuote:
+        board = await listed(self.pareta, pipeline.task)
+        endpoint = await self._endpoint_of(pipeline)
+        beside = pipeline.comparisons_beside()
+        return PipelineQuote(
+            name=pipeline.name,
+            model=(endpoint.model if endpoint else None) or board.resolved(pipeline.model),
+            endpoint=id_of(endpoint) if endpoint else None,
+            deploys=pipeline.deploys,
+            batch=await self._batch_of(pipeline, endpoint, board),
+            comparisons=await self.comparisons(beside) if beside else None,
+        )
+
+    async def _endpoint_of(self, pipeline: Pipeline) -> Endpoint | None:
+        if not pipeline.deploys:
+            return None
+        deployment = pipeline.deployment()
+        return await endpoint_named(self.pareta, deployment.name, deployment.task)
+
+    async def _batch_of(self, pipeline: Pipeline, endpoint: Endpoint | None, board: Listed) -> Quote:
+        batch = pipeline.batch_on(id_of(endpoint) if endpoint else pipeline.model)
+        if pipeline.deploys and endpoint is None:
+            # What is paid for was asked of an endpoint: of one that is not there yet, nothing was.
+            rows = await asyncio.to_thread(check_rows, batch)
+            return quote_from(batch, rows, rows, NOTHING_BILLED, board.cost(pipeline.model))
+        return await quote(batch, AsyncPareta.from_env(), self.ledger)

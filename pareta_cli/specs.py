@@ -1,0 +1,124 @@
+"""Spec files: a flow's parameters as YAML or JSON, with single fields overridden from the command line."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pareta_cli.spec_problems import explained
+from pareta_cli.spec_reader import MOST_DEPTH, Value, read_value
+from pareta_cli.spec_scalars import SpecSyntaxError, shown
+
+Spec = TypeVar("Spec", bound=BaseModel)
+Fields = dict[str, Value]
+
+LARGEST_FILE = 1024 * 1024
+"""Bytes of a spec file; raising it allows files that take seconds to read."""
+LARGEST_PARAMETERS = 511 * 1024
+"""Bytes of a spec as JSON: Prefect refuses flow-run parameters above 512 KiB, a flow's other parameters included."""
+
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class SpecError(ValueError):
+    """A spec that cannot be used; the message says which file, which field and why."""
+
+
+def read_spec(kind: type[Spec], path: Path, overrides: Iterable[str] = ()) -> Spec:
+    """Read a spec file and check it.
+
+    Raises SpecError for a file that cannot be read, an override that is no KEY=VALUE, or a field that does not fit.
+    """
+    return spec_from(kind, path, fields_of(path), overrides)
+
+
+def spec_from(kind: type[Spec], path: Path, fields: Fields, overrides: Iterable[str] = ()) -> Spec:
+    """Check the fields of a spec file, after the overrides. Raises SpecError."""
+    for override in overrides:
+        _override(fields, override)
+    try:
+        spec = kind.model_validate(fields)
+    except ValidationError as error:
+        raise SpecError("\n".join(f"{path}: {problem}" for problem in explained(kind, error))) from None
+    _check_size(path, spec)
+    return spec
+
+
+def fields_of(path: Path) -> Fields:
+    """Read the fields of a spec file, unchecked. Raises SpecError."""
+    text = _text_of(path)
+    try:
+        fields = read_value(text)
+    except SpecSyntaxError as error:
+        raise SpecError(f"{path}{f' line {error.line}' if error.line else ''}: {error.problem}") from None
+    if fields is None:
+        raise SpecError(f"{path}: is empty: it holds no fields (key: value)")
+    if not isinstance(fields, dict):
+        raise SpecError(f"{path}: holds no fields (key: value)")
+    return fields
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except IsADirectoryError:
+        raise SpecError(f"{path}: is a directory; name a YAML or JSON file") from None
+    except (OSError, ValueError) as error:
+        raise SpecError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > LARGEST_FILE:
+        raise SpecError(f"{path}: is larger than {LARGEST_FILE // 1024} KiB; keep texts in columns of the dataset")
+    if content.startswith(UTF_16_MARKS):
+        raise SpecError(f"{path}: is UTF-16; save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SpecError(
+            f"{path} line {line}: byte 0x{content[error.start]:02x} is not UTF-8; save it as UTF-8"
+        ) from None
+
+
+def _override(fields: Fields, override: str) -> None:
+    key, equals, value = override.partition("=")
+    *parents, last = key.split(".")
+    if not equals or not last or not all(parents):
+        raise SpecError(f"--set {shown(override)}: write it as key=value")
+    if len(parents) >= MOST_DEPTH:
+        raise SpecError(f"--set {shown(override)}: nested more than {MOST_DEPTH} levels deep")
+    for parent in parents:
+        inner = fields.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise SpecError(f"--set {shown(override)}: {shown(parent)} has no fields of its own")
+        fields = inner
+    try:
+        fields[last] = read_value(value)
+    except SpecSyntaxError as error:
+        raise SpecError(f"--set {shown(override)}: {error.problem}") from None
+
+
+def _check_size(path: Path, spec: BaseModel) -> None:
+    """Raise SpecError for a spec that Prefect would refuse as parameters of a flow run."""
+    fields = spec.model_dump(mode="json")
+    size = _size(fields)
+    if size > LARGEST_PARAMETERS:
+        name, largest = _largest(fields)
+        raise SpecError(
+            f"{path}: {name} takes {largest // 1024} KiB of {size // 1024} KiB; the most for a spec is "
+            f"{LARGEST_PARAMETERS // 1024} KiB (Prefect's limit); shorten it, or move text to a column of the dataset"
+        )
+
+
+def _largest(fields: Fields) -> tuple[str, int]:
+    """Return the largest field, by its dotted name, and its bytes as JSON."""
+    name, value = max(fields.items(), key=lambda field: _size(field[1]))
+    if isinstance(value, dict) and value:
+        inner, size = _largest(value)
+        return f"{name}.{inner}", size
+    return name, _size(value)
+
+
+def _size(value: Value) -> int:
+    return len(json.dumps(value, separators=(",", ":")))

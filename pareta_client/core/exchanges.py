@@ -1,0 +1,150 @@
+"""One logical request with all its attempts, decided without I/O."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from pareta_client.core.call import Call, attempt_seconds, request_for
+from pareta_client.core.receipt import added, receipt_from_headers
+from pareta_client.core.redaction import redacted_failure, redacted_reply
+from pareta_client.core.replies import clean_id, oversized, status_error
+from pareta_client.core.request import Request
+from pareta_client.core.steps import Failed, Operation, Reply, Send, look, own_headers, sleep
+from pareta_client.errors import APIConnectionError, ParetaError
+from pareta_client.retry import (
+    LONGEST_ASKED_WAIT,
+    backoff,
+    retried_by_client,
+    retry_after_of,
+    succeeded,
+    surely_undone,
+    verdict_of,
+)
+from pareta_client.settings import Settings
+
+log = logging.getLogger("pareta_client")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success, with the number of attempts that it took and what the failed ones among them were billed.
+
+    `deadline` is that of the call, on the driver's monotonic clock.
+    """
+
+    reply: Reply
+    attempts: int
+    billed_before: int | None = None
+    deadline: float | None = None
+
+
+def exchange(call: Call, settings: Settings) -> Operation[Answer]:
+    """Send until it succeeds or must not be tried again; raises the last ParetaError."""
+    return attempts_of(
+        call.method,
+        call.path,
+        settings,
+        partial(request_for, call, settings),
+        streamed=call.streamed,
+        repeatable=call.repeatable,
+    )
+
+
+def attempts_of(
+    method: str,
+    path: str,
+    settings: Settings,
+    prepare: Callable[[float | None], Request],
+    *,
+    streamed: bool = False,
+    repeatable: bool = True,
+) -> Operation[Answer]:
+    """Send what `prepare` gives for the seconds left, until it succeeds or must not be tried again."""
+    traced = settings.tracing.started(method, path)
+    attempt = 0
+    happened: Reply | Failed | None = None
+    error: ParetaError | None = None
+    billed: int | None = None
+    try:
+        patience = settings.options.deadline
+        now = 0.0 if patience is None else (yield from look())
+        deadline = None if patience is None else now + patience
+        while True:
+            attempt, error, left = attempt + 1, None, _left(deadline, now)
+            request = prepare(left)
+            # Not through a generator of its own: this is the one step that every call takes.
+            came = yield Send(
+                request, attempt_seconds(settings, left), left, streamed, settings.options.max_reply_bytes
+            )
+            assert isinstance(came, Reply | Failed)
+            happened, now = _redacted(came, settings), came.at
+            if isinstance(happened, Reply) and succeeded(happened.status):
+                _log(method, path, attempt, happened, None)
+                if happened.is_oversized:
+                    error = oversized(happened, settings.options.max_reply_bytes).after(attempt)
+                    error.billed_micro_usd = added(billed, error.billed_micro_usd)
+                    raise error
+                return Answer(happened, attempt, billed, deadline)
+            error = _error_of(happened, request)
+            error.billed_micro_usd = billed = added(billed, error.billed_micro_usd)
+            again = retried_by_client(error) and (repeatable or surely_undone(error))
+            wait = _wait(error, attempt, settings, _left(deadline, now)) if again else None
+            _log(method, path, attempt, happened, wait)
+            if wait is None:
+                raise error.after(attempt)
+            now = yield from sleep(wait, verdict_of(error))
+    finally:
+        traced.ended(attempt, happened, error)
+
+
+def _redacted(came: Reply | Failed, settings: Settings) -> Reply | Failed:
+    """Return what came without the key: this is the one way by which anything comes from outside."""
+    if isinstance(came, Reply):
+        return redacted_reply(came, settings.secret)
+    return redacted_failure(came, settings.secret)
+
+
+def _error_of(happened: Reply | Failed, request: Request) -> ParetaError:
+    """Return the error of a failed attempt, with what the headers of its answer said."""
+    error = happened.error if isinstance(happened, Failed) else status_error(happened, request)
+    own = own_headers(happened.headers)
+    error.billed_micro_usd = receipt_from_headers(own).billed_micro_usd
+    if isinstance(error, APIConnectionError) and error.request_id is None:
+        error.request_id = clean_id(own.get("x-request-id"))
+    return error
+
+
+def _left(deadline: float | None, now: float) -> float | None:
+    # A timeout of zero means "none" to some transports, so a spent deadline leaves a moment.
+    return None if deadline is None else max(deadline - now, 0.001)
+
+
+def _wait(error: ParetaError, attempt: int, settings: Settings, left: float | None) -> float | None:
+    """Give the seconds to wait before the next attempt, or None if there must be none."""
+    if attempt > settings.options.max_retries:
+        return None
+    asked = retry_after_of(error)
+    wait = backoff(attempt, settings.jitter(), asked)
+    if left is not None:
+        return wait if wait < left else None
+    return wait if asked is None or asked <= LONGEST_ASKED_WAIT else None
+
+
+def _log(method: str, path: str, attempt: int, happened: Reply | Failed, wait: float | None) -> None:
+    if not log.isEnabledFor(logging.DEBUG):
+        return
+    came, request_id = (
+        (str(happened.status), happened.header(b"x-request-id"))
+        if isinstance(happened, Reply)
+        else (type(happened.error).__name__, happened.error.request_id)
+    )
+    log.debug(
+        "%s %s -> %s attempt=%d wait=%s request_id=%s",
+        method,
+        path,
+        came,
+        attempt,
+        "none" if wait is None else f"{wait:.2f}s",
+        request_id,
+    )

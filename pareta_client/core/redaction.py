@@ -1,0 +1,66 @@
+"""What came from outside, without the API key: before it becomes an error, a log line, an answer or a row."""
+
+import codecs
+import json
+from dataclasses import replace
+
+from pareta_client.core.json_reading import Json
+from pareta_client.core.sse import Comment, Event
+from pareta_client.core.steps import Failed, Reply
+from pareta_client.secret import Secret
+
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def redacted_reply(reply: Reply, secret: Secret) -> Reply:
+    """Return an answer whose headers and body do not hold the key: the same one if they never did."""
+    body = reply.body
+    if _is_wide(body):
+        body = body.decode(json.detect_encoding(body), "replace").encode("utf-8", "replace")
+    elif not secret.may_be_in(body) and not secret.may_be_in(b" ".join([value for _, value in reply.headers])):
+        return reply
+    clean = secret.redacted(body)
+    headers = [(name, secret.redacted(value)) for name, value in reply.headers]
+    return replace(reply, headers=headers, body=clean, is_redacted=clean != body)
+
+
+def redacted_failure(failed: Failed, secret: Secret) -> Failed:
+    """Return a failure whose error, with its causes, does not quote the key: transports quote what they cannot read."""
+    headers = [(name, secret.redacted(value)) for name, value in failed.headers]
+    error = failed.error
+    texts = list[str]()
+    cause: BaseException | None = error
+    while cause is not None and len(texts) < 10:
+        texts.append(f"{cause} {cause!r}")
+        cause = cause.__cause__ or cause.__context__
+    if all(secret.redacted_text(text) == text for text in texts):
+        return replace(failed, headers=headers) if headers else failed
+    clean = type(error)(
+        secret.redacted_text(str(error)),
+        never_sent=error.never_sent,
+        unreachable=error.unreachable,
+        chunks_received=error.chunks_received,
+        request_id=error.request_id,
+    )
+    return replace(failed, error=clean, headers=headers)
+
+
+def redacted_item(item: Event | Comment, secret: Secret) -> Event | Comment:
+    """Return one item of a stream without the key."""
+    match item:
+        case Event(name, data):
+            return Event(secret.redacted_text(name), secret.redacted_text(data))
+        case Comment(text):
+            return Comment(secret.redacted_text(text))
+
+
+def redacted_json(value: Json, secret: Secret) -> Json:
+    """Return a JSON value without the key: for texts that were put together after they came."""
+    text = json.dumps(value, ensure_ascii=False)
+    clean = secret.redacted_text(text)
+    return value if clean == text else json.loads(clean)
+
+
+def _is_wide(body: bytes) -> bool:
+    """Check whether a body is in UTF-16 or UTF-32, in which the key would not be found."""
+    return b"\x00" in body[:4] or body[:2] in _WIDE

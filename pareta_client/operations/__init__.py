@@ -1,0 +1,1 @@
+"""One generator for each operation of the service. No I/O."""

@@ -1,0 +1,91 @@
+"""Chat completions and the models one may call."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pareta_client.core.assembly import NoCompletion, assembled, is_event_stream
+from pareta_client.core.call import Call, get, post
+from pareta_client.core.exchanges import Answer, exchange
+from pareta_client.core.finish import Finish, finish_of
+from pareta_client.core.json_reading import Json, note
+from pareta_client.core.receipt import Receipt, added, receipt_from_headers
+from pareta_client.core.redaction import redacted_json
+from pareta_client.core.replies import clean_id, json_of, malformed, record_from, record_of
+from pareta_client.core.steps import Operation, Reply
+from pareta_client.core.usable import why_unusable
+from pareta_client.core.values import shown
+from pareta_client.errors import MalformedReplyError
+from pareta_client.models.chat import Arrival, ChatCompletion, Choice, ModelList
+from pareta_client.settings import Settings
+
+PATH = "/v1/chat/completions"
+
+
+def chat_call(
+    model: str, messages: Iterable[Mapping[str, Any]], stream: bool, fields: Mapping[str, Any], key: str
+) -> Call:
+    """Describe a completion; raises ValueError for a missing model or messages."""
+    if not model:
+        raise ValueError("model is required: an endpoint id, or 'auto'")
+    told = list(messages) if messages else []
+    if not told:
+        raise ValueError("messages is required and must not be empty")
+    body = {"model": model, "messages": told, **fields}
+    return post(PATH, key, {**body, "stream": True} if stream else body, streamed=stream)
+
+
+def complete(call: Call, settings: Settings) -> Operation[ChatCompletion]:
+    """Return the completion with its receipt and what was odd about it; raises MalformedReplyError for no answer."""
+    answer = yield from exchange(call, settings)
+    try:
+        return _completion(answer, settings)
+    except MalformedReplyError as error:
+        error.billed_micro_usd = added(error.billed_micro_usd, answer.billed_before)
+        error.attempts = answer.attempts
+        raise
+
+
+def _completion(answer: Answer, settings: Settings) -> ChatCompletion:
+    reply, notes = answer.reply, list[str]()
+    own = reply.own_headers()
+    if reply.is_redacted:
+        note(notes, "the API key stood in the reply: redacted")
+    receipt = receipt_from_headers(own, notes)
+    content, receipt = _content(reply, receipt, settings, notes)
+    if why := why_unusable(content):
+        malformed(reply, why, receipt)
+    completion = record_from(ChatCompletion, content, reply, notes)
+    for choice in completion.choices:
+        _note_finish(choice, notes)
+    receipt = receipt.after(answer.billed_before)
+    return completion.arrived_with(Arrival(receipt, clean_id(own.get("x-request-id")), answer.attempts, tuple(notes)))
+
+
+def _content(reply: Reply, receipt: Receipt, settings: Settings, notes: list[str]) -> tuple[Json, Receipt]:
+    if reply.body[:1] != b"{" and is_event_stream(reply.body):
+        try:
+            content, receipt = assembled(reply, receipt, notes)
+            return redacted_json(content, settings.secret), receipt
+        except NoCompletion as error:
+            malformed(reply, str(error), receipt)
+    if not reply.body.strip():
+        malformed(reply, "is empty", receipt)
+    return json_of(reply, notes), receipt
+
+
+def _note_finish(choice: Choice, notes: list[str]) -> None:
+    if choice.get("error"):  # of a later choice, as below
+        note(notes, f"choice {choice.index} carries an error")
+    match finish_of(choice.finish_reason):
+        case Finish.UNKNOWN:
+            note(notes, f"finish_reason {shown(choice.finish_reason)} is unknown")
+        case Finish.BROKEN:  # of a later choice: the first one decides about the answer
+            note(notes, f"choice {choice.index} was broken off (finish_reason {shown(choice.finish_reason)})")
+        case _:
+            return
+
+
+def list_models(settings: Settings) -> Operation[ModelList]:
+    """List what this key may call."""
+    answer = yield from exchange(get("/v1/models"), settings)
+    return record_of(ModelList, answer.reply)

@@ -1,0 +1,122 @@
+"""Endpoints: deploy, wait until live, operate, measure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pareta_client.core.call import Call, delete, get, post, segment
+from pareta_client.core.exchanges import exchange
+from pareta_client.core.replies import json_of, record_of, records_of
+from pareta_client.core.steps import Emit, Happened, Operation, look, sleep
+from pareta_client.core.streams import Progress, deploy_events
+from pareta_client.core.waiting import goes_on
+from pareta_client.errors import DeployError, EndpointWaitTimeoutError, ParetaError
+from pareta_client.models.endpoints import DeployEvent, Endpoint
+from pareta_client.settings import Settings
+
+PATH = "/v1/endpoints"
+POLL_INTERVAL = 2.0
+LIVE_WITHIN = 900.0
+FIRST_POLL = 0.25
+_GAVE_UP = ("failed", "error")
+
+
+def deploy_call(task: str, model: str, name: str | None, extra: Mapping[str, Any], key: str) -> Call:
+    """Describe a deployment; raises ValueError for a missing task."""
+    if not task:
+        raise ValueError("task is required")
+    body = {"task": task, "model": model or "recommended", **extra}
+    call = post(PATH, key, body if name is None else {**body, "name": name}, streamed=True)
+    # Where idempotency keys are not known yet, a second request would be a second endpoint.
+    return replace(call, repeatable=False)
+
+
+def deploy_and_wait(call: Call, settings: Settings) -> Operation[Endpoint]:
+    """Deploy, and give the endpoint once it is live."""
+    endpoint = yield from _deployed(call, settings)
+    if endpoint.is_live or endpoint.status is None or endpoint.id is None:
+        return endpoint
+    return (yield from wait_until_live(endpoint.id, POLL_INTERVAL, LIVE_WITHIN, settings))
+
+
+def _deployed(call: Call, settings: Settings) -> Operation[Endpoint]:
+    events = deploy_events(call, settings, Progress())
+    happened: Happened = None
+    while True:
+        step = events.send(happened)
+        if not isinstance(step, Emit):
+            happened = yield step
+            continue
+        happened = None
+        event: DeployEvent = step.value
+        if event["event"] == "complete":
+            return _endpoint_in(event["data"])
+        if event["event"] == "error":
+            raise _deploy_error(event["data"])
+
+
+def _endpoint_in(told: object) -> Endpoint:
+    record = told.get("endpoint") if isinstance(told, dict) else None
+    return Endpoint.model_validate(record if isinstance(record, dict) else {})
+
+
+def _deploy_error(told: object) -> DeployError:
+    message = told.get("message") if isinstance(told, dict) else told
+    return DeployError(f"deploy failed: {message or 'the service gave no reason'}")
+
+
+def wait_until_live(endpoint_id: str, poll_interval: float, timeout: float, settings: Settings) -> Operation[Endpoint]:
+    """Poll, quickly at first, until the endpoint answers.
+
+    Raises EndpointWaitTimeoutError, or DeployError for an endpoint that failed.
+    """
+    now = started = yield from look()
+    pause, status, trouble = FIRST_POLL, None, None
+    while True:
+        try:
+            endpoint = yield from retrieve(endpoint_id, settings)
+        except ParetaError as error:
+            trouble = goes_on(error)
+        else:
+            status = endpoint.status
+            if endpoint.is_live:
+                return endpoint
+            if status in _GAVE_UP:
+                raise DeployError(f"endpoint {endpoint_id} is {status}: look at its activity, or deploy it anew")
+        if now - started >= timeout:
+            raise EndpointWaitTimeoutError(endpoint_id, waited=now - started, status=status) from trouble
+        now = yield from sleep(min(pause, poll_interval), None)
+        pause *= 2
+
+
+def list_endpoints(settings: Settings) -> Operation[list[Endpoint]]:
+    """List all endpoints of the organisation."""
+    answer = yield from exchange(get(PATH), settings)
+    return records_of(Endpoint, answer.reply)
+
+
+def retrieve(endpoint_id: str, settings: Settings) -> Operation[Endpoint]:
+    """Read one endpoint."""
+    answer = yield from exchange(get(_path(endpoint_id)), settings)
+    return record_of(Endpoint, answer.reply)
+
+
+def operate(endpoint_id: str, verb: str, key: str, settings: Settings) -> Operation[Any]:
+    """Start or stop; gives the raw status."""
+    answer = yield from exchange(post(f"{_path(endpoint_id)}/{verb}", key), settings)
+    return json_of(answer.reply)
+
+
+def remove(endpoint_id: str, settings: Settings) -> Operation[None]:
+    """Delete an endpoint."""
+    yield from exchange(delete(_path(endpoint_id)), settings)
+
+
+def measure(endpoint_id: str, dimension: str, params: Mapping[str, Any], settings: Settings) -> Operation[Any]:
+    """Read one metric as raw JSON."""
+    answer = yield from exchange(get(f"{_path(endpoint_id)}/{dimension}", params), settings)
+    return json_of(answer.reply)
+
+
+def _path(endpoint_id: str) -> str:
+    return f"{PATH}/{segment('endpoint_id', endpoint_id)}"

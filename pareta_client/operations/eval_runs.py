@@ -1,0 +1,136 @@
+"""Eval runs: started once, waited for as often as it takes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from pareta_client.core.call import get, post, segment
+from pareta_client.core.exchanges import exchange
+from pareta_client.core.replies import malformed, object_of, record_of
+from pareta_client.core.steps import Operation, look, sleep
+from pareta_client.core.waiting import goes_on
+from pareta_client.errors import EvalWaitTimeoutError, ParetaError
+from pareta_client.models.evals import EvalRun, EvalSet
+from pareta_client.operations.eval_sets import Items, create_set, frontier_models, retrieve_set
+from pareta_client.settings import Settings
+
+PATH = "/v1/eval-runs"
+
+Frontier = Literal["all", "benchmarked", "none"] | Iterable[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How to wait for a run; seconds."""
+
+    poll_interval: float = 3.0
+    timeout: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOn:
+    """What a run runs on: a stored set, or rows to store first; `task` also says whose frontier models are meant."""
+
+    eval_set: str | None
+    task: str | None
+    items: Items | None
+    name: str | None
+    prompt: str | None
+
+
+def create_run(
+    on: RunOn, models: Iterable[str], frontier: Frontier, wait: Wait | None, key: str, settings: Settings
+) -> Operation[EvalRun]:
+    """Start a run, creating its set first if needed; wait for its end if `wait` is given.
+
+    Raises ValueError or TypeError, before anything is sent, for what cannot become a run.
+    """
+    candidates = _listed("models", models)
+    wanted = _frontier(frontier)
+    if not candidates and not wanted:
+        raise ValueError("models is required: the candidates to compare")
+    creating = None if on.eval_set else _creating_set(on, f"{key}-set", settings)
+    return _create_run(on, creating, candidates, wanted, wait, key, settings)
+
+
+def _creating_set(on: RunOn, key: str, settings: Settings) -> Operation[EvalSet]:
+    if not on.items or not (on.task or on.prompt):
+        raise ValueError("pass eval_set=<id>, or items=… with task=… or prompt=… to create one")
+    return create_set(on.task, on.items, on.name, on.prompt, key, settings)
+
+
+def _create_run(
+    on: RunOn,
+    creating: Operation[EvalSet] | None,
+    candidates: list[str],
+    frontier: list[str] | str,
+    wait: Wait | None,
+    key: str,
+    settings: Settings,
+) -> Operation[EvalRun]:
+    eval_set = on.eval_set or ""
+    if creating is not None:
+        eval_set = (yield from creating).id or ""
+    if isinstance(frontier, str):
+        frontier = yield from _roster(frontier, eval_set, on.task, settings)
+    if not candidates and not frontier:
+        raise ValueError("models is required: the frontier roster of this task is empty")
+    body = {"eval_set_id": eval_set, "candidate_model_ids": candidates + frontier}
+    answer = yield from exchange(post(PATH, key, body), settings)
+    started = object_of(answer.reply)
+    run_id = started.get("run_id")
+    if not isinstance(run_id, str) or not run_id:
+        malformed(answer.reply, "has no run_id")
+    if wait is not None:
+        return (yield from wait_for_run(run_id, wait, settings))
+    run = {"id": run_id, "status": started.get("status"), **body}
+    return EvalRun.model_validate({"run": run})
+
+
+def _frontier(frontier: Frontier) -> list[str] | str:
+    """Give the frontier ids, or the keyword that stands for them."""
+    if frontier is None or frontier == "none":
+        return []
+    if not isinstance(frontier, str):
+        return _listed("frontier", frontier)
+    if frontier not in ("all", "benchmarked"):
+        raise ValueError(f"unknown frontier {frontier!r}: use 'all', 'benchmarked', 'none' or a list of ids")
+    return frontier
+
+
+def _listed(name: str, ids: Iterable[str] | None) -> list[str]:
+    if isinstance(ids, str) or not isinstance(ids, Iterable | None):
+        raise TypeError(f"{name} must be a list of ids, not {ids!r}")
+    return list(ids or ())
+
+
+def _roster(keyword: str, eval_set: str, task: str | None, settings: Settings) -> Operation[list[str]]:
+    task = task or (yield from retrieve_set(eval_set, settings)).task_id
+    if not task:
+        raise ValueError(f"frontier={keyword!r} needs a task, and eval set {eval_set!r} names none: pass task=…")
+    roster = yield from frontier_models(task, settings)
+    return [model.id for model in roster if model.id and (keyword == "all" or model.benchmarked)]
+
+
+def retrieve_run(run_id: str, settings: Settings) -> Operation[EvalRun]:
+    """Read a run and what results it has."""
+    answer = yield from exchange(get(f"{PATH}/{segment('run_id', run_id)}"), settings)
+    return record_of(EvalRun, answer.reply)
+
+
+def wait_for_run(run_id: str, wait: Wait, settings: Settings) -> Operation[EvalRun]:
+    """Poll until the run has ended; trouble that may pass is waited out. Raises EvalWaitTimeoutError."""
+    now = started = yield from look()
+    status, trouble = None, None
+    while True:
+        try:
+            run = yield from retrieve_run(run_id, settings)
+        except ParetaError as error:
+            trouble = goes_on(error)
+        else:
+            status = run.status
+            if run.is_terminal:
+                return run
+        if now - started >= wait.timeout:
+            raise EvalWaitTimeoutError(run_id, waited=now - started, status=status) from trouble
+        now = yield from sleep(wait.poll_interval, None)

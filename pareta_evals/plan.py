@@ -1,0 +1,90 @@
+"""Which models an eval run is to score: those bought, and the baselines whose scores on the same rows are fresh enough.
+
+A plan is kept in the ledger before anything is bought: a restart buys the same models under the same key, whatever
+became of the frontier roster or of the age of a score in the meantime.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pareta_batch.errors import ModelsUnknown
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.schema import eval_plans, eval_scores, eval_work
+
+
+@dataclass(frozen=True)
+class EvalPlan:
+    """The models that a run is to score, and the earlier run that holds each baseline's scores."""
+
+    bought: tuple[str, ...]
+    reused: Mapping[str, str] = field(default_factory=dict)
+
+
+def planned(models: Sequence[str], baselines: Sequence[str], fresh: Mapping[str, str]) -> EvalPlan:
+    """Plan to buy every model and the baselines that have no fresh scores."""
+    reused = {baseline: fresh[baseline] for baseline in baselines if baseline in fresh and baseline not in models}
+    bought = (*models, *(baseline for baseline in baselines if baseline not in reused))
+    return EvalPlan(tuple(dict.fromkeys(bought)), reused)
+
+
+def check_models(models: Sequence[str], known: Collection[str], where: str) -> None:
+    """Refuse models that do not exist; endpoints and `recommended` are the service's to know.
+
+    Raises ModelsUnknown. Where nothing is known (a service without a leaderboard) nothing is refused.
+    """
+    named = [model for model in models if model not in ("auto", "recommended") and not model.startswith("ep_")]
+    unknown = [model for model in named if known and model not in known]
+    if unknown:
+        raise ModelsUnknown(unknown, sorted(known), where)
+
+
+def plan_of(ledger: Ledger, key: str) -> EvalPlan | None:
+    """Give the plan that was written down under a key."""
+    with ledger.transaction() as db:
+        found = db.execute(sa.select(eval_plans).where(eval_plans.c.key == key)).first()
+    return None if found is None else EvalPlan(tuple(found.bought), found.reused)
+
+
+def remember_plan(ledger: Ledger, key: str, plan: EvalPlan) -> None:
+    """Write down a plan in place of an earlier one of the same key."""
+    row = {"key": key, "bought": list(plan.bought), "reused": dict(plan.reused)}
+    with ledger.transaction() as db:
+        insert = _insert(db, eval_plans).values(row)
+        db.execute(insert.on_conflict_do_update(index_elements=["key"], set_=row))
+
+
+def remember_scored(ledger: Ledger, eval_set_id: str, run_id: str, models: Sequence[str]) -> None:
+    """Write down which models a run has whole scores of."""
+    scored = [{"eval_set_id": eval_set_id, "run_id": run_id, "model": model} for model in models]
+    if scored:
+        with ledger.transaction() as db:
+            db.execute(_insert(db, eval_scores).on_conflict_do_nothing(), scored)
+
+
+def scored_within(ledger: Ledger, eval_set_id: str, age: timedelta) -> dict[str, str]:
+    """Give the run that last scored each model on a set, of those runs that started no longer ago than `age`."""
+    since = datetime.now(UTC).replace(tzinfo=None) - age
+    query = (
+        sa.select(eval_scores.c.model, eval_scores.c.run_id)
+        .join(eval_work, eval_work.c.id == eval_scores.c.run_id)
+        .where(eval_scores.c.eval_set_id == eval_set_id, eval_work.c.created_at > since)
+        .order_by(eval_work.c.created_at)
+    )
+    with ledger.transaction() as db:
+        return {row.model: row.run_id for row in db.execute(query)}
+
+
+def eval_work_begun(ledger: Ledger, run_id: str) -> datetime | None:
+    """Give when an eval run was asked for, in UTC."""
+    with ledger.transaction() as db:
+        begun = db.scalar(sa.select(sa.func.min(eval_work.c.created_at)).where(eval_work.c.id == run_id))
+    return None if begun is None else begun.replace(tzinfo=UTC)
+
+
+def _insert(db: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    # Two comparisons may write the same at once; only the dialects' own inserts can say what then.
+    return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)

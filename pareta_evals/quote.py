@@ -1,0 +1,167 @@
+"""What comparisons will cost, per model, before anything is bought."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from math import ceil
+
+from pydantic import BaseModel, ConfigDict
+
+from pareta_batch.errors import BatchError
+from pareta_batch.ledger.kept_quotes import Quoted, hit_rate, keep_quote
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.money.format import dollars, estimate
+from pareta_batch.quote import LEADERBOARD_RANGE
+from pareta_batch.rows.identity import digest
+from pareta_client import AsyncPareta, ParetaError
+from pareta_evals.plan import EvalPlan
+from pareta_evals.runner import EvalWork
+from pareta_evals.spec import Comparisons, ComparisonSpec
+
+ASSUMED = "with right-or-wrong scores, if the two models disagree on 20 % of the rows"
+
+
+class PlannedSize(BaseModel):
+    """A number of rows, and what a comparison on them can do.
+
+    `shows` is the smallest difference that shows in four of five cases (0.06 is six points; None if none does).
+    `passes` is the chance that a model as good as the baseline passes the gate. `likely_micro_usd` is what is bought.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    shows: float | None
+    passes: float
+    likely_micro_usd: int
+
+    def told(self, margin: float) -> str:
+        """Write the size as a line of a plan."""
+        shows = "shows no difference" if self.shows is None else f"shows {100 * self.shows:.0f} points"
+        passes = f"passes the gate at M = {100 * margin:g} with {100 * self.passes:.0f} %"
+        return f"{self.rows:,} rows: {shows}, {passes}; costs {dollars(self.likely_micro_usd)}"
+
+
+class ComparisonQuote(BaseModel):
+    """Of one comparison: what each model will cost (micro-USD; None is not known), and what is not bought at all.
+
+    `plan` sets numbers of rows beside each other, for a model as good as the baseline and a gate with this `margin`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    rows: int | None = None
+    models: dict[str, float | None] = {}
+    reused: dict[str, str] = {}
+    paid_for: str | None = None
+    problem: str | None = None
+    margin: float = 0.0
+    grouped: bool = False
+    plan: tuple[PlannedSize, ...] = ()
+
+    @property
+    def likely_micro_usd(self) -> float:
+        """The sum of what is known."""
+        return 0.0 if self.paid_for else sum(cost or 0.0 for cost in self.models.values())
+
+    def __str__(self) -> str:
+        if self.problem is not None:
+            return f"{self.name}: {self.problem}"
+        if self.paid_for is not None:
+            return f"{self.name}: nothing to pay, eval run {self.paid_for} has these scores"
+        lines = [f"{self.name}: {self.rows} rows, about {dollars(self.likely_micro_usd)}"]
+        lines += [f"  {model}: {'unknown' if cost is None else dollars(cost)}" for model, cost in self.models.items()]
+        lines += [f"  {model}: reused from {run_id}" for model, run_id in self.reused.items()]
+        lines += [f"  {size.told(self.margin)}" for size in self.plan]
+        independent = ", and if rows do not belong together (else read groups for rows)" if self.grouped else ""
+        return "\n".join([*lines, *([f"  {ASSUMED}{independent}"] if self.plan else [])])
+
+
+class ComparisonsQuote(BaseModel):
+    """What comparisons will cost by the leaderboard: its rows are not these rows, so low and high lie far apart."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    comparisons: tuple[ComparisonQuote, ...]
+    low_micro_usd: int
+    likely_micro_usd: int
+    high_micro_usd: int
+    held: int = 0
+    checked: int = 0
+
+    def __str__(self) -> str:
+        total = estimate(self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd, "leaderboard")
+        record = f"; of the last {self.checked} quotes of comparisons {self.held} held" if self.checked else ""
+        return "\n".join([*map(str, self.comparisons), f"{self.name}: {total}{record}"])
+
+
+async def quote_comparisons(
+    comparisons: Comparisons, pareta: AsyncPareta, ledger: Ledger, occasion: str | None = None
+) -> ComparisonsQuote:
+    """Return what every comparison will cost, or what is wrong with it; nothing is made or bought.
+
+    With an `occasion` it is one that is repeated on purpose: everything is bought anew. Kept in the ledger.
+    """
+    quotes = [await quote_of(EvalWork(spec, pareta, ledger, occasion)) for spec in comparisons.comparisons]
+    likely = sum(quote.likely_micro_usd for quote in quotes)
+    await asyncio.to_thread(_keep, ledger, quotes)
+    so_far = await asyncio.to_thread(hit_rate, ledger, "comparison", "leaderboard")
+    return ComparisonsQuote(
+        held=so_far.held,
+        checked=so_far.checked,
+        name=comparisons.name,
+        comparisons=tuple(quotes),
+        low_micro_usd=int(likely / LEADERBOARD_RANGE),
+        likely_micro_usd=round(likely),
+        high_micro_usd=ceil(likely * LEADERBOARD_RANGE),
+    )
+
+
+async def estimated(
+    work: EvalWork, plan: EvalPlan, rows: int | None, eval_set_id: str | None
+) -> dict[str, float | None]:
+    """Estimate what each model costs (micro-USD): the leaderboard's cost of a request, times the rows.
+
+    None where either is not known.
+    """
+    return await work.costs(plan, rows, eval_set_id)
+
+
+def subject_of(rows: int | None, bought: Collection[str]) -> str:
+    """Identify what a comparison's quote is for: a number of rows and the models that are bought."""
+    return digest([rows, sorted(bought)])
+
+
+def _keep(ledger: Ledger, made: Sequence[ComparisonQuote]) -> None:
+    for quote in made:
+        whole = quote.models and None not in quote.models.values()
+        if not whole or quote.rows is None or quote.paid_for or quote.problem:
+            continue
+        likely = quote.likely_micro_usd
+        quoted = Quoted(
+            kind="comparison",
+            name=quote.name,
+            basis="leaderboard",
+            rows=quote.rows,
+            low=int(likely / LEADERBOARD_RANGE),
+            likely=round(likely),
+            high=ceil(likely * LEADERBOARD_RANGE),
+            subject=subject_of(quote.rows, quote.models),
+        )
+        keep_quote(ledger, quoted)
+
+
+async def quote_of(work: EvalWork) -> ComparisonQuote:
+    """Return what one comparison will cost, or what is wrong with it; nothing is made, bought or kept."""
+    spec: ComparisonSpec = work.spec
+    try:
+        rows = await work.rows()
+        eval_set_id = await work.known_eval_set(rows)
+        plan = await work.known_plan(eval_set_id) or await work.new_plan(eval_set_id)
+        paid_for = (await work.known_run(eval_set_id, plan))[0] if eval_set_id else None
+        count = len(rows.items) if rows else await work.row_count(eval_set_id)
+        estimate = await estimated(work, plan, count, eval_set_id)
+    except (ParetaError, BatchError) as error:
+        return ComparisonQuote(name=spec.name, problem=f"{type(error).__name__}: {error}")
+    return ComparisonQuote(name=spec.name, rows=count, models=estimate, reused=dict(plan.reused), paid_for=paid_for)

@@ -1,0 +1,244 @@
+"""The eval work of a comparison: a set made once per content, a plan, a run paid for once, and its results.
+
+Everything is written down in the ledger before anybody goes on, and every request that makes something carries a key
+from the identity of the work, so that a restart at any point finds what is there instead of paying again.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from pareta_batch.engine.row_worker import may_have_been_paid
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.purchases import Purchase, mark_bought, release_purchase, reserve_purchase
+from pareta_batch.money.account import NO_ACCOUNT, Account
+from pareta_batch.money.leaderboard import Listed, listed
+from pareta_batch.rows.identity import id_of
+from pareta_client import AsyncPareta, EvalResult, EvalRun, EvalSet, FrontierModel, NotFoundError, ParetaError
+from pareta_evals import plan as eval_plan
+from pareta_evals.plan import EvalPlan
+from pareta_evals.rows import EvalRows, read_eval_rows
+from pareta_evals.spec import ComparisonSpec, eval_plan_key, eval_run_key, eval_set_key
+
+
+@dataclass(frozen=True)
+class EvalWork:
+    """The eval work of one comparison; `occasion` tells apart runs that are repeated on purpose."""
+
+    spec: ComparisonSpec
+    pareta: AsyncPareta
+    ledger: Ledger
+    occasion: str | None = None
+    account: Account = NO_ACCOUNT
+
+    async def rows(self) -> EvalRows | None:
+        """Read and check the rows, where they are in a file. Raises DatasetError."""
+        if self.spec.rows is None:
+            return None
+        return await asyncio.to_thread(read_eval_rows, self.spec.rows, self.spec.group_column, self.spec.slice_column)
+
+    async def eval_set(self, rows: EvalRows | None) -> str:
+        """Give the id of the eval set with these rows, made only if the service has none yet."""
+        if rows is None:
+            return self.spec.eval_set or ""
+        key = eval_set_key(self.spec, rows.items)
+        async with _one_at_a_time(key):
+            return await self._find_eval_set(key, rows) or await self._make_eval_set(key, rows)
+
+    async def known_eval_set(self, rows: EvalRows | None) -> str | None:
+        """Give the id of the eval set with these rows, if there is one."""
+        if rows is None:
+            return self.spec.eval_set
+        return await self._find_eval_set(eval_set_key(self.spec, rows.items), rows)
+
+    async def _find_eval_set(self, key: str, rows: EvalRows) -> str | None:
+        known = await asyncio.to_thread(self.ledger.eval_work, key)
+        if known is not None and await self._exists(known):
+            return known
+        # A ledger that was lost, or a crash before the id was written down: the name is that of the content.
+        there = (each for each in await self.pareta.evals.sets.list() if self._is_of(each, key, rows))
+        return next((each.id for each in there if each.id), None)
+
+    async def plan(self, eval_set_id: str) -> EvalPlan:
+        """Give the plan that was made for this work, else make one: what is bought and what is reused.
+
+        Raises ModelsUnknown.
+        """
+        known = await self.known_plan(eval_set_id)
+        if known is not None:
+            return known
+        plan = await self.new_plan(eval_set_id)
+        key = eval_plan_key(self.spec, eval_set_id, self.occasion)
+        await asyncio.to_thread(eval_plan.remember_plan, self.ledger, key, plan)
+        return plan
+
+    async def known_plan(self, eval_set_id: str | None) -> EvalPlan | None:
+        """Give the plan that was made for this work, if the scores that it reuses are still there."""
+        if eval_set_id is None:
+            return None
+        key = eval_plan_key(self.spec, eval_set_id, self.occasion)
+        known = await asyncio.to_thread(eval_plan.plan_of, self.ledger, key)
+        usable = known is not None and all([await self._usable(run_id) for run_id in known.reused.values()])
+        return known if usable else None
+
+    async def new_plan(self, eval_set_id: str | None) -> EvalPlan:
+        """Plan what to buy and what to reuse, without writing it down. Raises ModelsUnknown."""
+        task = await self._task(eval_set_id)
+        roster = await self.pareta.evals.frontier_models(task)
+        await self._check_models(roster, task)
+        baselines = _baselines(self.spec, roster)
+        fresh: Mapping[str, str] = {}
+        if eval_set_id is not None and self.occasion is None:
+            fresh = await asyncio.to_thread(
+                eval_plan.scored_within, self.ledger, eval_set_id, self.spec.baseline_max_age
+            )
+        usable = {model: fresh[model] for model in baselines if model in fresh and await self._usable(fresh[model])}
+        return eval_plan.planned(self.spec.models, baselines, usable)
+
+    async def run(self, eval_set_id: str, plan: EvalPlan) -> str:
+        """Give the id of the eval run of this plan: the one paid for already, else a new one.
+
+        A run that failed at the service, or that it has no more, is replaced by a new one. The most it can cost is
+        reserved before it is made. Raises BudgetReached and CostUnbounded.
+        """
+        async with _one_at_a_time(eval_run_key(eval_set_id, plan.bought, occasion=self.occasion)):
+            known, key = await self.known_run(eval_set_id, plan)
+            if known is not None:
+                return known
+            run = await self._buy(key, eval_set_id, plan)
+            # Written down before anybody waits for it: a restart waits for this run and pays for no other.
+            run_id = id_of(run)
+            await asyncio.to_thread(self.ledger.remember_eval_work, key, run_id)
+            await asyncio.to_thread(mark_bought, self.ledger, key, run_id)
+            return run_id
+
+    async def _buy(self, key: str, eval_set_id: str, plan: EvalPlan) -> EvalRun:
+        costs = await self.costs(plan, await self.row_count(eval_set_id), eval_set_id)
+        purchase = Purchase(key, f"eval run of {self.spec.name!r}", costs)
+        await asyncio.to_thread(reserve_purchase, self.ledger, self.account, purchase)
+        try:
+            return await self.pareta.evals.runs.create(
+                eval_set=eval_set_id, models=list(plan.bought), frontier="none", idempotency_key=key
+            )
+        except ParetaError as error:
+            if not may_have_been_paid(error):
+                await asyncio.to_thread(release_purchase, self.ledger, key)
+            raise
+
+    async def costs(self, plan: EvalPlan, rows: int | None, eval_set_id: str | None) -> dict[str, float | None]:
+        """Return what each bought model costs by the leaderboard (micro-USD); None where it or `rows` is not known."""
+        board = await self.listed(eval_set_id)
+        each = {model: board.cost(await self._served_by(model)) for model in plan.bought}
+        return {model: None if rows is None or cost is None else rows * cost for model, cost in each.items()}
+
+    async def _served_by(self, model: str) -> str:
+        """Return the listed model behind an endpoint; another model is its own."""
+        if not model.startswith("ep_"):
+            return model
+        try:
+            return (await self.pareta.endpoints.retrieve(model)).model or model
+        except NotFoundError:
+            return model
+
+    async def known_run(self, eval_set_id: str, plan: EvalPlan) -> tuple[str | None, str]:
+        """Give the usable run of this plan, if there is one, and the key under which the next one is made."""
+        key = eval_run_key(eval_set_id, plan.bought, occasion=self.occasion)
+        while (known := await asyncio.to_thread(self.ledger.eval_work, key)) is not None:
+            if await self._usable(known):
+                return known, key
+            key = eval_run_key(eval_set_id, plan.bought, after=known, occasion=self.occasion)
+        return None, key
+
+    async def results(self, run: EvalRun, plan: EvalPlan) -> EvalRun:
+        """Give a run that is over with the results of the reused baselines beside its own; remember whose it has."""
+        if run.status == "completed" and run.id and run.eval_set_id:
+            whole = [each.model_id for each in run.results if each.model_id and _is_whole(each)]
+            await asyncio.to_thread(eval_plan.remember_scored, self.ledger, run.eval_set_id, run.id, whole)
+        earlier = {run_id: await self.pareta.evals.runs.retrieve(run_id) for run_id in set(plan.reused.values())}
+        return with_results(run, {model: earlier[run_id] for model, run_id in plan.reused.items()})
+
+    async def listed(self, eval_set_id: str | None) -> Listed:
+        """Give what the task's leaderboard lists."""
+        return await listed(self.pareta, await self._task(eval_set_id))
+
+    async def row_count(self, eval_set_id: str | None) -> int | None:
+        """Give how many rows the eval set has, as far as the service tells."""
+        return None if eval_set_id is None else (await self.pareta.evals.sets.retrieve(eval_set_id)).item_count
+
+    async def _make_eval_set(self, key: str, rows: EvalRows) -> str:
+        made = await self.pareta.evals.sets.create(
+            # Nothing but the content may show in the request: equal rows are one set, whoever compares on them.
+            task=self.spec.task,
+            items=rows.items,
+            name=_set_name(self.spec, key),
+            prompt=self.spec.prompt,
+            idempotency_key=key,
+        )
+        await asyncio.to_thread(self.ledger.remember_eval_work, key, id_of(made))
+        return id_of(made)
+
+    def _is_of(self, found: EvalSet, key: str, rows: EvalRows) -> bool:
+        return found.name == _set_name(self.spec, key) and found.item_count == len(rows.items)
+
+    async def _check_models(self, roster: Sequence[FrontierModel], task: str | None) -> None:
+        named = () if isinstance(self.spec.frontier, str) else self.spec.frontier
+        baselines = {model.id for model in roster if model.id}
+        eval_plan.check_models(named, baselines, "the roster of frontier models")
+        board = (await listed(self.pareta, task)).costs
+        # Without a leaderboard the service itself refuses what it does not have.
+        eval_plan.check_models(self.spec.models, {*board, *baselines} if board else (), f"the leaderboard of {task}")
+
+    async def _task(self, eval_set_id: str | None) -> str | None:
+        if self.spec.task is not None or eval_set_id is None:
+            return self.spec.task
+        return (await self.pareta.evals.sets.retrieve(eval_set_id)).task_id
+
+    async def _exists(self, eval_set_id: str) -> bool:
+        try:
+            await self.pareta.evals.sets.retrieve(eval_set_id)
+        except NotFoundError:
+            return False
+        return True
+
+    async def _usable(self, run_id: str) -> bool:
+        try:
+            return (await self.pareta.evals.runs.retrieve(run_id)).status != "failed"
+        except NotFoundError:
+            return False
+
+
+def with_results(run: EvalRun, earlier: Mapping[str, EvalRun]) -> EvalRun:
+    """Give a run with the results that earlier runs have of other models."""
+    ours = [each.to_dict() for each in run.results]
+    theirs = [each.to_dict() for model, other in earlier.items() for each in other.results if each.model_id == model]
+    return EvalRun.model_validate({**run.to_dict(), "results": [*ours, *theirs]}) if theirs else run
+
+
+def _baselines(spec: ComparisonSpec, roster: Sequence[FrontierModel]) -> tuple[str, ...]:
+    match spec.frontier:
+        case "none":
+            return ()
+        case "all":
+            return tuple(model.id for model in roster if model.id)
+        case "benchmarked":
+            return tuple(model.id for model in roster if model.id and model.benchmarked)
+        case named:
+            return named
+
+
+def _is_whole(result: EvalResult) -> bool:
+    """Tell whether scores are worth keeping: what failed that day may not fail the next."""
+    return result.quality_mean is not None and not result.error_count
+
+
+def _set_name(spec: ComparisonSpec, key: str) -> str:
+    return f"{spec.task or 'rows'}-{key[:16]}"
+
+
+_locks: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], asyncio.Lock] = WeakValueDictionary()
+
+
+def _one_at_a_time(key: str) -> asyncio.Lock:
+    """Give the lock of a piece of work: comparisons that run side by side may need the same set, or the same run."""
+    return _locks.setdefault((asyncio.get_running_loop(), key), asyncio.Lock())

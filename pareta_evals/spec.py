@@ -1,0 +1,136 @@
+"""What a person says about a comparison, and its identity: sets made once per content, runs paid for once."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from pareta_batch.money.account import Account
+from pareta_batch.rows.identity import digest
+from pareta_batch.spec import Name
+from pareta_batch.spec_base import Spec
+from pareta_evals.rows import EvalRow
+
+
+class ComparisonSpec(Spec):
+    """Candidates and baselines to be scored on the same rows of one task."""
+
+    model_config = ConfigDict(title="Comparison")
+
+    name: Name = Field(description="Names the comparison in the report and in events")
+    task: str | None = Field(None, title="Task", description="Catalogue id of the task that says how to score")
+    rows: str | None = Field(
+        None, title="Eval rows", description="File (.jsonl, .csv, .parquet) with columns input and expected"
+    )
+    eval_set: str | None = Field(None, title="Eval set", description="Id of an eval set that exists, instead of rows")
+    prompt: str | None = Field(None, title="Prompt", description="What the models are told about each row")
+    models: tuple[str, ...] = Field(min_length=1, title="Candidates", description="Open models to compare")
+    frontier: Literal["none", "benchmarked", "all"] | tuple[str, ...] = Field(
+        "benchmarked", title="Baselines", description="Frontier models to compare with: none, benchmarked, all, or ids"
+    )
+    baseline_max_age: timedelta = Field(
+        timedelta(days=7),
+        ge=timedelta(0),
+        title="Reuse baselines for",
+        description="Baselines scored on the same rows within this time are not bought again (P7D is a week, 0 never)",
+    )
+    group_column: str | None = Field(
+        None,
+        title="Group column",
+        description="Column that names what rows belong together (a document's pages); they count as one sample",
+    )
+    slice_column: str | None = Field(
+        None,
+        title="Slice column",
+        description="Column by which the report shows results in parts (a language, a customer); it is not sent",
+    )
+    margin: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        title="Margin",
+        description="How much worse than the baseline still counts as good, as a share (0.02 is two points)",
+    )
+    score_range: tuple[float, float] | None = Field(
+        None,
+        title="Score range",
+        description="Lowest and highest score of a row, where it is not 0 to 1 ([1, 5] for a judge's grades)",
+    )
+
+    @field_validator("score_range")
+    @classmethod
+    def range_rises(cls, score_range: tuple[float, float] | None) -> tuple[float, float] | None:
+        if score_range is None or score_range[0] < score_range[1]:
+            return score_range
+        low, high = score_range
+        raise ValueError(f"score_range [{low:g}, {high:g}] does not rise; give the lowest score first, as in [1, 5]")
+
+    @model_validator(mode="after")
+    def rows_come_from_one_place(self) -> "ComparisonSpec":
+        if (self.rows is None) == (self.eval_set is None):
+            raise ValueError(f"comparison {self.name!r}: give either rows (a file) or eval_set (an id)")
+        if self.rows is not None and self.task is None and self.prompt is None:
+            raise ValueError(f"comparison {self.name!r}: rows need a task (or a prompt) that says what they are for")
+        for field in ("group_column", "slice_column"):
+            if getattr(self, field) is not None and self.rows is None:
+                raise ValueError(
+                    f"comparison {self.name!r}: {field} names a column of rows (a file), not of an eval_set"
+                )
+        return self
+
+
+class Comparisons(Spec):
+    """Comparisons to run at the same time, and where their report goes."""
+
+    model_config = ConfigDict(title="Comparisons")
+
+    name: Name = Field(description="Names the run, its report and its artifacts")
+    comparisons: Annotated[tuple[ComparisonSpec, ...], Field(min_length=1, title="Comparisons")]
+    max_runs_in_flight: int = Field(4, ge=1, le=100, title="Max runs in flight", description="Most eval runs at once")
+    wait_s: float = Field(
+        3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for one eval run, in seconds"
+    )
+    budget_usd: float | None = Field(
+        None,
+        ge=0.000001,
+        title="Budget",
+        description="Most dollars to spend on comparisons of this name, all their runs together",
+    )
+    report: str | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
+
+    @property
+    def account(self) -> Account:
+        """The budget that its eval runs are bought under."""
+        return Account(f"compare/{self.name}", self.budget_usd)
+
+    @property
+    def report_path(self) -> str:
+        """Where the HTML report goes."""
+        return self.report or f"reports/{self.name}.html"
+
+    @model_validator(mode="after")
+    def names_are_unique(self) -> "Comparisons":
+        names = [comparison.name for comparison in self.comparisons]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two comparisons are named {', '.join(map(repr, twice))}")
+        return self
+
+
+def eval_set_key(spec: ComparisonSpec, rows: Sequence[EvalRow]) -> str:
+    """Identify an eval set by its content: task, prompt and rows."""
+    return digest(["eval-set/1", spec.task, spec.prompt, list(rows)])
+
+
+def eval_plan_key(spec: ComparisonSpec, eval_set_id: str, occasion: str | None = None) -> str:
+    """Identify what was decided to buy for a comparison; `occasion` tells apart those repeated on purpose."""
+    age = spec.baseline_max_age.total_seconds()
+    return digest(["eval-plan/1", eval_set_id, list(spec.models), spec.frontier, age, occasion])
+
+
+def eval_run_key(eval_set_id: str, bought: Sequence[str], after: str | None = None, occasion: str | None = None) -> str:
+    """Identify an eval run by its set and the models it scores.
+
+    `after` names the failed run that it replaces; `occasion` tells runs apart that are repeated on purpose.
+    """
+    return digest(["eval-run/2", eval_set_id, list(bought), after, occasion])

@@ -1,0 +1,159 @@
+"""An eval run's results as candidates to compare, each on all rows asked; what was left out is noted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pareta_report.comparison.cost import of_result
+from pareta_report.comparison.readings import NO_RESULT, Item, Reading, readings, rows_asked
+from pareta_report.comparison.results import ModelKind
+from pareta_report.render.text import count, listing, percent
+from pareta_report.stats import intervals
+from pareta_report.stats.intervals import Scores
+
+if TYPE_CHECKING:
+    from pareta_client.models.evals import EvalResult, EvalRun
+
+__all__ = ["Candidate", "Item", "candidates", "membership", "reservations"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One model of a run. `items` is empty where the service gave no complete per-row scores.
+
+    `answered_quality` is the mean score of the rows that were answered; `faults` says what was set aside.
+    """
+
+    model: str
+    kind: ModelKind | None
+    quality: float | None
+    low: float | None
+    high: float | None
+    mean_cost: float | None
+    n: int | None
+    errors: int | None
+    published: float | None
+    cost_low: float | None = None
+    cost_high: float | None = None
+    answered_quality: float | None = None
+    items: Mapping[int, Item] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+
+    def scores(self, rows: Sequence[int], unanswered: float = 0.0) -> Scores:
+        """Return the scores of the given rows, in their order; a row without an answer scores `unanswered`."""
+        items = [self.items[row] for row in rows]
+        return np.array([unanswered if item.errored else item.score for item in items], dtype=np.float64)
+
+    def answered(self, row: int) -> bool:
+        """Return whether the model answered a row."""
+        return not self.items[row].errored
+
+    @property
+    def no_answer(self) -> float:
+        """The share of the rows asked that have no answer; 0 where it is not known."""
+        return (self.errors or 0) / self.n if self.n else 0.0
+
+    @property
+    def at_best(self) -> float | None:
+        """The quality if every row without an answer had been right."""
+        if self.quality is None:
+            return None
+        answered = self.quality if self.items else self.quality * (1 - self.no_answer)
+        return min(1.0, answered + self.no_answer)
+
+
+def candidates(
+    run: "EvalRun",
+    groups: Mapping[int, str] | None = None,
+    score_range: tuple[float, float] | None = None,
+) -> tuple[Candidate, ...]:
+    """Return the run's models, the highest quality first, the cheaper first among equals, unscored ones last.
+
+    Every model is taken on all rows asked: a row that one has no result for is a row without an answer. `score_range`
+    is the declared scale of the scores.
+    """
+    results = readings(run.results, score_range)
+    rows = sorted(rows_asked(results))
+    costs = {str(each.model_id or "unnamed"): _cost_interval(each, groups) for each in run.results}
+    return tuple(sorted((_candidate(result, rows, groups, costs[result.model]) for result in results), key=_rank))
+
+
+def membership(groups: Mapping[int, str] | None, rows: Sequence[int]) -> list[str] | None:
+    """Return the group of each row, or None when rows do not belong together; a row of no group is one of its own."""
+    return [groups.get(row, f"row {row}\0") for row in rows] if groups else None
+
+
+def reservations(found: Sequence[Candidate]) -> tuple[str, ...]:
+    """Return notes that a reader needs before trusting the scores."""
+    notes = [f"Set aside of {c.model}: {fault}." for c in found for fault in c.faults]
+    if errored := [f"{c.model} ({count(c.errors, 'row')})" for c in found if c.items and c.errors]:
+        notes.append(
+            f"Rows without an answer: {listing(errored)}. They bring no quality;"
+            " what is claimed holds whether they would have been right or wrong."
+        )
+    if unclear := [f"{c.model} ({count(c.errors, 'row')})" for c in found if not c.items and c.errors]:
+        notes.append(f"The published quality may leave out rows that errored: {listing(unclear)}.")
+    if other := [c for c in found if c.items and c.published is not None and _differs(c)]:
+        figures = listing([f"{c.model} {percent(c.published)}" for c in other])
+        notes.append(
+            f"The service publishes other figures ({figures}): it summarises the rows differently or leaves some out. "
+            "Compared here is the mean score per row."
+        )
+    if unscored := [c.model for c in found if c.quality is None]:
+        notes.append(f"Not scored by the service: {listing(unscored)}.")
+    return tuple(notes)
+
+
+def _candidate(
+    result: Reading, rows: Sequence[int], groups: Mapping[int, str] | None, cost: intervals.Interval | None
+) -> Candidate:
+    if not result.items:
+        return Candidate(
+            model=result.model,
+            kind=result.kind,
+            quality=result.quality,
+            low=result.low,
+            high=result.high,
+            mean_cost=result.mean_cost,
+            n=result.rows,
+            errors=result.errors,
+            published=result.quality,
+            faults=result.faults,
+        )
+    items = {row: result.items.get(row, NO_RESULT) for row in rows}
+    scores = np.array([items[row].score for row in rows], dtype=np.float64)
+    low, high = intervals.of_mean(scores, membership(groups, rows))
+    answered = [item.score for item in items.values() if not item.errored]
+    return Candidate(
+        model=result.model,
+        kind=result.kind,
+        quality=float(scores.mean()),
+        low=low,
+        high=high,
+        mean_cost=result.mean_cost,
+        n=len(items),
+        errors=len(items) - len(answered),
+        published=result.quality,
+        cost_low=cost and cost.low,
+        cost_high=cost and cost.high,
+        answered_quality=float(np.mean(answered)) if answered else None,
+        items=items,
+        faults=result.faults,
+    )
+
+
+def _cost_interval(result: "EvalResult", groups: Mapping[int, str] | None) -> intervals.Interval | None:
+    rows = [item.idx for item in result.per_item if not item.error and item.idx is not None]
+    return of_result(result, membership(groups, rows))
+
+
+def _rank(candidate: Candidate) -> tuple[bool, float, float, str]:
+    cost = float("inf") if candidate.mean_cost is None else candidate.mean_cost
+    return candidate.quality is None, -(candidate.quality or 0.0), cost, candidate.model
+
+
+def _differs(candidate: Candidate) -> bool:
+    # Services round to three digits; a thousandth is no other figure.
+    return abs((candidate.published or 0.0) - (candidate.quality or 0.0)) > 0.001

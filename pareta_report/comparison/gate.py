@@ -1,0 +1,202 @@
+"""The gate before a rollout: which open model may take over, by a policy on quality, cost and sample."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from pareta_report.comparison.results import Comparison, ModelScore, Standing
+from pareta_report.render.text import count, listing, percent, points, unit_cost
+
+MEETS = 1e-9  # a bound that misses what is asked by less was rounded
+
+
+class Policy(BaseModel):
+    """What a comparison must show before a model is deployed."""
+
+    model_config = ConfigDict(title="Policy", extra="forbid", frozen=True, allow_inf_nan=False)
+
+    max_loss: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        title="Most quality lost",
+        description="How much worse than the baseline it may be, as a share (0.02 is two points), with 95 % confidence;"
+        " by default the comparison's margin",
+    )
+    max_cost_micro_usd: float | None = Field(
+        None, gt=0, title="Highest cost", description="Mean cost of a request in micro-USD"
+    )
+    min_rows: int = Field(100, ge=1, title="Fewest rows", description="Rows that both models answered")
+    min_groups: int = Field(
+        20, ge=2, title="Fewest groups", description="Groups of rows, where the comparison has a group column"
+    )
+    min_quality: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        title="Lowest quality",
+        description="Lower end of the model's 95 % interval, rows without an answer counted as wrong",
+    )
+    min_baseline_quality: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        title="Lowest quality of the baseline",
+        description="Lower end of its 95 % interval; a baseline below it does not work and nothing passes",
+    )
+    max_errors: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        title="Largest share of errors",
+        description="Share of the rows without an answer, of the model and of the baseline each",
+    )
+    prefer: Literal["cost", "quality"] = Field(
+        "cost", title="Prefer", description="Among the models that pass: the cheapest, or the one that scored highest"
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def numbers_are_not_true_or_false(cls, value: object) -> object:
+        # Python takes True for 1.
+        if value is True or value is False:
+            raise ValueError(f"{str(value).lower()} is no number; write a number")
+        return value
+
+
+class Refusal(BaseModel):
+    """Why one model may not take over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    reasons: tuple[str, ...]
+
+
+class Decision(BaseModel):
+    """Which model passed, if any, and why each of the others did not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str | None
+    sentence: str
+    refused: tuple[Refusal, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is a model to deploy."""
+        return self.model is not None
+
+
+def decide(comparison: Comparison, policy: Policy) -> Decision:
+    """Apply a policy to a comparison; without a baseline that works, or without data, nothing passes."""
+    if problem := _no_gate(comparison, policy):
+        return Decision(model=None, sentence=f"Nothing passes: {problem}")
+    standings = {standing.model: standing for standing in _standings(comparison)}
+    open_models = [score for score in comparison.scores if score.kind == "open" and score.model != comparison.baseline]
+    refusals = [
+        Refusal(model=score.model, reasons=tuple(_reasons(score, standings.get(score.model), comparison, policy)))
+        for score in open_models
+    ]
+    passing = [score for score, refusal in zip(open_models, refusals, strict=True) if not refusal.reasons]
+    refused = tuple(refusal for refusal in refusals if refusal.reasons)
+    if not passing:
+        said = "; ".join(f"{refusal.model}: {listing(refusal.reasons)}" for refusal in refused)
+        return Decision(
+            model=None, sentence=f"Nothing passes. {said or 'No open model was compared'}.", refused=refused
+        )
+    chosen = min(passing, key=lambda score: _rank(score, policy))
+    return Decision(
+        model=chosen.model, sentence=_said(chosen, standings[chosen.model], comparison, policy), refused=refused
+    )
+
+
+def _no_gate(comparison: Comparison, policy: Policy) -> str | None:
+    """Return why no model could pass, whatever it scored; None if one could."""
+    if comparison.status != "completed":
+        return str(comparison.error)
+    baseline = next((score for score in comparison.scores if score.model == comparison.baseline), None)
+    if baseline is None:
+        return "the comparison has no baseline to be no worse than."
+    unscored = [score.model for score in comparison.scores if score.kind == "frontier" and score.quality is None]
+    if unscored:
+        return (
+            f"{listing(unscored)} was not scored and may be better than the baseline {baseline.model};"
+            " run it again, or leave it out of the baselines."
+        )
+    if problem := _failing(baseline, policy.min_baseline_quality, policy.max_errors):
+        return f"the baseline {baseline.model} does not work: {problem}."
+    return None
+
+
+def _failing(score: ModelScore, floor: float, most_errors: float) -> str | None:
+    """Return what is wrong: too many rows without an answer, or a quality that may be below the floor."""
+    errors = (score.errors or 0) / score.n if score.n else 0.0
+    if errors > most_errors:
+        again = count(score.errors or 0, "row")
+        return f"{percent(errors)} of its rows have no answer ({percent(most_errors)} allowed); run the {again} again"
+    if score.ci_low is None:
+        return "its quality has no interval"
+    # Published means may leave out the rows that errored.
+    lowest = (score.ci_low or 0.0) * (1.0 if score.right is not None else 1 - errors)
+    if lowest < floor - MEETS or lowest <= 0:
+        return f"its quality may be as low as {percent(lowest)} ({percent(floor)} asked for)"
+    return None
+
+
+def _standings(comparison: Comparison) -> tuple[Standing, ...]:
+    return comparison.recommendation.standings if comparison.recommendation else ()
+
+
+def _reasons(score: ModelScore, standing: Standing | None, comparison: Comparison, policy: Policy) -> Iterator[str]:
+    if standing is None or standing.lower is None:
+        yield "it could not be compared with the baseline"
+        return
+    both = (standing.n or 0) - standing.rerun
+    if both < policy.min_rows:
+        yield f"{count(both, 'row')} are fewer than the {policy.min_rows:,} asked for"
+    if standing.groups is not None and standing.groups < policy.min_groups:
+        yield f"{count(standing.groups, 'group')} are fewer than the {policy.min_groups:,} asked for"
+    if problem := _failing(score, policy.min_quality, policy.max_errors):
+        yield problem
+    allowed = _allowed(comparison, policy)
+    if not _within(standing, comparison.margin, allowed):
+        again = f"; run the {count(standing.rerun, 'row')} without an answer again" if standing.rerun else ""
+        worst = points(max(0.0, -standing.lower))
+        yield f"it may be up to {worst} points worse than the baseline ({points(allowed)} allowed){again}"
+    if policy.max_cost_micro_usd is not None and not _affordable(score, policy.max_cost_micro_usd):
+        most = unit_cost(policy.max_cost_micro_usd)
+        yield f"{unit_cost(score.mean_cost_micro_usd)} per 1,000 requests is more than {most}"
+
+
+def _allowed(comparison: Comparison, policy: Policy) -> float:
+    return comparison.margin if policy.max_loss is None else policy.max_loss
+
+
+def _within(standing: Standing, margin: float, allowed: float) -> bool:
+    """Return whether a model is shown to lose no more than is allowed, whichever of the candidates is chosen."""
+    if standing.word == "as good" and margin <= allowed:
+        return True
+    return standing.lower is not None and standing.lower >= -allowed
+
+
+def _affordable(score: ModelScore, most: float) -> bool:
+    return score.mean_cost_micro_usd is not None and score.mean_cost_micro_usd <= most
+
+
+def _rank(score: ModelScore, policy: Policy) -> tuple[float, float, str]:
+    cost = float("inf") if score.mean_cost_micro_usd is None else score.mean_cost_micro_usd
+    worse = -(score.quality or 0.0)
+    return (cost, worse, score.model) if policy.prefer == "cost" else (worse, cost, score.model)
+
+
+def _said(chosen: ModelScore, standing: Standing, comparison: Comparison, policy: Policy) -> str:
+    saved = f" and saves {percent(chosen.saving)} of its cost" if chosen.saving else ""
+    lost = max(0.0, -(standing.lower or 0.0))
+    if standing.word == "as good" and comparison.margin <= _allowed(comparison, policy):
+        lost = min(lost, comparison.margin)
+    return (
+        f"{chosen.model} passes: at most {points(lost)} points worse than {comparison.baseline} with 95 % confidence"
+        f" on {count(standing.n or 0, 'row')}{saved}."
+    )

@@ -1,0 +1,213 @@
+"""Two models compared: row by row where the service gave per-row scores, else by its published intervals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, hypot
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareta_report.comparison.candidates import Candidate, membership
+from pareta_report.comparison.results import Answered, Difference
+from pareta_report.comparison.tradeoff import flip_price
+from pareta_report.stats import intervals, power, significance
+from pareta_report.stats.bounded_mean import mean_of, units_of
+from pareta_report.stats.intervals import Scores
+from pareta_report.stats.significance import ALPHA
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """The differences of two models by row: as scored, and the lowest and highest that each could have been.
+
+    They differ on the rows that either model has no answer to: it could have been right or wrong. `together` names the
+    group of each row, where rows belong together.
+    """
+
+    scored: Scores
+    lows: Scores
+    highs: Scores
+    together: list[str] | None
+    answered: NDArray[np.bool_]
+
+    @property
+    def groups(self) -> int | None:
+        """How many groups the rows are in, where rows belong together."""
+        return None if self.together is None else len(set(self.together))
+
+    @property
+    def rerun(self) -> int:
+        """How many rows either model has no answer to."""
+        return int(self.answered.size - self.answered.sum())
+
+
+def gaps_of(one: Candidate, other: Candidate, groups: Mapping[int, str] | None = None) -> Gaps | None:
+    """Return the differences of two models on the rows both were asked; None without per-row scores of both."""
+    rows = sorted(one.items.keys() & other.items.keys())
+    if not rows:
+        return None
+    return Gaps(
+        scored=one.scores(rows) - other.scores(rows),
+        lows=one.scores(rows) - other.scores(rows, unanswered=1.0),
+        highs=one.scores(rows, unanswered=1.0) - other.scores(rows),
+        together=membership(groups, rows),
+        answered=np.array([one.answered(row) and other.answered(row) for row in rows]),
+    )
+
+
+def best_against_rest(found: Sequence[Candidate], groups: Mapping[int, str] | None = None) -> tuple[Difference, ...]:
+    """Compare the highest-scoring candidate with every other scored one; fewer than two give nothing.
+
+    Only a lead makes it distinguishable: on rows that both have it may also trail.
+    """
+    scored = [candidate for candidate in found if candidate.quality is not None]
+    if len(scored) < 2:
+        return ()
+    best, *rest = scored
+    looks = significance.pairs_of(len(scored))
+    pairs = [_compared(best, other, looks, groups) for other in rest]
+    adjusted = significance.best_against_rest(_p_values(pairs))
+    decided = [_decided(pair, p, best, other) for pair, p, other in zip(pairs, adjusted, rest, strict=True)]
+    return tuple(d.model_copy(update={"distinguishable": d.distinguishable and d.difference > 0}) for d in decided)
+
+
+def against(
+    baseline: Candidate | None, found: Sequence[Candidate], groups: Mapping[int, str] | None = None
+) -> tuple[Difference, ...]:
+    """Compare every other scored candidate with the baseline; either may be distinguishable as the better one."""
+    if baseline is None:
+        return ()
+    others = [candidate for candidate in found if candidate.quality is not None and candidate is not baseline]
+    rivals = sum(candidate.kind == "frontier" for candidate in others)
+    # The baseline is the best of its rivals by these very rows, so each of them could have been looked at as it.
+    looks = significance.pairs_of(len(others) + 1) - significance.pairs_of(len(others) - rivals)
+    pairs = [_compared(other, baseline, looks, groups) for other in others]
+    adjusted = significance.holm(_p_values(pairs), looks)
+    return tuple(_decided(pair, p, other, baseline) for pair, p, other in zip(pairs, adjusted, others, strict=True))
+
+
+def since(
+    then: Sequence[Candidate], now: Sequence[Candidate], groups: Mapping[int, str] | None = None
+) -> tuple[Difference, ...]:
+    """Compare every model with itself at an earlier time, on the rows that both times have; corrected over models."""
+    earlier = {candidate.model: candidate for candidate in then if candidate.quality is not None}
+    both = [(c, earlier[c.model]) for c in now if c.quality is not None and c.model in earlier]
+    pairs = [_compared(one, other, len(both), groups) for one, other in both]
+    adjusted = significance.holm(_p_values(pairs))
+    return tuple(_decided(pair, p, *models) for pair, p, models in zip(pairs, adjusted, both, strict=True))
+
+
+def _compared(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference:
+    return _paired(one, other, looks, groups) or _published(one, other, looks)
+
+
+def _paired(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference | None:
+    gaps = gaps_of(one, other, groups)
+    if gaps is None:
+        return None
+    low, high = intervals.of_gaps(gaps.lows, gaps.highs, gaps.together)
+    detectable, needed = _shown(gaps, looks)
+    return Difference(
+        model=one.model,
+        other=other.model,
+        method="paired",
+        n=gaps.scored.size,
+        groups=gaps.groups,
+        difference=float(gaps.scored.mean()),
+        ci_low=low,
+        ci_high=high,
+        p_value=significance.p_of_gaps(gaps.lows, gaps.highs, gaps.together),
+        detectable=detectable,
+        rows_needed=needed,
+        rerun=gaps.rerun,
+        answered=_on_answered(gaps),
+    )
+
+
+def _on_answered(gaps: Gaps) -> Answered | None:
+    """Compare on the rows that both answered; None where that is all of them or none."""
+    both = gaps.scored[gaps.answered]
+    if not gaps.rerun or not both.size:
+        return None
+    names = gaps.together
+    together = names and [name for name, answered in zip(names, gaps.answered, strict=True) if answered]
+    low, high = intervals.of_difference(both, together)
+    return Answered(n=both.size, difference=float(both.mean()), ci_low=low, ci_high=high)
+
+
+def _shown(gaps: Gaps, looks: int) -> tuple[float | None, int | None]:
+    """Return the difference that such a sample shows in four of five cases, and the rows that show the one seen."""
+    size = gaps.scored.size
+    if gaps.together is None and not gaps.rerun and intervals.all_in(gaps.scored, (-1.0, 0.0, 1.0)):
+        better, worse = (float((gaps.scored * sign > 0).mean()) for sign in (1, -1))
+        return power.detectable(size, better + worse, looks), power.rows_needed(better, worse, looks)
+    ahead = float(gaps.scored.mean()) >= 0
+    units = units_of(gaps.lows if ahead else -gaps.highs, gaps.together)
+    adverse = abs(float(gaps.scored.mean())) - float(mean_of(units))
+    detectable = power.detectable_mean(units, adverse, looks) if power.can_show(units) else None
+    needed = power.units_needed(units, 0.0, -1.0, ALPHA / 2 / looks) if power.can_plan(units) else None
+    return detectable, needed and ceil(needed * size / float(units.weights.sum()))
+
+
+def _published(one: Candidate, other: Candidate, looks: int) -> Difference:
+    """Compare two published means; their samples are taken as independent, which overstates the error."""
+    mean = (one.quality or 0.0) - (other.quality or 0.0)
+    pair = Difference(
+        model=one.model,
+        other=other.model,
+        method="published",
+        n=min((n for n in (one.n, other.n) if n is not None), default=None),
+        difference=mean,
+    )
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return pair
+    error = hypot(*(significance.standard_error_of(*ends) for ends in ((one.low, one.high), (other.low, other.high))))
+    low, high = intervals.by_normal(mean, error)
+    return pair.model_copy(
+        update={
+            "ci_low": max(low, -1.0),
+            "ci_high": min(high, 1.0),
+            "p_value": significance.p_by_normal(mean, error),
+            "detectable": power.detectable_by_normal(error, looks),
+            "rows_needed": power.rows_needed_by_normal(mean, error, pair.n, looks) if pair.n else None,
+        }
+    )
+
+
+def _p_values(pairs: Sequence[Difference]) -> list[float]:
+    """Return the p values; a pair without a test counts as one that shows nothing."""
+    return [1.0 if pair.p_value is None else pair.p_value for pair in pairs]
+
+
+def _decided(pair: Difference, p_adjusted: float, one: Candidate, other: Candidate) -> Difference:
+    better, worse = (one, other) if pair.difference > 0 else (other, one)
+    # A test and an interval may disagree at the edge; what is claimed must be seen in both.
+    apart = _excludes_zero(pair) if pair.method == "paired" else _intervals_apart(better, worse)
+    adjusted = None if pair.p_value is None else p_adjusted
+    decided = pair.model_copy(update={"p_adjusted": adjusted, "distinguishable": p_adjusted <= ALPHA and apart})
+    flip = flip_price(one, other, decided)
+    return (
+        decided
+        if flip is None
+        else decided.model_copy(
+            update={
+                "flip_price_micro_usd": flip.price,
+                "flip_low_micro_usd": flip.low,
+                "flip_high_micro_usd": flip.high,
+            }
+        )
+    )
+
+
+def _excludes_zero(pair: Difference) -> bool:
+    """Return whether the interval is on the side of the difference as scored."""
+    if pair.ci_low is None or pair.ci_high is None:
+        return False
+    return pair.ci_low > 0 if pair.difference > 0 else pair.ci_high < 0
+
+
+def _intervals_apart(better: Candidate, worse: Candidate) -> bool:
+    if better.low is None or worse.high is None:
+        return False
+    # Whether a published mean leaves errored rows out is unknown, so either model is taken at its end.
+    return better.low * (1 - better.no_answer) > min(1.0, worse.high * (1 - worse.no_answer) + worse.no_answer)

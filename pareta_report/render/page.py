@@ -1,0 +1,92 @@
+"""One self-contained HTML page: the verdict first, then what it rests on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from pareta_report.batch.accounting import account
+from pareta_report.batch.answers import answers_table, result_columns
+from pareta_report.batch.quality import batch_measured_quality
+from pareta_report.batch.rows import shown_rows
+from pareta_report.batch.sources import BatchFacts
+from pareta_report.comparison.results import Comparison
+from pareta_report.render.files import exports_of, write_whole
+from pareta_report.render.limits_chart import Limit, limits_over_time
+from pareta_report.render.overview import overview
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a report page tells.
+
+    `answers` is a batch's output file (or its table); `truth_column` and `id_column` name columns in it. `ran` says
+    what was run, label to text. `most_rows` bounds the answers shown; the rest stands in the output file. `limits` is
+    what the batch learned of the service's.
+    """
+
+    title: str
+    generated_at: datetime
+    batch: BatchFacts | None = None
+    answers: "Path | str | pd.DataFrame | None" = None
+    id_column: str | None = None
+    truth_column: str | None = None
+    comparisons: Sequence[Comparison] = ()
+    ran: Mapping[str, str] = field(default_factory=dict)
+    most_rows: int = 500
+    limits: Sequence[Limit] = ()
+
+
+def render_page(page: Page) -> str:
+    """Return the page as HTML that needs no network; every text in it is escaped."""
+    from pareta_report.render.template import environment, script_hash
+
+    # To measure takes all answers, to show them the first few.
+    most = None if page.truth_column or page.batch is None else page.most_rows
+    table = None if page.answers is None else answers_table(page.answers, most)
+    measured = batch_measured_quality(table, page.truth_column) if table is not None and page.truth_column else None
+    of = page.batch.total if page.batch else None
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            page=page,
+            overview=overview(page.comparisons),
+            limits=limits_over_time(page.limits, page.batch.wall_s if page.batch else 0.0),
+            output=page.batch and page.batch.output,
+            quality=measured,
+            latency=None if table is None else latency(table),
+            account=account(page.batch) if page.batch else (),
+            rows=None if table is None else shown_rows(table, page.most_rows, page.id_column, page.truth_column, of=of),
+            script_hash=script_hash(),
+        )
+    )
+
+
+def latency(table: "pd.DataFrame") -> tuple[float, float, int] | None:
+    """Return the median and the 95th percentile of the latency in milliseconds, and of how many answered rows."""
+    columns = result_columns(list(table.columns))
+    known = table[columns["latency_ms"]][table[columns["answer"]].notna()].dropna().astype(float)
+    return (float(known.quantile(0.5)), float(known.quantile(0.95)), len(known)) if len(known) else None
+
+
+def write_exports(comparisons: Sequence[Comparison], page: Path | str) -> tuple[Path, Path]:
+    """Write what the page says of comparisons as JSON (all of it) and CSV (a line per model) beside it."""
+    from pareta_report.render.tables import comparison_table
+
+    as_json, as_csv = exports_of(Path(page))
+    whole = TypeAdapter(tuple[Comparison, ...]).dump_json(tuple(comparisons), indent=2).decode()
+    write_whole(as_json, f"{whole}\n")
+    write_whole(as_csv, comparison_table(comparisons).to_csv(index=False))
+    return as_json, as_csv
+
+
+def write_page(page: Page, path: Path | str) -> Path:
+    """Write the page, whole or not at all, and return its path; raises FileExistsError over a file that is no page."""
+    return write_whole(Path(path), render_page(page))

@@ -1,0 +1,120 @@
+"""Commands to a sandbox that runs elsewhere: `python -m pareta_sandbox books`."""
+
+import argparse
+import sys
+import urllib.error
+from collections.abc import Callable, Mapping
+
+from pydantic import ValidationError
+
+from pareta_sandbox.faults.kinds import FAULT
+from pareta_sandbox.faults.scenario import named, names
+from pareta_sandbox.state.books import rendered
+from pareta_sandbox.testing import Sandbox, attach
+
+Command = Callable[[Sandbox, list[str]], str]
+
+
+def run(given: list[str]) -> int:
+    """Carry out one command; give the exit status."""
+    chosen = _arguments(given)
+    try:
+        print(COMMANDS[chosen.command](attach(chosen.url), chosen.values))  # noqa: T201
+    except (urllib.error.URLError, ValueError) as problem:
+        print(f"{chosen.command} at {chosen.url}: {problem}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def books(sandbox: Sandbox, values: list[str]) -> str:
+    """Show the books."""
+    return rendered(sandbox.books())
+
+
+def top_up(sandbox: Sandbox, values: list[str]) -> str:
+    """Add dollars to the balance."""
+    sandbox.top_up(_one(values, "the dollars to add"))
+    return rendered(sandbox.books()).splitlines()[0]
+
+
+def balance(sandbox: Sandbox, values: list[str]) -> str:
+    """Set the balance, in dollars."""
+    sandbox.set_balance(_one(values, "the balance in dollars"))
+    return rendered(sandbox.books()).splitlines()[0]
+
+
+def stop(sandbox: Sandbox, values: list[str]) -> str:
+    """Stop an endpoint, as its provider would."""
+    endpoint = _one(values, "an endpoint's id")
+    sandbox.stop_endpoint(endpoint)
+    return f"{endpoint} is stopped"
+
+
+def start(sandbox: Sandbox, values: list[str]) -> str:
+    """Start an endpoint."""
+    endpoint = _one(values, "an endpoint's id")
+    sandbox.start_endpoint(endpoint)
+    return f"{endpoint} is started"
+
+
+def fault(sandbox: Sandbox, values: list[str]) -> str:
+    """Switch a fault on: its kind, then its fields as name=value (null for none at all)."""
+    fields = dict(value.split("=", 1) for value in values[1:] if "=" in value)
+    if not values or len(fields) != len(values) - 1:
+        raise ValueError("give the fault's kind, then its fields: fault status status=503 share=0.1")
+    try:
+        given = {name: None if value == "null" else value for name, value in fields.items()}
+        wanted = FAULT.validate_python({"kind": values[0], **given})
+    except ValidationError as error:
+        raise ValueError("; ".join(problem["msg"] for problem in error.errors())) from None
+    return sandbox.inject(wanted)
+
+
+def play(sandbox: Sandbox, values: list[str]) -> str:
+    """Begin a scenario, by its name or its file."""
+    name = _one(values, "a scenario's name or file")
+    sandbox.play(name)
+    return f"{name} has begun"
+
+
+def clear(sandbox: Sandbox, values: list[str]) -> str:
+    """Switch every fault off."""
+    sandbox.clear_faults()
+    return "no fault is active"
+
+
+def scenarios(sandbox: Sandbox, values: list[str]) -> str:
+    """List the scenarios, and what each teaches."""
+    return "\n".join(f"{name:16} {named(name).teaches.strip()}" for name in names())
+
+
+COMMANDS: Mapping[str, Command] = {
+    "books": books,
+    "top-up": top_up,
+    "balance": balance,
+    "stop": stop,
+    "start": start,
+    "fault": fault,
+    "clear": clear,
+    "play": play,
+    "scenarios": scenarios,
+}
+
+
+def _arguments(given: list[str]) -> argparse.Namespace:
+    told = "\n".join(f"  {name:10} {command.__doc__}" for name, command in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m pareta_sandbox",
+        description=f"Commands to a sandbox that runs:\n{told}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("values", nargs="*", help="what the command takes")
+    parser.add_argument("--url", default="http://127.0.0.1:8765", help="the sandbox (default: %(default)s)")
+    return parser.parse_args(given)
+
+
+def _one(values: list[str], what: str) -> str:
+    if len(values) != 1:
+        raise ValueError(f"give {what}")
+    return values[0]

@@ -1,0 +1,1 @@
+"""Faults on demand: their kinds, when they strike, what they do, and scenarios made of them."""

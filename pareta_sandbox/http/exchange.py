@@ -1,0 +1,122 @@
+"""One HTTP request in hand: its headers, its body, and the ways to answer it or to drop it."""
+
+import json
+import socket
+import struct
+from asyncio import Transport
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from starlette.types import Message, Receive, Scope, Send
+
+from pareta_sandbox.http.errors import Gone, Refusal
+
+Header = tuple[bytes, bytes]
+JSON_TYPE: Header = (b"content-type", b"application/json")
+TRANSPORT = "sandbox.transport"
+
+
+class Call:
+    """A request and its reply; every reply carries `x-request-id`."""
+
+    __slots__ = (
+        "_receive",
+        "_send",
+        "api_key",
+        "finished",
+        "method",
+        "on_status",
+        "path",
+        "request_id",
+        "scope",
+        "started",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.request_id = request_id
+        self.api_key: str | None = None
+        self.started = False
+        self.finished = False
+        self.on_status: Callable[[int], None] | None = None
+        self._receive = receive
+        self._send = send
+
+    def header(self, name: bytes) -> str | None:
+        """Return a request header (name in lower case)."""
+        for key, value in self.scope["headers"]:
+            if key == name:
+                return str(value.decode("latin-1"))
+        return None
+
+    async def body(self, limit: int) -> bytes:
+        """Read the request body; refuses with 413 above a number of bytes."""
+        message = await self._receive()
+        if not message.get("more_body"):
+            return self._part(message, limit)
+        parts, size = [self._part(message, limit)], len(message.get("body", b""))
+        while message.get("more_body"):
+            message = await self._receive()
+            parts.append(self._part(message, limit - size))
+            size += len(parts[-1])
+        return b"".join(parts)
+
+    def _part(self, message: Message, limit: int) -> bytes:
+        if message["type"] == "http.disconnect":
+            raise Gone
+        part: bytes = message.get("body", b"")
+        if len(part) > limit:
+            raise Refusal(413, "the request body is too large", {"connection": "close"})
+        return part
+
+    async def receive(self) -> Message:
+        """Receive as ASGI does."""
+        return await self._receive()
+
+    async def send(self, message: Message) -> None:
+        """Send as ASGI does, with the request id on the reply."""
+        if message["type"] == "http.response.start":
+            self.started = True
+            if self.on_status is not None:
+                self.on_status(message["status"])
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+        await self._send(message)
+        self.finished = message["type"] == "http.response.body" and not message.get("more_body")
+
+    def misbehave(self, wrap: Callable[[Send], Send]) -> None:
+        """Let a fault stand between the replies and the connection."""
+        self._send = wrap(self._send)
+
+    async def reply(self, status: int, body: bytes, headers: list[Header]) -> None:
+        """Answer with a whole body."""
+        length = (b"content-length", str(len(body)).encode())
+        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answer with an error status and its `detail`."""
+        body = json.dumps({"detail": refusal.detail}).encode()
+        await self.reply(refusal.status, body, [JSON_TYPE, *encoded(refusal.headers)])
+
+    async def hung_up(self) -> None:
+        """Wait until the caller has hung up."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def drop(self, how: Literal["close", "reset"] = "close") -> None:
+        """Drop the connection without another byte; always raises Gone."""
+        transport: Transport = self.scope["extensions"][TRANSPORT]
+        if how == "reset":
+            # Lingering for zero seconds makes the kernel send RST instead of FIN.
+            connection: socket.socket = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+        await self.hung_up()
+        raise Gone
+
+
+def encoded(headers: Mapping[str, str]) -> list[Header]:
+    """Encode headers as ASGI wants them."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

@@ -1,0 +1,106 @@
+"""Is a review positive, negative or neutral? Five readers: from counting words to weighing contrast and idiom."""
+
+import re
+from typing import Literal
+
+from pareta_sandbox.models.prompts import Ask, listed_labels
+
+Feeling = Literal["positive", "negative", "neutral"]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+GOOD = _words(
+    "good great excellent love loved loves amazing perfect perfectly happy best wonderful fantastic nice awesome "
+    "delightful superb brilliant enjoy enjoyed recommend pleased easy fast reliable comfortable beautiful friendly "
+    "helpful impressed solid sturdy crisp smooth delicious"
+)
+BAD = _words(
+    "bad terrible awful hate hated worst poor broken broke disappointed disappointing horrible useless slow rude "
+    "refund waste cheap flimsy annoying defective noisy dirty bland overpriced failed fails crash crashes crashed "
+    "unusable late cracked leaking scratched misleading stale"
+)
+NEGATIONS = _words("not never no hardly isn't wasn't don't doesn't didn't won't can't couldn't without nothing")
+STRONG = _words("very really extremely absolutely so incredibly utterly totally")
+IDIOMS: tuple[tuple[str, int], ...] = (
+    ("could not be happier", 3),
+    ("couldn't be happier", 3),
+    ("could not ask for more", 3),
+    ("couldn't ask for more", 3),
+    ("worth every penny", 3),
+    ("five stars", 2),
+    ("blown away", 3),
+    ("exceeded my expectations", 3),
+    ("stay away", -3),
+    ("save your money", -3),
+    ("let down", -2),
+    ("fell apart", -3),
+    ("stopped working", -3),
+    ("gave up", -2),
+    ("never again", -3),
+    ("yeah right", -3),
+    ("thanks for nothing", -4),
+    ("just what i needed, another", -4),
+    ("left a lot to be desired", -3),
+    ("nothing special", 0),
+)
+SYNONYMS: dict[Feeling, tuple[str, ...]] = {
+    "positive": ("pos", "good", "happy", "favourable", "favorable", "satisfied", "1"),
+    "negative": ("neg", "bad", "unhappy", "unfavourable", "unfavorable", "dissatisfied", "-1"),
+    "neutral": ("neu", "mixed", "other", "so-so", "0"),
+}
+
+
+def answer(level: int, ask: Ask) -> str:
+    """Return the feeling of the document, in the words the instruction offers."""
+    return spoken(feeling(level, ask.document), listed_labels(ask.instruction))
+
+
+def feeling(level: int, document: str) -> Feeling:
+    """Return what a reader of this level (1 to 5) makes of a text."""
+    text = document.lower().replace("’", "'")
+    if level >= 4:
+        text = _after_the_turn(text)
+    score = _word_score(text, negation=level >= 2, strength=level >= 3)
+    if level >= 5:
+        score = _idiom_score(document.lower().replace("’", "'"), score)
+    if score > 0:
+        return "positive"
+    return "negative" if score < 0 else "neutral"
+
+
+def spoken(feeling: Feeling, offered: list[str]) -> str:
+    """Say a feeling with one of the offered labels, when one means the same."""
+    for label in offered:
+        word = label.lower()
+        if word.startswith(feeling) or word in SYNONYMS[feeling]:
+            return label
+    return feeling
+
+
+def _after_the_turn(text: str) -> str:
+    # What follows the last 'but' is what the writer means.
+    turned = re.split(r"\b(?:but|however|although|though|yet|unfortunately)\b", text)
+    return turned[-1] if len(turned) > 1 and len(turned[-1].split()) >= 3 else text
+
+
+def _word_score(text: str, *, negation: bool, strength: bool) -> int:
+    score, words = 0, re.findall(r"[a-z']+", text)
+    for place, word in enumerate(words):
+        value = (word in GOOD) - (word in BAD)
+        before = words[max(0, place - 3) : place]
+        if value and negation and any(w in NEGATIONS for w in before):
+            value = -value
+        if value and strength and any(w in STRONG for w in before[-1:]):
+            value *= 2
+        score += value
+    return score
+
+
+def _idiom_score(text: str, score: int) -> int:
+    for idiom, value in IDIOMS:
+        if idiom in text:
+            return value
+    return score

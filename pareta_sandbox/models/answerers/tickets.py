@@ -1,0 +1,73 @@
+"""Which team should a support ticket go to? Five readers, from single keywords to what is being asked for."""
+
+import re
+from collections import Counter
+
+from pareta_sandbox.models.prompts import Ask, listed_labels
+
+TEAMS = ("billing", "technical", "account", "shipping", "sales")
+
+# The first word of each line is what the weakest readers know.
+WORDS: dict[str, tuple[str, ...]] = {
+    "billing": ("invoice", "charged", "refund", "payment", "billed", "receipt", "card", "vat", "subscription fee"),
+    "technical": ("error", "crash", "bug", "broken", "timeout", "not working", "api", "500", "slow", "fails", "export"),
+    "account": (
+        "password",
+        "login",
+        "log in",
+        "sign in",
+        "locked",
+        "two-factor",
+        "email address",
+        "username",
+        "profile",
+    ),
+    "shipping": ("delivery", "parcel", "tracking", "shipped", "arrived", "courier", "package", "warehouse"),
+    "sales": ("pricing", "quote", "upgrade", "trial", "discount", "enterprise plan", "demo", "seats", "volume"),
+}
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "billing": ("payment", "finance", "invoic"),
+    "technical": ("tech", "bug", "engineering", "support", "product"),
+    "account": ("login", "access", "identity", "security"),
+    "shipping": ("deliver", "logistic", "order", "fulfil"),
+    "sales": ("pre-sales", "commercial", "pricing", "upgrade"),
+}
+REQUEST = re.compile(r"(please|can you|could you|i (?:need|want|would like)|how (?:do|can) (?:i|we)|\?)", re.IGNORECASE)
+# A symptom outweighs the topic it happens in: a payment page that crashes is a technical ticket.
+SYMPTOMS = re.compile(r"\b(crash\w*|error|exception|blank page|spinner|stack trace|500|times? out|freezes?)\b", re.I)
+MONEY_BACK = re.compile(r"\b(refund|charged twice|double charge|money back|overcharged|invoice)\b", re.IGNORECASE)
+
+
+def answer(level: int, ask: Ask) -> str:
+    """Return the team for the ticket, in the words the instruction offers."""
+    return spoken(route(level, ask.document), listed_labels(ask.instruction))
+
+
+def route(level: int, ticket: str) -> str:
+    """Return the team that a reader of this level (1 to 5) sends a ticket to."""
+    votes = _votes(ticket.lower(), known=(1, 3, 5, 20, 20)[level - 1])
+    if level >= 3:
+        # What is asked for counts more than what is told.
+        asked = " ".join(s for s in re.split(r"(?<=[.!?])\s+", ticket) if REQUEST.search(s))
+        votes.update(_votes(asked.lower(), known=20))
+    if level >= 4 and MONEY_BACK.search(ticket):
+        votes["billing"] += 2
+    if level >= 5 and SYMPTOMS.search(ticket) and not MONEY_BACK.search(ticket):
+        votes["technical"] += 3
+    # The first team wins a tie, as it does with people.
+    return max(TEAMS, key=lambda team: votes[team]) if votes else "technical"
+
+
+def spoken(team: str, offered: list[str]) -> str:
+    """Say a team with one of the offered labels, when one means the same."""
+    for label in offered:
+        if team in label.lower():
+            return label
+    for label in offered:
+        if any(word in label.lower() for word in SYNONYMS[team]):
+            return label
+    return team
+
+
+def _votes(text: str, known: int) -> Counter[str]:
+    return +Counter({team: sum(word in text for word in words[:known]) for team, words in WORDS.items()})

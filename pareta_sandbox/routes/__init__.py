@@ -1,0 +1,1 @@
+"""Routes of the sandbox, by what they serve. No state of their own."""

@@ -1,0 +1,94 @@
+"""The body of a chat completion: what is read of it, and what is wrong with it."""
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pareta_sandbox.http.errors import wrong_body
+from pareta_sandbox.state import money
+
+
+class Part(BaseModel):
+    """A piece of a message's content; only text is read."""
+
+    type: str
+    text: str | None = None
+
+
+class Message(BaseModel):
+    """A message of the conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the message, its parts joined."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content if part.text)
+        return self.content or ""
+
+
+class StreamOptions(BaseModel):
+    """What a stream carries beside the text."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """The fields of a request that change the answer; others pass through unread."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str = Field(min_length=1, examples=["ep_seed_tickets", "auto"])
+    messages: list[Message] = Field(min_length=1)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    n: int = Field(1, ge=1, le=128)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    stop: str | list[str] | None = None
+
+    def asked(self) -> tuple[str, str]:
+        """Return the system text and the last user message."""
+        system = "\n".join(m.text for m in self.messages if m.role in ("system", "developer"))
+        user = next((m.text for m in reversed(self.messages) if m.role == "user"), self.messages[-1].text)
+        return system, user
+
+    @property
+    def has_system(self) -> bool:
+        """Tell whether the caller sent a system message."""
+        return any(m.role in ("system", "developer") for m in self.messages)
+
+
+def parsed(body: bytes) -> ChatRequest:
+    """Read a request body; refuses with 422 and a list of what is wrong."""
+    try:
+        return ChatRequest.model_validate_json(body)
+    except ValidationError as wrong:
+        raise wrong_body(wrong) from wrong
+
+
+def fingerprint(body: bytes) -> bytes:
+    """Return a hash of what a JSON body says, whatever its spacing and the order of its fields."""
+    try:
+        content = json.dumps(json.loads(body), sort_keys=True)
+    except (ValueError, RecursionError):
+        # Python's parser has limits that pydantic's has not, as on the digits of a number.
+        return hashlib.blake2b(body, digest_size=16).digest()
+    return hashlib.blake2b(content.encode(), digest_size=16).digest()
+
+
+def shortened(text: str, request: ChatRequest) -> tuple[str, Literal["stop", "length"]]:
+    """Cut an answer at its stop words and at the number of tokens allowed."""
+    stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    for stop in filter(None, stops):
+        text = text.partition(stop)[0]
+    allowed = request.max_completion_tokens or request.max_tokens
+    if allowed is not None and money.tokens(text) > allowed:
+        return text[: allowed * 4], "length"
+    return text, "stop"

@@ -1,0 +1,1 @@
+"""What a running sandbox knows: books, journal, endpoints, eval sets and runs. No HTTP."""

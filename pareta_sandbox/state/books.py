@@ -1,0 +1,194 @@
+"""The books: the balance, an append-only list of debits, and counts of what was seen. Money is integer micro-USD."""
+
+from collections import Counter
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from pareta_sandbox.http.errors import out_of_credit
+from pareta_sandbox.state.journal import Entry, Journal, stamped
+from pareta_sandbox.state.money import dollars
+
+MOST_ROUTES = 500
+
+DebitKind = Literal["completion", "eval_run"]
+
+
+class Debit(BaseModel):
+    """One debit: micro-USD, Unix time, the endpoint or eval run it is for, and the idempotency key it came with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    amount_micro_usd: int
+    at: float
+    kind: DebitKind
+    endpoint: str
+    key: str | None
+    request_id: str
+
+
+class Snapshot(BaseModel):
+    """The books at one moment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    opening_balance_micro_usd: int
+    balance_micro_usd: int
+    held_micro_usd: int
+    adjustments_micro_usd: int
+    debited_micro_usd: int
+    debit_count: int
+    debits: tuple[Debit, ...]
+    requests: dict[str, int]
+    statuses: dict[int, int]
+    requests_by_key: dict[str, int]
+    completions_seen: int
+    completions: int
+    replays: int
+    in_flight: int
+    highest_in_flight: int
+    eval_runs_created: int
+    eval_runs_in_flight: int
+    highest_eval_runs_in_flight: int
+
+    @property
+    def balances(self) -> bool:
+        """Tell whether opening balance, adjustments and debits add up to the balance."""
+        debited = sum(debit.amount_micro_usd for debit in self.debits)
+        expected = self.opening_balance_micro_usd + self.adjustments_micro_usd - debited
+        return debited == self.debited_micro_usd and self.balance_micro_usd == expected
+
+
+class Gauge:
+    """Count what is in flight, and remember the highest count."""
+
+    __slots__ = ("highest", "now")
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.highest = 0
+
+    def __enter__(self) -> None:
+        self.now += 1
+        self.highest = max(self.highest, self.now)
+
+    def __exit__(self, *_: object) -> None:
+        self.now -= 1
+
+
+class Books:
+    """Keep the balance exact: hold before work starts, debit when it is done, never below zero.
+
+    The journal is the truth; a journal that was used before decides the balance, not the opening balance given here.
+    """
+
+    def __init__(self, journal: Journal, opening_balance: int) -> None:
+        self.journal = journal
+        if not journal.total("opening")[0]:
+            journal.write(stamped("opening", "balance", opening_balance))
+        self.opening = journal.total("opening")[1]
+        self.balance = self.opening + journal.total("adjustment")[1] - journal.total("debit")[1]
+        self.held = 0
+        self.requests: Counter[str] = Counter()
+        self.statuses: Counter[int] = Counter()
+        self.completions_seen = 0
+        self.completions = 0
+        self.eval_runs_created = 0
+        self.in_flight = Gauge()
+        self.eval_runs_in_flight = Gauge()
+
+    def hold(self, amount: int) -> None:
+        """Set an amount aside for work that starts; refuse with 402 when the balance does not cover it."""
+        if self.balance - self.held < amount:
+            raise out_of_credit()
+        self.held += amount
+
+    def release(self, amount: int) -> None:
+        """Give back an amount that was held."""
+        self.held -= amount
+
+    def debit(self, amount: int, kind: DebitKind, endpoint: str, key: str | None, request_id: str) -> None:
+        """Write down a debit."""
+        self.balance -= amount
+        self.journal.write(stamped("debit", endpoint, amount, key, request_id, kind))
+
+    def replayed(self, key: str, request_id: str) -> None:
+        """Write down that an answer was replayed."""
+        self.journal.write(stamped("replay", "chat", 0, key, request_id))
+
+    def asked(self, route: str, key: str | None, request_id: str) -> None:
+        """Write down a request as it comes."""
+        # A caller who makes up paths must not make the books grow without end.
+        known = route in self.requests or len(self.requests) < MOST_ROUTES
+        self.requests[route if known else "others"] += 1
+        self.journal.write(stamped("request", route, None, key, request_id))
+
+    def answered(self, route: str, status: int, request_id: str) -> None:
+        """Count an answer; those that went wrong are written down."""
+        self.statuses[status] += 1
+        if status >= 400:
+            self.journal.write(stamped("error", route, None, None, request_id, str(status)))
+
+    def dropped(self, route: str, request_id: str) -> None:
+        """Write down that a request got no answer."""
+        self.journal.write(stamped("error", route, None, None, request_id, "dropped"))
+
+    def top_up(self, amount: int) -> None:
+        """Add to the balance (or take from it)."""
+        self.balance += amount
+        self.journal.write(stamped("adjustment", "balance", amount))
+
+    def set_balance(self, amount: int) -> None:
+        """Set the balance."""
+        self.top_up(amount - self.balance)
+
+    def snapshot(self, *, debits: bool = True) -> Snapshot:
+        """Return the books as they stand; the list of debits can be left out when it is long."""
+        count, debited = self.journal.total("debit")
+        return Snapshot.model_construct(
+            opening_balance_micro_usd=self.opening,
+            balance_micro_usd=self.balance,
+            held_micro_usd=self.held,
+            adjustments_micro_usd=self.journal.total("adjustment")[1],
+            debited_micro_usd=debited,
+            debit_count=count,
+            debits=tuple(_debit(entry) for _, entry in self.journal.entries("debit")) if debits else (),
+            requests=dict(self.requests),
+            statuses=dict(self.statuses),
+            requests_by_key=self.journal.keys() if debits else {},
+            completions_seen=self.completions_seen,
+            completions=self.completions,
+            replays=self.journal.total("replay")[0],
+            in_flight=self.in_flight.now,
+            highest_in_flight=self.in_flight.highest,
+            eval_runs_created=self.eval_runs_created,
+            eval_runs_in_flight=self.eval_runs_in_flight.now,
+            highest_eval_runs_in_flight=self.eval_runs_in_flight.highest,
+        )
+
+
+def _debit(entry: Entry) -> Debit:
+    return Debit.model_validate(
+        {
+            "amount_micro_usd": entry.amount,
+            "at": entry.at,
+            "kind": entry.detail,
+            "endpoint": entry.subject,
+            "key": entry.key,
+            "request_id": entry.request_id,
+        }
+    )
+
+
+def rendered(books: Snapshot) -> str:
+    """Render the books for people."""
+    lines = [
+        f"balance             {dollars(books.balance_micro_usd)}",
+        f"debited             {dollars(books.debited_micro_usd)} in {books.debit_count} debits",
+        f"completions         {books.completions} ({books.completions_seen} requests, {books.replays} replays)",
+        f"highest in flight   {books.highest_in_flight}",
+        f"eval runs           {books.eval_runs_created} (highest in flight {books.highest_eval_runs_in_flight})",
+    ]
+    lines += [f"{count:>7} × {route}" for route, count in sorted(books.requests.items())]
+    lines += [f"{count:>7} × status {status}" for status, count in sorted(books.statuses.items())]
+    return "\n".join(lines)

@@ -1,0 +1,172 @@
+"""Eval sets: labelled rows, the prompt they are asked with, and how their answers are scored."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pareta_sandbox.http.errors import invalid, not_found
+from pareta_sandbox.models import catalogue
+from pareta_sandbox.models.catalogue import TASKS
+from pareta_sandbox.models.scoring import Expected, Strategy
+
+LONGEST_PROMPT = 4_000
+MOST_ROWS = 100_000
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(slots=True)
+class EvalRow:
+    """One row: what the model sees, and what it should answer. Documents may be attached later."""
+
+    input: str | dict[str, object]
+    expected: Expected
+    unreadable: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class EvalSet:
+    """Rows to measure models on."""
+
+    id: str
+    name: str
+    task_id: str | None
+    prompt: str | None
+    strategy: Strategy
+    rows: tuple[EvalRow, ...]
+    created: int
+
+    def conversation(self, row: EvalRow) -> tuple[str, str]:
+        """Return the system text and the user message a row is asked with."""
+        text = rendered_input(row.input)
+        if self.prompt is None:
+            return (TASKS[self.task_id].system_prompt or "" if self.task_id else ""), text
+        if isinstance(row.input, dict) and PLACEHOLDER.search(self.prompt):
+            values = row.input
+            return "", PLACEHOLDER.sub(lambda m: str(values.get(m.group(1), m.group())), self.prompt)
+        return "", f"{self.prompt}\n\n{text}"
+
+    def answering_task(self, row: EvalRow) -> str:
+        """Return the task whose skill answers a row."""
+        return self.task_id or catalogue.routed("\n".join(self.conversation(row)))
+
+    def record(self) -> dict[str, object]:
+        """Render the set as the service does."""
+        return {
+            "id": self.id,
+            "task_id": self.task_id,
+            "name": self.name,
+            "item_count": len(self.rows),
+            "scoring_strategy": self.strategy,
+            "prompt": self.prompt,
+            "created_at": self.created,
+        }
+
+
+class EvalSets:
+    """All eval sets of the organisation."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, EvalSet] = {}
+
+    def add(self, eval_set: EvalSet) -> None:
+        """Keep a set."""
+        self._by_id[eval_set.id] = eval_set
+
+    def all(self) -> list[EvalSet]:
+        """Return every set, oldest first."""
+        return list(self._by_id.values())
+
+    def get(self, set_id: str) -> EvalSet:
+        """Return one set; refuses with 404."""
+        if set_id not in self._by_id:
+            raise not_found("eval set", set_id)
+        return self._by_id[set_id]
+
+    def delete(self, set_id: str) -> None:
+        """Remove a set; refuses with 404."""
+        self.get(set_id)
+        del self._by_id[set_id]
+
+
+def build(set_id: str, items: bytes, task_id: str | None, prompt: str | None, name: str | None, at: int) -> EvalSet:
+    """Build a set from its JSON lines; refuses with 422 and says which line is wrong.
+
+    A set needs a task (first generation) or a prompt (second); without a task, task and scoring follow from the
+    prompt and from what is expected.
+    """
+    if not task_id and not prompt:
+        raise invalid(["body", "prompt"], "an eval set needs a prompt (or a task_id)", "missing")
+    if task_id and task_id not in TASKS:
+        raise invalid(["body", "task_id"], f"unknown task '{task_id}'; there are: {', '.join(TASKS)}")
+    if prompt and len(prompt) > LONGEST_PROMPT:
+        raise invalid(["body", "prompt"], f"the prompt is longer than {LONGEST_PROMPT} characters")
+    rows = parsed_rows(items, documents_may_follow=bool(task_id and TASKS[task_id].has_blob_input))
+    task = task_id or matching_task(prompt or "", rows)
+    strategy = strategy_for(task, rows)
+    return EvalSet(set_id, name or f"eval set ({len(rows)} items)", task, prompt, strategy, rows, at)
+
+
+def parsed_rows(items: bytes, *, documents_may_follow: bool) -> tuple[EvalRow, ...]:
+    """Read JSON lines as rows."""
+    try:
+        lines = items.decode("utf-8").splitlines()
+    except UnicodeDecodeError as wrong:
+        raise invalid(["body", "items"], f"items is not UTF-8: {wrong.reason} at byte {wrong.start}") from wrong
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not numbered:
+        raise invalid(["body", "items"], "items is empty: one JSON object a line is needed")
+    if len(numbered) > MOST_ROWS:
+        raise invalid(["body", "items"], f"items has more than {MOST_ROWS} rows")
+    return tuple(_row(number, line, documents_may_follow) for number, line in numbered)
+
+
+def _row(number: int, line: str, documents_may_follow: bool) -> EvalRow:
+    where: list[str | int] = ["body", "items", number]
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as wrong:
+        raise invalid(where, f"line {number} is not JSON: {wrong}", "json_invalid") from wrong
+    if not isinstance(row, dict):
+        raise invalid(where, f"line {number} is not a JSON object")
+    expected = row.get("expected_output", row.get("expected"))
+    if not isinstance(expected, (str, dict)) or expected == {}:
+        raise invalid(where, f"line {number} needs 'expected' (or 'expected_output'): a string or an object")
+    given = row.get("input", {} if documents_may_follow else None)
+    if not isinstance(given, (str, dict)):
+        raise invalid(where, f"line {number} needs 'input': a string or an object")
+    return EvalRow(given, expected)
+
+
+def matching_task(prompt: str, rows: tuple[EvalRow, ...]) -> str | None:
+    """Return the task a prompt means, when the shape of the rows does not contradict it."""
+    ranked = catalogue.scores(prompt)
+    if not ranked:
+        return None
+    task = TASKS[ranked[0][0]]
+    return task.id if task.extraction != all(is_label(row.expected) for row in rows) else None
+
+
+def strategy_for(task: str | None, rows: tuple[EvalRow, ...]) -> Strategy:
+    """Return how answers are scored: as labels when every truth is one label, else field by field."""
+    if not all(is_label(row.expected) for row in rows):
+        return "field_f1"
+    if task and not TASKS[task].extraction:
+        return TASKS[task].scorer
+    return "field_f1" if task and any(isinstance(row.expected, dict) for row in rows) else "exact_match"
+
+
+def is_label(expected: Expected) -> bool:
+    """Tell whether an expectation is one label: a string, or an object with one string."""
+    if isinstance(expected, str):
+        return True
+    return len(expected) == 1 and isinstance(next(iter(expected.values())), str)
+
+
+def rendered_input(given: str | Mapping[str, object]) -> str:
+    """Render a row's input as text: a lone string as it is, several fields as `name: value` lines."""
+    if isinstance(given, str):
+        return given
+    if len(given) == 1 and isinstance(only := next(iter(given.values())), str):
+        return only
+    return "\n".join(f"{k}: {v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for k, v in given.items())

@@ -1,0 +1,175 @@
+"""The journal: everything that happened, append-only, in SQLite.
+
+In a file of one's own it lasts: a sandbox that is started again with the file goes on with the same books. Without one
+it is a temporary database of SQLite, which is in memory while it is small and then in a file that nobody sees. Either
+way everything is kept, and the memory of the process stays flat.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pareta_sandbox.state.completion import Completion
+
+Kind = Literal["opening", "adjustment", "request", "debit", "replay", "error", "state", "fault", "scenario"]
+
+FLUSHED_AT = 2_000
+CACHED_ANSWERS = 4_096
+
+
+class Entry(NamedTuple):
+    """One line of the journal; what does not apply is None. `amount` is micro-USD, `at` is Unix time."""
+
+    at: float
+    kind: Kind
+    subject: str
+    amount: int | None = None
+    key: str | None = None
+    request_id: str | None = None
+    detail: str | None = None
+
+
+Remembered = tuple[bytes, Completion]  # the hash of what was asked, and the answer
+
+
+class Tally:
+    """The number and the sum of the entries of each kind."""
+
+    def __init__(self) -> None:
+        self._totals: dict[Kind, tuple[int, int]] = {}
+
+    def add(self, kind: Kind, number: int, amount: int) -> None:
+        """Count entries."""
+        known, sum_so_far = self._totals.get(kind, (0, 0))
+        self._totals[kind] = (known + number, sum_so_far + amount)
+
+    def __getitem__(self, kind: Kind) -> tuple[int, int]:
+        return self._totals.get(kind, (0, 0))
+
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entry (
+    n INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+    amount INTEGER, key TEXT, request_id TEXT, detail TEXT);
+CREATE INDEX IF NOT EXISTS entry_by_kind ON entry (kind, n);
+CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY, fingerprint BLOB NOT NULL, answer TEXT NOT NULL) WITHOUT ROWID;
+"""
+TOTALS = "SELECT kind, count(*), coalesce(sum(amount), 0) FROM entry GROUP BY kind"
+
+
+class Journal:
+    """Where entries and answers are kept; what is written becomes durable in groups.
+
+    Without a path the database is temporary. Raises sqlite3.Error when the file is not a journal.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        # SQLite's name for a temporary database is the empty one.
+        name = str(path) if path else ""
+        self._connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.executescript(SCHEMA)
+        self._tally = Tally()
+        for kind, number, amount in self._connection.execute(TOTALS):
+            self._tally.add(kind, number, amount)
+        self._entries: list[Entry] = []
+        self._answers: dict[str, Remembered] = {}
+        self._cache: dict[str, Remembered] = {}
+
+    @property
+    def kept_in_memory(self) -> int:
+        """How many entries and answers are in memory."""
+        return len(self._entries) + len(self._answers) + len(self._cache)
+
+    def write(self, entry: Entry) -> None:
+        """Append an entry."""
+        self._entries.append(entry)
+        self._tally.add(entry.kind, 1, entry.amount or 0)
+        if len(self._entries) >= FLUSHED_AT:
+            self.flush()
+
+    def entries(self, kind: Kind | None = None, after: int = 0, limit: int | None = None) -> list[tuple[int, Entry]]:
+        """Return numbered entries, oldest first."""
+        self.flush()
+        rows: Iterator[tuple[int, float, Kind, str, int | None, str | None, str | None, str | None]]
+        rows = self._connection.execute(
+            "SELECT n, at, kind, subject, amount, key, request_id, detail FROM entry"
+            " WHERE n > ? AND (? IS NULL OR kind = ?) ORDER BY n LIMIT ?",
+            (after, kind, kind, -1 if limit is None else limit),
+        )
+        return [(n, Entry(*fields)) for n, *fields in rows]
+
+    def latest(self, kind: Kind, limit: int) -> list[Entry]:
+        """Return the last few entries of a kind, newest first."""
+        self.flush()
+        rows = self._connection.execute(
+            "SELECT at, kind, subject, amount, key, request_id, detail FROM entry"
+            " WHERE kind = ? ORDER BY n DESC LIMIT ?",
+            (kind, limit),
+        )
+        return [Entry(*fields) for fields in rows]
+
+    def total(self, kind: Kind) -> tuple[int, int]:
+        """Return the number and the sum of the entries of a kind."""
+        return self._tally[kind]
+
+    def keys(self) -> dict[str, int]:
+        """Return how many requests came under each idempotency key."""
+        self.flush()
+        query = "SELECT key, count(*) FROM entry WHERE kind = 'request' AND key IS NOT NULL GROUP BY key"
+        return dict(self._connection.execute(query).fetchall())
+
+    def remember(self, key: str, fingerprint: bytes, answer: Completion) -> None:
+        """Keep an answer."""
+        self._answers[key] = (fingerprint, answer)
+        # A retry comes soon after; what is older is read from the file.
+        if len(self._cache) >= CACHED_ANSWERS:
+            self._cache.pop(next(iter(self._cache)))
+        self._cache[key] = (fingerprint, answer)
+
+    def recall(self, key: str) -> Remembered | None:
+        """Return the answer given under a key."""
+        near = self._answers.get(key) or self._cache.get(key)
+        if near is not None:
+            return near
+        row = self._connection.execute("SELECT fingerprint, answer FROM answer WHERE key = ?", (key,)).fetchone()
+        return (row[0], Completion(**json.loads(row[1]))) if row else None
+
+    def flush(self) -> None:
+        """Write what has gathered in one transaction."""
+        if not (self._entries or self._answers):
+            return
+        entries, self._entries = self._entries, []
+        answers, self._answers = self._answers, {}
+        with self._connection:
+            self._connection.execute("BEGIN")
+            self._connection.executemany(
+                "INSERT INTO entry (at, kind, subject, amount, key, request_id, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                entries,
+            )
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO answer VALUES (?, ?, ?)",
+                [(key, asked, json.dumps(asdict(answer))) for key, (asked, answer) in answers.items()],
+            )
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        self._connection.close()
+
+
+def stamped(
+    kind: Kind,
+    subject: str,
+    amount: int | None = None,
+    key: str | None = None,
+    request_id: str | None = None,
+    detail: str | None = None,
+) -> Entry:
+    """Make an entry of now."""
+    return Entry(time.time(), kind, subject, amount, key, request_id, detail)

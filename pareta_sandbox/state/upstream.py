@@ -1,0 +1,164 @@
+"""Real models behind the sandbox: completions are forwarded to an OpenAI-compatible server, the books stay here."""
+
+import json
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+
+import httpx
+
+from pareta_sandbox.http.errors import Refusal
+from pareta_sandbox.state import money
+from pareta_sandbox.state.completion import Choices, Completion
+from pareta_sandbox.state.work import Plan
+
+# Held, and never exceeded, when a request does not say how long its answer may be.
+ASSUMED_TOKENS = 4_096
+TIMEOUT = httpx.Timeout(600, connect=10)
+
+
+class Upstream:
+    """An OpenAI-compatible server, such as vLLM, Ollama or llama.cpp."""
+
+    def __init__(self, url: str, model: str | None, key: str | None) -> None:
+        base = url.rstrip("/")
+        self._base = base if base.endswith("/v1") else f"{base}/v1"
+        self._model = model
+        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._client: httpx.AsyncClient | None = None
+
+    def work(self, plan: Plan, sent: bytes) -> "Forwarded":
+        """Return the work of a completion, to be done by the upstream."""
+        return Forwarded(plan, sent, self)
+
+    async def body(self, sent: bytes, plan: Plan) -> dict[str, object]:
+        """Build what is forwarded: the request as it came, for the upstream's model, with the injected prompt."""
+        body: dict[str, object] = json.loads(sent)
+        body["model"] = await self.model()
+        if plan.system and not plan.request.has_system:
+            messages = body["messages"]
+            assert isinstance(messages, list)
+            body["messages"] = [{"role": "system", "content": plan.system}, *messages]
+        if plan.request.stream:
+            body["stream_options"] = {"include_usage": True}
+        return body
+
+    async def model(self) -> str:
+        """Return the model to ask for: the one that was chosen, else the first the upstream lists."""
+        if self._model is None:
+            listed = (await self.send("GET", "/models", None)).json()
+            try:
+                self._model = str(listed["data"][0]["id"])
+            except (LookupError, TypeError) as nothing:
+                raise Refusal(503, "the upstream lists no model; choose one with --upstream-model") from nothing
+        return self._model
+
+    async def send(self, method: str, path: str, body: Mapping[str, object] | None) -> httpx.Response:
+        """Send a request and read the whole reply; refuses when it is not a success."""
+        try:
+            reply = await self.client.request(method, self._base + path, json=body)
+        except httpx.HTTPError as broken:
+            raise _down(broken) from broken
+        _check(reply)
+        return reply
+
+    async def events(self, body: Mapping[str, object]) -> AsyncGenerator[dict[str, object], None]:
+        """Stream the chunks of a completion; refuses when it does not begin or ends without `[DONE]`."""
+        try:
+            async with self.client.stream("POST", f"{self._base}/chat/completions", json=body) as reply:
+                if not reply.is_success:
+                    await reply.aread()
+                _check(reply)
+                async for line in reply.aiter_lines():
+                    data = line.removeprefix("data:").strip()
+                    if not line.startswith("data:"):
+                        continue
+                    if data == "[DONE]":
+                        return
+                    yield json.loads(data)
+        except (httpx.HTTPError, ValueError) as broken:
+            raise _down(broken) from broken
+        raise Refusal(503, "the provider broke off the stream")
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """The connections to the upstream; made on the event loop that uses them."""
+        if self._client is None:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+            self._client = httpx.AsyncClient(headers=self._headers, timeout=TIMEOUT, limits=limits)
+        return self._client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+
+class Forwarded:
+    """Work done by the upstream."""
+
+    def __init__(self, plan: Plan, sent: bytes, upstream: Upstream) -> None:
+        request = plan.request
+        allowed = (request.max_completion_tokens or request.max_tokens or ASSUMED_TOKENS) * request.n
+        self._plan = plan
+        self._sent = sent
+        self._upstream = upstream
+        self.head = plan.head
+        self.most = plan.price(plan.prompt_tokens, allowed)
+
+    async def whole(self) -> Completion:
+        """Forward the request and wait for the answer."""
+        begun = time.monotonic()
+        body = await self._upstream.body(self._sent, self._plan)
+        reply = await self._upstream.send("POST", "/chat/completions", body)
+        try:
+            answer = reply.json()
+            choices = answer["choices"]
+            text = choices[0]["message"].get("content") or ""
+            finish = str(choices[0].get("finish_reason") or "stop")
+            done = self._completion(text, finish, answer.get("usage"), begun)
+            return replace(done, choices=json.dumps(choices))
+        except (LookupError, TypeError, AttributeError, ValueError) as strange:
+            raise Refusal(502, "the upstream's answer is not a chat completion") from strange
+
+    async def stream(self) -> AsyncGenerator[Choices | Completion, None]:
+        """Forward the request and pass on the pieces as they come."""
+        begun = time.monotonic()
+        text, finish, usage = "", "stop", None
+        body = await self._upstream.body(self._sent, self._plan)
+        async with aclosing(self._upstream.events(body)) as events:
+            async for event in events:
+                usage = event.get("usage") or usage
+                choices = event.get("choices")
+                if not isinstance(choices, list) or not choices:
+                    continue
+                text += str((choices[0].get("delta") or {}).get("content") or "")
+                finish = str(choices[0].get("finish_reason") or finish)
+                yield choices
+        yield self._completion(text, finish, usage, begun)
+
+    def _completion(self, text: str, finish: str, usage: object, begun: float) -> Completion:
+        counted = usage if isinstance(usage, dict) else {}
+        tokens = int(counted.get("completion_tokens") or money.tokens(text))
+        prompt_tokens = int(counted.get("prompt_tokens") or self._plan.prompt_tokens)
+        plan = replace(self._plan, prompt_tokens=prompt_tokens)
+        done = plan.completion(text, finish, tokens, (time.monotonic() - begun) * 1000)
+        return replace(done, price=min(done.price, self.most))
+
+
+def _down(broken: Exception) -> Refusal:
+    return Refusal(503, f"the provider is down: {type(broken).__name__}")
+
+
+def _check(reply: httpx.Response) -> None:
+    match reply.status_code:
+        case status if status < 400:
+            return
+        case 429:
+            wait = reply.headers.get("retry-after")
+            raise Refusal(429, "the provider limits the rate", {"retry-after": wait} if wait else {})
+        case 400 | 413 | 422:
+            raise Refusal(400, f"the provider refuses this request: {reply.text[:500]}")
+        case status:
+            raise Refusal(503, f"the provider answered {status}")

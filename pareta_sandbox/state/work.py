@@ -1,0 +1,130 @@
+"""The work behind a completion: planned before it is paid, then done whole or piece by piece."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pareta_sandbox.http.errors import Refusal, too_long
+from pareta_sandbox.models import answerers, catalogue
+from pareta_sandbox.models.catalogue import TASKS
+from pareta_sandbox.models.roster import MODELS, Model
+from pareta_sandbox.routes.chat_request import ChatRequest, shortened
+from pareta_sandbox.service import Service
+from pareta_sandbox.state import money
+from pareta_sandbox.state.completion import Choices, Completion, Head, pieces
+from pareta_sandbox.state.endpoints import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who answers what: the endpoint (none for `auto`), its model, and the prompt with what was injected."""
+
+    head: Head
+    request: ChatRequest
+    endpoint: Endpoint | None
+    task: str
+    model: Model
+    system: str
+    user: str
+    prompt_tokens: int
+    price_factor: float = 1.0
+
+    def price(self, prompt_tokens: int, tokens: int) -> int:
+        """Return what so many tokens cost (micro-USD)."""
+        return money.multiplied(self.model.rates.price(prompt_tokens, tokens), self.price_factor)
+
+    def completion(self, text: str, finish: str, tokens: int, latency_ms: float) -> Completion:
+        """Turn an answer into a completion with its price."""
+        return Completion(
+            id=self.head.id,
+            created=self.head.created,
+            model=self.head.model,
+            text=text,
+            finish_reason=finish,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=tokens,
+            price=self.price(self.prompt_tokens, tokens),
+            baseline=catalogue.baseline_price(self.prompt_tokens, tokens),
+            latency_ms=latency_ms,
+        )
+
+
+class Work(Protocol):
+    """A completion in the making."""
+
+    @property
+    def head(self) -> Head:
+        """What all chunks have in common."""
+
+    @property
+    def most(self) -> int:
+        """The most it can cost (micro-USD); so much is held while it is made."""
+
+    async def whole(self) -> Completion:
+        """Make it at once."""
+
+    def stream(self) -> AsyncGenerator[Choices | Completion, None]:
+        """Make it piece by piece; the completion itself comes last."""
+
+
+class Local:
+    """Work done by the built-in answerers: the answer is known at once, and only its time is spent."""
+
+    def __init__(self, plan: Plan, service: Service) -> None:
+        level = service.level(plan.model, "chat", plan.endpoint.id if plan.endpoint else None)
+        answer = answerers.reply(plan.task, level, plan.system, plan.user)
+        text, finish = shortened(answer, plan.request)
+        tokens = money.tokens(text) * plan.request.n
+        self._n = plan.request.n
+        self._done = plan.completion(text, finish, tokens, service.latency_ms(plan.model, tokens))
+        self.head = plan.head
+        self.most = self._done.price
+
+    async def whole(self) -> Completion:
+        """Spend the time of the answer, then give it."""
+        if self._done.latency_ms:
+            await asyncio.sleep(self._done.latency_ms / 1000)
+        return self._done
+
+    async def stream(self) -> AsyncGenerator[Choices | Completion, None]:
+        """Give the answer piece by piece, as its time passes."""
+        cut = list(pieces(self._done.text, self._done.finish_reason, self._n))
+        # Half of the time passes before the first piece, as with real models that read first.
+        await asyncio.sleep(self._done.latency_ms / 2000)
+        for piece in cut:
+            yield piece
+            if self._done.latency_ms:
+                await asyncio.sleep(self._done.latency_ms / 2000 / len(cut))
+        yield self._done
+
+
+async def plan(request: ChatRequest, service: Service) -> Plan:
+    """Decide who answers.
+
+    Refuses with 404 an unknown endpoint, with 503 one that is not live, and with 400 a prompt that is too long.
+    """
+    endpoint, task, model = await _serving(request, service)
+    system, user = request.asked()
+    prompt_tokens = sum(money.tokens(message.text) for message in request.messages)
+    injected = None if request.has_system else TASKS[task].system_prompt
+    if injected:
+        prompt_tokens += money.tokens(injected)
+    if not model.fits(prompt_tokens):
+        raise too_long(prompt_tokens, model.context_k)
+    shown = endpoint.id if endpoint else model.id
+    head = Head(f"chatcmpl-{service.next_number():012x}", int(time.time()), shown)
+    factor = service.faults.price_factor("chat", endpoint.id if endpoint else None)
+    return Plan(head, request, endpoint, task, model, injected or system, user, prompt_tokens, factor)
+
+
+async def _serving(request: ChatRequest, service: Service) -> tuple[Endpoint | None, str, Model]:
+    if request.model == "auto" and service.settings.generation == 2:
+        task = catalogue.routed("\n".join(request.asked()))
+        return None, task, MODELS[await service.recommended(task)]
+    endpoint = service.endpoints.get(request.model)
+    if endpoint.state != "live":
+        endpoint.failures += 1
+        raise Refusal(503, f"endpoint '{endpoint.id}' is {endpoint.state}: start it and wait until it is live")
+    return endpoint, endpoint.task.id, endpoint.model

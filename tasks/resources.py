@@ -1,0 +1,102 @@
+"""What everything awaited in one flow run shares: one client, one ledger, one session of a batch.
+
+A task that runs in another process, thread or event loop finds nothing to share there, and opens its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
+from typing import Generic, TypeVar
+
+from pareta_batch.engine.control import controlled
+from pareta_batch.engine.session import Session, open_session
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.selection import EVERYTHING_MISSING, Wanted
+from pareta_batch.spec import Batch
+from pareta_client import AsyncPareta
+from pareta_evals.poller import EvalPoller
+from tasks.credentials import make_client
+
+Thing = TypeVar("Thing")
+
+
+class Shared(Generic[Thing]):
+    """One thing for everybody inside: whoever comes first opens it, and closes it at the end."""
+
+    def __init__(self, name: str) -> None:
+        self._found: ContextVar[tuple[asyncio.AbstractEventLoop, Thing] | None] = ContextVar(name, default=None)
+
+    @asynccontextmanager
+    async def use(self, opening: Callable[[], AbstractAsyncContextManager[Thing]]) -> AsyncIterator[Thing]:
+        """Give the thing that is open on this event loop, else open one for everything awaited inside."""
+        loop = asyncio.get_running_loop()
+        match self._found.get():
+            # A context can be copied to another thread's loop, where the thing would hang.
+            case (where, thing) if where is loop:
+                yield thing
+            case _:
+                async with opening() as thing:
+                    token = self._found.set((loop, thing))
+                    try:
+                        yield thing
+                    finally:
+                        self._found.reset(token)
+
+
+_client = Shared[AsyncPareta]("client")
+_ledger = Shared[Ledger]("ledger")
+_poller = Shared[EvalPoller]("poller")
+_session = Shared[Session]("session")
+
+
+def connected() -> AbstractAsyncContextManager[AsyncPareta]:
+    """Share the client to the service."""
+    return _client.use(_open_client)
+
+
+def recorded() -> AbstractAsyncContextManager[Ledger]:
+    """Share the ledger."""
+    return _ledger.use(_open_ledger)
+
+
+def polling() -> AbstractAsyncContextManager[EvalPoller]:
+    """Share the poller that looks at the eval runs which are waited for."""
+    return _poller.use(_open_poller)
+
+
+def working_on(batch: Batch, wanted: Wanted = EVERYTHING_MISSING) -> AbstractAsyncContextManager[Session]:
+    """Share the session of a batch: the rows it sends, its slots, its stop, its progress."""
+    return _session.use(lambda: _open_session(batch, wanted))
+
+
+@asynccontextmanager
+async def _open_client() -> AsyncIterator[AsyncPareta]:
+    async with await make_client() as client:
+        yield client
+
+
+@asynccontextmanager
+async def _open_poller() -> AsyncIterator[EvalPoller]:
+    async with connected() as client, EvalPoller(client.evals.runs.retrieve) as poller:
+        yield poller
+
+
+@asynccontextmanager
+async def _open_ledger() -> AsyncIterator[Ledger]:
+    ledger = await asyncio.to_thread(Ledger.open)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@asynccontextmanager
+async def _open_session(batch: Batch, wanted: Wanted) -> AsyncIterator[Session]:
+    # A client of its own: the session's calls run on another loop than the flow's.
+    async with (
+        recorded() as ledger,
+        open_session(batch, await make_client(), ledger, wanted) as session,
+        controlled(session, ledger),
+    ):
+        yield session

@@ -1,0 +1,74 @@
+"""Pressure: who may start a call, and when."""
+
+import asyncio
+
+import pytest
+
+from pareta_batch.errors import UnexpectedError
+from pareta_batch.rate_limit.gate import Pressure
+from pareta_batch.rate_limit.limiter import Throttle
+
+
+async def test_calls_start_first_come_first_served_within_the_bound() -> None:
+    pressure = Pressure(Throttle(2))
+    order: list[int] = []
+
+    async def call(number: int) -> None:
+        entered = await pressure.enter()
+        assert entered is not None
+        assert pressure.in_flight <= 2
+        order.append(number)
+        await asyncio.sleep(0)
+        pressure.answered(entered)
+
+    await asyncio.gather(*(call(number) for number in range(10)))
+    assert order == list(range(10))
+    assert pressure.in_flight == 0
+
+
+async def test_nobody_starts_while_it_is_paused() -> None:
+    pressure = Pressure(Throttle(2))
+    with pressure.paused():
+        waiting = asyncio.create_task(pressure.enter())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    assert await waiting is not None
+
+
+@pytest.mark.parametrize("method", ["wait", "started"])
+async def test_a_fault_in_a_timer_reaches_those_who_wait(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    pressure = Pressure(Throttle(1))
+    monkeypatch.setattr(pressure.throttle, "wait", lambda now: 0.001)
+    waiting = asyncio.create_task(pressure.enter())
+    await asyncio.sleep(0)
+    if method == "started":
+        monkeypatch.setattr(pressure.throttle, "wait", lambda now: 0.0)
+    monkeypatch.setattr(pressure.throttle, method, lambda now: 1 / 0)
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    with pytest.raises(UnexpectedError, match="the rate limit: ZeroDivisionError: division by zero"):
+        async with asyncio.timeout(5):
+            await waiting
+
+
+async def test_closing_it_sends_everybody_away() -> None:
+    pressure = Pressure(Throttle(1))
+    first = await pressure.enter()
+    waiting = asyncio.create_task(pressure.enter())
+    await asyncio.sleep(0)
+    pressure.close()
+    assert first is not None
+    assert await waiting is None
+    assert await pressure.enter() is None
+
+
+async def test_who_is_cancelled_while_waiting_takes_no_slot() -> None:
+    pressure = Pressure(Throttle(1))
+    first = await pressure.enter()
+    waiting = asyncio.create_task(pressure.enter())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    assert first is not None
+    pressure.answered(first)
+    second = await pressure.enter()
+    assert second is not None
+    assert pressure.in_flight == 1
