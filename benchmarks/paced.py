@@ -11,7 +11,7 @@ import time
 from client import table
 from pressure import limited
 
-from pareta_batch.engine.loop_thread import OwnLoop
+from pareta_batch.engine.loop_thread import LoopThread
 from pareta_client import AsyncPareta, RateLimitError
 from pareta_sandbox.testing import RateLimit
 
@@ -40,7 +40,7 @@ async def paced(base_url: str, api_key: str, per_s: float, seconds: float) -> tu
     return sum(came), len(came) - sum(came)
 
 
-async def measure(per_s: float, seconds: float, loop: OwnLoop) -> list[str]:
+async def measure(per_s: float, seconds: float, loop: LoopThread) -> list[str]:
     """Measure one pace against a service of its own, on a loop whose timers are as good as a session's."""
     with limited(RateLimit(per_s=ALLOWED_PER_S, burst=1, retry_after="none")) as sandbox:
         answered, refused = await loop.run(paced(sandbox.base_url, sandbox.api_key, per_s, seconds))
@@ -50,7 +50,7 @@ async def measure(per_s: float, seconds: float, loop: OwnLoop) -> list[str]:
 
 async def measure_all(seconds: float) -> list[list[str]]:
     """Measure every pace, one after the other."""
-    loop = OwnLoop("paced")
+    loop = LoopThread("paced")
     try:
         return [await measure(per_s, seconds, loop) for per_s in PACES]
     finally:

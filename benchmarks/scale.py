@@ -22,7 +22,7 @@ from client import PROJECT, service, table
 
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.schema import rows as rows_table
-from pareta_batch.rows.requests import Ask
+from pareta_batch.rows.requests import RowRequest
 
 FEW = 100
 MISSING_EVERY = 10_000
@@ -49,7 +49,7 @@ def large_ledger(rows: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/ledger.db"
         ledger = Ledger.open(url)
-        ledger.enrol("large", asks(rows))
+        ledger.register_rows("large", asks(rows))
         answered = rows_table.c.position % MISSING_EVERY != 0
         values = {
             "state": "settled",
@@ -80,9 +80,9 @@ def large_ledger(rows: int) -> str:
         )
 
 
-def asks(rows: int) -> Iterator[Ask]:
+def asks(rows: int) -> Iterator[RowRequest]:
     for n in range(rows):
-        yield Ask(n, f"row-{n}", f"{n:064x}", ({"role": "user", "content": "Which team? My invoice is wrong."},))
+        yield RowRequest(n, f"row-{n}", f"{n:064x}", ({"role": "user", "content": "Which team? My invoice is wrong."},))
 
 
 def main() -> None:

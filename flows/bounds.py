@@ -16,7 +16,7 @@ from pareta_batch.ledger.origins import billed_to, claim_origin, origin_of
 from pareta_batch.money.budget import micro_usd
 from pareta_batch.spec import Batch
 from pareta_evals.spec import Comparisons, ComparisonSpec
-from tasks.resources import recorded
+from tasks.resources import shared_ledger
 
 MICRO = 1_000_000
 
@@ -52,7 +52,7 @@ async def started_here(batch: Batch, bounds: Bounds | None, *, dry_run: bool = F
     Raises NotAllowed for a batch that was started elsewhere, a file outside the folder, or a budget that is used up.
     """
     origin = "" if dry_run else await origin_here()
-    async with recorded() as ledger:
+    async with shared_ledger() as ledger:
         if dry_run:
             return await asyncio.to_thread(_confined, batch, bounds, ledger) if bounds else batch
         return await asyncio.to_thread(_started, batch, bounds, origin, ledger)
@@ -63,7 +63,7 @@ async def continued_here(batch: Batch, bounds: Bounds | None) -> Batch:
     if bounds is None:
         return batch
     origin = await origin_here()
-    async with recorded() as ledger:
+    async with shared_ledger() as ledger:
         started_by = await asyncio.to_thread(origin_of, batch.name, ledger)
         return await asyncio.to_thread(_bounded, batch, bounds, origin, started_by, ledger)
 

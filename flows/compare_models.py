@@ -3,7 +3,7 @@
 from prefect import flow
 
 from flows.bounds import Bounds, compared_here
-from flows.outcomes import ComparisonReport, end, named_ending
+from flows.outcomes import ComparisonReport, end, named_outcome
 from flows.pages import comparison_page
 from flows.spent import spent_of
 from pareta_evals.spec import Comparisons
@@ -13,7 +13,7 @@ from tasks.files import check_report
 
 
 @flow(name="compare-models", flow_run_name="compare {comparisons.name}")
-@named_ending
+@named_outcome
 async def compare_models(comparisons: Comparisons, bounds: Bounds | None = None) -> ComparisonReport:
     """Run the comparisons concurrently under their limit; one that fails is reported beside the others."""
     comparisons = compared_here(comparisons, bounds)

@@ -6,18 +6,18 @@ from prefect import flow
 from pydantic import Field
 
 from flows.bounds import Bounds, started_here
-from flows.outcomes import end, named_ending, quoted
+from flows.outcomes import end, end_as_quote, named_outcome
 from flows.pages import batch_page
 from flows.suspension import OnEmptyBalance, suspended_without_credit
-from pareta_batch.engine.planning import Plan
+from pareta_batch.engine.planning import RunPlan
 from pareta_batch.engine.session import Session
 from pareta_batch.report import BatchReport
 from pareta_batch.run import stop_told
 from pareta_batch.spec import Batch
 from tasks.artifacts import publish_batch, publish_page
 from tasks.batches import complete_shards, enrol_batch, quote_batch, report_on, write_answers_file
-from tasks.resources import recorded
-from tasks.sending_session import sending
+from tasks.resources import shared_ledger
+from tasks.sending_session import open_sending_session
 from tasks.tags import tag_run
 
 DryRun = Annotated[
@@ -27,7 +27,7 @@ DryRun = Annotated[
 
 
 @flow(name="complete-batch", flow_run_name="complete {batch.name} on {batch.model}")
-@named_ending
+@named_outcome
 async def complete_batch(
     batch: Batch,
     on_empty_balance: OnEmptyBalance = "fail",
@@ -40,18 +40,18 @@ async def complete_batch(
     named for the reason and carries the report. A dry run ends in a state named Quoted, with the quote.
     """
     if dry_run:
-        return quoted(await quote_batch(await started_here(batch, bounds, dry_run=True)))
+        return end_as_quote(await quote_batch(await started_here(batch, bounds, dry_run=True)))
     # One ledger to the end: were its file deleted meanwhile, what it held can still be read.
-    async with suspended_without_credit(on_empty_balance), recorded():
+    async with suspended_without_credit(on_empty_balance), shared_ledger():
         await tag_run(batch=batch.name, endpoint=batch.model)
         batch = await started_here(batch, bounds)
         plan = await enrol_batch(batch)
-        async with sending(batch) as session:
+        async with open_sending_session(batch) as session:
             await complete_shards(session.batch, plan)
         return end(await accounted_for(batch, plan, session))
 
 
-async def accounted_for(batch: Batch, plan: Plan, session: Session) -> BatchReport:
+async def accounted_for(batch: Batch, plan: RunPlan, session: Session) -> BatchReport:
     """Write the answers, say what became of every row and every dollar, and show it."""
     with stop_told(session):
         await write_answers_file(batch)

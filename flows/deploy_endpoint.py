@@ -6,18 +6,18 @@ from contextlib import asynccontextmanager
 
 from prefect import flow
 
-from flows.outcomes import named_ending
+from flows.outcomes import named_outcome
 from flows.parameters import Deployment
 from pareta_batch.money.account import NO_ACCOUNT, Account
 from pareta_client import ParetaError
 from tasks.budgets import reserve_smoke_call
 from tasks.endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
-from tasks.resources import connected, recorded
+from tasks.resources import shared_client, shared_ledger
 from tasks.tags import tag_run
 
 
 @flow(name="deploy-endpoint", flow_run_name="deploy {deployment.name}")
-@named_ending
+@named_outcome
 async def deploy_endpoint(deployment: Deployment) -> str:
     """Have an endpoint of this name and task live and answering; give its id."""
     async with serving(deployment, stop=False) as endpoint_id:
@@ -30,7 +30,7 @@ async def serving(deployment: Deployment, *, stop: bool, account: Account = NO_A
 
     The smoke call is bought under the account, before anything is deployed.
     """
-    async with connected(), recorded():
+    async with shared_client(), shared_ledger():
         smoke = await reserve_smoke_call(deployment.name, deployment.task, deployment.model, account)
         endpoint_id = await deployed(deployment, stop=stop)
         try:

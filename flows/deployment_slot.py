@@ -8,7 +8,7 @@ from prefect import flow_engine
 from prefect.concurrency._leases import amaintain_concurrency_lease
 
 
-def outlive_the_slot() -> None:
+def ignore_lost_deployment_slot() -> None:
     """Let runs in this process go on when Prefect cannot renew the slot of their deployment; it would cancel them."""
     flow_engine.amaintain_concurrency_lease = _renewed_while_possible  # type: ignore[attr-defined]  # not exported
 

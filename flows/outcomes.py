@@ -10,8 +10,8 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict
 
-from flows.deployment_slot import outlive_the_slot
-from flows.outcome_table import reason_for
+from flows.deployment_slot import ignore_lost_deployment_slot
+from flows.outcome_table import end_reason
 from flows.signals import hangup_terminates
 from flows.spent import Spent
 from pareta_batch.errors import BatchError, BudgetReached
@@ -115,7 +115,7 @@ class WatchReport(BaseModel):
 
 
 # Here, because every flow imports this before Prefect's engine runs it.
-outlive_the_slot()
+ignore_lost_deployment_slot()
 
 Report = BatchReport | ComparisonReport | PipelineReport | PromotionReport
 Given = ParamSpec("Given")
@@ -123,7 +123,7 @@ Result = TypeVar("Result")
 AnyReport = TypeVar("AnyReport", BatchReport, ComparisonReport, PipelineReport, PromotionReport)
 
 
-class Unfinished(Exception):
+class IncompleteRun(Exception):
     """A run that ended before all of it was done; `report` says what is there and what is missing."""
 
     def __init__(self, report: Report, message: str) -> None:
@@ -142,10 +142,10 @@ def end(report: AnyReport) -> AnyReport:
     """
     if report.status == "completed":
         return report
-    raise Unfinished(report, message_of(report))
+    raise IncompleteRun(report, message_of(report))
 
 
-def quoted(quote: Quote) -> BatchReport:
+def end_as_quote(quote: Quote) -> BatchReport:
     """End a dry run with its quote, in a state that no automation takes for a batch that is done.
 
     Prefect unwraps the state: who awaits the flow gets the quote.
@@ -160,11 +160,11 @@ async def report_of(state: State[AnyReport]) -> AnyReport:
     """
     try:
         return await state.aresult()
-    except Unfinished as unfinished:
+    except IncompleteRun as unfinished:
         return cast(AnyReport, unfinished.report)
 
 
-def named_ending(run: Callable[Given, Awaitable[Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:
+def named_outcome(run: Callable[Given, Awaitable[Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:
     """Let a flow end in a Failed state that is named for the reason, and give up retries that cannot help.
 
     Prefect unwraps the state: who awaits the flow gets what it returned, or the error is raised.
@@ -175,8 +175,8 @@ def named_ending(run: Callable[Given, Awaitable[Result]]) -> Callable[Given, Cor
         try:
             with hangup_terminates():
                 return await run(*args, **kwargs)
-        except (Unfinished, ParetaError, BatchError) as error:
-            reason = reason_for(error_of(error))
+        except (IncompleteRun, ParetaError, BatchError) as error:
+            reason = end_reason(error_of(error))
             if reason.retry_helps and _retries_left():
                 raise
             await _give_up_retries()
@@ -188,23 +188,23 @@ def named_ending(run: Callable[Given, Awaitable[Result]]) -> Callable[Given, Cor
 
 def error_of(error: Exception) -> str:
     """Name what ended a run: an error's class, or what kept a report from being complete."""
-    return _shortfall(error.report) if isinstance(error, Unfinished) else type(error).__name__
+    return _shortfall(error.report) if isinstance(error, IncompleteRun) else type(error).__name__
 
 
 def explained(error: Exception) -> str:
     """Say what happened, with the request to ask the service about, and what to do next."""
-    if isinstance(error, Unfinished):
+    if isinstance(error, IncompleteRun):
         return error.message
     request = getattr(error, "request_id", None)
     asked = f" (request {request})" if request else ""
-    return f"{type(error).__name__}: {error}{asked}; {reason_for(type(error).__name__).next_step}"
+    return f"{type(error).__name__}: {error}{asked}; {end_reason(type(error).__name__).next_step}"
 
 
 def message_of(report: Report) -> str:
     """Say how far an unfinished run came, why it ended, and what to do next."""
     error = _shortfall(report)
     batch = _batch_of(report)
-    step = reason_for(error).next_step
+    step = end_reason(error).next_step
     if batch is not None and batch.stopped is not None:
         rest = f"only the {batch.pending} missing rows are sent"
         return f"{report}; stopped by {error}: {batch.stopped_message}; {step}: {rest}"

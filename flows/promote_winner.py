@@ -4,17 +4,17 @@ from prefect import flow, get_run_logger
 
 from flows.compare_models import compare_models
 from flows.deploy_endpoint import serving
-from flows.outcomes import PromotionReport, end, named_ending, report_of
+from flows.outcomes import PromotionReport, end, named_outcome, report_of
 from flows.parameters import Promotion
 from pareta_report import Decision, decide
-from tasks.resources import connected, recorded
+from tasks.resources import shared_client, shared_ledger
 
 
 @flow(name="promote-winner", flow_run_name="promote {promotion.name}")
-@named_ending
+@named_outcome
 async def promote_winner(promotion: Promotion) -> PromotionReport:
     """Deploy the model that passes the policy; when none does, deploy nothing and say why."""
-    async with connected(), recorded():
+    async with shared_client(), shared_ledger():
         report = await report_of(await compare_models(promotion.comparisons(), return_state=True))
         decision = decide(report.comparisons[0], promotion.policy)
         get_run_logger().info("%s: %s", promotion.name, decision.sentence)

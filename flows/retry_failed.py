@@ -7,13 +7,13 @@ from pydantic import Field
 
 from flows.bounds import Bounds, continued_here
 from flows.complete_batch import accounted_for
-from flows.outcomes import end, named_ending
-from pareta_batch.ledger.selection import Wanted
+from flows.outcomes import end, named_outcome
+from pareta_batch.ledger.selection import RowSelection
 from pareta_batch.report import BatchReport
 from pareta_batch.spec import Batch
 from tasks.batches import complete_shards, plan_retry
-from tasks.resources import recorded
-from tasks.sending_session import sending
+from tasks.resources import shared_ledger
+from tasks.sending_session import open_sending_session
 from tasks.tags import tag_run
 
 Errors = Annotated[
@@ -23,14 +23,14 @@ Errors = Annotated[
 
 
 @flow(name="retry-failed", flow_run_name="retry {batch.name} on {batch.model}")
-@named_ending
+@named_outcome
 async def retry_failed(batch: Batch, errors: Errors = (), bounds: Bounds | None = None) -> BatchReport:
     """Send again the rows that failed in a way that may pass; an old error stays until the new outcome is in."""
-    wanted = Wanted(only_failed=True, errors=errors)
+    wanted = RowSelection(only_failed=True, errors=errors)
     await tag_run(batch=batch.name, endpoint=batch.model)
-    async with recorded():
+    async with shared_ledger():
         batch = await continued_here(batch, bounds)
         plan = await plan_retry(batch, wanted)
-        async with sending(batch, wanted) as session:
+        async with open_sending_session(batch, wanted) as session:
             await complete_shards(session.batch, plan)
         return end(await accounted_for(batch, plan, session))

@@ -10,11 +10,11 @@ from prefect import flow
 from flows.compare_models import compare_models
 from flows.complete_batch import complete_batch
 from flows.deploy_endpoint import serving
-from flows.outcomes import ComparisonReport, PipelineReport, end, named_ending, report_of
+from flows.outcomes import ComparisonReport, PipelineReport, end, named_outcome, report_of
 from flows.pages import pipeline_page
 from flows.parameters import Pipeline
 from flows.suspension import OnEmptyBalance, suspended_without_credit
-from pareta_batch.engine.worker_pool import both
+from pareta_batch.engine.worker_pool import gather_settled
 from pareta_batch.report import BatchReport
 from pareta_batch.spec import Batch
 from pareta_evals.spec import Comparisons
@@ -22,14 +22,14 @@ from tasks.artifacts import measure_quality, publish_page
 from tasks.batches import check_dataset
 from tasks.budgets import account_beside, share_budget
 from tasks.files import check_report
-from tasks.resources import connected, recorded
+from tasks.resources import shared_client, shared_ledger
 from tasks.tags import tag_run
 
 STAGGER_S = 0.5
 
 
 @flow(name="run-pipeline", flow_run_name="pipeline {pipeline.name}")
-@named_ending
+@named_outcome
 async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "fail") -> PipelineReport:
     """Deploy or reuse, wait until live, complete the batch while models are compared, report, stop the endpoint.
 
@@ -39,11 +39,11 @@ async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "f
         await tag_run(batch=pipeline.name)
         check_reports(pipeline)
         await check_dataset(pipeline.batch_on("auto"), pipeline.truth_column)
-        async with connected(), recorded(), model_for(pipeline) as model:
+        async with shared_client(), shared_ledger(), model_for(pipeline) as model:
             for_batch, beside = await share_budget(
                 pipeline.budget_usd, pipeline.batch_on(model), pipeline.comparisons_beside(), pipeline.account
             )
-            batch, comparisons = await both(
+            batch, comparisons = await gather_settled(
                 completed(pipeline.batch_on(model, for_batch)), compared(pipeline.comparisons_beside(beside))
             )
         quality = await measure_quality(batch.output, pipeline.truth_column)

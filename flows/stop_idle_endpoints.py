@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from prefect import flow, get_run_logger
 from pydantic import ConfigDict, Field
 
-from flows.outcomes import named_ending
+from flows.outcomes import named_outcome
 from pareta_batch.spec_base import Spec
 from tasks.endpoints import stop_endpoint
-from tasks.idle_endpoints import read_activity, remember_activity
-from tasks.idle_policy import Patience
-from tasks.resources import connected
+from tasks.idle_endpoints import read_activity, save_activity
+from tasks.idle_policy import IdlePolicy
+from tasks.resources import shared_client
 
 
 class IdleGuard(Spec):
@@ -34,26 +34,26 @@ class IdleGuard(Spec):
     dry_run: bool = Field(True, title="Dry run", description="Only say what would be stopped")
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> IdlePolicy:
         """How long an endpoint may be idle, and live."""
         live = self.longest_live_minutes
-        return Patience(timedelta(minutes=self.idle_minutes), None if live is None else timedelta(minutes=live))
+        return IdlePolicy(timedelta(minutes=self.idle_minutes), None if live is None else timedelta(minutes=live))
 
 
 @flow(name="stop-idle-endpoints", flow_run_name="stop idle {guard.name_prefix}*")
-@named_ending
+@named_outcome
 async def stop_idle_endpoints(guard: IdleGuard) -> tuple[str, ...]:
     """Stop the live endpoints with this prefix that nobody uses, or that are live for too long; give their ids.
 
     It takes two looks: the first one learns how often an endpoint was asked until then.
     """
     now = datetime.now(UTC)
-    async with connected():
+    async with shared_client():
         readings = await read_activity(guard.name_prefix, now)
-        reasons = {each.endpoint: why for each in readings if (why := each.why_stop(guard.patience, now))}
+        reasons = {each.endpoint: why for each in readings if (why := each.stop_reason(guard.patience, now))}
         for endpoint, why in reasons.items():
             get_run_logger().info("%s: %s%s", endpoint, why, "; dry run: it stays live" if guard.dry_run else "")
             if not guard.dry_run:
                 await stop_endpoint(endpoint)
-    await remember_activity(guard.name_prefix, readings, now)
+    await save_activity(guard.name_prefix, readings, now)
     return tuple(reasons)

@@ -12,7 +12,7 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.settings import get_current_settings
 from pydantic import Field
 
-from flows.outcomes import Unfinished, error_of, explained, flow_run_here
+from flows.outcomes import IncompleteRun, error_of, explained, flow_run_here
 from pareta_client import InsufficientCreditsError
 
 OnEmptyBalance = Annotated[
@@ -32,7 +32,7 @@ async def suspended_without_credit(wish: OnEmptyBalance) -> AsyncIterator[None]:
     """
     try:
         yield
-    except (Unfinished, InsufficientCreditsError) as error:
+    except (IncompleteRun, InsufficientCreditsError) as error:
         if wish == "fail" or error_of(error) != "InsufficientCreditsError":
             raise
         run = flow_run_here()

@@ -2,24 +2,24 @@
 
 from prefect import flow, get_run_logger
 
-from flows.outcomes import WatchReport, flow_run_here, named_ending
+from flows.outcomes import WatchReport, flow_run_here, named_outcome
 from flows.parameters import Watch
 from flows.spent import spent_of
 from tasks.evals import completed, plan_eval_run, prepare_eval_set, spent_under, start_eval_run, wait_for_eval_run
 from tasks.events import quality_drifted, quality_unavailable, watch_unpaid_told
-from tasks.resources import connected, polling, recorded
+from tasks.resources import shared_client, shared_ledger, shared_poller
 from tasks.watching import drift_from, enter_in_history, publish_history
 
 
 @flow(name="watch-quality", flow_run_name="watch {watch.name}")
-@named_ending
+@named_outcome
 async def watch_quality(watch: Watch) -> WatchReport:
     """Compare the models with themselves since the watch began.
 
     Emits `pareta.quality.drifted` on a drop, and `pareta.quality.unavailable` when rows have no answer.
     """
     occasion = this_occasion()
-    async with connected(), recorded(), polling():
+    async with shared_client(), shared_ledger(), shared_poller():
         eval_set_id, rows = await prepare_eval_set(watch.comparison)
         plan = await plan_eval_run(watch.comparison, eval_set_id, occasion)
         with watch_unpaid_told(watch.name):

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.engine.session import open_session
 from pareta_batch.errors import RowsUnanswered
 from pareta_batch.ledger.kept_quotes import Quoted, hit_rate, keep_quote
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.queries import Sample
 from pareta_batch.money.format import dollars, estimate
-from pareta_batch.money.leaderboard import listed
+from pareta_batch.money.leaderboard import fetch_leaderboard
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, NotFoundError
 
@@ -71,13 +71,13 @@ class Quote(BaseModel):
         )
 
 
-async def quote(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, pilot: int = 0) -> Quote:
+async def quote_rows(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, pilot: int = 0) -> Quote:
     """Return what a run of the batch will cost, from its own receipts, else from the leaderboard.
 
     The ledger keeps the quote. With `pilot`, that many rows are sent first; their answers are part of the batch.
     Nothing else is sent. Takes over `pareta`. Raises what `enrol` raises, and BatchStopped when the pilot was stopped.
     """
-    plan = await asyncio.to_thread(enrol, batch, ledger)
+    plan = await asyncio.to_thread(register_rows, batch, ledger)
     async with open_session(batch, pareta, ledger) as session:
         if pilot and plan.to_send:
             # Rows that failed are sent again with the rest.
@@ -160,4 +160,4 @@ async def _leaderboard_rate(batch: Batch, pareta: AsyncPareta) -> float | None:
         endpoint = await pareta.endpoints.retrieve(batch.model)
     except NotFoundError:
         return None
-    return (await listed(pareta, endpoint.task)).cost(endpoint.model or "")
+    return (await fetch_leaderboard(pareta, endpoint.task)).cost(endpoint.model or "")

@@ -98,7 +98,7 @@ class BatchReport(BaseModel):
 
 def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport:
     """Put together what the ledger says of a batch and how this run of it ended."""
-    batch, stop, throttle = session.batch, session.stop, session.pressure.throttle
+    batch, stop, limiter = session.batch, session.stop, session.gate.limiter
     return BatchReport(
         name=batch.name,
         model=batch.model,
@@ -130,7 +130,7 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
         stopped=stop.reason if stop else None,
         stopped_message=stop.message if stop else None,
         wall_s=round(session.progress.wall_s(), 3),
-        refused=throttle.refusals,
-        limits=tuple(throttle.history),
+        refused=limiter.refusals,
+        limits=tuple(limiter.history),
         output=str(batch.output_path),
     )

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from math import ceil
 
 from pareta_batch.answers.answers_file import write_answers
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.engine.session import Session, open_session
 from pareta_batch.engine.worker_pool import fan_out
 from pareta_batch.errors import BatchError, BatchStopped, LedgerError, RowsUnanswered
 from pareta_batch.ledger.kept_quotes import check_batch_quote
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.selection import Wanted
+from pareta_batch.ledger.selection import RowSelection
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
@@ -24,7 +24,7 @@ async def run_batch(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> BatchR
     Takes over `pareta`, as `open_session` does. Raises what `enrol` raises, and LedgerError when the ledger cannot be
     read in the end; a ledger that fails while rows are sent stops the batch, as the report says.
     """
-    plan = await asyncio.to_thread(enrol, batch, ledger)
+    plan = await asyncio.to_thread(register_rows, batch, ledger)
     async with open_session(batch, pareta, ledger) as session:
         await complete_shards(session, plan.missing)
     with stop_told(session):
@@ -40,7 +40,7 @@ async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors
     It works from the ledger: the dataset is not read, and the answers file is not written. An old error stays until
     the new outcome is in. Takes over `pareta`.
     """
-    wanted = Wanted(only_failed=True, errors=tuple(errors))
+    wanted = RowSelection(only_failed=True, errors=tuple(errors))
     async with open_session(batch, pareta, ledger, wanted) as session:
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
         await complete_shards(session, shards)

@@ -16,10 +16,10 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say how batches stand in the ledger, and how far a run of them is that is under way."""
-    from pareta_cli.batch_status import standing
+    from pareta_cli.batch_status import batch_statuses
 
     with bad_input_explained():
-        accounts = standing(name)
+        accounts = batch_statuses(name)
         as_text = json.dumps([asdict(each) for each in accounts], indent=2, default=float)  # prices are fractions
         typer.echo(as_text if as_json else "\n".join(map(str, accounts)))
 
@@ -41,12 +41,12 @@ def resume(name: BatchName, as_json: AsJson = False) -> None:
 
 
 def set_(
-    name: BatchName, wish: Annotated[str, typer.Argument(metavar="max_in_flight=N")], as_json: AsJson = False
+    name: BatchName, request: Annotated[str, typer.Argument(metavar="max_in_flight=N")], as_json: AsJson = False
 ) -> None:
     """Change how many calls a run that is under way may have in flight, up to what it began with."""
-    key, _, value = wish.partition("=")
+    key, _, value = request.partition("=")
     if key != "max_in_flight" or not value.isdigit() or int(value) < 1:
-        raise bad_input(f"{wish!r}: write max_in_flight=N, with N at least 1")
+        raise bad_input(f"{request!r}: write max_in_flight=N, with N at least 1")
     _wish(name, as_json, max_in_flight=int(value))
 
 
@@ -76,6 +76,6 @@ def _wish(name: str, as_json: bool, **wishes: bool | int) -> None:
 
     with bad_input_explained():
         controls = Controls(Ledger.open(), name)
-        controls.wish(**wishes)
+        controls.request(**wishes)
         if as_json:
             typer.echo(json.dumps(controls.live(), indent=2))

@@ -11,7 +11,7 @@ from pareta_batch.ledger.outcomes import Tally
 
 
 @dataclass(frozen=True)
-class Account:
+class BatchStatus:
     """How one batch stands, and what its run under way last told, if there is one."""
 
     name: str
@@ -25,7 +25,7 @@ class Account:
         return f"{self.name}: {'paused' if self.live['paused'] else 'running'}: {told}"
 
 
-def standing(name: str | None) -> list[Account]:
+def batch_statuses(name: str | None) -> list[BatchStatus]:
     """Say how a batch stands, or all of them.
 
     Raises BatchUnknown for one that the ledger does not have, LedgerError for a ledger that cannot be read.
@@ -34,4 +34,6 @@ def standing(name: str | None) -> list[Account]:
     known = ledger.batches()
     if name is not None and name not in known:
         raise BatchUnknown(name, known)
-    return [Account(each, ledger.tally(each), Controls(ledger, each).live()) for each in ([name] if name else known)]
+    return [
+        BatchStatus(each, ledger.tally(each), Controls(ledger, each).live()) for each in ([name] if name else known)
+    ]

@@ -17,8 +17,8 @@ from flows.signals import run_until_interrupted
 from pareta_batch.engine.endpoint_recovery import endpoint_named
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.queries import NOTHING_BILLED
-from pareta_batch.money.leaderboard import Listed, listed
-from pareta_batch.quote import Quote, quote, quote_from
+from pareta_batch.money.leaderboard import LeaderboardPrices, fetch_leaderboard
+from pareta_batch.quote import Quote, quote_from, quote_rows
 from pareta_batch.rows.identity import id_of
 from pareta_batch.rows.requests import check_rows
 from pareta_batch.spec import Batch
@@ -90,7 +90,7 @@ def quoted(spec: BaseModel, pilot: int = 0) -> AnyQuote:
 
 async def _quoted(spec: BaseModel, ledger: Ledger, pilot: int) -> AnyQuote:
     if isinstance(spec, Batch):
-        return await quote(spec, AsyncPareta.from_env(), ledger, pilot=pilot)
+        return await quote_rows(spec, AsyncPareta.from_env(), ledger, pilot=pilot)
     async with AsyncPareta.from_env() as pareta:
         asking = _Asking(pareta, ledger)
         match spec:
@@ -119,7 +119,7 @@ class _Asking:
 
     async def promotion(self, promotion: Promotion) -> PromotionQuote:
         told = await self.comparisons(promotion.comparisons(), promotion.policy.max_loss)
-        board = await listed(self.pareta, promotion.comparison.task)
+        board = await fetch_leaderboard(self.pareta, promotion.comparison.task)
         costs = {board.resolved(model): board.cost(model) for model in promotion.comparison.models}
         return PromotionQuote(name=promotion.name, comparison=told, request_micro_usd=costs)
 
@@ -128,7 +128,7 @@ class _Asking:
         return WatchQuote(name=watch.name, occasion=told)
 
     async def pipeline(self, pipeline: Pipeline) -> PipelineQuote:
-        board = await listed(self.pareta, pipeline.task)
+        board = await fetch_leaderboard(self.pareta, pipeline.task)
         endpoint = await self._endpoint_of(pipeline)
         beside = pipeline.comparisons_beside()
         return PipelineQuote(
@@ -146,10 +146,10 @@ class _Asking:
         deployment = pipeline.deployment()
         return await endpoint_named(self.pareta, deployment.name, deployment.task)
 
-    async def _batch_of(self, pipeline: Pipeline, endpoint: Endpoint | None, board: Listed) -> Quote:
+    async def _batch_of(self, pipeline: Pipeline, endpoint: Endpoint | None, board: LeaderboardPrices) -> Quote:
         batch = pipeline.batch_on(id_of(endpoint) if endpoint else pipeline.model)
         if pipeline.deploys and endpoint is None:
             # What is paid for was asked of an endpoint: of one that is not there yet, nothing was.
             rows = await asyncio.to_thread(check_rows, batch)
             return quote_from(batch, rows, rows, NOTHING_BILLED, board.cost(pipeline.model))
-        return await quote(batch, AsyncPareta.from_env(), self.ledger)
+        return await quote_rows(batch, AsyncPareta.from_env(), self.ledger)

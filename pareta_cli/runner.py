@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from flows.outcomes import PromotionReport, Report, Unfinished, stopped_for_budget
+from flows.outcomes import IncompleteRun, PromotionReport, Report, stopped_for_budget
 from flows.signals import run_until_interrupted
 from pareta_batch.engine.progress import Snapshot
 from pareta_batch.errors import BatchUnknown, CostUnbounded, DatasetError, LedgerError, OutputError
@@ -44,7 +44,7 @@ def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, Exit]:
     try:
         with _progress_shown():
             result = run_until_interrupted(lambda: _awaited(flow(parameter)), _say)
-    except Unfinished as unfinished:
+    except IncompleteRun as unfinished:
         messages.print(unfinished.message, style="yellow", markup=False, soft_wrap=True)
         return unfinished.report, _exit_for(unfinished.report)
     except asyncio.CancelledError:

@@ -10,7 +10,7 @@ import httpx
 from pareta_client.resources.chat import AsyncChat, AsyncModels, Chat, Models
 from pareta_client.settings import DEFAULT_MAX_RETRIES, MAX_REPLY_BYTES, Options, Settings, Timeout, settings_for
 from pareta_client.transport.channel import AsyncChannel, Channel, async_channel_for, channel_for
-from pareta_client.transport.dispatcher import AsyncCaller, Caller
+from pareta_client.transport.dispatcher import AsyncDispatcher, Dispatcher
 
 # What a program never asks for is not loaded: records take most of the time that it takes to import a client.
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Pareta(_Client):
     def _use(self, settings: Settings, channel: Channel) -> None:
         self._settings = settings
         self._channel = channel
-        self._caller = caller = Caller(settings, channel)
+        self._caller = caller = Dispatcher(settings, channel)
         self.chat = Chat(caller)
         self.models = Models(caller)
 
@@ -167,7 +167,7 @@ class AsyncPareta(_Client):
     def _use(self, settings: Settings, channel: AsyncChannel) -> None:
         self._settings = settings
         self._channel = channel
-        self._caller = caller = AsyncCaller(settings, channel)
+        self._caller = caller = AsyncDispatcher(settings, channel)
         self.chat = AsyncChat(caller)
         self.models = AsyncModels(caller)
 

@@ -119,7 +119,7 @@ def retried_by_client(error: ParetaError) -> bool:
             return isinstance(error, APIConnectionError)
 
 
-def surely_undone(error: ParetaError) -> bool:
+def certainly_not_processed(error: ParetaError) -> bool:
     """Say whether the service certainly did no work for this request, so that repeating it cannot do the work twice."""
     if isinstance(error, APIConnectionError):
         return error.never_sent

@@ -17,7 +17,7 @@ def series_of(watch: str, eval_set_id: str) -> str:
     return digest(["watch/1", watch, eval_set_id])
 
 
-def remember_quality(ledger: Ledger, watch: str, entries: Sequence[Entry]) -> None:
+def save_quality(ledger: Ledger, watch: str, entries: Sequence[Entry]) -> None:
     """Write down what one occasion scored; written again, it stays as it was first."""
     with ledger.transaction() as db:
         known = set(db.scalars(sa.select(quality.c.occasion).where(quality.c.watch == watch)))

@@ -42,7 +42,7 @@ def check_models(models: Sequence[str], known: Collection[str], where: str) -> N
         raise ModelsUnknown(unknown, sorted(known), where)
 
 
-def plan_of(ledger: Ledger, key: str) -> EvalPlan | None:
+def load_plan(ledger: Ledger, key: str) -> EvalPlan | None:
     """Give the plan that was written down under a key."""
     with ledger.transaction() as db:
         found = db.execute(sa.select(eval_plans).where(eval_plans.c.key == key)).first()

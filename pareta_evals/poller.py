@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from pareta_client import EvalRun, EvalWaitTimeoutError, ParetaError
-from pareta_client.core.waiting import goes_on
+from pareta_client.core.waiting import if_transient
 
 FIRST_S = 0.5
 LONGEST_S = 15.0
@@ -119,7 +119,7 @@ class EvalPoller:
         try:
             run = await self._read(watched.run_id)
         except ParetaError as error:
-            watched.trouble = goes_on(error)
+            watched.trouble = if_transient(error)
             return None
         watched.status = run.status
         return run

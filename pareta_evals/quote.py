@@ -14,7 +14,7 @@ from pareta_batch.quote import LEADERBOARD_RANGE
 from pareta_batch.rows.identity import digest
 from pareta_client import AsyncPareta, ParetaError
 from pareta_evals.plan import EvalPlan
-from pareta_evals.runner import EvalWork
+from pareta_evals.runner import EvalRunner
 from pareta_evals.spec import Comparisons, ComparisonSpec
 
 ASSUMED = "with right-or-wrong scores, if the two models disagree on 20 % of the rows"
@@ -103,7 +103,7 @@ async def quote_comparisons(
 
     With an `occasion` it is one that is repeated on purpose: everything is bought anew. Kept in the ledger.
     """
-    quotes = [await quote_of(EvalWork(spec, pareta, ledger, occasion)) for spec in comparisons.comparisons]
+    quotes = [await quote_of(EvalRunner(spec, pareta, ledger, occasion)) for spec in comparisons.comparisons]
     likely = sum(quote.likely_micro_usd for quote in quotes)
     await asyncio.to_thread(_keep, ledger, quotes)
     so_far = await asyncio.to_thread(hit_rate, ledger, "comparison", "leaderboard")
@@ -119,7 +119,7 @@ async def quote_comparisons(
 
 
 async def estimated(
-    work: EvalWork, plan: EvalPlan, rows: int | None, eval_set_id: str | None
+    work: EvalRunner, plan: EvalPlan, rows: int | None, eval_set_id: str | None
 ) -> dict[str, float | None]:
     """Estimate what each model costs (micro-USD): the leaderboard's cost of a request, times the rows.
 
@@ -152,14 +152,14 @@ def _keep(ledger: Ledger, made: Sequence[ComparisonQuote]) -> None:
         keep_quote(ledger, quoted)
 
 
-async def quote_of(work: EvalWork) -> ComparisonQuote:
+async def quote_of(work: EvalRunner) -> ComparisonQuote:
     """Return what one comparison will cost, or what is wrong with it; nothing is made, bought or kept."""
     spec: ComparisonSpec = work.spec
     try:
         rows = await work.rows()
         eval_set_id = await work.known_eval_set(rows)
         plan = await work.known_plan(eval_set_id) or await work.new_plan(eval_set_id)
-        paid_for = (await work.known_run(eval_set_id, plan))[0] if eval_set_id else None
+        paid_for = (await work.find_run(eval_set_id, plan))[0] if eval_set_id else None
         count = len(rows.items) if rows else await work.row_count(eval_set_id)
         estimate = await estimated(work, plan, count, eval_set_id)
     except (ParetaError, BatchError) as error:

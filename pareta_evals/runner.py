@@ -13,7 +13,7 @@ from pareta_batch.engine.row_worker import may_have_been_paid
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.purchases import Purchase, mark_bought, release_purchase, reserve_purchase
 from pareta_batch.money.account import NO_ACCOUNT, Account
-from pareta_batch.money.leaderboard import Listed, listed
+from pareta_batch.money.leaderboard import LeaderboardPrices, fetch_leaderboard
 from pareta_batch.rows.identity import id_of
 from pareta_client import AsyncPareta, EvalResult, EvalRun, EvalSet, FrontierModel, NotFoundError, ParetaError
 from pareta_evals import plan as eval_plan
@@ -23,7 +23,7 @@ from pareta_evals.spec import ComparisonSpec, eval_plan_key, eval_run_key, eval_
 
 
 @dataclass(frozen=True)
-class EvalWork:
+class EvalRunner:
     """The eval work of one comparison; `occasion` tells apart runs that are repeated on purpose."""
 
     spec: ComparisonSpec
@@ -78,7 +78,7 @@ class EvalWork:
         if eval_set_id is None:
             return None
         key = eval_plan_key(self.spec, eval_set_id, self.occasion)
-        known = await asyncio.to_thread(eval_plan.plan_of, self.ledger, key)
+        known = await asyncio.to_thread(eval_plan.load_plan, self.ledger, key)
         usable = known is not None and all([await self._usable(run_id) for run_id in known.reused.values()])
         return known if usable else None
 
@@ -103,13 +103,13 @@ class EvalWork:
         reserved before it is made. Raises BudgetReached and CostUnbounded.
         """
         async with _one_at_a_time(eval_run_key(eval_set_id, plan.bought, occasion=self.occasion)):
-            known, key = await self.known_run(eval_set_id, plan)
+            known, key = await self.find_run(eval_set_id, plan)
             if known is not None:
                 return known
             run = await self._buy(key, eval_set_id, plan)
             # Written down before anybody waits for it: a restart waits for this run and pays for no other.
             run_id = id_of(run)
-            await asyncio.to_thread(self.ledger.remember_eval_work, key, run_id)
+            await asyncio.to_thread(self.ledger.save_eval_work, key, run_id)
             await asyncio.to_thread(mark_bought, self.ledger, key, run_id)
             return run_id
 
@@ -128,7 +128,7 @@ class EvalWork:
 
     async def costs(self, plan: EvalPlan, rows: int | None, eval_set_id: str | None) -> dict[str, float | None]:
         """Return what each bought model costs by the leaderboard (micro-USD); None where it or `rows` is not known."""
-        board = await self.listed(eval_set_id)
+        board = await self.fetch_leaderboard(eval_set_id)
         each = {model: board.cost(await self._served_by(model)) for model in plan.bought}
         return {model: None if rows is None or cost is None else rows * cost for model, cost in each.items()}
 
@@ -141,7 +141,7 @@ class EvalWork:
         except NotFoundError:
             return model
 
-    async def known_run(self, eval_set_id: str, plan: EvalPlan) -> tuple[str | None, str]:
+    async def find_run(self, eval_set_id: str, plan: EvalPlan) -> tuple[str | None, str]:
         """Give the usable run of this plan, if there is one, and the key under which the next one is made."""
         key = eval_run_key(eval_set_id, plan.bought, occasion=self.occasion)
         while (known := await asyncio.to_thread(self.ledger.eval_work, key)) is not None:
@@ -158,9 +158,9 @@ class EvalWork:
         earlier = {run_id: await self.pareta.evals.runs.retrieve(run_id) for run_id in set(plan.reused.values())}
         return with_results(run, {model: earlier[run_id] for model, run_id in plan.reused.items()})
 
-    async def listed(self, eval_set_id: str | None) -> Listed:
+    async def fetch_leaderboard(self, eval_set_id: str | None) -> LeaderboardPrices:
         """Give what the task's leaderboard lists."""
-        return await listed(self.pareta, await self._task(eval_set_id))
+        return await fetch_leaderboard(self.pareta, await self._task(eval_set_id))
 
     async def row_count(self, eval_set_id: str | None) -> int | None:
         """Give how many rows the eval set has, as far as the service tells."""
@@ -175,7 +175,7 @@ class EvalWork:
             prompt=self.spec.prompt,
             idempotency_key=key,
         )
-        await asyncio.to_thread(self.ledger.remember_eval_work, key, id_of(made))
+        await asyncio.to_thread(self.ledger.save_eval_work, key, id_of(made))
         return id_of(made)
 
     def _is_of(self, found: EvalSet, key: str, rows: EvalRows) -> bool:
@@ -185,7 +185,7 @@ class EvalWork:
         named = () if isinstance(self.spec.frontier, str) else self.spec.frontier
         baselines = {model.id for model in roster if model.id}
         eval_plan.check_models(named, baselines, "the roster of frontier models")
-        board = (await listed(self.pareta, task)).costs
+        board = (await fetch_leaderboard(self.pareta, task)).costs
         # Without a leaderboard the service itself refuses what it does not have.
         eval_plan.check_models(self.spec.models, {*board, *baselines} if board else (), f"the leaderboard of {task}")
 

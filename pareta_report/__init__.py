@@ -14,7 +14,7 @@ from pareta_report.comparison.drift import (
     quality_points,
 )
 from pareta_report.comparison.gate import Decision, Policy, decide
-from pareta_report.comparison.judge import Background, failed_comparison, judge
+from pareta_report.comparison.judge import ComparisonContext, failed_comparison, judge
 from pareta_report.comparison.results import (
     Answered,
     Comparison,

@@ -147,7 +147,7 @@ class Sandbox:
         chosen = found(name_or_file).model_dump(mode="json", exclude_unset=True)
         self._ask("POST", "/scenarios", {"name": name_or_file, "scenario": chosen})
 
-    def struck(self, fault_id: str) -> int:
+    def active_faults(self, fault_id: str) -> int:
         """Return how many requests a fault that is on has struck (for a rate limit: refused)."""
         faults = json.loads(self._ask("GET", "/faults"))["faults"]
         found = next((fault for fault in faults if fault["id"] == fault_id), None)

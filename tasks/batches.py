@@ -8,11 +8,11 @@ from prefect.cache_policies import NO_CACHE
 
 from pareta_batch.answers.answers_file import write_answers
 from pareta_batch.answers.output_claims import check_known
-from pareta_batch.engine.planning import Plan, check_output, enrol
+from pareta_batch.engine.planning import RunPlan, check_output, register_rows
 from pareta_batch.engine.session import Session
 from pareta_batch.ledger.kept_quotes import check_batch_quote
-from pareta_batch.ledger.selection import Wanted
-from pareta_batch.quote import Quote, quote
+from pareta_batch.ledger.selection import RowSelection
+from pareta_batch.quote import Quote, quote_rows
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.rows.dataset import check_column
 from pareta_batch.rows.requests import check_rows
@@ -22,7 +22,7 @@ from pareta_report import markdown_text
 from tasks.artifacts import artifact_key
 from tasks.credentials import make_client
 from tasks.files import check_page
-from tasks.resources import recorded, working_on
+from tasks.resources import shared_ledger, shared_session
 from tasks.retries import RETRIES
 
 
@@ -33,31 +33,31 @@ async def check_dataset(batch: Batch, truth_column: str | None = None) -> None:
     rows = await asyncio.to_thread(check_rows, batch)
     if truth_column is not None:
         await asyncio.to_thread(check_column, batch.dataset, truth_column, "the truth column")
-    async with recorded() as ledger:
+    async with shared_ledger() as ledger:
         await asyncio.to_thread(check_output, batch, ledger)
     get_run_logger().info("%s: %d rows fit the prompt", batch.dataset, rows)
 
 
 @task(task_run_name="enrol {batch.name}", cache_policy=NO_CACHE)
-async def enrol_batch(batch: Batch) -> Plan:
+async def enrol_batch(batch: Batch) -> RunPlan:
     """Check the dataset and enter its rows in the ledger; nothing is sent."""
     check_page(batch)
-    async with recorded() as ledger:
-        plan = await asyncio.to_thread(enrol, batch, ledger)
+    async with shared_ledger() as ledger:
+        plan = await asyncio.to_thread(register_rows, batch, ledger)
     get_run_logger().info("%s: %s", batch.name, plan)
     return plan
 
 
 @task(task_run_name="failed rows of {batch.name}", cache_policy=NO_CACHE)
-async def plan_retry(batch: Batch, wanted: Wanted) -> Plan:
+async def plan_retry(batch: Batch, wanted: RowSelection) -> RunPlan:
     """Find the failed rows to send again; their prompts are in the ledger, and nothing is sent."""
     check_page(batch)
-    async with recorded() as ledger:
+    async with shared_ledger() as ledger:
         await asyncio.to_thread(check_known, batch.name, ledger)
         await asyncio.to_thread(check_output, batch, ledger)
         missing = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
         tally = await asyncio.to_thread(ledger.tally, batch.name)
-    plan = Plan(tally.total, 0, missing)
+    plan = RunPlan(tally.total, 0, missing)
     get_run_logger().info("%s: %d failed rows to send again", batch.name, plan.to_send)
     return plan
 
@@ -65,8 +65,8 @@ async def plan_retry(batch: Batch, wanted: Wanted) -> Plan:
 @task(task_run_name="quote {batch.name}", cache_policy=NO_CACHE)
 async def quote_batch(batch: Batch) -> Quote:
     """Say how many rows there are to send, and what they will cost and take; nothing is sent."""
-    async with recorded() as ledger:
-        told = await quote(batch, await make_client(), ledger)
+    async with shared_ledger() as ledger:
+        told = await quote_rows(batch, await make_client(), ledger)
     get_run_logger().info("%s", told)
     await acreate_markdown_artifact(f"**Quote** {markdown_text(str(told))}", key=artifact_key(batch.name, "quote"))
     return told
@@ -76,13 +76,13 @@ async def quote_batch(batch: Batch) -> Quote:
 @task(task_run_name="{batch.name} shard {shard}", cache_policy=NO_CACHE, **RETRIES)
 async def complete_shard(batch: Batch, shard: int) -> None:
     """Send what the ledger is missing of one shard."""
-    async with working_on(batch) as session:
+    async with shared_session(batch) as session:
         await session.complete(shard)
 
 
-async def complete_shards(batch: Batch, plan: Plan) -> None:
+async def complete_shards(batch: Batch, plan: RunPlan) -> None:
     """Complete the shards that have missing rows, a bounded number at a time, until done or stopped."""
-    async with working_on(batch) as session:
+    async with shared_session(batch) as session:
         # For a shard that is sent to another process, where there is nobody to follow the limit.
         share = batch.model_copy(update={"max_in_flight": session.share})
         await complete_shards_of(session, plan.missing, lambda shard: complete_shard(share, shard))
@@ -91,13 +91,13 @@ async def complete_shards(batch: Batch, plan: Plan) -> None:
 @task(task_run_name="answers of {batch.name}", cache_policy=NO_CACHE)
 async def write_answers_file(batch: Batch) -> str:
     """Write the answers file from the dataset and the ledger."""
-    async with recorded() as ledger:
+    async with shared_ledger() as ledger:
         return str(await asyncio.to_thread(write_answers, batch, ledger))
 
 
-async def report_on(plan: Plan, session: Session) -> BatchReport:
+async def report_on(plan: RunPlan, session: Session) -> BatchReport:
     """Say what became of every row, from the ledger, and how the session ended."""
-    async with recorded() as ledger:
+    async with shared_ledger() as ledger:
         tally = await asyncio.to_thread(ledger.tally, session.batch.name)
         await asyncio.to_thread(check_batch_quote, ledger, session.batch.name, tally)
     report = batch_report(tally, session, changed=plan.changed)

@@ -11,15 +11,15 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.purchases import Purchase, bound_micro_usd, reserve_purchase, shares, spending
 from pareta_batch.money.account import Account
 from pareta_batch.money.budget import MICRO_PER_USD, micro_usd
-from pareta_batch.money.leaderboard import listed
+from pareta_batch.money.leaderboard import fetch_leaderboard
 from pareta_batch.money.overspending import holds_all, spent_micro_usd
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from pareta_evals.quote import quote_of
-from pareta_evals.runner import EvalWork
+from pareta_evals.runner import EvalRunner
 from pareta_evals.spec import Comparisons
 from tasks.evals import settle_purchases
-from tasks.resources import connected, recorded
+from tasks.resources import shared_client, shared_ledger
 
 Shares = tuple[float | None, float | None]
 
@@ -33,7 +33,7 @@ async def share_budget(budget_usd: float | None, batch: Batch, comparisons: Comp
     if budget_usd is None:
         return None, None
     await settle_purchases(account)
-    async with recorded() as ledger, connected() as pareta:
+    async with shared_ledger() as ledger, shared_client() as pareta:
         bounds = await _bounds(comparisons, pareta, ledger) if comparisons else []
         bought = (await asyncio.to_thread(spending, ledger, account)).micro_usd
         spent = await asyncio.to_thread(_spent_on, batch, ledger, micro_usd(budget_usd) - bought)
@@ -50,8 +50,8 @@ async def reserve_smoke_call(name: str, task: str, model: str, account: Account)
 
     Raises BudgetReached and CostUnbounded.
     """
-    async with recorded() as ledger, connected() as pareta:
-        costs = {} if account.budget_usd is None else {model: (await listed(pareta, task)).cost(model)}
+    async with shared_ledger() as ledger, shared_client() as pareta:
+        costs = {} if account.budget_usd is None else {model: (await fetch_leaderboard(pareta, task)).cost(model)}
         purchase = Purchase(uuid4().hex, f"smoke call to {name!r}", costs)
         await asyncio.to_thread(reserve_purchase, ledger, account, purchase)
         return purchase.key
@@ -62,7 +62,7 @@ async def account_beside(batch: Batch, budget_usd: float | None, account: str) -
     """Return the account of what is bought beside a batch, with what the batch leaves of the budget as its ceiling."""
     if budget_usd is None:
         return Account(account)
-    async with recorded() as ledger:
+    async with shared_ledger() as ledger:
         spent = await asyncio.to_thread(_spent_on, batch, ledger, micro_usd(budget_usd))
     return Account(account, max(micro_usd(budget_usd) - spent, 1) / MICRO_PER_USD)
 
@@ -73,7 +73,7 @@ def _spent_on(batch: Batch, ledger: Ledger, left: int) -> int:
 
 
 async def _bounds(comparisons: Comparisons, pareta: AsyncPareta, ledger: Ledger) -> list[int]:
-    quotes = [await quote_of(EvalWork(spec, pareta, ledger)) for spec in comparisons.comparisons]
+    quotes = [await quote_of(EvalRunner(spec, pareta, ledger)) for spec in comparisons.comparisons]
     # One that cannot be bought, or was, needs nothing set aside.
     likely = [0.0 if None in quote.models.values() else quote.likely_micro_usd for quote in quotes]
     return [await asyncio.to_thread(bound_micro_usd, ledger, each) for each in likely]

@@ -28,7 +28,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Block:
+class InitialSlots:
     """The slots that a run began with, of how many, and the most that it has use for."""
 
     slots: int
@@ -45,10 +45,10 @@ class Block:
         return max(1, min(self.slots * limit.slots // self.limit, self.most))
 
 
-class Share:
+class SlotLease:
     """The slots of an endpoint's limit that a run holds, and how many of them it uses as somebody changes the limit."""
 
-    def __init__(self, name: str, block: Block) -> None:
+    def __init__(self, name: str, block: InitialSlots) -> None:
         self.held = block.slots
         self.used = block.slots
         self._name = name
@@ -94,7 +94,7 @@ def limit_name(model: str) -> str:
 
 
 @asynccontextmanager
-async def share_of_fleet(batch: Batch) -> AsyncIterator[Share | None]:
+async def lease_slots(batch: Batch) -> AsyncIterator[SlotLease | None]:
     """Hold slots of the endpoint's limit while the body runs: at first as many as there are, up to max_in_flight.
 
     Waits for the slots. A missing limit bounds nothing. A lease that is lost on the way does not end a paid batch.
@@ -109,7 +109,7 @@ async def share_of_fleet(batch: Batch) -> AsyncIterator[Share | None]:
                 yield None
             else:
                 get_run_logger().info("holding %d slots of %s", block.slots, name)
-                async with _following(share := Share(name, block)):
+                async with _following(share := SlotLease(name, block)):
                     yield share
             sent = True
     except httpx.HTTPError as error:
@@ -120,7 +120,7 @@ async def share_of_fleet(batch: Batch) -> AsyncIterator[Share | None]:
 
 
 @asynccontextmanager
-async def _following(share: Share) -> AsyncIterator[None]:
+async def _following(share: SlotLease) -> AsyncIterator[None]:
     following = asyncio.create_task(share.follow())
     try:
         yield
@@ -131,14 +131,14 @@ async def _following(share: Share) -> AsyncIterator[None]:
             get_run_logger().warning("the limit was not followed to the end: %r", ended)
 
 
-async def _first_block(name: str, most: int, held: AsyncExitStack) -> Block | None:
+async def _first_block(name: str, most: int, held: AsyncExitStack) -> InitialSlots | None:
     while (limit := await _limit(name)) is not None:
         # Once per run and all at a time: a slot per request would cost more than the request.
         if slots := min(most, limit.slots):
             get_run_logger().info("waiting for %d of the %d slots of %s", slots, limit.slots, name)
             try:
                 await held.enter_async_context(_slots(name, slots))
-                return Block(slots, limit.slots, most)
+                return InitialSlots(slots, limit.slots, most)
             except ConcurrencySlotAcquisitionError as error:
                 # Somebody made the limit smaller than what it waits for.
                 get_run_logger().info("looking at %s again: %s", name, error)

@@ -14,7 +14,7 @@ from pareta_batch.ledger.purchases import mark_bought
 from pareta_batch.rows.identity import id_of
 from pareta_client import APIConnectionError, AsyncPareta, DeployError, Endpoint, NotFoundError, ParetaError
 from tasks import events
-from tasks.resources import connected, recorded
+from tasks.resources import shared_client, shared_ledger
 from tasks.retries import RETRIES
 
 LOOK_AGAIN_S = 1.0
@@ -23,7 +23,7 @@ LOOK_AGAIN_S = 1.0
 @task(task_run_name="deploy or reuse {name}", cache_policy=NO_CACHE, **RETRIES)
 async def deploy_or_reuse(name: str, task: str, model: str) -> str:
     """Give the id of the endpoint of this name and task, deployed only if there is none."""
-    async with alone_with(name), connected() as pareta:
+    async with alone_with(name), shared_client() as pareta:
         found = await endpoint_named(pareta, name, task)
         if found is not None:
             get_run_logger().info("endpoint %s (%s) is there already: %s", found.id, name, found.status)
@@ -41,7 +41,7 @@ async def deploy_or_reuse(name: str, task: str, model: str) -> str:
 @task(task_run_name="wait until {endpoint_id} is live", cache_policy=NO_CACHE, **RETRIES)
 async def wait_until_live(endpoint_id: str, ready_within_s: float) -> None:
     """Start the endpoint if it is stopped, and wait until it is live."""
-    async with connected() as pareta:
+    async with shared_client() as pareta:
         endpoint = await endpoint_live(pareta, endpoint_id, deadline_s=ready_within_s)
     get_run_logger().info("endpoint %s is live: %s for %s", endpoint.id, endpoint.model, endpoint.task)
     events.endpoint_ready(endpoint)
@@ -51,10 +51,10 @@ async def wait_until_live(endpoint_id: str, ready_within_s: float) -> None:
 async def smoke_call(endpoint_id: str, purchase: str) -> None:
     """Ask the endpoint one short question, so that a dead one is found before a batch is; write what it was billed."""
     question = [{"role": "user", "content": "Answer with the word ready."}]
-    async with connected() as pareta:
+    async with shared_client() as pareta:
         answer = await pareta.chat.completions.create(model=endpoint_id, messages=question, max_tokens=8)
     if answer.billed_micro_usd is not None:
-        async with recorded() as ledger:
+        async with shared_ledger() as ledger:
             await asyncio.to_thread(mark_bought, ledger, purchase, answer.request_id, answer.billed_micro_usd)
     get_run_logger().info("endpoint %s answered a smoke call (request %s)", endpoint_id, answer.request_id)
 
@@ -63,7 +63,7 @@ async def smoke_call(endpoint_id: str, purchase: str) -> None:
 async def stop_endpoint(endpoint_id: str) -> None:
     """Stop the endpoint: a live one costs money."""
     log = get_run_logger()
-    async with connected() as pareta:
+    async with shared_client() as pareta:
         try:
             await pareta.endpoints.stop(endpoint_id)
         except NotFoundError:
@@ -78,7 +78,7 @@ async def stop_endpoint(endpoint_id: str) -> None:
 @task(task_run_name="find {name}", cache_policy=NO_CACHE, **RETRIES)
 async def find_endpoint(name: str, task: str) -> str | None:
     """Give the id of the endpoint of this name and task, if there is one."""
-    async with connected() as pareta:
+    async with shared_client() as pareta:
         found = await endpoint_named(pareta, name, task)
         return None if found is None else id_of(found)
 
@@ -89,7 +89,7 @@ async def alone_with(name: str) -> AsyncIterator[None]:
 
     All runs that share a ledger wait for each other here; what a killed run held is free at once.
     """
-    async with recorded() as ledger:
+    async with shared_ledger() as ledger:
         with ExitStack() as held:
             while True:
                 try:

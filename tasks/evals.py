@@ -15,19 +15,19 @@ from pareta_client import EvalRun, NotFoundError, ParetaError
 from pareta_evals.plan import EvalPlan, eval_work_begun
 from pareta_evals.quote import estimated, subject_of
 from pareta_evals.rows import EvalRows
-from pareta_evals.runner import EvalWork
+from pareta_evals.runner import EvalRunner
 from pareta_evals.spec import Comparisons, ComparisonSpec
-from pareta_report import Background, Comparison, failed_comparison, judge
+from pareta_report import Comparison, ComparisonContext, failed_comparison, judge
 from tasks.events import comparison_decided, comparison_failed
-from tasks.resources import connected, polling, recorded
+from tasks.resources import shared_client, shared_ledger, shared_poller
 from tasks.retries import RETRIES
 
 
 @task(task_run_name="eval set of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
 async def prepare_eval_set(spec: ComparisonSpec) -> tuple[str, EvalRows | None]:
     """Give the id of the eval set with these rows, made only if the service has none yet, and the rows."""
-    async with recorded() as ledger, connected() as pareta:
-        work = EvalWork(spec, pareta, ledger)
+    async with shared_ledger() as ledger, shared_client() as pareta:
+        work = EvalRunner(spec, pareta, ledger)
         rows = await work.rows()
         return await work.eval_set(rows), rows
 
@@ -35,8 +35,8 @@ async def prepare_eval_set(spec: ComparisonSpec) -> tuple[str, EvalRows | None]:
 @task(task_run_name="plan of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
 async def plan_eval_run(spec: ComparisonSpec, eval_set_id: str, occasion: str | None = None) -> EvalPlan:
     """Decide which models are bought and whose scores are reused, and refuse those that do not exist."""
-    async with recorded() as ledger, connected() as pareta:
-        return await EvalWork(spec, pareta, ledger, occasion).plan(eval_set_id)
+    async with shared_ledger() as ledger, shared_client() as pareta:
+        return await EvalRunner(spec, pareta, ledger, occasion).plan(eval_set_id)
 
 
 @task(task_run_name="start eval run of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
@@ -51,9 +51,9 @@ async def start_eval_run(
 
     Runs of different occasions are repeated on purpose. A new one is bought within the budget of the account.
     """
-    async with recorded() as ledger, connected() as pareta:
+    async with shared_ledger() as ledger, shared_client() as pareta:
         await settle_purchases(account.name)
-        run_id = await EvalWork(spec, pareta, ledger, occasion, account).run(eval_set_id, plan)
+        run_id = await EvalRunner(spec, pareta, ledger, occasion, account).run(eval_set_id, plan)
     get_run_logger().info("eval run %s of %s on %s", run_id, ", ".join(plan.bought), eval_set_id)
     return run_id
 
@@ -61,7 +61,7 @@ async def start_eval_run(
 @task(task_run_name="wait for {run_id}", cache_policy=NO_CACHE, **RETRIES)
 async def wait_for_eval_run(run_id: str, wait_s: float) -> EvalRun:
     """Wait until the run is over, and write what it was billed; a retry waits for the same run."""
-    async with polling() as poller, recorded() as ledger:
+    async with shared_poller() as poller, shared_ledger() as ledger:
         run = await poller.wait(run_id, wait_s)
         await asyncio.to_thread(write_bill, ledger, run)
         return run
@@ -69,7 +69,7 @@ async def wait_for_eval_run(run_id: str, wait_s: float) -> EvalRun:
 
 async def settle_purchases(account: str) -> None:
     """Write the bills of eval runs that ended while no run waited for them."""
-    async with recorded() as ledger, connected() as pareta:
+    async with shared_ledger() as ledger, shared_client() as pareta:
         for run_id in await asyncio.to_thread(unsettled, ledger, account):
             with suppress(NotFoundError):
                 await asyncio.to_thread(write_bill, ledger, await pareta.evals.runs.retrieve(run_id))
@@ -77,22 +77,22 @@ async def settle_purchases(account: str) -> None:
 
 async def spent_under(account: Account) -> Spending:
     """Return what an account has spent in all its runs."""
-    async with recorded() as ledger:
+    async with shared_ledger() as ledger:
         return await asyncio.to_thread(spending, ledger, account.name)
 
 
 @task(task_run_name="results of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
 async def results_of(
     spec: ComparisonSpec, run: EvalRun, plan: EvalPlan, rows: EvalRows | None
-) -> tuple[EvalRun, Background]:
+) -> tuple[EvalRun, ComparisonContext]:
     """Put the reused baselines' scores beside those of the run, with what else is known of the comparison."""
-    async with recorded() as ledger, connected() as pareta:
-        work = EvalWork(spec, pareta, ledger)
+    async with shared_ledger() as ledger, shared_client() as pareta:
+        work = EvalRunner(spec, pareta, ledger)
         count = len(rows.items) if rows else await work.row_count(run.eval_set_id)
         if run.cost_micro_usd:
             subject = subject_of(count, plan.bought)
             await asyncio.to_thread(check_comparison_quote, ledger, spec.name, subject, run.cost_micro_usd)
-        known = Background(
+        known = ComparisonContext(
             rows=rows.items if rows else None,
             groups=rows.groups if rows else None,
             slices=(spec.slice_column, rows.slices) if rows and rows.slices and spec.slice_column else None,
@@ -119,7 +119,7 @@ async def run_comparisons(comparisons: Comparisons) -> tuple[Comparison, ...]:
     async def run(spec: ComparisonSpec) -> None:
         results[spec.name] = await run_comparison(spec, comparisons.wait_s, comparisons.account)
 
-    async with connected(), recorded(), polling():
+    async with shared_client(), shared_ledger(), shared_poller():
         await fan_out(comparisons.comparisons, run, workers=comparisons.max_runs_in_flight)
     return tuple(results[spec.name] for spec in comparisons.comparisons)
 

@@ -10,17 +10,17 @@ from prefect.cache_policies import NO_CACHE
 from pareta_batch.rows.identity import id_of
 from pareta_client import Endpoint
 from tasks.artifacts import artifact_key
-from tasks.idle_policy import Reading, read_again, readings_in
-from tasks.resources import connected
+from tasks.idle_policy import ActivityReading, read_again, readings_in
+from tasks.resources import shared_client
 from tasks.retries import RETRIES
 
 
 @task(task_run_name="activity of {name_prefix}*", cache_policy=NO_CACHE, **RETRIES)
-async def read_activity(name_prefix: str, now: datetime) -> list[Reading]:
+async def read_activity(name_prefix: str, now: datetime) -> list[ActivityReading]:
     """Read how often each live endpoint of ours was asked."""
     earlier = await _last_readings(name_prefix)
     readings = []
-    async with connected() as pareta:
+    async with shared_client() as pareta:
         for endpoint in await pareta.endpoints.list():
             if not endpoint.is_live or not (endpoint.name or "").startswith(name_prefix):
                 continue
@@ -35,13 +35,13 @@ async def read_activity(name_prefix: str, now: datetime) -> list[Reading]:
 
 
 @task(task_run_name="remember activity of {name_prefix}*", cache_policy=NO_CACHE)
-async def remember_activity(name_prefix: str, readings: list[Reading], now: datetime) -> None:
+async def save_activity(name_prefix: str, readings: list[ActivityReading], now: datetime) -> None:
     """Leave the readings as a table: a person sees them, and the next look begins from them."""
     rows = [reading.row(now) for reading in readings]
     await acreate_table_artifact(rows, key=_key(name_prefix), description="Live endpoints, and since when unused")
 
 
-async def _last_readings(name_prefix: str) -> dict[str, Reading]:
+async def _last_readings(name_prefix: str) -> dict[str, ActivityReading]:
     found = await Artifact.aget(key=_key(name_prefix))
     if found is None or not isinstance(found.data, str):
         return {}

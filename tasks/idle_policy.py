@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Patience:
+class IdlePolicy:
     """How long an endpoint may be live without being used, and how long at all."""
 
     idle: timedelta
@@ -15,7 +15,7 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ActivityReading:
     """A live endpoint's count of requests, if the service tells it, and since when it is the same; live since when."""
 
     endpoint: str
@@ -24,7 +24,7 @@ class Reading:
     since: datetime
     live_since: datetime
 
-    def why_stop(self, patience: Patience, now: datetime) -> str | None:
+    def stop_reason(self, patience: IdlePolicy, now: datetime) -> str | None:
         """Say why to stop it, if so. At the first look nothing is known yet of how long it is live or idle."""
         if now == self.live_since:
             return None
@@ -40,10 +40,10 @@ class Reading:
         return {**asdict(self), **times, "idle_minutes": round((now - self.since).total_seconds() / 60, 1)}
 
 
-def readings_in(rows: Iterable[Mapping[str, Any]]) -> dict[str, Reading]:
+def readings_in(rows: Iterable[Mapping[str, Any]]) -> dict[str, ActivityReading]:
     """Read a table of readings back, by endpoint."""
     found = [
-        Reading(
+        ActivityReading(
             endpoint=row["endpoint"],
             name=row["name"],
             requests=row["requests"],
@@ -55,12 +55,14 @@ def readings_in(rows: Iterable[Mapping[str, Any]]) -> dict[str, Reading]:
     return {reading.endpoint: reading for reading in found}
 
 
-def read_again(earlier: Reading | None, endpoint: str, name: str, requests: int | None, now: datetime) -> Reading:
+def read_again(
+    earlier: ActivityReading | None, endpoint: str, name: str, requests: int | None, now: datetime
+) -> ActivityReading:
     """Take a new reading; a count that is the same as before leaves since when it is."""
     if earlier is None:
-        return Reading(endpoint, name, requests, now, now)
+        return ActivityReading(endpoint, name, requests, now, now)
     since = earlier.since if earlier.requests == requests else now
-    return Reading(endpoint, name, requests, since, earlier.live_since)
+    return ActivityReading(endpoint, name, requests, since, earlier.live_since)
 
 
 def _shown(time: datetime) -> str:

@@ -9,10 +9,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Generic, TypeVar
 
-from pareta_batch.engine.control import controlled
+from pareta_batch.engine.control import remote_control
 from pareta_batch.engine.session import Session, open_session
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.selection import EVERYTHING_MISSING, Wanted
+from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from pareta_evals.poller import EvalPoller
@@ -50,22 +50,22 @@ _poller = Shared[EvalPoller]("poller")
 _session = Shared[Session]("session")
 
 
-def connected() -> AbstractAsyncContextManager[AsyncPareta]:
+def shared_client() -> AbstractAsyncContextManager[AsyncPareta]:
     """Share the client to the service."""
     return _client.use(_open_client)
 
 
-def recorded() -> AbstractAsyncContextManager[Ledger]:
+def shared_ledger() -> AbstractAsyncContextManager[Ledger]:
     """Share the ledger."""
     return _ledger.use(_open_ledger)
 
 
-def polling() -> AbstractAsyncContextManager[EvalPoller]:
+def shared_poller() -> AbstractAsyncContextManager[EvalPoller]:
     """Share the poller that looks at the eval runs which are waited for."""
     return _poller.use(_open_poller)
 
 
-def working_on(batch: Batch, wanted: Wanted = EVERYTHING_MISSING) -> AbstractAsyncContextManager[Session]:
+def shared_session(batch: Batch, wanted: RowSelection = ALL_UNSETTLED) -> AbstractAsyncContextManager[Session]:
     """Share the session of a batch: the rows it sends, its slots, its stop, its progress."""
     return _session.use(lambda: _open_session(batch, wanted))
 
@@ -78,7 +78,7 @@ async def _open_client() -> AsyncIterator[AsyncPareta]:
 
 @asynccontextmanager
 async def _open_poller() -> AsyncIterator[EvalPoller]:
-    async with connected() as client, EvalPoller(client.evals.runs.retrieve) as poller:
+    async with shared_client() as client, EvalPoller(client.evals.runs.retrieve) as poller:
         yield poller
 
 
@@ -92,11 +92,11 @@ async def _open_ledger() -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def _open_session(batch: Batch, wanted: Wanted) -> AsyncIterator[Session]:
+async def _open_session(batch: Batch, wanted: RowSelection) -> AsyncIterator[Session]:
     # A client of its own: the session's calls run on another loop than the flow's.
     async with (
-        recorded() as ledger,
+        shared_ledger() as ledger,
         open_session(batch, await make_client(), ledger, wanted) as session,
-        controlled(session, ledger),
+        remote_control(session, ledger),
     ):
         yield session

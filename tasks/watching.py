@@ -15,9 +15,9 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_client import EvalRun, NotFoundError
 from pareta_evals.history import (
     quality_history,
-    remember_quality,
     remember_scores,
     remembered_scores,
+    save_quality,
     series_of,
 )
 from pareta_evals.rows import EvalRows
@@ -32,7 +32,7 @@ from pareta_report import (
     quality_points,
 )
 from tasks.artifacts import artifact_key
-from tasks.resources import connected, recorded
+from tasks.resources import shared_client, shared_ledger
 from tasks.retries import RETRIES
 
 Scale = tuple[float, float] | None
@@ -45,8 +45,8 @@ async def enter_in_history(
     """Write down what this occasion scored, and give the whole series on these rows, the earliest occasion first."""
     points = [point.model_dump() for point in quality_points(occasion, run, rows.groups if rows else None, score_range)]
     series = series_of(watch, str(run.eval_set_id))
-    async with recorded() as ledger:
-        await asyncio.to_thread(remember_quality, ledger, series, points)
+    async with shared_ledger() as ledger:
+        await asyncio.to_thread(save_quality, ledger, series, points)
         history = await asyncio.to_thread(quality_history, ledger, series)
     return tuple(QualityPoint.model_validate(entry) for entry in history)
 
@@ -61,7 +61,7 @@ async def drift_from(
     run_ids = list(dict.fromkeys(point.run_id for point in history))
     earlier = run_ids[: run_ids.index(str(run.id))] if str(run.id) in run_ids else run_ids
     now = looks_of(run, score_range)
-    async with recorded() as ledger:
+    async with shared_ledger() as ledger:
         looks = await _looks(ledger, series, earlier, score_range)
         await asyncio.to_thread(_remember, ledger, series, str(run.id), now)
     looks[str(run.id)] = now
@@ -75,7 +75,7 @@ async def _looks(ledger: Ledger, series: str, run_ids: list[str], score_range: S
     """Return the scores of these runs by model, from the ledger, else from the service if it still has the run."""
     known = await asyncio.to_thread(remembered_scores, ledger, series)
     looks: dict[str, dict[str, Look]] = {}
-    async with connected() as pareta:
+    async with shared_client() as pareta:
         for run_id in run_ids:
             if mine := [entry for entry in known if entry["run_id"] == run_id]:
                 looks[run_id] = {entry["model"]: _look(entry) for entry in mine}

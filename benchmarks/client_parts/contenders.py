@@ -20,12 +20,12 @@ KEY = "pareta_sk_benchmark"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 # What a client gives to be measured: ask once, and read a stream's first chunk and then the rest.
-Ask = Callable[[], Awaitable[Any]]
+RowRequest = Callable[[], Awaitable[Any]]
 Chunks = Callable[[], AsyncIterator[Any]]
 
 
 @asynccontextmanager
-async def sdk(url: str, module: str, name: str) -> AsyncIterator[tuple[Ask, Chunks]]:
+async def sdk(url: str, module: str, name: str) -> AsyncIterator[tuple[RowRequest, Chunks]]:
     """An SDK with the shape of openai's: the recipe of its documentation, with its defaults."""
     import importlib
 
@@ -46,7 +46,7 @@ async def sdk(url: str, module: str, name: str) -> AsyncIterator[tuple[Ask, Chun
 
 
 @asynccontextmanager
-async def raw_aiohttp(url: str) -> AsyncIterator[tuple[Ask, Chunks]]:
+async def raw_aiohttp(url: str) -> AsyncIterator[tuple[RowRequest, Chunks]]:
     """aiohttp alone: the yardstick."""
     import aiohttp
 
@@ -67,7 +67,7 @@ async def raw_aiohttp(url: str) -> AsyncIterator[tuple[Ask, Chunks]]:
 
 
 @asynccontextmanager
-async def raw_httpx(url: str) -> AsyncIterator[tuple[Ask, Chunks]]:
+async def raw_httpx(url: str) -> AsyncIterator[tuple[RowRequest, Chunks]]:
     """httpx alone, with its defaults and a timeout that lets a full pool be waited for."""
     import httpx
 
@@ -133,7 +133,7 @@ async def load(one: Callable[[], Awaitable[float]], in_flight: int, warm_up: flo
     }
 
 
-def answering(ask: Ask) -> Callable[[], Awaitable[float]]:
+def answering(ask: RowRequest) -> Callable[[], Awaitable[float]]:
     """Time until an answer is complete."""
 
     async def timed() -> float:

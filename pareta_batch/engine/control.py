@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ControlRequest:
     """What a person asks of a run: to send nothing for now, and how many calls may be in flight (None: as begun)."""
 
     paused: bool = False
@@ -46,14 +46,14 @@ class Controls:
         """Begin a run: without wishes."""
         with self._ledger.transaction() as db:
             db.execute(runs.delete().where(self._mine))
-            db.execute(runs.insert().values(batch=self._batch, told_at=time.time(), **asdict(Wishes())))
+            db.execute(runs.insert().values(batch=self._batch, told_at=time.time(), **asdict(ControlRequest())))
 
-    def exchange(self, snapshot: Snapshot) -> Wishes:
+    def exchange(self, snapshot: Snapshot) -> ControlRequest:
         """Tell how far the run is, and give what is wished of it."""
         with self._ledger.transaction() as db:
             db.execute(runs.update().where(self._mine).values(snapshot=asdict(snapshot), told_at=time.time()))
             found = db.execute(sa.select(runs.c.paused, runs.c.max_in_flight).where(self._mine)).one_or_none()
-        return Wishes(*found) if found else Wishes()
+        return ControlRequest(*found) if found else ControlRequest()
 
     def end(self) -> None:
         """End the run; one that cannot be ended in the ledger counts as ended after `SILENT_S`."""
@@ -70,7 +70,7 @@ class Controls:
             found = db.execute(sa.select(runs).where(self._mine, alive)).mappings().one_or_none()
         return dict(found) if found else None
 
-    def wish(self, **wishes: bool | int) -> None:
+    def request(self, **wishes: bool | int) -> None:
         """Ask for `paused` or `max_in_flight`; a run follows within a second.
 
         Raises BatchError when no run is under way.
@@ -82,7 +82,7 @@ class Controls:
 
 
 @asynccontextmanager
-async def controlled(session: Session, ledger: Ledger) -> AsyncIterator[None]:
+async def remote_control(session: Session, ledger: Ledger) -> AsyncIterator[None]:
     """Let people at other terminals see and control a session while the body runs."""
     controls = Controls(ledger, session.batch.name)
     await asyncio.to_thread(controls.begin)

@@ -47,7 +47,7 @@ async def _started_by_somebody_else(
             raise EndpointWaitTimeoutError(endpoint_id, waited=late.waited, status=stays) from refused
 
 
-class Reviver:
+class EndpointRecovery:
     """Brings one endpoint back for everybody: one start and one wait, however many calls found it not ready."""
 
     def __init__(self, pareta: AsyncPareta, endpoint_id: str, *, deadline_s: float) -> None:
@@ -56,7 +56,7 @@ class Reviver:
         self._deadline_s = deadline_s
         self._under_way: asyncio.Task[Endpoint] | None = None
 
-    async def revive(self) -> None:
+    async def recover(self) -> None:
         """Return once the endpoint is live again; raises as `wait_until_live`."""
         if self._under_way is None or self._under_way.done():
             waiting = wait_until_live(self._pareta, self._endpoint_id, deadline_s=self._deadline_s)

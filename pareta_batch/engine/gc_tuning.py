@@ -4,14 +4,14 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-RARELY = (10_000, 10, 10)
+GC_THRESHOLDS = (10_000, 10, 10)
 """Rows leave hardly any cycles behind: a collection for every 10,000 new objects keeps memory flat."""
 
 _before: list[tuple[int, int, int]] = []
 
 
 @contextmanager
-def rarely_collected() -> Iterator[None]:
+def relaxed_gc() -> Iterator[None]:
     """While the body runs, collect rarely, and only among objects that are new.
 
     Prefect and what it imports are half a million objects: to walk them all, as Python does again and again while
@@ -19,7 +19,7 @@ def rarely_collected() -> Iterator[None]:
     """
     _before.append(gc.get_threshold())
     gc.freeze()
-    gc.set_threshold(*RARELY)
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         yield
     finally:

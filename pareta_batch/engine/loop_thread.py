@@ -19,7 +19,7 @@ MOST_FAULTS = 8
 """Exceptions that may leave the event loop before it is given up; more would only delay the end."""
 
 
-class OwnLoop:
+class LoopThread:
     """Runs coroutines that the caller awaits from another loop.
 
     SystemExit and KeyboardInterrupt leave an event loop: `on_fault` is called and the loop goes on. A loop that cannot
@@ -119,10 +119,10 @@ def _look_at_exception(under_way: "asyncio.Future[Any]") -> None:
 
 
 def _selector() -> selectors.BaseSelector:
-    return _PunctualSelector() if sys.platform == "linux" else selectors.DefaultSelector()
+    return HighResolutionSelector() if sys.platform == "linux" else selectors.DefaultSelector()
 
 
-class _PunctualSelector(selectors.EpollSelector):
+class HighResolutionSelector(selectors.EpollSelector):
     """Keeps timers to a tenth of a millisecond, so that calls can be spaced evenly; epoll rounds up to whole ones."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:

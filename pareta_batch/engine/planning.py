@@ -6,12 +6,12 @@ from pareta_batch.answers.answers_file import layout_of
 from pareta_batch.answers.output_checks import check_content, check_path
 from pareta_batch.answers.output_claims import check_free, claim, release_earlier
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.rows.requests import asks_of
+from pareta_batch.rows.requests import row_requests
 from pareta_batch.spec import Batch
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run has to do: rows in all, rows changed since they were worked on, rows to send in each shard."""
 
     total: int
@@ -28,7 +28,7 @@ class Plan:
         return f"{self.total} rows{changed}; {self.to_send} to send in {len(self.missing)} shards"
 
 
-def enrol(batch: Batch, ledger: Ledger) -> Plan:
+def register_rows(batch: Batch, ledger: Ledger) -> RunPlan:
     """Check the whole dataset, the prompt and the output, and enter the rows in the ledger.
 
     Raises DatasetError, OutputError, LedgerError, or BatchBusy while another run works on it; nothing is changed then.
@@ -36,9 +36,9 @@ def enrol(batch: Batch, ledger: Ledger) -> Plan:
     check_output(batch, ledger)
     with ledger.lease(batch.name):
         claim(batch, ledger)
-        enrolled = ledger.enrol(batch.name, asks_of(batch))
+        enrolled = ledger.register_rows(batch.name, row_requests(batch))
         release_earlier(batch, ledger)
-    return Plan(enrolled.total, enrolled.changed, ledger.missing_shards(batch.name, batch.shard_size))
+    return RunPlan(enrolled.total, enrolled.changed, ledger.missing_shards(batch.name, batch.shard_size))
 
 
 def check_output(batch: Batch, ledger: Ledger) -> None:

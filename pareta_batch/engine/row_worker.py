@@ -12,7 +12,7 @@ from pareta_batch.ledger.outcomes import Outcome, State
 from pareta_batch.money.budget import Reservation
 from pareta_batch.rate_limit.limiter import Call
 from pareta_batch.rows.identity import idempotency_key
-from pareta_batch.rows.requests import Ask
+from pareta_batch.rows.requests import RowRequest
 from pareta_client import APIConnectionError, ChatCompletion, ConflictError, ParetaError
 from pareta_client.retry import Verdict, backoff, retry_after_of, verdict_of
 
@@ -26,10 +26,10 @@ LONGEST_HOLD_S = 900.0
 """Seconds without an answer that a service may ask for, of a row in all and of the batch."""
 
 
-class RowWork:
+class RowWorker:
     """Brings one row to its outcome."""
 
-    def __init__(self, session: "Session", ask: Ask) -> None:
+    def __init__(self, session: "Session", ask: RowRequest) -> None:
         self._session = session
         self._ask = ask
         self._in_doubt = ask.in_doubt
@@ -73,22 +73,22 @@ class RowWork:
         if self._billed and self._last_error is not None:
             return await self._settle(self._failed(self._last_error, retryable=True))
         if not self._in_doubt:
-            await self._session.settler.release(self._ask)
+            await self._session.group_commit.release(self._ask)
         return None
 
     def _give_back_soon(self) -> None:
         if self._billed and self._last_error is not None:
-            self._session.settler.settle_soon(self._failed(self._last_error, retryable=True))
+            self._session.group_commit.settle_soon(self._failed(self._last_error, retryable=True))
         elif not self._in_doubt:
-            self._session.settler.release_soon(self._ask)
+            self._session.group_commit.release_soon(self._ask)
 
     async def _answer(self) -> Outcome | None:
         session = self._session
         # Claimed while others are in flight: a commit per row must not cost a slot its time.
-        async with session.claims_ahead:
+        async with session.claim_ahead:
             if session.is_stopped():
                 return None
-            await session.settler.claim(self._ask)
+            await session.group_commit.claim(self._ask)
             self._claimed = True
             if self._in_doubt:
                 session.budget.may_tell(self._ask.key)
@@ -112,11 +112,11 @@ class RowWork:
         """Wait for a seat; a row that alone can tell the price takes none: those who wait for the price have them."""
         self._seated = not (self._in_doubt and self._session.budget.blocked)
         if self._seated:
-            await self._session.seats.acquire()
+            await self._session.in_flight.acquire()
 
     def _stand_up(self) -> None:
         if self._seated:
-            self._session.seats.release()
+            self._session.in_flight.release()
 
     async def _attempt(self) -> Outcome | ParetaError | None:
         """Send once; None when the batch was stopped before."""
@@ -125,9 +125,9 @@ class RowWork:
         if reservation is None:
             session.stop_because("BudgetReached", session.budget.why_full(session.batch.budget_usd))
             return None
-        call = await session.pressure.enter()
+        call = await session.gate.enter()
         if call is not None and session.is_stopped():  # while its turn was on the way
-            session.pressure.failed(call)
+            session.gate.failed(call)
             call = None
         if call is None:
             session.budget.not_answered(reservation, in_doubt=False)
@@ -143,7 +143,7 @@ class RowWork:
         except BaseException as error:
             self._in_doubt = True
             with session.stopped_by_faults("the gates"):
-                session.pressure.failed(call)
+                session.gate.failed(call)
                 session.budget.not_answered(reservation, in_doubt=True)
             if not isinstance(error, Exception):
                 raise
@@ -172,9 +172,9 @@ class RowWork:
         self._in_doubt = self._in_doubt or doubt
         with session.stopped_by_faults("the rate limit"):
             if verdict is Verdict.RATE_LIMIT:
-                session.pressure.refused(call, retry_after_of(error))
+                session.gate.refused(call, retry_after_of(error))
             else:
-                session.pressure.failed(call)
+                session.gate.failed(call)
         with session.stopped_by_faults("the budget"):
             if doubt:
                 session.budget.may_tell(self._ask.key)
@@ -192,10 +192,10 @@ class RowWork:
         self._count_receipt(billed)
         # The answer is paid: it is settled, whatever becomes of the gates.
         with session.stopped_by_faults("the rate limit"):
-            session.pressure.answered(call)
+            session.gate.answered(call)
         with session.stopped_by_faults("the budget"):
             session.budget.paid(reservation, billed, usage.prompt_tokens, usage.completion_tokens)
-        if billed is None and session.budget.purse is not None:
+        if billed is None and session.budget.budget is not None:
             session.stop_because("NoReceipts", "the service does not say what it bills: no budget can be kept")
         return await self._settle(await self._read(completion, seconds))
 
@@ -218,7 +218,7 @@ class RowWork:
 
     async def _settle(self, outcome: Outcome) -> Outcome:
         self._claimed = False  # the outcome takes the place of the claim, even if it is written only at the end
-        written = await self._session.settler.settle(outcome)
+        written = await self._session.group_commit.settle(outcome)
         self._session.progress.count(written)
         return written
 
@@ -234,11 +234,11 @@ class RowWork:
             case Verdict.FATAL_TO_BATCH | Verdict.OUT_OF_CREDIT:
                 return None
             case Verdict.RATE_LIMIT:
-                if session.pressure.throttle.starving_s(now) > LONGEST_HOLD_S:
+                if session.gate.limiter.starving_s(now) > LONGEST_HOLD_S:
                     session.stop_for(error)
                 elif asked := retry_after_of(error):
                     session.progress.waits(now + asked, error)
-            case Verdict.NOT_READY if self._may_revive() and await self._revived():
+            case Verdict.NOT_READY if self._may_revive() and await self._recovered():
                 self._revivals += 1
                 if self._revivals > 1:  # live as it says, and refusing all the same
                     await self._sleep(backoff(self._revivals - 1, random.random()))  # noqa: S311
@@ -258,7 +258,7 @@ class RowWork:
                 if session.contact.puts_all_off():
                     session.stop_for(error)
                 return self._failed(error, retryable=True, besides=f"; it asked to wait {asked:.0f} s")
-            if session.pressure.throttle.starving_s(now) + asked > LONGEST_HOLD_S:
+            if session.gate.limiter.starving_s(now) + asked > LONGEST_HOLD_S:
                 session.stop_for(error)
                 return None
             session.progress.waits(now + asked, error)
@@ -268,11 +268,11 @@ class RowWork:
     def _may_revive(self) -> bool:
         return self._session.batch.model != "auto" and self._revivals < MOST_TRANSIENT
 
-    async def _revived(self) -> bool:
+    async def _recovered(self) -> bool:
         """Wait with everybody else until the endpoint is live, or stop the batch for it; False if neither could be."""
         try:
-            with self._session.pressure.paused():
-                await self._session.reviver.revive()
+            with self._session.gate.paused():
+                await self._session.recovery.recover()
         except ParetaError as error:
             if verdict_of(error) is Verdict.TRANSIENT:
                 return False

@@ -7,24 +7,24 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from pareta_batch.answers.output_claims import claim
-from pareta_batch.engine.endpoint_recovery import Reviver
-from pareta_batch.engine.gc_tuning import rarely_collected
-from pareta_batch.engine.loop_thread import OwnLoop
+from pareta_batch.engine.endpoint_recovery import EndpointRecovery
+from pareta_batch.engine.gc_tuning import relaxed_gc
+from pareta_batch.engine.loop_thread import LoopThread
 from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reachability import Contact
-from pareta_batch.engine.row_worker import RowWork
+from pareta_batch.engine.row_worker import RowWorker
 from pareta_batch.engine.worker_pool import fan_out
 from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered, UnexpectedError
 from pareta_batch.ledger.budget_accounts import purse_of
-from pareta_batch.ledger.group_commit import Settler
+from pareta_batch.ledger.group_commit import GroupCommit
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Outcome
-from pareta_batch.ledger.selection import EVERYTHING_MISSING, Wanted
-from pareta_batch.money.budget import Budget
-from pareta_batch.rate_limit.gate import Pressure
-from pareta_batch.rate_limit.limiter import Throttle
+from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection
+from pareta_batch.money.budget import BudgetGate
+from pareta_batch.rate_limit.gate import AdmissionGate
+from pareta_batch.rate_limit.limiter import RateLimiter
 from pareta_batch.response_format import AnswerCheck
-from pareta_batch.rows.requests import Ask
+from pareta_batch.rows.requests import RowRequest
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, ParetaError
 
@@ -43,7 +43,7 @@ class Session:
     its way gets the time to arrive and to be settled.
     """
 
-    def __init__(self, batch: Batch, pareta: AsyncPareta, ledger: Ledger, wanted: Wanted = EVERYTHING_MISSING) -> None:
+    def __init__(self, batch: Batch, pareta: AsyncPareta, ledger: Ledger, wanted: RowSelection = ALL_UNSETTLED) -> None:
         tally = ledger.tally(batch.name)
         to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, wanted).values())
         self.batch = batch
@@ -54,20 +54,20 @@ class Session:
         self.lost = 0
         self.contact = Contact()
         self.address = pareta.base_url
-        self.pressure = Pressure(Throttle(batch.max_in_flight))
-        self.progress = Progress(batch.name, tally.total, to_send, lambda: self.pressure.in_flight)
-        self.budget = Budget(purse_of(batch, tally, ledger))
-        self.seats = asyncio.Semaphore(batch.max_in_flight)
+        self.gate = AdmissionGate(RateLimiter(batch.max_in_flight))
+        self.progress = Progress(batch.name, tally.total, to_send, lambda: self.gate.in_flight)
+        self.budget = BudgetGate(purse_of(batch, tally, ledger))
+        self.in_flight = asyncio.Semaphore(batch.max_in_flight)
         self.share = batch.max_in_flight  # what others leave of the endpoint, whatever a person wishes
-        self.claims_ahead = asyncio.Semaphore(_ahead(batch))
-        self.reviver = Reviver(pareta, batch.model, deadline_s=READY_DEADLINE_S)
+        self.claim_ahead = asyncio.Semaphore(_ahead(batch))
+        self.recovery = EndpointRecovery(pareta, batch.model, deadline_s=READY_DEADLINE_S)
         # One attempt per call: the fan-out decides what a failed one means for everybody, and counts it.
         self.pareta = pareta.with_options(max_retries=0)
         self._ledger = ledger
         self._wanted = wanted
         # Last: with a thread begun, nothing may raise any more.
-        self._loop = OwnLoop(f"session of {batch.name}", lambda error: self.stop_for(error, "the event loop"))
-        self.settler = Settler(ledger, batch.name)
+        self._loop = LoopThread(f"session of {batch.name}", lambda error: self.stop_for(error, "the event loop"))
+        self.group_commit = GroupCommit(ledger, batch.name)
 
     async def complete(self, shard: int) -> None:
         """Send what the ledger is missing of one shard, and settle each answer before it counts.
@@ -86,18 +86,18 @@ class Session:
         """Await something else that uses the session's client."""
         return await self._loop.run(work)
 
-    async def _run(self, shard: int, asks: Iterable[Ask]) -> None:
+    async def _run(self, shard: int, asks: Iterable[RowRequest]) -> None:
         try:
             await self._loop.run(self._complete(shard, asks))
         except asyncio.CancelledError:
             self.stop_because("Cancelled", "the run was cancelled")
             raise
 
-    async def _complete(self, shard: int, asks: Iterable[Ask]) -> None:
+    async def _complete(self, shard: int, asks: Iterable[RowRequest]) -> None:
         unanswered: list[Outcome] = []
 
-        async def work(ask: Ask) -> None:
-            outcome = await RowWork(self, ask).answer()
+        async def work(ask: RowRequest) -> None:
+            outcome = await RowWorker(self, ask).answer()
             if outcome is not None and outcome.retryable:
                 unanswered.append(outcome)
 
@@ -126,7 +126,7 @@ class Session:
     def obey(self, *, paused: bool, max_in_flight: int | None) -> None:
         """Send nothing while paused, and have no more calls in flight than this (None: as begun). From any thread."""
         most = min(max_in_flight or self.share, self.share)
-        self._loop.call_soon(lambda: self.pressure.obey(paused=paused, most=most))
+        self._loop.call_soon(lambda: self.gate.obey(paused=paused, most=most))
 
     def allow(self, most: int) -> None:
         """Have no more calls in flight than this, or than begun with, from the next look at the wishes on."""
@@ -157,33 +157,33 @@ class Session:
             self._loop.close(self._let_go(), within_s=DRAIN_S)
         finally:
             self.check.close()
-            self.lost = self.settler.close()
+            self.lost = self.group_commit.close()
         if self.lost:
             lost = f"{self.lost} outcomes, which may be paid answers, could not be written to the ledger"
             stop = self.stop or BatchStopped("LedgerError", "the ledger failed at the end of the run")
             self.stop = BatchStopped(stop.reason, f"{stop.message}; {lost}")
 
     async def _let_go(self) -> None:
-        self.reviver.give_up()
+        self.recovery.give_up()
         await self.pareta.aclose()
 
     def _wake_everybody(self) -> None:
         self.stopped.set()
-        for where, close in (("the budget", self.budget.close), ("the rate limit", self.pressure.close)):
+        for where, close in (("the budget", self.budget.close), ("the rate limit", self.gate.close)):
             with self.stopped_by_faults(where):
                 close()
 
 
 @asynccontextmanager
 async def open_session(
-    batch: Batch, pareta: AsyncPareta, ledger: Ledger, wanted: Wanted = EVERYTHING_MISSING
+    batch: Batch, pareta: AsyncPareta, ledger: Ledger, wanted: RowSelection = ALL_UNSETTLED
 ) -> AsyncIterator[Session]:
     """Open a session, which takes over `pareta`: a client that was not used yet. It is closed in the end.
 
     Whatever ends it, the answers that were handed over are written. Raises BatchBusy while another run has the batch,
     OutputError while another batch has its output.
     """
-    with ledger.lease(batch.name), rarely_collected():
+    with ledger.lease(batch.name), relaxed_gc():
         # Again, with the lease held: another batch may have taken the output since the rows were registered.
         await asyncio.to_thread(claim, batch, ledger)
         session = await asyncio.to_thread(Session, batch, pareta, ledger, wanted)

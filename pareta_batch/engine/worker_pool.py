@@ -39,7 +39,7 @@ async def fan_out(
         raise broken[0]
 
 
-async def both(one: Awaitable[Item], other: Awaitable[Other]) -> tuple[Item, Other]:
+async def gather_settled(one: Awaitable[Item], other: Awaitable[Other]) -> tuple[Item, Other]:
     """Await two things at once, each to its end; raises the first exception only then."""
     # A gather alone raises at once and leaves the other running behind everybody's back.
     ends = await asyncio.gather(one, other, return_exceptions=True)

@@ -5,12 +5,12 @@ import sqlalchemy as sa
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.schema import ceilings
-from pareta_batch.money.budget import Purse, micro_usd
+from pareta_batch.money.budget import Budget, micro_usd
 from pareta_batch.money.overspending import holds_all
 from pareta_batch.spec import Batch
 
 
-def purse_of(batch: Batch, tally: Tally, ledger: Ledger) -> Purse | None:
+def purse_of(batch: Batch, tally: Tally, ledger: Ledger) -> Budget | None:
     """Return the purse of a batch, None without a budget.
 
     While no price is known, the ledger keeps the highest ceiling so far: requests in doubt hold no more than that, so
@@ -26,7 +26,7 @@ def purse_of(batch: Batch, tally: Tally, ledger: Ledger) -> Purse | None:
         # What these cost when they were given is as unknown as the cost of a lost answer.
         in_doubt, in_doubt_bytes = in_doubt + tally.replayed, in_doubt_bytes + tally.replayed_prompt_tokens
     spent = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd + (replayed or 0)
-    return Purse(
+    return Budget(
         ceiling=ceiling,
         max_tokens=batch.sampling.most_tokens or 0,
         spent=spent,

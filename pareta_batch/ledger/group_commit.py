@@ -12,8 +12,8 @@ from typing import Literal
 from pareta_batch.errors import BatchError, LedgerError, UnexpectedError
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Outcome, unwritable
-from pareta_batch.ledger.writes import Entries
-from pareta_batch.rows.requests import Ask
+from pareta_batch.ledger.writes import LedgerWrites
+from pareta_batch.rows.requests import RowRequest
 
 CLAIMS_WAIT_S = 0.005
 LAST_TRIES = 4
@@ -26,11 +26,11 @@ Kind = Literal["claim", "release", "outcome"]
 @dataclass(frozen=True)
 class _Entry:
     kind: Kind
-    work: Ask | Outcome
-    written: asyncio.Future[Ask | Outcome] | None = None
+    work: RowRequest | Outcome
+    written: asyncio.Future[RowRequest | Outcome] | None = None
 
 
-class Settler:
+class GroupCommit:
     """Writes what a session claims and settles; whatever arrives while one group is written forms the next.
 
     A thread, not a task: an outcome handed over is written even if every task of the loop is cancelled. Every
@@ -47,15 +47,15 @@ class Settler:
         self._thread = threading.Thread(target=self._run, name=f"settler of {batch}")
         self._thread.start()
 
-    async def claim(self, ask: Ask) -> None:
+    async def claim(self, ask: RowRequest) -> None:
         """Return once it is durable that a request for this row is about to be sent; raises LedgerError."""
         await self._written("claim", ask)
 
-    async def release(self, ask: Ask) -> None:
+    async def release(self, ask: RowRequest) -> None:
         """Take back a claim of which nothing was sent, or nothing that may have been paid; raises LedgerError."""
         await self._written("release", ask)
 
-    def release_soon(self, ask: Ask) -> None:
+    def release_soon(self, ask: RowRequest) -> None:
         """Take back a claim without waiting until it is written."""
         self._queue.put(_Entry("release", ask))
 
@@ -78,8 +78,8 @@ class Settler:
         self._thread.join()
         return len(self._unwritten)
 
-    async def _written(self, kind: Kind, work: Ask | Outcome) -> Ask | Outcome:
-        written: asyncio.Future[Ask | Outcome] = asyncio.get_running_loop().create_future()
+    async def _written(self, kind: Kind, work: RowRequest | Outcome) -> RowRequest | Outcome:
+        written: asyncio.Future[RowRequest | Outcome] = asyncio.get_running_loop().create_future()
         self._queue.put(_Entry(kind, work, written))
         return await written
 
@@ -153,7 +153,7 @@ class Settler:
             if not self._unwritten:
                 return
             try:
-                self._ledger.write(self._batch, Entries(outcomes=self._unwritten))
+                self._ledger.write(self._batch, LedgerWrites(outcomes=self._unwritten))
             except BaseException:  # noqa: BLE001 - those left are counted as lost
                 time.sleep(LAST_TRIES_EVERY_S)
             else:
@@ -170,7 +170,7 @@ def _tell(group: Sequence[_Entry], failure: BatchError | None) -> None:
 
 
 def _end_waits(
-    waiting: Sequence[tuple["asyncio.Future[Ask | Outcome]", Ask | Outcome]], failure: BatchError | None
+    waiting: Sequence[tuple["asyncio.Future[RowRequest | Outcome]", RowRequest | Outcome]], failure: BatchError | None
 ) -> None:
     for written, work in waiting:
         if written.done():  # its row was cancelled
@@ -181,13 +181,13 @@ def _end_waits(
             written.set_exception(failure)
 
 
-def _entries(group: Sequence[_Entry]) -> Entries:
-    asks: dict[str, list[Ask]] = {"claim": [], "release": []}
+def _entries(group: Sequence[_Entry]) -> LedgerWrites:
+    asks: dict[str, list[RowRequest]] = {"claim": [], "release": []}
     outcomes: list[Outcome] = []
     for entry in group:
         match entry.work:
-            case Ask() as ask:
+            case RowRequest() as ask:
                 asks[entry.kind].append(ask)
             case Outcome() as outcome:
                 outcomes.append(outcome)
-    return Entries(asks["claim"], asks["release"], outcomes)
+    return LedgerWrites(asks["claim"], asks["release"], outcomes)

@@ -21,11 +21,11 @@ from pareta_batch.ledger.outcomes import Outcome, Tally
 from pareta_batch.ledger.queries import Sample, sample_of, tally_of
 from pareta_batch.ledger.registration import changed_rows, register
 from pareta_batch.ledger.schema import eval_work, prepare, rows
-from pareta_batch.ledger.selection import EVERYTHING_MISSING, Wanted, current, page_of, to_send
+from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection, current, page_of, remaining
 from pareta_batch.ledger.url import SOURCE, ledger_url
-from pareta_batch.ledger.writes import Entries, write_entries
+from pareta_batch.ledger.writes import LedgerWrites, apply_writes
 from pareta_batch.rows.identity import Message
-from pareta_batch.rows.requests import Ask
+from pareta_batch.rows.requests import RowRequest
 
 DEFAULT_URL = "sqlite:///.pareta/ledger.db"
 FIRST_PAGE_ROWS = 8
@@ -36,7 +36,7 @@ _NUMBERS = tuple(map(_OUTCOME_FIELDS.index, ("latency_ms", "prompt_tokens", "com
 
 
 @dataclass(frozen=True)
-class Enrolled:
+class RegisteredRows:
     """What a dataset meant to the ledger: rows in all, and those whose earlier version was already worked on."""
 
     total: int
@@ -82,21 +82,23 @@ class Ledger:
             finally:
                 del self._leases[batch]
 
-    def enrol(self, batch: str, asks: Iterable[Ask]) -> Enrolled:
+    def register_rows(self, batch: str, asks: Iterable[RowRequest]) -> RegisteredRows:
         """Make `asks` the batch's current rows; nothing is changed if reading them fails half way."""
         with self._database.transaction() as db:
             if problem := self._database.problem() or self._lost(db, batch):
                 raise LedgerError(problem)
-            return Enrolled(register(db, batch, asks, _now()), changed_rows(db, batch))
+            return RegisteredRows(register(db, batch, asks, _now()), changed_rows(db, batch))
 
-    def missing_shards(self, batch: str, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> dict[int, int]:
+    def missing_shards(self, batch: str, shard_size: int, wanted: RowSelection = ALL_UNSETTLED) -> dict[int, int]:
         """Count the rows to send in each shard of `shard_size` positions that has any, in order."""
         shard = (rows.c.position // shard_size).label("shard")
         query = sa.select(shard, sa.func.count()).where(*current(batch), wanted.condition())
         counted = query.group_by(shard).order_by(shard)
         return self._database.do(lambda db: {row[0]: row[1] for row in db.execute(counted)})
 
-    def missing(self, batch: str, shard: int, shard_size: int, wanted: Wanted = EVERYTHING_MISSING) -> Iterator[Ask]:
+    def missing(
+        self, batch: str, shard: int, shard_size: int, wanted: RowSelection = ALL_UNSETTLED
+    ) -> Iterator[RowRequest]:
         """Give what is to be sent of one shard, in input order, reading some at a time: documents may be long."""
         first, end, count = shard * shard_size, (shard + 1) * shard_size, FIRST_PAGE_ROWS
         query = page_of(wanted)
@@ -105,19 +107,19 @@ class Ledger:
             first = page[-1].position + 1
             count = max(1, PAGE_BYTES * len(page) // (1 + sum(ask.prompt_bytes for ask in page)))
 
-    def some_missing(self, batch: str, count: int) -> list[Ask]:
+    def some_missing(self, batch: str, count: int) -> list[RowRequest]:
         """Give some rows to send, the same ones each time, drawn by their fingerprint as if at random."""
-        return self._asks(to_send(batch, EVERYTHING_MISSING).order_by(rows.c.fingerprint).limit(count))
+        return self._asks(remaining(batch, ALL_UNSETTLED).order_by(rows.c.fingerprint).limit(count))
 
     def sample(self, batch: str) -> Sample:
         """Say what the batch's answers cost and how long they took."""
         return self._database.do(lambda db: sample_of(db, batch))
 
-    def _asks(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[Ask]:
+    def _asks(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[RowRequest]:
         found = self._database.do(lambda db: db.execute(query, given).all())
-        return [Ask(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
+        return [RowRequest(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
 
-    def write(self, batch: str, entries: Entries) -> None:
+    def write(self, batch: str, entries: LedgerWrites) -> None:
         """Write a group of entries and make it durable; an answer that is already there is never replaced.
 
         Raises LedgerError, also when the ledger's file was deleted or replaced, or when the group has claims and the
@@ -128,13 +130,13 @@ class Ledger:
         def write(db: sa.Connection) -> None:
             if problem := self._database.problem() or (self._lost(db, batch) if entries.claims else None):
                 raise LedgerError(problem)
-            write_entries(db, batch, entries, now)
+            apply_writes(db, batch, entries, now)
 
         self._database.do(write)
 
     def record(self, batch: str, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes alone."""
-        self.write(batch, Entries(outcomes=outcomes))
+        self.write(batch, LedgerWrites(outcomes=outcomes))
 
     def tally(self, batch: str) -> Tally:
         """Count the batch's current rows by state and error, and add up what they cost."""
@@ -161,7 +163,7 @@ class Ledger:
         """Find the id that the service gave to this piece of eval work (an eval set or an eval run)."""
         return self._database.do(lambda db: db.scalar(sa.select(eval_work.c.id).where(eval_work.c.key == key)))
 
-    def remember_eval_work(self, key: str, id_: str) -> None:
+    def save_eval_work(self, key: str, id_: str) -> None:
         """Write down the id of a piece of eval work, so that a restart finds it instead of paying again."""
         row = {"key": key, "id": id_, "created_at": _now()}
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.schema import rows
-from pareta_batch.ledger.selection import EVERYTHING_MISSING, current
+from pareta_batch.ledger.selection import ALL_UNSETTLED, current
 from pareta_batch.ledger.storable import LARGEST
 from pareta_batch.money.prices import NO_PRICES, Prices
 
@@ -102,7 +102,7 @@ def sample_of(db: sa.Connection, batch: str) -> Sample:
     count, mean, of_squares, latency = db.execute(query).one()
     if not count:
         return NOTHING_BILLED
-    missing = sa.select(rows.c.prompt_bytes, sa.func.count()).where(*current(batch), EVERYTHING_MISSING.condition())
+    missing = sa.select(rows.c.prompt_bytes, sa.func.count()).where(*current(batch), ALL_UNSETTLED.condition())
     to_send = {row[0]: row[1] for row in db.execute(missing.group_by(rows.c.prompt_bytes))}
     variance = max(0.0, of_squares - mean**2)
     return Sample(count, mean, variance, latency or 0.0, _answered(db, batch), to_send)

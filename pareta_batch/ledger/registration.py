@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from pareta_batch.ledger.database import insert_into
 from pareta_batch.ledger.schema import rows
 from pareta_batch.ledger.selection import current
-from pareta_batch.rows.requests import Ask
+from pareta_batch.rows.requests import RowRequest
 
 CHUNK_ROWS = 1_000
 """Rows that are compared and written at a time; higher needs more memory."""
@@ -35,7 +35,7 @@ _LEAVE = (
 )
 
 
-def register(db: sa.Connection, batch: str, asks: Iterable[Ask], now: datetime) -> int:
+def register(db: sa.Connection, batch: str, asks: Iterable[RowRequest], now: datetime) -> int:
     """Make `asks`, in the order of their positions, the current rows of the batch; return their number.
 
     A row that stands where it stood is read and not written: a batch that is run again costs no dead rows.
@@ -72,7 +72,7 @@ def _tell_planner(db: sa.Connection, batch: str, total: int) -> None:
         db.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {rows.name}")
 
 
-def _register_chunk(db: sa.Connection, batch: str, chunk: Sequence[Ask], now: datetime) -> None:
+def _register_chunk(db: sa.Connection, batch: str, chunk: Sequence[RowRequest], now: datetime) -> None:
     """Register rows of adjacent positions."""
     span = {"of_batch": batch, "first": chunk[0].position, "end": chunk[-1].position + 1}
     standing: dict[int, Found] = {}
@@ -94,7 +94,7 @@ def _upsert(db: sa.Connection) -> sa.Insert:
     return statement.on_conflict_do_update(index_elements=["batch", "key", "fingerprint"], set_=renewed)
 
 
-def _pending(batch: str, ask: Ask, now: datetime) -> dict[str, Any]:
+def _pending(batch: str, ask: RowRequest, now: datetime) -> dict[str, Any]:
     return {
         "batch": batch,
         "key": ask.key,

@@ -10,7 +10,7 @@ from pareta_batch.ledger.schema import rows
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RowSelection:
     """Which rows to send: all that have no final outcome, or only failed ones, or only those of some error classes.
 
     An error class that is named is sent again even if its failure was final.
@@ -27,7 +27,7 @@ class Wanted:
         return passing if self.only_failed else sa.or_(rows.c.state == "pending", passing)
 
 
-EVERYTHING_MISSING = Wanted()
+ALL_UNSETTLED = RowSelection()
 
 
 def current(batch: str | sa.BindParameter[str]) -> tuple[sa.ColumnElement[bool], ...]:
@@ -36,13 +36,13 @@ def current(batch: str | sa.BindParameter[str]) -> tuple[sa.ColumnElement[bool],
 
 
 @cache
-def page_of(wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
+def page_of(wanted: RowSelection) -> sa.Select[tuple[Any, ...]]:
     """Select a page of what is to be sent; made once, for that takes longer than to read a page."""
     within = (rows.c.position >= sa.bindparam("first"), rows.c.position < sa.bindparam("end"))
-    page = to_send(sa.bindparam("batch"), wanted).where(*within).order_by(rows.c.position)
+    page = remaining(sa.bindparam("batch"), wanted).where(*within).order_by(rows.c.position)
     return page.limit(sa.bindparam("most", type_=sa.Integer))
 
 
-def to_send(batch: str | sa.BindParameter[str], wanted: Wanted) -> sa.Select[tuple[Any, ...]]:
+def remaining(batch: str | sa.BindParameter[str], wanted: RowSelection) -> sa.Select[tuple[Any, ...]]:
     columns = (rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.messages, rows.c.in_doubt)
     return sa.select(*columns).where(*current(batch), rows.c.messages.is_not(sa.null()), wanted.condition())

@@ -11,18 +11,18 @@ from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.outcomes import Outcome
 from pareta_batch.ledger.schema import rows
 from pareta_batch.ledger.storable import number, storable, whole
-from pareta_batch.rows.requests import Ask
+from pareta_batch.rows.requests import RowRequest
 
 
 @dataclass(frozen=True)
-class Entries:
+class LedgerWrites:
     """A group of entries.
 
     `claims`: requests about to be sent. `released`: claims of which nothing was sent. `outcomes`: what became of rows.
     """
 
-    claims: Sequence[Ask] = ()
-    released: Sequence[Ask] = ()
+    claims: Sequence[RowRequest] = ()
+    released: Sequence[RowRequest] = ()
     outcomes: Sequence[Outcome] = ()
 
 
@@ -54,7 +54,7 @@ _SETTLE = _outcome.values(messages=sa.null())
 _FAIL = _outcome
 
 
-def write_entries(db: sa.Connection, batch: str, entries: Entries, now: datetime) -> None:
+def apply_writes(db: sa.Connection, batch: str, entries: LedgerWrites, now: datetime) -> None:
     """Write a group of entries; an answer that is already there is never replaced."""
     settled = [_written(batch, each, now) for each in entries.outcomes if each.state == "settled"]
     failed = [_written(batch, each, now) for each in entries.outcomes if each.state != "settled"]
@@ -75,7 +75,7 @@ def write_entries(db: sa.Connection, batch: str, entries: Entries, now: datetime
             )
 
 
-def _whose(batch: str, work: Ask | Outcome) -> dict[str, Any]:
+def _whose(batch: str, work: RowRequest | Outcome) -> dict[str, Any]:
     return {"of_batch": batch, "of_key": work.key, "of_work": work.fingerprint}
 
 

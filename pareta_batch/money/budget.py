@@ -17,11 +17,11 @@ def micro_usd(dollars: float) -> int:
     return int((Decimal(repr(dollars)) * MICRO_PER_USD).to_integral_value(ROUND_FLOOR))
 
 
-class No(Enum):
+class Unavailable(Enum):
     """Why nothing can be reserved: wait for requests in flight to be settled, or there is no room for another."""
 
     WAIT = "wait"
-    FULL = "full"
+    EXHAUSTED = "full"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class _InDoubt:
 
 
 @dataclass
-class Purse:
+class Budget:
     """Micro-USD spent and reserved under a ceiling.
 
     A request in doubt counts with the most it costs. `in_doubt` are those sent while no price was known: until one is,
@@ -76,16 +76,16 @@ class Purse:
     _rises: int = 0
     _alone: bool = False
 
-    def reserve(self, prompt_bytes: int, *, again: bool = False) -> Reservation | No:
+    def reserve(self, prompt_bytes: int, *, again: bool = False) -> Reservation | Unavailable:
         """Reserve the most that a request costs; `again`: an earlier request of the same row is in doubt."""
         if self._in_flight and (self._alone or not self.prices.known):
-            return No.WAIT
+            return Unavailable.WAIT
         bound = self.prices.of_requests(1, prompt_bytes, self.max_tokens)
         if bound is None:
             return self._all_that_is_left(prompt_bytes, again=again)
         if bound <= self.ceiling - self.spent - self._reserved - self.doubt_micro_usd:
             return self._reserve(Reservation(bound, prompt_bytes, rises=self._rises))
-        return No.WAIT if self._in_flight else No.FULL
+        return Unavailable.WAIT if self._in_flight else Unavailable.EXHAUSTED
 
     def paid(self, reservation: Reservation, billed: int, prompt_tokens: int | None, answer_tokens: int | None) -> None:
         """Replace a reservation by its receipt."""
@@ -132,11 +132,11 @@ class Purse:
     def _bound(self, requests: int, prompt_bytes: int) -> int:
         return self.prices.of_requests(requests, prompt_bytes, self.max_tokens) or 0
 
-    def _all_that_is_left(self, prompt_bytes: int, *, again: bool) -> Reservation | No:
+    def _all_that_is_left(self, prompt_bytes: int, *, again: bool) -> Reservation | Unavailable:
         # The same key is debited once: a row in doubt is asked again within what it holds already.
         room = self.ceiling - self.spent - (0 if again else self.held)
         if room <= 0:
-            return No.FULL
+            return Unavailable.EXHAUSTED
         return self._reserve(Reservation(room, prompt_bytes, priced=False, rises=self._rises))
 
     def _reserve(self, reservation: Reservation) -> Reservation:
@@ -149,24 +149,24 @@ class Purse:
         self._in_flight -= 1
 
 
-class Budget:
+class BudgetGate:
     """Shares out a purse among the rows in flight; without one, everything is granted."""
 
-    def __init__(self, purse: Purse | None) -> None:
-        self.purse = purse
+    def __init__(self, budget: Budget | None) -> None:
+        self.budget = budget
         self._changed = asyncio.Event()
         self._closed = False
         self._may_tell: set[str] = set()
 
     async def reserve(self, prompt_bytes: int, *, again: bool = False) -> Reservation | None:
         """Wait for room; None when there is none left (or it was closed)."""
-        if self.purse is None:
+        if self.budget is None:
             return None if self._closed else Reservation(0, prompt_bytes)
         while not self._closed:
-            match self.purse.reserve(prompt_bytes, again=again):
+            match self.budget.reserve(prompt_bytes, again=again):
                 case Reservation() as reservation:
                     return reservation
-                case No.FULL if again or not (self.blocked and self._may_tell):
+                case Unavailable.EXHAUSTED if again or not (self.blocked and self._may_tell):
                     return None
             self._changed.clear()
             await self._changed.wait()
@@ -176,20 +176,20 @@ class Budget:
         self, reservation: Reservation, billed: int | None, prompt_tokens: int | None, answer_tokens: int | None
     ) -> None:
         """Take the receipt; without one (None) the request counts as in doubt."""
-        if self.purse is None:
+        if self.budget is None:
             return
         try:
             if billed is None:
-                self.purse.doubtful(reservation)
+                self.budget.doubtful(reservation)
             else:
-                self.purse.paid(reservation, billed, prompt_tokens, answer_tokens)
+                self.budget.paid(reservation, billed, prompt_tokens, answer_tokens)
         finally:
             self._changed.set()
 
     def not_answered(self, reservation: Reservation, *, in_doubt: bool) -> None:
         """Release the reservation, unless the request may have been paid for."""
-        if self.purse is not None:
-            (self.purse.doubtful if in_doubt else self.purse.not_paid)(reservation)
+        if self.budget is not None:
+            (self.budget.doubtful if in_doubt else self.budget.not_paid)(reservation)
             self._changed.set()
 
     def may_tell(self, key: str) -> None:
@@ -205,14 +205,14 @@ class Budget:
     @property
     def blocked(self) -> bool:
         """Whether requests in doubt hold all that is left, because no price is known."""
-        return self.purse is not None and self.purse.blocked
+        return self.budget is not None and self.budget.blocked
 
     def why_full(self, dollars: float | None) -> str:
         """Return why no row is sent any more."""
-        if not self.blocked or self.purse is None:
+        if not self.blocked or self.budget is None:
             return f"the budget of ${dollars} has no room for a row"
         return (
-            f"{self.purse.in_doubt} requests may have been paid before any receipt told a price, so they may have cost "
+            f"{self.budget.in_doubt} requests may have been paid before any receipt told a price, so they may have cost "
             f"all of the budget of ${dollars}; a pilot of some rows without budget_usd tells the price"
         )
 

@@ -7,7 +7,7 @@ from pareta_client import AsyncPareta, NotFoundError
 
 
 @dataclass(frozen=True)
-class Listed:
+class LeaderboardPrices:
     """The models of a leaderboard, each with what a request costs (micro-USD; None is not told)."""
 
     costs: Mapping[str, float | None] = field(default_factory=dict)
@@ -22,13 +22,15 @@ class Listed:
         return self.costs.get(self.resolved(model))
 
 
-async def listed(pareta: AsyncPareta, task: str | None) -> Listed:
+async def fetch_leaderboard(pareta: AsyncPareta, task: str | None) -> LeaderboardPrices:
     """Read the leaderboard of a task; nothing is listed for a task that has none."""
     if task is None:
-        return Listed()
+        return LeaderboardPrices()
     try:
         board = await pareta.tasks.leaderboard(task)
     except NotFoundError:
-        return Listed()
+        return LeaderboardPrices()
     entries = [*board.models, *([board.frontier] if board.frontier else [])]
-    return Listed({entry.name: entry.cost_per_request_micro_usd for entry in entries if entry.name}, board.recommended)
+    return LeaderboardPrices(
+        {entry.name: entry.cost_per_request_micro_usd for entry in entries if entry.name}, board.recommended
+    )

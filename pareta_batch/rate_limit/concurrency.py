@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Collection
 from math import inf
 
-from pareta_batch.rate_limit.probe_timer import NextTry
+from pareta_batch.rate_limit.probe_timer import ProbeTimer
 
 EPISODES = 3
 TURNS = 2
@@ -18,7 +18,7 @@ DOUBTS = 3
 """So many refusals in a row that do not fit the number free it; a single one may have met calls on their way."""
 
 
-class Cap:
+class ConcurrencyEstimate:
     """Says how many calls may be in flight at any moment: `most`, or fewer once the service taught it.
 
     Refused again at one number, either so many are allowed at once, or so many came through at a rate or for what the
@@ -36,7 +36,7 @@ class Cap:
         self._doubts = 0
         self._believed = True
         self._step = 1
-        self._next_try = NextTry()
+        self._next_try = ProbeTimer()
         self._refused_beside: deque[int] = deque(maxlen=EPISODES)
         # In each episode: calls that were answered, those of them while calls might start, the most beside one of them.
         self._answered = 0
@@ -81,15 +81,15 @@ class Cap:
         self._latest_start = now
         self._first_start = min(self._first_start, now)
 
-    def answered(self, beside: int, now: float, *, held: bool, period_s: float) -> bool:
+    def answered(self, in_flight_before: int, now: float, *, held: bool, period_s: float) -> bool:
         """Count an answered call, which had so many beside it when it started; say if that allows more from now on.
 
         `held`: whether calls are held just now. `period_s`: how long more are to hold before even more are allowed.
         """
         self._answered += 1
         self._turned_over[-1] += not held
-        self._answered_beside[-1] = max(self._answered_beside[-1], beside)
-        if beside < self.limit or not self._more_is_due(now):
+        self._answered_beside[-1] = max(self._answered_beside[-1], in_flight_before)
+        if in_flight_before < self.limit or not self._more_is_due(now):
             return False
         if not self.on_trial:
             # One more, and after each period twice as many more: it is not what bounds us any more.
@@ -102,16 +102,16 @@ class Cap:
             self.free()
         return True
 
-    def refused(self, beside: int) -> bool:
+    def refused(self, in_flight_before: int) -> bool:
         """Count a refused call, the first of its episode; say whether it was for the number in flight."""
         if self._refused_beside and not self._answered:
             # The same calls in flight, no evidence of its own.
             self._refused_beside.pop()
-        self._refused_beside.append(beside)
+        self._refused_beside.append(in_flight_before)
         if self.on_trial:
-            self._end_trial(beside)
+            self._end_trial(in_flight_before)
         elif self.bounds:
-            self._lower(beside)
+            self._lower(in_flight_before)
         elif self._may_be_one():
             self._try(min(self._two_latest()))
         if self._turned_over[-1] >= self.limit:
@@ -123,9 +123,13 @@ class Cap:
         self._first_start = self._latest_start = inf
         return self.bounds and not self.on_trial
 
-    def refused_again(self, beside: int) -> bool:
+    def refused_again(self, in_flight_before: int) -> bool:
         """Count a call refused as the first after a hold; say whether it was certainly not for the number in flight."""
-        if beside and self._refused_beside and beside + _slack(beside) >= self._refused_beside[-1]:
+        if (
+            in_flight_before
+            and self._refused_beside
+            and in_flight_before + _slack(in_flight_before) >= self._refused_beside[-1]
+        ):
             return False
         self._refused_beside.clear()
         return True
@@ -150,24 +154,24 @@ class Cap:
     def _between_starts_s(self) -> float:
         return (self._latest_start - self._first_start) / max(self._turned_over[-1], 1)
 
-    def _end_trial(self, beside: int) -> None:
-        if beside >= self.limit:
+    def _end_trial(self, in_flight_before: int) -> None:
+        if in_flight_before >= self.limit:
             self._taught = self.limit
             self.on_trial = False
             return
-        if beside >= self._tried and not self._twice:
+        if in_flight_before >= self._tried and not self._twice:
             # The one more may have met an answer on its way: worth a second trial.
-            self._tried, self._twice = beside + 1, True
+            self._tried, self._twice = in_flight_before + 1, True
         self.free()
 
-    def _lower(self, beside: int) -> None:
-        far_below = beside < max(self._taught - _slack(self._taught), 1)
-        after_more = self._step > 1 and beside <= self._taught
+    def _lower(self, in_flight_before: int) -> None:
+        far_below = in_flight_before < max(self._taught - _slack(self._taught), 1)
+        after_more = self._step > 1 and in_flight_before <= self._taught
         self._doubts = self._doubts + 1 if far_below or after_more else 0
         if self._doubts == DOUBTS:
             self._doubt_it()
         elif not far_below:
-            self._allowed = beside
+            self._allowed = in_flight_before
 
     def _doubt_it(self) -> None:
         self._doubts = 0

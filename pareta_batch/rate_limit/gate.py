@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from pareta_batch.errors import UnexpectedError
-from pareta_batch.rate_limit.limiter import Call, Throttle
+from pareta_batch.rate_limit.limiter import Call, RateLimiter
 
 
-class Pressure:
+class AdmissionGate:
     """Lets calls start, first come first served, as the throttle allows."""
 
-    def __init__(self, throttle: Throttle, clock: Callable[[], float] = time.monotonic) -> None:
-        self.throttle = throttle
+    def __init__(self, limiter: RateLimiter, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limiter = limiter
         self._clock = clock
         self._waiting: deque[asyncio.Future[Call | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -25,7 +25,7 @@ class Pressure:
     @property
     def in_flight(self) -> int:
         """Calls that were started and have not come back."""
-        return self.throttle.in_flight
+        return self.limiter.in_flight
 
     async def enter(self) -> Call | None:
         """Wait until a call may start, and count it as started; None once closed."""
@@ -42,17 +42,17 @@ class Pressure:
 
     def answered(self, call: Call) -> None:
         """Count a call that was answered."""
-        self.throttle.answered(call, self._clock())
+        self.limiter.answered(call, self._clock())
         self._let_in()
 
     def failed(self, call: Call) -> None:
         """Count a call that came to nothing for a reason that is not ours to press less on."""
-        self.throttle.failed(call, self._clock())
+        self.limiter.failed(call, self._clock())
         self._let_in()
 
     def refused(self, call: Call, retry_after: float | None) -> None:
         """Count a call that was one too many; nobody starts another for `retry_after` seconds."""
-        self.throttle.refused(call, self._clock(), retry_after)
+        self.limiter.refused(call, self._clock(), retry_after)
         self._let_in()
 
     @contextmanager
@@ -63,16 +63,16 @@ class Pressure:
             yield
         finally:
             self._pauses -= 1
-            self.throttle.resumed(self._clock())
+            self.limiter.resumed(self._clock())
             self._let_in()
 
     def obey(self, *, paused: bool, most: int) -> None:
         """Let nobody in while paused, and never have more than `most` in flight; calls in flight go on."""
         if self._told_to_pause and not paused:
-            self.throttle.resumed(self._clock())
+            self.limiter.resumed(self._clock())
         self._pauses += paused - self._told_to_pause
         self._told_to_pause = paused
-        self.throttle.bound(most)
+        self.limiter.bound(most)
         self._let_in()
 
     def close(self) -> None:
@@ -105,11 +105,11 @@ class Pressure:
             if self._pauses:
                 return
             now = self._clock()
-            wait = self.throttle.wait(now)
+            wait = self.limiter.wait(now)
             if wait is None:
                 return
             if wait > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._let_in)
                 return
-            call = self.throttle.started(now)
+            call = self.limiter.started(now)
             self._waiting.popleft().set_result(call)

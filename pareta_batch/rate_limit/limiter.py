@@ -8,8 +8,8 @@ is not. A service that refuses a few calls whatever we do (`chance.py`) is not p
 from dataclasses import dataclass, replace
 from math import inf
 
-from pareta_batch.rate_limit.concurrency import Cap
-from pareta_batch.rate_limit.random_refusals import Chance
+from pareta_batch.rate_limit.concurrency import ConcurrencyEstimate
+from pareta_batch.rate_limit.random_refusals import RandomRefusals
 from pareta_batch.rate_limit.rate import CALLS_A_STEP, Rate
 
 HOLD_UNTOLD_S = 0.02
@@ -23,7 +23,7 @@ class Call:
     """A call that was started: when (seconds), and how many others had not come back then, refused or not."""
 
     at: float
-    beside: int
+    in_flight_before: int
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Limits:
     per_s: float | None
 
 
-class Throttle:
+class RateLimiter:
     """Says when the next call may start; `most` may be in flight at any moment."""
 
     def __init__(self, most: int) -> None:
@@ -43,8 +43,8 @@ class Throttle:
         self.refusals = 0
         self.history: list[Limits] = []
         self._rate = Rate(most)
-        self._cap = Cap(most)
-        self._chance = Chance()
+        self._cap = ConcurrencyEstimate(most)
+        self._chance = RandomRefusals()
         self._began: float | None = None
         self._next_at = 0.0
         self._last_answer = 0.0
@@ -105,7 +105,7 @@ class Throttle:
         if self._chance.gap_s:
             return
         held = now < self._held_until
-        if self._cap.answered(call.beside, now, held=held, period_s=self._rate.period_s):
+        if self._cap.answered(call.in_flight_before, now, held=held, period_s=self._rate.period_s):
             self._rate.forget(now)
             self._note(now)
 
@@ -156,13 +156,13 @@ class Throttle:
             self._end_measurement(now)
         elif not self._in_vain:
             self._cut(call, now)
-        elif self._cap.refused_again(call.beside):
+        elif self._cap.refused_again(call.in_flight_before):
             self._rate.refused_again(self._refused_at, call.at)
 
     def _pace_at_rest(self, call: Call) -> float:
         """Give the calls a second that were allowed when a call was refused; 0 as long as that is being found out."""
         if self._cap.bounds:
-            known = not self._cap.on_trial and call.beside < self._cap.limit and self._cap.between_s > 0
+            known = not self._cap.on_trial and call.in_flight_before < self._cap.limit and self._cap.between_s > 0
             return 1 / self._cap.between_s if known else 0.0
         return self._rate.reached() if self._rate.resting else 0.0
 
@@ -170,7 +170,7 @@ class Throttle:
         """End a measurement of what is refused at random when it is over."""
         if self._chance.measured():
             # What was learned until now was learned from chance.
-            self._rate, self._cap = Rate(self.most), Cap(self.most)
+            self._rate, self._cap = Rate(self.most), ConcurrencyEstimate(self.most)
         elif not self._chance.gap_s:
             self._rate.forget(now)
         if not self._chance.gap_s:
@@ -178,7 +178,7 @@ class Throttle:
 
     def _cut(self, call: Call, now: float) -> None:
         bounded = self._cap.bounds  # before: a trial that begins here lowers the rate all the same
-        if self._cap.refused(call.beside):
+        if self._cap.refused(call.in_flight_before):
             rest_s = max(self._rate.rest_s(self._hold_s), CALLS_A_STEP * self._cap.between_s)
             self._cap.try_no_more_before(now + self._hold_s + rest_s * self._patience)
             self._patience = min(self._patience * 2, LONGEST_PATIENCE)

@@ -3,7 +3,7 @@
 from math import inf
 
 
-class NextTry:
+class ProbeTimer:
     """A moment, in seconds; never as long as nobody sets it."""
 
     def __init__(self) -> None:

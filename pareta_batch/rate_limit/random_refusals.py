@@ -23,7 +23,7 @@ AT_FIRST, AT_MOST = 2.0, 10.0
 LATEST = 32
 
 
-class Chance:
+class RandomRefusals:
     """Tells calls that are refused at random from those that are refused for what was sent.
 
     What a limit refuses becomes less with the pace, what is refused at random does not. Its share is measured at half

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from math import inf
 
-from pareta_batch.rate_limit.probe_timer import NextTry
+from pareta_batch.rate_limit.probe_timer import ProbeTimer
 
 OPENING_S = 0.1
 """The first calls are spread over so many seconds: a limit shows after a few of them, without one little is lost."""
@@ -63,7 +63,7 @@ class Rate:
         self.resting = False
         self._steps = 0  # in one direction: up if positive
         self._hold_s = 0.0
-        self._next_try = NextTry()
+        self._next_try = ProbeTimer()
         self._sent: deque[float] = deque(maxlen=RECENT)
         self._segment = _Segment(inf)
         self._shortest: _Segment | None = None

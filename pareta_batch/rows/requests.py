@@ -14,7 +14,7 @@ from pareta_batch.spec import Batch
 
 
 @dataclass(frozen=True)
-class Ask:
+class RowRequest:
     """What one row asks of the model, and who it is in the ledger.
 
     `in_doubt`: an earlier request for it may have been paid without its answer having come.
@@ -45,7 +45,7 @@ class _Problems:
             self.shown.append(problem)
 
 
-def asks_of(batch: Batch) -> Iterator[Ask]:
+def row_requests(batch: Batch) -> Iterator[RowRequest]:
     """Read the batch's dataset and render each row.
 
     Raises DatasetError, with every problem found, when the dataset or the prompt does not fit. Rows before
@@ -71,7 +71,7 @@ def asks_of(batch: Batch) -> Iterator[Ask]:
 
 def check_rows(batch: Batch) -> int:
     """Count the rows of a dataset that fits the batch; raises as `asks_of`."""
-    return sum(1 for _ in asks_of(batch))
+    return sum(1 for _ in row_requests(batch))
 
 
 def keyed_rows(batch: Batch) -> Iterator[tuple[str, Row]]:
@@ -160,7 +160,7 @@ class _Keys:
         return key
 
 
-def _ask(batch: Batch, prompts: _Prompts, sampling: Mapping[str, Any], key: str, row: Row) -> Ask:
+def _ask(batch: Batch, prompts: _Prompts, sampling: Mapping[str, Any], key: str, row: Row) -> RowRequest:
     messages = prompts.messages(row)
     work = fingerprint(batch.model, messages, sampling)
-    return Ask(row.position, key, work, messages)
+    return RowRequest(row.position, key, work, messages)

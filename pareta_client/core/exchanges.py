@@ -10,15 +10,15 @@ from pareta_client.core.receipt import added, receipt_from_headers
 from pareta_client.core.redaction import redacted_failure, redacted_reply
 from pareta_client.core.replies import clean_id, oversized, status_error
 from pareta_client.core.request import Request
-from pareta_client.core.steps import Failed, Operation, Reply, Send, look, own_headers, sleep
+from pareta_client.core.steps import Failed, Operation, Reply, Send, own_headers, read_clock, sleep
 from pareta_client.errors import APIConnectionError, ParetaError
 from pareta_client.retry import (
     LONGEST_ASKED_WAIT,
     backoff,
+    certainly_not_processed,
     retried_by_client,
     retry_after_of,
     succeeded,
-    surely_undone,
     verdict_of,
 )
 from pareta_client.settings import Settings
@@ -68,7 +68,7 @@ def attempts_of(
     billed: int | None = None
     try:
         patience = settings.options.deadline
-        now = 0.0 if patience is None else (yield from look())
+        now = 0.0 if patience is None else (yield from read_clock())
         deadline = None if patience is None else now + patience
         while True:
             attempt, error, left = attempt + 1, None, _left(deadline, now)
@@ -88,7 +88,7 @@ def attempts_of(
                 return Answer(happened, attempt, billed, deadline)
             error = _error_of(happened, request)
             error.billed_micro_usd = billed = added(billed, error.billed_micro_usd)
-            again = retried_by_client(error) and (repeatable or surely_undone(error))
+            again = retried_by_client(error) and (repeatable or certainly_not_processed(error))
             wait = _wait(error, attempt, settings, _left(deadline, now)) if again else None
             _log(method, path, attempt, happened, wait)
             if wait is None:

@@ -46,7 +46,7 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ReadClock:
     """Look at the clock."""
 
 
@@ -118,7 +118,7 @@ def own_headers(headers: RawHeaders) -> dict[str, str]:
 
 
 T = TypeVar("T")
-Step = Send | Read | Sleep | Look | Emit
+Step = Send | Read | Sleep | ReadClock | Emit
 Happened = Reply | Failed | Received | Moment | None
 Operation = Generator[Step, Happened, T]
 
@@ -137,9 +137,9 @@ def sleep(seconds: float, verdict: Verdict | None) -> Operation[float]:
     return happened.at
 
 
-def look() -> Operation[float]:
+def read_clock() -> Operation[float]:
     """Give the time, in monotonic seconds."""
-    happened = yield Look()
+    happened = yield ReadClock()
     assert isinstance(happened, Moment)
     return happened.at
 

@@ -10,7 +10,7 @@ from pareta_client.core.receipt import NO_RECEIPT, Receipt, receipt_from_headers
 from pareta_client.core.redaction import redacted_failure, redacted_item, redacted_reply
 from pareta_client.core.replies import malformed, record_from, request_id_of
 from pareta_client.core.sse import DONE, Comment, Event, EventDecoder, LineTooLong
-from pareta_client.core.steps import Failed, Operation, Reply, emit, look, read
+from pareta_client.core.steps import Failed, Operation, Reply, emit, read, read_clock
 from pareta_client.errors import APIConnectionError, APITimeoutError, MalformedReplyError, ParetaError
 from pareta_client.models.chat import ChatCompletionChunk
 from pareta_client.models.endpoints import DeployEvent
@@ -78,7 +78,7 @@ class _Opened:
         self._deadline = answer.deadline or _ENDLESS
         self.ends = min(answer.reply.began + self._seconds, self._deadline)
 
-    def goes_on(self) -> None:
+    def if_transient(self) -> None:
         """Bound the silence from now on, rather than the whole."""
         self.ends = min(self.now + self._seconds, self._deadline)
 
@@ -128,7 +128,7 @@ class _Opened:
         Whatever happens now, everything has arrived: a break here is not a failure.
         """
         comments: list[Comment] = []
-        now = yield from look()
+        now = yield from read_clock()
         ends = now + SECONDS_TO_END
         while now < ends:
             happened = yield from read(ends - now)
@@ -201,13 +201,13 @@ def deploy_events(call: Call, settings: Settings, progress: Progress) -> Operati
 
 
 def _deploy_events(stream: _Opened, progress: Progress) -> Operation[None]:
-    stream.goes_on()
+    stream.if_transient()
     items = yield from stream.beginning()
     while True:
         for item in items:
             if isinstance(item, Event) and item.data.strip() != DONE:
                 progress.received += 1
-                stream.goes_on()
+                stream.if_transient()
                 event = DeployEvent(event=item.name, data=json_or_text(item.data))
                 if item.name in ("complete", "error"):
                     yield from stream.rest()

@@ -6,7 +6,7 @@ from pareta_client.retry import Verdict, verdict_of
 _PASSING = (Verdict.TRANSIENT, Verdict.RATE_LIMIT, Verdict.NOT_READY)
 
 
-def goes_on(error: ParetaError) -> ParetaError:
+def if_transient(error: ParetaError) -> ParetaError:
     """Give back an error that may pass while what is waited for goes on; raise any other."""
     if verdict_of(error) in _PASSING:
         return error

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from pareta_client.models.fields import LooseText, Number, Whole
-from pareta_client.models.record import Many, Maybe, One, Record, dollars_floored_to_cents, text_or_none
+from pareta_client.models.record import ListOf, OptionalRecord, Record, RecordOf, dollars_floored_to_cents, text_or_none
 
 JUDGED_TASK = "custom-eval"
 """The task that fits anything, graded by judges: only ever chosen by name."""
@@ -63,7 +63,7 @@ class EvalResult(Record):
     n_succeeded: Whole = None
     error_count: Whole = None
     exact_match: Number = None
-    per_item: Many[EvalItemResult] = Field(default_factory=list)
+    per_item: ListOf[EvalItemResult] = Field(default_factory=list)
 
 
 class _Run(Record):
@@ -79,8 +79,8 @@ class _Run(Record):
 class EvalRun(Record):
     """A comparison of candidates on one eval set."""
 
-    run: One[_Run] = _Run.empty()
-    results: Many[EvalResult] = Field(default_factory=list)
+    run: RecordOf[_Run] = _Run.empty()
+    results: ListOf[EvalResult] = Field(default_factory=list)
 
     @property
     def id(self) -> str | None:
@@ -141,9 +141,9 @@ class ContractProposal(Record):
 class ProposalResult(Record):
     """How rows and prompt could be scored; nothing is stored by asking."""
 
-    proposals: Many[ContractProposal] = Field(default_factory=list)
-    split: Maybe[dict[str, Any]] = None
-    conflict: Maybe[dict[str, Any]] = None
+    proposals: ListOf[ContractProposal] = Field(default_factory=list)
+    split: OptionalRecord[dict[str, Any]] = None
+    conflict: OptionalRecord[dict[str, Any]] = None
     closest_task: LooseText = None
     prompt: LooseText = None
     message: LooseText = None

@@ -25,9 +25,9 @@ def _object_or_none(value: object) -> object:
     return value if isinstance(value, dict) and value else None
 
 
-Many = Annotated[list[T], BeforeValidator(_list_of_objects)]
-One = Annotated[T, BeforeValidator(_object_or_empty)]
-Maybe = Annotated[Optional[T], BeforeValidator(_object_or_none)]  # noqa: UP045
+ListOf = Annotated[list[T], BeforeValidator(_list_of_objects)]
+RecordOf = Annotated[T, BeforeValidator(_object_or_empty)]
+OptionalRecord = Annotated[Optional[T], BeforeValidator(_object_or_none)]  # noqa: UP045
 
 
 class Record(BaseModel):

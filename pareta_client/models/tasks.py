@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from pareta_client.models.fields import LooseText, Number, Whole
-from pareta_client.models.record import Many, Maybe, Record
+from pareta_client.models.record import ListOf, OptionalRecord, Record
 
 
 class Task(Record):
@@ -14,7 +14,7 @@ class Task(Record):
     id: LooseText = None
     default_scorer: LooseText = None
     output_schema_role: LooseText = None
-    gold_schema: Maybe[dict[str, Any]] = None
+    gold_schema: OptionalRecord[dict[str, Any]] = None
 
     @property
     def has_blob_input(self) -> bool:
@@ -45,9 +45,9 @@ class TaskMatch(Record):
 
     query: LooseText = None
     type: LooseText = None
-    chosen: Maybe[TaskMatchCandidate] = None
-    capability: Maybe[Capability] = None
-    candidates: Many[TaskMatchCandidate] = Field(default_factory=list)
+    chosen: OptionalRecord[TaskMatchCandidate] = None
+    capability: OptionalRecord[Capability] = None
+    candidates: ListOf[TaskMatchCandidate] = Field(default_factory=list)
     reasoning: LooseText = None
     confidence: LooseText = None
     matcher: LooseText = None
@@ -81,5 +81,5 @@ class Leaderboard(Record):
     metric: LooseText = None
     cost_unit: LooseText = None
     recommended: LooseText = None
-    models: Many[LeaderboardEntry] = Field(default_factory=list)
-    frontier: Maybe[LeaderboardEntry] = None
+    models: ListOf[LeaderboardEntry] = Field(default_factory=list)
+    frontier: OptionalRecord[LeaderboardEntry] = None

@@ -7,9 +7,9 @@ from typing import Any
 from pareta_client.core.call import Call, delete, get, post, segment
 from pareta_client.core.exchanges import exchange
 from pareta_client.core.replies import json_of, record_of, records_of
-from pareta_client.core.steps import Emit, Happened, Operation, look, sleep
+from pareta_client.core.steps import Emit, Happened, Operation, read_clock, sleep
 from pareta_client.core.streams import Progress, deploy_events
-from pareta_client.core.waiting import goes_on
+from pareta_client.core.waiting import if_transient
 from pareta_client.errors import DeployError, EndpointWaitTimeoutError, ParetaError
 from pareta_client.models.endpoints import DeployEvent, Endpoint
 from pareta_client.settings import Settings
@@ -70,13 +70,13 @@ def wait_until_live(endpoint_id: str, poll_interval: float, timeout: float, sett
 
     Raises EndpointWaitTimeoutError, or DeployError for an endpoint that failed.
     """
-    now = started = yield from look()
+    now = started = yield from read_clock()
     pause, status, trouble = FIRST_POLL, None, None
     while True:
         try:
             endpoint = yield from retrieve(endpoint_id, settings)
         except ParetaError as error:
-            trouble = goes_on(error)
+            trouble = if_transient(error)
         else:
             status = endpoint.status
             if endpoint.is_live:

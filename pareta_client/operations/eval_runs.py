@@ -7,8 +7,8 @@ from typing import Literal
 from pareta_client.core.call import get, post, segment
 from pareta_client.core.exchanges import exchange
 from pareta_client.core.replies import malformed, object_of, record_of
-from pareta_client.core.steps import Operation, look, sleep
-from pareta_client.core.waiting import goes_on
+from pareta_client.core.steps import Operation, read_clock, sleep
+from pareta_client.core.waiting import if_transient
 from pareta_client.errors import EvalWaitTimeoutError, ParetaError
 from pareta_client.models.evals import EvalRun, EvalSet
 from pareta_client.operations.eval_sets import Items, create_set, frontier_models, retrieve_set
@@ -120,13 +120,13 @@ def retrieve_run(run_id: str, settings: Settings) -> Operation[EvalRun]:
 
 def wait_for_run(run_id: str, wait: Wait, settings: Settings) -> Operation[EvalRun]:
     """Poll until the run has ended; trouble that may pass is waited out. Raises EvalWaitTimeoutError."""
-    now = started = yield from look()
+    now = started = yield from read_clock()
     status, trouble = None, None
     while True:
         try:
             run = yield from retrieve_run(run_id, settings)
         except ParetaError as error:
-            trouble = goes_on(error)
+            trouble = if_transient(error)
         else:
             status = run.status
             if run.is_terminal:

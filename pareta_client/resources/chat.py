@@ -9,7 +9,7 @@ from pareta_client.core.streams import Progress, chat_chunks
 from pareta_client.models.chat import ChatCompletion, ChatCompletionChunk, ModelList
 from pareta_client.operations import chat as calls
 from pareta_client.settings import Timeout
-from pareta_client.transport.dispatcher import AsyncCaller, Caller
+from pareta_client.transport.dispatcher import AsyncDispatcher, Dispatcher
 from pareta_client.transport.stream import AsyncStream, Stream
 
 Messages = Iterable[Mapping[str, Any]]
@@ -18,7 +18,7 @@ Messages = Iterable[Mapping[str, Any]]
 class Completions:
     """OpenAI's chat completions on an endpoint (or, in the service's second generation, on `auto`)."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Dispatcher) -> None:
         self._caller = caller
 
     @overload
@@ -90,14 +90,14 @@ class Completions:
 class Chat:
     """`completions`."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Dispatcher) -> None:
         self.completions = Completions(caller)
 
 
 class Models:
     """The models one may call."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Dispatcher) -> None:
         self._caller = caller
 
     def list(self) -> ModelList:
@@ -108,7 +108,7 @@ class Models:
 class AsyncCompletions:
     """OpenAI's chat completions on an endpoint (or, in the service's second generation, on `auto`)."""
 
-    def __init__(self, caller: AsyncCaller) -> None:
+    def __init__(self, caller: AsyncDispatcher) -> None:
         self._caller = caller
 
     @overload
@@ -180,14 +180,14 @@ class AsyncCompletions:
 class AsyncChat:
     """`completions`."""
 
-    def __init__(self, caller: AsyncCaller) -> None:
+    def __init__(self, caller: AsyncDispatcher) -> None:
         self.completions = AsyncCompletions(caller)
 
 
 class AsyncModels:
     """The models one may call."""
 
-    def __init__(self, caller: AsyncCaller) -> None:
+    def __init__(self, caller: AsyncDispatcher) -> None:
         self._caller = caller
 
     async def list(self) -> ModelList:

@@ -7,14 +7,14 @@ from typing import Any, Literal, overload
 from pareta_client.core.streams import Progress, deploy_events
 from pareta_client.models.endpoints import DeployEvent, Endpoint
 from pareta_client.operations import endpoints as calls
-from pareta_client.transport.dispatcher import AsyncCaller, Caller
+from pareta_client.transport.dispatcher import AsyncDispatcher, Dispatcher
 from pareta_client.transport.stream import AsyncStream, Stream
 
 
 class Metrics:
     """Raw metrics of one endpoint; parameters such as `window="24h"` are handed on."""
 
-    def __init__(self, caller: Caller, endpoint_id: str) -> None:
+    def __init__(self, caller: Dispatcher, endpoint_id: str) -> None:
         self._caller = caller
         self._endpoint_id = endpoint_id
 
@@ -45,7 +45,7 @@ class Metrics:
 class Endpoints:
     """Models deployed for a task."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Dispatcher) -> None:
         self._caller = caller
 
     @overload
@@ -143,7 +143,7 @@ class Endpoints:
 class AsyncMetrics:
     """Raw metrics of one endpoint; parameters such as `window="24h"` are handed on."""
 
-    def __init__(self, caller: AsyncCaller, endpoint_id: str) -> None:
+    def __init__(self, caller: AsyncDispatcher, endpoint_id: str) -> None:
         self._caller = caller
         self._endpoint_id = endpoint_id
 
@@ -174,7 +174,7 @@ class AsyncMetrics:
 class AsyncEndpoints:
     """Models deployed for a task."""
 
-    def __init__(self, caller: AsyncCaller) -> None:
+    def __init__(self, caller: AsyncDispatcher) -> None:
         self._caller = caller
 
     @overload

@@ -10,13 +10,13 @@ from pareta_client.models.record import RawJson
 from pareta_client.operations import documents, eval_runs, eval_sets
 from pareta_client.operations.eval_runs import Frontier, RunOn, Wait
 from pareta_client.operations.eval_sets import Items
-from pareta_client.transport.dispatcher import AsyncCaller, Caller
+from pareta_client.transport.dispatcher import AsyncDispatcher, Dispatcher
 
 
 class EvalSets:
     """Rows with truth, stored at the service."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Dispatcher) -> None:
         self._caller = caller
 
     def create(
@@ -71,7 +71,7 @@ class EvalSets:
 class EvalRuns:
     """Comparisons of candidates on a set; each is billed once, however often it is waited for."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Dispatcher) -> None:
         self._caller = caller
 
     def create(
@@ -113,7 +113,7 @@ class EvalRuns:
 class Evals:
     """`sets` and `runs`."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Dispatcher) -> None:
         self._caller = caller
         self.sets = EvalSets(caller)
         self.runs = EvalRuns(caller)
@@ -132,7 +132,7 @@ class Evals:
 class AsyncEvalSets:
     """Rows with truth, stored at the service."""
 
-    def __init__(self, caller: AsyncCaller) -> None:
+    def __init__(self, caller: AsyncDispatcher) -> None:
         self._caller = caller
 
     async def create(
@@ -187,7 +187,7 @@ class AsyncEvalSets:
 class AsyncEvalRuns:
     """Comparisons of candidates on a set; each is billed once, however often it is waited for."""
 
-    def __init__(self, caller: AsyncCaller) -> None:
+    def __init__(self, caller: AsyncDispatcher) -> None:
         self._caller = caller
 
     async def create(
@@ -229,7 +229,7 @@ class AsyncEvalRuns:
 class AsyncEvals:
     """`sets` and `runs`."""
 
-    def __init__(self, caller: AsyncCaller) -> None:
+    def __init__(self, caller: AsyncDispatcher) -> None:
         self._caller = caller
         self.sets = AsyncEvalSets(caller)
         self.runs = AsyncEvalRuns(caller)

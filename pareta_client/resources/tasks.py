@@ -2,13 +2,13 @@
 
 from pareta_client.models.tasks import Leaderboard, Task, TaskMatch
 from pareta_client.operations import tasks as calls
-from pareta_client.transport.dispatcher import AsyncCaller, Caller
+from pareta_client.transport.dispatcher import AsyncDispatcher, Dispatcher
 
 
 class Tasks:
     """The catalogue of benchmarked tasks."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Dispatcher) -> None:
         self._caller = caller
 
     def list(self) -> list[Task]:
@@ -37,7 +37,7 @@ class Tasks:
 class AsyncTasks:
     """The catalogue of benchmarked tasks."""
 
-    def __init__(self, caller: AsyncCaller) -> None:
+    def __init__(self, caller: AsyncDispatcher) -> None:
         self._caller = caller
 
     async def list(self) -> list[Task]:

@@ -9,10 +9,10 @@ from pareta_client.core.steps import (
     Emit,
     Failed,
     Happened,
-    Look,
     Moment,
     Operation,
     Read,
+    ReadClock,
     Received,
     Reply,
     Send,
@@ -80,7 +80,7 @@ class AsyncDriver:
                 await asyncio.sleep(seconds)
             case Read(seconds):
                 return await self._read(seconds)
-            case Look():
+            case ReadClock():
                 pass
             case Emit():
                 raise AssertionError("only a stream emits")

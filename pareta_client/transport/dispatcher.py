@@ -14,7 +14,7 @@ from pareta_client.transport.stream import AsyncStream, Stream
 T = TypeVar("T")
 
 
-class Caller:
+class Dispatcher:
     """Performs operations, blocking."""
 
     def __init__(self, settings: Settings, channel: Channel) -> None:
@@ -30,7 +30,7 @@ class Caller:
         return Stream(Driver(self.channel).iterate(operation), progress)
 
 
-class AsyncCaller:
+class AsyncDispatcher:
     """Performs operations on the running event loop."""
 
     def __init__(self, settings: Settings, channel: AsyncChannel) -> None:

@@ -12,10 +12,10 @@ from pareta_client.core.steps import (
     Emit,
     Failed,
     Happened,
-    Look,
     Moment,
     Operation,
     Read,
+    ReadClock,
     Received,
     Reply,
     Send,
@@ -80,7 +80,7 @@ class Driver:
                 time.sleep(seconds)
             case Read(seconds):
                 return self._read(seconds)
-            case Look():
+            case ReadClock():
                 pass
             case Emit():
                 raise AssertionError("only a stream emits")

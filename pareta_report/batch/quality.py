@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pareta_report.batch.answers import answers_table, result_columns, state_of
 from pareta_report.batch.truth import label_of
-from pareta_report.comparison.confusion import confusion
+from pareta_report.comparison.confusion import confusion_matrix
 from pareta_report.comparison.results import MeasuredQuality
 from pareta_report.stats import intervals
 
@@ -45,7 +45,7 @@ def batch_measured_quality(answers: "Path | str | pd.DataFrame", truth_column: s
         ci_low=low,
         ci_high=high,
         macro_f1=_macro_f1(pairs),
-        matrix=confusion("the batch", pairs),
+        matrix=confusion_matrix("the batch", pairs),
     )
 
 

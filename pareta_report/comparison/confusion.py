@@ -29,7 +29,7 @@ MISTAKES = 1.0
 NONE = 1e-9
 
 
-def confusion(model: str, pairs: Sequence[Pair], samples: int | None = None) -> Confusion | None:
+def confusion_matrix(model: str, pairs: Sequence[Pair], samples: int | None = None) -> Confusion | None:
     """Return the matrix of true labels (rows) and said ones (columns); None for one true label or for too many.
 
     `samples` is the number of groups where rows belong together: the interval then takes that many rows for the sample.

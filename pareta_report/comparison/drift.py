@@ -11,7 +11,7 @@ from pareta_report.comparison.candidates import Candidate, candidates, membershi
 from pareta_report.comparison.results import Difference
 from pareta_report.render.text import interval, percent, points
 from pareta_report.stats import intervals
-from pareta_report.stats.e_values import ALPHA, Look, e_bh, evidence_of_drop
+from pareta_report.stats.e_values import WATCH_ALPHA, Look, e_bh, evidence_of_drop
 from pareta_report.stats.significance import standard_error_of
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _change(model: str, looks: Sequence[Look], groups: Mapping[int, str] | None)
 
 def _judged(change: Difference, worse: float, better: float) -> Difference:
     p = worse if change.difference < 0 else better
-    return change.model_copy(update={"p_adjusted": p, "distinguishable": p <= ALPHA and change.difference != 0})
+    return change.model_copy(update={"p_adjusted": p, "distinguishable": p <= WATCH_ALPHA and change.difference != 0})
 
 
 def quality_over_time(history: Sequence[QualityPoint]) -> str:

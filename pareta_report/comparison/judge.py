@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Background:
+class ComparisonContext:
     """What is known of a comparison beside the run itself.
 
     `rows` are the eval rows in their order. `groups` names by place which of them belong together (pages of one
@@ -40,10 +40,10 @@ class Background:
     score_range: tuple[float, float] | None = None
 
 
-NOTHING_KNOWN = Background()
+NOTHING_KNOWN = ComparisonContext()
 
 
-def judge(name: str, task: str | None, run: "EvalRun", known: Background = NOTHING_KNOWN) -> Comparison:
+def judge(name: str, task: str | None, run: "EvalRun", known: ComparisonContext = NOTHING_KNOWN) -> Comparison:
     """Compare the models of a finished eval run.
 
     With complete per-row scores the best model is compared with every other row by row; without, by the published
@@ -87,7 +87,7 @@ def failed_comparison(name: str, task: str | None, error: BaseException, run_id:
 
 
 def _score(
-    candidate: Candidate, found: Sequence[Candidate], baseline: Candidate | None, known: Background
+    candidate: Candidate, found: Sequence[Candidate], baseline: Candidate | None, known: ComparisonContext
 ) -> ModelScore:
     dominated_by = tradeoff.dominator(candidate, found)
     reused_from = known.reused.get(candidate.model)

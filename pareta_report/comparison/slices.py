@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from pareta_report.batch.truth import label_of
 from pareta_report.comparison.candidates import Candidate, membership
-from pareta_report.comparison.confusion import confusion
+from pareta_report.comparison.confusion import confusion_matrix
 from pareta_report.comparison.results import Confusion, Slice, SliceScore, Slicing
 from pareta_report.stats import intervals
 
@@ -70,7 +70,9 @@ def _confusion(candidate: Candidate, labels: Mapping[int, str], groups: Mapping[
     rows = [row for row in sorted(candidate.items) if row in labels]
     said = [None if candidate.items[row].errored else label_of(candidate.items[row].prediction) for row in rows]
     apart = len(set(membership(groups, rows) or rows))
-    return confusion(candidate.model, [(labels[row], answer) for row, answer in zip(rows, said, strict=True)], apart)
+    return confusion_matrix(
+        candidate.model, [(labels[row], answer) for row, answer in zip(rows, said, strict=True)], apart
+    )
 
 
 def _slicing(by: str, members: Mapping[int, str], pair: Pair, groups: Mapping[int, str] | None) -> Slicing:

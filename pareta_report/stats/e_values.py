@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-ALPHA = 0.05
+WATCH_ALPHA = 0.05
 """Chance that a series without a change ever alarms. Raised: earlier alarms, more false ones."""
 DROPS = (1.0, 2.0, 4.0)
 """Drops that are bet on, in standard deviations of one run's mean. Larger ones: faster on large samples only."""

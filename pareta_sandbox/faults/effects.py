@@ -22,8 +22,8 @@ from pareta_sandbox.faults.kinds import (
     TruncatedJson,
 )
 from pareta_sandbox.faults.odd_replies import Reply, odd
-from pareta_sandbox.http.errors import Gone, Refusal
-from pareta_sandbox.http.exchange import Call, encoded
+from pareta_sandbox.http.errors import ClientGone, Refusal
+from pareta_sandbox.http.exchange import HttpExchange, encoded
 
 Tampering = Drop | Hang | TruncatedJson | OddReply | KeyEcho | SlowBody | CutStream
 
@@ -31,7 +31,7 @@ BAD_GATEWAY = b"<html>\r\n<head><title>Bad Gateway</title></head>\r\n<body><h1>B
 PIECES = 10
 
 
-async def at_the_door(call: Call, faults: Sequence[Fault], draws: random.Random) -> None:
+async def apply_before(call: HttpExchange, faults: Sequence[Fault], draws: random.Random) -> None:
     """Do what the faults do before any work, and prepare what they do to the reply.
 
     Raises Refusal for an injected status and Gone when the connection is dropped or the reply was given.
@@ -50,7 +50,7 @@ async def at_the_door(call: Call, faults: Sequence[Fault], draws: random.Random)
                 raise Refusal(fault.status, f"Incorrect API key provided: {call.api_key}.")
             case Html():
                 await call.reply(fault.status, BAD_GATEWAY, encoded({"content-type": "text/html"}))
-                raise Gone
+                raise ClientGone
             case Drop(when="before"):
                 await call.drop(fault.how)
             case Hang(when="before"):
@@ -61,16 +61,16 @@ async def at_the_door(call: Call, faults: Sequence[Fault], draws: random.Random)
                 pass  # faults of deploys and eval runs strike there
 
 
-async def hang(call: Call, fault: Hang) -> None:
+async def hang(call: HttpExchange, fault: Hang) -> None:
     """Say nothing for the fault's time, then drop the connection."""
     try:
         await asyncio.wait_for(call.hung_up(), fault.seconds)
     except TimeoutError:
         await call.drop()
-    raise Gone
+    raise ClientGone
 
 
-def prepare(call: Call, fault: Tampering) -> None:
+def prepare(call: HttpExchange, fault: Tampering) -> None:
     """Let the fault stand between the reply and the connection."""
     tampering = _Tampering(call, fault)
 
@@ -78,13 +78,13 @@ def prepare(call: Call, fault: Tampering) -> None:
         tampering.send = send
         return tampering
 
-    call.misbehave(wrap)
+    call.intercept_send(wrap)
 
 
 class _Tampering:
     """A `send` that spoils the reply on its way out."""
 
-    def __init__(self, call: Call, fault: Tampering) -> None:
+    def __init__(self, call: HttpExchange, fault: Tampering) -> None:
         self.send: Send
         self._call = call
         self._fault = fault

@@ -29,7 +29,7 @@ class Active:
     since: float
     draws: random.Random
     seen: int = 0
-    struck: int = 0
+    active_faults: int = 0
     bucket: float = 0.0
     filled_at: float = 0.0
     refused: int = 0
@@ -38,7 +38,7 @@ class Active:
     @property
     def spent(self) -> bool:
         """Tell whether it has struck as often as it may."""
-        return self.fault.times is not None and self.struck >= self.fault.times
+        return self.fault.times is not None and self.active_faults >= self.fault.times
 
     def over(self, now: float) -> bool:
         """Tell whether its period is over."""
@@ -59,7 +59,7 @@ class Active:
         """Decide whether it strikes this request, and count it."""
         if not self.concerns(route, endpoint, now):
             return False
-        self.struck += 1
+        self.active_faults += 1
         return True
 
     def stops(self, fault: EndpointStops, endpoint: str, now: float) -> bool:
@@ -69,7 +69,7 @@ class Active:
         self.completions[endpoint] += 1
         if self.completions[endpoint] % fault.after_completions:
             return False
-        self.struck += 1
+        self.active_faults += 1
         return True
 
 
@@ -117,7 +117,7 @@ class Injection:
         """Return the faults that strike a request, in the order they were added."""
         now = time.monotonic()
         self._active = [active for active in self._active if not active.over(now)]
-        struck: list[Fault] = []
+        active_faults: list[Fault] = []
         for active in self._active:
             # These count answers.
             if isinstance(active.fault, EndpointStops | ModelWeakens | PriceChange) or not active.strikes(
@@ -125,10 +125,10 @@ class Injection:
             ):
                 continue
             if not isinstance(active.fault, RateLimit):
-                struck.append(active.fault)
+                active_faults.append(active.fault)
             elif refusal := _refused(active, active.fault, in_flight, now):
-                struck.append(refusal)
-        return tuple(struck)
+                active_faults.append(refusal)
+        return tuple(active_faults)
 
     def stops(self, endpoint: str) -> bool:
         """Count a completion of a live endpoint; tell whether the endpoint stops itself after it."""

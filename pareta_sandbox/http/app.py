@@ -10,11 +10,11 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from pareta_sandbox.faults.effects import at_the_door
+from pareta_sandbox.faults.effects import apply_before
 from pareta_sandbox.faults.kinds import Route
 from pareta_sandbox.http.body import REQUEST_ID, STRUCK
-from pareta_sandbox.http.errors import Gone, Refusal, unauthorized
-from pareta_sandbox.http.exchange import Call
+from pareta_sandbox.http.errors import ClientGone, Refusal, unauthorized
+from pareta_sandbox.http.exchange import HttpExchange
 from pareta_sandbox.http.pages import Pages
 from pareta_sandbox.http.visitors import Visitors
 from pareta_sandbox.routes.catalogue import Routes
@@ -57,10 +57,10 @@ class App:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._requests += 1
-        call = Call(scope, receive, send, f"{self._prefix}{self._requests:08x}")
+        call = HttpExchange(scope, receive, send, f"{self._prefix}{self._requests:08x}")
         try:
             await self._hand_on(call)
-        except (Gone, ClientDisconnect):
+        except (ClientGone, ClientDisconnect):
             if not call.finished:
                 self.service.books.dropped(f"{call.method} {template(call.path)}", call.request_id)
         except Refusal as refusal:
@@ -71,7 +71,7 @@ class App:
             log.exception("%s %s broke the sandbox", call.method, call.path)
             await self._refuse(call, Refusal(500, "Internal Server Error"))
 
-    async def _hand_on(self, call: Call) -> None:
+    async def _hand_on(self, call: HttpExchange) -> None:
         self._visitors.check(call)
         if not call.path.startswith("/v1/"):
             await self._route(call)
@@ -84,9 +84,9 @@ class App:
             await self._chat(call)
             return
         if self.service.faults:
-            struck = self.service.faults.strike(fault_route(call), self._endpoint_in(call.path), 0)
-            call.scope[STRUCK] = struck
-            await at_the_door(call, struck, self.service.draws)
+            active_faults = self.service.faults.strike(fault_route(call), self._endpoint_in(call.path), 0)
+            call.scope[STRUCK] = active_faults
+            await apply_before(call, active_faults, self.service.draws)
         await self._route(call)
 
     def _endpoint_in(self, path: str) -> str | None:
@@ -94,13 +94,13 @@ class App:
         is_named = len(parts) > 3 and parts[2] == "endpoints"
         return self.service.endpoints.id_of(parts[3]) if is_named else None
 
-    async def _route(self, call: Call) -> None:
+    async def _route(self, call: HttpExchange) -> None:
         # With an application in scope, starlette raises its 404 and 405 instead of answering in plain text.
         call.scope["app"] = self
         call.scope[REQUEST_ID] = call.request_id
         await self._others(call.scope, call.receive, call.send)
 
-    def _checked_key(self, call: Call) -> str:
+    def _checked_key(self, call: HttpExchange) -> str:
         scheme, _, key = (call.header(b"authorization") or "").partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
@@ -112,12 +112,12 @@ class App:
             raise Refusal(403, "This API key may only read.")
         return key
 
-    async def _refuse(self, call: Call, refusal: Refusal) -> None:
+    async def _refuse(self, call: HttpExchange, refusal: Refusal) -> None:
         try:
             if call.started:
                 await call.drop()  # half an answer cannot be mended
             await call.refuse(refusal)
-        except Gone:
+        except ClientGone:
             pass
 
 
@@ -126,7 +126,7 @@ def template(path: str) -> str:
     return path if path == CHAT else IDS.sub(r"/\1/{id}", path)[:120]
 
 
-def fault_route(call: Call) -> Route:
+def fault_route(call: HttpExchange) -> Route:
     """Return the name by which faults know a request's route."""
     if call.method == "POST" and call.path == "/v1/endpoints":
         return "deploy"

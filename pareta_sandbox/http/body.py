@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from pareta_sandbox.faults.kinds import Fault
-from pareta_sandbox.http.errors import Gone, Refusal, invalid, wrong_body
+from pareta_sandbox.http.errors import ClientGone, Refusal, invalid, wrong_body
 from pareta_sandbox.http.idempotency import idempotency_key
 from pareta_sandbox.service import Service
 
@@ -38,7 +38,7 @@ async def read_bytes(request: Request, limit: int) -> bytes:
                 raise Refusal(413, "the request body is too large", {"connection": "close"})
             parts.append(part)
     except ClientDisconnect as left:
-        raise Gone from left
+        raise ClientGone from left
     return b"".join(parts)
 
 
@@ -68,7 +68,7 @@ async def read_form(request: Request) -> tuple[dict[str, str], dict[str, bytes]]
     except MultiPartException as wrong:
         raise Refusal(400, f"malformed multipart body: {wrong.message}") from wrong
     except ClientDisconnect as left:
-        raise Gone from left
+        raise ClientGone from left
     return fields, files
 
 
@@ -82,7 +82,7 @@ def honoured_key(request: Request, service: Service) -> str | None:
     return sent_key(request) if service.honours_keys else None
 
 
-def struck(request: Request) -> tuple[Fault, ...]:
+def active_faults(request: Request) -> tuple[Fault, ...]:
     """Return the faults that struck a request."""
     found: tuple[Fault, ...] = request.scope.get(STRUCK, ())
     return found

@@ -17,7 +17,7 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
 
 
-class Gone(Exception):
+class ClientGone(Exception):
     """The connection was dropped, so there is nobody left to answer."""
 
 

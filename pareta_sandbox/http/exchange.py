@@ -9,14 +9,14 @@ from typing import Literal
 
 from starlette.types import Message, Receive, Scope, Send
 
-from pareta_sandbox.http.errors import Gone, Refusal
+from pareta_sandbox.http.errors import ClientGone, Refusal
 
 Header = tuple[bytes, bytes]
 JSON_TYPE: Header = (b"content-type", b"application/json")
 TRANSPORT = "sandbox.transport"
 
 
-class Call:
+class HttpExchange:
     """A request and its reply; every reply carries `x-request-id`."""
 
     __slots__ = (
@@ -65,7 +65,7 @@ class Call:
 
     def _part(self, message: Message, limit: int) -> bytes:
         if message["type"] == "http.disconnect":
-            raise Gone
+            raise ClientGone
         part: bytes = message.get("body", b"")
         if len(part) > limit:
             raise Refusal(413, "the request body is too large", {"connection": "close"})
@@ -85,7 +85,7 @@ class Call:
         await self._send(message)
         self.finished = message["type"] == "http.response.body" and not message.get("more_body")
 
-    def misbehave(self, wrap: Callable[[Send], Send]) -> None:
+    def intercept_send(self, wrap: Callable[[Send], Send]) -> None:
         """Let a fault stand between the replies and the connection."""
         self._send = wrap(self._send)
 
@@ -114,7 +114,7 @@ class Call:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
         await self.hung_up()
-        raise Gone
+        raise ClientGone
 
 
 def encoded(headers: Mapping[str, str]) -> list[Header]:

@@ -98,7 +98,7 @@ def switched_on(active: Active, now: float) -> dict[str, object]:
         "kind": fault.kind.replace("_", " "),
         "what": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items()).removeprefix("status "),
         "where": ", ".join(_strikes(active, now)),
-        "struck": active.refused if fault.kind == "rate_limit" else active.struck,
+        "struck": active.refused if fault.kind == "rate_limit" else active.active_faults,
         "seen": active.seen,
     }
 
@@ -108,7 +108,7 @@ def _strikes(active: Active, now: float) -> Iterator[str]:
     share = "all" if fault.share == 1 else f"{100 * fault.share:.3g} % of"
     yield f"{share} requests to {fault.endpoint or fault.route.replace('_', ' ')}"
     if fault.times is not None:
-        yield f"at most {fault.times - active.struck} more"
+        yield f"at most {fault.times - active.active_faults} more"
     if now < begins:
         yield f"from {begins - now:.0f} s on"
     if fault.for_s is not None:

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Collection, Iterator
 
 from pareta_sandbox.http.errors import Refusal
-from pareta_sandbox.http.exchange import Call
+from pareta_sandbox.http.exchange import HttpExchange
 
 CONTROL = "/_sandbox"
 DATA = "/v1/"
@@ -26,7 +26,7 @@ class Visitors:
         self._names = {"localhost", *map(_name, allowed)} | ({_name(bound_to)} - ANY_ADDRESS)
         self._any_address = bound_to in ANY_ADDRESS
 
-    def check(self, call: Call) -> None:
+    def check(self, call: HttpExchange) -> None:
         """Refuse with 403 a host that is not ours, and a control request of another origin's page.
 
         The service's own routes take any host from programs: they may reach it by a name that only they know.
@@ -55,7 +55,7 @@ class Visitors:
         return self._any_address or (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def _check_page(call: Call, hosts: list[str]) -> None:
+def _check_page(call: HttpExchange, hosts: list[str]) -> None:
     for site in _headers(call, b"sec-fetch-site"):
         if site.strip().lower() not in OWN_PAGES:
             raise _another("of another site", call)
@@ -64,11 +64,11 @@ def _check_page(call: Call, hosts: list[str]) -> None:
             raise _another(f"of {origin[:80]!r}", call)
 
 
-def _another(whose: str, call: Call) -> Refusal:
+def _another(whose: str, call: HttpExchange) -> Refusal:
     return Refusal(403, f"a web page {whose} may not use {CONTROL}; use the sandbox's own page, its commands or curl")
 
 
-def _headers(call: Call, name: bytes) -> Iterator[str]:
+def _headers(call: HttpExchange, name: bytes) -> Iterator[str]:
     for key, value in call.scope["headers"]:
         if key == name:
             yield value.decode("latin-1")

@@ -18,22 +18,22 @@ LISTED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ParsedPrompt:
     """A prompt taken apart: the instruction (system message included) and the document it is about."""
 
     instruction: str
     document: str
 
 
-def read(system: str, user: str) -> Ask:
+def read(system: str, user: str) -> ParsedPrompt:
     """Take a prompt apart at the first blank line, when what stands before it is an instruction."""
     head, blank, rest = user.partition("\n\n")
     if blank and rest.strip() and len(head) <= LONGEST_INSTRUCTION and ASKS.search(head):
-        return Ask(f"{system}\n{head}".strip(), rest.strip())
+        return ParsedPrompt(f"{system}\n{head}".strip(), rest.strip())
     label, colon, text = user.partition(":")
     if colon and text.strip() and len(label) <= 200 and ASKS.search(f"{label}:") and "\n" not in label:
-        return Ask(f"{system}\n{label}".strip(), text.strip())
-    return Ask(system.strip(), user.strip())
+        return ParsedPrompt(f"{system}\n{label}".strip(), text.strip())
+    return ParsedPrompt(system.strip(), user.strip())
 
 
 def listed_labels(instruction: str) -> list[str]:

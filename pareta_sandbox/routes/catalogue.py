@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as Path
 
-from pareta_sandbox.http.body import answer, fingerprint, honoured_key, read_json, struck
+from pareta_sandbox.http.body import active_faults, answer, fingerprint, honoured_key, read_json
 from pareta_sandbox.http.errors import invalid, not_found
 from pareta_sandbox.http.idempotency import Replay, Replays
 from pareta_sandbox.models import catalogue
@@ -81,7 +81,7 @@ class Routes:
         wanted = await read_json(request, Deploy)
         if wanted.model == "recommended" and wanted.task in TASKS:
             await self._service.recommended(wanted.task)  # measured here, so that deploying does not wait for it
-        faults = struck(request)
+        faults = active_faults(request)
         claim = await self._deployed.claim(
             honoured_key(request, self._service), fingerprint("deploy", wanted.task, wanted.model, wanted.name)
         )

@@ -3,9 +3,9 @@
 from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING
 
-from pareta_sandbox.faults.effects import at_the_door
+from pareta_sandbox.faults.effects import apply_before
 from pareta_sandbox.faults.kinds import Status
-from pareta_sandbox.http.exchange import JSON_TYPE, Call, Header
+from pareta_sandbox.http.exchange import JSON_TYPE, Header, HttpExchange
 from pareta_sandbox.http.idempotency import Replay, idempotency_key
 from pareta_sandbox.routes.chat_request import ChatRequest, fingerprint, parsed
 from pareta_sandbox.service import Service
@@ -28,7 +28,7 @@ class Chat:
         self._replays = service.replays
         self._upstream = connected(service) if service.settings.upstream else None
 
-    async def __call__(self, call: Call) -> None:
+    async def __call__(self, call: HttpExchange) -> None:
         """Answer one request."""
         books = self._service.books
         books.completions_seen += 1
@@ -37,18 +37,18 @@ class Chat:
             request = parsed(body)
             key = idempotency_key(call.header(b"idempotency-key"))
             service = self._service
-            struck = (
+            active_faults = (
                 service.faults.strike("chat", service.endpoints.id_of(request.model), service.admitted.now)
                 if service.faults
                 else ()
             )
-            refused = any(isinstance(fault, Status) for fault in struck)
+            refused = any(isinstance(fault, Status) for fault in active_faults)
             # Who is only made to wait at the door has a place already.
             with nullcontext() if refused else service.admitted:
-                await at_the_door(call, struck, service.draws)
+                await apply_before(call, active_faults, service.draws)
                 await self._answer(call, request, key, body)
 
-    async def _answer(self, call: Call, request: ChatRequest, key: str | None, body: bytes) -> None:
+    async def _answer(self, call: HttpExchange, request: ChatRequest, key: str | None, body: bytes) -> None:
         honoured = key if self._service.honours_keys else None
         claim = await self._replays.claim(honoured, fingerprint(body) if honoured else b"")
         if isinstance(claim, Replay):
@@ -66,7 +66,7 @@ class Chat:
         else:
             await self._whole(call, request, done, done.price)
 
-    async def _new(self, call: Call, request: ChatRequest, key: str | None, body: bytes) -> Completion:
+    async def _new(self, call: HttpExchange, request: ChatRequest, key: str | None, body: bytes) -> Completion:
         planned = await plan(request, self._service)
         work = self._work(planned, body)
         self._service.books.hold(work.most)
@@ -82,7 +82,7 @@ class Chat:
             return Local(planned, self._service)
         return self._upstream.work(planned, body)
 
-    def _debit(self, call: Call, endpoint: Endpoint | None, done: Completion, key: str | None) -> None:
+    def _debit(self, call: HttpExchange, endpoint: Endpoint | None, done: Completion, key: str | None) -> None:
         books = self._service.books
         books.debit(done.price, "completion", endpoint.id if endpoint else "auto", key, call.request_id)
         books.completions += 1
@@ -96,7 +96,7 @@ class Chat:
         if self._service.faults and endpoint.state == "live" and self._service.faults.stops(endpoint.id):
             self._service.endpoints.become(endpoint, "stopped")
 
-    async def _replay(self, call: Call, request: ChatRequest, done: Completion) -> None:
+    async def _replay(self, call: HttpExchange, request: ChatRequest, done: Completion) -> None:
         if not request.stream:
             await self._whole(call, request, done, billed=0)
             return
@@ -104,14 +104,14 @@ class Chat:
             await _send_chunk(call, done.head, choices)
         await self._end_stream(call, request, done, billed=0)
 
-    async def _whole(self, call: Call, request: ChatRequest, done: Completion, billed: int) -> None:
+    async def _whole(self, call: HttpExchange, request: ChatRequest, done: Completion, billed: int) -> None:
         headers = [JSON_TYPE]
         if self._service.settings.generation == 2:
             headers.append((b"x-pareta-billed", str(billed).encode()))
             headers.append((b"x-pareta-frontier-would-have-cost", str(done.baseline).encode()))
         await call.reply(200, rendered(done, request.n), headers)
 
-    async def _stream(self, call: Call, work: Work) -> Completion:
+    async def _stream(self, call: HttpExchange, work: Work) -> Completion:
         # Closed at once when the connection is dropped, so that an upstream does not go on for nobody.
         async with aclosing(work.stream()) as making:
             async for made in making:
@@ -120,7 +120,7 @@ class Chat:
                 await _send_chunk(call, work.head, made)
         raise RuntimeError("a stream ended without its completion")
 
-    async def _end_stream(self, call: Call, request: ChatRequest, done: Completion, billed: int) -> None:
+    async def _end_stream(self, call: HttpExchange, request: ChatRequest, done: Completion, billed: int) -> None:
         lines = []
         if request.stream_options and request.stream_options.include_usage:
             lines.append(chunk(done.head, [], done.usage()))
@@ -142,7 +142,7 @@ def connected(service: Service) -> "Upstream":
     return upstream
 
 
-async def _send_chunk(call: Call, head: Head, choices: Choices) -> None:
+async def _send_chunk(call: HttpExchange, head: Head, choices: Choices) -> None:
     if not call.started:
         # Only now: what goes wrong before the first piece is an error status, not a broken stream.
         await call.send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})

@@ -152,6 +152,6 @@ class Control:
 
 
 def _fault(active: Active) -> dict[str, object]:
-    return {"id": active.id, "seen": active.seen, "struck": active.struck, "refused": active.refused} | {
+    return {"id": active.id, "seen": active.seen, "struck": active.active_faults, "refused": active.refused} | {
         "fault": active.fault.model_dump(exclude_none=True)
     }

@@ -9,6 +9,7 @@ from starlette.routing import Route as Path
 
 from pareta_sandbox.http.body import (
     REQUEST_ID,
+    active_faults,
     answer,
     fingerprint,
     honoured_key,
@@ -16,7 +17,6 @@ from pareta_sandbox.http.body import (
     read_form,
     read_json,
     sent_key,
-    struck,
 )
 from pareta_sandbox.http.errors import Refusal, invalid
 from pareta_sandbox.http.idempotency import Replay, Replays
@@ -132,7 +132,9 @@ class EvalRoutes:
         try:
             eval_set = self._sets.get(wanted.eval_set_id)
             request_id: str = request.scope[REQUEST_ID]
-            run = self._runs.start(eval_set, wanted.candidate_model_ids, sent_key(request), request_id, struck(request))
+            run = self._runs.start(
+                eval_set, wanted.candidate_model_ids, sent_key(request), request_id, active_faults(request)
+            )
         except BaseException:
             claim.abandon()
             raise

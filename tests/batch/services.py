@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pareta_batch.rate_limit.limiter import Call, Throttle
+from pareta_batch.rate_limit.limiter import Call, RateLimiter
 
 NETWORK_S = 0.0003
 TIMER_S = (0.0001, 0.0003)
@@ -63,7 +63,7 @@ class Played:
         return self.refused / len(self.answers)
 
 
-def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Played:
+def play(service: Service, limiter: RateLimiter, rows: int, seed: int = 0) -> Played:
     """Let a throttle send rows to a service until all are answered."""
     draws = random.Random(seed)
     played = Played()
@@ -88,13 +88,13 @@ def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Play
     what = "begins"
     while len(played.answers) < rows:
         # What happens at the service wakes nobody here.
-        while what not in ("arrives", "served") and waiting and (wait := throttle.wait(now)) is not None:
+        while what not in ("arrives", "served") and waiting and (wait := limiter.wait(now)) is not None:
             if wait > 0:
-                slow = service.slow_start_s if throttle.in_flight == 1 and not played.answers else 0.0
+                slow = service.slow_start_s if limiter.in_flight == 1 and not played.answers else 0.0
                 timer = later(wait + draws.uniform(*TIMER_S) + late() + slow, "timer")
                 break
             waiting -= 1
-            later(travel(), "arrives", throttle.started(now))
+            later(travel(), "arrives", limiter.started(now))
         now, number, what, call, hold = heapq.heappop(events)
         while what == "timer" and number != timer:
             now, number, what, call, hold = heapq.heappop(events)
@@ -116,13 +116,13 @@ def play(service: Service, throttle: Throttle, rows: int, seed: int = 0) -> Play
                 fails = service.failing > 0 and draws.random() < service.failing
                 later(travel(), "failed" if fails else "answered", call)
             case "failed":
-                throttle.failed(call, now)
+                limiter.failed(call, now)
                 waiting += 1
             case "answered":
-                throttle.answered(call, now)
+                limiter.answered(call, now)
                 played.answers.append(now)
             case _:
-                throttle.refused(call, now, hold)
+                limiter.refused(call, now, hold)
                 played.refused += 1
                 waiting += 1
     return played

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from pareta_batch.errors import UnexpectedError
-from pareta_batch.rate_limit.gate import Pressure
-from pareta_batch.rate_limit.limiter import Throttle
+from pareta_batch.rate_limit.gate import AdmissionGate
+from pareta_batch.rate_limit.limiter import RateLimiter
 
 
 async def test_calls_start_first_come_first_served_within_the_bound() -> None:
-    pressure = Pressure(Throttle(2))
+    pressure = AdmissionGate(RateLimiter(2))
     order: list[int] = []
 
     async def call(number: int) -> None:
@@ -27,7 +27,7 @@ async def test_calls_start_first_come_first_served_within_the_bound() -> None:
 
 
 async def test_nobody_starts_while_it_is_paused() -> None:
-    pressure = Pressure(Throttle(2))
+    pressure = AdmissionGate(RateLimiter(2))
     with pressure.paused():
         waiting = asyncio.create_task(pressure.enter())
         await asyncio.sleep(0)
@@ -37,13 +37,13 @@ async def test_nobody_starts_while_it_is_paused() -> None:
 
 @pytest.mark.parametrize("method", ["wait", "started"])
 async def test_a_fault_in_a_timer_reaches_those_who_wait(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    pressure = Pressure(Throttle(1))
-    monkeypatch.setattr(pressure.throttle, "wait", lambda now: 0.001)
+    pressure = AdmissionGate(RateLimiter(1))
+    monkeypatch.setattr(pressure.limiter, "wait", lambda now: 0.001)
     waiting = asyncio.create_task(pressure.enter())
     await asyncio.sleep(0)
     if method == "started":
-        monkeypatch.setattr(pressure.throttle, "wait", lambda now: 0.0)
-    monkeypatch.setattr(pressure.throttle, method, lambda now: 1 / 0)
+        monkeypatch.setattr(pressure.limiter, "wait", lambda now: 0.0)
+    monkeypatch.setattr(pressure.limiter, method, lambda now: 1 / 0)
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     with pytest.raises(UnexpectedError, match="the rate limit: ZeroDivisionError: division by zero"):
         async with asyncio.timeout(5):
@@ -51,7 +51,7 @@ async def test_a_fault_in_a_timer_reaches_those_who_wait(monkeypatch: pytest.Mon
 
 
 async def test_closing_it_sends_everybody_away() -> None:
-    pressure = Pressure(Throttle(1))
+    pressure = AdmissionGate(RateLimiter(1))
     first = await pressure.enter()
     waiting = asyncio.create_task(pressure.enter())
     await asyncio.sleep(0)
@@ -62,7 +62,7 @@ async def test_closing_it_sends_everybody_away() -> None:
 
 
 async def test_who_is_cancelled_while_waiting_takes_no_slot() -> None:
-    pressure = Pressure(Throttle(1))
+    pressure = AdmissionGate(RateLimiter(1))
     first = await pressure.enter()
     waiting = asyncio.create_task(pressure.enter())
     await asyncio.sleep(0)

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from pareta_batch.answers.answers_file import RESULTS, write_answers
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.errors import OutputError
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Outcome
@@ -28,7 +28,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def settle(batch: Batch, ledger: Ledger) -> None:
     """Answer the last row, fail the one before, leave the others pending."""
-    enrol(batch, ledger)
+    register_rows(batch, ledger)
     *_, one, other = ledger.missing(batch.name, 0, 100)
     answer = answered(other.key, other.fingerprint, answer='say "ä\n🎈", {x}', prompt_tokens=3, latency_ms=1.5)
     ledger.record(batch.name, [failed(one.key, one.fingerprint, retryable=False, request_id="req_1"), answer])

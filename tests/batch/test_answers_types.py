@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pareta_batch.answers.answers_file import write_answers
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.spec import Batch
 from tests.batch.batches import batch_in
@@ -77,7 +77,7 @@ def answers(folder: Path, table: pa.Table, suffix: str, **changes: Any) -> Path:
     made = batch_in(folder, dataset=str(dataset), output=str(folder / f"answers{suffix}"), prompt="{id}", **changes)
     ledger = Ledger.open("sqlite://")
     try:
-        enrol(made, ledger)
+        register_rows(made, ledger)
         return write_answers(made, ledger)
     finally:
         ledger.close()
@@ -195,7 +195,7 @@ def test_a_prompt_has_what_parquet_columns_say_without_quotation_marks(tmp_path:
     prompt = "{amount} {d} {raw} {u} {s}"
     made: Batch = batch_in(tmp_path, dataset=str(tmp_path / "rows.parquet"), prompt=prompt)
     ledger = Ledger.open("sqlite://")
-    enrol(made, ledger)
+    register_rows(made, ledger)
     (ask,) = ledger.missing("test", 0, 10)
     ledger.close()
     assert ask.messages[-1]["content"] == (

@@ -12,15 +12,15 @@ import pytest
 from pareta_batch.engine import endpoint_recovery as readiness
 from pareta_batch.engine import reply_outcome as replies
 from pareta_batch.engine import row_worker as row_module
-from pareta_batch.engine.endpoint_recovery import Reviver
-from pareta_batch.engine.loop_thread import OwnLoop
+from pareta_batch.engine.endpoint_recovery import EndpointRecovery
+from pareta_batch.engine.loop_thread import LoopThread
 from pareta_batch.engine.session import Session
 from pareta_batch.errors import LedgerError, UnexpectedError
-from pareta_batch.ledger.group_commit import Settler
+from pareta_batch.ledger.group_commit import GroupCommit
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.money.budget import Purse
-from pareta_batch.rate_limit.gate import Pressure
-from pareta_batch.rate_limit.limiter import Throttle
+from pareta_batch.money.budget import Budget
+from pareta_batch.rate_limit.gate import AdmissionGate
+from pareta_batch.rate_limit.limiter import RateLimiter
 from pareta_batch.report import BatchReport
 from pareta_batch.response_format import AnswerCheck
 from pareta_client.resources.chat import AsyncCompletions
@@ -81,15 +81,15 @@ async def run_broken(
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (Throttle, "wait"),
-        (Throttle, "started"),
-        (Throttle, "answered"),
-        (Pressure, "enter"),
-        (Purse, "reserve"),
-        (Purse, "paid"),
-        (Settler, "_next_group"),
-        (Settler, "_attempt"),
-        (Settler, "claim"),
+        (RateLimiter, "wait"),
+        (RateLimiter, "started"),
+        (RateLimiter, "answered"),
+        (AdmissionGate, "enter"),
+        (Budget, "reserve"),
+        (Budget, "paid"),
+        (GroupCommit, "_next_group"),
+        (GroupCommit, "_attempt"),
+        (GroupCommit, "claim"),
     ],
     ids=lambda each: each if isinstance(each, str) else each.__name__,
 )
@@ -111,7 +111,7 @@ async def test_a_ledger_that_raises_anything_stops_the_batch_by_name(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(Reviver, "revive"), (readiness, "wait_until_live")], ids=["revive", "wait"]
+    ("owner", "name"), [(EndpointRecovery, "revive"), (readiness, "wait_until_live")], ids=["revive", "wait"]
 )
 async def test_an_exception_in_the_wait_for_an_endpoint_stops_the_batch_by_name(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException, owner: Any, name: str
@@ -131,7 +131,7 @@ async def test_an_exception_in_what_others_ask_of_the_loop_stops_the_batch_by_na
         whole = Session._run
 
         async def disturbed(session: Session, *given: Any) -> None:
-            patch.setattr(session.pressure, "obey", lambda **_: (_ for _ in ()).throw(error))
+            patch.setattr(session.gate, "obey", lambda **_: (_ for _ in ()).throw(error))
             session.obey(paused=False, max_in_flight=2)
             await whole(session, *given)
 
@@ -146,7 +146,7 @@ async def test_a_loop_that_is_left_goes_on_and_the_batch_stops_by_name(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException
 ) -> None:
     def broken(patch: pytest.MonkeyPatch) -> None:
-        select = OwnLoop.__init__.__globals__["_PunctualSelector"]
+        select = LoopThread.__init__.__globals__["_PunctualSelector"]
         left = [error]
         whole = select.select
 
@@ -163,7 +163,7 @@ async def test_a_loop_that_is_left_goes_on_and_the_batch_stops_by_name(
 
 async def test_a_loop_that_cannot_go_on_fails_everything_that_is_awaited() -> None:
     faults: list[BaseException] = []
-    loop = OwnLoop("broken", faults.append)
+    loop = LoopThread("broken", faults.append)
     waiting = asyncio.create_task(loop.run(asyncio.Event().wait()))
     await asyncio.sleep(0)
 
@@ -262,7 +262,7 @@ async def test_rows_that_wait_for_the_budget_end_when_one_of_them_breaks(
 ) -> None:
     sandbox.change(latency_ms=50)
     report = await run_broken(
-        tmp_path, sandbox, ledger, lambda patch: faulty(patch, Purse, "paid", ValueError("boom"), calls=1)
+        tmp_path, sandbox, ledger, lambda patch: faulty(patch, Budget, "paid", ValueError("boom"), calls=1)
     )
     assert (report.stopped, report.settled) == ("UnexpectedError", 1)
 
@@ -273,7 +273,7 @@ async def test_an_answer_that_arrives_after_the_stop_is_settled(
     sandbox.change(latency_ms=100)
 
     def broken(patch: pytest.MonkeyPatch) -> None:
-        breaks(patch, Throttle, "refused", RuntimeError("boom"), after=0)
+        breaks(patch, RateLimiter, "refused", RuntimeError("boom"), after=0)
 
     sandbox.inject(Status(status=429, skip=3, times=1))
     report = await run_broken(tmp_path, sandbox, ledger, broken)

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.writes import Entries
-from pareta_batch.money.budget import Budget, No, Purse, Reservation, micro_usd
+from pareta_batch.ledger.writes import LedgerWrites
+from pareta_batch.money.budget import Budget, BudgetGate, Reservation, Unavailable, micro_usd
 from pareta_batch.money.prices import Prices
 from pareta_batch.rows.identity import idempotency_key
 from pareta_batch.spec import Batch
@@ -64,7 +64,7 @@ rows = st.integers(4, 4_000).flatmap(
 work = st.lists(rows, min_size=1, max_size=40)
 
 
-def play(purse: Purse, service: Service, given: list[Row], in_flight: int) -> list[int]:
+def play(budget: Budget, service: Service, given: list[Row], in_flight: int) -> list[int]:
     """Send rows as the engine does; return the debits, after each landing, above the ceiling."""
     waiting = [(number, row, 0) for number, row in enumerate(given)]
     flying: list[tuple[Reservation, int, Row, int]] = []
@@ -75,25 +75,27 @@ def play(purse: Purse, service: Service, given: list[Row], in_flight: int) -> li
         reservation, number, row, attempt = flying.pop(0)
         loss = row.losses[attempt] if attempt < len(row.losses) else None
         if loss == "refused":
-            purse.not_paid(reservation)
+            budget.not_paid(reservation)
         elif loss is not None:
             if loss == "after":
                 service.answer(number, row)
-            purse.doubtful(reservation)
+            budget.doubtful(reservation)
             doubted.add(number)
             waiting.insert(0, (number, row, attempt + 1))
         else:
-            purse.paid(reservation, service.answer(number, row), row.prompt_tokens, row.answer_tokens)
-        above.append(service.total - purse.ceiling)
+            budget.paid(reservation, service.answer(number, row), row.prompt_tokens, row.answer_tokens)
+        above.append(service.total - budget.ceiling)
 
     while waiting or flying:
-        granted = purse.reserve(waiting[0][1].prompt_bytes, again=waiting[0][0] in doubted) if waiting else No.WAIT
+        granted = (
+            budget.reserve(waiting[0][1].prompt_bytes, again=waiting[0][0] in doubted) if waiting else Unavailable.WAIT
+        )
         if isinstance(granted, Reservation) and len(flying) < in_flight:
             flying.append((granted, *waiting.pop(0)))
             continue
         if isinstance(granted, Reservation):
-            purse.not_paid(granted)
-        elif granted is No.FULL and not flying:
+            budget.not_paid(granted)
+        elif granted is Unavailable.EXHAUSTED and not flying:
             break
         land()
     return above
@@ -105,9 +107,9 @@ def test_debits_never_exceed_the_ceiling_while_the_price_stays_and_the_first_ans
 ) -> None:
     dearest = max(ceil(row.prompt_tokens * prompt + row.answer_tokens * answer) for row in given)
     service = Service([(0, prompt, answer)])
-    purse = Purse(ceiling=dearest + more, max_tokens=MAX_TOKENS)
-    assert max(play(purse, service, given, in_flight)) <= 0
-    assert purse.prices.rise is None, "no price is refuted that did not change"
+    budget = Budget(ceiling=dearest + more, max_tokens=MAX_TOKENS)
+    assert max(play(budget, service, given, in_flight)) <= 0
+    assert budget.prices.rise is None, "no price is refuted that did not change"
 
 
 @given(work, st.integers(1, 8), st.lists(st.tuples(st.integers(1, 20), rates, rates), max_size=3), rates, st.data())
@@ -120,59 +122,59 @@ def test_when_prices_change_the_purse_knows_how_much_is_above_the_ceiling_and_wh
 ) -> None:
     service = Service([(0, first, first), *sorted(changes)])
     dearest = max(ceil(each.prompt_tokens * p + each.answer_tokens * a) for each in given for _, p, a in service.rates)
-    purse = Purse(ceiling=data.draw(st.integers(1, 4 * dearest)), max_tokens=MAX_TOKENS)
+    budget = Budget(ceiling=data.draw(st.integers(1, 4 * dearest)), max_tokens=MAX_TOKENS)
     # An answer whose price no receipt ever told cannot be counted.
     given = [Row(row.prompt_bytes, row.prompt_tokens, row.answer_tokens, ()) for row in given]
-    above = max(play(purse, service, given, in_flight))
+    above = max(play(budget, service, given, in_flight))
     assert above <= in_flight * (len(changes) + 1) * dearest
-    assert max(0, above) == max(0, purse.spent - purse.ceiling)
+    assert max(0, above) == max(0, budget.spent - budget.ceiling)
     if above > 0 and len(service.debited) > 1:
-        assert purse.prices.rise is not None
+        assert budget.prices.rise is not None
 
 
 def test_one_request_is_in_flight_after_a_dear_receipt_until_one_fits_again() -> None:
-    purse = Purse(ceiling=1_000_000, max_tokens=10, prices=Prices().learn(10, 10, 10))
-    flying = [purse.reserve(10) for _ in range(3)]
+    budget = Budget(ceiling=1_000_000, max_tokens=10, prices=Prices().learn(10, 10, 10))
+    flying = [budget.reserve(10) for _ in range(3)]
     assert all(isinstance(each, Reservation) for each in flying)
-    purse.paid(as_reservation(flying[0]), 200, 10, 10)
-    assert purse.reserve(10) is No.WAIT
-    purse.paid(as_reservation(flying[1]), 10, 10, 10)
-    assert purse.reserve(10) is No.WAIT, "it was reserved before the price rose"
-    purse.paid(as_reservation(flying[2]), 200, 10, 10)
-    alone = as_reservation(purse.reserve(10))
-    assert (alone.micro_usd >= 200, purse.reserve(10)) == (True, No.WAIT)
-    purse.paid(alone, 200, 10, 10)
-    assert all(isinstance(purse.reserve(10), Reservation) for _ in range(3))
-    assert purse.prices.rise is not None
+    budget.paid(as_reservation(flying[0]), 200, 10, 10)
+    assert budget.reserve(10) is Unavailable.WAIT
+    budget.paid(as_reservation(flying[1]), 10, 10, 10)
+    assert budget.reserve(10) is Unavailable.WAIT, "it was reserved before the price rose"
+    budget.paid(as_reservation(flying[2]), 200, 10, 10)
+    alone = as_reservation(budget.reserve(10))
+    assert (alone.micro_usd >= 200, budget.reserve(10)) == (True, Unavailable.WAIT)
+    budget.paid(alone, 200, 10, 10)
+    assert all(isinstance(budget.reserve(10), Reservation) for _ in range(3))
+    assert budget.prices.rise is not None
 
 
 def test_a_dear_receipt_without_token_counts_raises_the_bound_too() -> None:
-    purse = Purse(ceiling=1_000_000, max_tokens=10, prices=Prices().learn(10, 10, 10))
-    before = as_reservation(purse.reserve(10))
-    purse.paid(before, 20 * before.micro_usd, None, None)
-    assert as_reservation(purse.reserve(10)).micro_usd >= 20 * before.micro_usd
+    budget = Budget(ceiling=1_000_000, max_tokens=10, prices=Prices().learn(10, 10, 10))
+    before = as_reservation(budget.reserve(10))
+    budget.paid(before, 20 * before.micro_usd, None, None)
+    assert as_reservation(budget.reserve(10)).micro_usd >= 20 * before.micro_usd
 
 
 def test_a_replay_neither_tells_a_price_nor_ends_the_wait_after_a_dear_receipt() -> None:
-    purse = Purse(ceiling=1_000_000, max_tokens=10, prices=Prices().learn(10, 10, 10))
-    purse.paid(as_reservation(purse.reserve(10)), 900, 10, 10)
-    purse.paid(as_reservation(purse.reserve(10)), 0, 10, 10)
-    assert isinstance(purse.reserve(10), Reservation)
-    assert purse.reserve(10) is No.WAIT
+    budget = Budget(ceiling=1_000_000, max_tokens=10, prices=Prices().learn(10, 10, 10))
+    budget.paid(as_reservation(budget.reserve(10)), 900, 10, 10)
+    budget.paid(as_reservation(budget.reserve(10)), 0, 10, 10)
+    assert isinstance(budget.reserve(10), Reservation)
+    assert budget.reserve(10) is Unavailable.WAIT
 
 
 def test_a_lost_first_answer_holds_all_that_is_left_until_a_receipt_tells_the_price() -> None:
-    purse = Purse(ceiling=1_000, max_tokens=10)
-    purse.doubtful(as_reservation(purse.reserve(10)))
-    assert purse.reserve(10) is No.FULL
-    again = as_reservation(purse.reserve(10, again=True))
+    budget = Budget(ceiling=1_000, max_tokens=10)
+    budget.doubtful(as_reservation(budget.reserve(10)))
+    assert budget.reserve(10) is Unavailable.EXHAUSTED
+    again = as_reservation(budget.reserve(10, again=True))
     assert again.micro_usd == 1_000
-    purse.paid(again, 10, 5, 5)
-    assert isinstance(purse.reserve(10), Reservation)
+    budget.paid(again, 10, 5, 5)
+    assert isinstance(budget.reserve(10), Reservation)
 
 
 async def test_rows_wait_for_the_one_in_doubt_that_may_tell_the_price_and_no_longer() -> None:
-    budget = Budget(Purse(ceiling=1_000, max_tokens=10))
+    budget = BudgetGate(Budget(ceiling=1_000, max_tokens=10))
     first = await budget.reserve(10)
     assert first is not None
     budget.may_tell("r0")
@@ -185,7 +187,7 @@ async def test_rows_wait_for_the_one_in_doubt_that_may_tell_the_price_and_no_lon
     assert "before any receipt told a price" in budget.why_full(0.001)
 
 
-def as_reservation(granted: Reservation | No) -> Reservation:
+def as_reservation(granted: Reservation | Unavailable) -> Reservation:
     assert isinstance(granted, Reservation)
     return granted
 
@@ -350,9 +352,9 @@ async def test_after_a_kill_before_any_receipt_the_rows_in_doubt_tell_the_price_
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, debited: int
 ) -> None:
     batch = batch_in(tmp_path, 60, max_in_flight=4, budget_usd=0.001, shard_size=25)
-    enrol(batch, ledger)
+    register_rows(batch, ledger)
     claimed = list(ledger.missing(batch.name, 0, 25))[:6]
-    ledger.write(batch.name, Entries(claims=claimed))
+    ledger.write(batch.name, LedgerWrites(claims=claimed))
     async with AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url) as killed:
         for ask in claimed[:debited]:
             key = idempotency_key(batch.name, ask.key, ask.fingerprint)

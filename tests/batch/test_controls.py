@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.engine.control import EVERY_S, Controls, controlled
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.control import EVERY_S, Controls, remote_control
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.engine.session import open_session
 from pareta_batch.errors import BatchError
 from pareta_batch.ledger.ledger import Ledger
@@ -25,9 +25,9 @@ async def under_way(folder: Path, sandbox: Sandbox, ledger: Ledger) -> AsyncIter
     """Have a run of many rows under way; it is stopped at the end."""
     batch = batch_in(folder, ROWS, max_in_flight=8)
     sandbox.change(latency_ms=50)
-    plan = enrol(batch, ledger)
+    plan = register_rows(batch, ledger)
     client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
-    async with open_session(batch, client, ledger) as session, controlled(session, ledger):
+    async with open_session(batch, client, ledger) as session, remote_control(session, ledger):
         run = asyncio.create_task(complete_shards(session, plan.missing))
         yield Controls(ledger, batch.name)
         session.stop_because("Enough", "the test has seen what it came for")
@@ -51,7 +51,7 @@ def test_a_run_looks_at_the_wishes_more_than_once_a_second() -> None:
 async def test_a_pause_is_obeyed_at_the_next_look(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
     async with under_way(tmp_path, sandbox, ledger) as controls:
         await seen(lambda: sandbox.books().completions > 8)
-        controls.wish(paused=True)
+        controls.request(paused=True)
         await next_look(controls)
         await next_look(controls)  # by then the one before has been obeyed
         sent = sandbox.books().completions_seen
@@ -62,21 +62,21 @@ async def test_a_pause_is_obeyed_at_the_next_look(tmp_path: Path, sandbox: Sandb
 async def test_a_paused_run_sends_nothing_until_it_is_resumed(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
     async with under_way(tmp_path, sandbox, ledger) as controls:
         await seen(lambda: sandbox.books().completions > 8)
-        controls.wish(paused=True)
+        controls.request(paused=True)
         await seen(lambda: sandbox.books().in_flight == 0 and _told(controls)["in_flight"] == 0)
         before = sandbox.books()
         await asyncio.sleep(0.3)
         sandbox.silent_since(before)
-        controls.wish(paused=False)
+        controls.request(paused=False)
         await seen(lambda: sandbox.books().completions > before.completions)
 
 
 async def test_a_lower_bound_holds_and_can_be_raised_again(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
     async with under_way(tmp_path, sandbox, ledger) as controls:
         await seen(lambda: sandbox.books().in_flight > 2)
-        controls.wish(max_in_flight=2)
+        controls.request(max_in_flight=2)
         await seen(lambda: 0 < sandbox.books().in_flight <= 2)
-        controls.wish(max_in_flight=8)
+        controls.request(max_in_flight=8)
         await seen(lambda: sandbox.books().in_flight > 2)
 
 
@@ -89,7 +89,7 @@ async def test_the_run_tells_how_far_it_is(tmp_path: Path, sandbox: Sandbox, led
 
 async def test_without_a_run_there_is_nothing_to_control(ledger: Ledger) -> None:
     with pytest.raises(BatchError, match="no run of batch 'test' is under way"):
-        Controls(ledger, "test").wish(paused=True)
+        Controls(ledger, "test").request(paused=True)
 
 
 def _looked_at(controls: Controls) -> float | None:

@@ -4,7 +4,7 @@ import asyncio
 import random
 from pathlib import Path
 
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.spec import Batch
 from pareta_sandbox.pytest_plugin import SandboxFactory
@@ -88,7 +88,7 @@ async def test_a_disk_that_fills_up_stops_the_batch_and_a_later_run_pays_for_not
 ) -> None:
     sandbox.change(latency_ms=5)
     batch = batch_in(tmp_path, [{"id": n, "text": "My invoice is wrong. " * 40} for n in range(300)], max_in_flight=8)
-    enrol(batch, ledger)
+    register_rows(batch, ledger)
     ledger.close()
     longest = (tmp_path / "ledger.db").stat().st_size + 100_000
     with running_elsewhere(batch, sandbox, ledger_url, longest) as process:

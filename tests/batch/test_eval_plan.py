@@ -6,7 +6,7 @@ import pytest
 
 from pareta_batch.errors import ModelsUnknown
 from pareta_batch.ledger.ledger import Ledger
-from pareta_evals.plan import EvalPlan, check_models, plan_of, planned, remember_plan, remember_scored
+from pareta_evals.plan import EvalPlan, check_models, load_plan, planned, remember_plan, remember_scored
 from pareta_evals.plan import scored_within as within
 
 WEEK = timedelta(days=7)
@@ -17,9 +17,9 @@ def plans_and_scores_are_kept(ledger: Ledger) -> None:
     plan = EvalPlan(("wren-1",), {"summit-pro": "run_1"})
     for each in (EvalPlan(("wren-1", "summit-pro")), plan):
         remember_plan(ledger, "key", each)
-    assert (plan_of(ledger, "key"), plan_of(ledger, "other")) == (plan, None)
+    assert (load_plan(ledger, "key"), load_plan(ledger, "other")) == (plan, None)
     for run_id in ("run_1", "run_2"):
-        ledger.remember_eval_work(f"key of {run_id}", run_id)
+        ledger.save_eval_work(f"key of {run_id}", run_id)
         for _ in range(2):  # written again, it stays
             remember_scored(ledger, "set_1", run_id, ["summit-pro"])
     remember_scored(ledger, "set_1", "run_3", ["wren-1"])

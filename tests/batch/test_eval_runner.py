@@ -17,7 +17,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_client import AsyncPareta, EvalRun
 from pareta_evals.poller import EvalPoller
 from pareta_evals.quote import quote_comparisons
-from pareta_evals.runner import EvalWork
+from pareta_evals.runner import EvalRunner
 from pareta_evals.spec import Comparisons, ComparisonSpec
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import Sandbox
@@ -41,7 +41,7 @@ async def pareta(sandbox: Sandbox) -> AsyncIterator[AsyncPareta]:
         yield client
 
 
-async def scored(work: EvalWork) -> EvalRun:
+async def scored(work: EvalRunner) -> EvalRun:
     eval_set_id = await work.eval_set(await work.rows())
     plan = await work.plan(eval_set_id)
     run_id = await work.run(eval_set_id, plan)
@@ -56,7 +56,7 @@ def models(run: EvalRun) -> set[str | None]:
 async def test_the_same_work_again_finds_set_and_run(
     tmp_path: Path, sandbox: Sandbox, pareta: AsyncPareta, ledger: Ledger
 ) -> None:
-    first, again = [await scored(EvalWork(spec(tmp_path), pareta, ledger)) for _ in range(2)]
+    first, again = [await scored(EvalRunner(spec(tmp_path), pareta, ledger)) for _ in range(2)]
     assert first.id == again.id
     assert (sandbox.books().requests["POST /v1/eval-sets"], sandbox.books().eval_runs_created) == (1, 1)
 
@@ -64,9 +64,9 @@ async def test_the_same_work_again_finds_set_and_run(
 async def test_a_ledger_that_was_lost_finds_the_set_by_its_content(
     tmp_path: Path, sandbox: Sandbox, pareta: AsyncPareta, ledger: Ledger
 ) -> None:
-    await scored(EvalWork(spec(tmp_path), pareta, ledger))
+    await scored(EvalRunner(spec(tmp_path), pareta, ledger))
     empty = Ledger.open(f"sqlite:///{tmp_path}/other.db")
-    await scored(EvalWork(spec(tmp_path), pareta, empty))
+    await scored(EvalRunner(spec(tmp_path), pareta, empty))
     empty.close()
     assert sandbox.books().requests["POST /v1/eval-sets"] == 1
 
@@ -74,7 +74,7 @@ async def test_a_ledger_that_was_lost_finds_the_set_by_its_content(
 async def test_a_crash_before_the_runs_id_was_written_down_presents_the_same_key_again(
     tmp_path: Path, sandbox: Sandbox, pareta: AsyncPareta, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = EvalWork(spec(tmp_path), pareta, ledger)
+    work = EvalRunner(spec(tmp_path), pareta, ledger)
     eval_set_id = await work.eval_set(await work.rows())
     plan = await work.plan(eval_set_id)
     with monkeypatch.context() as crash:
@@ -91,7 +91,7 @@ async def test_comparisons_side_by_side_with_equal_rows_and_models_share_set_and
     # Also where the service honours no keys.
     sandbox = sandbox_factory(idempotency=False)
     async with AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url) as pareta:
-        works = [EvalWork(spec(tmp_path, name=name), pareta, ledger) for name in ("one", "other")]
+        works = [EvalRunner(spec(tmp_path, name=name), pareta, ledger) for name in ("one", "other")]
         await asyncio.gather(*map(scored, works))
     assert (sandbox.books().requests["POST /v1/eval-sets"], sandbox.books().eval_runs_created) == (1, 1)
 
@@ -108,15 +108,15 @@ async def test_comparisons_side_by_side_with_equal_rows_and_models_share_set_and
 async def test_baselines_are_those_that_were_asked_for(
     tmp_path: Path, pareta: AsyncPareta, ledger: Ledger, frontier: object, baselines: set[str]
 ) -> None:
-    run = await scored(EvalWork(spec(tmp_path, frontier=frontier), pareta, ledger))
+    run = await scored(EvalRunner(spec(tmp_path, frontier=frontier), pareta, ledger))
     assert models(run) == {"wren-1", "heron-2"} | baselines
 
 
 async def test_a_baseline_that_was_scored_on_the_same_rows_is_not_bought_again(
     tmp_path: Path, pareta: AsyncPareta, ledger: Ledger
 ) -> None:
-    first = await scored(EvalWork(spec(tmp_path), pareta, ledger))
-    other = await scored(EvalWork(spec(tmp_path, models=["wren-2"]), pareta, ledger))
+    first = await scored(EvalRunner(spec(tmp_path), pareta, ledger))
+    other = await scored(EvalRunner(spec(tmp_path, models=["wren-2"]), pareta, ledger))
     assert first.candidate_models == ["wren-1", "heron-2", "summit-mini", "summit-pro"]
     assert other.candidate_models == ["wren-2"]
     assert models(other) == {"wren-2", "summit-mini", "summit-pro"}
@@ -125,22 +125,22 @@ async def test_a_baseline_that_was_scored_on_the_same_rows_is_not_bought_again(
 async def test_a_baseline_older_than_its_age_is_bought_again(
     tmp_path: Path, pareta: AsyncPareta, ledger: Ledger
 ) -> None:
-    await scored(EvalWork(spec(tmp_path), pareta, ledger))
+    await scored(EvalRunner(spec(tmp_path), pareta, ledger))
     fresh = spec(tmp_path, models=["wren-2"], baseline_max_age=timedelta(0))
-    assert (await scored(EvalWork(fresh, pareta, ledger))).candidate_models == ["wren-2", "summit-mini", "summit-pro"]
+    assert (await scored(EvalRunner(fresh, pareta, ledger))).candidate_models == ["wren-2", "summit-mini", "summit-pro"]
 
 
 async def test_other_rows_need_other_baselines(tmp_path: Path, pareta: AsyncPareta, ledger: Ledger) -> None:
-    await scored(EvalWork(spec(tmp_path), pareta, ledger))
+    await scored(EvalRunner(spec(tmp_path), pareta, ledger))
     other = spec(tmp_path, models=["wren-2"], prompt="Say how the writer feels.")
-    assert "summit-pro" in (await scored(EvalWork(other, pareta, ledger))).candidate_models
+    assert "summit-pro" in (await scored(EvalRunner(other, pareta, ledger))).candidate_models
 
 
 async def test_a_watch_scores_everything_anew_on_every_occasion(
     tmp_path: Path, sandbox: Sandbox, pareta: AsyncPareta, ledger: Ledger
 ) -> None:
     for occasion in ("monday", "tuesday", "tuesday"):
-        run = await scored(EvalWork(spec(tmp_path), pareta, ledger, occasion))
+        run = await scored(EvalRunner(spec(tmp_path), pareta, ledger, occasion))
         assert "summit-pro" in run.candidate_models
     assert sandbox.books().eval_runs_created == 2
 
@@ -156,7 +156,7 @@ async def test_a_model_that_does_not_exist_is_refused_before_anything_is_billed(
     tmp_path: Path, sandbox: Sandbox, pareta: AsyncPareta, ledger: Ledger, fields: dict[str, object], said: str
 ) -> None:
     with pytest.raises(ModelsUnknown) as problem:
-        await scored(EvalWork(spec(tmp_path, **fields), pareta, ledger))
+        await scored(EvalRunner(spec(tmp_path, **fields), pareta, ledger))
     assert said in str(problem.value)
     assert (sandbox.books().debited_micro_usd, sandbox.books().eval_runs_created) == (0, 0)
 
@@ -193,7 +193,7 @@ async def test_killed_while_it_waits_it_waits_for_the_same_run_the_next_time(
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    work = EvalWork(wanted, pareta, ledger)
+    work = EvalRunner(wanted, pareta, ledger)
     eval_set_id = await work.eval_set(await work.rows())
     run_id = await work.run(eval_set_id, await work.plan(eval_set_id))
     assert (await pareta.evals.runs.retrieve(run_id)).status == "running"
@@ -215,7 +215,7 @@ async def test_a_quote_says_what_each_model_will_cost_and_buys_nothing(
 async def test_a_quote_knows_what_is_paid_for_and_what_is_reused(
     tmp_path: Path, pareta: AsyncPareta, ledger: Ledger
 ) -> None:
-    run = await scored(EvalWork(spec(tmp_path), pareta, ledger))
+    run = await scored(EvalRunner(spec(tmp_path), pareta, ledger))
     wanted = Comparisons(name="all", comparisons=(spec(tmp_path), spec(tmp_path, name="next", models=["wren-2"])))
     paid, following = (await quote_comparisons(wanted, pareta, ledger)).comparisons
     assert (paid.paid_for, paid.likely_micro_usd) == (run.id, 0)

@@ -2,24 +2,24 @@
 
 import gc
 
-from pareta_batch.engine.gc_tuning import RARELY, rarely_collected
+from pareta_batch.engine.gc_tuning import GC_THRESHOLDS, relaxed_gc
 
 
 def test_what_was_there_before_is_not_walked_while_the_body_runs() -> None:
-    with rarely_collected():
+    with relaxed_gc():
         assert gc.get_freeze_count() > 1_000
-        assert gc.get_threshold() == RARELY
+        assert gc.get_threshold() == GC_THRESHOLDS
     assert gc.get_freeze_count() == 0
 
 
 def test_the_last_to_leave_finds_what_the_first_one_came_to() -> None:
     before = gc.get_threshold()
-    first, second = rarely_collected(), rarely_collected()
+    first, second = relaxed_gc(), relaxed_gc()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
     assert gc.get_freeze_count() > 0
-    assert gc.get_threshold() == RARELY
+    assert gc.get_threshold() == GC_THRESHOLDS
     second.__exit__(None, None, None)
     assert gc.get_freeze_count() == 0
     assert gc.get_threshold() == before
@@ -36,7 +36,7 @@ def test_cycles_made_inside_are_still_collected() -> None:
         def __del__(self) -> None:
             Node.alive -= 1
 
-    with rarely_collected():
-        for _ in range(3 * RARELY[0]):
+    with relaxed_gc():
+        for _ in range(3 * GC_THRESHOLDS[0]):
             Node()
-        assert Node.alive < 2 * RARELY[0]
+        assert Node.alive < 2 * GC_THRESHOLDS[0]

@@ -17,7 +17,7 @@ from pareta_batch.ledger.kept_quotes import (
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.schema import quotes
-from pareta_batch.quote import quote
+from pareta_batch.quote import quote_rows
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
 from tests.batch.batches import batch_in, numbered, run
@@ -41,14 +41,14 @@ async def test_a_quote_is_checked_against_what_the_run_paid_and_the_next_one_say
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
     batch = batch_in(tmp_path, 60)
-    first = await quote(batch, client(sandbox), ledger, pilot=20)
+    first = await quote_rows(batch, client(sandbox), ledger, pilot=20)
     assert (first.basis, first.checked) == ("receipts", 0)
     before = sandbox.books().debited_micro_usd
     await run(batch, sandbox, ledger)
     assert paid(ledger) == [("test", sandbox.books().debited_micro_usd - before)]
     (tmp_path / "more").mkdir()
     more = batch_in(tmp_path / "more", 90, name="more")
-    told = await quote(more, client(sandbox), ledger, pilot=20)
+    told = await quote_rows(more, client(sandbox), ledger, pilot=20)
     assert (told.held, told.checked) == (1, 1)
     assert str(told).endswith("; of the last 1 quotes 1 held")
 
@@ -58,7 +58,7 @@ async def test_a_quote_waits_until_each_row_that_it_was_for_is_answered(
 ) -> None:
     monkeypatch.setattr("pareta_batch.engine.row_worker.MOST_TRANSIENT", 1)
     batch = batch_in(tmp_path, 30)
-    await quote(batch, client(sandbox), ledger, pilot=10)
+    await quote_rows(batch, client(sandbox), ledger, pilot=10)
     sandbox.inject(Status(status=500, times=2))
     assert (await run(batch, sandbox, ledger)).settled < 30
     assert paid(ledger) == [("test", None)]
@@ -69,7 +69,7 @@ async def test_a_quote_waits_until_each_row_that_it_was_for_is_answered(
 async def test_rows_that_are_added_after_a_quote_are_not_counted_against_it(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    await quote(batch_in(tmp_path, 30), client(sandbox), ledger, pilot=10)
+    await quote_rows(batch_in(tmp_path, 30), client(sandbox), ledger, pilot=10)
     await run(batch_in(tmp_path, numbered(40)), sandbox, ledger)
     assert paid(ledger) == [("test", None)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.engine.session import open_session
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.ledger import Ledger
@@ -52,7 +52,7 @@ async def test_a_ledger_of_the_first_version_is_migrated_and_its_answers_are_not
 
 def test_a_ledger_of_the_second_version_gets_the_columns_of_the_third_and_keeps_its_rows(tmp_path: Path) -> None:
     first = ledger_in(tmp_path)
-    enrol(batch_in(tmp_path, 2), first)
+    register_rows(batch_in(tmp_path, 2), first)
     asks = list(first.missing("test", 0, 10))
     first.record("test", [answered(ask.key, ask.fingerprint) for ask in asks])
     first.close()
@@ -67,7 +67,7 @@ def test_a_ledger_of_the_second_version_gets_the_columns_of_the_third_and_keeps_
 
 
 def test_sums_beyond_what_the_database_counts_are_added_up_all_the_same(tmp_path: Path, ledger: Ledger) -> None:
-    enrol(batch_in(tmp_path, 12), ledger)
+    register_rows(batch_in(tmp_path, 12), ledger)
     asks = list(ledger.missing("test", 0, 20))
     ledger.record("test", [answered(ask.key, ask.fingerprint) for ask in asks])
     with sqlite3.connect(tmp_path / "ledger.db") as db:  # an older version stored any number of 18 digits
@@ -101,7 +101,7 @@ async def test_a_ledger_that_cannot_be_written_stops_before_anything_is_sent(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
     batch = batch_in(tmp_path)
-    enrol(batch, ledger)
+    register_rows(batch, ledger)
     client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
     async with open_session(batch, client, ledger) as run_:
         sa.event.listen(ledger._database.engine, "connect", lambda db, _: db.execute("PRAGMA query_only = ON"))

@@ -94,7 +94,7 @@ async def test_of_two_runs_on_one_ledger_under_two_paths_one_is_refused(
 
 
 def test_answers_written_under_one_name_are_found_under_another(tmp_path: Path, ledger: Ledger) -> None:
-    ledger.remember_eval_work("k", "run_1")  # in the write-ahead log, which has a name of its own
+    ledger.save_eval_work("k", "run_1")  # in the write-ahead log, which has a name of its own
     second = Ledger.open(alias_of(tmp_path, "hard link"))
     assert second.eval_work("k") == "run_1"
     assert second.file == ledger.file

@@ -13,11 +13,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.errors import BatchBusy, LedgerError
 from pareta_batch.ledger import advisory_lock, database
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.writes import Entries
+from pareta_batch.ledger.writes import LedgerWrites
 from pareta_batch.report import BatchReport
 from pareta_batch.spec import Batch
 from pareta_sandbox.pytest_plugin import SandboxFactory
@@ -160,30 +160,30 @@ async def test_a_server_that_stays_away_ends_the_run_within_bounds_and_what_was_
 def test_claims_are_refused_once_another_run_has_the_lock_and_outcomes_are_not(
     tmp_path: Path, on_postgres: Ledger, postgres_url: str, killer: Killer
 ) -> None:
-    enrol(batch_in(tmp_path), on_postgres)
+    register_rows(batch_in(tmp_path), on_postgres)
     one, other_row, _ = on_postgres.missing("test", 0, 10)
     second = Ledger.open(postgres_url)
     with on_postgres.lease("test"):
-        on_postgres.write("test", Entries(claims=[one]))
+        on_postgres.write("test", LedgerWrites(claims=[one]))
         with pytest.raises(BatchBusy, match=r"process \d+ on "), second.lease("test"):
             raise AssertionError("both hold it")
         killer.kill(LOCK_HOLDERS)
         with second.lease("test"):
             with pytest.raises(LedgerError, match=r"was lost \(it is held by process \d+ on .*\); check the server"):
-                on_postgres.write("test", Entries(claims=[other_row]))
-            on_postgres.write("test", Entries(outcomes=[answered(one.key, one.fingerprint)]))
+                on_postgres.write("test", LedgerWrites(claims=[other_row]))
+            on_postgres.write("test", LedgerWrites(outcomes=[answered(one.key, one.fingerprint)]))
             with pytest.raises(LedgerError, match="was lost"):
                 enrol_again(tmp_path, on_postgres)
-            second.write("test", Entries(claims=[other_row]))
+            second.write("test", LedgerWrites(claims=[other_row]))
     tally = second.tally("test")
     assert (tally.settled, tally.unknown) == (1, 1)
     second.close()
 
 
 def enrol_again(folder: Path, ledger: Ledger) -> None:
-    from pareta_batch.rows.requests import asks_of
+    from pareta_batch.rows.requests import row_requests
 
-    ledger.enrol("test", asks_of(batch_in(folder)))
+    ledger.register_rows("test", row_requests(batch_in(folder)))
 
 
 def test_a_run_that_gets_a_lost_lock_waits_for_the_claims_that_are_just_written(
@@ -253,7 +253,7 @@ async def test_a_ledger_file_that_goes_away_stops_the_run_and_what_could_not_be_
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, how: str
 ) -> None:
     batch = batch_in(tmp_path, ROWS, max_in_flight=IN_FLIGHT)
-    enrol(batch, ledger)
+    register_rows(batch, ledger)
     file, backup = tmp_path / "ledger.db", tmp_path / "backup.db"
     with closing(sqlite3.connect(file)) as db, closing(sqlite3.connect(backup)) as copy:
         db.backup(copy)
@@ -292,7 +292,7 @@ async def test_a_file_that_is_overwritten_in_place_stops_the_run(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, size: str
 ) -> None:
     batch = batch_in(tmp_path, ROWS, max_in_flight=IN_FLIGHT)
-    enrol(batch, ledger)
+    register_rows(batch, ledger)
     backup = tmp_path / "backup.db"
     if size == "empty":
         backup.touch()
@@ -319,10 +319,10 @@ def test_runs_of_several_batches_at_once_are_not_taken_for_a_restored_backup(tmp
 
 
 def test_a_claim_of_a_row_that_is_not_in_the_ledger_any_more_is_refused(tmp_path: Path, ledger: Ledger) -> None:
-    enrol(batch_in(tmp_path), ledger)
+    register_rows(batch_in(tmp_path), ledger)
     asks = list(ledger.missing("test", 0, 10))
     with ledger.transaction() as db:
         db.exec_driver_sql("DELETE FROM rows WHERE key = 'r1'")
     with pytest.raises(LedgerError, match="1 of 3 rows about to be sent are not in the ledger any more"):
-        ledger.write("test", Entries(claims=asks))
+        ledger.write("test", LedgerWrites(claims=asks))
     assert ledger.tally("test").unknown == 0

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.queries import Sample
-from pareta_batch.money.budget import Purse, Reservation
+from pareta_batch.money.budget import Budget, Reservation
 from pareta_batch.money.prices import Prices
-from pareta_batch.quote import quote, quote_from
+from pareta_batch.quote import quote_from, quote_rows
 from pareta_batch.run import retry_failed
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Sandbox, Status
@@ -52,7 +52,7 @@ def test_a_ceiling_is_never_overshot_by_concurrent_calls_retries_or_lost_answers
         return max(1, int(size * share)) + injected_tokens
 
     first = cost(*work[0][:3])
-    purse = Purse(ceiling=first + ceiling_in_rows * 10, max_tokens=MAX_TOKENS)
+    budget = Budget(ceiling=first + ceiling_in_rows * 10, max_tokens=MAX_TOKENS)
     really_debited = 0
     flying: list[tuple[Reservation, tuple[int, float, int, str]]] = []
 
@@ -63,17 +63,17 @@ def test_a_ceiling_is_never_overshot_by_concurrent_calls_retries_or_lost_answers
         if end in ("paid", "lost and paid"):
             really_debited += billed
         if end == "paid":
-            purse.paid(reservation, billed, tokens(size, share), answer)
+            budget.paid(reservation, billed, tokens(size, share), answer)
         elif end == "refused":
-            purse.not_paid(reservation)
+            budget.not_paid(reservation)
         else:
-            purse.doubtful(reservation)
-        assert really_debited <= purse.ceiling
+            budget.doubtful(reservation)
+        assert really_debited <= budget.ceiling
 
     # Until a receipt told the price nothing can be said of a lost answer.
     work[0] = (*work[0][:3], "paid")
     for row in work:
-        while not isinstance(reservation := purse.reserve(row[0]), Reservation) and flying:
+        while not isinstance(reservation := budget.reserve(row[0]), Reservation) and flying:
             land()
         if not isinstance(reservation, Reservation):
             break
@@ -112,7 +112,7 @@ def test_prices_are_bounds_that_every_receipt_tightens() -> None:
 async def test_a_quote_from_the_leaderboard_sends_no_completion(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    told = await quote(batch_in(tmp_path, 100), client(sandbox), ledger)
+    told = await quote_rows(batch_in(tmp_path, 100), client(sandbox), ledger)
     assert (told.basis, told.to_send) == ("leaderboard", 100)
     assert "100 of 100 rows to send; about $" in str(told)
     assert sandbox.books().completions_seen == 0
@@ -122,7 +122,7 @@ async def test_a_pilot_is_part_of_the_batch_and_its_receipts_bound_the_rest(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
     batch = batch_in(tmp_path, [{**row, "text": "invoice " * (n % 40)} for n, row in enumerate(numbered(300), 1)])
-    told = await quote(batch, client(sandbox), ledger, pilot=40)
+    told = await quote_rows(batch, client(sandbox), ledger, pilot=40)
     sandbox.completed(40)
     assert (told.basis, told.total, told.to_send) == ("receipts", 300, 260)
     paid = sandbox.books().debited_micro_usd

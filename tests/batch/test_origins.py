@@ -3,12 +3,12 @@
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.origins import billed_to, claim_origin, origin_of
 from pareta_batch.ledger.outcomes import Outcome
-from pareta_batch.rows.requests import Ask
+from pareta_batch.rows.requests import RowRequest
 from tests.batch.batches import on_both_databases
 
 
 def bought(ledger: Ledger, name: str, micro_usd: int) -> None:
-    ledger.enrol(name, [Ask(0, "1", "f", ())])
+    ledger.register_rows(name, [RowRequest(0, "1", "f", ())])
     ledger.record(name, [Outcome(key="1", fingerprint="f", state="settled", attempts=1, billed_micro_usd=micro_usd)])
 
 

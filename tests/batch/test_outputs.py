@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pareta_batch.answers.answers_file import write_answers
 from pareta_batch.answers.output_claims import claim
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.engine.session import open_session
 from pareta_batch.errors import BatchUnknown, DatasetError, OutputError
 from pareta_batch.ledger.ledger import Ledger
@@ -37,7 +37,7 @@ def other_ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def settled(batch: Batch, ledger: Ledger, count: int | None = None) -> Path:
     """Register a batch, answer its first rows (or all), and write its answers file."""
-    enrol(batch, ledger)
+    register_rows(batch, ledger)
     asks = list(ledger.missing(batch.name, 0, batch.shard_size))[:count]
     ledger.record(batch.name, [answered(ask.key, ask.fingerprint) for ask in asks])
     return write_answers(batch, ledger)
@@ -45,7 +45,7 @@ def settled(batch: Batch, ledger: Ledger, count: int | None = None) -> Path:
 
 def refusal(batch: Batch, ledger: Ledger) -> str:
     with pytest.raises(OutputError) as caught:
-        enrol(batch, ledger)
+        register_rows(batch, ledger)
     assert not ledger.batches() or batch.name not in ledger.batches(), "nothing was registered, so nothing is sent"
     return str(caught.value)
 
@@ -171,7 +171,7 @@ def test_a_batch_that_writes_elsewhere_now_releases_its_output_and_may_come_back
     assert "file of batch 'one'" in refusal(batch_in(tmp_path, name="two", output=first), ledger)
     settled(batch_in(tmp_path, name="two", output=second), ledger)
     with pytest.raises(OutputError, match="file of batch 'two'"):
-        enrol(batch_in(tmp_path, name="one", output=second), ledger)
+        register_rows(batch_in(tmp_path, name="one", output=second), ledger)
 
 
 def test_an_output_whose_file_was_moved_away_is_free(tmp_path: Path, ledger: Ledger) -> None:
@@ -185,18 +185,18 @@ def test_an_output_whose_file_was_moved_away_is_free(tmp_path: Path, ledger: Led
 def test_an_output_is_taken_while_a_run_is_under_way_though_there_is_no_file_yet(
     tmp_path: Path, ledger: Ledger
 ) -> None:
-    enrol(batch_in(tmp_path, name="one"), ledger)
+    register_rows(batch_in(tmp_path, name="one"), ledger)
     with ledger.lease("one"):
         assert "file of batch 'one'" in refusal(batch_in(tmp_path, name="two"), ledger)
-    enrol(batch_in(tmp_path, name="two"), ledger)
+    register_rows(batch_in(tmp_path, name="two"), ledger)
 
 
 async def test_a_run_looks_again_before_it_sends(tmp_path: Path, ledger: Ledger) -> None:
     """Between the registration of rows and the first request nobody holds the batch."""
     one = batch_in(tmp_path, name="one")
-    enrol(one, ledger)
+    register_rows(one, ledger)
     two = batch_in(tmp_path, name="two")
-    await asyncio.to_thread(enrol, two, ledger)
+    await asyncio.to_thread(register_rows, two, ledger)
     with ledger.lease("two"), pytest.raises(OutputError, match="file of batch 'two'"):
         async with open_session(one, AsyncPareta(api_key="k", base_url="http://127.0.0.1:9"), ledger):
             raise AssertionError("the session opened")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.errors import BatchBusy, DatasetError
 from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.testing import Drop, Sandbox
@@ -65,14 +65,14 @@ def test_a_second_run_is_refused_until_the_first_has_ended(ledger: Ledger, url: 
 
 
 def test_a_dataset_that_does_not_fit_changes_nothing(tmp_path: Path, ledger: Ledger) -> None:
-    enrol(batch_in(tmp_path), ledger)
+    register_rows(batch_in(tmp_path), ledger)
     with pytest.raises(DatasetError):
-        enrol(batch_in(tmp_path, [*numbered(2), *numbered(1)]), ledger)
+        register_rows(batch_in(tmp_path, [*numbered(2), *numbered(1)]), ledger)
     assert ledger.tally("test").pending == 3
 
 
 def test_an_answer_with_a_nul_is_kept(tmp_path: Path, ledger: Ledger) -> None:
-    enrol(batch_in(tmp_path, 1), ledger)
+    register_rows(batch_in(tmp_path, 1), ledger)
     (ask,) = ledger.missing("test", 0, 10)
     ledger.record("test", [answered(ask.key, ask.fingerprint, answer="a\0b")])
     assert ledger.outcomes_of("test", ["r0"])["r0"].answer == "a\ufffdb"

@@ -7,13 +7,13 @@ import pytest
 
 from pareta_batch.errors import DatasetError
 from pareta_batch.rows.identity import fingerprint
-from pareta_batch.rows.requests import asks_of
+from pareta_batch.rows.requests import row_requests
 from tests.batch.batches import ENDPOINT, batch_in
 
 
 def refused(folder: Path, **changes: Any) -> list[str]:
     with pytest.raises(DatasetError) as caught:
-        list(asks_of(batch_in(folder, **changes)))
+        list(row_requests(batch_in(folder, **changes)))
     return list(caught.value.problems)
 
 
@@ -36,12 +36,12 @@ def test_one_column_in_jinja_beside_another_is_refused_too(tmp_path: Path) -> No
 
 
 def test_a_column_in_doubled_braces_is_text_where_others_are_filled_in(tmp_path: Path) -> None:
-    ask, *_ = asks_of(batch_in(tmp_path, prompt="Answer as {{text}}: {text}"))
+    ask, *_ = row_requests(batch_in(tmp_path, prompt="Answer as {{text}}: {text}"))
     assert ask.messages[-1]["content"] == "Answer as {text}: My invoice number 0 is wrong."
 
 
 def test_a_system_prompt_takes_columns_as_the_prompt_does(tmp_path: Path) -> None:
-    ask, *_ = asks_of(batch_in(tmp_path, prompt="Which team?", system_prompt='About {id}: {text}. {{"a": 1}}'))
+    ask, *_ = row_requests(batch_in(tmp_path, prompt="Which team?", system_prompt='About {id}: {text}. {{"a": 1}}'))
     system, user = (message["content"] for message in ask.messages)
     assert system == 'About r0: My invoice number 0 is wrong.. {"a": 1}'
     assert user == "Which team?"
@@ -49,7 +49,7 @@ def test_a_system_prompt_takes_columns_as_the_prompt_does(tmp_path: Path) -> Non
 
 def test_a_system_prompt_without_braces_is_sent_as_it_is_and_keeps_its_fingerprint(tmp_path: Path) -> None:
     batch = batch_in(tmp_path, 1, system_prompt="Be brief.\n% and # are text.")
-    (ask,) = asks_of(batch)
+    (ask,) = row_requests(batch)
     user = {"role": "user", "content": "Which team? My invoice number 0 is wrong."}
     sent = [{"role": "system", "content": "Be brief.\n% and # are text."}, user]
     assert ask.fingerprint == fingerprint(ENDPOINT, sent, {"max_tokens": 10})

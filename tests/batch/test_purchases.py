@@ -13,7 +13,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.purchases import Purchase, shares, spending
 from pareta_batch.money.account import Account
 from pareta_client import APIStatusError, AsyncPareta, EvalRun, InsufficientCreditsError
-from pareta_evals.runner import EvalWork
+from pareta_evals.runner import EvalRunner
 from pareta_evals.spec import Comparisons
 from pareta_sandbox.testing import PriceChange, Sandbox, Status
 from tests.batch.batches import ledger_in
@@ -117,7 +117,7 @@ async def test_an_eval_run_is_bought_within_its_budget_and_again_for_nothing(
 ) -> None:
     async with AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url) as pareta:
         work = [
-            EvalWork(spec(tmp_path), pareta, ledger, account=comparisons_budget(usd)) for usd in (0.00001, 1, 1e-06)
+            EvalRunner(spec(tmp_path), pareta, ledger, account=comparisons_budget(usd)) for usd in (0.00001, 1, 1e-06)
         ]
         with pytest.raises(BudgetReached, match="eval run of 'reviews' may cost"):
             await scored(work[0])
@@ -132,7 +132,7 @@ async def test_a_refused_run_frees_its_room_and_one_in_doubt_holds_it(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
     async with AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url, max_retries=0) as pareta:
-        work = EvalWork(spec(tmp_path), pareta, ledger, account=comparisons_budget(1))
+        work = EvalRunner(spec(tmp_path), pareta, ledger, account=comparisons_budget(1))
         sandbox.inject(Status(route="eval_runs", status=402, times=1))
         eval_set_id = await work.eval_set(await work.rows())
         plan = await work.plan(eval_set_id)
@@ -153,7 +153,7 @@ async def test_a_dearer_eval_run_is_told_and_raises_the_bounds(
     sandbox.inject(PriceChange(factor=20))
     async with AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url) as pareta:
         purchases.write_bill(
-            ledger, await scored(EvalWork(spec(tmp_path), pareta, ledger, account=comparisons_budget(1)))
+            ledger, await scored(EvalRunner(spec(tmp_path), pareta, ledger, account=comparisons_budget(1)))
         )
     told = spending(ledger, "compare/reviews")
     assert told.micro_usd == sandbox.books().debited_micro_usd

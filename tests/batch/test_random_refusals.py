@@ -2,13 +2,13 @@
 
 import pytest
 
-from pareta_batch.rate_limit.limiter import Throttle
-from pareta_batch.rate_limit.random_refusals import CALLS_EACH, LATEST, Chance
+from pareta_batch.rate_limit.limiter import RateLimiter
+from pareta_batch.rate_limit.random_refusals import CALLS_EACH, LATEST, RandomRefusals
 from tests.batch.services import Service, first_of, play
 
 
-def measuring(gap_s: float = 0.01, pause_s: float = 0.0) -> Chance:
-    chance = Chance()
+def measuring(gap_s: float = 0.01, pause_s: float = 0.0) -> RandomRefusals:
+    chance = RandomRefusals()
     for call in range(LATEST):
         chance.answered(call * gap_s + pause_s * (call > LATEST // 2))
     chance.rested(100.0, hold_s=0.5)
@@ -17,7 +17,7 @@ def measuring(gap_s: float = 0.01, pause_s: float = 0.0) -> Chance:
     return chance
 
 
-def play_on(chance: Chance, calls: int, *, refuses_every: int) -> int:
+def play_on(chance: RandomRefusals, calls: int, *, refuses_every: int) -> int:
     """Start calls of which one in so many is refused; give how many of these were expected."""
     expected = 0
     for call in range(1, calls + 1):
@@ -28,7 +28,7 @@ def play_on(chance: Chance, calls: int, *, refuses_every: int) -> int:
 
 
 def test_nothing_is_measured_as_long_as_the_pace_is_half_of_the_best_one() -> None:
-    chance = Chance()
+    chance = RandomRefusals()
     for call in range(LATEST):
         chance.answered(call * 0.01)
     for pace in (100.0, 70.0, 50.0):
@@ -111,7 +111,7 @@ def test_a_large_share_that_is_gone_at_half_the_pace_was_for_a_limit() -> None:
 @pytest.mark.parametrize(("per_s", "burst"), first_of((20, 2), (50, 240), (230, 4)))
 def test_a_limit_that_is_lowered_to_a_quarter_is_not_taken_for_chance(per_s: int, burst: int, retry_after: str) -> None:
     service = Service(0.011, per_s=per_s, burst=burst, spread=0.0, retry_after=retry_after, grows_at_s=40, grows=0.25)  # type: ignore[arg-type]
-    played = play(service, Throttle(64), rows=per_s * 60)
+    played = play(service, RateLimiter(64), rows=per_s * 60)
     assert played.wasted < 0.05
 
 
@@ -126,18 +126,18 @@ def test_a_service_that_refuses_calls_at_random_is_used(
     limit: dict[str, int], per_s: float, at_random: float, retry_after: str
 ) -> None:
     service = Service(0.1, at_random=at_random, retry_after=retry_after, **limit)  # type: ignore[arg-type]
-    played = play(service, Throttle(64), rows=30_000)
+    played = play(service, RateLimiter(64), rows=30_000)
     assert played.per_s(after_s=played.answers[15_000]) >= 0.7 * per_s
     assert played.wasted < 2.5 * at_random
 
 
 def test_calls_at_once_are_found_though_some_are_refused_at_random() -> None:
-    played = play(Service(0.1, concurrent=16, at_random=0.03, retry_after="none"), Throttle(64), rows=20_000)
+    played = play(Service(0.1, concurrent=16, at_random=0.03, retry_after="none"), RateLimiter(64), rows=20_000)
     assert played.per_s(after_s=played.answers[10_000]) >= 0.6 * 16 / 0.105
 
 
 @pytest.mark.parametrize("retry_after", first_of("none", "fractional", "seconds"))
 def test_what_was_saved_up_for_a_minute_is_not_taken_for_chance(retry_after: str) -> None:
     service = Service(0.1, per_s=10, burst=600, retry_after=retry_after)  # type: ignore[arg-type]
-    played = play(service, Throttle(64), rows=1_800)
+    played = play(service, RateLimiter(64), rows=1_800)
     assert played.refused < 45

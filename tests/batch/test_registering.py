@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from pareta_batch.ledger import registration as registering
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.writes import Entries
-from pareta_batch.rows.requests import Ask
+from pareta_batch.ledger.writes import LedgerWrites
+from pareta_batch.rows.requests import RowRequest
 from tests.batch.batches import answered, on_both_databases
 
 Work = tuple[str, str]
 
 
-def ask(position: int, key: str, work: str = "w") -> Ask:
-    return Ask(position, key, work, ({"role": "user", "content": f"{key} {work}"},))
+def ask(position: int, key: str, work: str = "w") -> RowRequest:
+    return RowRequest(position, key, work, ({"role": "user", "content": f"{key} {work}"},))
 
 
-def numbered(count: int) -> Iterator[Ask]:
+def numbered(count: int) -> Iterator[RowRequest]:
     return (ask(position, f"r{position}") for position in range(count))
 
 
@@ -65,9 +65,9 @@ def read_by(engine: sa.Engine) -> int:
 @pytest.mark.parametrize("analyzed", ["by registering", "before the batch was registered"])
 def test_registering_four_times_the_rows_again_costs_about_four_times_as_much(ledger: Ledger, analyzed: str) -> None:
     if analyzed == "by registering":
-        ledger.enrol("other", numbered(100))
-        ledger.enrol("small", numbered(5_000))
-        ledger.enrol("large", numbered(20_000))
+        ledger.register_rows("other", numbered(100))
+        ledger.register_rows("small", numbered(5_000))
+        ledger.register_rows("large", numbered(20_000))
     else:
         older_ledger(ledger)
     small = cost_of(ledger, lambda: run_again(ledger, "small", 5_000))
@@ -77,17 +77,17 @@ def test_registering_four_times_the_rows_again_costs_about_four_times_as_much(le
 
 
 def run_again(ledger: Ledger, batch: str, count: int) -> None:
-    ledger.enrol(batch, numbered(count))
+    ledger.register_rows(batch, numbered(count))
     ledger.missing_shards(batch, 500)
     last = list(islice(ledger.missing(batch, count // 500 - 1, 500), 64))
     for each in last:
-        ledger.write(batch, Entries(claims=[each]))
-    ledger.write(batch, Entries(outcomes=[answered(each.key, each.fingerprint) for each in last]))
+        ledger.write(batch, LedgerWrites(claims=[each]))
+    ledger.write(batch, LedgerWrites(outcomes=[answered(each.key, each.fingerprint) for each in last]))
 
 
 def older_ledger(ledger: Ledger) -> None:
     """Enter batches as an older version did: the planner of PostgreSQL takes them for one row each."""
-    ledger.enrol("other", numbered(100))
+    ledger.register_rows("other", numbered(100))
     copied = (
         "INSERT INTO rows (batch, key, fingerprint, position, state, attempts, retryable, in_doubt, resent,"
         " prompt_bytes, updated_at, messages)"
@@ -101,7 +101,7 @@ def older_ledger(ledger: Ledger) -> None:
 
 
 def test_a_dataset_that_did_not_change_is_not_written(ledger: Ledger) -> None:
-    ledger.enrol("test", numbered(2_500))
+    ledger.register_rows("test", numbered(2_500))
     settle(ledger, [0, 7])
     with ledger.transaction() as db:
         db.exec_driver_sql(
@@ -110,7 +110,7 @@ def test_a_dataset_that_did_not_change_is_not_written(ledger: Ledger) -> None:
         db.exec_driver_sql(
             "CREATE TRIGGER no_insert BEFORE INSERT ON rows BEGIN SELECT RAISE(ABORT, 'a row is written'); END"
         )
-    assert ledger.enrol("test", numbered(2_500)).total == 2_500
+    assert ledger.register_rows("test", numbered(2_500)).total == 2_500
 
 
 def settle(ledger: Ledger, positions: list[int]) -> None:
@@ -143,7 +143,7 @@ def edited(edits: list[tuple[list[Work], list[int]]]) -> None:
     seen_paid: dict[str, set[str]] = {}
     for dataset, answers in edits:
         asks = [ask(position, key, work) for position, (key, work) in enumerate(dataset)]
-        changed = ledger.enrol("test", asks).changed
+        changed = ledger.register_rows("test", asks).changed
         assert changed == sum(bool(seen_paid.get(key, set()) - {work}) for key, work in dataset)
         missing = list(ledger.missing("test", 0, 100))
         assert missing == [each for each in asks if (each.key, each.fingerprint) not in paid]

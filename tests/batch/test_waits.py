@@ -14,8 +14,8 @@ from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reachability import LEAST_FAILURES, UNREACHABLE_S, Contact
 from pareta_batch.engine.session import stop_open_sessions
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.rate_limit.gate import Pressure
-from pareta_batch.rate_limit.limiter import Throttle
+from pareta_batch.rate_limit.gate import AdmissionGate
+from pareta_batch.rate_limit.limiter import RateLimiter
 from pareta_batch.run import run_batch
 from pareta_client import APIConnectionError, APIStatusError, APITimeoutError, AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
@@ -160,11 +160,11 @@ def test_a_wait_is_told_once_and_shown_until_it_is_over() -> None:
 
 async def test_a_pause_is_no_time_without_an_answer() -> None:
     now = [0.0]
-    pressure = Pressure(Throttle(2), clock=lambda: now[0])
+    pressure = AdmissionGate(RateLimiter(2), clock=lambda: now[0])
     call = await pressure.enter()
     assert call is not None
     pressure.answered(call)
     pressure.obey(paused=True, most=2)
     now[0] = 5000.0
     pressure.obey(paused=False, most=2)
-    assert pressure.throttle.starving_s(5001.0) == 1
+    assert pressure.limiter.starving_s(5001.0) == 1

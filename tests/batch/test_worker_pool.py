@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pareta_batch.engine.worker_pool import both, fan_out
+from pareta_batch.engine.worker_pool import fan_out, gather_settled
 
 
 async def test_never_more_at_once_than_workers_and_everything_is_done() -> None:
@@ -96,10 +96,10 @@ async def test_both_ends_are_awaited_before_either_failure_is_raised() -> None:
     async def fails() -> None:
         raise ValueError("one")
 
-    async def goes_on() -> None:
+    async def if_transient() -> None:
         await asyncio.sleep(0)
         ended.append("other")
 
     with pytest.raises(ValueError, match="one"):
-        await both(fails(), goes_on())
+        await gather_settled(fails(), if_transient())
     assert ended == ["other"]

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from pareta_client.core.request import Request
-from pareta_client.core.steps import Emit, Failed, Happened, Look, Moment, Read, Received, Reply, Send, Sleep, Step
+from pareta_client.core.steps import Emit, Failed, Happened, Moment, Read, ReadClock, Received, Reply, Send, Sleep, Step
 from pareta_client.errors import APIConnectionError, ParetaError
 from pareta_client.secret import Secret
 from pareta_client.settings import Options, Settings
@@ -105,7 +105,7 @@ def _meet(step: Step, played: Played[T], coming: Any, seconds_each: float) -> Ha
         case Sleep(seconds):
             played.now += seconds
             return Moment(played.now)
-        case Look():
+        case ReadClock():
             return Moment(played.now)
         case Emit():
             return None

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from pareta_batch.ledger.ledger import Ledger
 from pareta_cli.app import app
 from pareta_client import AsyncPareta, Pareta
-from pareta_evals.runner import EvalWork
+from pareta_evals.runner import EvalRunner
 from pareta_evals.spec import ComparisonSpec
 from pareta_sandbox.testing import Sandbox, running
 from tests.batch.test_eval_runner import scored
@@ -57,7 +57,7 @@ def told(spec: Mapping[str, object], *options: str) -> Any:
 async def buy(spec: ComparisonSpec) -> None:
     async with AsyncPareta.from_env() as pareta:
         ledger = Ledger.open()
-        await scored(EvalWork(spec, pareta, ledger))
+        await scored(EvalRunner(spec, pareta, ledger))
         ledger.close()
 
 

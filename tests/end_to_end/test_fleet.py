@@ -53,13 +53,13 @@ def test_two_workers_share_one_limit(slow: House, elsewhere: str, endpoint: str)
     first = Controls(Ledger.open(slow.processes.environment["PARETA_LEDGER_URL"]), "here")
     until(first.live, within_s=120, what="a run that sends")
     # It keeps its slots.
-    first.wish(paused=True)
+    first.request(paused=True)
     there = slow.prefect.run(elsewhere, batch=batch(slow, "there", model=endpoint, max_in_flight=3))
     logged(slow, there, "waiting for 3 of the 4 slots")
     assert slow.prefect.ask("GET", limit)["active_slots"] == 3
     assert "holding" not in slow.prefect.log_of(there["id"])
     slow.pareta.change(latency_ms=5)
-    first.wish(paused=False)
+    first.request(paused=False)
     assert {state_of(slow.prefect.ended(run["id"])) for run in (here, there)} == {("COMPLETED", "Completed")}
     slow.pareta.completed(before + 2 * rows(slow))
     slow.pareta.debited_once()

@@ -13,7 +13,7 @@ from pareta_batch.errors import NotAllowed
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.origins import claim_origin, origin_of
 from pareta_batch.ledger.outcomes import Outcome
-from pareta_batch.rows.requests import Ask
+from pareta_batch.rows.requests import RowRequest
 from pareta_batch.spec import Batch
 from pareta_evals.spec import Comparisons
 
@@ -60,7 +60,7 @@ def refusal(wanted: Batch, bounds: Bounds = OWN) -> str:
 
 
 def billed(ledger: Ledger, name: str, micro_usd: int) -> None:
-    ledger.enrol(name, [Ask(0, "1", "f", ())])
+    ledger.register_rows(name, [RowRequest(0, "1", "f", ())])
     ledger.record(name, [Outcome(key="1", fingerprint="f", state="settled", attempts=1, billed_micro_usd=micro_usd)])
 
 

@@ -11,7 +11,7 @@ from prefect.context import FlowRunContext
 from prefect.flow_engine import run_flow_async
 from prefect.states import Pending
 
-from flows.outcomes import named_ending
+from flows.outcomes import named_outcome
 
 
 @pytest.fixture
@@ -46,13 +46,13 @@ async def test_a_run_that_loses_the_slot_of_its_deployment_goes_on_and_says_so(
     prefect_server: None, renewing_often: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     @flow
-    @named_ending
-    async def sending() -> str:
+    @named_outcome
+    async def open_sending_session() -> str:
         await lose_the_slot()
         while "Execution will continue" not in caplog.text:  # noqa: ASYNC110 - the thread that renews tells nobody
             await asyncio.sleep(0.02)
         return "all of it"
 
     async with asyncio.timeout(60):
-        result: Any = await run_flow_async(sending, await taken_by_a_worker(sending))
+        result: Any = await run_flow_async(open_sending_session, await taken_by_a_worker(open_sending_session))
     assert result == "all of it"

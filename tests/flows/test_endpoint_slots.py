@@ -12,8 +12,8 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 
 from flows.complete_batch import complete_batch
 from pareta_sandbox.testing import Sandbox
-from tasks.endpoint_slots import Block, Limit, limit_name, share_of_fleet
-from tasks.sending_session import sending
+from tasks.endpoint_slots import Block, Limit, lease_slots, limit_name
+from tasks.sending_session import open_sending_session
 from tests.flows.datasets import batch
 
 LIMIT = limit_name("auto")
@@ -44,7 +44,7 @@ async def test_a_run_has_no_more_in_flight_than_the_limit_has_slots(
 async def test_slots_are_held_while_the_body_runs(two_slots: None, tmp_path: Path) -> None:
     @flow
     async def holding() -> tuple[int, int]:
-        async with share_of_fleet(batch(tmp_path, max_in_flight=1)) as share:
+        async with lease_slots(batch(tmp_path, max_in_flight=1)) as share:
             assert share is not None
             return share.used, await active_slots()
 
@@ -73,7 +73,7 @@ async def test_a_run_that_sends_follows_its_limit_down_and_up_to_what_it_has_use
 ) -> None:
     @flow
     async def following() -> None:
-        async with sending(batch(tmp_path, max_in_flight=8)) as session:
+        async with open_sending_session(batch(tmp_path, max_in_flight=8)) as session:
 
             async def share_and_slots() -> tuple[int, int]:
                 return session.share, await active_slots()
@@ -90,7 +90,7 @@ async def test_a_run_that_sends_follows_its_limit_down_and_up_to_what_it_has_use
 async def test_a_run_takes_no_new_slots_that_others_hold(two_slots: None, tmp_path: Path, looking_often: None) -> None:
     @flow
     async def growing() -> None:
-        async with share_of_fleet(batch(tmp_path, max_in_flight=8)) as share:
+        async with lease_slots(batch(tmp_path, max_in_flight=8)) as share:
             assert share is not None
 
             async def held_and_active() -> tuple[int, int]:
@@ -116,7 +116,7 @@ async def test_a_run_that_waits_for_more_slots_than_the_limit_now_has_waits_for_
 
     @flow
     async def waiting() -> int:
-        async with share_of_fleet(batch(tmp_path, max_in_flight=2)) as share:
+        async with lease_slots(batch(tmp_path, max_in_flight=2)) as share:
             assert share is not None
             return share.used
 

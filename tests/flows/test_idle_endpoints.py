@@ -5,21 +5,21 @@ from datetime import UTC, datetime, timedelta
 from flows.stop_idle_endpoints import IdleGuard, stop_idle_endpoints
 from pareta_client import Pareta
 from pareta_sandbox.testing import Sandbox
-from tasks.idle_policy import Patience, Reading, read_again, readings_in
+from tasks.idle_policy import ActivityReading, IdlePolicy, read_again, readings_in
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-PATIENCE = Patience(idle=timedelta(minutes=20), live=timedelta(hours=3))
+PATIENCE = IdlePolicy(idle=timedelta(minutes=20), live=timedelta(hours=3))
 
 
-def look(*counts: int | None, every: timedelta) -> tuple[Reading, str | None]:
+def look(*counts: int | None, every: timedelta) -> tuple[ActivityReading, str | None]:
     """Look again and again at an endpoint with such counts; give the last reading and why to stop it."""
     reading = None
     for number, requests in enumerate(counts):
         reading = read_again(reading, "ep_1", "ours", requests, NOON + number * every)
     assert reading is not None
-    return reading, reading.why_stop(PATIENCE, NOON + (len(counts) - 1) * every)
+    return reading, reading.stop_reason(PATIENCE, NOON + (len(counts) - 1) * every)
 
 
 QUARTER = timedelta(minutes=15)
@@ -35,8 +35,8 @@ def test_a_count_that_has_grown_means_used_until_now() -> None:
 
 
 def test_the_first_look_never_stops_anything() -> None:
-    patience = Patience(idle=timedelta(0), live=timedelta(seconds=1))
-    assert read_again(None, "ep_1", "ours", 7, NOON).why_stop(patience, NOON) is None
+    patience = IdlePolicy(idle=timedelta(0), live=timedelta(seconds=1))
+    assert read_again(None, "ep_1", "ours", 7, NOON).stop_reason(patience, NOON) is None
 
 
 def test_one_that_is_live_for_too_long_is_stopped_used_or_not_and_told_or_not() -> None:

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.outcome_table import REASONS
-from flows.outcomes import Unfinished, end, named_ending
+from flows.outcomes import IncompleteRun, end, named_outcome
 from pareta_batch.errors import BatchError, BatchStopped, DatasetError
 from pareta_batch.report import BatchReport
 from pareta_client import AuthenticationError, EndpointWaitTimeoutError, ParetaError
@@ -40,7 +40,7 @@ def report(*, stop: BatchStopped | None = None, failed: int = 0) -> BatchReport:
 
 @pytest.mark.parametrize("pickler", [pickle, cloudpickle])
 def test_an_unfinished_run_crosses_processes_with_its_report(pickler: object) -> None:
-    unfinished = Unfinished(report(stop=STOP), "stopped; top up")
+    unfinished = IncompleteRun(report(stop=STOP), "stopped; top up")
     copy = pickle.loads(getattr(pickler, "dumps")(unfinished))  # noqa: B009
     assert (str(copy), copy.report) == (str(unfinished), unfinished.report)
 
@@ -61,7 +61,7 @@ async def ended(error: Exception, *, retries: int = 0) -> tuple[State[None], int
     runs = 0
 
     @flow(retries=retries, retry_delay_seconds=0)
-    @named_ending
+    @named_outcome
     async def failing() -> None:
         nonlocal runs
         runs += 1
@@ -85,8 +85,8 @@ async def test_a_failure_is_named_and_says_class_request_and_next_step(prefect_s
     [
         (EndpointWaitTimeoutError("ep_1", waited=900.0), "EndpointNeverReady"),
         (DatasetError(["rows.csv: there is no such file"]), "BadDataset"),
-        (Unfinished(report(stop=BatchStopped("BudgetReached", "no room")), "stopped"), "BudgetReached"),
-        (Unfinished(report(failed=2), "2 failed"), "TooManyFailures"),
+        (IncompleteRun(report(stop=BatchStopped("BudgetReached", "no room")), "stopped"), "BudgetReached"),
+        (IncompleteRun(report(failed=2), "2 failed"), "TooManyFailures"),
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
@@ -106,7 +106,7 @@ async def test_every_error_that_is_raised_ends_a_run_in_the_state_that_the_table
 
 
 async def test_retries_that_cannot_help_are_given_up(prefect_server: None) -> None:
-    state, runs = await ended(Unfinished(report(stop=STOP), "out of credit"), retries=2)
+    state, runs = await ended(IncompleteRun(report(stop=STOP), "out of credit"), retries=2)
     assert (state.name, runs) == ("InsufficientCredits", 1)
 
 

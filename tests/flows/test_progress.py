@@ -10,7 +10,7 @@ from prefect import flow
 
 from pareta_sandbox.testing import Sandbox
 from tasks import progress
-from tasks.resources import working_on
+from tasks.resources import shared_session
 from tests.flows.datasets import batch
 
 
@@ -28,10 +28,10 @@ async def test_a_server_that_is_away_for_a_while_is_shown_the_progress_again_whe
     monkeypatch.setattr(progress, "EVERY_S", 0.01)
 
     @flow
-    async def sending() -> None:
-        async with working_on(batch(tmp_path)) as session, progress.progress_shown(session), asyncio.timeout(30):
+    async def open_sending_session() -> None:
+        async with shared_session(batch(tmp_path)) as session, progress.progress_shown(session), asyncio.timeout(30):
             while True not in shown:  # noqa: ASYNC110 - nobody tells of it
                 await asyncio.sleep(0.01)
 
-    await sending()
+    await open_sending_session()
     assert shown[:3] == [False, False, True]

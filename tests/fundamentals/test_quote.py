@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.quote import quote
+from pareta_batch.quote import quote_rows
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import batch_in, run
@@ -16,13 +16,13 @@ def client_of(sandbox: Sandbox) -> AsyncPareta:
 
 
 async def test_a_quote_without_a_pilot_spends_nothing(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
-    await quote(batch_in(tmp_path, ROWS), client_of(sandbox), ledger)
+    await quote_rows(batch_in(tmp_path, ROWS), client_of(sandbox), ledger)
     assert sandbox.books().debits == ()
 
 
 async def test_the_rows_of_a_pilot_are_not_paid_for_again(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
     batch = batch_in(tmp_path, ROWS)
-    await quote(batch, client_of(sandbox), ledger, pilot=20)
+    await quote_rows(batch, client_of(sandbox), ledger, pilot=20)
     sandbox.completed(20)
     report = await run(batch, sandbox, ledger)
     assert report.settled == ROWS

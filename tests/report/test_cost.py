@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pareta_report import Background, judge
+from pareta_report import ComparisonContext, judge
 from pareta_report.comparison.cost import of_mean_cost
 from tests.report.runs import items, right, run, scored
 
@@ -36,7 +36,9 @@ def test_tokens_that_are_not_in_the_answer_leave_a_cost_without_an_interval_unle
     told = scored("told", right(90, 100))
     for n, item in enumerate(items(told)):
         item["usage"] = {"prompt_tokens": 100 + n, "completion_tokens": 1 + 900 * (n % 2)}
-    silent, open_ = judge("x", None, run(scored("silent", right(80, 100)), told), Background(rows=rows)).scores[::-1]
+    silent, open_ = judge("x", None, run(scored("silent", right(80, 100)), told), ComparisonContext(rows=rows)).scores[
+        ::-1
+    ]
     assert (silent.cost_low_micro_usd, silent.cost_high_micro_usd) == (None, None)
     assert open_.cost_low_micro_usd is not None
     assert open_.cost_low_micro_usd < 95, "hidden tokens are counted"
@@ -57,7 +59,7 @@ def test_without_the_rows_a_cost_has_no_interval() -> None:
 
 
 def test_the_bill_stands_beside_its_estimate_and_a_reused_baseline_costs_nothing() -> None:
-    known = Background(rows=ROWS, estimates={"a": 9_000.0}, reused={"top": "run_0"})
+    known = ComparisonContext(rows=ROWS, estimates={"a": 9_000.0}, reused={"top": "run_0"})
     results = scored("a", right(90, 100)), scored("top", right(95, 100), kind="frontier", cost=4_000)
     comparison = judge("x", None, run(*results), known)
     bills = {s.model: (s.estimated_micro_usd, s.billed_micro_usd, s.reused_from) for s in comparison.scores}
@@ -66,7 +68,7 @@ def test_the_bill_stands_beside_its_estimate_and_a_reused_baseline_costs_nothing
 
 
 def test_a_disagreement_shows_what_was_asked_and_expected() -> None:
-    known = Background(rows=[{"input": {"document": "Fine?"}, "expected": "yes"}, ROWS[0]])
+    known = ComparisonContext(rows=[{"input": {"document": "Fine?"}, "expected": "yes"}, ROWS[0]])
     (row,) = judge("x", None, run(scored("a", [1.0, 1.0]), scored("b", [0.0, 1.0])), known).disagreements
     assert (row.input, row.expected) == ("Fine?", "yes")
 
@@ -81,7 +83,7 @@ def test_the_verdict_says_what_may_take_the_baselines_place_and_what_that_saves(
     assert said is not None
     assert said.startswith("Stay with top: no model is shown to be within 2.0 points of the baseline top. Worse: poor.")
     assert "Open: good (about 1,600 rows would show it to be as good within 2.0 points" in said
-    said = judge("x", None, run(*results), Background(margin=0.05)).verdict.against_baseline
+    said = judge("x", None, run(*results), ComparisonContext(margin=0.05)).verdict.against_baseline
     assert said is not None
     assert said.startswith("The cheapest within 5.0 points of the baseline top: good (at most 4.0")
     assert " points worse), saves 90.0\u00a0% of the cost. As good (within 5.0 points): good. Worse: poor." in said
@@ -91,7 +93,7 @@ def test_nothing_is_claimed_that_the_interval_does_not_show() -> None:
     # Every group says the same: the test is sure, while the interval knows that ten groups are few.
     groups = {row: str(row // 10) for row in range(100)}
     results = scored("a", [0.51] * 100), scored("b", [0.5] * 100)
-    (pair,) = judge("x", None, run(*results), Background(groups=groups)).differences
+    (pair,) = judge("x", None, run(*results), ComparisonContext(groups=groups)).differences
     assert pair.ci_low is not None
     assert pair.ci_low < 0
     assert not pair.distinguishable

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pareta_report import Background, Comparison, judge
-from pareta_report.comparison.confusion import confusion, macro_f1
+from pareta_report import Comparison, ComparisonContext, judge
+from pareta_report.comparison.confusion import confusion_matrix, macro_f1
 from pareta_report.comparison.slices import MOST_SLICES
 from tests.report.runs import items, right, run, scored
 
@@ -22,7 +22,7 @@ def compared(n: int = 300, **known: object) -> Comparison:
         said = [LABELS[(i + (i % wrong == 0)) % 3] for i in range(n)]
         scores = [float(said[i] == LABELS[i % 3]) for i in range(n)]
         results.append(scored(model, scores, kind=kind, cost=cost, predictions=said))
-    return judge("x", "x", run(*results), Background(rows=rows(n), **known))  # type: ignore[arg-type]
+    return judge("x", "x", run(*results), ComparisonContext(rows=rows(n), **known))  # type: ignore[arg-type]
 
 
 def test_the_disagreements_are_those_of_the_pair_one_decides_on_with_their_true_count() -> None:
@@ -44,7 +44,7 @@ def test_without_a_baseline_the_best_model_is_set_against_the_one_that_may_be_as
 
 
 def test_one_model_alone_has_no_pair() -> None:
-    comparison = judge("x", None, run(scored("a", right(9, 10))), Background(rows=rows(10)))
+    comparison = judge("x", None, run(scored("a", right(9, 10))), ComparisonContext(rows=rows(10)))
     assert (comparison.deciding, comparison.disagreeing, comparison.slicings) == (None, None, ())
 
 
@@ -81,18 +81,20 @@ def test_of_many_groups_the_largest_are_shown_and_the_others_counted() -> None:
 def test_what_is_no_label_makes_no_matrix(expected: object) -> None:
     asked: list[dict[str, object]] = [{"input": f"{i}", "expected": expected} for i in range(50)]
     results = scored("a", right(40, 50)), scored("b", right(30, 50))
-    comparison = judge("x", None, run(*results), Background(rows=asked))
+    comparison = judge("x", None, run(*results), ComparisonContext(rows=asked))
     assert (comparison.confusions, comparison.slicings) == ((), ())
 
 
 def test_free_text_that_is_different_in_each_row_is_no_label() -> None:
     asked: list[dict[str, object]] = [{"input": f"{i}", "expected": f"summary {i}"} for i in range(40)]
-    comparison = judge("x", None, run(scored("a", right(30, 40)), scored("b", right(20, 40))), Background(rows=asked))
+    comparison = judge(
+        "x", None, run(scored("a", right(30, 40)), scored("b", right(20, 40))), ComparisonContext(rows=asked)
+    )
     assert comparison.confusions == ()
 
 
 def test_a_matrix_counts_what_was_said_for_each_label() -> None:
-    matrix = confusion("m", [("a", "a")] * 8 + [("a", "b")] * 2 + [("b", "b")] * 9 + [("b", None), ("b", "c")])
+    matrix = confusion_matrix("m", [("a", "a")] * 8 + [("a", "b")] * 2 + [("b", "b")] * 9 + [("b", None), ("b", "c")])
     assert matrix is not None
     assert (matrix.labels, matrix.said) == (("a", "b"), ("a", "b", "other", "no answer"))
     assert matrix.counts == ((8, 2, 0, 0), (0, 9, 1, 1))
@@ -102,7 +104,7 @@ def test_a_matrix_counts_what_was_said_for_each_label() -> None:
 
 def test_many_labels_are_shown_as_the_most_frequent_and_one_for_the_others() -> None:
     pairs: list[tuple[str, str | None]] = [(f"l{i:02}", f"l{i:02}") for i in range(30) for _ in range(30 - i)]
-    matrix = confusion("m", pairs)
+    matrix = confusion_matrix("m", pairs)
     assert matrix is not None
     assert (len(matrix.labels), matrix.labels[-1], matrix.macro_f1, matrix.ci_high) == (13, "other", 1.0, 1.0)
     assert sum(map(sum, matrix.counts)) == len(pairs)
@@ -120,14 +122,14 @@ def test_the_interval_of_macro_f1_covers_the_truth(labels: int, accuracy: float,
         return [(str(one), str(other)) for one, other in zip(truth, said, strict=True)]
 
     truth = macro_f1(drawn(200_000))
-    made = [confusion("m", drawn(n)) for _ in range(100)]
+    made = [confusion_matrix("m", drawn(n)) for _ in range(100)]
     held = [each.ci_low <= truth <= each.ci_high for each in made if each is not None and len(each.labels) == labels]
     assert np.mean(held) >= 0.935 - 2 * (0.95 * 0.05 / len(held)) ** 0.5
 
 
 def test_rows_of_one_group_make_the_interval_of_macro_f1_wider() -> None:
     pairs: list[tuple[str, str | None]] = [("a", "a"), ("b", "b"), ("a", "b")] * 50
-    alone, together = confusion("m", pairs), confusion("m", pairs, samples=15)
+    alone, together = confusion_matrix("m", pairs), confusion_matrix("m", pairs, samples=15)
     assert alone is not None
     assert together is not None
     assert together.ci_high - together.ci_low > 2 * (alone.ci_high - alone.ci_low)

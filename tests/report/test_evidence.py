@@ -6,11 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from pareta_report.stats.e_values import ALPHA, Look, e_bh, e_values, evidence_of_drop, poisson_binomial, surprises
+from pareta_report.stats.e_values import (
+    WATCH_ALPHA,
+    Look,
+    e_bh,
+    e_values,
+    evidence_of_drop,
+    poisson_binomial,
+    surprises,
+)
 from tests.report.weeks import alarms, delay, year
 
 YEARS = 60
-SLACK = 2 * (ALPHA * (1 - ALPHA) / YEARS) ** 0.5
+SLACK = 2 * (WATCH_ALPHA * (1 - WATCH_ALPHA) / YEARS) ** 0.5
 
 
 @pytest.mark.parametrize("alike", [True, False], ids=["rows alike", "some rows are luck"])
@@ -18,13 +26,13 @@ SLACK = 2 * (ALPHA * (1 - ALPHA) / YEARS) ** 0.5
 def test_at_most_one_quiet_year_in_twenty_alarms(alike: bool, errors: float) -> None:
     rng = np.random.default_rng(1)
     alarmed = sum(alarms([year(rng, 40, alike=alike, errors=errors)]).any() for _ in range(YEARS))
-    assert alarmed / YEARS <= ALPHA + SLACK
+    assert alarmed / YEARS <= WATCH_ALPHA + SLACK
 
 
 def test_five_models_together_alarm_in_at_most_one_quiet_year_in_twenty() -> None:
     rng = np.random.default_rng(2)
     alarmed = sum(alarms([year(rng, 40) for _ in range(5)]).any() for _ in range(20))
-    assert alarmed / 20 <= ALPHA + 2 * (ALPHA * (1 - ALPHA) / 20) ** 0.5
+    assert alarmed / 20 <= WATCH_ALPHA + 2 * (WATCH_ALPHA * (1 - WATCH_ALPHA) / 20) ** 0.5
 
 
 @pytest.mark.parametrize(("rows", "within"), [(100, 7), (200, 3), (500, 1)])
@@ -42,8 +50,8 @@ def test_graded_scores_are_tested_by_simulation() -> None:
         return Look(dict(enumerate(np.clip(rows + 0.1 * rng.standard_normal(60) - worse, 0, 1).tolist())), 60)
 
     quiet = [graded(0.0) for _ in range(6)]
-    assert evidence_of_drop(quiet) < 1 / ALPHA
-    assert evidence_of_drop([*quiet, graded(0.15), graded(0.15)]) > 1 / ALPHA
+    assert evidence_of_drop(quiet) < 1 / WATCH_ALPHA
+    assert evidence_of_drop([*quiet, graded(0.15), graded(0.15)]) > 1 / WATCH_ALPHA
 
 
 def test_ten_groups_that_each_say_one_thing_are_ten_rows_and_not_a_hundred() -> None:
@@ -85,4 +93,4 @@ def test_a_run_that_was_down_or_told_no_scores_does_not_hide_the_next_fall() -> 
     fine = Look({row: float(row < 94) for row in range(100)}, 100)
     down, worse = Look({}, 100, 100), Look({row: float(row < 60) for row in range(100)}, 100)
     for between in (down, Look(asked=100, mean=0.94, standard_error=0.02)):
-        assert evidence_of_drop([between, fine, between, worse]) > 1 / ALPHA
+        assert evidence_of_drop([between, fine, between, worse]) > 1 / WATCH_ALPHA

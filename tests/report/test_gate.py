@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pareta_report import Background, Comparison, Policy, decide, judge
+from pareta_report import Comparison, ComparisonContext, Policy, decide, judge
 from tests.report.runs import graders, published, right, run, scored
 from tests.report.simulated import SIZES, WORLDS, Samples, false_passes, p_at_most
 
@@ -201,11 +201,11 @@ def test_a_model_below_the_quality_floor_does_not_pass() -> None:
 def test_groups_are_counted_not_rows() -> None:
     groups = {row: str(row // 100) for row in range(1_000)}
     results = scored("wren", right(1_000, 1_000)), scored("summit", right(1_000, 1_000), kind="frontier", cost=5_000)
-    decision = decide(judge("x", None, run(*results), Background(groups=groups)), Policy(max_loss=1.0))
+    decision = decide(judge("x", None, run(*results), ComparisonContext(groups=groups)), Policy(max_loss=1.0))
     assert "10 groups are fewer than the 20 asked for" in decision.sentence
     # Twenty documents without a failure cannot exclude that one of fifty fails as a whole.
     groups = {row: str(row // 50) for row in range(1_000)}
-    twenty = judge("x", None, run(*results), Background(groups=groups))
+    twenty = judge("x", None, run(*results), ComparisonContext(groups=groups))
     assert not decide(twenty, Policy()).passed
     assert decide(twenty, Policy(max_loss=0.2)).passed
 
@@ -277,7 +277,7 @@ def test_where_the_baseline_got_nothing_right_not_even_the_laxest_policy_lets_a_
 
 def test_one_question_asked_many_times_is_one_row() -> None:
     rows: list[dict[str, object]] = [{"input": "the same", "expected": "yes"}] * 400
-    comparison = judge("x", None, run(wren([1.0] * 400), summit([1.0] * 400)), Background(rows=rows))
+    comparison = judge("x", None, run(wren([1.0] * 400), summit([1.0] * 400)), ComparisonContext(rows=rows))
     assert comparison.groups == 1
     assert not decide(comparison, Policy()).passed
 
@@ -300,7 +300,7 @@ def test_published_figures_pass_only_where_as_many_right_or_wrong_rows_would_sho
 
 def test_the_loss_allowed_is_the_margin_of_the_comparison_unless_the_policy_has_its_own() -> None:
     results = scored("wren", right(390, 400)), scored("summit", right(400, 400), kind="frontier", cost=5_000)
-    wide = judge("x", None, run(*results), Background(margin=0.06))
+    wide = judge("x", None, run(*results), ComparisonContext(margin=0.06))
     assert decide(wide, Policy()).passed
     assert not decide(wide, Policy(max_loss=0.03)).passed
     narrow = judge("x", None, run(*results))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pareta_report import Background, Comparison, failed_comparison, judge
+from pareta_report import Comparison, ComparisonContext, failed_comparison, judge
 from tests.report.runs import graders, published, right, run, scored
 
 
@@ -95,7 +95,7 @@ def test_rows_that_errored_and_were_left_out_of_the_scores_are_known_by_the_coun
 
 def test_the_winner_of_a_comparison_is_ahead_by_more_than_the_margin() -> None:
     results = scored("a", right(9_950, 10_000)), scored("b", right(9_900, 10_000))
-    assert judge("x", None, run(*results), Background(margin=0.001)).verdict.winner == "a"
+    assert judge("x", None, run(*results), ComparisonContext(margin=0.001)).verdict.winner == "a"
     level = judge("x", None, run(*results)).verdict
     assert (level.kind, level.winner) == ("not_distinguishable", None)
     assert "only 0.5 points ahead of b" in level.sentence
@@ -104,7 +104,7 @@ def test_the_winner_of_a_comparison_is_ahead_by_more_than_the_margin() -> None:
 
 def test_a_lead_that_is_printed_as_zero_is_no_win_even_without_a_margin() -> None:
     results = scored("a", right(20_000, 20_000)), scored("b", right(19_991, 20_000))
-    verdict = judge("x", None, run(*results), Background(margin=0.0)).verdict
+    verdict = judge("x", None, run(*results), ComparisonContext(margin=0.0)).verdict
     assert verdict.winner is None
 
 
@@ -114,13 +114,15 @@ def test_of_23_graded_models_the_one_60_points_behind_is_told_apart() -> None:
     comparison = judged(*models, scored("poor", rng.uniform(0.1, 0.3, 100).tolist()))
     assert comparison.standing("poor") == "worse"
     groups = {row: str(row // 4) for row in range(100)}
-    grouped = judge("x", None, run(*models, scored("poor", [0.2] * 100)), Background(groups=groups))
+    grouped = judge("x", None, run(*models, scored("poor", [0.2] * 100)), ComparisonContext(groups=groups))
     assert grouped.standing("poor") == "worse"
 
 
 def test_rows_with_the_same_input_count_as_one() -> None:
     rows = [{"input": "the same"}] * 90 + [{"input": f"another {n}"} for n in range(10)]
-    comparison = judge("x", None, run(scored("a", right(100, 100)), scored("b", right(10, 100))), Background(rows=rows))
+    comparison = judge(
+        "x", None, run(scored("a", right(100, 100)), scored("b", right(10, 100))), ComparisonContext(rows=rows)
+    )
     assert comparison.groups == 11
     assert comparison.verdict.winner is None
 
@@ -254,7 +256,9 @@ def test_rows_of_one_group_count_once() -> None:
     scores = {"a": right(60, 100), "b": right(50, 100)}
     results = [scored(name, values) for name, values in scores.items()]
     alone = judge("x", None, run(*results))
-    together = judge("x", None, run(*results), known=Background(groups={row: str(row // 10) for row in range(100)}))
+    together = judge(
+        "x", None, run(*results), known=ComparisonContext(groups={row: str(row // 10) for row in range(100)})
+    )
     assert alone.verdict.kind == "winner"
     assert together.verdict.kind == "too_few_rows", "ten rows of one document are one piece of evidence"
 
@@ -262,8 +266,8 @@ def test_rows_of_one_group_count_once() -> None:
 def test_of_groups_that_differ_much_in_size_it_is_not_said_what_they_show() -> None:
     rng = np.random.default_rng(9)
     results = [scored(name, rng.uniform(0.4, 0.9, 400).round(2).tolist()) for name in "ab"]
-    alike = judge("x", None, run(*results), Background(groups={row: str(row // 4) for row in range(400)}))
-    uneven = judge("x", None, run(*results), Background(groups={row: str(min(row, 100)) for row in range(400)}))
+    alike = judge("x", None, run(*results), ComparisonContext(groups={row: str(row // 4) for row in range(400)}))
+    uneven = judge("x", None, run(*results), ComparisonContext(groups={row: str(min(row, 100)) for row in range(400)}))
     assert alike.differences[0].detectable is not None
     assert (uneven.differences[0].groups, uneven.differences[0].detectable) == (101, None)
     assert uneven.differences[0].verdict == "not distinguishable"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareta_batch.answers.answers_file import write_answers
-from pareta_batch.engine.planning import enrol
+from pareta_batch.engine.planning import register_rows
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Outcome
 from pareta_batch.spec import Batch
@@ -34,7 +34,7 @@ def answered_file(folder: Path, table: pa.Table, outcomes: list[dict[str, Any]],
     output = folder / f"answers{suffix}"
     batch = Batch(name="b", model="auto", dataset=str(dataset), prompt="{id}", id_column="id", output=str(output))
     ledger = Ledger.open("sqlite://")
-    enrol(batch, ledger)
+    register_rows(batch, ledger)
     asks = list(ledger.missing("b", 0, 500))
     made = [
         Outcome(ask.key, ask.fingerprint, **{"state": "settled", "attempts": 1, **outcome})

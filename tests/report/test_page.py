@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pareta_report import Background, Comparison, Page, failed_comparison, judge, render_page, write_page
+from pareta_report import Comparison, ComparisonContext, Page, failed_comparison, judge, render_page, write_page
 from pareta_report.render.plot import unnamed
 from tests.report.batches import Facts, answer, four_answers, written
 from tests.report.runs import right, run, scored
@@ -310,7 +310,7 @@ def decided(name: str = "t", **more: object) -> Comparison:
         scored("good", right(364, 400), cost=53, predictions=["sales"] * 400),
         scored("poor", right(100, 400), cost=20),
     ]
-    return judge(name, None, run(*results, total_cost_micro_usd=53_250), Background(rows=rows, **more))  # type: ignore[arg-type]
+    return judge(name, None, run(*results, total_cost_micro_usd=53_250), ComparisonContext(rows=rows, **more))  # type: ignore[arg-type]
 
 
 def test_the_decision_stands_first_then_its_reasons_and_the_details_are_folded() -> None:

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import pytest
 
-from pareta_report import Background, Comparison, ModelScore, judge
+from pareta_report import Comparison, ComparisonContext, ModelScore, judge
 from tests.report.runs import published, right, run, scored
 
 BESIDE = scored("beside", right(80, 100))
 
 
 def of(result: Mapping[str, object], **known: object) -> tuple[ModelScore, Comparison]:
-    comparison = judge("x", None, run(dict(result), BESIDE), Background(**known))  # type: ignore[arg-type]
+    comparison = judge("x", None, run(dict(result), BESIDE), ComparisonContext(**known))  # type: ignore[arg-type]
     return next(score for score in comparison.scores if score.model == "odd"), comparison
 
 
@@ -72,14 +72,14 @@ def test_a_cost_below_zero_is_no_saving() -> None:
 
 def test_a_declared_scale_brings_scores_and_published_figures_to_0_to_1() -> None:
     grades = scored("odd", [1.0, 3.0, 5.0, 4.0], quality_mean=3.25)
-    comparison = judge("x", None, run(grades, published("b", 3, 2, 5)), Background(score_range=(1, 5)))
+    comparison = judge("x", None, run(grades, published("b", 3, 2, 5)), ComparisonContext(score_range=(1, 5)))
     odd, other = comparison.scores
     assert (odd.quality, odd.published_quality) == (0.5625, 0.5625)
     assert (other.quality, other.ci_low, other.ci_high) == (0.5, 0.25, 1.0)
 
 
 def test_a_score_off_the_declared_scale_sets_the_model_aside() -> None:
-    comparison = judge("x", None, run(scored("odd", [0.0, 5.0])), Background(score_range=(1, 5)))
+    comparison = judge("x", None, run(scored("odd", [0.0, 5.0])), ComparisonContext(score_range=(1, 5)))
     assert comparison.scores[0].quality is None
     assert any("row 0 scores 0, not between 1 and 5" in note for note in comparison.notes)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pareta_report import Background, Comparison, Recommendation, judge
+from pareta_report import Comparison, ComparisonContext, Recommendation, judge
 from tests.report.runs import published, right, run, scored
 
 
@@ -12,7 +12,7 @@ def recommended(margin: float = 0.02, /, **models: tuple[list[float | None], flo
         scored(name, scores, cost=cost, kind="frontier" if name == "top" else "open")
         for name, (scores, cost) in models.items()
     ]
-    recommendation = judge("x", None, run(*results), Background(margin=margin)).recommendation
+    recommendation = judge("x", None, run(*results), ComparisonContext(margin=margin)).recommendation
     assert recommendation is not None
     return recommendation
 
@@ -114,7 +114,7 @@ def test_without_per_row_scores_and_with_groups_nothing_is_as_good() -> None:
         published("a", 0.95, 0.94, 0.96, n_succeeded=50_000),
         published("top", 0.95, 0.94, 0.96, n_succeeded=50_000, kind="frontier"),
     )
-    recommendation = judge("x", None, run(*results), Background(groups={0: "a"})).recommendation
+    recommendation = judge("x", None, run(*results), ComparisonContext(groups={0: "a"})).recommendation
     assert recommendation is not None
     assert [(s.word, s.reason) for s in recommendation.standings] == [
         ("open", "it cannot be compared with the baseline row by row")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pareta_report.stats.e_values import ALPHA, Look, e_bh, e_values, surprises
+from pareta_report.stats.e_values import WATCH_ALPHA, Look, e_bh, e_values, surprises
 
 WEEKS = 52
 
@@ -37,7 +37,7 @@ def year(
 def alarms(series: Sequence[Sequence[Look]]) -> NDArray[np.bool_]:
     """Return at which looks (after the first) e-BH over these models alarms."""
     evidence = np.array([e_values(surprises(looks)) for looks in series])
-    return np.array([min(e_bh(at.tolist())) <= ALPHA for at in evidence.T])
+    return np.array([min(e_bh(at.tolist())) <= WATCH_ALPHA for at in evidence.T])
 
 
 def delay(looks: Sequence[Look], after: int) -> float:

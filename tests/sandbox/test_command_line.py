@@ -147,7 +147,7 @@ def test_commands_reach_a_sandbox_that_runs(capsys: pytest.CaptureFixture[str]) 
         assert "$0.000000" in say("balance", "0")
         assert complete(http).status_code == 402
         added = say("fault", "status", "status=503", "times=2").strip()
-        assert sandbox.struck(added) == 0
+        assert sandbox.active_faults(added) == 0
         say("fault", "endpoint_stops", "after_completions=20", "times=null")
         say("clear")
         say("stop", LICENSES)

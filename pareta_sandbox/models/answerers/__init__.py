@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pareta_sandbox.models import prompts
 from pareta_sandbox.models.answerers import contracts, licences, sentiment, tickets
 
-Answerer = Callable[[int, prompts.Ask], str]
+Answerer = Callable[[int, prompts.ParsedPrompt], str]
 
 SKILLS: dict[str, Answerer] = {
     "license-identification": licences.answer,

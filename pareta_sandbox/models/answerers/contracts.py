@@ -4,7 +4,7 @@ import json
 import re
 
 from pareta_sandbox.models.answerers import licences
-from pareta_sandbox.models.prompts import Ask
+from pareta_sandbox.models.prompts import ParsedPrompt
 
 Fields = dict[str, str | None]
 
@@ -34,7 +34,7 @@ PARTIES = re.compile(
 )
 
 
-def answer(level: int, ask: Ask) -> str:
+def answer(level: int, ask: ParsedPrompt) -> str:
     """Return the fields the instruction names (or copyright holder and year) as a JSON object."""
     fields = {asked: _field(level, name, ask.document) for name, asked in asked_fields(ask.instruction).items()}
     if level == 1:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from pareta_sandbox.models.prompts import Ask
+from pareta_sandbox.models.prompts import ParsedPrompt
 
 UNKNOWN = "NOASSERTION"  # SPDX's own word for 'cannot tell'
 
@@ -47,7 +47,7 @@ CLAUSES = (
 BELOW = re.compile(r"(?:under the terms of|licensed under) the (mit|apache|bsd)\b")
 
 
-def answer(level: int, ask: Ask) -> str:
+def answer(level: int, ask: ParsedPrompt) -> str:
     """Name the licence of the document as the instruction wants it: an SPDX identifier, or a sentence."""
     licence = identify(level, ask.document)
     wanted = ask.instruction.lower()

@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from pareta_sandbox.models.prompts import Ask, listed_labels
+from pareta_sandbox.models.prompts import ParsedPrompt, listed_labels
 
 Feeling = Literal["positive", "negative", "neutral"]
 
@@ -53,7 +53,7 @@ SYNONYMS: dict[Feeling, tuple[str, ...]] = {
 }
 
 
-def answer(level: int, ask: Ask) -> str:
+def answer(level: int, ask: ParsedPrompt) -> str:
     """Return the feeling of the document, in the words the instruction offers."""
     return spoken(feeling(level, ask.document), listed_labels(ask.instruction))
 

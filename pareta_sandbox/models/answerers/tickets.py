@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from pareta_sandbox.models.prompts import Ask, listed_labels
+from pareta_sandbox.models.prompts import ParsedPrompt, listed_labels
 
 TEAMS = ("billing", "technical", "account", "shipping", "sales")
 
@@ -38,7 +38,7 @@ SYMPTOMS = re.compile(r"\b(crash\w*|error|exception|blank page|spinner|stack tra
 MONEY_BACK = re.compile(r"\b(refund|charged twice|double charge|money back|overcharged|invoice)\b", re.IGNORECASE)
 
 
-def answer(level: int, ask: Ask) -> str:
+def answer(level: int, ask: ParsedPrompt) -> str:
     """Return the team for the ticket, in the words the instruction offers."""
     return spoken(route(level, ask.document), listed_labels(ask.instruction))
 
