@@ -8,15 +8,9 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.outcomes import flow_run_here
-from pareta_batch.allowed_folder import confined
-from pareta_batch.answers.output_claims import is_ours
-from pareta_batch.errors import NotAllowed
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.origins import billed_to, claim_origin, origin_of
-from pareta_batch.money.budget import micro_usd
-from pareta_batch.spec import Batch
-from pareta_evals.spec import Comparisons, ComparisonSpec
-from tasks.resources import shared_ledger
+from pareta_batch import Batch, Ledger, NotAllowed, billed_to, claim_origin, confined, is_ours, micro_usd, origin_of
+from pareta_evals import Comparisons, ComparisonSpec
+from tasks import shared_ledger
 
 MICRO = 1_000_000
 

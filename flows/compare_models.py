@@ -6,10 +6,8 @@ from flows.bounds import Bounds, compared_here
 from flows.outcomes import ComparisonReport, end, named_outcome
 from flows.pages import comparison_page
 from flows.spent import spent_of
-from pareta_evals.spec import Comparisons
-from tasks.artifacts import publish_comparisons, publish_page
-from tasks.evals import run_comparisons, spent_under
-from tasks.files import check_report
+from pareta_evals import Comparisons
+from tasks import check_report, publish_comparisons, publish_page, run_comparisons, spent_under
 
 
 @flow(name="compare-models", flow_run_name="compare {comparisons.name}")

@@ -9,16 +9,19 @@ from flows.bounds import Bounds, started_here
 from flows.outcomes import end, end_as_quote, named_outcome
 from flows.pages import batch_page
 from flows.suspension import OnEmptyBalance, suspended_without_credit
-from pareta_batch.engine.planning import RunPlan
-from pareta_batch.engine.session import Session
-from pareta_batch.report import BatchReport
-from pareta_batch.run import stop_told
-from pareta_batch.spec import Batch
-from tasks.artifacts import publish_batch, publish_page
-from tasks.batches import complete_shards, enrol_batch, quote_batch, report_on, write_answers_file
-from tasks.resources import shared_ledger
-from tasks.sending_session import open_sending_session
-from tasks.tags import tag_run
+from pareta_batch import Batch, BatchReport, RunPlan, Session, stop_told
+from tasks import (
+    complete_shards,
+    enrol_batch,
+    open_sending_session,
+    publish_batch,
+    publish_page,
+    quote_batch,
+    report_on,
+    shared_ledger,
+    tag_run,
+    write_answers_file,
+)
 
 DryRun = Annotated[
     bool,

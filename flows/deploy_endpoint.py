@@ -8,12 +8,19 @@ from prefect import flow
 
 from flows.outcomes import named_outcome
 from flows.parameters import Deployment
-from pareta_batch.money.account import NO_ACCOUNT, Account
+from pareta_batch import NO_ACCOUNT, Account
 from pareta_client import ParetaError
-from tasks.budgets import reserve_smoke_call
-from tasks.endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
-from tasks.resources import shared_client, shared_ledger
-from tasks.tags import tag_run
+from tasks import (
+    deploy_or_reuse,
+    find_endpoint,
+    reserve_smoke_call,
+    shared_client,
+    shared_ledger,
+    smoke_call,
+    stop_endpoint,
+    tag_run,
+    wait_until_live,
+)
 
 
 @flow(name="deploy-endpoint", flow_run_name="deploy {deployment.name}")

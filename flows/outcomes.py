@@ -14,9 +14,7 @@ from flows.deployment_slot import ignore_lost_deployment_slot
 from flows.outcome_table import end_reason
 from flows.signals import hangup_terminates
 from flows.spent import Spent
-from pareta_batch.errors import BatchError, BudgetReached
-from pareta_batch.quote import Quote
-from pareta_batch.report import BatchReport
+from pareta_batch import BatchError, BatchReport, BudgetReached, Quote
 from pareta_client import ParetaError
 from pareta_report import Comparison, Decision, Drift, MeasuredQuality
 

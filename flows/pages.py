@@ -6,9 +6,8 @@ from pathlib import PurePath
 
 from flows.outcomes import PipelineReport
 from flows.parameters import Pipeline
-from pareta_batch.report import BatchReport
-from pareta_batch.spec import Batch
-from pareta_evals.spec import Comparisons
+from pareta_batch import Batch, BatchReport
+from pareta_evals import Comparisons
 from pareta_report import Comparison, Page
 
 

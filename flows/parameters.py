@@ -4,10 +4,8 @@ from pathlib import PurePath
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pareta_batch.money.account import Account
-from pareta_batch.spec import Batch, BatchWork, Name
-from pareta_batch.spec_base import Spec
-from pareta_evals.spec import Comparisons, ComparisonSpec
+from pareta_batch import Account, Batch, BatchWork, Name, Spec
+from pareta_evals import Comparisons, ComparisonSpec
 from pareta_report import Policy
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from pareta_evals.quote import ComparisonQuote, ComparisonsQuote, PlannedSize
-from pareta_evals.spec import ComparisonSpec
-from pareta_report.stats.power import detectable, of_gate, rows_to_pass
+from pareta_evals import ComparisonQuote, ComparisonSpec, ComparisonsQuote, PlannedSize
+from pareta_report import detectable, of_gate, rows_to_pass
 
 MULTIPLES = (1, 2, 4)
 """Sizes that a plan sets beside each other, in multiples of the rows there are. More of them: a longer quote."""

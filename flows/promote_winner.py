@@ -7,7 +7,7 @@ from flows.deploy_endpoint import serving
 from flows.outcomes import PromotionReport, end, named_outcome, report_of
 from flows.parameters import Promotion
 from pareta_report import Decision, decide
-from tasks.resources import shared_client, shared_ledger
+from tasks import shared_client, shared_ledger
 
 
 @flow(name="promote-winner", flow_run_name="promote {promotion.name}")

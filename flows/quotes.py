@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from pareta_batch.money.format import dollars, estimate
-from pareta_batch.quote import Quote
-from pareta_evals.quote import ComparisonsQuote
+from pareta_batch import Quote, dollars, estimate
+from pareta_evals import ComparisonsQuote
 
 NOT_KNOWN = "not known"
 

@@ -14,9 +14,11 @@ from pareta_client import (
     ParetaError,
     ScoringUndecidedError,
     UploadError,
+    Verdict,
+    error_class,
+    verdict_of,
 )
-from pareta_client.retry import Verdict, error_class, verdict_of
-from tasks.retries import RETRIED, RETRIES
+from tasks import RETRIED, RETRIES
 
 PAGE = Path("docs/prefect.md")
 

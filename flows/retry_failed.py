@@ -8,13 +8,8 @@ from pydantic import Field
 from flows.bounds import Bounds, continued_here
 from flows.complete_batch import accounted_for
 from flows.outcomes import end, named_outcome
-from pareta_batch.ledger.selection import RowSelection
-from pareta_batch.report import BatchReport
-from pareta_batch.spec import Batch
-from tasks.batches import complete_shards, plan_retry
-from tasks.resources import shared_ledger
-from tasks.sending_session import open_sending_session
-from tasks.tags import tag_run
+from pareta_batch import Batch, BatchReport, RowSelection
+from tasks import complete_shards, open_sending_session, plan_retry, shared_ledger, tag_run
 
 Errors = Annotated[
     tuple[str, ...],

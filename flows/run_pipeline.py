@@ -14,16 +14,19 @@ from flows.outcomes import ComparisonReport, PipelineReport, end, named_outcome,
 from flows.pages import pipeline_page
 from flows.parameters import Pipeline
 from flows.suspension import OnEmptyBalance, suspended_without_credit
-from pareta_batch.engine.worker_pool import gather_settled
-from pareta_batch.report import BatchReport
-from pareta_batch.spec import Batch
-from pareta_evals.spec import Comparisons
-from tasks.artifacts import measure_quality, publish_page
-from tasks.batches import check_dataset
-from tasks.budgets import account_beside, share_budget
-from tasks.files import check_report
-from tasks.resources import shared_client, shared_ledger
-from tasks.tags import tag_run
+from pareta_batch import Batch, BatchReport, gather_settled
+from pareta_evals import Comparisons
+from tasks import (
+    account_beside,
+    check_dataset,
+    check_report,
+    measure_quality,
+    publish_page,
+    share_budget,
+    shared_client,
+    shared_ledger,
+    tag_run,
+)
 
 STAGGER_S = 0.5
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from pareta_batch.engine.session import stop_open_sessions
+from pareta_batch import stop_open_sessions
 
 T = TypeVar("T")
 Handler = Callable[[int, Any], None]  # the frame, which nobody looks at

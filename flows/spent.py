@@ -2,8 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_batch.ledger.purchases import Spending
-from pareta_batch.money.budget import MICRO_PER_USD
+from pareta_batch import MICRO_PER_USD, Spending
 
 
 class Spent(BaseModel):

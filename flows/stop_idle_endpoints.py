@@ -6,11 +6,8 @@ from prefect import flow, get_run_logger
 from pydantic import ConfigDict, Field
 
 from flows.outcomes import named_outcome
-from pareta_batch.spec_base import Spec
-from tasks.endpoints import stop_endpoint
-from tasks.idle_endpoints import read_activity, save_activity
-from tasks.idle_policy import IdlePolicy
-from tasks.resources import shared_client
+from pareta_batch import Spec
+from tasks import IdlePolicy, read_activity, save_activity, shared_client, stop_endpoint
 
 
 class IdleGuard(Spec):

@@ -5,10 +5,23 @@ from prefect import flow, get_run_logger
 from flows.outcomes import WatchReport, flow_run_here, named_outcome
 from flows.parameters import Watch
 from flows.spent import spent_of
-from tasks.evals import completed, plan_eval_run, prepare_eval_set, spent_under, start_eval_run, wait_for_eval_run
-from tasks.events import quality_drifted, quality_unavailable, watch_unpaid_told
-from tasks.resources import shared_client, shared_ledger, shared_poller
-from tasks.watching import drift_from, enter_in_history, publish_history
+from tasks import (
+    completed,
+    drift_from,
+    enter_in_history,
+    plan_eval_run,
+    prepare_eval_set,
+    publish_history,
+    quality_drifted,
+    quality_unavailable,
+    shared_client,
+    shared_ledger,
+    shared_poller,
+    spent_under,
+    start_eval_run,
+    wait_for_eval_run,
+    watch_unpaid_told,
+)
 
 
 @flow(name="watch-quality", flow_run_name="watch {watch.name}")

@@ -7,14 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_batch.engine.planning import register_rows
-from pareta_batch.engine.session import open_session
+from pareta_batch.engine import open_session, register_rows
 from pareta_batch.errors import RowsUnanswered
-from pareta_batch.ledger.kept_quotes import Quoted, hit_rate, keep_quote
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.queries import Sample
-from pareta_batch.money.format import dollars, estimate
-from pareta_batch.money.leaderboard import fetch_leaderboard
+from pareta_batch.ledger import Ledger, Quoted, Sample, hit_rate, keep_quote
+from pareta_batch.money import dollars, estimate, fetch_leaderboard
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, NotFoundError
 
@@ -99,7 +95,7 @@ def quote_from(batch: Batch, total: int, to_send: int, sample: Sample, rate: flo
 
 
 def _from_receipts(batch: Batch, total: int, to_send: int, sample: Sample) -> Quote:
-    from pareta_batch.money.cost_forecast import forecast
+    from pareta_batch.money import forecast
 
     longest = batch.sampling.most_tokens
     cost = forecast(sample.answered, sample.to_send, longest)

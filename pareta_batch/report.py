@@ -4,11 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_batch.engine.session import Session
-from pareta_batch.ledger.outcomes import Tally
-from pareta_batch.money.format import dollars
-from pareta_batch.money.overspending import money_notes, overspent_micro_usd
-from pareta_batch.rate_limit.limiter import Limits
+from pareta_batch.engine import Session
+from pareta_batch.ledger import Tally
+from pareta_batch.money import dollars, money_notes, overspent_micro_usd
+from pareta_batch.rate_limit import Limits
 
 
 class BatchReport(BaseModel):

@@ -5,14 +5,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
 
-from pareta_batch.answers.answers_file import write_answers
-from pareta_batch.engine.planning import register_rows
-from pareta_batch.engine.session import Session, open_session
-from pareta_batch.engine.worker_pool import fan_out
+from pareta_batch.answers import write_answers
+from pareta_batch.engine import Session, fan_out, open_session, register_rows
 from pareta_batch.errors import BatchError, BatchStopped, LedgerError, RowsUnanswered
-from pareta_batch.ledger.kept_quotes import check_batch_quote
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.selection import RowSelection
+from pareta_batch.ledger import Ledger, RowSelection, check_batch_quote
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pareta_batch.money.cost_fields import most_answer_tokens, unbounded
+from pareta_batch.money import most_answer_tokens, unbounded
 from pareta_batch.response_format import check_response_format
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, misspelt, no_booleans
 from pareta_batch.spec_base import Spec, infinite

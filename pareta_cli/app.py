@@ -55,7 +55,7 @@ def complete(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = Fals
     """Answer every row of a dataset once, paid for once."""
     prepare_prefect(verbose=verbose)
     from flows.complete_batch import complete_batch
-    from pareta_batch.spec import Batch
+    from pareta_batch import Batch
 
     _run(complete_batch, Batch, spec, overrides, as_json)
 
@@ -71,7 +71,7 @@ def retry_failed(
     """Send again the rows of a batch that failed, and only those."""
     prepare_prefect(verbose=verbose)
     from flows.retry_failed import retry_failed
-    from pareta_batch.spec import Batch
+    from pareta_batch import Batch
 
     _run(partial(retry_failed, errors=tuple(errors or ())), Batch, spec, overrides, as_json)
 
@@ -102,7 +102,7 @@ def compare(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False
     """Compare models on eval rows."""
     prepare_prefect(verbose=verbose)
     from flows.compare_models import compare_models
-    from pareta_evals.spec import Comparisons
+    from pareta_evals import Comparisons
 
     _run(compare_models, Comparisons, spec, overrides, as_json)
 

@@ -52,9 +52,7 @@ def set_(
 
 def export(spec: SpecFile, overrides: Overrides = None) -> None:
     """Write a batch's answers file anew from its dataset and the ledger; nothing is sent."""
-    from pareta_batch.answers.answers_file import write_answers
-    from pareta_batch.ledger.ledger import Ledger
-    from pareta_batch.spec import Batch
+    from pareta_batch import Batch, Ledger, write_answers
     from pareta_cli.specs import read_spec
 
     with bad_input_explained():
@@ -71,8 +69,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 def _wish(name: str, as_json: bool, **wishes: bool | int) -> None:
-    from pareta_batch.engine.control import Controls
-    from pareta_batch.ledger.ledger import Ledger
+    from pareta_batch import Controls, Ledger
 
     with bad_input_explained():
         controls = Controls(Ledger.open(), name)

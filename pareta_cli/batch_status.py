@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pareta_batch.engine.control import Controls
-from pareta_batch.engine.progress import Snapshot
-from pareta_batch.errors import BatchUnknown
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.outcomes import Tally
+from pareta_batch import BatchUnknown, Controls, Ledger, Snapshot, Tally
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Child processes that end with this one, however it ends, hold none of its pipes and know no key.
 
-`python -m pareta_cli.lifeline MODULE ARGUMENT…` runs a module until its standard input ends: the parent holds the other end
-of that pipe, and the kernel closes it even after SIGKILL. The kernel's own way, PR_SET_PDEATHSIG, is Linux only and
+`python -m pareta_cli.lifeline MODULE ARGUMENT…` runs a module until its standard input ends. The parent holds the other
+end of that pipe, and the kernel closes it even after SIGKILL. The kernel's own way, PR_SET_PDEATHSIG, is Linux only and
 tied to the thread that started the child.
 """
 

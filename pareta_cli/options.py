@@ -21,7 +21,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's l
 @contextmanager
 def bad_input_explained() -> Iterator[None]:
     """Print what is wrong with a spec, the ledger or the key instead of a traceback, and exit with its status."""
-    from pareta_batch.errors import BatchError, BatchStopped
+    from pareta_batch import BatchError, BatchStopped
     from pareta_cli.specs import SpecError
     from pareta_client import ParetaError
 

@@ -14,18 +14,22 @@ from flows.parameters import Pipeline, Promotion, Watch
 from flows.planning import with_plans
 from flows.quotes import AnyQuote, PipelineQuote, PromotionQuote, WatchQuote
 from flows.signals import run_until_interrupted
-from pareta_batch.engine.endpoint_recovery import endpoint_named
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.queries import NOTHING_BILLED
-from pareta_batch.money.leaderboard import LeaderboardPrices, fetch_leaderboard
-from pareta_batch.quote import Quote, quote_from, quote_rows
-from pareta_batch.rows.identity import id_of
-from pareta_batch.rows.requests import check_rows
-from pareta_batch.spec import Batch
+from pareta_batch import (
+    NOTHING_BILLED,
+    Batch,
+    LeaderboardPrices,
+    Ledger,
+    Quote,
+    check_rows,
+    endpoint_named,
+    fetch_leaderboard,
+    id_of,
+    quote_from,
+    quote_rows,
+)
 from pareta_cli.specs import Fields, SpecError, fields_of, spec_from
 from pareta_client import AsyncPareta, Endpoint
-from pareta_evals.quote import ComparisonsQuote, quote_comparisons
-from pareta_evals.spec import Comparisons
+from pareta_evals import Comparisons, ComparisonsQuote, quote_comparisons
 
 AN_OCCASION_TO_COME = "to come"
 

@@ -13,13 +13,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from flows.outcomes import IncompleteRun, PromotionReport, Report, stopped_for_budget
 from flows.signals import run_until_interrupted
-from pareta_batch.engine.progress import Snapshot
-from pareta_batch.errors import BatchUnknown, CostUnbounded, DatasetError, LedgerError, OutputError
-from pareta_batch.report import BatchReport
+from pareta_batch import BatchReport, BatchUnknown, CostUnbounded, DatasetError, LedgerError, OutputError, Snapshot
 from pareta_cli.embedded_server import bind_embedded_server
-from pareta_client import APIConnectionError, ParetaError
-from pareta_client.retry import Verdict, verdict_of
-from tasks.progress import watcher
+from pareta_client import APIConnectionError, ParetaError, Verdict, verdict_of
+from tasks import watcher
 
 CONFIGURATION = frozenset({"AuthenticationError", "PermissionDeniedError", "NotFoundError", "ServiceUnreachable"})
 

@@ -17,8 +17,7 @@ from prefect.exceptions import ObjectAlreadyExists
 
 from pareta_cli.embedded_server import bind_embedded_server
 from pareta_cli.lifeline import start_child
-from tasks.credentials import ParetaCredentials
-from tasks.endpoint_slots import limit_name
+from tasks import ParetaCredentials, limit_name
 
 PROJECT = Path("prefect.yaml")
 POOL = "pareta"

@@ -9,8 +9,7 @@ import httpx
 
 from pareta_client.resources.chat import AsyncChat, AsyncModels, Chat, Models
 from pareta_client.settings import DEFAULT_MAX_RETRIES, MAX_REPLY_BYTES, Options, Settings, Timeout, settings_for
-from pareta_client.transport.channel import AsyncChannel, Channel, async_channel_for, channel_for
-from pareta_client.transport.dispatcher import AsyncDispatcher, Dispatcher
+from pareta_client.transport import AsyncChannel, AsyncDispatcher, Channel, Dispatcher, async_channel_for, channel_for
 
 # What a program never asks for is not loaded: records take most of the time that it takes to import a client.
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import httpx
 
-from pareta_client.core.tracing import Tracing, installed_tracing
+from pareta_client.core import Tracing, installed_tracing
 from pareta_client.errors import ParetaError
 from pareta_client.secret import Secret
 

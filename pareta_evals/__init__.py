@@ -1,0 +1,5 @@
+"""Eval sets, eval runs, plans and history of comparisons. No statistics and no Prefect."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,9 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.schema import quality, quality_scores
-from pareta_batch.rows.identity import digest
+from pareta_batch import Ledger, digest, quality, quality_scores
 
 Entry = Mapping[str, Any]  # a row of the table
 

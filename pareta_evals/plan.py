@@ -11,9 +11,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pareta_batch.errors import ModelsUnknown
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.schema import eval_plans, eval_scores, eval_work
+from pareta_batch import Ledger, ModelsUnknown, eval_plans, eval_scores, eval_work
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from pareta_client import EvalRun, EvalWaitTimeoutError, ParetaError
-from pareta_client.core.waiting import if_transient
+from pareta_client import EvalRun, EvalWaitTimeoutError, ParetaError, if_transient
 
 FIRST_S = 0.5
 LONGEST_S = 15.0

@@ -6,12 +6,7 @@ from math import ceil
 
 from pydantic import BaseModel, ConfigDict
 
-from pareta_batch.errors import BatchError
-from pareta_batch.ledger.kept_quotes import Quoted, hit_rate, keep_quote
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.money.format import dollars, estimate
-from pareta_batch.quote import LEADERBOARD_RANGE
-from pareta_batch.rows.identity import digest
+from pareta_batch import LEADERBOARD_RANGE, BatchError, Ledger, Quoted, digest, dollars, estimate, hit_rate, keep_quote
 from pareta_client import AsyncPareta, ParetaError
 from pareta_evals.plan import EvalPlan
 from pareta_evals.runner import EvalRunner

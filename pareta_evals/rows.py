@@ -4,10 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pareta_batch.errors import MOST_PROBLEMS_SHOWN, DatasetError
-from pareta_batch.rows.dataset import Dataset, Row
-from pareta_batch.rows.identity import digest
-from pareta_batch.rows.values import plain
+from pareta_batch import MOST_PROBLEMS_SHOWN, Dataset, DatasetError, Row, digest, plain
 
 EvalRow = dict[str, Any]  # what the service takes: any JSON value
 

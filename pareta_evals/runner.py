@@ -9,12 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from pareta_batch.engine.row_worker import may_have_been_paid
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.purchases import Purchase, mark_bought, release_purchase, reserve_purchase
-from pareta_batch.money.account import NO_ACCOUNT, Account
-from pareta_batch.money.leaderboard import LeaderboardPrices, fetch_leaderboard
-from pareta_batch.rows.identity import id_of
+from pareta_batch import (
+    NO_ACCOUNT,
+    Account,
+    LeaderboardPrices,
+    Ledger,
+    Purchase,
+    fetch_leaderboard,
+    id_of,
+    mark_bought,
+    may_have_been_paid,
+    release_purchase,
+    reserve_purchase,
+)
 from pareta_client import AsyncPareta, EvalResult, EvalRun, EvalSet, FrontierModel, NotFoundError, ParetaError
 from pareta_evals import plan as eval_plan
 from pareta_evals.plan import EvalPlan

@@ -6,10 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pareta_batch.money.account import Account
-from pareta_batch.rows.identity import digest
-from pareta_batch.spec import Name
-from pareta_batch.spec_base import Spec
+from pareta_batch import Account, Name, Spec, digest
 from pareta_evals.rows import EvalRow
 
 

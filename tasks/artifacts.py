@@ -9,8 +9,7 @@ from prefect import task
 from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.errors import OutputError
-from pareta_batch.report import BatchReport
+from pareta_batch import BatchReport, OutputError
 from pareta_report import (
     Comparison,
     MeasuredQuality,

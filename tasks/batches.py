@@ -6,18 +6,24 @@ from prefect import get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.answers.answers_file import write_answers
-from pareta_batch.answers.output_claims import check_known
-from pareta_batch.engine.planning import RunPlan, check_output, register_rows
-from pareta_batch.engine.session import Session
-from pareta_batch.ledger.kept_quotes import check_batch_quote
-from pareta_batch.ledger.selection import RowSelection
-from pareta_batch.quote import Quote, quote_rows
-from pareta_batch.report import BatchReport, batch_report
-from pareta_batch.rows.dataset import check_column
-from pareta_batch.rows.requests import check_rows
-from pareta_batch.run import complete_shards as complete_shards_of
-from pareta_batch.spec import Batch
+from pareta_batch import (
+    Batch,
+    BatchReport,
+    Quote,
+    RowSelection,
+    RunPlan,
+    Session,
+    batch_report,
+    check_batch_quote,
+    check_column,
+    check_known,
+    check_output,
+    check_rows,
+    quote_rows,
+    register_rows,
+    write_answers,
+)
+from pareta_batch import complete_shards as complete_shards_of
 from pareta_report import markdown_text
 from tasks.artifacts import artifact_key
 from tasks.credentials import make_client

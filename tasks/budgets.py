@@ -6,18 +6,24 @@ from uuid import uuid4
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.errors import BudgetReached
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.purchases import Purchase, bound_micro_usd, reserve_purchase, shares, spending
-from pareta_batch.money.account import Account
-from pareta_batch.money.budget import MICRO_PER_USD, micro_usd
-from pareta_batch.money.leaderboard import fetch_leaderboard
-from pareta_batch.money.overspending import holds_all, spent_micro_usd
-from pareta_batch.spec import Batch
+from pareta_batch import (
+    MICRO_PER_USD,
+    Account,
+    Batch,
+    BudgetReached,
+    Ledger,
+    Purchase,
+    bound_micro_usd,
+    fetch_leaderboard,
+    holds_all,
+    micro_usd,
+    reserve_purchase,
+    shares,
+    spending,
+    spent_micro_usd,
+)
 from pareta_client import AsyncPareta
-from pareta_evals.quote import quote_of
-from pareta_evals.runner import EvalRunner
-from pareta_evals.spec import Comparisons
+from pareta_evals import Comparisons, EvalRunner, quote_of
 from tasks.evals import settle_purchases
 from tasks.resources import shared_client, shared_ledger
 

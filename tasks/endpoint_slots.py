@@ -10,8 +10,7 @@ from prefect import get_client, get_run_logger
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency
 from prefect.exceptions import ObjectNotFound
 
-from pareta_batch.engine.session import Session
-from pareta_batch.spec import Batch
+from pareta_batch import Batch, Session
 
 # The shortest that Prefect takes: a killed run's slots come back a minute later.
 LEASE_S = 60

@@ -7,11 +7,8 @@ from contextlib import ExitStack, asynccontextmanager
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.engine.endpoint_recovery import endpoint_named
-from pareta_batch.engine.endpoint_recovery import wait_until_live as endpoint_live
-from pareta_batch.errors import BatchBusy
-from pareta_batch.ledger.purchases import mark_bought
-from pareta_batch.rows.identity import id_of
+from pareta_batch import BatchBusy, endpoint_named, id_of, mark_bought
+from pareta_batch import wait_until_live as endpoint_live
 from pareta_client import APIConnectionError, AsyncPareta, DeployError, Endpoint, NotFoundError, ParetaError
 from tasks import events
 from tasks.resources import shared_client, shared_ledger

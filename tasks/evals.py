@@ -6,17 +6,29 @@ from contextlib import suppress
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.engine.worker_pool import fan_out
-from pareta_batch.errors import BatchError, EvalRunFailed
-from pareta_batch.ledger.kept_quotes import check_comparison_quote
-from pareta_batch.ledger.purchases import Spending, spending, unsettled, write_bill
-from pareta_batch.money.account import NO_ACCOUNT, Account
+from pareta_batch import (
+    NO_ACCOUNT,
+    Account,
+    BatchError,
+    EvalRunFailed,
+    Spending,
+    check_comparison_quote,
+    fan_out,
+    spending,
+    unsettled,
+    write_bill,
+)
 from pareta_client import EvalRun, NotFoundError, ParetaError
-from pareta_evals.plan import EvalPlan, eval_work_begun
-from pareta_evals.quote import estimated, subject_of
-from pareta_evals.rows import EvalRows
-from pareta_evals.runner import EvalRunner
-from pareta_evals.spec import Comparisons, ComparisonSpec
+from pareta_evals import (
+    Comparisons,
+    ComparisonSpec,
+    EvalPlan,
+    EvalRows,
+    EvalRunner,
+    estimated,
+    eval_work_begun,
+    subject_of,
+)
 from pareta_report import Comparison, ComparisonContext, failed_comparison, judge
 from tasks.events import comparison_decided, comparison_failed
 from tasks.resources import shared_client, shared_ledger, shared_poller

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from pareta_batch.report import BatchReport
+from pareta_batch import BatchReport
 from pareta_client import Endpoint, InsufficientCreditsError
 from pareta_report import Comparison, Drift
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pareta_batch.answers.whole_file import part_beside
-from pareta_batch.errors import OutputError
-from pareta_batch.spec import Batch
+from pareta_batch import Batch, OutputError, part_beside
 from pareta_report import exports_of, may_replace
 
 

@@ -7,7 +7,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import Artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.rows.identity import id_of
+from pareta_batch import id_of
 from pareta_client import Endpoint
 from tasks.artifacts import artifact_key
 from tasks.idle_policy import ActivityReading, read_again, readings_in

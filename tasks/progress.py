@@ -11,8 +11,7 @@ from uuid import UUID
 import httpx
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
-from pareta_batch.engine.progress import Progress, Snapshot
-from pareta_batch.engine.session import Session
+from pareta_batch import Progress, Session, Snapshot
 from tasks.artifacts import artifact_key
 
 EVERY_S = 1.0

@@ -9,13 +9,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Generic, TypeVar
 
-from pareta_batch.engine.control import remote_control
-from pareta_batch.engine.session import Session, open_session
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection
-from pareta_batch.spec import Batch
+from pareta_batch import ALL_UNSETTLED, Batch, Ledger, RowSelection, Session, open_session, remote_control
 from pareta_client import AsyncPareta
-from pareta_evals.poller import EvalPoller
+from pareta_evals import EvalPoller
 from tasks.credentials import make_client
 
 Thing = TypeVar("Thing")

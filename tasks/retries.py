@@ -5,9 +5,8 @@ from typing import Any, TypedDict
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 
-from pareta_batch.errors import RowsUnanswered
-from pareta_client import ParetaError
-from pareta_client.retry import Verdict, verdict_of
+from pareta_batch import RowsUnanswered
+from pareta_client import ParetaError, Verdict, verdict_of
 
 RETRIED = frozenset({Verdict.TRANSIENT, Verdict.RATE_LIMIT, Verdict.NOT_READY, Verdict.STILL_RUNNING})
 

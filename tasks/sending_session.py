@@ -3,9 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pareta_batch.engine.session import Session
-from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection
-from pareta_batch.spec import Batch
+from pareta_batch import ALL_UNSETTLED, Batch, RowSelection, Session
 from tasks.endpoint_slots import lease_slots
 from tasks.progress import progress_shown
 from tasks.resources import shared_session

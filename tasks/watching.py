@@ -11,16 +11,16 @@ from prefect import task
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from pareta_batch.ledger.ledger import Ledger
+from pareta_batch import Ledger
 from pareta_client import EvalRun, NotFoundError
-from pareta_evals.history import (
+from pareta_evals import (
+    EvalRows,
     quality_history,
     remember_scores,
     remembered_scores,
     save_quality,
     series_of,
 )
-from pareta_evals.rows import EvalRows
 from pareta_report import (
     Drift,
     Look,

@@ -8,15 +8,15 @@ from pathlib import Path
 import pyarrow
 
 from pareta_batch.answers.formats import WRITERS, Layout, Record
-from pareta_batch.rows.requests import keyed_rows
+from pareta_batch.rows import keyed_rows
 from pareta_batch.spec import Batch
-from pareta_batch.rows.dataset import CHUNK_ROWS, Dataset, decimals_of, schema
+from pareta_batch.rows import CHUNK_ROWS, Dataset, decimals_of, schema
 from pareta_batch.errors import OutputError
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.outcomes import Outcome
+from pareta_batch.ledger import Ledger
+from pareta_batch.ledger import Outcome
 from pareta_batch.answers.output_claims import check_known, claim, is_written, mark_written
 from pareta_batch.answers.output_checks import answers_in, check_path, named_errors
-from pareta_batch.rows.values import MOST_NESTED, nesting
+from pareta_batch.rows import MOST_NESTED, nesting
 from pareta_batch.answers.whole_file import whole_file
 
 RESULTS = {

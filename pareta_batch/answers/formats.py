@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from pareta_batch.rows.values import is_missing, json_text, text_of
+from pareta_batch.rows import is_missing, json_text, text_of
 
 Record = Mapping[str, object]
 Write = Callable[[Sequence[Record]], None]

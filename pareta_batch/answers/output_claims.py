@@ -9,9 +9,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pareta_batch.spec import Batch
 from pareta_batch.errors import BatchBusy, BatchUnknown, OutputError
-from pareta_batch.rows.identity import digest
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.schema import outputs
+from pareta_batch.rows import digest
+from pareta_batch.ledger import Ledger
+from pareta_batch.ledger import outputs
 
 
 def check_known(name: str, ledger: Ledger) -> None:

@@ -16,8 +16,7 @@ import sqlalchemy as sa
 from pareta_batch.engine.progress import Snapshot
 from pareta_batch.engine.session import Session
 from pareta_batch.errors import BatchError, LedgerError
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.schema import runs
+from pareta_batch.ledger import Ledger, runs
 
 EVERY_S = 0.5
 SILENT_S = 10.0

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from pareta_batch.answers.answers_file import layout_of
-from pareta_batch.answers.output_checks import check_content, check_path
-from pareta_batch.answers.output_claims import check_free, claim, release_earlier
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.rows.requests import row_requests
+from pareta_batch.answers import check_content, check_free, check_path, claim, layout_of, release_earlier
+from pareta_batch.ledger import Ledger
+from pareta_batch.rows import row_requests
 from pareta_batch.spec import Batch
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pareta_batch.errors import shown
-from pareta_batch.ledger.outcomes import Outcome
-from pareta_batch.money.format import dollars
+from pareta_batch.ledger import Outcome
+from pareta_batch.money import dollars
 
 NOTICED_S = 5.0
 """A shorter wait is not told: it is over before it is read."""

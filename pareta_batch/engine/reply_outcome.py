@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pareta_batch.errors import shown
-from pareta_batch.ledger.outcomes import MOST_KEPT, Flag
+from pareta_batch.ledger import MOST_KEPT, Flag
 from pareta_client import ChatCompletion, Finish, finish_of
 
 _FLAGS: Mapping[Finish, Flag] = {

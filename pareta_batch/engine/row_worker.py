@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from pareta_batch.engine.reply_outcome import reply_fields, unread_fields
 from pareta_batch.errors import LedgerError, shown
-from pareta_batch.ledger.outcomes import Outcome, State
-from pareta_batch.money.budget import Reservation
-from pareta_batch.rate_limit.limiter import Call
-from pareta_batch.rows.identity import idempotency_key
-from pareta_batch.rows.requests import RowRequest
-from pareta_client import APIConnectionError, ChatCompletion, ConflictError, ParetaError
-from pareta_client.retry import Verdict, backoff, retry_after_of, verdict_of
+from pareta_batch.ledger import Outcome, State
+from pareta_batch.money import Reservation
+from pareta_batch.rate_limit import Call
+from pareta_batch.rows import RowRequest, idempotency_key
+from pareta_client import (
+    APIConnectionError,
+    ChatCompletion,
+    ConflictError,
+    ParetaError,
+    Verdict,
+    backoff,
+    retry_after_of,
+    verdict_of,
+)
 
 if TYPE_CHECKING:
     from pareta_batch.engine.session import Session

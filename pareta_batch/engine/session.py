@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
-from pareta_batch.answers.output_claims import claim
+from pareta_batch.answers import claim
 from pareta_batch.engine.endpoint_recovery import EndpointRecovery
 from pareta_batch.engine.gc_tuning import relaxed_gc
 from pareta_batch.engine.loop_thread import LoopThread
@@ -15,16 +15,11 @@ from pareta_batch.engine.reachability import Contact
 from pareta_batch.engine.row_worker import RowWorker
 from pareta_batch.engine.worker_pool import fan_out
 from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered, UnexpectedError
-from pareta_batch.ledger.budget_accounts import purse_of
-from pareta_batch.ledger.group_commit import GroupCommit
-from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.outcomes import Outcome
-from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection
-from pareta_batch.money.budget import BudgetGate
-from pareta_batch.rate_limit.gate import AdmissionGate
-from pareta_batch.rate_limit.limiter import RateLimiter
+from pareta_batch.ledger import ALL_UNSETTLED, GroupCommit, Ledger, Outcome, RowSelection, purse_of
+from pareta_batch.money import BudgetGate
+from pareta_batch.rate_limit import AdmissionGate, RateLimiter
 from pareta_batch.response_format import AnswerCheck
-from pareta_batch.rows.requests import RowRequest
+from pareta_batch.rows import RowRequest
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, ParetaError
 

@@ -13,7 +13,7 @@ from pareta_batch.errors import BatchError, LedgerError, UnexpectedError
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Outcome, unwritable
 from pareta_batch.ledger.writes import LedgerWrites
-from pareta_batch.rows.requests import RowRequest
+from pareta_batch.rows import RowRequest
 
 CLAIMS_WAIT_S = 0.005
 LAST_TRIES = 4

@@ -24,8 +24,7 @@ from pareta_batch.ledger.schema import eval_work, prepare, rows
 from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection, current, page_of, remaining
 from pareta_batch.ledger.url import SOURCE, ledger_url
 from pareta_batch.ledger.writes import LedgerWrites, apply_writes
-from pareta_batch.rows.identity import Message
-from pareta_batch.rows.requests import RowRequest
+from pareta_batch.rows import Message, RowRequest
 
 DEFAULT_URL = "sqlite:///.pareta/ledger.db"
 FIRST_PAGE_ROWS = 8

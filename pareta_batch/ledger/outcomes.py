@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pareta_batch.errors import UnexpectedError
-from pareta_batch.money.format import dollars
-from pareta_batch.money.prices import NO_PRICES, Prices
+from pareta_batch.money import NO_PRICES, Prices, dollars
 
 State = Literal["pending", "settled", "failed"]
 Flag = Literal["cut", "filtered", "empty", "misfit", "unclear", "unchecked"]

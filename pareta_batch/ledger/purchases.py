@@ -12,9 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pareta_batch.errors import BudgetReached, CostUnbounded
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.schema import purchases
-from pareta_batch.money.account import Account
-from pareta_batch.money.budget import micro_usd
-from pareta_batch.money.format import dollars
+from pareta_batch.money import Account, dollars, micro_usd
 from pareta_client import EvalRun
 
 SURE_RANGE = 3

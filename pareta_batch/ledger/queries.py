@@ -13,7 +13,7 @@ from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.schema import rows
 from pareta_batch.ledger.selection import ALL_UNSETTLED, current
 from pareta_batch.ledger.storable import LARGEST
-from pareta_batch.money.prices import NO_PRICES, Prices
+from pareta_batch.money import NO_PRICES, Prices
 
 ROUNDED_UP = 2
 """Micro-USD that rounding up may add to one receipt and to its bound."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from pareta_batch.ledger.database import insert_into
 from pareta_batch.ledger.schema import rows
 from pareta_batch.ledger.selection import current
-from pareta_batch.rows.requests import RowRequest
+from pareta_batch.rows import RowRequest
 
 CHUNK_ROWS = 1_000
 """Rows that are compared and written at a time; higher needs more memory."""

@@ -11,7 +11,7 @@ from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.outcomes import Outcome
 from pareta_batch.ledger.schema import rows
 from pareta_batch.ledger.storable import number, storable, whole
-from pareta_batch.rows.requests import RowRequest
+from pareta_batch.rows import RowRequest
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ class BudgetGate:
         if not self.blocked or self.budget is None:
             return f"the budget of ${dollars} has no room for a row"
         return (
-            f"{self.budget.in_doubt} requests may have been paid before any receipt told a price, so they may have cost "
+            f"{self.budget.in_doubt} requests may have been paid before the first receipt, so they may have cost "
             f"all of the budget of ${dollars}; a pilot of some rows without budget_usd tells the price"
         )
 

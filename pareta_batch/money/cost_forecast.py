@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pareta_batch.ledger.queries import Answered
+from pareta_batch.ledger import Answered
 
 Numbers = NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 """What a batch spent above its budget at most, and why."""
 
-from pareta_batch.ledger.outcomes import Tally
+from pareta_batch.ledger import Tally
 from pareta_batch.money.budget import MICRO_PER_USD, micro_usd
 from pareta_batch.spec import Batch
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet
 
-from pareta_batch.answers.json_types import JsonColumn
+from pareta_batch.answers import JsonColumn
 from pareta_batch.errors import DatasetError
 from pareta_batch.rows.parquet import fraction_digits, parquet_rows
 from pareta_batch.rows.values import MOST_NESTED, nesting

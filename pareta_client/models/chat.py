@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from pareta_client.core.receipt import NO_RECEIPT, Receipt
+from pareta_client.core import NO_RECEIPT, Receipt
 from pareta_client.models.fields import AnObject, Content, Count, Moment, Objects, Text
 from pareta_client.models.record import RawJson, Record
 

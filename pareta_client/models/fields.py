@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from pareta_client.core.json_reading import note
-from pareta_client.core.values import LONGEST_SHOWN, MOST, content_of, noted_count, shown
+from pareta_client.core import LONGEST_SHOWN, MOST, content_of, note, noted_count, shown
 
 LATEST = 2**53
 """The largest timestamp that is believed: milliseconds and microseconds since 1970 are below it."""

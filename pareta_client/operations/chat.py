@@ -3,17 +3,33 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pareta_client.core.assembly import NoCompletion, assembled, is_event_stream
-from pareta_client.core.call import Call, get, post
-from pareta_client.core.exchanges import Answer, exchange
-from pareta_client.core.finish import Finish, finish_of
-from pareta_client.core.json_reading import Json, note
-from pareta_client.core.receipt import Receipt, added, receipt_from_headers
-from pareta_client.core.redaction import redacted_json
-from pareta_client.core.replies import clean_id, json_of, malformed, record_from, record_of
-from pareta_client.core.steps import Operation, Reply
-from pareta_client.core.usable import why_unusable
-from pareta_client.core.values import shown
+from pareta_client.core import (
+    Answer,
+    Call,
+    Finish,
+    Json,
+    NoCompletion,
+    Operation,
+    Receipt,
+    Reply,
+    added,
+    assembled,
+    clean_id,
+    exchange,
+    finish_of,
+    get,
+    is_event_stream,
+    json_of,
+    malformed,
+    note,
+    post,
+    receipt_from_headers,
+    record_from,
+    record_of,
+    redacted_json,
+    shown,
+    why_unusable,
+)
 from pareta_client.errors import MalformedReplyError
 from pareta_client.models.chat import Arrival, ChatCompletion, Choice, ModelList
 from pareta_client.settings import Settings

@@ -4,12 +4,18 @@ from typing import Any
 
 import httpx
 
-from pareta_client.core.call import post, post_form
-from pareta_client.core.document import Document, DocumentStream
-from pareta_client.core.exchanges import attempts_of, exchange
-from pareta_client.core.replies import malformed, object_of
-from pareta_client.core.request import Request
-from pareta_client.core.steps import Operation
+from pareta_client.core import (
+    Document,
+    DocumentStream,
+    Operation,
+    Request,
+    attempts_of,
+    exchange,
+    malformed,
+    object_of,
+    post,
+    post_form,
+)
 from pareta_client.errors import APIStatusError, UploadError
 from pareta_client.models.record import RawJson
 from pareta_client.operations.eval_sets import set_path

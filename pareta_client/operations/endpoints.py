@@ -4,12 +4,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pareta_client.core.call import Call, delete, get, post, segment
-from pareta_client.core.exchanges import exchange
-from pareta_client.core.replies import json_of, record_of, records_of
-from pareta_client.core.steps import Emit, Happened, Operation, read_clock, sleep
-from pareta_client.core.streams import Progress, deploy_events
-from pareta_client.core.waiting import if_transient
+from pareta_client.core import (
+    Call,
+    Emit,
+    Happened,
+    Operation,
+    Progress,
+    delete,
+    deploy_events,
+    exchange,
+    get,
+    if_transient,
+    json_of,
+    post,
+    read_clock,
+    record_of,
+    records_of,
+    segment,
+    sleep,
+)
 from pareta_client.errors import DeployError, EndpointWaitTimeoutError, ParetaError
 from pareta_client.models.endpoints import DeployEvent, Endpoint
 from pareta_client.settings import Settings

@@ -4,11 +4,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from pareta_client.core.call import get, post, segment
-from pareta_client.core.exchanges import exchange
-from pareta_client.core.replies import malformed, object_of, record_of
-from pareta_client.core.steps import Operation, read_clock, sleep
-from pareta_client.core.waiting import if_transient
+from pareta_client.core import (
+    Operation,
+    exchange,
+    get,
+    if_transient,
+    malformed,
+    object_of,
+    post,
+    read_clock,
+    record_of,
+    segment,
+    sleep,
+)
 from pareta_client.errors import EvalWaitTimeoutError, ParetaError
 from pareta_client.models.evals import EvalRun, EvalSet
 from pareta_client.operations.eval_sets import Items, create_set, frontier_models, retrieve_set

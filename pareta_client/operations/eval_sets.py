@@ -3,10 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pareta_client.core.call import Call, as_json, delete, get, post_form, segment
-from pareta_client.core.exchanges import exchange
-from pareta_client.core.replies import record_of, records_of
-from pareta_client.core.steps import Operation
+from pareta_client.core import (
+    Call,
+    Operation,
+    as_json,
+    delete,
+    exchange,
+    get,
+    post_form,
+    record_of,
+    records_of,
+    segment,
+)
 from pareta_client.errors import ScoringUndecidedError
 from pareta_client.models.evals import JUDGED_TASK, EvalSet, FrontierModel, ProposalResult
 from pareta_client.models.record import text_or_none

@@ -1,9 +1,6 @@
 """The catalogue of tasks."""
 
-from pareta_client.core.call import Call, get, post, segment
-from pareta_client.core.exchanges import exchange
-from pareta_client.core.replies import record_of, records_of
-from pareta_client.core.steps import Operation
+from pareta_client.core import Call, Operation, exchange, get, post, record_of, records_of, segment
 from pareta_client.models.tasks import Leaderboard, Task, TaskMatch
 from pareta_client.settings import Settings
 

@@ -5,12 +5,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, overload
 
-from pareta_client.core.streams import Progress, chat_chunks
+from pareta_client.core import Progress, chat_chunks
 from pareta_client.models.chat import ChatCompletion, ChatCompletionChunk, ModelList
 from pareta_client.operations import chat as calls
 from pareta_client.settings import Timeout
-from pareta_client.transport.dispatcher import AsyncDispatcher, Dispatcher
-from pareta_client.transport.stream import AsyncStream, Stream
+from pareta_client.transport import AsyncDispatcher, AsyncStream, Dispatcher, Stream
 
 Messages = Iterable[Mapping[str, Any]]
 

@@ -4,11 +4,10 @@
 
 from typing import Any, Literal, overload
 
-from pareta_client.core.streams import Progress, deploy_events
+from pareta_client.core import Progress, deploy_events
 from pareta_client.models.endpoints import DeployEvent, Endpoint
 from pareta_client.operations import endpoints as calls
-from pareta_client.transport.dispatcher import AsyncDispatcher, Dispatcher
-from pareta_client.transport.stream import AsyncStream, Stream
+from pareta_client.transport import AsyncDispatcher, AsyncStream, Dispatcher, Stream
 
 
 class Metrics:

@@ -4,13 +4,13 @@
 
 from collections.abc import Iterable
 
-from pareta_client.core.document import Uploadable, document_of
+from pareta_client.core import Uploadable, document_of
 from pareta_client.models.evals import EvalRun, EvalSet, FrontierModel, ProposalResult
 from pareta_client.models.record import RawJson
 from pareta_client.operations import documents, eval_runs, eval_sets
 from pareta_client.operations.eval_runs import Frontier, RunOn, Wait
 from pareta_client.operations.eval_sets import Items
-from pareta_client.transport.dispatcher import AsyncDispatcher, Dispatcher
+from pareta_client.transport import AsyncDispatcher, Dispatcher
 
 
 class EvalSets:

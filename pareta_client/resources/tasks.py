@@ -2,7 +2,7 @@
 
 from pareta_client.models.tasks import Leaderboard, Task, TaskMatch
 from pareta_client.operations import tasks as calls
-from pareta_client.transport.dispatcher import AsyncDispatcher, Dispatcher
+from pareta_client.transport import AsyncDispatcher, Dispatcher
 
 
 class Tasks:

@@ -20,7 +20,7 @@ import httpx
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from pareta_client.core.request import RawHeaders, Request, Timeouts
+from pareta_client.core import RawHeaders, Request, Timeouts
 from pareta_client.transport.channel import Incoming, IncomingFromHttpx, gather_into
 from pareta_client.transport.decoding import decoded_async
 from pareta_client.transport.tolerant_head import LONGEST_HEAD, MOST_HEADERS, TolerantResponseHandler

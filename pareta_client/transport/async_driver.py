@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, TypeVar
 
-from pareta_client.core.steps import (
+from pareta_client.core import (
     Emit,
     Failed,
     Happened,

@@ -10,7 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from pareta_client.core.request import RawHeaders, Request
+from pareta_client.core import RawHeaders, Request
 from pareta_client.transport.decoding import decoded_async
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from enum import Enum
 
 import httpx
 
-from pareta_client.core.request import RawHeaders
+from pareta_client.core import RawHeaders
 
 PIECE = 256 * 1024
 """Bytes decompressed at once; raising it costs memory for a gzip bomb and saves little time."""

@@ -3,8 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from pareta_client.core.steps import Operation
-from pareta_client.core.streams import Progress
+from pareta_client.core import Operation, Progress
 from pareta_client.settings import Settings
 from pareta_client.transport.async_driver import AsyncDriver
 from pareta_client.transport.channel import AsyncChannel, Channel

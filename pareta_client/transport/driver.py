@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 import httpx
 
-from pareta_client.core.replies import MOST_OF_AN_ERROR_BODY
-from pareta_client.core.request import RawHeaders
-from pareta_client.core.steps import (
+from pareta_client.core import (
+    MOST_OF_AN_ERROR_BODY,
     Emit,
     Failed,
     Happened,
     Moment,
     Operation,
+    RawHeaders,
     Read,
     ReadClock,
     Received,

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from pareta_client.core.streams import Progress
+from pareta_client.core import Progress
 
 T = TypeVar("T")
 

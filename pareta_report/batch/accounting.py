@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pareta_report.batch.sources import BatchFacts
-from pareta_report.render.text import money
+from pareta_report.render import money
 
 
 @dataclass(frozen=True, slots=True)

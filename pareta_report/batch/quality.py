@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from pareta_report.batch.answers import answers_table, result_columns, state_of
 from pareta_report.batch.truth import label_of
-from pareta_report.comparison.confusion import confusion_matrix
-from pareta_report.comparison.results import MeasuredQuality
+from pareta_report.comparison import MeasuredQuality, confusion_matrix
 from pareta_report.stats import intervals
 
 if TYPE_CHECKING:

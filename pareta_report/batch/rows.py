@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from pareta_report.batch.answers import result_columns, state_of
 from pareta_report.batch.truth import is_right
-from pareta_report.render.tables import artifact_rows
+from pareta_report.render import artifact_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,12 +9,12 @@ import numpy as np
 from pareta_report.comparison.cost import of_result
 from pareta_report.comparison.readings import NO_RESULT, Item, Reading, readings, rows_asked
 from pareta_report.comparison.results import ModelKind
-from pareta_report.render.text import count, listing, percent
+from pareta_report.render import count, listing, percent
 from pareta_report.stats import intervals
 from pareta_report.stats.intervals import Scores
 
 if TYPE_CHECKING:
-    from pareta_client.models.evals import EvalResult, EvalRun
+    from pareta_client import EvalResult, EvalRun
 
 __all__ = ["Candidate", "Item", "candidates", "membership", "reservations"]
 

@@ -10,7 +10,7 @@ from pareta_report.stats import intervals
 from pareta_report.stats.intervals import Interval, Scores
 
 if TYPE_CHECKING:
-    from pareta_client.models.evals import EvalResult
+    from pareta_client import EvalResult
 
 WRITTEN_TO_READ = (1.0, 3.0, 8.0)
 """Prices of a written token in read ones. The interval is the widest of these: the service tells no price."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pareta_report.comparison.candidates import Candidate, candidates, membership
 from pareta_report.comparison.results import Difference
-from pareta_report.render.text import interval, percent, points
+from pareta_report.render import interval, percent, points
 from pareta_report.stats import intervals
 from pareta_report.stats.e_values import WATCH_ALPHA, Look, e_bh, evidence_of_drop
 from pareta_report.stats.significance import standard_error_of
@@ -17,7 +17,7 @@ from pareta_report.stats.significance import standard_error_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pareta_client.models.evals import EvalRun
+    from pareta_client import EvalRun
 
 MOST_TICKS = 8
 LABELLED = len("2026-11-01T06:00")

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pareta_report.comparison.results import Comparison, ModelScore, Standing
-from pareta_report.render.text import count, listing, percent, points, unit_cost
+from pareta_report.render import count, listing, percent, points, unit_cost
 
 MEETS = 1e-9  # a bound that misses what is asked by less was rounded
 

@@ -12,11 +12,10 @@ from pareta_report.comparison.pairs import against, best_against_rest
 from pareta_report.comparison.recommendation import recommended
 from pareta_report.comparison.results import MARGIN, Comparison, Difference, ModelScore
 from pareta_report.comparison.verdicts import no_verdict, verdict_of
-from pareta_report.render.details import with_details
-from pareta_report.render.text import listing
+from pareta_report.render import listing, with_details
 
 if TYPE_CHECKING:
-    from pareta_client.models.evals import EvalRun
+    from pareta_client import EvalRun
 
 
 @dataclass(frozen=True)

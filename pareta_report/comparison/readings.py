@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pareta_report.comparison.results import ModelKind
 
 if TYPE_CHECKING:
-    from pareta_client.models.evals import EvalItemResult, EvalResult
+    from pareta_client import EvalItemResult, EvalResult
 
 SCALE = (0.0, 1.0)
 ROUNDING = 1e-9  # a score that is off the scale by less was rounded

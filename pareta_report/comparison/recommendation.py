@@ -6,7 +6,7 @@ from pareta_report.comparison.candidates import Candidate
 from pareta_report.comparison.results import Difference, Recommendation, Standing
 from pareta_report.comparison.standings import standings
 from pareta_report.comparison.tradeoff import saving
-from pareta_report.render.text import count, listing, percent, points
+from pareta_report.render import count, listing, percent, points
 
 # Below this share of right answers the comparison itself is taken for broken: prompt, scorer or service. Raised, hard
 # tasks get no recommendation.

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pareta_report.batch.truth import label_of
+from pareta_report.batch import label_of
 from pareta_report.comparison.candidates import Candidate, membership
 from pareta_report.comparison.confusion import confusion_matrix
 from pareta_report.comparison.results import Confusion, Slice, SliceScore, Slicing

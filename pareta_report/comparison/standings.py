@@ -13,7 +13,7 @@ from pareta_report.comparison.candidates import Candidate
 from pareta_report.comparison.pairs import Gaps, gaps_of
 from pareta_report.comparison.results import Difference, Standing
 from pareta_report.comparison.tradeoff import saving
-from pareta_report.render.text import about, count, points
+from pareta_report.render import about, count, points
 from pareta_report.stats import power
 from pareta_report.stats.bounded_mean import lower_bound, p_at_most, units_of
 from pareta_report.stats.significance import ALPHA, holm

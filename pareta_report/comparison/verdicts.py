@@ -6,7 +6,7 @@ from pareta_report.comparison.candidates import Candidate
 from pareta_report.comparison.recommendation import beside_baseline
 from pareta_report.comparison.results import COARSE, MARGIN, ComparisonVerdict, Difference, Recommendation, VerdictKind
 from pareta_report.comparison.standings import beside_answered
-from pareta_report.render.text import about, count, listing, percent, points, unit_cost
+from pareta_report.render import about, count, listing, percent, points, unit_cost
 
 # Less would be printed as "0.0 points ahead".
 SHOWS = 0.0005

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pareta_report.comparison.candidates import Candidate
-from pareta_report.comparison.cost import said
-from pareta_report.comparison.results import Comparison, Disagreement, ModelScore
-from pareta_report.comparison.slices import Rows, confusions, slicings
+from pareta_report.comparison import Candidate, Comparison, Disagreement, ModelScore, Rows, confusions, said, slicings
 
 if TYPE_CHECKING:
-    from pareta_client.models.evals import EvalResult, EvalRun
+    from pareta_client import EvalResult, EvalRun
 
 MOST_DISAGREEMENTS = 100
 """Disagreements that are listed, the largest gap first. Raised: a longer page."""

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from pareta_report.batch.sources import BatchFacts
-from pareta_report.comparison.results import Comparison, MeasuredQuality, ModelScore
+from pareta_report.batch import BatchFacts
+from pareta_report.comparison import Comparison, MeasuredQuality, ModelScore
 from pareta_report.render.text import UNKNOWN, count, duration, interval, money, percent, unit_cost
 
 # Everything Markdown or HTML could take as markup, wherever it stands; and what begins an address that is a link even

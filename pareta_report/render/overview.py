@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pareta_report.comparison.results import Comparison, ModelScore
+from pareta_report.comparison import Comparison, ModelScore
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from pareta_report.batch.accounting import account
-from pareta_report.batch.answers import answers_table, result_columns
-from pareta_report.batch.quality import batch_measured_quality
-from pareta_report.batch.rows import shown_rows
-from pareta_report.batch.sources import BatchFacts
-from pareta_report.comparison.results import Comparison
+from pareta_report.batch import BatchFacts, account, answers_table, batch_measured_quality, result_columns, shown_rows
+from pareta_report.comparison import Comparison
 from pareta_report.render.files import exports_of, write_whole
 from pareta_report.render.limits_chart import Limit, limits_over_time
 from pareta_report.render.overview import overview

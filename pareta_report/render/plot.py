@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
-from pareta_report.comparison.results import Comparison, ModelScore
+from pareta_report.comparison import Comparison, ModelScore
 from pareta_report.render.labels import Place, Point, place
 from pareta_report.render.text import interval, percent, unit_cost
 

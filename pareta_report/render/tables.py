@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pareta_report.batch.sources import BatchFacts
-from pareta_report.comparison.results import Comparison, ModelScore
+from pareta_report.batch import BatchFacts
+from pareta_report.comparison import Comparison, ModelScore
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pareta_report.comparison.results import Comparison, MeasuredQuality, ModelScore
+from pareta_report.comparison import Comparison, MeasuredQuality, ModelScore
 from pareta_report.render import text as wording
 from pareta_report.render.files import MARK
 from pareta_report.render.plot import missing, quality_against_cost, unnamed

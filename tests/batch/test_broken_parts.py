@@ -111,7 +111,7 @@ async def test_a_ledger_that_raises_anything_stops_the_batch_by_name(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(EndpointRecovery, "revive"), (readiness, "wait_until_live")], ids=["revive", "wait"]
+    ("owner", "name"), [(EndpointRecovery, "recover"), (readiness, "wait_until_live")], ids=["recover", "wait"]
 )
 async def test_an_exception_in_the_wait_for_an_endpoint_stops_the_batch_by_name(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException, owner: Any, name: str
@@ -146,7 +146,7 @@ async def test_a_loop_that_is_left_goes_on_and_the_batch_stops_by_name(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, error: BaseException
 ) -> None:
     def broken(patch: pytest.MonkeyPatch) -> None:
-        select = LoopThread.__init__.__globals__["_PunctualSelector"]
+        select = LoopThread.__init__.__globals__["HighResolutionSelector"]
         left = [error]
         whole = select.select
 

@@ -78,7 +78,7 @@ async def test_a_crash_before_the_runs_id_was_written_down_presents_the_same_key
     eval_set_id = await work.eval_set(await work.rows())
     plan = await work.plan(eval_set_id)
     with monkeypatch.context() as crash:
-        crash.setattr(Ledger, "remember_eval_work", lambda *_: 1 / 0)
+        crash.setattr(Ledger, "save_eval_work", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await work.run(eval_set_id, plan)
     await work.run(eval_set_id, plan)
@@ -165,13 +165,13 @@ SCORE = """
 import asyncio, sys
 from pareta_evals.spec import Comparisons, ComparisonSpec
 from pareta_evals.quote import quote_comparisons
-from pareta_evals.runner import EvalWork
+from pareta_evals.runner import EvalRunner
 from pareta_batch.ledger.ledger import Ledger
 from pareta_client import AsyncPareta
 
 async def main():
     async with AsyncPareta(api_key=sys.argv[2], base_url=sys.argv[3]) as pareta:
-        work = EvalWork(ComparisonSpec.model_validate_json(sys.argv[1]), pareta, Ledger.open(sys.argv[4]))
+        work = EvalRunner(ComparisonSpec.model_validate_json(sys.argv[1]), pareta, Ledger.open(sys.argv[4]))
         eval_set = await work.eval_set(await work.rows())
         await pareta.evals.runs.wait(await work.run(eval_set, await work.plan(eval_set)))
 

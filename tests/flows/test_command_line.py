@@ -96,7 +96,7 @@ def test_an_unexpected_exception_is_3_and_is_named(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr("pareta_batch.rate_limit.limiter.Throttle.started", broken)
+    monkeypatch.setattr("pareta_batch.rate_limit.limiter.RateLimiter.started", broken)
     ended = pareta_pipeline("complete", spec(tmp_path))
     assert (ended.exit_code, "ZeroDivisionError: boom" in ended.stderr) == (3, True)
     assert "stopped by UnexpectedError: " in ended.stderr

@@ -1,0 +1,154 @@
+from .allowed_folder import confined
+from .answers.answers_file import write_answers
+from .answers.output_claims import check_known, is_ours
+from .answers.whole_file import part_beside
+from .engine.control import Controls, remote_control
+from .engine.endpoint_recovery import endpoint_named, wait_until_live
+from .engine.planning import RunPlan, check_output, register_rows
+from .engine.progress import Progress, Snapshot
+from .engine.row_worker import may_have_been_paid
+from .engine.session import Session, open_session, stop_open_sessions
+from .engine.worker_pool import fan_out, gather_settled
+from .errors import (
+    MOST_PROBLEMS_SHOWN,
+    BatchBusy,
+    BatchError,
+    BatchStopped,
+    BatchUnknown,
+    BudgetReached,
+    CostUnbounded,
+    DatasetError,
+    EvalRunFailed,
+    LedgerError,
+    ModelsUnknown,
+    NotAllowed,
+    OutputError,
+    RowsUnanswered,
+)
+from .ledger.kept_quotes import Quoted, check_batch_quote, check_comparison_quote, hit_rate, keep_quote
+from .ledger.ledger import Ledger
+from .ledger.origins import billed_to, claim_origin, origin_of
+from .ledger.outcomes import Tally
+from .ledger.purchases import (
+    Purchase,
+    Spending,
+    bound_micro_usd,
+    mark_bought,
+    release_purchase,
+    reserve_purchase,
+    shares,
+    spending,
+    unsettled,
+    write_bill,
+)
+from .ledger.queries import NOTHING_BILLED
+from .ledger.schema import eval_plans, eval_scores, eval_work, quality, quality_scores
+from .ledger.selection import ALL_UNSETTLED, RowSelection
+from .money.account import NO_ACCOUNT, Account
+from .money.budget import MICRO_PER_USD, micro_usd
+from .money.format import dollars, estimate
+from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
+from .money.overspending import holds_all, spent_micro_usd
+from .quote import LEADERBOARD_RANGE, Quote, quote_from, quote_rows
+from .report import BatchReport, batch_report
+from .rows.dataset import Dataset, Row, check_column
+from .rows.identity import digest, id_of
+from .rows.requests import check_rows
+from .rows.values import plain
+from .run import complete_shards, stop_told
+from .spec import Batch, BatchWork, Name
+from .spec_base import Spec
+
+__all__ = [
+    "ALL_UNSETTLED",
+    "LEADERBOARD_RANGE",
+    "MICRO_PER_USD",
+    "MOST_PROBLEMS_SHOWN",
+    "NOTHING_BILLED",
+    "NO_ACCOUNT",
+    "Account",
+    "Batch",
+    "BatchBusy",
+    "BatchError",
+    "BatchReport",
+    "BatchStopped",
+    "BatchUnknown",
+    "BatchWork",
+    "BudgetReached",
+    "Controls",
+    "CostUnbounded",
+    "Dataset",
+    "DatasetError",
+    "EvalRunFailed",
+    "LeaderboardPrices",
+    "Ledger",
+    "LedgerError",
+    "ModelsUnknown",
+    "Name",
+    "NotAllowed",
+    "OutputError",
+    "Progress",
+    "Purchase",
+    "Quote",
+    "Quoted",
+    "Row",
+    "RowSelection",
+    "RowsUnanswered",
+    "RunPlan",
+    "Session",
+    "Snapshot",
+    "Spec",
+    "Spending",
+    "Tally",
+    "batch_report",
+    "billed_to",
+    "bound_micro_usd",
+    "check_batch_quote",
+    "check_column",
+    "check_comparison_quote",
+    "check_known",
+    "check_output",
+    "check_rows",
+    "claim_origin",
+    "complete_shards",
+    "confined",
+    "digest",
+    "dollars",
+    "endpoint_named",
+    "estimate",
+    "eval_plans",
+    "eval_scores",
+    "eval_work",
+    "fan_out",
+    "fetch_leaderboard",
+    "gather_settled",
+    "hit_rate",
+    "holds_all",
+    "id_of",
+    "is_ours",
+    "keep_quote",
+    "mark_bought",
+    "may_have_been_paid",
+    "micro_usd",
+    "open_session",
+    "origin_of",
+    "part_beside",
+    "plain",
+    "quality",
+    "quality_scores",
+    "quote_from",
+    "quote_rows",
+    "register_rows",
+    "release_purchase",
+    "remote_control",
+    "reserve_purchase",
+    "shares",
+    "spending",
+    "spent_micro_usd",
+    "stop_open_sessions",
+    "stop_told",
+    "unsettled",
+    "wait_until_live",
+    "write_answers",
+    "write_bill",
+]

@@ -1,0 +1,5 @@
+"""The ledger: schema, queries, group commit and locks. The only place with SQL."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,29 @@
+from .budget_accounts import purse_of
+from .group_commit import GroupCommit
+from .kept_quotes import Quoted, check_batch_quote, hit_rate, keep_quote
+from .ledger import Ledger
+from .outcomes import MOST_KEPT, Flag, Outcome, State, Tally
+from .queries import Answered, Sample
+from .schema import outputs, runs
+from .selection import ALL_UNSETTLED, RowSelection
+
+__all__ = [
+    "ALL_UNSETTLED",
+    "MOST_KEPT",
+    "Answered",
+    "Flag",
+    "GroupCommit",
+    "Ledger",
+    "Outcome",
+    "Quoted",
+    "RowSelection",
+    "Sample",
+    "State",
+    "Tally",
+    "check_batch_quote",
+    "hit_rate",
+    "keep_quote",
+    "outputs",
+    "purse_of",
+    "runs",
+]

@@ -1,0 +1,27 @@
+from .account import Account
+from .budget import Budget, BudgetGate, Reservation, micro_usd
+from .cost_fields import most_answer_tokens, unbounded
+from .cost_forecast import forecast
+from .format import dollars, estimate
+from .leaderboard import fetch_leaderboard
+from .overspending import holds_all, money_notes, overspent_micro_usd
+from .prices import NO_PRICES, Prices
+
+__all__ = [
+    "NO_PRICES",
+    "Account",
+    "Budget",
+    "BudgetGate",
+    "Prices",
+    "Reservation",
+    "dollars",
+    "estimate",
+    "fetch_leaderboard",
+    "forecast",
+    "holds_all",
+    "micro_usd",
+    "money_notes",
+    "most_answer_tokens",
+    "overspent_micro_usd",
+    "unbounded",
+]

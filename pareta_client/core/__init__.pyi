@@ -1,0 +1,97 @@
+from .assembly import NoCompletion, assembled, is_event_stream
+from .call import Call, as_json, delete, get, post, post_form, segment
+from .document import Document, DocumentStream, Uploadable, document_of
+from .exchanges import Answer, attempts_of, exchange
+from .finish import Finish, finish_of
+from .json_reading import Json, note
+from .receipt import NO_RECEIPT, Receipt, added, receipt_from_headers
+from .redaction import redacted_json
+from .replies import MOST_OF_AN_ERROR_BODY, clean_id, json_of, malformed, object_of, record_from, record_of, records_of
+from .request import RawHeaders, Request, Timeouts
+from .steps import (
+    Emit,
+    Failed,
+    Happened,
+    Moment,
+    Operation,
+    Read,
+    ReadClock,
+    Received,
+    Reply,
+    Send,
+    Sleep,
+    Step,
+    read_clock,
+    sleep,
+)
+from .streams import Progress, chat_chunks, deploy_events
+from .tracing import Tracing, installed_tracing
+from .usable import why_unusable
+from .values import LONGEST_SHOWN, MOST, content_of, noted_count, shown
+from .waiting import if_transient
+
+__all__ = [
+    "LONGEST_SHOWN",
+    "MOST",
+    "MOST_OF_AN_ERROR_BODY",
+    "NO_RECEIPT",
+    "Answer",
+    "Call",
+    "Document",
+    "DocumentStream",
+    "Emit",
+    "Failed",
+    "Finish",
+    "Happened",
+    "Json",
+    "Moment",
+    "NoCompletion",
+    "Operation",
+    "Progress",
+    "RawHeaders",
+    "Read",
+    "ReadClock",
+    "Receipt",
+    "Received",
+    "Reply",
+    "Request",
+    "Send",
+    "Sleep",
+    "Step",
+    "Timeouts",
+    "Tracing",
+    "Uploadable",
+    "added",
+    "as_json",
+    "assembled",
+    "attempts_of",
+    "chat_chunks",
+    "clean_id",
+    "content_of",
+    "delete",
+    "deploy_events",
+    "document_of",
+    "exchange",
+    "finish_of",
+    "get",
+    "if_transient",
+    "installed_tracing",
+    "is_event_stream",
+    "json_of",
+    "malformed",
+    "note",
+    "noted_count",
+    "object_of",
+    "post",
+    "post_form",
+    "read_clock",
+    "receipt_from_headers",
+    "record_from",
+    "record_of",
+    "records_of",
+    "redacted_json",
+    "segment",
+    "shown",
+    "sleep",
+    "why_unusable",
+]

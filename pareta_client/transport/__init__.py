@@ -1,0 +1,5 @@
+"""Drivers and channels: the only place that sends, sleeps and reads the clock."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

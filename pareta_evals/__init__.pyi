@@ -1,0 +1,29 @@
+from .history import quality_history, remember_scores, remembered_scores, save_quality, series_of
+from .plan import EvalPlan, eval_work_begun
+from .poller import EvalPoller
+from .quote import ComparisonQuote, ComparisonsQuote, PlannedSize, estimated, quote_comparisons, quote_of, subject_of
+from .rows import EvalRows
+from .runner import EvalRunner
+from .spec import Comparisons, ComparisonSpec
+
+__all__ = [
+    "ComparisonQuote",
+    "ComparisonSpec",
+    "Comparisons",
+    "ComparisonsQuote",
+    "EvalPlan",
+    "EvalPoller",
+    "EvalRows",
+    "EvalRunner",
+    "PlannedSize",
+    "estimated",
+    "eval_work_begun",
+    "quality_history",
+    "quote_comparisons",
+    "quote_of",
+    "remember_scores",
+    "remembered_scores",
+    "save_quality",
+    "series_of",
+    "subject_of",
+]

@@ -1,0 +1,5 @@
+"""What became of the rows and dollars of a batch. No HTML."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

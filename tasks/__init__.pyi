@@ -1,0 +1,74 @@
+from .artifacts import measure_quality, publish_batch, publish_comparisons, publish_page
+from .batches import check_dataset, complete_shards, enrol_batch, plan_retry, quote_batch, report_on, write_answers_file
+from .budgets import account_beside, reserve_smoke_call, share_budget
+from .credentials import ParetaCredentials
+from .endpoint_slots import limit_name
+from .endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
+from .evals import (
+    completed,
+    plan_eval_run,
+    prepare_eval_set,
+    run_comparisons,
+    spent_under,
+    start_eval_run,
+    wait_for_eval_run,
+)
+from .events import quality_drifted, quality_unavailable, watch_unpaid_told
+from .files import check_report
+from .idle_endpoints import read_activity, save_activity
+from .idle_policy import IdlePolicy
+from .progress import watcher
+from .resources import shared_client, shared_ledger, shared_poller
+from .retries import RETRIED, RETRIES
+from .sending_session import open_sending_session
+from .tags import tag_run
+from .watching import drift_from, enter_in_history, publish_history
+
+__all__ = [
+    "RETRIED",
+    "RETRIES",
+    "IdlePolicy",
+    "ParetaCredentials",
+    "account_beside",
+    "check_dataset",
+    "check_report",
+    "complete_shards",
+    "completed",
+    "deploy_or_reuse",
+    "drift_from",
+    "enrol_batch",
+    "enter_in_history",
+    "find_endpoint",
+    "limit_name",
+    "measure_quality",
+    "open_sending_session",
+    "plan_eval_run",
+    "plan_retry",
+    "prepare_eval_set",
+    "publish_batch",
+    "publish_comparisons",
+    "publish_history",
+    "publish_page",
+    "quality_drifted",
+    "quality_unavailable",
+    "quote_batch",
+    "read_activity",
+    "report_on",
+    "reserve_smoke_call",
+    "run_comparisons",
+    "save_activity",
+    "share_budget",
+    "shared_client",
+    "shared_ledger",
+    "shared_poller",
+    "smoke_call",
+    "spent_under",
+    "start_eval_run",
+    "stop_endpoint",
+    "tag_run",
+    "wait_for_eval_run",
+    "wait_until_live",
+    "watch_unpaid_told",
+    "watcher",
+    "write_answers_file",
+]
