@@ -8,16 +8,13 @@ from pathlib import Path
 import pyarrow
 
 from pareta_batch.answers.formats import WRITERS, Layout, Record
-from pareta_batch.rows import keyed_rows
-from pareta_batch.spec import Batch
-from pareta_batch.rows import CHUNK_ROWS, Dataset, decimals_of, schema
-from pareta_batch.errors import OutputError
-from pareta_batch.ledger import Ledger
-from pareta_batch.ledger import Outcome
-from pareta_batch.answers.output_claims import check_known, claim, is_written, mark_written
 from pareta_batch.answers.output_checks import answers_in, check_path, named_errors
-from pareta_batch.rows import MOST_NESTED, nesting
+from pareta_batch.answers.output_claims import check_known, claim, is_written, mark_written
 from pareta_batch.answers.whole_file import whole_file
+from pareta_batch.errors import OutputError
+from pareta_batch.ledger import Ledger, Outcome
+from pareta_batch.rows import CHUNK_ROWS, MOST_NESTED, Dataset, decimals_of, keyed_rows, nesting, schema
+from pareta_batch.spec import Batch
 
 RESULTS = {
     "answer": pyarrow.string(),

@@ -10,11 +10,11 @@ import pyarrow
 import pyarrow.parquet
 
 from pareta_batch.answers.formats import Layout, arrow_table
-from pareta_batch.spec import Batch
-from pareta_batch.rows import CHUNK_ROWS, Dataset, Row
+from pareta_batch.answers.whole_file import part_beside
 from pareta_batch.errors import DatasetError, OutputError
 from pareta_batch.ledger import Ledger
-from pareta_batch.answers.whole_file import part_beside
+from pareta_batch.rows import CHUNK_ROWS, Dataset, Row
+from pareta_batch.spec import Batch
 
 # Columns of every answers file, of older versions too.
 ANSWERS_HAVE = ("answer", "error", "attempts", "billed_micro_usd", "request_id")

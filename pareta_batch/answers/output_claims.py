@@ -7,11 +7,10 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pareta_batch.spec import Batch
 from pareta_batch.errors import BatchBusy, BatchUnknown, OutputError
+from pareta_batch.ledger import Ledger, outputs
 from pareta_batch.rows import digest
-from pareta_batch.ledger import Ledger
-from pareta_batch.ledger import outputs
+from pareta_batch.spec import Batch
 
 
 def check_known(name: str, ledger: Ledger) -> None:

@@ -1,0 +1,15 @@
+from .answers_file import layout_of, write_answers
+from .json_types import JsonColumn
+from .output_checks import check_content, check_path
+from .output_claims import check_free, claim, release_earlier
+
+__all__ = [
+    "JsonColumn",
+    "check_content",
+    "check_free",
+    "check_path",
+    "claim",
+    "layout_of",
+    "release_earlier",
+    "write_answers",
+]
