@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pareta_batch.money import most_answer_tokens, unbounded
+from pareta_batch.money import EXTRA_BODY, most_answer_tokens, unbounded
 from pareta_batch.response_format import check_response_format
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, misspelt, no_booleans
 from pareta_batch.spec_base import Spec, infinite
@@ -60,11 +60,19 @@ class Sampling(Spec):
         Raises ValueError for a field that the batch itself decides.
         """
         fields = self.model_dump(exclude_none=True)
-        extra = fields.get("extra_body")
-        merged = self.in_body & extra.keys() if isinstance(extra, dict) else set()
-        if taken := sorted({*(self.reserved & fields.keys()), *(f"extra_body.{name}" for name in merged)}):
+        extra = fields.get(EXTRA_BODY, {})
+        if not isinstance(extra, dict) or EXTRA_BODY in extra:
+            raise ValueError(f"sampling.extra_body is {extra!r:.60}: it must be a mapping of fields")
+        merged = self.reserved & extra.keys()
+        if taken := sorted({*(self.reserved & fields.keys()), *(f"{EXTRA_BODY}.{name}" for name in merged)}):
             raise ValueError(f"sampling may not set {', '.join(taken)}: the batch sets it")
         return fields
+
+    @property
+    def response_format(self) -> Any:  # any JSON value
+        """The format that is asked for, also by `extra_body`, which is merged over the other fields."""
+        fields = self.fields()
+        return {**fields, **fields.get(EXTRA_BODY, {})}.get("response_format")
 
     @property
     def most_tokens(self) -> int | None:
@@ -138,7 +146,7 @@ class BatchWork(Spec):
     @field_validator("sampling")
     @classmethod
     def sampling_leaves_the_batch_alone(cls, sampling: Sampling) -> Sampling:
-        check_response_format(sampling.fields().get("response_format"))
+        check_response_format(sampling.response_format)
         return sampling
 
     @model_validator(mode="after")

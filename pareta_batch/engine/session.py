@@ -43,7 +43,7 @@ class Session:
         to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, wanted).values())
         self.batch = batch
         self.sampling = batch.sampling.fields()
-        self.check = AnswerCheck(self.sampling.get("response_format"))
+        self.check = AnswerCheck(batch.sampling.response_format)
         self.stop: BatchStopped | None = None
         self.stopped = asyncio.Event()
         self.lost = 0

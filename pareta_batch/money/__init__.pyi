@@ -1,6 +1,6 @@
 from .account import Account
 from .budget import Budget, BudgetGate, Reservation, micro_usd
-from .cost_fields import most_answer_tokens, unbounded
+from .cost_fields import EXTRA_BODY, most_answer_tokens, unbounded
 from .cost_forecast import forecast
 from .format import dollars, estimate
 from .leaderboard import fetch_leaderboard
@@ -8,6 +8,7 @@ from .overspending import holds_all, money_notes, overspent_micro_usd
 from .prices import NO_PRICES, Prices
 
 __all__ = [
+    "EXTRA_BODY",
     "NO_PRICES",
     "Account",
     "Budget",

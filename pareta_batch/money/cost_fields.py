@@ -65,7 +65,8 @@ def unbounded(fields: Fields) -> list[str]:
 
 
 def _problem(name: str, value: object) -> str | None:
-    if value is None or name in FREE:
+    # An empty limit in `extra_body` is sent, and takes the place of the one beside it.
+    if name in FREE or (value is None and name not in TOKEN_LIMITS):
         return None
     if name not in _CHECKED:
         return "its cost cannot be bounded"

@@ -35,19 +35,50 @@ from pareta_client.models.chat import Arrival, ChatCompletion, Choice, ModelList
 from pareta_client.settings import Settings
 
 PATH = "/v1/chat/completions"
+_NOT_FIELDS = ("timeout", "idempotency_key", "deadline", "max_retries", "extra_body")
 
 
 def chat_call(
     model: str, messages: Iterable[Mapping[str, Any]], stream: bool, fields: Mapping[str, Any], key: str
 ) -> Call:
-    """Describe a completion; raises ValueError for a missing model or messages."""
+    """Describe a completion.
+
+    Args:
+        model: the endpoint to ask.
+        messages: what is said so far.
+        stream: whether the answer comes in chunks.
+        fields: further fields of the body; those of `extra_body` are merged over all others, as OpenAI's SDK does.
+        key: the idempotency key.
+
+    Raises:
+        ValueError: model or messages are missing, or `extra_body` names an argument of the client.
+        TypeError: `extra_body` is not a mapping.
+    """
     if not model:
         raise ValueError("model is required: an endpoint id, or 'auto'")
     told = list(messages) if messages else []
     if not told:
         raise ValueError("messages is required and must not be empty")
     body = {"model": model, "messages": told, **fields}
-    return post(PATH, key, {**body, "stream": True} if stream else body, streamed=stream)
+    if stream:
+        body["stream"] = True
+    if "extra_body" in body:
+        body = _merged(body, body.pop("extra_body"), stream)
+    return post(PATH, key, body, streamed=stream)
+
+
+def _merged(body: dict[str, Any], extra: object, stream: bool) -> dict[str, Any]:
+    """Return a body whose fields are replaced, not merged deeper, by those of `extra_body`."""
+    if extra is None:
+        return body
+    if not isinstance(extra, Mapping):
+        raise TypeError(f"extra_body must be a mapping of fields, not {type(extra).__name__}")
+    for name in _NOT_FIELDS:
+        if name in extra:
+            raise ValueError(f"extra_body names {name!r}, which is no field of a request: pass it to create() itself")
+    if bool(extra.get("stream", stream)) != stream:
+        raise ValueError(f"extra_body has stream={extra['stream']!r}, but create() was called with stream={stream!r}")
+    return {**body, **extra}
 
 
 def complete(call: Call, settings: Settings) -> Operation[ChatCompletion]:

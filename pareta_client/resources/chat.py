@@ -23,6 +23,7 @@ class Completions:
     @overload
     def create(
         self,
+        /,
         *,
         model: str,
         messages: Messages,
@@ -37,6 +38,7 @@ class Completions:
     @overload
     def create(
         self,
+        /,
         *,
         model: str,
         messages: Messages,
@@ -51,6 +53,7 @@ class Completions:
     @overload
     def create(
         self,
+        /,
         *,
         model: str,
         messages: Messages,
@@ -64,6 +67,7 @@ class Completions:
 
     def create(
         self,
+        /,
         *,
         model: str,
         messages: Messages,
@@ -74,7 +78,7 @@ class Completions:
         max_retries: int | None = None,
         **fields: Any,
     ) -> ChatCompletion | Stream[ChatCompletionChunk]:
-        """Ask once; the other fields (temperature, max_tokens …) are handed on as they are.
+        """Ask once; the other fields (temperature, max_tokens …) are sent as they are, those of `extra_body` over them.
 
         With `stream=True` it gives an iterator of chunks, whose request is sent when the first is asked for.
         """
@@ -113,6 +117,7 @@ class AsyncCompletions:
     @overload
     async def create(
         self,
+        /,
         *,
         model: str,
         messages: Messages,
@@ -127,6 +132,7 @@ class AsyncCompletions:
     @overload
     async def create(
         self,
+        /,
         *,
         model: str,
         messages: Messages,
@@ -141,6 +147,7 @@ class AsyncCompletions:
     @overload
     async def create(
         self,
+        /,
         *,
         model: str,
         messages: Messages,
@@ -154,6 +161,7 @@ class AsyncCompletions:
 
     async def create(
         self,
+        /,
         *,
         model: str,
         messages: Messages,
@@ -164,7 +172,7 @@ class AsyncCompletions:
         max_retries: int | None = None,
         **fields: Any,
     ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
-        """Ask once; the other fields (temperature, max_tokens …) are handed on as they are.
+        """Ask once; the other fields (temperature, max_tokens …) are sent as they are, those of `extra_body` over them.
 
         With `stream=True` it gives an iterator of chunks, whose request is sent when the first is asked for.
         """

@@ -273,6 +273,13 @@ def test_an_extra_body_that_cannot_be_read_is_refused_with_a_budget(tmp_path: Pa
         batch_in(tmp_path, budget_usd=1, sampling={"max_tokens": 10, "extra_body": extra})
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_an_empty_limit_in_extra_body_is_none_and_refused_with_a_budget(tmp_path: Path, name: str) -> None:
+    sampling = {"max_tokens": 10, "extra_body": {name: None}}
+    with pytest.raises(ValidationError, match=rf"sampling\.extra_body\.{name} is None"):
+        batch_in(tmp_path, budget_usd=1, sampling=sampling)
+
+
 async def spent(batch: Batch, sandbox: Sandbox, ledger: Ledger) -> tuple[int, str]:
     """Run a batch twice, as after a crash; return what it really spent above its budget, and the report."""
     reports = [await run(batch, sandbox, ledger) for _ in range(2)]

@@ -23,10 +23,29 @@ def test_an_argument_of_the_client_is_refused_by_name(tmp_path: Path, name: str)
         batch_in(tmp_path, sampling={name: 1})
 
 
-@pytest.mark.parametrize("name", ["model", "messages", "stream"])
+@pytest.mark.parametrize("name", ["model", "messages", "stream", "timeout", "idempotency_key"])
 def test_extra_body_may_not_replace_what_the_batch_sends(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValidationError, match=rf"sampling may not set extra_body\.{name}: "):
         batch_in(tmp_path, sampling={"extra_body": {name: 1}})
+
+
+@pytest.mark.parametrize("extra", ["top_k=5", [["top_k", 5]], 7, {"extra_body": {}}])
+def test_extra_body_must_be_a_mapping_before_anything_is_sent(tmp_path: Path, extra: object) -> None:
+    with pytest.raises(ValidationError, match=r"sampling\.extra_body is .*must be a mapping"):
+        batch_in(tmp_path, sampling={"extra_body": extra})
+
+
+def test_a_schema_in_extra_body_is_checked_too(tmp_path: Path) -> None:
+    unresolvable = {"type": "json_schema", "json_schema": {"schema": {"$ref": "https://x.invalid/y"}}}
+    with pytest.raises(ValidationError, match="cannot be resolved"):
+        batch_in(tmp_path, sampling={"extra_body": {"response_format": unresolvable}})
+    fields = {"response_format": {"type": "text"}, "extra_body": {"response_format": {"type": "json_object"}}}
+    assert batch_in(tmp_path, sampling=fields).sampling.response_format == {"type": "json_object"}
+
+
+def test_a_field_may_have_any_name() -> None:
+    positional = inspect.signature(AsyncCompletions.create).parameters["self"]
+    assert positional.kind is positional.POSITIONAL_ONLY, "a sampling field named self is a field like any other"
 
 
 def test_other_fields_are_passed_through(tmp_path: Path) -> None:
