@@ -7,7 +7,9 @@ allowed (RFC 9112, 6.3), but gateways send it, and the chunks say where it ends.
 import re
 from typing import Any
 
+from aiohttp import ClientPayloadError
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
 LONGEST_HEAD = 100 * 1024
 """Bytes of one head; as many as httpx (h11) takes."""
@@ -45,28 +47,41 @@ class TolerantResponseHandler(ResponseHandler):
         if data:
             super().data_received(data)
 
+    def set_exception(self, exc: BaseException, *cause: Any) -> None:
+        """Raise what the parser cannot read also from a body whose head was handed on: aiohttp would wait for more."""
+        body = self._payload
+        super().set_exception(exc, *cause)
+        if isinstance(exc, HttpProcessingError) and body is not None and body.exception() is None:
+            body.set_exception(ClientPayloadError(f"the body cannot be read: {exc.message.strip()}"))
+
     def _past_head(self, received: bytes, new: int) -> bytes:
         """Return what may be handed on: nothing while the head is not whole."""
-        end = _end_of_head(received, max(0, len(received) - new - 3))
-        if end < 0:
-            may_be_head = len(received) < LONGEST_HEAD and received.startswith(b"HTTP/"[: len(received)])
-            self._head = received if may_be_head else None
-            return b"" if may_be_head else received
-        (head, length), rest = tolerated(received[:end]), received[end:]
-        status = head[9:12]
-        if status[:1] == b"1" and status != b"101":  # 100 Continue and the like: the answer's own head follows
-            super().data_received(head)
-            self._head = b""
-            return self._past_head(rest, len(rest)) if rest else b""
+        start, searched = 0, max(0, len(received) - new - 3)
+        while True:
+            end = _end_of_head(received, max(start, searched))
+            if end < 0:
+                return self._unfinished(received[start:])
+            if not _is_informational(received[start:end]):
+                break
+            start = end  # 100 Continue and the like: the answer's own head follows
         self._head = None
+        head, length = tolerated(received[start:end])
+        rest = received[end:]
         if length is None:
-            return head + rest
+            # By itself: where the parser cannot read what follows, the status and the receipt count all the same.
+            super().data_received(head)
+            return rest
         if len(rest) > length:
             self._close_after(head + rest[:length])
             return b""
         self._left = length - len(rest)
         super().data_received(head + rest)
         return b""
+
+    def _unfinished(self, head: bytes) -> bytes:
+        may_be_head = len(head) < LONGEST_HEAD and head.startswith(b"HTTP/"[: len(head)])
+        self._head = head if may_be_head else None
+        return b"" if may_be_head else head
 
     def _close_after(self, last: bytes) -> None:
         # Whatever follows the declared end of an answer belongs to nothing: the connection cannot be used again.
@@ -76,6 +91,11 @@ class TolerantResponseHandler(ResponseHandler):
             super().data_received(last)
         if self.transport is not None:
             self.transport.close()
+
+
+def _is_informational(head: bytes) -> bool:
+    status = head[9:12]
+    return head[:5] == b"HTTP/" and status[:1] == b"1" and status != b"101"
 
 
 def _end_of_head(received: bytes, start: int) -> int:

@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import pytest
 from pareta_client import (
     APIConnectionError,
     APIStatusError,
+    APITimeoutError,
     AsyncPareta,
     InsufficientCreditsError,
     OversizedReplyError,
@@ -54,6 +57,8 @@ READ = {
     + LENGTH
     + b"transfer-encoding: chunked\r\n\r\n"
     + CHUNKS,
+    "thousands of interim answers": b"HTTP/1.1 102 Processing\r\n\r\n" * 5_000 + sized(COMPLETION),
+    "an interim answer with a length": b"HTTP/1.1 199 X\r\ncontent-length: 5\r\n\r\n" + sized(COMPLETION),
     "early hints": b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + sized(COMPLETION),
     "chunk extensions": OK + b"transfer-encoding: chunked\r\n\r\n" + CHUNKS.replace(b"0\r\n", b"0;a=b\r\nt: v\r\n"),
     "more than the declared length": sized(COMPLETION) + b"garbage",
@@ -127,6 +132,9 @@ HALF = [
     (b"402 P", b"transfer-encoding: chunked\r\n\r\n5\r\nab", InsufficientCreditsError, CREDIT),
     (b"429 S", b"retry-after: 7\r\ncontent-encoding: gzip\r\ncontent-length: 5\r\n\r\n", RateLimitError, SLOW),
     (b"500 E", b"content-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x8b\xff\xff", APIStatusError, AGAIN),
+    (b"402 P", b"transfer-encoding: chunked\r\n\r\nzz\r\n", InsufficientCreditsError, CREDIT),
+    (b"429 S", b"retry-after: 7\r\ntransfer-encoding: chunked\r\n\r\n2\r\nabc", RateLimitError, SLOW),
+    (b"200 K", b"transfer-encoding: chunked\r\n\r\n-5\r\n{}", APIConnectionError, AGAIN),
     (b"200 K", b"content-length: 500\r\n\r\n{", APIConnectionError, AGAIN),
 ]
 
@@ -143,6 +151,26 @@ def test_the_status_and_the_receipt_count_even_if_the_body_breaks_off(
     assert verdict_of(error) is verdict
     assert (error.billed_micro_usd, getattr(error, "request_id", None)) == (9, "req_1")
     assert getattr(error, "retry_after", 7) in (None, 7)
+
+
+@both
+def test_chunks_that_cannot_be_read_are_an_error_at_once_wherever_they_were_cut(ask: Callable[[str], object]) -> None:
+    ended = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(OK + b"transfer-encoding: chunked\r\n\r\n")
+        conversation.send(b"3\r\nabc\r\n")
+        time.sleep(0.1)  # the client has read what came
+        conversation.send(b"zz\r\n")
+        ended.wait(20)  # and keeps the connection open
+
+    with serving(script) as server:
+        error = ask(server.url)
+        ended.set()
+    assert isinstance(error, APIConnectionError)
+    assert not isinstance(error, APITimeoutError)
+    assert error.billed_micro_usd == 42
 
 
 def test_a_half_success_is_asked_again_and_its_receipt_is_added() -> None:
