@@ -83,6 +83,9 @@ class AnswerCheck:
 
 def check_response_format(response_format: Any) -> None:  # whatever the sampling fields say
     """Raise ValueError for a schema that is not valid, or that refers to what it does not hold."""
+    match response_format:
+        case {"type": "json_schema", "json_schema": {"schema": given}} if not isinstance(given, Mapping | bool):
+            raise ValueError(f"sampling.response_format has no valid JSON schema: {given!r:.60} is no object")
     schema = _schema_of(response_format)
     if schema is None or schema == {"type": "object"}:
         return
@@ -95,7 +98,7 @@ def check_response_format(response_format: Any) -> None:  # whatever the samplin
         _check_references(schema)
     except SchemaError as error:
         raise ValueError(f"sampling.response_format has no valid JSON schema: {error.message}") from None
-    except (TypeError, AttributeError, RecursionError) as error:
+    except (TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"sampling.response_format has no valid JSON schema: {error}") from None
 
 

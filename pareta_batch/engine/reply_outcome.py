@@ -61,7 +61,7 @@ def _flag(choice: Mapping[str, Json], answer: str | None, finish_reason: str | N
     if flag := _FLAGS.get(finish_of(finish_reason)):
         return flag
     message = _message(choice)
-    if not isinstance(message.get("content"), str | list | None):
+    if choice.get("error") or not _has_text(message.get("content")):
         return "unclear"
     called = message.get("tool_calls") or message.get("function_call")
     return None if called or (answer and answer.strip()) else "empty"
@@ -85,6 +85,17 @@ def _message(choice: Mapping[str, Json]) -> Mapping[str, Json]:
     return message if isinstance(message, dict) else {}
 
 
+def _has_text(content: Json) -> bool:
+    """Check whether a content is a text, parts of which one is a text, or nothing: any other was kept as JSON."""
+    match content:
+        case None | str() | []:
+            return True
+        case list():
+            return any(isinstance(part, str) or _is_text(part) for part in content)
+        case _:
+            return False
+
+
 def _only_text(content: Json) -> bool:
     match content:
         case None | str():
@@ -96,7 +107,10 @@ def _only_text(content: Json) -> bool:
 
 
 def _is_text(part: Json) -> bool:
-    return isinstance(part, dict) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str)
+    if not isinstance(part, dict) or part.get("type", "text") not in _TEXT_PARTS:
+        return False
+    text = part.get("text")
+    return isinstance(text.get("value") if isinstance(text, dict) else text, str)
 
 
 def as_json(value: Json) -> tuple[str | None, str | None]:

@@ -164,7 +164,11 @@ def test_other_references_are_taken(schema: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", [{"type": "nonsense"}, {"$ref": 5}, {"$schema": []}, {"properties": []}, {"allOf": {}}, {"$id": 1}]
+    "schema",
+    [
+        *({"type": "nonsense"}, {"$ref": 5}, {"$schema": []}, {"properties": []}, {"allOf": {}}, {"$id": 1}),
+        *({"pattern": "a{99999999999}"}, {"multipleOf": 0}, "x", [], None, 5),
+    ],
 )
 def test_a_schema_that_is_none_is_refused_before_anything_is_sent(tmp_path: Path, schema: object) -> None:
     with pytest.raises(ValidationError, match="no valid JSON schema"):
