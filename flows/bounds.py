@@ -8,7 +8,18 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.outcomes import flow_run_here
-from pareta_batch import Batch, Ledger, NotAllowed, billed_to, claim_origin, confined, is_ours, micro_usd, origin_of
+from pareta_batch import (
+    Batch,
+    Ledger,
+    NotAllowed,
+    billed_to,
+    budget_dollars,
+    claim_origin,
+    confined,
+    is_ours,
+    micro_usd,
+    origin_of,
+)
 from pareta_evals import Comparisons, ComparisonSpec
 from tasks import shared_ledger
 
@@ -106,7 +117,8 @@ def _bounded(batch: Batch, bounds: Bounds, origin: str, started_by: str | None, 
         raise NotAllowed(f"batch {batch.name!r}: {whose}; {origin!r} continues only those of {_listed(allowed)}")
     left = micro_usd(bounds.budget_usd) - billed_to(allowed, ledger, but=batch.name)
     if left <= 0:
-        raise NotAllowed(f"batch {batch.name!r}: the budget of ${bounds.budget_usd} of {_listed(allowed)} is used up")
+        budget_text = budget_dollars(bounds.budget_usd)
+        raise NotAllowed(f"batch {batch.name!r}: the budget of {budget_text} of {_listed(allowed)} is used up")
     budget = min(left / MICRO, batch.budget_usd or left / MICRO)
     try:
         return Batch.model_validate({**_confined(batch, bounds, ledger).model_dump(), "budget_usd": budget})

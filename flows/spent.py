@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_batch import MICRO_PER_USD, Spending
+from pareta_batch import Spending, budget_dollars, dollars
 
 
 class Spent(BaseModel):
@@ -18,7 +18,7 @@ class Spent(BaseModel):
     def __str__(self) -> str:
         notes = list(self.dearer)
         if self.overspent_micro_usd:
-            notes.append(f"${self.overspent_micro_usd / MICRO_PER_USD:.6f} above the budget of ${self.budget_usd}")
+            notes.append(f"{dollars(self.overspent_micro_usd)} above the budget of {budget_dollars(self.budget_usd)}")
         return "; ".join(notes)
 
 

@@ -46,7 +46,7 @@ from .ledger.schema import eval_plans, eval_scores, eval_work, quality, quality_
 from .ledger.selection import ALL_UNSETTLED, RowSelection
 from .money.account import NO_ACCOUNT, Account
 from .money.budget import MICRO_PER_USD, micro_usd
-from .money.format import dollars, estimate
+from .money.format import budget_dollars, dollars, estimate
 from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
 from .money.overspending import holds_all, spent_micro_usd
 from .quote import LEADERBOARD_RANGE, Quote, quote_from, quote_rows
@@ -103,6 +103,7 @@ __all__ = [
     "batch_report",
     "billed_to",
     "bound_micro_usd",
+    "budget_dollars",
     "check_batch_quote",
     "check_column",
     "check_comparison_quote",

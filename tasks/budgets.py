@@ -14,6 +14,8 @@ from pareta_batch import (
     Ledger,
     Purchase,
     bound_micro_usd,
+    budget_dollars,
+    dollars,
     fetch_leaderboard,
     holds_all,
     micro_usd,
@@ -45,8 +47,10 @@ async def share_budget(budget_usd: float | None, batch: Batch, comparisons: Comp
         spent = await asyncio.to_thread(_spent_on, batch, ledger, micro_usd(budget_usd) - bought)
     for_batch, beside = shares(micro_usd(budget_usd), spent, bought, bounds)
     if for_batch < 1:
-        raise BudgetReached(f"nothing of the budget of ${budget_usd} is left for the batch {batch.name!r}")
-    get_run_logger().info("of $%s, $%s are for the batch", budget_usd, for_batch / MICRO_PER_USD)
+        raise BudgetReached(
+            f"nothing of the budget of {budget_dollars(budget_usd)} is left for the batch {batch.name!r}"
+        )
+    get_run_logger().info("of %s, %s are for the batch", budget_dollars(budget_usd), dollars(for_batch))
     return for_batch / MICRO_PER_USD, max(beside, 1) / MICRO_PER_USD
 
 

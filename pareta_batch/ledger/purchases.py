@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pareta_batch.errors import BudgetReached, CostUnbounded
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.schema import purchases
-from pareta_batch.money import Account, dollars, micro_usd
+from pareta_batch.money import Account, budget_dollars, dollars, micro_usd
 from pareta_client import EvalRun
 
 SURE_RANGE = 3
@@ -69,7 +69,7 @@ def reserve_purchase(ledger: Ledger, account: Account, purchase: Purchase) -> No
             left = max(0, micro_usd(account.budget_usd) - others)
             raise BudgetReached(
                 f"{purchase.what} may cost {dollars(bound)}, and {dollars(left)} of the budget of "
-                f"${account.budget_usd} are left"
+                f"{budget_dollars(account.budget_usd)} are left"
             )
 
 

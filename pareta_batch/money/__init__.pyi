@@ -2,7 +2,7 @@ from .account import Account
 from .budget import Budget, BudgetGate, Reservation, micro_usd
 from .cost_fields import EXTRA_BODY, most_answer_tokens, unbounded
 from .cost_forecast import forecast
-from .format import dollars, estimate
+from .format import budget_dollars, dollars, estimate
 from .leaderboard import fetch_leaderboard
 from .overspending import holds_all, money_notes, overspent_micro_usd
 from .prices import NO_PRICES, Prices
@@ -15,6 +15,7 @@ __all__ = [
     "BudgetGate",
     "Prices",
     "Reservation",
+    "budget_dollars",
     "dollars",
     "estimate",
     "fetch_leaderboard",

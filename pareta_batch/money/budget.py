@@ -6,15 +6,16 @@ from decimal import ROUND_FLOOR, Decimal
 from enum import Enum
 from fractions import Fraction
 
+from pareta_batch.money.format import budget_dollars
 from pareta_batch.money.prices import NO_PRICES, Prices
 
 MICRO_PER_USD = 1_000_000
 
 
-def micro_usd(dollars: float) -> int:
+def micro_usd(usd: float) -> int:
     """Return a ceiling in whole micro-USD, rounded down."""
     # Through text: 0.0005 is meant as it is written, not as the double nearest to it.
-    return int((Decimal(repr(dollars)) * MICRO_PER_USD).to_integral_value(ROUND_FLOOR))
+    return int((Decimal(repr(usd)) * MICRO_PER_USD).to_integral_value(ROUND_FLOOR))
 
 
 class Unavailable(Enum):
@@ -207,13 +208,14 @@ class BudgetGate:
         """Whether requests in doubt hold all that is left, because no price is known."""
         return self.budget is not None and self.budget.blocked
 
-    def why_full(self, dollars: float | None) -> str:
+    def why_full(self, budget_usd: float | None) -> str:
         """Return why no row is sent any more."""
+        budget = budget_dollars(budget_usd)
         if not self.blocked or self.budget is None:
-            return f"the budget of ${dollars} has no room for a row"
+            return f"the budget of {budget} has no room for a row"
         return (
             f"{self.budget.in_doubt} requests may have been paid before the first receipt, so they may have cost "
-            f"all of the budget of ${dollars}; a pilot of some rows without budget_usd tells the price"
+            f"all of the budget of {budget}; a pilot of some rows without budget_usd tells the price"
         )
 
     def close(self) -> None:

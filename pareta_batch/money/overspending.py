@@ -1,7 +1,8 @@
 """What a batch spent above its budget at most, and why."""
 
 from pareta_batch.ledger import Tally
-from pareta_batch.money.budget import MICRO_PER_USD, micro_usd
+from pareta_batch.money.budget import micro_usd
+from pareta_batch.money.format import budget_dollars, dollars
 from pareta_batch.spec import Batch
 
 
@@ -37,5 +38,5 @@ def money_notes(budget_usd: float | None, overspent: int | None, rise: float | N
             if rise is not None
             else "the first answer, sent before any price was known, was dearer than what was left"
         )
-        notes.append(f"${overspent / MICRO_PER_USD:.6f} at most above the budget of ${budget_usd}: {why}")
+        notes.append(f"{dollars(overspent)} at most above the budget of {budget_dollars(budget_usd)}: {why}")
     return notes

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def comparison_table(comparisons: Sequence[Comparison]) -> "pd.DataFrame":
     """Return one row per comparison and model; a comparison without scores has one row that says so.
 
-    Qualities and savings are shares of 1, costs micro-USD per request.
+    Qualities and savings are shares of 1, costs micro-USD per request. `against_baseline` is the verdict of the test
+    of the pair; `standing` is `as good`, `worse` or `open`. The baseline has `baseline` in both.
     """
     import pandas as pd
 
@@ -48,6 +49,7 @@ _COLUMNS = {
     "against_baseline": "string",
     "reused_from": "string",
     "run_id": "string",
+    "standing": "string",
 }
 
 
@@ -66,16 +68,24 @@ def _model_rows(comparison: Comparison) -> list[dict[str, object]]:
         | score.model_dump(include=fields)
         | {
             "verdict": comparison.standing(score.model),
-            "against_baseline": _beside_baseline(comparison, score),
+            "against_baseline": _pair_verdict(comparison, score),
+            "standing": _standing(comparison, score),
         }
         for score in comparison.scores
     ]
 
 
-def _beside_baseline(comparison: Comparison, score: ModelScore) -> str | None:
+def _pair_verdict(comparison: Comparison, score: ModelScore) -> str | None:
     if score.model == comparison.baseline:
         return "baseline"
     return next((pair.verdict for pair in comparison.against_baseline if pair.model == score.model), None)
+
+
+def _standing(comparison: Comparison, score: ModelScore) -> str | None:
+    if score.model == comparison.baseline:
+        return "baseline"
+    standings = comparison.recommendation.standings if comparison.recommendation else ()
+    return next((standing.word for standing in standings if standing.model == score.model), None)
 
 
 def _batch_row(batch: BatchFacts) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """Numbers in words: percentages, points, money, time and lists, the same in every table and sentence."""
 
 from collections.abc import Sequence
-from decimal import ROUND_FLOOR, Decimal
+
+from pareta_batch import dollars
 
 UNKNOWN = "–"
 
@@ -22,15 +23,8 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def money(micro_usd: float | None) -> str:
-    """Write an amount in dollars, never more than it is: to the cent, and below ten cents to two digits."""
-    if micro_usd is None:
-        return UNKNOWN
-    amount = Decimal(repr(float(micro_usd))) / 1_000_000
-    digits = 2 if abs(amount) >= Decimal("0.1") or not amount else 1 - amount.adjusted()
-    return f"${amount.quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR):,f}".replace("$-", "−$")
-
-
-price = money
+    """Return an amount in dollars for a cell of a table."""
+    return UNKNOWN if micro_usd is None else dollars(micro_usd)
 
 
 def unit_cost(micro_usd: float | None) -> str:

@@ -71,7 +71,7 @@ def test_a_bill_above_its_bound_raises_the_next_bounds_and_is_told(ledger: Ledge
     assert purchases.bound_micro_usd(ledger, 100) == 2_000
     told = spending(ledger, ACCOUNT.name)
     assert (told.above(0.001), told.above(1), told.above(None)) == (1_000, 0, None)
-    assert told.dearer == ["run a cost $0.0020, at most $0.0003 was expected"]
+    assert told.dearer == ["run a cost $0.002, at most $0.0003 was expected"]
 
 
 def test_two_processes_cannot_reserve_the_same_room(tmp_path: Path) -> None:

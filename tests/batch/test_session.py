@@ -92,7 +92,7 @@ async def test_out_of_credit_sends_nothing_new_and_a_resume_pays_exactly_the_res
     assert report.settled == books.completions > 0
     assert books.statuses[402] <= 8, "nothing new was sent after the first 402"
     assert (report.unknown, report.pending) == (0, 200 - report.settled)
-    assert re.search(rf"{report.pending} pending \(about \$0\.\d{{4}} more\)", str(report))
+    assert re.search(rf"{report.pending} pending \(about \$0\.\d{{2,}} more\)", str(report))
     sandbox.top_up(1)
     assert (await run(batch, sandbox, ledger)).status == "completed"
     really = sandbox.books().debited_micro_usd - (report.billed_micro_usd or 0)

@@ -137,7 +137,7 @@ def test_the_budget_is_of_all_batches_together_that_the_deployment_started(ledge
     assert started(batch("second", budget_usd=1)).budget_usd == 1
     assert started(batch("first")).budget_usd == 5
     billed(ledger, "second", 3_000_000)
-    assert "the budget of $5.0 of 'complete-batch/on-new-dataset' is used up" in refusal(batch("third"))
+    assert "the budget of $5.00 of 'complete-batch/on-new-dataset' is used up" in refusal(batch("third"))
 
 
 def test_what_others_spent_does_not_count(ledger: Ledger) -> None:

@@ -37,20 +37,21 @@ def test_an_empty_summary_is_empty() -> None:
     assert markdown_summary().strip() == ""
 
 
-def test_amounts_are_floored_to_cents_and_below_ten_cents_to_two_digits() -> None:
-    assert money(1_239_999) == "$1.23"
-    assert money(12_345_678_901) == "$12,345.67"
-    assert money(53_250) == "$0.053"
-    assert money(9_999) == "$0.0099"
+def test_amounts_are_rounded_to_cents_and_below_ten_cents_to_three_digits() -> None:
+    assert money(1_239_999) == "$1.24"
+    assert money(866_710) == "$0.87"
+    assert money(12_345_678_901) == "$12,345.68"
+    assert money(53_250) == "$0.0533"
+    assert money(9_999) == "$0.01"
     assert money(0) == "$0.00"
     assert money(None) == "–"
 
 
-def test_unit_costs_keep_the_digits_that_floored_cents_would_lose() -> None:
+def test_unit_costs_keep_the_digits_that_cents_would_lose() -> None:
     assert [unit_cost(cost) for cost in (0, 0.4, 40, 120, 3_200, None)] == [
         "$0.00",
-        "$0.00040",
-        "$0.040",
+        "$0.0004",
+        "$0.04",
         "$0.12",
         "$3.20",
         "–",

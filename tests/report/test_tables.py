@@ -18,7 +18,7 @@ from pareta_report import (
     judge,
     write_exports,
 )
-from pareta_report.render.text import price
+from pareta_report.render.text import money
 from tests.report.batches import Facts, answer, four_answers, written
 from tests.report.runs import right, run, scored
 
@@ -110,6 +110,21 @@ def test_the_comparison_table_has_a_row_per_model_and_says_how_it_stands() -> No
     assert "too slow" in table["verdict"].iloc[3]
 
 
+def test_the_comparison_table_has_the_word_for_every_model_beside_the_verdict_of_its_pair() -> None:
+    models = (("same", right(1_900, 2_000)), ("near", right(1_895, 2_000)), ("worse", right(400, 2_000)))
+    results = [scored(name, scores) for name, scores in models]
+    comparison = judge("x", "t", run(*results, scored("big", right(1_900, 2_000), kind="frontier")))
+    assert comparison.recommendation is not None
+    table = comparison_table([comparison]).set_index("model")
+    words = {standing.model: standing.word for standing in comparison.recommendation.standings}
+    assert table["standing"].to_dict() == words | {"big": "baseline"}
+    assert words["same"] == "as good"
+    assert words["worse"] == "worse"
+    assert table["against_baseline"].to_dict() == {pair.model: pair.verdict for pair in comparison.against_baseline} | {
+        "big": "baseline"
+    }
+
+
 def test_an_empty_comparison_table_has_its_columns() -> None:
     assert {"comparison", "model", "quality", "mean_cost_micro_usd"} <= set(comparison_table([]).columns)
 
@@ -151,6 +166,6 @@ def test_the_page_stands_beside_the_same_as_json_and_csv(tmp_path: Path) -> None
 
 
 def test_small_prices_are_written_without_an_exponent() -> None:
-    assert [price(amount) for amount in (14.3, 0.5, 313, 0, 2_500_000)] == [
-        *("$0.000014", "$0.00000050", "$0.00031", "$0.00", "$2.50"),
+    assert [money(amount) for amount in (14.3, 0.5, 313, 0, 2_500_000)] == [
+        *("$0.0000143", "$0.0000005", "$0.000313", "$0.00", "$2.50"),
     ]
