@@ -30,7 +30,7 @@ class LoopThread:
         self._loop = asyncio.SelectorEventLoop(_selector())
         self._on_fault = on_fault
         self._guard = threading.Lock()
-        self._awaited: set[Future[Any]] = set()
+        self._awaited: dict[Future[Any], Coroutine[Any, Any, Any]] = {}
         self._dead: UnexpectedError | None = None
         self._thread = threading.Thread(target=self._run, name=name)
         self._thread.start()
@@ -78,8 +78,8 @@ class LoopThread:
                 work.close()
                 raise self._dead
             awaited = asyncio.run_coroutine_threadsafe(work, self._loop)
-            self._awaited.add(awaited)
-        awaited.add_done_callback(self._awaited.discard)
+            self._awaited[awaited] = work
+        awaited.add_done_callback(lambda _: self._awaited.pop(awaited, None))
         return awaited
 
     def _run(self) -> None:
@@ -95,9 +95,11 @@ class LoopThread:
         with self._guard:
             self._dead = UnexpectedError.of(faults[-1], "the event loop of the calls")
         self._loop.set_exception_handler(lambda *_: None)  # its tasks never end: that is told already
-        for task in asyncio.all_tasks(self._loop):
+        # Work that was submitted last may not have become a task.
+        under_way = [task.get_coro() for task in asyncio.all_tasks(self._loop)]
+        for work in (*under_way, *list(self._awaited.values())):
             with suppress(RuntimeError):  # it awaits something in its end
-                task.get_coro().close()
+                work.close()
         for awaited in list(self._awaited):
             with suppress(InvalidStateError):  # it has ended meanwhile
                 awaited.set_exception(self._dead)

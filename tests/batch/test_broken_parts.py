@@ -1,6 +1,7 @@
 """An arbitrary exception in any part stops the batch by name, or costs one row; nothing hangs or is paid twice."""
 
 import asyncio
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -178,6 +179,30 @@ async def test_a_loop_that_cannot_go_on_fails_everything_that_is_awaited() -> No
     with pytest.raises(UnexpectedError):
         await loop.run(asyncio.sleep(0))
     assert len(faults) > 1
+    loop.close(asyncio.sleep(0), within_s=1)
+
+
+async def test_work_that_a_broken_loop_never_began_is_closed() -> None:
+    loop, begun, held = LoopThread("broken"), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        held.wait(10)
+
+    def broken(*_: object) -> None:
+        raise OSError("no descriptor")
+
+    loop.call_soon(hold)
+    assert await asyncio.to_thread(begun.wait, 10)
+    loop._loop._selector.select = broken  # type: ignore[attr-defined]
+    work = asyncio.Event().wait()
+    waiting = asyncio.create_task(loop.run(work))
+    await asyncio.sleep(0)
+    held.set()
+    with pytest.raises(UnexpectedError):
+        async with asyncio.timeout(10):
+            await waiting
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
     loop.close(asyncio.sleep(0), within_s=1)
 
 
