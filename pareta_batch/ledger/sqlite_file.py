@@ -58,6 +58,9 @@ class LedgerFile:
             return f"the file was replaced by another one while a run used it{self._set_log_aside()}; {_RESTORE}"
         if self._runs and (runs := self._runs_in_file()) < self._runs:
             return f"the file was overwritten while a run used it ({runs} of {self._runs} runs are in it); {_RESTORE}"
+        if self._log is not None and self._inode_of_log() != self._log:
+            step = "run it again and leave that file alone; restore a backup if the ledger is damaged"
+            return f"its write-ahead log (-wal) was deleted or replaced while a run used it; {step}"
         return None
 
     def count_run(self, db: sa.Connection) -> None:
@@ -70,8 +73,7 @@ class LedgerFile:
         with _named_errors(self.path):
             # A reader may have kept the header from being written: then the last run that is there counts.
             self._runs = self._runs_in_file()
-            log = self._beside("-wal")
-            self._log = inode_of(log.stat()) if log.exists() else None
+            self._log = self._inode_of_log()
 
     def _acquire(self, batch: str) -> Callable[[], None]:
         """Acquire the lock of a batch; return what releases it."""
@@ -96,11 +98,17 @@ class LedgerFile:
 
     def _set_log_aside(self) -> str:
         log = self._beside("-wal")
-        if not log.exists() or inode_of(log.stat()) != self._log:
+        if self._log is None or self._inode_of_log() != self._log:
             return ""
         log.replace(aside := self._beside("-wal.left"))
         self._beside("-shm").unlink(missing_ok=True)
         return f" (its write-ahead log is now {aside})"
+
+    def _inode_of_log(self) -> Inode | None:
+        try:
+            return inode_of(self._beside("-wal").stat())
+        except FileNotFoundError:
+            return None
 
     def _beside(self, ending: str) -> Path:
         return self.path.with_name(self.path.name + ending)
@@ -128,6 +136,7 @@ class LedgerFile:
 
     def close(self) -> None:
         """Close the descriptors of released locks, once no connection of this process uses the file."""
+        self._log = None  # SQLite removes the log with the last connection
         _descriptors.close_idle(self._inode)
 
 

@@ -287,6 +287,28 @@ async def test_a_ledger_file_that_goes_away_stops_the_run_and_what_could_not_be_
     restored.close()
 
 
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+async def test_a_log_that_goes_away_stops_the_run_and_what_was_settled_is_kept(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, how: str
+) -> None:
+    batch = batch_in(tmp_path, ROWS, max_in_flight=IN_FLIGHT)
+    running = await under_way(batch, sandbox, ledger)
+    (tmp_path / "ledger.db-wal").unlink()
+    if how == "replaced":
+        (tmp_path / "ledger.db-wal").touch()
+    before = sandbox.books().completions_seen
+    report = await running
+    stopped_by_the_ledger(report, "write-ahead log (-wal) was deleted or replaced")
+    assert sandbox.books().completions_seen - before <= CLAIMED
+    assert sum(row["answer"] is not None for row in read_answers(batch)) == report.settled > 0
+    ledger.close()
+    reopened = Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}")
+    with reopened.transaction() as check:
+        assert check.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    await completed_by_the_next(batch, sandbox, reopened)
+    reopened.close()
+
+
 @pytest.mark.parametrize("size", ["backup", "empty"])
 async def test_a_file_that_is_overwritten_in_place_stops_the_run(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, size: str
