@@ -22,8 +22,8 @@ def parquet_rows(file: pyarrow.parquet.ParquetFile, name: str, chunk_rows: int) 
     Raises DatasetError with file `name`, row and column for a value that Python or UTF-8 does not have.
     """
     first = 1
-    as_bytes = [field.name for field in file.schema_arrow if _holds_bytes(field.type)]
-    times = [field.name for field in file.schema_arrow if pyarrow.types.is_time(field.type)]
+    as_bytes = [field.name for field in file.schema_arrow if _holds(_is_binary, field.type)]
+    times = [field.name for field in file.schema_arrow if _holds(pyarrow.types.is_time, field.type)]
     for chunk in file.iter_batches(batch_size=chunk_rows):
         if problems := _bad_times(chunk, times, name, first):
             raise DatasetError(problems)
@@ -64,13 +64,21 @@ def fraction_digits(file: pyarrow.parquet.ParquetFile) -> Mapping[str, int]:
     return digits
 
 
-def _holds_bytes(kind: pyarrow.DataType) -> bool:
+def _holds(is_wanted: Callable[[pyarrow.DataType], bool], kind: pyarrow.DataType) -> bool:
+    """Return whether a type is one that is wanted, or holds one."""
     is_ = pyarrow.types
     if is_.is_dictionary(kind):
-        return _holds_bytes(kind.value_type)
-    if is_.is_binary(kind) or is_.is_large_binary(kind) or is_.is_fixed_size_binary(kind) or is_.is_binary_view(kind):
-        return True
-    return is_.is_nested(kind) and any(_holds_bytes(kind.field(i).type) for i in range(kind.num_fields))
+        return _holds(is_wanted, kind.value_type)
+    return is_wanted(kind) or (
+        is_.is_nested(kind) and any(_holds(is_wanted, kind.field(i).type) for i in range(kind.num_fields))
+    )
+
+
+def _is_binary(kind: pyarrow.DataType) -> bool:
+    is_ = pyarrow.types
+    return bool(
+        is_.is_binary(kind) or is_.is_large_binary(kind) or is_.is_fixed_size_binary(kind) or is_.is_binary_view(kind)
+    )
 
 
 def _unreadable(chunk: pyarrow.RecordBatch, name: str, first: int) -> list[str]:
@@ -99,12 +107,26 @@ def _bad_times(chunk: pyarrow.RecordBatch, columns: list[str], name: str, first:
     problems = []
     for column in columns:
         values = chunk.column(column)
-        per_second = PER_SECOND[values.type.unit]
-        for index, number in enumerate(_numbers(values)):
-            if number is not None and not _is_time(number, per_second):
+        for index in range(len(values)) if _has_bad_time(values) else ():
+            if _has_bad_time(values.slice(index, 1)):
                 problem = "is no time of day to the microsecond; store it as text, or leave the column out"
                 problems.append(f"{name} row {first + index}, column {column!r}: {problem}")
     return problems[:MOST_PROBLEMS_SHOWN]
+
+
+def _has_bad_time(values: pyarrow.Array) -> bool:
+    is_, kind = pyarrow.types, values.type
+    if is_.is_time(kind):
+        per_second = PER_SECOND[kind.unit]
+        return not all(number is None or _is_time(number, per_second) for number in _numbers(values))
+    if is_.is_dictionary(kind):
+        return _has_bad_time(values.dictionary_decode())
+    if is_.is_struct(kind):
+        return any(map(_has_bad_time, values.flatten()))
+    if is_.is_map(kind):
+        values = values.cast(pyarrow.list_(kind.field(0).type))
+    # Only the values in the slice, unlike `values.values`.
+    return is_.is_nested(kind) and _has_bad_time(values.flatten())
 
 
 def _is_time(number: int, per_second: int) -> bool:

@@ -198,6 +198,9 @@ FAR = 2**62
         (pa.array([-5], pa.time64("us")), "no time of day"),
         (pa.array([86_400_000], pa.time32("ms")), "no time of day"),
         (pa.array([1], pa.time64("ns")), "no time of day to the microsecond"),
+        (pa.array([[1000, 1]], pa.list_(pa.time64("ns"))), "no time of day to the microsecond"),
+        (pa.array([{"at": [1]}], pa.struct({"at": pa.large_list(pa.time64("ns"))})), "no time of day"),
+        (pa.array([[("at", 1)]], pa.map_(pa.string(), pa.time64("ns"))), "no time of day"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_named_with_file_row_and_column(
