@@ -1,6 +1,7 @@
 """Checks of the files that a batch will write, before anything is paid for them."""
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -23,7 +24,7 @@ LEDGER_COMPANIONS = ("", "-wal", "-shm", "-journal")
 
 
 def check_path(batch: Batch, ledger: Ledger) -> None:
-    """Check that the answers file can be written, and is neither the dataset nor a file of the ledger.
+    """Check that the answers file can be written, and replaces no dataset and no file of the ledger.
 
     Raises OutputError.
     """
@@ -37,6 +38,11 @@ def check_path(batch: Batch, ledger: Ledger) -> None:
             raise OutputError(f"answers file {path} is no regular file: choose another output")
         if any(_same_file(path, file) for file in _ledger_files(ledger)):
             raise OutputError(f"answers file {path} is a file of the ledger: choose another output")
+        if _has_rows_of_others(path):
+            raise OutputError(
+                f"answers file {path}: a file with rows that are no answers is there; move it, or choose another output"
+            )
+        os.fsencode(path.resolve()).decode()  # the ledger has room for text only
         batch.page_path.exists()  # raises OSError for a name that is too long, which the answers file's may not be
         trial = part_beside(path.resolve())
         trial.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +99,15 @@ def _same_file(one: Path, other: Path) -> bool:
     if one.resolve() == other.resolve():
         return True
     return one.exists() and other.exists() and one.samefile(other)
+
+
+def _has_rows_of_others(path: Path) -> bool:
+    """Return whether a file holds rows, and lacks columns that every answers file has."""
+    try:
+        columns = Dataset.open(path).columns
+    except DatasetError:
+        return False
+    return not all(_as_written(name, columns) for name in ANSWERS_HAVE)
 
 
 def _ledger_files(ledger: Ledger) -> Iterator[Path]:

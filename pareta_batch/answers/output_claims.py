@@ -80,13 +80,24 @@ def _check_free(path: Path, batch: str, ledger: Ledger) -> Sequence[str] | None:
     file is gone has released it, unless a run of it is under way.
     """
     with ledger.transaction() as db:
-        found = db.execute(sa.select(outputs).where(outputs.c.path == str(path.resolve()))).all()
+        named = sa.select(outputs).where(outputs.c.path.endswith(f"/{path.resolve().name}", autoescape=True))
+        found = [entry for entry in db.execute(named) if _is_same_place(entry.path, path.resolve())]
     if any(entry.key == _key(path) and entry.batch == batch and entry.current for entry in found):
         return None
     for entry in found:
         if entry.batch != batch and entry.current and (path.exists() or _is_running(entry.batch, ledger)):
             raise OutputError(_taken(path, batch, entry.batch))
     return [entry.batch for entry in found]
+
+
+def _is_same_place(entered: str, path: Path) -> bool:
+    """Return whether an entered path is this one, also where its folder is mounted under two names."""
+    if entered == str(path):
+        return True
+    try:
+        return Path(entered).name == path.name and Path(entered).parent.samefile(path.parent)
+    except OSError:  # a path of another host, or one that is gone
+        return False
 
 
 def _enter(db: sa.Connection, path: Path, batch: str, released: Sequence[str]) -> str:

@@ -149,6 +149,53 @@ def test_two_batches_never_share_an_output(tmp_path: Path, ledger: Ledger) -> No
     assert (tmp_path / "answers.jsonl").read_bytes() == before
 
 
+ROWS_OF_OTHERS = {
+    "customers.csv": b"id,text\n1,mine\n",
+    "customers.jsonl": b'{"id": 1, "answer": "mine"}\n',
+    "customers.parquet": None,
+}
+
+
+@pytest.mark.parametrize("name", ROWS_OF_OTHERS)
+def test_rows_that_are_no_answers_are_not_replaced(tmp_path: Path, ledger: Ledger, name: str) -> None:
+    theirs = tmp_path / name
+    if (content := ROWS_OF_OTHERS[name]) is None:
+        pyarrow.parquet.write_table(pyarrow.table({"id": [1]}), theirs)
+    else:
+        theirs.write_bytes(content)
+    before = theirs.read_bytes()
+    batch = batch_in(tmp_path, output=str(theirs))
+    assert "a file with rows that are no answers is there; move it" in refusal(batch, ledger)
+    assert theirs.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["", "id,text\n", "no rows"])
+def test_a_file_without_rows_is_replaced(tmp_path: Path, ledger: Ledger, content: str) -> None:
+    (tmp_path / "answers.csv").write_text(content)
+    batch = batch_in(tmp_path, output=str(tmp_path / "answers.csv"))
+    assert len(settled(batch, ledger).read_text().splitlines()) == 4
+
+
+def test_a_path_that_is_no_text_is_refused(tmp_path: Path, ledger: Ledger) -> None:
+    assert "cannot be written" in refusal(batch_in(tmp_path, output=f"{tmp_path}/a\udcff.jsonl"), ledger)
+
+
+def test_a_folder_under_two_mounts_is_one_folder(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(batch_in(tmp_path, name="one"), ledger)
+    (tmp_path / "mount").symlink_to(tmp_path)
+    whole = Path.resolve
+
+    def resolve(path: Path, strict: bool = False) -> Path:
+        # A mount is no link: its path stays as it is.
+        return path if path.parent.name == "mount" else whole(path, strict)
+
+    monkeypatch.setattr(Path, "resolve", resolve)
+    text = refusal(batch_in(tmp_path, name="two", output=str(tmp_path / "mount" / "answers.jsonl")), ledger)
+    assert "file of batch 'one'; choose another output for batch 'two'" in text
+
+
 def test_an_output_is_the_same_from_another_folder(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
