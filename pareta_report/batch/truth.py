@@ -4,9 +4,15 @@ import json
 import math
 import re
 import unicodedata
+from datetime import timedelta
 from decimal import Decimal
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,9})?")
+_DURATION = re.compile(
+    r"(?P<sign>-?)p(?=[0-9t])((?P<days>[0-9]{1,12})d)?"
+    r"(t(?=[0-9])((?P<hours>[0-9]{1,12})h)?((?P<minutes>[0-9]{1,12})m)?((?P<seconds>[0-9]{1,15}(\.[0-9]{1,9})?)s)?)?"
+)
+_SECONDS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 _DECIMALS_OF_A_TIME = re.compile(r"(?<=:[0-9]{2})\.([0-9]{1,9})(?![0-9])")
 
 
@@ -19,13 +25,17 @@ def label_of(value: object) -> str | None:
     """Return a label in the form in which labels are compared; None for a missing or blank one.
 
     Texts ignore case and the length of blanks, in Unicode form NFKC. Numbers are equal however they are written: `1`,
-    `1.0`, `1e0`. JSON objects and lists are equal in any order of fields, with any blanks.
+    `1.0`, `1e0`. So are durations in ISO 8601: `PT1H`, `PT60M`. JSON objects and lists are equal in any order of
+    fields, with any blanks.
     """
     text = _normal(_text(value))
     if _NUMBER.fullmatch(text):
         return _number(Decimal(text))
     if text[:1] in ("{", "["):
         return _json(text)
+    if duration := _DURATION.fullmatch(text):
+        seconds = sum((Decimal(duration[unit] or 0) * each for unit, each in _SECONDS.items()), Decimal())
+        return f"duration {_number(-seconds if duration['sign'] else seconds)}"
     return text or None
 
 
@@ -42,11 +52,36 @@ def _text(value: object) -> str:
         case float() if math.isinf(value):
             return json.dumps(value)  # as in a CSV file
         case list() | tuple() | dict():
-            return json.dumps(value, ensure_ascii=False, default=str)
+            return json.dumps(_plain(value), ensure_ascii=False)
         case _ if value is pd.NA or value != value:
             return ""
+        case timedelta():
+            return _duration(value)
         case _:
             return str(value)
+
+
+def _plain(value: object) -> object:
+    """Return a nested value as in a CSV file: NaN and infinity are null, what JSON has no type for is text."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case None | bool() | int() | str():
+            return value
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case _:
+            return _text(value) or None
+
+
+def _duration(value: timedelta) -> str:
+    """Return a duration in ISO 8601, in seconds."""
+    # A pandas Timedelta has nanoseconds besides.
+    fraction = Decimal(value.microseconds * 1_000 + getattr(value, "nanoseconds", 0)).scaleb(-9)
+    seconds = value.days * 86_400 + value.seconds + fraction
+    return f"{'-' if seconds < 0 else ''}PT{abs(seconds):f}S"
 
 
 def _normal(text: str) -> str:

@@ -1,7 +1,7 @@
 """Measured quality: the same from every file format, for every kind of label."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,14 @@ LABELS: dict[str, tuple[pa.Array, list[str]]] = {
         ["2024-01-02 03:04:05.5+00:00", "2024-01-02 00:00:00+00:00"],
     ),
     "lists": (pa.array([[1, 2], None, ["a"]][:2]), ["[1,2.0]", ""]),
+    "durations": (
+        pa.array([timedelta(hours=1), timedelta(-2, 3, 4), timedelta()]),
+        ["PT60M", "-P1DT23H59M56.999996S", "PT0S"],
+    ),
+    "nanoseconds": (pa.array([1, -1], pa.duration("ns")), ["PT0.000000001S", "-PT0.000000001S"]),
+    "lists of bytes": (pa.array([[b"a"], []]), ['["A"]', "[]"]),
+    "lists with gaps": (pa.array([[1.0, float("nan")], [float("inf"), None]]), ["[1, null]", "[null, null]"]),
+    "lists of durations": (pa.array([[timedelta(1)]]), ['["PT24H"]']),
     "objects": (pa.array([{"a": 1, "b": "x"}]), ['{"b": "X", "a": 1.0}']),
 }
 
