@@ -1,4 +1,4 @@
-"""`Pareta` and `AsyncPareta`: the same surface, blocking and asynchronous."""
+"""`Pareta` (blocking) and `AsyncPareta` (asynchronous), with the same methods."""
 
 import os
 from functools import cached_property
@@ -11,7 +11,7 @@ from pareta_client.resources.chat import AsyncChat, AsyncModels, Chat, Models
 from pareta_client.settings import DEFAULT_MAX_RETRIES, MAX_REPLY_BYTES, Options, Settings, Timeout, settings_for
 from pareta_client.transport import AsyncChannel, AsyncDispatcher, Channel, Dispatcher, async_channel_for, channel_for
 
-# What a program never asks for is not loaded: records take most of the time that it takes to import a client.
+# Imported on first use: the record models take most of the client's import time.
 if TYPE_CHECKING:
     from pareta_client.resources.endpoints import AsyncEndpoints, Endpoints
     from pareta_client.resources.evals import AsyncEvals, Evals
@@ -19,49 +19,55 @@ if TYPE_CHECKING:
 
 
 class _Client:
-    """What both faces know of themselves; the key shows only where it is asked for by name."""
+    """Properties shared by both clients; the repr does not contain the key."""
 
     _settings: Settings
 
     @property
     def api_key(self) -> str:
-        """The key; take care where it goes."""
+        """The API key in plain text: do not log it."""
         return self._settings.secret.reveal()
 
     @property
     def base_url(self) -> str:
-        """Where the service is, without a trailing slash."""
+        """URL of the service, without a trailing slash."""
         return self._settings.base_url
 
     @property
     def max_retries(self) -> int:
-        """How often a failed request is sent again."""
+        """Number of further attempts after a failed one."""
         return self._settings.options.max_retries
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r}, max_retries={self.max_retries})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} holds connections and a key: make one in each process, from_env()")
+        raise TypeError(f"{type(self).__name__} cannot be pickled: create a client in each process with from_env()")
 
 
-def _from_environment(given: dict[str, Any]) -> dict[str, Any]:
-    """Add key and address from PARETA_API_KEY and PARETA_BASE_URL where they are not given."""
+def _from_environment(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options, with defaults from PARETA_API_KEY and PARETA_BASE_URL."""
     return {
-        **given,
-        "api_key": given.get("api_key") or os.environ.get("PARETA_API_KEY"),
-        "base_url": given.get("base_url") or os.environ.get("PARETA_BASE_URL"),
+        **options,
+        "api_key": options.get("api_key") or os.environ.get("PARETA_API_KEY"),
+        "base_url": options.get("base_url") or os.environ.get("PARETA_BASE_URL"),
     }
 
 
 class Pareta(_Client):
     """The blocking client, safe to share between threads.
 
-    `timeout` bounds one attempt and `deadline` all attempts of a call, in seconds; `max_reply_bytes` bounds the
-    decompressed body of a success. An `http_client` is used as it is and left open.
+    Args:
+        api_key: sent as a bearer token; None raises ParetaError.
+        base_url: None is the public service.
+        timeout: seconds for one attempt, or an httpx.Timeout for its phases.
+        max_retries: further attempts after a failed one.
+        deadline: seconds for all attempts of one call.
+        max_reply_bytes: limit of the decompressed body of a successful reply.
+        http_client: used unchanged, and not closed.
 
     Raises:
-        ParetaError: the key is missing, or key or `base_url` could never work.
+        ParetaError: the key is missing, or the key or `base_url` is invalid.
     """
 
     def __init__(
@@ -82,35 +88,35 @@ class Pareta(_Client):
     def _use(self, settings: Settings, channel: Channel) -> None:
         self._settings = settings
         self._channel = channel
-        self._caller = caller = Dispatcher(settings, channel)
-        self.chat = Chat(caller)
-        self.models = Models(caller)
+        self._dispatcher = dispatcher = Dispatcher(settings, channel)
+        self.chat = Chat(dispatcher)
+        self.models = Models(dispatcher)
 
     @cached_property
     def endpoints(self) -> "Endpoints":
         """Deployed models."""
         from pareta_client.resources.endpoints import Endpoints
 
-        return Endpoints(self._caller)
+        return Endpoints(self._dispatcher)
 
     @cached_property
     def tasks(self) -> "Tasks":
-        """The catalogue."""
+        """Task catalogue."""
         from pareta_client.resources.tasks import Tasks
 
-        return Tasks(self._caller)
+        return Tasks(self._dispatcher)
 
     @cached_property
     def evals(self) -> "Evals":
-        """Eval sets, eval runs and the models to compare with."""
+        """Eval sets, eval runs and frontier models."""
         from pareta_client.resources.evals import Evals
 
-        return Evals(self._caller)
+        return Evals(self._dispatcher)
 
     @classmethod
-    def from_env(cls, **given: Any) -> Self:
-        """Make a client from PARETA_API_KEY and PARETA_BASE_URL; keywords are those of the class and win."""
-        return cls(**_from_environment(given))
+    def from_env(cls, **options: Any) -> Self:
+        """Create a client from PARETA_API_KEY and PARETA_BASE_URL; keyword arguments override them."""
+        return cls(**_from_environment(options))
 
     def with_options(
         self,
@@ -120,13 +126,13 @@ class Pareta(_Client):
         deadline: float | None = None,
         max_reply_bytes: int | None = None,
     ) -> Self:
-        """Give a client that is differently patient and shares this one's connections; None keeps what is."""
+        """Return a client with other options that shares the connections; None keeps the present value."""
         other = type(self).__new__(type(self))
-        other._use(self._settings.patient(max_retries, timeout, deadline, max_reply_bytes), self._channel)
+        other._use(self._settings.with_options(max_retries, timeout, deadline, max_reply_bytes), self._channel)
         return other
 
     def close(self) -> None:
-        """Close the connections, also those shared through `with_options`; an http_client passed in stays open."""
+        """Close the connections, including those shared through `with_options`; a passed `http_client` stays open."""
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -141,11 +147,17 @@ class Pareta(_Client):
 class AsyncPareta(_Client):
     """The asynchronous client: one per event loop, shared by every coroutine.
 
-    `timeout` bounds one attempt and `deadline` all attempts of a call, in seconds; `max_reply_bytes` bounds the
-    decompressed body of a success. An `http_client` is used as it is and left open.
+    Args:
+        api_key: sent as a bearer token; None raises ParetaError.
+        base_url: None is the public service.
+        timeout: seconds for one attempt, or an httpx.Timeout for its phases.
+        max_retries: further attempts after a failed one.
+        deadline: seconds for all attempts of one call.
+        max_reply_bytes: limit of the decompressed body of a successful reply.
+        http_client: used unchanged, and not closed.
 
     Raises:
-        ParetaError: the key is missing, or key or `base_url` could never work.
+        ParetaError: the key is missing, or the key or `base_url` is invalid.
     """
 
     def __init__(
@@ -166,35 +178,35 @@ class AsyncPareta(_Client):
     def _use(self, settings: Settings, channel: AsyncChannel) -> None:
         self._settings = settings
         self._channel = channel
-        self._caller = caller = AsyncDispatcher(settings, channel)
-        self.chat = AsyncChat(caller)
-        self.models = AsyncModels(caller)
+        self._dispatcher = dispatcher = AsyncDispatcher(settings, channel)
+        self.chat = AsyncChat(dispatcher)
+        self.models = AsyncModels(dispatcher)
 
     @cached_property
     def endpoints(self) -> "AsyncEndpoints":
         """Deployed models."""
         from pareta_client.resources.endpoints import AsyncEndpoints
 
-        return AsyncEndpoints(self._caller)
+        return AsyncEndpoints(self._dispatcher)
 
     @cached_property
     def tasks(self) -> "AsyncTasks":
-        """The catalogue."""
+        """Task catalogue."""
         from pareta_client.resources.tasks import AsyncTasks
 
-        return AsyncTasks(self._caller)
+        return AsyncTasks(self._dispatcher)
 
     @cached_property
     def evals(self) -> "AsyncEvals":
-        """Eval sets, eval runs and the models to compare with."""
+        """Eval sets, eval runs and frontier models."""
         from pareta_client.resources.evals import AsyncEvals
 
-        return AsyncEvals(self._caller)
+        return AsyncEvals(self._dispatcher)
 
     @classmethod
-    def from_env(cls, **given: Any) -> Self:
-        """Make a client from PARETA_API_KEY and PARETA_BASE_URL; keywords are those of the class and win."""
-        return cls(**_from_environment(given))
+    def from_env(cls, **options: Any) -> Self:
+        """Create a client from PARETA_API_KEY and PARETA_BASE_URL; keyword arguments override them."""
+        return cls(**_from_environment(options))
 
     def with_options(
         self,
@@ -204,13 +216,13 @@ class AsyncPareta(_Client):
         deadline: float | None = None,
         max_reply_bytes: int | None = None,
     ) -> Self:
-        """Give a client that is differently patient and shares this one's connections; None keeps what is."""
+        """Return a client with other options that shares the connections; None keeps the present value."""
         other = type(self).__new__(type(self))
-        other._use(self._settings.patient(max_retries, timeout, deadline, max_reply_bytes), self._channel)
+        other._use(self._settings.with_options(max_retries, timeout, deadline, max_reply_bytes), self._channel)
         return other
 
     async def aclose(self) -> None:
-        """Close the connections, also those shared through `with_options`; an http_client passed in stays open."""
+        """Close the connections, including those shared through `with_options`; a passed `http_client` stays open."""
         await self._channel.aclose()
 
     async def __aenter__(self) -> Self:

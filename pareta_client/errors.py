@@ -1,27 +1,27 @@
-"""Every error of the client, named for what its catcher can do.
+"""Errors of the client, named after the reaction that they call for.
 
-ParetaError                        anything below; also a missing key
-├── APIConnectionError             no complete answer came; `never_sent` says whether a re-send can be billed twice
-│   └── APITimeoutError            ... because a timeout or the deadline ran out
-├── APIStatusError                 the service answered with an error status
-│   ├── BadRequestError            400, 422: this request is wrong; the next one may be fine
+ParetaError                        base class; raised itself for a missing key
+├── APIConnectionError             no complete reply; `never_sent`: a retry cannot be billed twice
+│   └── APITimeoutError            ... because a timeout or the deadline expired
+├── APIStatusError                 the service replied with an error status
+│   ├── BadRequestError            400, 422: this request is invalid; other requests may succeed
 │   ├── AuthenticationError        401: wrong or revoked key
-│   ├── InsufficientCreditsError   402: the organisation is out of credit; every metered call fails alike
+│   ├── InsufficientCreditsError   402: the organisation is out of credit; every metered call fails
 │   ├── PermissionDeniedError      403
 │   ├── NotFoundError              404: unknown endpoint, task, eval set or run
-│   ├── ConflictError              409: contention, or a seed endpoint that cannot be changed
-│   ├── RateLimitError             429: slow down; `retry_after` says for how long
+│   ├── ConflictError              409: concurrent change, or a seed endpoint that cannot be changed
+│   ├── RateLimitError             429: too many requests; wait `retry_after` seconds
 │   └── EndpointNotReadyError      503: stopped, cold-starting, or its provider is down
-├── MalformedReplyError            a success status with a body that is not what was asked for
-│   └── OversizedReplyError        ... because it is larger than `max_reply_bytes`
+├── MalformedReplyError            a success status with an invalid body
+│   └── OversizedReplyError        ... because the body is larger than `max_reply_bytes`
 ├── DeployError                    the service reported that a deployment failed
 ├── UploadError                    storage refused a document
 ├── ScoringUndecidedError          rows and prompt fit no single task: choose one with `task=`
-└── WaitTimeoutError               what was waited for goes on at the service: wait again, never create again
+└── WaitTimeoutError               the run or endpoint continues at the service: wait again, do not create again
     ├── EvalWaitTimeoutError       `run_id`
     └── EndpointWaitTimeoutError   `endpoint_id`
 
-All of them pickle with all their fields (they cross processes) and none holds the API key.
+Every error can be pickled with all its fields, and no error contains the API key.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    import httpx  # only named here: whoever catches an error need not load it
+    import httpx  # for annotations only: catching an error does not import httpx
 
 
 class ParetaError(Exception):
     """Base of every error of this client.
 
-    `attempts` is the number of requests sent for the failed call. `billed_micro_usd` is the sum of the receipts that
-    came with them, None if none came. `chunks_received` is the number of chunks of a stream before it failed.
+    `attempts` is the number of requests sent for the failed call. `billed_micro_usd` is the sum of their receipts, or
+    None without a receipt. `chunks_received` is the number of stream chunks received before the failure.
     """
 
     attempts: int = 0
     billed_micro_usd: int | None = None
     chunks_received: int = 0
 
-    # Exception's own way calls the class with `args` alone, which loses (or rejects) keyword-only fields.
+    # Exception.__reduce__ passes only `args`, which loses (or rejects) keyword-only fields.
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.args, self.__dict__.copy())
 
     def after(self, attempts: int) -> Self:
-        """Note how many attempts were made, and give the error back."""
+        """Set the number of attempts and return the error."""
         self.attempts = attempts
         return self
 
@@ -60,11 +60,12 @@ def _restored(kind: type[ParetaError], args: tuple[Any, ...], fields: dict[str, 
 
 
 class APIConnectionError(ParetaError):
-    """No complete answer came.
+    """No complete reply was received.
 
-    `never_sent` is True only if the service certainly never saw the request. `unreachable` is True if no connection to
-    the base URL could be opened: refused, unknown host, failed TLS handshake, no route. `chunks_received` counts what a
-    stream had delivered before it broke; `request_id` and `billed_micro_usd` are known if the answer had begun.
+    `never_sent` is True only if the service certainly never received the request. `unreachable` is True if no
+    connection to the base URL could be opened: refused, unknown host, failed TLS handshake, no route.
+    `chunks_received` is the number of stream chunks before the failure. `request_id` and `billed_micro_usd` are set if
+    the reply had started.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class APIConnectionError(ParetaError):
 
 
 class APITimeoutError(APIConnectionError):
-    """A timeout or the deadline ran out before the answer was complete."""
+    """A timeout or the deadline expired before the reply was complete."""
 
     def __init__(
         self,
@@ -109,10 +110,10 @@ class APITimeoutError(APIConnectionError):
 
 
 class APIStatusError(ParetaError):
-    """The service answered with an error status.
+    """The service replied with an error status.
 
-    `detail` is the service's own (a message, or a list for 422), or the text of a body that is not JSON;
-    `retry_after` is in seconds; `response` is a copy without the key, its body cut at 64 KiB.
+    `detail` is the `detail` field of the body (a message, or a list for 422), or the text of a body that is not JSON.
+    `retry_after` is in seconds. `response` is a copy without the API key; its body is cut at 64 KiB.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class APIStatusError(ParetaError):
         message: str,
         *,
         status_code: int,
-        detail: Any = None,  # whatever JSON the service sent
+        detail: Any = None,  # any JSON value
         request_id: str | None = None,
         response: httpx.Response | None = None,
         retry_after: float | None = None,
@@ -134,7 +135,7 @@ class APIStatusError(ParetaError):
 
 
 class BadRequestError(APIStatusError):
-    """This request is malformed or refused (400, 422)."""
+    """The request is malformed or invalid (400, 422)."""
 
 
 class AuthenticationError(APIStatusError):
@@ -146,19 +147,19 @@ class InsufficientCreditsError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """The key may not do this (403)."""
+    """The key lacks the permission (403)."""
 
 
 class NotFoundError(APIStatusError):
-    """There is no such endpoint, task, eval set or run (404)."""
+    """Unknown endpoint, task, eval set or run (404)."""
 
 
 class ConflictError(APIStatusError):
-    """Contention, or a seed endpoint that cannot be changed (409)."""
+    """Concurrent change, or a seed endpoint that cannot be changed (409)."""
 
 
 class RateLimitError(APIStatusError):
-    """Too many requests, and the client's own retries are spent (429)."""
+    """Too many requests, and no retry is left (429)."""
 
 
 class EndpointNotReadyError(APIStatusError):
@@ -166,9 +167,9 @@ class EndpointNotReadyError(APIStatusError):
 
 
 class MalformedReplyError(ParetaError):
-    """The service, or something before it, answered success with a body that is not what was asked for.
+    """The service, or a proxy, replied with a success status and an invalid body.
 
-    `excerpt` is the beginning of the body; `billed_micro_usd` is known if the headers held a receipt.
+    `excerpt` is the beginning of the body. `billed_micro_usd` is set if the headers contained a receipt.
     """
 
     def __init__(
@@ -188,9 +189,9 @@ class MalformedReplyError(ParetaError):
 
 
 class OversizedReplyError(MalformedReplyError):
-    """A success whose body, decompressed, is larger than the client's `max_reply_bytes`.
+    """The decompressed body of a successful reply is larger than `max_reply_bytes`.
 
-    Another attempt would be answered alike and may be billed again: fatal to the item.
+    Fatal to the item: another attempt would get the same reply and may be billed again.
     """
 
 
@@ -199,7 +200,7 @@ class DeployError(ParetaError):
 
 
 class UploadError(ParetaError):
-    """Storage, to which the service pointed, refused a document."""
+    """The document storage refused an upload."""
 
 
 class ScoringUndecidedError(ParetaError):
@@ -211,7 +212,7 @@ class ScoringUndecidedError(ParetaError):
 
 
 class WaitTimeoutError(ParetaError):
-    """The wait is over and what was waited for goes on at the service; `waited` is in seconds."""
+    """The wait timed out; the run or endpoint continues at the service. `waited` is in seconds."""
 
     def __init__(self, message: str, *, waited: float, status: str | None = None) -> None:
         super().__init__(message)
@@ -220,12 +221,12 @@ class WaitTimeoutError(ParetaError):
 
 
 class EvalWaitTimeoutError(WaitTimeoutError):
-    """An eval run has not ended yet; wait for `run_id` again, a new run would be billed again."""
+    """An eval run has not ended yet; wait for `run_id` again: a new run would be billed again."""
 
     def __init__(self, run_id: str, *, waited: float, status: str | None = None) -> None:
         super().__init__(
             f"eval run {run_id} did not finish within {waited:.0f}s (status: {status or 'unknown'}); "
-            f"it goes on at the service: wait for it again by its id",
+            f"it continues at the service; wait for it again by its id",
             waited=waited,
             status=status,
         )

@@ -1,7 +1,7 @@
-"""What each failure means and what to do about it: the one table, and the one way to compute a wait.
+"""Verdict and retry policy of every failure: one table of status codes, and the backoff formula.
 
-No other module compares a status code. The client's own retries (seconds), the fan-out over a batch and the task
-retries of an orchestrator (minutes) all read the same verdicts.
+No other module compares a status code. The client's retries (seconds), the batch worker and the task retries of an
+orchestrator (minutes) read the same verdicts.
 """
 
 from collections.abc import Mapping
@@ -27,15 +27,19 @@ from pareta_client.errors import (
 )
 
 FIRST_BACKOFF = 0.5
+"""Seconds after the first failed attempt; raising it slows down recovery from a short outage."""
 LONGEST_BACKOFF = 8.0
+"""Seconds; raising it lets later attempts wait longer."""
 LONGEST_ASKED_WAIT = 30.0
-"""Seconds of Retry-After that a call without a deadline waits out; asked for more, it gives the error back at once."""
+"""Seconds of Retry-After that a call without a deadline accepts; for a longer wait it raises the error at once."""
 LEAST_JITTER = 0.25
+"""Seconds: lower bound of the jitter range; raising it spreads short waits more."""
 JITTER_SHARE = 0.25
+"""Jitter range as a fraction of the wait; raising it spreads long waits more."""
 
 
 class Verdict(Enum):
-    """What a failure means for the item, the batch and the next attempt."""
+    """Consequence of a failure for the item, the batch and the next attempt."""
 
     FATAL_TO_ITEM = "fatal to the item"
     FATAL_TO_BATCH = "fatal to the batch"
@@ -47,7 +51,7 @@ class Verdict(Enum):
 
 
 _STATUSES: Mapping[int, tuple[type[APIStatusError], Verdict, bool]] = {
-    # status: error, verdict, does the client itself try again
+    # status: error, verdict, whether the client retries
     400: (BadRequestError, Verdict.FATAL_TO_ITEM, False),
     401: (AuthenticationError, Verdict.FATAL_TO_BATCH, False),
     402: (InsufficientCreditsError, Verdict.OUT_OF_CREDIT, False),
@@ -65,27 +69,27 @@ _STATUSES: Mapping[int, tuple[type[APIStatusError], Verdict, bool]] = {
 
 
 def succeeded(status: int) -> bool:
-    """Say whether a status means success."""
+    """Check whether a status is a success."""
     return 200 <= status < 300
 
 
 def redirected(status: int) -> bool:
-    """Say whether a status sends the caller elsewhere."""
+    """Check whether a status is a redirect."""
     return 300 <= status < 400
 
 
 def refused(status: int) -> bool:
-    """Say whether a status is an error."""
+    """Check whether a status is an error."""
     return 400 <= status < 600
 
 
 def error_class(status: int) -> type[APIStatusError]:
-    """Give the most specific error of a status."""
+    """Return the most specific error class of a status."""
     return _STATUSES[status][0] if status in _STATUSES else APIStatusError
 
 
 def verdict_of(error: ParetaError) -> Verdict:
-    """Say what an error means: for its item, for its batch, for another attempt."""
+    """Return the verdict of an error."""
     match error:
         case APIStatusError(status_code=status):
             return _verdict_of_status(status)
@@ -108,9 +112,9 @@ def _verdict_of_status(status: int) -> Verdict:
 
 
 def retried_by_client(error: ParetaError) -> bool:
-    """Say whether the client itself sends again after this error.
+    """Check whether the client retries after this error.
 
-    A success status is never followed by another attempt, even if its body is unusable: it may have been paid.
+    A success status is never retried, even with an unusable body: it may have been billed.
     """
     match error:
         case APIStatusError(status_code=status):
@@ -120,33 +124,38 @@ def retried_by_client(error: ParetaError) -> bool:
 
 
 def certainly_not_processed(error: ParetaError) -> bool:
-    """Say whether the service certainly did no work for this request, so that repeating it cannot do the work twice."""
+    """Check whether the service certainly did no work for the request, so that a retry cannot repeat work."""
     if isinstance(error, APIConnectionError):
         return error.never_sent
     return verdict_of(error) in (Verdict.RATE_LIMIT, Verdict.NOT_READY)
 
 
 def backoff(attempt: int, jitter: float, retry_after: float | None = None) -> float:
-    """Give the seconds to wait after the failed `attempt` (1-based).
+    """Return the seconds to wait after a failed attempt.
 
-    At least `retry_after` if the service asked for it, else 0.5 · 2^(attempt - 1) up to 8 s. `jitter`, from 0 to 1,
-    adds up to a quarter (at least up to 0.25 s) on top, so that callers refused together don't return together.
+    Formula: `wait + jitter · max(0.25 s, wait / 4)`, where `wait` is `retry_after`, or without it
+    `min(0.5 s · 2^(attempt - 1), 8 s)`.
+
+    Args:
+        attempt: number of the failed attempt, 1-based.
+        jitter: random number from 0 to 1; it spreads the retries of callers that were refused together.
+        retry_after: seconds that the service asked for.
     """
-    # Beyond some attempts the power of two would only overflow.
+    # The exponent is capped: the power of two overflows after about 1,000 attempts.
     own = min(FIRST_BACKOFF * 2.0 ** min(attempt - 1, 16), LONGEST_BACKOFF)
     wait = own if retry_after is None else retry_after
     return wait + jitter * max(LEAST_JITTER, JITTER_SHARE * wait)
 
 
 def retry_after_of(error: ParetaError) -> float | None:
-    """Give the seconds that the service asked to wait, if it did."""
+    """Return the wait that the service asked for in seconds, or None."""
     return error.retry_after if isinstance(error, APIStatusError) else None
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Read a Retry-After header (RFC 9110, 10.2.3), seconds or an HTTP date, as seconds from `now`; None if unusable.
+    """Parse a Retry-After header (RFC 9110, 10.2.3) and return the seconds from `now`, or None if it is invalid.
 
-    Fractional seconds are accepted too: services send them.
+    The value is a number of seconds, fractions included, or an HTTP date.
     """
     if value is None:
         return None
@@ -159,7 +168,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def parse_http_date(text: str) -> datetime | None:
-    """Read an HTTP date; None if it is none."""
+    """Parse an HTTP date; return None if it is invalid."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

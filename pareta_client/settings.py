@@ -1,4 +1,4 @@
-"""How calls to one service are made: where, with which key, how patiently."""
+"""Settings of a client: base URL, API key, timeouts and retries."""
 
 import ipaddress
 import os
@@ -21,23 +21,24 @@ DEFAULT_TIMEOUT = 60.0
 _CREDENTIALS = re.compile(r"//[^/?#]*@")
 CONNECT_TIMEOUT = 10.0
 CONNECT_SHARE = 0.9
-"""Share of an attempt's time that connecting may take: below 1, so that a host that never answers is known as such."""
+"""Fraction of an attempt's timeout for connecting; below 1, so that an unreachable host fails as a connect timeout."""
 MAX_REPLY_BYTES = 64 * 1024 * 1024
-"""Bytes of a success, decompressed, that are read at most; raising it lets one reply take more memory."""
+"""Limit of the decompressed body of a successful reply; raising it lets one reply use more memory."""
 
 Timeout = float | httpx.Timeout
-"""Bounds one attempt, in seconds; an httpx.Timeout bounds its phases instead."""
+"""Seconds for one attempt, or an httpx.Timeout for its phases."""
 
 
 class InsecureTransportWarning(UserWarning):
-    """The key would travel unencrypted over a network."""
+    """The key would be sent unencrypted over a network."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How patiently one call is made; seconds, None for the default timeout and for no deadline.
+    """Timeout and retry options of a call.
 
-    `max_reply_bytes` bounds the decompressed body of a success.
+    Times are in seconds; None is the default timeout, and no deadline. `max_reply_bytes` limits the decompressed body
+    of a successful reply.
     """
 
     max_retries: int = DEFAULT_MAX_RETRIES
@@ -57,53 +58,53 @@ class Options:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a call needs beside itself; `jitter` gives 0 to 1, `new_key` an idempotency key nobody used yet."""
+    """Settings that all calls share; `jitter` returns 0 to 1 and `new_key` a new idempotency key."""
 
     base_url: str
     secret: Secret
     options: Options = Options()
-    # Without a timeout of ours, the timeout of the caller's own http_client holds.
+    # Without a timeout option, the timeout of the passed http_client applies.
     leaves_timeout_to_http_client: bool = False
     tracing: Tracing = field(default_factory=installed_tracing)
     jitter: Callable[[], float] = random.random
     new_key: Callable[[], str] = field(default=lambda: f"pareta-client-{os.urandom(16).hex()}")
 
-    def key(self, given: str | None) -> str:
-        """Give the caller's idempotency key, or a new one; raises ValueError for what no header can carry."""
-        if given is None:
+    def key(self, idempotency_key: str | None) -> str:
+        """Return the given idempotency key or a new one; raise ValueError if it is not valid in a header."""
+        if idempotency_key is None:
             return self.new_key()
-        if not given or not given.isascii() or not given.isprintable():
-            raise ValueError(f"idempotency_key must be printable ASCII, not {given!r}")
-        return given
+        if not idempotency_key or not idempotency_key.isascii() or not idempotency_key.isprintable():
+            raise ValueError(f"idempotency_key must be printable ASCII, not {idempotency_key!r}")
+        return idempotency_key
 
-    def patient(
+    def with_options(
         self,
         max_retries: int | None = None,
         timeout: Timeout | None = None,
         deadline: float | None = None,
         max_reply_bytes: int | None = None,
     ) -> "Settings":
-        """Change how patiently calls are made; None keeps what is."""
+        """Return settings with other options; None keeps the present value."""
         if max_retries is None and timeout is None and deadline is None and max_reply_bytes is None:
             return self
-        now = self.options
+        present = self.options
         return replace(
             self,
             options=Options(
-                now.max_retries if max_retries is None else max_retries,
-                now.timeout if timeout is None else timeout,
-                now.deadline if deadline is None else deadline,
-                now.max_reply_bytes if max_reply_bytes is None else max_reply_bytes,
+                present.max_retries if max_retries is None else max_retries,
+                present.timeout if timeout is None else timeout,
+                present.deadline if deadline is None else deadline,
+                present.max_reply_bytes if max_reply_bytes is None else max_reply_bytes,
             ),
         )
 
 
 def settings_for(api_key: str | None, base_url: str | None, options: Options, own_http_client: bool) -> Settings:
-    """Check what a client was created with; raises ParetaError for what could never work."""
+    """Return the settings of a new client; raise ParetaError for a missing key, an invalid key or an invalid URL."""
     if not api_key:
-        raise ParetaError("missing API key: pass api_key=… or set PARETA_API_KEY (keys are made in the dashboard)")
+        raise ParetaError("missing API key: pass api_key=… or set PARETA_API_KEY (the dashboard creates keys)")
     if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
-        raise ParetaError("the API key has characters that no key has (a space, a line end?): check PARETA_API_KEY")
+        raise ParetaError("the API key contains invalid characters (a space or a line end?): check PARETA_API_KEY")
     url = (base_url or DEFAULT_BASE_URL).rstrip("/")
     _check_base_url(url)
     return Settings(url, Secret(api_key), options, leaves_timeout_to_http_client=own_http_client)
@@ -112,7 +113,7 @@ def settings_for(api_key: str | None, base_url: str | None, options: Options, ow
 def _check_base_url(text: str) -> None:
     shown = _CREDENTIALS.sub("//…@", text)
     if shown != text:
-        raise ParetaError(f"base_url {shown!r} holds a user name or a password; remove it: only the API key is sent")
+        raise ParetaError(f"base_url {shown!r} contains a user name or a password; remove it: only the API key is sent")
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
@@ -121,7 +122,7 @@ def _check_base_url(text: str) -> None:
         raise ParetaError(f"base_url {text!r} must start with https:// (or http:// on this machine) and name a host")
     if url.scheme == "http" and not _is_loopback(url.host):
         warnings.warn(
-            f"base_url {text!r} is plain http: the API key would travel unencrypted; use https://",
+            f"base_url {text!r} is plain http: the API key would be sent unencrypted; use https://",
             InsecureTransportWarning,
             stacklevel=4,
         )
@@ -138,8 +139,8 @@ def _is_loopback(host: str) -> bool:
 
 @lru_cache(maxsize=1)
 def user_agent() -> str:
-    """Name this client and its version."""
-    # Not at the top: with all that it brings along it would be a tenth of the client's import.
+    """Return the name and version of this client."""
+    # Imported here: with its dependencies it takes a tenth of the client's import time.
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -23,7 +23,6 @@ PACKAGES = (
 PENDING = (
     "pareta_batch",
     "pareta_cli",
-    "pareta_client",
     "pareta_evals",
     "pareta_report",
     "pareta_sandbox",

@@ -1,4 +1,4 @@
-"""Requests, retries and replies decided as plain data. No I/O and no clock."""
+"""Sans-I/O core: requests, retries and replies as plain data, without sockets and clock."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-from .assembly import NoCompletion, assembled, is_event_stream
+from .assembly import IncompleteStream, assembled, is_event_stream
 from .call import Call, as_json, delete, get, post, post_form, segment
 from .document import Document, DocumentStream, Uploadable, document_of
 from .exchanges import Answer, attempts_of, exchange
@@ -6,7 +6,7 @@ from .finish import Finish, finish_of
 from .json_reading import Json, note
 from .receipt import NO_RECEIPT, Receipt, added, receipt_from_headers
 from .redaction import redacted_json
-from .replies import MOST_OF_AN_ERROR_BODY, clean_id, json_of, malformed, object_of, record_from, record_of, records_of
+from .replies import MAX_ERROR_BODY_BYTES, clean_id, json_of, malformed, object_of, record_from, record_of, records_of
 from .request import RawHeaders, Request, Timeouts
 from .steps import (
     Emit,
@@ -26,14 +26,14 @@ from .steps import (
 )
 from .streams import Progress, chat_chunks, deploy_events
 from .tracing import Tracing, installed_tracing
-from .usable import why_unusable
-from .values import LONGEST_SHOWN, MOST, content_of, noted_count, shown
+from .usable import unusable_reason
+from .values import MAX_COUNT, MAX_QUOTED_CHARACTERS, content_of, noted_count, shown
 from .waiting import if_transient
 
 __all__ = [
-    "LONGEST_SHOWN",
-    "MOST",
-    "MOST_OF_AN_ERROR_BODY",
+    "MAX_COUNT",
+    "MAX_ERROR_BODY_BYTES",
+    "MAX_QUOTED_CHARACTERS",
     "NO_RECEIPT",
     "Answer",
     "Call",
@@ -43,9 +43,9 @@ __all__ = [
     "Failed",
     "Finish",
     "Happened",
+    "IncompleteStream",
     "Json",
     "Moment",
-    "NoCompletion",
     "Operation",
     "Progress",
     "RawHeaders",
@@ -93,5 +93,5 @@ __all__ = [
     "segment",
     "shown",
     "sleep",
-    "why_unusable",
+    "unusable_reason",
 ]

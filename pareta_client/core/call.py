@@ -1,4 +1,4 @@
-"""One logical request, before it is sent: what is asked, and the request that asks it."""
+"""Calls (logical requests) and the HTTP request of one attempt."""
 
 import json
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from pareta_client.models.record import Record
 from pareta_client.settings import CONNECT_SHARE, CONNECT_TIMEOUT, DEFAULT_TIMEOUT, Settings, user_agent
 
 Method = Literal["GET", "POST", "DELETE"]
-Json = Any  # what json.dumps takes
+Json = Any  # any value that json.dumps accepts
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of the service; `idempotency_key` stays the same on each of its attempts.
+    """A logical request; all its attempts use the same `idempotency_key`.
 
-    A call that is not `repeatable` is tried again only if the service certainly did nothing for it.
+    A call that is not `repeatable` is retried only if the service certainly did not process the failed attempt.
     """
 
     method: Method
@@ -34,32 +34,32 @@ class Call:
 
 
 def get(path: str, params: Mapping[str, Any] | None = None) -> Call:
-    """Ask for something; parameters that are None are left out."""
-    given = {name: value for name, value in (params or {}).items() if value is not None}
-    return Call("GET", f"{path}?{urlencode(given, doseq=True)}" if given else path)
+    """Return a GET call; parameters that are None are omitted."""
+    query = {name: value for name, value in (params or {}).items() if value is not None}
+    return Call("GET", f"{path}?{urlencode(query, doseq=True)}" if query else path)
 
 
 def delete(path: str) -> Call:
-    """Ask to delete something."""
+    """Return a DELETE call."""
     return Call("DELETE", path)
 
 
 def post(path: str, key: str, body: Json = None, *, streamed: bool = False) -> Call:
-    """Send JSON, or nothing; raises TypeError or ValueError for what JSON cannot say."""
+    """Return a POST call with a JSON body or none; raise TypeError or ValueError if the body is not JSON."""
     if body is None:
         return Call("POST", path, idempotency_key=key, streamed=streamed)
     return Call("POST", path, as_json(body), "application/json", key, streamed)
 
 
 def post_form(path: str, key: str, fields: Mapping[str, str], name: str, file: tuple[str, bytes, str]) -> Call:
-    """Send a form with one file: (file name, content, media type)."""
-    # httpx is the encoder; the boundary must be the same on each attempt, so the body is built once, here.
+    """Return a POST call with a form of text fields and one file (file name, content, media type)."""
+    # Encoded once, because all attempts must have the same boundary.
     form = httpx.Request("POST", "http://form", data=dict(fields), files={name: file})
     return Call("POST", path, form.read(), form.headers["content-type"], key)
 
 
 def as_json(body: Json) -> bytes:
-    """Encode as compact JSON; answers of the service may stand in the body as they are."""
+    """Return compact JSON; a body may contain records of the service."""
     return _ENCODER.encode(body).encode()
 
 
@@ -73,14 +73,14 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 def segment(name: str, text: str) -> str:
-    """Quote one segment of a path; raises ValueError for an empty one, which would address something else."""
+    """Return a quoted path segment; raise ValueError if it is empty, which would address another resource."""
     if not text:
         raise ValueError(f"{name} is required")
     return quote(text, safe="")
 
 
 def request_for(call: Call, settings: Settings, seconds_left: float | None) -> Request:
-    """Prepare an attempt, whose timeouts end with the deadline."""
+    """Return the request of one attempt; its timeouts end at the deadline."""
     url, host = _address(settings.base_url + call.path)
     return Request(
         call.method,
@@ -94,13 +94,13 @@ def request_for(call: Call, settings: Settings, seconds_left: float | None) -> R
 
 @lru_cache(maxsize=256)
 def _address(text: str) -> tuple[str, str]:
-    """Normalise a URL, once; gives also what goes into the Host header."""
+    """Return the normalised URL and the value of the Host header; cached."""
     url = httpx.URL(text)
     return str(url), url.netloc.decode("ascii")
 
 
 def _headers(call: Call, host: str) -> Headers:
-    headers = [*_standing_headers(host, call.streamed, call.content_type)]
+    headers = [*_constant_headers(host, call.streamed, call.content_type)]
     if call.method == "POST":
         headers.append(("Content-Length", str(len(call.content))))
     if call.idempotency_key is not None:
@@ -109,8 +109,8 @@ def _headers(call: Call, host: str) -> Headers:
 
 
 @lru_cache(maxsize=256)
-def _standing_headers(host: str, streamed: bool, content_type: str | None) -> Headers:
-    """Give the headers that are the same on one call after the other."""
+def _constant_headers(host: str, streamed: bool, content_type: str | None) -> Headers:
+    """Return the headers that do not change from call to call; cached."""
     headers = (
         ("Host", host),
         ("Accept", "text/event-stream" if streamed else "application/json"),
@@ -121,7 +121,7 @@ def _standing_headers(host: str, streamed: bool, content_type: str | None) -> He
 
 
 def attempt_seconds(settings: Settings, seconds_left: float | None) -> float | None:
-    """Give how long one attempt may take in all; None if only its phases are bounded."""
+    """Return the timeout of one attempt in seconds; None if only its phases have timeouts."""
     timeout = settings.options.timeout
     if timeout is None and not settings.leaves_timeout_to_http_client:
         timeout = DEFAULT_TIMEOUT
@@ -151,8 +151,8 @@ def _phases(seconds: float) -> Timeouts:
 
 
 def _clipped(bounds: Timeouts, seconds_left: float) -> Timeouts:
-    most = {"connect": seconds_left * CONNECT_SHARE}
+    limits = {"connect": seconds_left * CONNECT_SHARE}
     return {
-        phase: min(most.get(phase, seconds_left), seconds_left if bound is None else bound)
+        phase: min(limits.get(phase, seconds_left), seconds_left if bound is None else bound)
         for phase, bound in bounds.items()
     }

@@ -1,19 +1,19 @@
-"""The events of a chat stream as chunks, and every shape in which a service reports an error among them."""
+"""Parsing of chat stream events into chunks, and the formats in which services report errors in a stream."""
 
 from pareta_client.core.json_reading import Json, read_json
 from pareta_client.core.sse import Event
-from pareta_client.core.usable import is_broken_off
+from pareta_client.core.usable import is_aborted
 from pareta_client.core.values import count_of
 from pareta_client.models.record import RawJson
 from pareta_client.retry import refused
 
 
-class NoChunk(ValueError):
-    """An event that is no chunk; the text ends a sentence that begins with "the body"."""
+class InvalidChunk(ValueError):
+    """An event that is not a chunk; the message completes "the body …"."""
 
 
 class ErrorEvent(Exception):
-    """An error that the service reports inside a stream; `status` is the HTTP status that it names, if it does."""
+    """An error that the service reports inside a stream; `status` is its HTTP status or None."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -21,25 +21,25 @@ class ErrorEvent(Exception):
 
 
 def chunk_in(event: Event, notes: list[str]) -> RawJson:
-    """Return the chunk that an event holds.
+    """Return the chunk of an event.
 
-    Raises NoChunk for an event that is no JSON object, ErrorEvent for one that reports an error.
+    Raises InvalidChunk if the event is not a JSON object, and ErrorEvent if it reports an error.
     """
     if event.name == "error":
-        raise _reported(json_or_text(event.data))
+        raise _error_event(json_or_text(event.data))
     try:
         chunk = read_json(event.data.encode("utf-8", "replace"), notes)
     except ValueError as error:
-        raise NoChunk(f"has an event that is not JSON ({error})") from None
+        raise InvalidChunk(f"has an event that is not JSON ({error})") from None
     if not isinstance(chunk, dict):
-        raise NoChunk("has an event that is not a JSON object")
-    if told := _error_in(chunk):
-        raise _reported(told)
+        raise InvalidChunk("has an event that is not a JSON object")
+    if reported := _error_in(chunk):
+        raise _error_event(reported)
     return chunk
 
 
 def _error_in(chunk: RawJson) -> Json:
-    """Return what a chunk tells of an error, or None."""
+    """Return the error that a chunk reports, or None."""
     if chunk.get("error"):
         return chunk["error"]
     choices = chunk.get("choices")
@@ -49,20 +49,20 @@ def _error_in(chunk: RawJson) -> Json:
         if isinstance(choice, dict):
             if choice.get("error"):
                 return choice["error"]
-            if is_broken_off(choice):
-                return f"it broke the answer off (finish_reason {choice['finish_reason']!r})"
+            if is_aborted(choice):
+                return f"the service aborted the answer (finish_reason {choice['finish_reason']!r})"
     return None
 
 
-def _reported(told: Json) -> ErrorEvent:
-    if isinstance(told, dict) and told.get("error"):
-        told = told["error"]
-    if not isinstance(told, dict):
-        return ErrorEvent(str(told))
-    codes = (count_of(told.get(name)) for name in ("code", "status", "status_code"))
+def _error_event(reported: Json) -> ErrorEvent:
+    if isinstance(reported, dict) and reported.get("error"):
+        reported = reported["error"]
+    if not isinstance(reported, dict):
+        return ErrorEvent(str(reported))
+    codes = (count_of(reported.get(name)) for name in ("code", "status", "status_code"))
     status = next((code for code in codes if code is not None and refused(code)), None)
-    texts = (told.get(name) for name in ("message", "msg", "detail"))
-    return ErrorEvent(next((text for text in texts if text and isinstance(text, str)), str(told)), status)
+    texts = (reported.get(name) for name in ("message", "msg", "detail"))
+    return ErrorEvent(next((text for text in texts if text and isinstance(text, str)), str(reported)), status)
 
 
 def json_or_text(data: str) -> Json:

@@ -1,4 +1,4 @@
-"""A document to upload: a path, bytes or an open file, streamed rather than read whole."""
+"""Documents to upload: a path, bytes or an open file, streamed in chunks."""
 
 import asyncio
 import mimetypes
@@ -11,30 +11,31 @@ from typing import IO, Any
 
 import httpx
 
-CHUNK = 256 * 1024
+CHUNK_BYTES = 256 * 1024
+"""Bytes read and sent at once; raising it costs memory for each upload."""
 
 Uploadable = str | os.PathLike[str] | bytes | bytearray | IO[bytes]
 
 
 class DocumentStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The body of an upload; each iteration starts anew, so an attempt can follow another."""
+    """Body of an upload; each iteration starts at the beginning, so that an attempt can be repeated."""
 
     def __init__(self, document: "Document") -> None:
         self._document = document
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._document.opened() as file:
-            while chunk := file.read(CHUNK):
+        with self._document.open() as file:
+            while chunk := file.read(CHUNK_BYTES):
                 yield chunk
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with self._document.opened() as file:
-            while chunk := await asyncio.to_thread(file.read, CHUNK):
+        with self._document.open() as file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
 
 
-class _LeftOpen:
-    """A caller's own file, put back to where it was for each attempt and never closed by us."""
+class _BorrowedFile:
+    """A file of the caller: rewound for each attempt, never closed."""
 
     def __init__(self, file: IO[bytes], start: int) -> None:
         self._file, self._start = file, start
@@ -49,7 +50,7 @@ class _LeftOpen:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What is uploaded: its name, media type and size in bytes."""
+    """A document to upload; `size` and `start` are in bytes."""
 
     name: str
     mime: str
@@ -57,20 +58,23 @@ class Document:
     source: Path | IO[bytes]
     start: int = 0
 
-    def opened(self) -> IO[bytes] | _LeftOpen:
-        """Open it for one reading from its beginning."""
+    def open(self) -> IO[bytes] | _BorrowedFile:
+        """Open the document at its beginning."""
         if isinstance(self.source, Path):
             return self.source.open("rb")
-        return _LeftOpen(self.source, self.start)
+        return _BorrowedFile(self.source, self.start)
 
     def read(self) -> bytes:
-        """Read it whole; for small ones."""
-        with self.opened() as file:
+        """Read the whole document into memory."""
+        with self.open() as file:
             return file.read()
 
 
 def document_of(file: Uploadable, mime: str | None) -> Document:
-    """Describe what was given; raises TypeError for what cannot be uploaded, OSError for a path that cannot be read."""
+    """Return the document of a path, bytes or file.
+
+    Raises TypeError for another type, and OSError for a path that is not readable.
+    """
     if isinstance(file, bytes | bytearray):
         return _document("upload", mime, len(file), BytesIO(file))
     if isinstance(file, str | os.PathLike):

@@ -1,4 +1,4 @@
-"""One logical request with all its attempts, decided without I/O."""
+"""The retry loop of one call, without I/O."""
 
 import logging
 from collections.abc import Callable
@@ -28,9 +28,10 @@ log = logging.getLogger("pareta_client")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A success, with the number of attempts that it took and what the failed ones among them were billed.
+    """A successful reply with the number of attempts.
 
-    `deadline` is that of the call, on the driver's monotonic clock.
+    `billed_before` is the micro-USD billed for the failed attempts. `deadline` is a time on the driver's monotonic
+    clock.
     """
 
     reply: Reply
@@ -40,7 +41,7 @@ class Answer:
 
 
 def exchange(call: Call, settings: Settings) -> Operation[Answer]:
-    """Send until it succeeds or must not be tried again; raises the last ParetaError."""
+    """Send a call until it succeeds or no retry is allowed; raise the last ParetaError."""
     return attempts_of(
         call.method,
         call.path,
@@ -60,25 +61,25 @@ def attempts_of(
     streamed: bool = False,
     repeatable: bool = True,
 ) -> Operation[Answer]:
-    """Send what `prepare` gives for the seconds left, until it succeeds or must not be tried again."""
-    traced = settings.tracing.started(method, path)
+    """Send prepared requests until one succeeds or no retry is allowed; `prepare` gets the seconds to the deadline."""
+    traced = settings.tracing.start(method, path)
     attempt = 0
     happened: Reply | Failed | None = None
     error: ParetaError | None = None
     billed: int | None = None
     try:
-        patience = settings.options.deadline
-        now = 0.0 if patience is None else (yield from read_clock())
-        deadline = None if patience is None else now + patience
+        seconds = settings.options.deadline
+        now = 0.0 if seconds is None else (yield from read_clock())
+        deadline = None if seconds is None else now + seconds
         while True:
             attempt, error, left = attempt + 1, None, _left(deadline, now)
             request = prepare(left)
-            # Not through a generator of its own: this is the one step that every call takes.
-            came = yield Send(
+            # Yielded directly, without a nested generator: every call takes this step.
+            result = yield Send(
                 request, attempt_seconds(settings, left), left, streamed, settings.options.max_reply_bytes
             )
-            assert isinstance(came, Reply | Failed)
-            happened, now = _redacted(came, settings), came.at
+            assert isinstance(result, Reply | Failed)
+            happened, now = _redacted(result, settings), result.at
             if isinstance(happened, Reply) and succeeded(happened.status):
                 _log(method, path, attempt, happened, None)
                 if happened.is_oversized:
@@ -95,18 +96,18 @@ def attempts_of(
                 raise error.after(attempt)
             now = yield from sleep(wait, verdict_of(error))
     finally:
-        traced.ended(attempt, happened, error)
+        traced.end(attempt, happened, error)
 
 
-def _redacted(came: Reply | Failed, settings: Settings) -> Reply | Failed:
-    """Return what came without the key: this is the one way by which anything comes from outside."""
-    if isinstance(came, Reply):
-        return redacted_reply(came, settings.secret)
-    return redacted_failure(came, settings.secret)
+def _redacted(result: Reply | Failed, settings: Settings) -> Reply | Failed:
+    """Return the result without the API key; every reply and failure passes through here."""
+    if isinstance(result, Reply):
+        return redacted_reply(result, settings.secret)
+    return redacted_failure(result, settings.secret)
 
 
 def _error_of(happened: Reply | Failed, request: Request) -> ParetaError:
-    """Return the error of a failed attempt, with what the headers of its answer said."""
+    """Return the error of a failed attempt, with the receipt and request id of its headers."""
     error = happened.error if isinstance(happened, Failed) else status_error(happened, request)
     own = own_headers(happened.headers)
     error.billed_micro_usd = receipt_from_headers(own).billed_micro_usd
@@ -116,25 +117,25 @@ def _error_of(happened: Reply | Failed, request: Request) -> ParetaError:
 
 
 def _left(deadline: float | None, now: float) -> float | None:
-    # A timeout of zero means "none" to some transports, so a spent deadline leaves a moment.
+    # Never zero: some transports read a timeout of zero as "no timeout".
     return None if deadline is None else max(deadline - now, 0.001)
 
 
 def _wait(error: ParetaError, attempt: int, settings: Settings, left: float | None) -> float | None:
-    """Give the seconds to wait before the next attempt, or None if there must be none."""
+    """Return the seconds to wait before the next attempt, or None if no retry is allowed."""
     if attempt > settings.options.max_retries:
         return None
-    asked = retry_after_of(error)
-    wait = backoff(attempt, settings.jitter(), asked)
+    retry_after = retry_after_of(error)
+    wait = backoff(attempt, settings.jitter(), retry_after)
     if left is not None:
         return wait if wait < left else None
-    return wait if asked is None or asked <= LONGEST_ASKED_WAIT else None
+    return wait if retry_after is None or retry_after <= LONGEST_ASKED_WAIT else None
 
 
 def _log(method: str, path: str, attempt: int, happened: Reply | Failed, wait: float | None) -> None:
     if not log.isEnabledFor(logging.DEBUG):
         return
-    came, request_id = (
+    outcome, request_id = (
         (str(happened.status), happened.header(b"x-request-id"))
         if isinstance(happened, Reply)
         else (type(happened.error).__name__, happened.error.request_id)
@@ -143,7 +144,7 @@ def _log(method: str, path: str, attempt: int, happened: Reply | Failed, wait: f
         "%s %s -> %s attempt=%d wait=%s request_id=%s",
         method,
         path,
-        came,
+        outcome,
         attempt,
         "none" if wait is None else f"{wait:.2f}s",
         request_id,

@@ -1,25 +1,25 @@
-"""The meaning of a `finish_reason`, whichever engine or gateway spelled it."""
+"""Meaning of a `finish_reason` in the spellings of all known engines and gateways."""
 
 from enum import Enum
 
 
 class Finish(Enum):
-    """How a model stopped writing."""
+    """Reason why the model stopped generating."""
 
     STOP = "stop"
     """The answer is complete."""
     TOOL_CALLS = "tool_calls"
-    """The answer is a call of tools or of a function."""
+    """The answer is a tool call or a function call."""
     CUT = "cut"
-    """A limit of tokens cut the answer."""
+    """A token limit truncated the answer."""
     FILTERED = "filtered"
-    """A content filter withheld the answer, in whole or in part."""
+    """A content filter removed the answer, or part of it."""
     BROKEN = "broken"
-    """The service broke the answer off: what came is not an answer."""
+    """The service aborted the answer; the received part is not an answer."""
     UNKNOWN = "unknown"
-    """A reason that is in no list here: not to be taken for a complete answer."""
+    """An unknown reason; the answer may be incomplete."""
     ABSENT = "absent"
-    """No reason came: `null`, an empty text, or no such field."""
+    """No reason: `null`, an empty text, or no such field."""
 
 
 _SPELLINGS: dict[Finish, tuple[str, ...]] = {

@@ -1,6 +1,6 @@
-"""JSON of a reply: strict first, then lenient with a note, so that one odd character does not cost a paid answer.
+"""JSON decoding of replies: strict first, then lenient with a note, so that no paid answer is lost.
 
-Whatever is returned can be written as strict JSON again: no NaN, no infinity, no lone surrogate, no deep nesting.
+Every decoded value can be encoded as strict JSON: no NaN, infinity, unpaired surrogate or deep nesting.
 """
 
 import json
@@ -11,40 +11,40 @@ from typing import Any
 
 from pydantic_core import from_json
 
-DEEPEST = 100
-"""Levels of nesting kept as structure by the lenient reader; a deeper value is kept as its text."""
-MOST_BRACKETS = 200_000
-"""Brackets that are looked through for deep nesting; raising it lets one broken reply hold up the event loop."""
-LONGEST_INTEGER = 400
-"""Digits of an integer that the lenient reader keeps as a number; a longer one is kept as its text."""
-MOST_NOTES = 20
-"""Notes kept for one reply; raising it lets a hostile reply fill memory with notes."""
+MAX_DEPTH = 100
+"""Levels of nesting that the lenient decoder keeps; a deeper value becomes its JSON text. Raising it costs stack."""
+MAX_BRACKETS = 200_000
+"""Brackets that are searched for deep nesting; raising it lets one invalid reply block the event loop longer."""
+MAX_INTEGER_DIGITS = 400
+"""Digits of an integer that the lenient decoder keeps as a number; a longer one becomes text."""
+MAX_NOTES = 20
+"""Notes of one reply; raising it lets a malicious reply use more memory."""
 _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _AROUND = "\ufeff\x00 \t\r\n\v\f"
 
-Json = Any  # what a JSON text may hold
+Json = Any  # any JSON value
 
 
 def read_json(body: bytes, notes: list[str]) -> Json:
-    """Return the value of a JSON text; adds a note if it had to be read leniently, raises ValueError if it cannot be.
+    """Return the value of a JSON text; add a note if it was decoded leniently.
 
-    The body comes from outside: no other exception is raised, however deep, large or broken it is.
+    Raises ValueError if the text is not JSON, and no other exception for any body.
     """
     try:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         value = _read_leniently(body)
-        note(notes, f"the reply's JSON was read leniently: {error}")
+        note(notes, f"invalid JSON in the reply, decoded leniently: {error}")
         return value
     if _holds_infinity([value]):
-        note(notes, "the reply's JSON has a number that no double can hold: kept as text")
+        note(notes, "the reply's JSON has a number outside the range of a double: kept as text")
         return _read_leniently(body)
     return value
 
 
 def note(notes: list[str], text: str) -> None:
-    """Add a note, unless it is there already or there are too many."""
-    if len(notes) < MOST_NOTES and text not in notes:
+    """Add a note, unless it is a duplicate or the limit is reached."""
+    if len(notes) < MAX_NOTES and text not in notes:
         notes.append(text)
 
 
@@ -52,13 +52,13 @@ def _read_leniently(body: bytes) -> Json:
     text = body.decode(json.detect_encoding(body), "replace").strip(_AROUND)
     try:
         return _without_surrogates(_DECODER.decode(_shallow(text)))
-    except RecursionError:  # the caller's own stack may be almost used up
-        raise ValueError("it is nested too deeply") from None
+    except RecursionError:  # the caller may have used most of the stack
+        raise ValueError("nested too deeply") from None
 
 
 def _shallow(text: str) -> str:
-    """Replace what is nested deeper than DEEPEST by a string that holds its JSON."""
-    if not DEEPEST < text.count("[") + text.count("{") <= MOST_BRACKETS:
+    """Replace values nested deeper than MAX_DEPTH by strings with their JSON."""
+    if not MAX_DEPTH < text.count("[") + text.count("{") <= MAX_BRACKETS:
         return text
     kept, end = [], 0
     for start, stop in _deep_parts(text):
@@ -68,16 +68,16 @@ def _shallow(text: str) -> str:
 
 
 def _deep_parts(text: str) -> Iterator[tuple[int, int]]:
-    """Yield start and end of each value that is nested deeper than DEEPEST."""
+    """Yield the start and end position of each value nested deeper than MAX_DEPTH."""
     depth, start = 0, 0
     for token in _TOKENS.finditer(text):
         match token[0]:
             case "[" | "{":
                 depth += 1
-                if depth == DEEPEST + 1:
+                if depth == MAX_DEPTH + 1:
                     start = token.start()
             case "]" | "}":
-                if depth == DEEPEST + 1:
+                if depth == MAX_DEPTH + 1:
                     yield start, token.end()
                 depth -= 1
 
@@ -95,7 +95,7 @@ def _without_surrogates(value: Json) -> Json:
 
 
 def _holds_infinity(value: dict[str, Json] | list[Json]) -> bool:
-    """Check for a number that overflowed; each answer is searched, so the usual types come first."""
+    """Check for a number that overflowed to infinity; common types first, because every reply is checked."""
     items: Iterable[Json] = value.values() if isinstance(value, dict) else value
     for item in items:
         kind = type(item)
@@ -110,7 +110,7 @@ def _holds_infinity(value: dict[str, Json] | list[Json]) -> bool:
 
 
 def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= LONGEST_INTEGER else digits
+    return int(digits) if len(digits) <= MAX_INTEGER_DIGITS else digits
 
 
 def _number(digits: str) -> float | str:

@@ -1,4 +1,4 @@
-"""What came from outside, without the API key: before it becomes an error, a log line, an answer or a row."""
+"""Redaction of the API key in replies, failures and stream events, before any other code reads them."""
 
 import codecs
 import json
@@ -13,7 +13,7 @@ _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def redacted_reply(reply: Reply, secret: Secret) -> Reply:
-    """Return an answer whose headers and body do not hold the key: the same one if they never did."""
+    """Return the reply without the key in headers and body; the same object if it did not contain the key."""
     body = reply.body
     if _is_wide(body):
         body = body.decode(json.detect_encoding(body), "replace").encode("utf-8", "replace")
@@ -25,7 +25,7 @@ def redacted_reply(reply: Reply, secret: Secret) -> Reply:
 
 
 def redacted_failure(failed: Failed, secret: Secret) -> Failed:
-    """Return a failure whose error, with its causes, does not quote the key: transports quote what they cannot read."""
+    """Return the failure without the key in its error and causes: transports quote data that they cannot parse."""
     headers = [(name, secret.redacted(value)) for name, value in failed.headers]
     error = failed.error
     texts = list[str]()
@@ -46,7 +46,7 @@ def redacted_failure(failed: Failed, secret: Secret) -> Failed:
 
 
 def redacted_item(item: Event | Comment, secret: Secret) -> Event | Comment:
-    """Return one item of a stream without the key."""
+    """Return the stream item without the key."""
     match item:
         case Event(name, data):
             return Event(secret.redacted_text(name), secret.redacted_text(data))
@@ -55,12 +55,12 @@ def redacted_item(item: Event | Comment, secret: Secret) -> Event | Comment:
 
 
 def redacted_json(value: Json, secret: Secret) -> Json:
-    """Return a JSON value without the key: for texts that were put together after they came."""
+    """Return the JSON value without the key; for texts assembled from several chunks."""
     text = json.dumps(value, ensure_ascii=False)
     clean = secret.redacted_text(text)
     return value if clean == text else json.loads(clean)
 
 
 def _is_wide(body: bytes) -> bool:
-    """Check whether a body is in UTF-16 or UTF-32, in which the key would not be found."""
+    """Check for UTF-16 or UTF-32, in which the byte search would not find the key."""
     return b"\x00" in body[:4] or body[:2] in _WIDE

@@ -1,4 +1,4 @@
-"""From what came over the wire to records and errors; nothing but a ParetaError leaves this module."""
+"""Conversion of replies into records and errors; every function raises only ParetaError."""
 
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
@@ -17,21 +17,22 @@ from pareta_client.retry import error_class, parse_http_date, parse_retry_after,
 R = TypeVar("R", bound=Record)
 M = TypeVar("M", bound=MalformedReplyError)
 
-MOST_OF_AN_ERROR_BODY = 64 * 1024
-"""Bytes read of an error's body: enough for any message, and no more than that of a page sent by mistake."""
-EXCERPT = 500
-LONGEST_ID = 200
-"""Characters of a request's id that are kept; raising it lets a gateway fill the ledger with its headers."""
-_KEYS_OF_AN_ERROR = {"error", "detail", "message", "code", "request_id"}
+MAX_ERROR_BODY_BYTES = 64 * 1024
+"""Bytes read of an error body; raising it costs memory if a server sends a large page instead of a message."""
+EXCERPT_CHARACTERS = 500
+"""Characters of a body that an error quotes; raising it makes log lines longer."""
+MAX_ID_CHARACTERS = 200
+"""Characters of a request id that are kept; raising it lets a gateway's headers take more space in the ledger."""
+_ERROR_FIELDS = {"error", "detail", "message", "code", "request_id"}
 _BODY_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
 def status_error(reply: Reply, request: Request) -> APIStatusError:
-    """Turn an error status into its error, with a copy of the response that does not hold the key."""
+    """Return the error of an error status, with a copy of the response without the API key."""
     detail = _detail(reply.body)
     message = _shortened(detail, 2_000) if isinstance(detail, str) and detail else f"HTTP {reply.status}"
     if redirected(reply.status):
-        message = f"HTTP {reply.status}: redirected to {reply.header(b'location')!r}; is base_url right?"
+        message = f"HTTP {reply.status}: redirected to {reply.header(b'location')!r}; check base_url"
     return error_class(reply.status)(
         message,
         status_code=reply.status,
@@ -43,7 +44,7 @@ def status_error(reply: Reply, request: Request) -> APIStatusError:
 
 
 def _detail(body: bytes) -> Any:
-    """Give the `detail` of an error body, or its text if it is not JSON."""
+    """Return the `detail` of an error body, or its text if it is not JSON."""
     try:
         content = read_json(body, [])
     except ValueError:
@@ -63,25 +64,24 @@ def _keyless_response(reply: Reply, request: Request) -> httpx.Response:
 
 
 def _sent_at(reply: Reply) -> datetime:
-    """Give the service's own time where it told it: our clock may differ."""
-    told = parse_http_date(reply.header(b"date") or "")
-    return told or datetime.fromtimestamp(reply.wall, UTC)
+    """Return the `Date` header, or the local time without it: the clocks may differ."""
+    return parse_http_date(reply.header(b"date") or "") or datetime.fromtimestamp(reply.wall, UTC)
 
 
 def request_id_of(reply: Reply) -> str | None:
-    """Return the service's id of the request."""
+    """Return the request id of the service."""
     return clean_id(reply.header(b"x-request-id"))
 
 
 def clean_id(text: str | None) -> str | None:
-    """Return an id that any file, page or database can hold: printable and of a bounded length."""
-    if text is None or (len(text) <= LONGEST_ID and text.isprintable()):
+    """Return the id with printable characters only, cut at MAX_ID_CHARACTERS."""
+    if text is None or (len(text) <= MAX_ID_CHARACTERS and text.isprintable()):
         return text
-    return "".join(character for character in text if character.isprintable())[:LONGEST_ID]
+    return "".join(character for character in text if character.isprintable())[:MAX_ID_CHARACTERS]
 
 
 def json_of(reply: Reply, notes: list[str] | None = None) -> Json:
-    """Read a success's JSON; no body at all (204) is an empty object. Raises MalformedReplyError."""
+    """Return the JSON of a successful reply; an empty body (204) is an empty object. Raises MalformedReplyError."""
     if not reply.body:
         return {}
     try:
@@ -91,22 +91,22 @@ def json_of(reply: Reply, notes: list[str] | None = None) -> Json:
 
 
 def object_of(reply: Reply) -> RawJson:
-    """Read a success's JSON object; raises MalformedReplyError for anything else, also for nothing but an error."""
+    """Return the JSON object of a successful reply; raise MalformedReplyError for other JSON and error objects."""
     content = json_of(reply)
     if content is None:
         return {}
     if not isinstance(content, dict):
         malformed(reply, f"is a JSON {type(content).__name__}, not an object")
-    # Taken for an answer it would be an empty one: a run that never ends, a list without entries.
+    # As a record, an error object would be an empty one: a run that never ends, a list without entries.
     if content.get("object") == "error" or (
-        content.keys() <= _KEYS_OF_AN_ERROR and (content.get("error") or content.get("detail"))
+        content.keys() <= _ERROR_FIELDS and (content.get("error") or content.get("detail"))
     ):
         malformed(reply, "is an error")
     return content
 
 
 def record_of(kind: type[R], reply: Reply, under: str | None = None) -> R:
-    """Read one record, which may stand under a key; raises MalformedReplyError."""
+    """Return one record, optionally the value of the key `under`; raise MalformedReplyError if there is none."""
     content = object_of(reply)
     if under is not None:
         content = content.get(under) or {}
@@ -114,39 +114,39 @@ def record_of(kind: type[R], reply: Reply, under: str | None = None) -> R:
 
 
 def records_of(kind: type[R], reply: Reply, under: str | None = None) -> list[R]:
-    """Read a list of records, which may stand under a key; raises MalformedReplyError."""
+    """Return a list of records, optionally the value of the key `under`; raise MalformedReplyError for other JSON."""
     content = json_of(reply) if under is None else object_of(reply).get(under)
     if not content:
         return []
     if not isinstance(content, list):
-        malformed(reply, "holds no list" if under is None else f"holds no list under {under!r}")
+        malformed(reply, "is not a list" if under is None else f"has no list {under!r}")
     return [record_from(kind, item, reply) for item in content]
 
 
 def record_from(kind: type[R], content: Json, reply: Reply, notes: list[str] | None = None) -> R:
-    """Read a record from JSON that is already decoded; raises MalformedReplyError."""
+    """Return a record from decoded JSON; raise MalformedReplyError if it is not an object."""
     try:
         return kind.model_validate(content, context=notes)
     except ValidationError:
-        malformed(reply, f"holds no {kind.__name__}")
+        malformed(reply, f"is not a {kind.__name__}")
 
 
-def malformed(reply: Reply, what: str, receipt: Receipt | None = None) -> NoReturn:
-    """Raise the error for a success whose body cannot be used."""
-    raise _malformed(MalformedReplyError, reply, what, receipt)
+def malformed(reply: Reply, problem: str, receipt: Receipt | None = None) -> NoReturn:
+    """Raise MalformedReplyError for a successful reply with an invalid body."""
+    raise _malformed(MalformedReplyError, reply, problem, receipt)
 
 
-def oversized(reply: Reply, most: int) -> OversizedReplyError:
-    """Return the error for a success whose body is larger than `most` bytes."""
-    return _malformed(OversizedReplyError, reply, f"is larger than max_reply_bytes={most}", None)
+def oversized(reply: Reply, max_bytes: int) -> OversizedReplyError:
+    """Return the error for a successful reply with a body larger than `max_bytes`."""
+    return _malformed(OversizedReplyError, reply, f"is larger than max_reply_bytes={max_bytes}", None)
 
 
-def _malformed(kind: type[M], reply: Reply, what: str, receipt: Receipt | None) -> M:
-    text = reply.body[: EXCERPT * 4].decode("utf-8", "replace")
-    excerpt = _shortened(text, EXCERPT)
+def _malformed(kind: type[M], reply: Reply, problem: str, receipt: Receipt | None) -> M:
+    text = reply.body[: EXCERPT_CHARACTERS * 4].decode("utf-8", "replace")
+    excerpt = _shortened(text, EXCERPT_CHARACTERS)
     content_type = reply.header(b"content-type") or "no content type"
     return kind(
-        f"HTTP {reply.status} ({content_type}), but the body {what}: {excerpt!r}",
+        f"HTTP {reply.status} ({content_type}), but the body {problem}: {excerpt!r}",
         status_code=reply.status,
         request_id=request_id_of(reply),
         excerpt=excerpt,
@@ -154,5 +154,5 @@ def _malformed(kind: type[M], reply: Reply, what: str, receipt: Receipt | None) 
     )
 
 
-def _shortened(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+def _shortened(text: str, max_characters: int) -> str:
+    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"

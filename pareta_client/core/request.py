@@ -1,4 +1,4 @@
-"""One attempt, ready to be sent: what every transport needs to know, and no more."""
+"""The HTTP request of one attempt, independent of the transport."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,17 +9,17 @@ from pareta_client.core.document import DocumentStream
 from pareta_client.secret import Secret
 
 Timeouts = Mapping[str, float | None]
-"""httpx's: connect, read, write and pool, in seconds."""
+"""Seconds by phase as in httpx: connect, read, write and pool."""
 Headers = Sequence[tuple[str, str]]
 RawHeaders = Sequence[tuple[bytes, bytes]]
-"""As they came over the wire."""
+"""Header names and values as received."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent; the key joins the headers only on the way out, so that no repr and no error shows it.
+    """Method, URL, headers and body; the API key is added at sending, so that no repr and no error contains it.
 
-    Without `timeouts` those of the transport hold.
+    Without `timeouts` those of the transport apply.
     """
 
     method: str
@@ -30,13 +30,13 @@ class Request:
     secret: Secret | None = None
 
     def headers_sent(self) -> list[tuple[str, str]]:
-        """Give all headers, with the key."""
+        """Return all headers, including the API key."""
         key = () if self.secret is None else (("Authorization", self.secret.bearer),)
         return [*self.headers, *key]
 
     def as_httpx(self) -> httpx.Request:
-        """Give the request as httpx's, with the key."""
-        # With a stream instead of content httpx takes the headers as they are.
+        """Return an httpx.Request, including the API key."""
+        # With `stream` instead of `content` httpx adds no headers.
         return httpx.Request(
             self.method,
             self.url,

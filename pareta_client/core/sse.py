@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-LONGEST_LINE = 16 * 1024 * 1024
-"""Bytes of one line, and characters of one event; raising it lets a hostile stream fill memory."""
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""Limit for one line, and in characters for one event; raising it lets a malicious stream use more memory."""
 DONE = "[DONE]"
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event; `name` is "message" where the service gave none."""
+    """One event; the default `name` is "message"."""
 
     name: str
     data: str
@@ -25,15 +25,15 @@ class Comment:
 
 
 class LineTooLong(ValueError):
-    """A line, or the data of one event, grew beyond what any service sends."""
+    """A line, or the data of one event, is longer than MAX_LINE_BYTES."""
 
 
 @dataclass
 class EventDecoder:
-    """Cuts a byte stream into events, however the bytes were cut on the way.
+    """Incremental decoder: bytes in chunks of any size to events.
 
-    Beyond the standard: an `error:` line is an event named "error", and events are told apart where a service forgets
-    the blank line between them.
+    Extensions of the standard: an `error:` line is an event named "error", and two events may follow each other
+    without a blank line.
     """
 
     _rest: bytes = b""
@@ -43,24 +43,24 @@ class EventDecoder:
     _has_begun: bool = False
 
     def feed(self, received: bytes) -> Iterator[Event | Comment]:
-        """Give what is complete after these bytes; raises LineTooLong."""
+        """Yield the items that these bytes complete; raise LineTooLong."""
         text = self._rest + received
         if not self._has_begun:
             if len(text) < len(_BOM) and _BOM.startswith(text):
                 self._rest = text
                 return
             self._has_begun, text = True, text.removeprefix(_BOM)
-        # A carriage return at the very end may be the first half of a line end.
-        held = b"\r" if text.endswith(b"\r") else b""
-        lines = text.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._rest = lines.pop() + held
-        if len(self._rest) > LONGEST_LINE:
-            raise LineTooLong(f"a line of the stream is longer than {LONGEST_LINE} bytes")
+        # A final carriage return may be the first byte of CRLF.
+        kept = b"\r" if text.endswith(b"\r") else b""
+        lines = text.removesuffix(kept).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest = lines.pop() + kept
+        if len(self._rest) > MAX_LINE_BYTES:
+            raise LineTooLong(f"a line of the stream is longer than {MAX_LINE_BYTES} bytes")
         for line in lines:
             yield from self._line(line)
 
     def end(self) -> Iterator[Event | Comment]:
-        """Give what the last bytes hold although no line end followed: some services forget it after the last event."""
+        """Yield the items of the last bytes; some services omit the line end after the last event."""
         rest, self._rest = self._rest.removesuffix(b"\r"), b""
         if rest:
             yield from self._line(rest)
@@ -83,17 +83,17 @@ class EventDecoder:
                 yield from self._dispatch()
                 yield Event("error", value)
             case _:
-                pass  # id, retry and unknown fields change nothing here: a stream is never resumed
+                pass  # id, retry and unknown fields are ignored: a stream is never resumed
 
     def _add(self, value: str) -> Iterator[Event]:
         is_done = value.strip() == DONE
-        # Two objects in a row are no JSON: between them a blank line was forgotten.
+        # Two objects in a row are two events: the service omitted the blank line.
         if self._data and (is_done or (value.startswith("{") and _is_object(self._data))):
             yield from self._dispatch()
         self._data.append(value)
         self._size += len(value)
-        if self._size > LONGEST_LINE:
-            raise LineTooLong(f"an event of the stream is longer than {LONGEST_LINE} characters")
+        if self._size > MAX_LINE_BYTES:
+            raise LineTooLong(f"an event of the stream is longer than {MAX_LINE_BYTES} characters")
         if is_done:
             yield from self._dispatch()
 

@@ -1,8 +1,7 @@
-"""What an operation may ask of its driver, and what a driver may tell it.
+"""Steps that an operation yields to its driver, and the results that the driver sends back.
 
-An operation is a generator: it yields what to do next, a driver does it and sends back what happened. Operations are
-built from operations with `yield from`; the drivers are `driver.py` and `async_driver.py`, and in a test a list of
-happenings is one.
+An operation is a generator: it yields a step, the driver performs it and sends the result. Operations compose with
+`yield from`. The drivers are `transport/driver.py` and `transport/async_driver.py`; a test uses a list of results.
 """
 
 import sys
@@ -17,29 +16,29 @@ from pareta_client.retry import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this request; within `seconds` in all, if bounded. A streamed answer is left open for `Read`.
+    """Send a request, with a timeout of `seconds` if not None. A streamed reply stays open for `Read`.
 
-    `left` is what remains until the deadline; it also bounds a wait for a free connection, which `seconds` does not.
-    `most` bounds the decompressed body of a success, in bytes.
+    `left` is the seconds to the deadline; unlike `seconds` it includes the wait for a connection slot.
+    `max_bytes` limits the decompressed body of a successful reply.
     """
 
     request: Request
     seconds: float | None
     left: float | None = None
     streamed: bool = False
-    most: int = sys.maxsize
+    max_bytes: int = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Wait for the next bytes of the streamed answer, at most `seconds`."""
+    """Wait for the next bytes of a streamed reply, for at most `seconds`."""
 
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait; `verdict` says why, None when something is merely being awaited."""
+    """Wait; `verdict` is the reason for a retry, or None for a poll."""
 
     seconds: float
     verdict: Verdict | None
@@ -47,22 +46,22 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class ReadClock:
-    """Look at the clock."""
+    """Read the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Hand this to whoever iterates; only streams emit."""
+    """Yield a value to the consumer of a stream; only streaming operations emit."""
 
-    value: Any  # the stream's own type, which its face restores
+    value: Any  # `Stream` and `AsyncStream` restore the type
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer came, or its beginning when streamed (`body` is then empty); `at` is monotonic, `wall` is Unix time.
+    """A reply, or the head of a streamed one with an empty `body`.
 
-    `began` is when the attempt began, monotonic too. An oversized body was not read to its end, and is cut. A redacted
-    one held the API key.
+    `at` (end) and `began` (start of the attempt) are monotonic seconds, `wall` is Unix time. An oversized body is cut.
+    `is_redacted` is True if the body contained the API key.
     """
 
     status: int
@@ -75,17 +74,17 @@ class Reply:
     is_redacted: bool = False
 
     def header(self, name: bytes) -> str | None:
-        """Give one header by its lower-case name; None if it did not come."""
+        """Return a header by its lower-case name, or None."""
         return next((value.decode("latin-1") for known, value in self.headers if known.lower() == name), None)
 
     def own_headers(self) -> dict[str, str]:
-        """Return the service's own headers (X-…) by lower-case name: cheaper than looking each of them up."""
+        """Return the X- headers by lower-case name; faster than single look-ups."""
         return own_headers(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No complete answer came; `headers` are those of an answer that broke off after its head."""
+    """No complete reply; `headers` are those of a reply whose body was incomplete."""
 
     error: APIConnectionError
     at: float = 0.0
@@ -94,7 +93,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """More bytes of a streamed answer; none at its end. `at` is monotonic."""
+    """Next bytes of a streamed reply, empty at its end; `at` is in monotonic seconds."""
 
     content: bytes
     at: float = 0.0
@@ -102,13 +101,13 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What the clock said, in monotonic seconds; also the answer to Sleep."""
+    """Time in monotonic seconds: the result of ReadClock and of Sleep."""
 
     at: float
 
 
 def own_headers(headers: RawHeaders) -> dict[str, str]:
-    """Return the headers of the service's own (X-…) by lower-case name; a repeated one has its values joined."""
+    """Return the X- headers by lower-case name; the values of a repeated header are joined with commas."""
     own: dict[str, str] = {}
     for raw_name, raw_value in headers:
         if raw_name[:2] in (b"x-", b"X-"):
@@ -124,26 +123,26 @@ Operation = Generator[Step, Happened, T]
 
 
 def read(seconds: float | None = None) -> Operation[Received | Failed]:
-    """Give the next bytes of the streamed answer, or how it broke."""
+    """Return the next bytes of the streamed reply, or the failure."""
     happened = yield Read(seconds)
     assert isinstance(happened, Received | Failed)
     return happened
 
 
 def sleep(seconds: float, verdict: Verdict | None) -> Operation[float]:
-    """Wait, and give the time afterwards."""
+    """Wait, and return the time afterwards in monotonic seconds."""
     happened = yield Sleep(seconds, verdict)
     assert isinstance(happened, Moment)
     return happened.at
 
 
 def read_clock() -> Operation[float]:
-    """Give the time, in monotonic seconds."""
+    """Return the time in monotonic seconds."""
     happened = yield ReadClock()
     assert isinstance(happened, Moment)
     return happened.at
 
 
 def emit(value: object) -> Operation[None]:
-    """Hand a value to whoever iterates."""
+    """Yield a value to the consumer of the stream."""
     yield Emit(value)

@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry, one for each logical request; nothing at all where a program does not use it."""
+"""OpenTelemetry spans, one for each call; no spans if the program does not use OpenTelemetry."""
 
 import sys
 from typing import TYPE_CHECKING, Protocol
@@ -10,41 +10,41 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 
-class Traced(Protocol):
-    """A logical request that is being watched."""
+class TracedRequest(Protocol):
+    """Trace of one call."""
 
-    def ended(self, attempts: int, last: Reply | Failed | None, error: ParetaError | None) -> None:
-        """Note how it ended; without a last happening it was given up from outside."""
+    def end(self, attempts: int, last: Reply | Failed | None, error: ParetaError | None) -> None:
+        """Record the result; `last` is None if the call was cancelled during the first attempt."""
         ...
 
 
 class Tracing(Protocol):
-    """Watches logical requests."""
+    """Tracer of calls."""
 
-    def started(self, method: str, path: str) -> Traced:
-        """Begin to watch one."""
+    def start(self, method: str, path: str) -> TracedRequest:
+        """Start the trace of one call."""
         ...
 
 
 class NoTracing:
-    """Watches nothing."""
+    """Tracer without effect."""
 
-    def started(self, method: str, path: str) -> "NoTracing":
-        """Begin nothing."""
+    def start(self, method: str, path: str) -> "NoTracing":
+        """Return self."""
         return self
 
-    def ended(self, attempts: int, last: Reply | Failed | None, error: ParetaError | None) -> None:
-        """Note nothing."""
+    def end(self, attempts: int, last: Reply | Failed | None, error: ParetaError | None) -> None:
+        """Ignore the result."""
 
 
 class OpenTelemetry:
-    """Makes a client span of each logical request, with all its attempts inside."""
+    """Tracer with one client span for each call and its attempts."""
 
     def __init__(self, tracer: "Tracer") -> None:
         self._tracer = tracer
 
-    def started(self, method: str, path: str) -> "TracedSpan":
-        """Start a span; ids stay out of its name, which is meant to be grouped by."""
+    def start(self, method: str, path: str) -> "TracedSpan":
+        """Start a span; its name has no ids, so that spans can be grouped by name."""
         from opentelemetry.trace import SpanKind
 
         name = f"{method} {'/'.join(path.split('?')[0].split('/')[:3])}"
@@ -53,13 +53,13 @@ class OpenTelemetry:
 
 
 class TracedSpan:
-    """One logical request as a span."""
+    """Span of one call."""
 
     def __init__(self, span: "Span") -> None:
         self._span = span
 
-    def ended(self, attempts: int, last: Reply | Failed | None, error: ParetaError | None) -> None:
-        """Set what is known and end the span."""
+    def end(self, attempts: int, last: Reply | Failed | None, error: ParetaError | None) -> None:
+        """Set the attributes and end the span."""
         from opentelemetry.trace import Status, StatusCode
 
         self._span.set_attribute("pareta.attempts", attempts)
@@ -73,7 +73,7 @@ class TracedSpan:
 
 
 def installed_tracing() -> Tracing:
-    """Choose by what the program has loaded: one that traces has imported OpenTelemetry by now."""
+    """Return a tracer; OpenTelemetry is used only if the program has already imported it."""
     if "opentelemetry.trace" not in sys.modules:
         return NoTracing()
     from opentelemetry.trace import get_tracer

@@ -1,17 +1,17 @@
-"""What makes a success an answer: a usable first choice that the service did not break off."""
+"""Check of a completion: a usable answer needs a first choice that the service did not abort."""
 
 from typing import Any
 
 from pareta_client.core.finish import Finish, finish_of
 
-_BESIDE_CONTENT = (
+_OTHER_ANSWER_FIELDS = (
     "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning", "reasoning_details", "audio", "images",
     "annotations",
 )  # fmt: skip
 
 
-def why_unusable(content: Any) -> str | None:
-    """Return why the JSON of a success is not an answer, as the end of "the body …"; None if it is one."""
+def unusable_reason(content: Any) -> str | None:
+    """Return why the JSON of a completion is not an answer (completes "the body …"), or None if it is one."""
     if content is None:
         return "is null"
     if not isinstance(content, dict):
@@ -24,32 +24,32 @@ def why_unusable(content: Any) -> str | None:
     first = choices[0]
     if not isinstance(first, dict):
         return "has a first choice that is not an object"
-    return _why_no_answer(first)
+    return _no_answer_reason(first)
 
 
 def carries_error(content: dict[str, Any]) -> bool:
-    """Check whether an object says that it is an error, or has one beside or inside its choices."""
+    """Check whether an object is an error, or has an error next to or inside its choices."""
     if content.get("error") or content.get("object") == "error":
         return True
     choices = content.get("choices")
     return isinstance(choices, list) and any(isinstance(one, dict) and one.get("error") for one in choices[:1])
 
 
-def is_broken_off(choice: dict[str, Any]) -> bool:
-    """Check whether a choice's finish_reason, a text or an object with a `type`, says that it was broken off."""
+def is_aborted(choice: dict[str, Any]) -> bool:
+    """Check whether the `finish_reason` of a choice (a text, or an object with a `type`) means an abort."""
     reason = choice.get("finish_reason")
     if isinstance(reason, dict):
         reason = reason.get("type") or reason.get("reason")
     return isinstance(reason, str) and finish_of(reason) is Finish.BROKEN
 
 
-def _why_no_answer(choice: dict[str, Any]) -> str | None:
-    if is_broken_off(choice):
-        return "has an answer that the service broke off"
+def _no_answer_reason(choice: dict[str, Any]) -> str | None:
+    if is_aborted(choice):
+        return "has an answer that the service aborted"
     message = choice.get("message")
     if not isinstance(message, dict) or not message:
         return "has a first choice without a message"
-    if message.get("content") is not None or any(message.get(name) for name in _BESIDE_CONTENT):
+    if message.get("content") is not None or any(message.get(name) for name in _OTHER_ANSWER_FIELDS):
         return None
-    # Nothing was said: an empty answer if the model is known to have ended by itself, else no answer.
+    # No content: an empty answer if there is a finish_reason, otherwise no answer.
     return None if choice.get("finish_reason") else "has a first choice without content"

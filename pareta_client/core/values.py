@@ -1,4 +1,4 @@
-"""The border of a reply: from what came to values of a known type and range, else None with a note."""
+"""Conversion of JSON values to a known type and range, otherwise to None with a note."""
 
 import json
 import re
@@ -6,16 +6,16 @@ from typing import Any
 
 from pareta_client.core.json_reading import note
 
-MOST = 10**12
-"""The largest token count or receipt that is believed; a ledger column and a sum over millions of rows hold it."""
-LONGEST_SHOWN = 60
-"""Characters of a value that a note quotes."""
+MAX_COUNT = 10**12
+"""Largest accepted token count or receipt; raising it risks overflow of sums in the ledger."""
+MAX_QUOTED_CHARACTERS = 60
+"""Characters of a value that a note quotes; raising it makes notes longer."""
 _NUMERAL = re.compile(r"\+?0*(\d{1,13})(?:\.0*)?", re.ASCII)
 _TEXT_PARTS = ("text", "output_text")
 
 
 def count_of(value: object) -> int | None:
-    """Return an integer from 0 to 10^12; numerals ("10") and whole floats (42.0) are read, None for anything else."""
+    """Return an integer from 0 to 10^12, also from a numeral ("10") or a whole float (42.0); otherwise None."""
     number: int
     match value:
         case bool():
@@ -27,25 +27,25 @@ def count_of(value: object) -> int | None:
                 return None
             number = int(value)
         case str():
-            numeral = _NUMERAL.fullmatch(value.strip()) if len(value) < LONGEST_SHOWN else None
+            numeral = _NUMERAL.fullmatch(value.strip()) if len(value) < MAX_QUOTED_CHARACTERS else None
             if numeral is None:
                 return None
             number = int(numeral[1])
         case _:
             return None
-    return number if 0 <= number <= MOST else None
+    return number if 0 <= number <= MAX_COUNT else None
 
 
 def noted_count(name: str, value: object, notes: list[str]) -> int | None:
     """Return a count, or None with a note that quotes the value."""
     count = count_of(value)
     if count is None:
-        note(notes, f"{name} is {shown(value)}: not an integer from 0 to 10^12, taken as unknown")
+        note(notes, f"{name} is {shown(value)}: not an integer from 0 to 10^12, ignored")
     return count
 
 
 def content_of(value: object, notes: list[str]) -> str | None:
-    """Return the text of a message's `content`: a text, the joined text parts of a list, else its JSON with a note."""
+    """Return the text of a message's `content`: a text, the joined text parts of a list, or its JSON with a note."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, list) and not value:
@@ -55,7 +55,7 @@ def content_of(value: object, notes: list[str]) -> str | None:
         note(notes, f"content is {shown(value)}: kept as JSON")
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list) and len(texts) < len(value):
-        note(notes, "content has parts that are not text: only the text parts were joined")
+        note(notes, "content has parts that are not text: ignored")
     return "".join(texts)
 
 
@@ -71,7 +71,7 @@ def _text_part(part: object) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """Return a short text for a value of any size."""
+    """Return a short text for a value."""
     match value:
         case dict():
             return "an object"
@@ -79,7 +79,7 @@ def shown(value: Any) -> str:
             return "a list"
         case int() if value.bit_length() > 200:  # Python refuses to print beyond 4,300 digits
             return f"an integer of {value.bit_length()} bits"
-        case str() if len(value) > LONGEST_SHOWN:
-            return f"{value[:LONGEST_SHOWN]!r}…"
+        case str() if len(value) > MAX_QUOTED_CHARACTERS:
+            return f"{value[:MAX_QUOTED_CHARACTERS]!r}…"
         case _:
             return repr(value)

@@ -1,4 +1,4 @@
-"""Chat completions, their chunks, and the models one may call."""
+"""Chat completions, their chunks, and the list of models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pareta_client.models.record import RawJson, Record
 
 
 class Usage(Record):
-    """Tokens of one completion."""
+    """Token counts of one completion."""
 
     prompt_tokens: Count = None
     completion_tokens: Count = None
@@ -23,7 +23,7 @@ _NO_USAGE = Usage.empty()
 
 
 class Message(Record):
-    """What was said, and by whom."""
+    """A message with its role and content."""
 
     role: Text = None
     content: Content = None
@@ -33,17 +33,17 @@ _NO_MESSAGE = Message.empty()
 
 
 class Choice(Record):
-    """One answer of a completion: `message` when complete, `delta` in a stream."""
+    """One choice of a completion: `message` in a complete reply, `delta` in a stream."""
 
     index: Count = None
     finish_reason: Text = None
-    # Records are frozen, so one empty one serves all.
+    # Records are frozen, so all choices can share one empty message.
     message: Annotated[Message, AnObject] = _NO_MESSAGE
     delta: Annotated[Message, AnObject] = _NO_MESSAGE
 
 
 class ChatCompletionChunk(Record):
-    """One piece of a streamed answer; the new text is `choices[0].delta.content`."""
+    """One chunk of a streamed answer; the new text is `choices[0].delta.content`."""
 
     id: Text = None
     object: Text = None
@@ -54,8 +54,8 @@ class ChatCompletionChunk(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """What came with an answer but not in its body."""
+class ReplyMetadata:
+    """Metadata of a reply that is not in its body."""
 
     receipt: Receipt = NO_RECEIPT
     request_id: str | None = None
@@ -66,61 +66,61 @@ class Arrival:
 class ChatCompletion(ChatCompletionChunk):
     """A complete answer with its receipt; the text is `choices[0].message.content`."""
 
-    __slots__ = ("_arrival",)
-    _arrival: ClassVar[Arrival]
+    __slots__ = ("_metadata",)
+    _metadata: ClassVar[ReplyMetadata]
 
-    def arrived_with(self, arrival: Arrival) -> Self:
-        """Note what came with the answer but not in its body."""
-        object.__setattr__(self, "_arrival", arrival)
+    def with_metadata(self, metadata: ReplyMetadata) -> Self:
+        """Set the metadata and return the completion."""
+        object.__setattr__(self, "_metadata", metadata)
         return self
 
     @property
-    def _came_with(self) -> Arrival:
-        return getattr(self, "_arrival", _NOTHING)
+    def _reply_metadata(self) -> ReplyMetadata:
+        return getattr(self, "_metadata", _NO_METADATA)
 
     @property
     def billed_micro_usd(self) -> int | None:
-        """Micro-USD debited for this answer; 0 on an idempotent replay; None if the service gave no receipt."""
-        return self._came_with.receipt.billed_micro_usd
+        """Micro-USD debited for this answer; 0 on an idempotent replay; None without a receipt."""
+        return self._reply_metadata.receipt.billed_micro_usd
 
     @property
     def frontier_would_have_cost_micro_usd(self) -> int | None:
         """Micro-USD that a frontier model would have cost for the same request."""
-        return self._came_with.receipt.frontier_would_have_cost_micro_usd
+        return self._reply_metadata.receipt.frontier_would_have_cost_micro_usd
 
     @property
     def savings_factor(self) -> float | None:
-        """How many times cheaper this answer was than a frontier model's; None if unknown or not billed."""
-        return self._came_with.receipt.savings_factor
+        """Frontier cost divided by billed cost; None if unknown or not billed."""
+        return self._reply_metadata.receipt.savings_factor
 
     @property
     def request_id(self) -> str | None:
-        """The service's id of the request, to quote to its support."""
-        return self._came_with.request_id
+        """Request id of the service, for its support."""
+        return self._reply_metadata.request_id
 
     @property
     def attempts(self) -> int:
-        """How many requests it took to get this answer."""
-        return self._came_with.attempts
+        """Number of requests sent for this answer."""
+        return self._reply_metadata.attempts
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was odd about the reply while it was read, in words; empty for a reply in OpenAI's format."""
-        return self._came_with.notes
+        """Notes on invalid values in the reply; empty for a reply in OpenAI's format."""
+        return self._reply_metadata.notes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _completion, (self.to_dict(), self._came_with)
+        return _completion, (self.to_dict(), self._reply_metadata)
 
 
-_NOTHING = Arrival()
+_NO_METADATA = ReplyMetadata()
 
 
-def _completion(raw: RawJson, arrival: Arrival) -> ChatCompletion:
-    return ChatCompletion.model_validate(raw).arrived_with(arrival)
+def _completion(raw: RawJson, metadata: ReplyMetadata) -> ChatCompletion:
+    return ChatCompletion.model_validate(raw).with_metadata(metadata)
 
 
 class Model(Record):
-    """A model that this key may call."""
+    """A model that the API key may call."""
 
     id: Text = None
     owned_by: Text = None
@@ -128,11 +128,11 @@ class Model(Record):
 
 
 class ModelList(Record):
-    """The models that this key may call: iterate over it, or read `data`."""
+    """Models that the API key may call, as an iterable and in `data`."""
 
     data: Annotated[list[Model], Objects] = Field(default_factory=list)
 
-    # pydantic's own iteration gives (field, value) pairs; a list of models is meant to give models.
+    # pydantic iterates over (field, value) pairs; a list of models iterates over its models.
     def __iter__(self) -> Iterator[Model]:  # type: ignore[override]
         return iter(self.data)
 

@@ -1,4 +1,4 @@
-"""Deployed endpoints, and the events of a deployment."""
+"""Endpoints and deployment events."""
 
 from typing import Any, TypedDict
 
@@ -12,11 +12,11 @@ class DeployEvent(TypedDict):
     """One event of a deployment: `progress` with stage and pct, then `complete` or `error`."""
 
     event: str
-    data: Any  # the event's JSON, or its text when it is not JSON
+    data: Any  # the JSON of the event, or its text if it is not JSON
 
 
 class Endpoint(Record):
-    """A deployed model; `id` is what `chat.completions.create(model=…)` takes."""
+    """A deployed model; `id` is the `model` of `chat.completions.create`."""
 
     name: LooseText = None
     model: LooseText = None
@@ -27,15 +27,15 @@ class Endpoint(Record):
 
     @property
     def id(self) -> str | None:
-        """The endpoint's id, or its name where the service gives no id."""
+        """Id of the endpoint, or its name if the service sends no id."""
         return text_or_none(self.get("id")) or text_or_none(self.name)
 
     @property
     def task(self) -> str | None:
-        """The task it was deployed for."""
+        """Task of the deployment."""
         return text_or_none(self.get("taskName")) or text_or_none(self.get("task"))
 
     @property
     def is_live(self) -> bool:
-        """Whether it answers now."""
+        """Whether the endpoint accepts calls."""
         return self.status == "live"

@@ -1,4 +1,4 @@
-"""Eval sets, runs and their results."""
+"""Eval sets, eval runs and their results."""
 
 from decimal import Decimal
 from math import isfinite
@@ -10,29 +10,29 @@ from pareta_client.models.fields import LooseText, Number, Whole
 from pareta_client.models.record import ListOf, OptionalRecord, Record, RecordOf, dollars_floored_to_cents, text_or_none
 
 JUDGED_TASK = "custom-eval"
-"""The task that fits anything, graded by judges: only ever chosen by name."""
-_SURE = ("high", "medium")
+"""Task that accepts any rows and is graded by judges; used only if the caller names it."""
+_CLEAR_CONFIDENCE = ("high", "medium")
 
 
 class FrontierModel(Record):
-    """A vendor's model to compare with."""
+    """A vendor's model, available as a baseline."""
 
     id: LooseText = None
     vendor: LooseText = None
 
     @property
     def vision(self) -> bool:
-        """Whether it reads images."""
+        """Whether the model accepts images."""
         return bool(self.get("vision"))
 
     @property
     def benchmarked(self) -> bool:
-        """Whether it is on the leaderboard of the task that was asked about."""
+        """Whether the model is on the leaderboard of the requested task."""
         return bool(self.get("benchmarked"))
 
 
 class EvalSet(Record):
-    """Rows with truth, and how they are scored."""
+    """Rows with expected answers, and their scoring strategy."""
 
     id: LooseText = None
     task_id: LooseText = None
@@ -43,7 +43,7 @@ class EvalSet(Record):
 
 
 class EvalItemResult(Record):
-    """One candidate's answer to one row, scored."""
+    """Scored answer of one candidate to one row."""
 
     idx: Whole = None
     score: Number = None
@@ -52,7 +52,7 @@ class EvalItemResult(Record):
 
 
 class EvalResult(Record):
-    """One candidate's quality with its interval, and its mean cost a row in micro-USD."""
+    """Quality of one candidate with its confidence interval, and its mean cost per row in micro-USD."""
 
     model_id: LooseText = None
     kind: LooseText = None
@@ -67,7 +67,7 @@ class EvalResult(Record):
 
 
 class _Run(Record):
-    """The run itself, inside the envelope that the service sends."""
+    """The `run` object of the reply."""
 
     id: LooseText = None
     eval_set_id: LooseText = None
@@ -77,56 +77,56 @@ class _Run(Record):
 
 
 class EvalRun(Record):
-    """A comparison of candidates on one eval set."""
+    """Evaluation of candidates on one eval set."""
 
     run: RecordOf[_Run] = _Run.empty()
     results: ListOf[EvalResult] = Field(default_factory=list)
 
     @property
     def id(self) -> str | None:
-        """The run's id, by which it can be waited for again."""
+        """Id of the run, for another wait."""
         return self.run.id
 
     @property
     def eval_set_id(self) -> str | None:
-        """The set it runs on."""
+        """Id of the eval set."""
         return self.run.eval_set_id
 
     @property
     def status(self) -> str | None:
-        """queued, running, evaluating, completed or failed."""
+        """Status: queued, running, evaluating, completed or failed."""
         return self.run.status
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it has ended."""
+        """Whether the run has ended."""
         return self.status in ("completed", "failed")
 
     @property
     def candidate_models(self) -> list[str]:
-        """The models compared."""
-        told = self.run.get("candidate_model_ids")
-        return list(told) if isinstance(told, list) else []
+        """Ids of the candidate models."""
+        ids = self.run.get("candidate_model_ids")
+        return list(ids) if isinstance(ids, list) else []
 
     @property
     def error_detail(self) -> str | None:
-        """Why it failed."""
+        """Reason of the failure."""
         return self.run.error_detail
 
     @property
     def cost_micro_usd(self) -> int:
-        """What the run was billed, in micro-USD."""
-        told = self.run.total_cost_micro_usd
-        return int(told) if isinstance(told, int | float) and isfinite(told) else 0
+        """Billed cost of the run in micro-USD; 0 if unknown."""
+        cost = self.run.total_cost_micro_usd
+        return int(cost) if isinstance(cost, int | float) and isfinite(cost) else 0
 
     @property
     def cost(self) -> Decimal:
-        """What the run was billed, in dollars floored to cents."""
+        """Billed cost of the run in dollars, rounded down to cents."""
         return dollars_floored_to_cents(self.cost_micro_usd)
 
 
 class ContractProposal(Record):
-    """A task that could score the rows."""
+    """A proposed task for scoring the rows."""
 
     task_id: LooseText = None
     confidence: LooseText = None
@@ -134,12 +134,12 @@ class ContractProposal(Record):
 
     @property
     def evidence(self) -> dict[str, Any]:
-        """Why it was proposed."""
+        """Evidence for the proposal."""
         return self.get("evidence") or {}
 
 
 class ProposalResult(Record):
-    """How rows and prompt could be scored; nothing is stored by asking."""
+    """Proposed tasks for scoring rows under a prompt."""
 
     proposals: ListOf[ContractProposal] = Field(default_factory=list)
     split: OptionalRecord[dict[str, Any]] = None
@@ -150,19 +150,21 @@ class ProposalResult(Record):
 
     @property
     def homogeneous(self) -> bool:
-        """Whether all rows are of one kind."""
+        """Whether all rows have the same kind of task."""
         return bool(self.get("homogeneous"))
 
     @property
     def is_clean(self) -> bool:
-        """Whether exactly one task fits, surely enough to be used without asking."""
+        """Whether exactly one task fits with high or medium confidence."""
         return self.bound_task is not None
 
     @property
     def bound_task(self) -> str | None:
-        """The task that a set created without `task=` is scored by; None if the caller must choose."""
-        # Anything that is told of a conflict or a split counts, whatever its type: a guess would be billed.
+        """Task of an eval set that is created without `task=`; None if the caller must choose."""
+        # A conflict or split of any JSON type counts, because a wrong guess would be billed.
         if not self.homogeneous or self.get("conflict") or self.get("split") or len(self.proposals) != 1:
             return None
         only = self.proposals[0]
-        return text_or_none(only.task_id) if only.confidence in _SURE and only.task_id != JUDGED_TASK else None
+        return (
+            text_or_none(only.task_id) if only.confidence in _CLEAR_CONFIDENCE and only.task_id != JUDGED_TASK else None
+        )

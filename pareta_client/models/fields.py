@@ -1,16 +1,16 @@
-"""Types of a record's fields: a value of another type or range becomes None, with a note where notes are kept.
+"""Field types of records: a value of another type or range becomes None, with a note.
 
-Notes are kept in the validation context, a list of texts. The usual types are checked without a call into Python.
+The validation context is a list of notes, or None. Values of the expected type are validated without a Python call.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from pareta_client.core import LONGEST_SHOWN, MOST, content_of, note, noted_count, shown
+from pareta_client.core import MAX_COUNT, MAX_QUOTED_CHARACTERS, content_of, note, noted_count, shown
 
-LATEST = 2**53
-"""The largest timestamp that is believed: milliseconds and microseconds since 1970 are below it."""
+MAX_TIMESTAMP = 2**53
+"""Largest accepted timestamp; seconds, milliseconds and microseconds since 1970 are below it."""
 
 
 def _notes(info: ValidationInfo) -> list[str]:
@@ -23,7 +23,7 @@ def _count(value: object, info: ValidationInfo) -> int | None:
 
 def _no_text(value: object, info: ValidationInfo) -> None:
     if value is not None:
-        note(_notes(info), f"{info.field_name} is {shown(value)}: not a text, taken as unknown")
+        note(_notes(info), f"{info.field_name} is {shown(value)}: not a text, ignored")
 
 
 def _content(value: object, info: ValidationInfo) -> str | None:
@@ -31,21 +31,23 @@ def _content(value: object, info: ValidationInfo) -> str | None:
 
 
 def _moment(value: object, info: ValidationInfo) -> int | None:
-    return int(value) if isinstance(value, float) and 0 <= value <= LATEST else None
+    return int(value) if isinstance(value, float) and 0 <= value <= MAX_TIMESTAMP else None
 
 
 def _as_text(value: object) -> str | None:
-    # Ids are numbers in some services; in a path, or a file, they are their digits.
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LATEST else None
+    # Some services send numeric ids.
+    return (
+        str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_TIMESTAMP else None
+    )
 
 
 def _as_number(value: object) -> float | None:
-    if isinstance(value, str) and len(value) < LONGEST_SHOWN:
+    if isinstance(value, str) and len(value) < MAX_QUOTED_CHARACTERS:
         try:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LATEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_TIMESTAMP:
         return None
     return int(value) if value == int(value) else value
 
@@ -60,7 +62,7 @@ def _objects(value: object, info: ValidationInfo) -> list[Any]:
         return []
     objects = [item for item in value if isinstance(item, dict)]
     if len(objects) < len(value):
-        note(_notes(info), f"{info.field_name} has entries that are not objects: left out")
+        note(_notes(info), f"{info.field_name} has entries that are not objects: ignored")
     return objects
 
 
@@ -68,12 +70,12 @@ def _object(value: object, info: ValidationInfo) -> object:
     if isinstance(value, dict):
         return value
     if value is not None:
-        note(_notes(info), f"{info.field_name} is {shown(value)}: not an object, taken as empty")
+        note(_notes(info), f"{info.field_name} is {shown(value)}: not an object, ignored")
     return {}
 
 
 if TYPE_CHECKING:
-    Count = Optional[int]  # noqa: UP045 - an alias needs the subscriptable form
+    Count = Optional[int]  # noqa: UP045 - a type alias needs the subscriptable form
     Moment = Optional[int]  # noqa: UP045
     Text = Optional[str]  # noqa: UP045
     Content = Optional[str]  # noqa: UP045
@@ -82,14 +84,14 @@ if TYPE_CHECKING:
     Number = Optional[float]  # noqa: UP045
 else:
     _IN_ORDER = Field(union_mode="left_to_right")
-    _Counted = Annotated[int, Field(ge=0, le=MOST)]
-    _Dated = Annotated[int, Field(ge=0, le=LATEST)]
+    _Counted = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+    _Dated = Annotated[int, Field(ge=0, le=MAX_TIMESTAMP)]
     Count = Annotated[_Counted | Annotated[Any, AfterValidator(_count)], _IN_ORDER]
     Moment = Annotated[_Dated | Annotated[Any, AfterValidator(_moment)], _IN_ORDER]
     Text = Annotated[str | Annotated[Any, AfterValidator(_no_text)], _IN_ORDER]
     Content = Annotated[str | Annotated[Any, AfterValidator(_content)], _IN_ORDER]
     LooseText = Annotated[str | Annotated[Any, AfterValidator(_as_text)], _IN_ORDER]
-    # A mean of whole amounts may be a fraction: it is kept as it is.
+    # Accepts fractions too: some services send the mean of integer amounts.
     Whole = Annotated[Any, AfterValidator(_as_number)]
     Number = Annotated[Any, AfterValidator(_as_float)]
 

@@ -1,4 +1,4 @@
-"""The base of all answers: typed fields that never refuse, over the raw JSON that is never lost."""
+"""Base class of all records: typed fields without validation errors, and the complete raw JSON."""
 
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Optional, Self, TypeVar, cast
@@ -7,10 +7,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ModelWrapValidatorH
 from pydantic import model_validator as validates_model
 
 T = TypeVar("T")
-RawJson = dict[str, Any]  # what the service sent, whatever it was
+RawJson = dict[str, Any]  # JSON object as received
 
 MICRO_USD_PER_CENT = 10_000
-_set = object.__setattr__  # records are frozen for everybody else
+_set = object.__setattr__  # bypasses the frozen model
 
 
 def _list_of_objects(value: object) -> list[Any]:
@@ -31,14 +31,14 @@ OptionalRecord = Annotated[Optional[T], BeforeValidator(_object_or_none)]  # noq
 
 
 class Record(BaseModel):
-    """An answer of the service: attributes for what is documented, the raw JSON for everything."""
+    """A record of the service: attributes for documented fields, raw JSON for all fields."""
 
-    # Built when first used: building all of them would be a third of the time it takes to import the client.
+    # Validators are built on first use: building all of them takes a third of the import time.
     model_config = ConfigDict(
         frozen=True, strict=True, extra="ignore", populate_by_name=True, protected_namespaces=(), defer_build=True
     )
 
-    # A slot, not a private attribute: those cost more than all the validation of a record.
+    # A slot instead of a private attribute, which costs more time than the validation of a record.
     __slots__ = ("_raw",)
     _raw: ClassVar[RawJson]
 
@@ -51,7 +51,7 @@ class Record(BaseModel):
 
     @classmethod
     def empty(cls) -> Self:
-        """Make a record of which the service said nothing."""
+        """Return a record without fields."""
         record = cast("Self", cls.model_construct())  # pydantic's plugin for mypy says Record
         _set(record, "_raw", {})
         return record
@@ -60,7 +60,7 @@ class Record(BaseModel):
         return type(self).model_validate, (self._raw,)
 
     def to_dict(self) -> RawJson:
-        """Give the JSON that the service sent, unchanged."""
+        """Return the JSON object as received."""
         return self._raw
 
     def __repr__(self) -> str:
@@ -72,15 +72,15 @@ class Record(BaseModel):
         return self._raw[key]
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Give one key of the raw JSON."""
+        """Return the value of a key of the raw JSON, or the default."""
         return self._raw.get(key, default)
 
 
 def text_or_none(value: object) -> str | None:
-    """Give a text, or None for anything else and for the empty text."""
+    """Return the value if it is a text that is not empty, otherwise None."""
     return value if isinstance(value, str) and value else None
 
 
 def dollars_floored_to_cents(micro_usd: int) -> Decimal:
-    """Give micro-USD as dollars rounded down to cents: a total shown is never more than what was billed."""
+    """Return dollars rounded down to cents, so that the result never exceeds the billed amount."""
     return Decimal(micro_usd // MICRO_USD_PER_CENT) / 100 + Decimal("0.00")

@@ -1,4 +1,4 @@
-"""The catalogue: tasks, what matches a question, and leaderboards."""
+"""Task catalogue: tasks, task matches and leaderboards."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ class Task(Record):
 
     @property
     def has_blob_input(self) -> bool:
-        """Whether its rows carry documents to upload."""
+        """Whether the rows of the task have documents to upload."""
         return bool(self.get("has_blob_input"))
 
 
 class TaskMatchCandidate(Record):
-    """A task that may fit, with how well."""
+    """A matching task with its score."""
 
     task_id: LooseText = None
     score: Number = None
@@ -31,7 +31,7 @@ class TaskMatchCandidate(Record):
 
 
 class Capability(Record):
-    """A general lane (chat, coding, vision …) that fits where no task does."""
+    """A general capability (chat, coding, vision …) for queries without a matching task."""
 
     id: LooseText = None
     label: LooseText = None
@@ -41,7 +41,7 @@ class Capability(Record):
 
 
 class TaskMatch(Record):
-    """What fits a question: `type` is task, capability, unsupported or none."""
+    """Result of a task search; `type` is task, capability, unsupported or none."""
 
     query: LooseText = None
     type: LooseText = None
@@ -54,17 +54,17 @@ class TaskMatch(Record):
 
     @property
     def matched(self) -> bool:
-        """Whether a task was found."""
+        """Whether a task matches."""
         return bool(self.get("matched"))
 
     @property
     def ambiguous(self) -> bool:
-        """Whether several tasks fit about equally."""
+        """Whether several tasks match equally well."""
         return bool(self.get("ambiguous"))
 
 
 class LeaderboardEntry(Record):
-    """One model on a leaderboard; cost in micro-USD a request, context in thousands of tokens."""
+    """One model of a leaderboard; cost in micro-USD per request, context in thousands of tokens."""
 
     name: LooseText = None
     kind: LooseText = None
@@ -75,7 +75,7 @@ class LeaderboardEntry(Record):
 
 
 class Leaderboard(Record):
-    """The models of a task, ranked; `recommended` may be deployed, `frontier` is the baseline."""
+    """Ranked models of a task; `recommended` is the model to deploy, `frontier` the baseline."""
 
     task_id: LooseText = None
     metric: LooseText = None

@@ -1,4 +1,4 @@
-"""Endpoints: deploy, wait until live, operate, measure."""
+"""Endpoints: deployment, wait until live, start and stop, metrics."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,28 +28,31 @@ from pareta_client.models.endpoints import DeployEvent, Endpoint
 from pareta_client.settings import Settings
 
 PATH = "/v1/endpoints"
-POLL_INTERVAL = 2.0
-LIVE_WITHIN = 900.0
-FIRST_POLL = 0.25
-_GAVE_UP = ("failed", "error")
+POLL_INTERVAL_S = 2.0
+"""Longest pause between two polls; raising it detects a live endpoint later."""
+LIVE_TIMEOUT_S = 900.0
+"""Default wait for a live endpoint; raising it reports a hanging deployment later."""
+FIRST_POLL_S = 0.25
+"""First pause, doubled after each poll; raising it detects a fast start later."""
+_FAILED_STATUSES = ("failed", "error")
 
 
 def deploy_call(task: str, model: str, name: str | None, extra: Mapping[str, Any], key: str) -> Call:
-    """Describe a deployment; raises ValueError for a missing task."""
+    """Return the call of a deployment; raise ValueError if the task is missing."""
     if not task:
         raise ValueError("task is required")
     body = {"task": task, "model": model or "recommended", **extra}
     call = post(PATH, key, body if name is None else {**body, "name": name}, streamed=True)
-    # Where idempotency keys are not known yet, a second request would be a second endpoint.
+    # A service without idempotency keys would create a second endpoint for a repeated request.
     return replace(call, repeatable=False)
 
 
 def deploy_and_wait(call: Call, settings: Settings) -> Operation[Endpoint]:
-    """Deploy, and give the endpoint once it is live."""
+    """Deploy a model and return the endpoint when it is live."""
     endpoint = yield from _deployed(call, settings)
     if endpoint.is_live or endpoint.status is None or endpoint.id is None:
         return endpoint
-    return (yield from wait_until_live(endpoint.id, POLL_INTERVAL, LIVE_WITHIN, settings))
+    return (yield from wait_until_live(endpoint.id, POLL_INTERVAL_S, LIVE_TIMEOUT_S, settings))
 
 
 def _deployed(call: Call, settings: Settings) -> Operation[Endpoint]:
@@ -68,36 +71,36 @@ def _deployed(call: Call, settings: Settings) -> Operation[Endpoint]:
             raise _deploy_error(event["data"])
 
 
-def _endpoint_in(told: object) -> Endpoint:
-    record = told.get("endpoint") if isinstance(told, dict) else None
+def _endpoint_in(data: object) -> Endpoint:
+    record = data.get("endpoint") if isinstance(data, dict) else None
     return Endpoint.model_validate(record if isinstance(record, dict) else {})
 
 
-def _deploy_error(told: object) -> DeployError:
-    message = told.get("message") if isinstance(told, dict) else told
-    return DeployError(f"deploy failed: {message or 'the service gave no reason'}")
+def _deploy_error(data: object) -> DeployError:
+    message = data.get("message") if isinstance(data, dict) else data
+    return DeployError(f"deploy failed: {message or 'no reason given by the service'}")
 
 
 def wait_until_live(endpoint_id: str, poll_interval: float, timeout: float, settings: Settings) -> Operation[Endpoint]:
-    """Poll, quickly at first, until the endpoint answers.
+    """Poll with growing pauses until the endpoint is live.
 
-    Raises EndpointWaitTimeoutError, or DeployError for an endpoint that failed.
+    Raises EndpointWaitTimeoutError after `timeout` seconds, and DeployError for a failed endpoint.
     """
     now = started = yield from read_clock()
-    pause, status, trouble = FIRST_POLL, None, None
+    pause, status, last_error = FIRST_POLL_S, None, None
     while True:
         try:
             endpoint = yield from retrieve(endpoint_id, settings)
         except ParetaError as error:
-            trouble = if_transient(error)
+            last_error = if_transient(error)
         else:
             status = endpoint.status
             if endpoint.is_live:
                 return endpoint
-            if status in _GAVE_UP:
-                raise DeployError(f"endpoint {endpoint_id} is {status}: look at its activity, or deploy it anew")
+            if status in _FAILED_STATUSES:
+                raise DeployError(f"endpoint {endpoint_id} is {status}; check its activity, or deploy again")
         if now - started >= timeout:
-            raise EndpointWaitTimeoutError(endpoint_id, waited=now - started, status=status) from trouble
+            raise EndpointWaitTimeoutError(endpoint_id, waited=now - started, status=status) from last_error
         now = yield from sleep(min(pause, poll_interval), None)
         pause *= 2
 
@@ -115,7 +118,7 @@ def retrieve(endpoint_id: str, settings: Settings) -> Operation[Endpoint]:
 
 
 def operate(endpoint_id: str, verb: str, key: str, settings: Settings) -> Operation[Any]:
-    """Start or stop; gives the raw status."""
+    """Start or stop an endpoint; return the raw status."""
     answer = yield from exchange(post(f"{_path(endpoint_id)}/{verb}", key), settings)
     return json_of(answer.reply)
 
@@ -126,7 +129,7 @@ def remove(endpoint_id: str, settings: Settings) -> Operation[None]:
 
 
 def measure(endpoint_id: str, dimension: str, params: Mapping[str, Any], settings: Settings) -> Operation[Any]:
-    """Read one metric as raw JSON."""
+    """Fetch one metric as raw JSON."""
     answer = yield from exchange(get(f"{_path(endpoint_id)}/{dimension}", params), settings)
     return json_of(answer.reply)
 

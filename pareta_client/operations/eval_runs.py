@@ -1,4 +1,4 @@
-"""Eval runs: started once, waited for as often as it takes."""
+"""Eval runs: start and wait."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ Frontier = Literal["all", "benchmarked", "none"] | Iterable[str] | None
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How to wait for a run; seconds."""
+    """Poll interval and timeout of a wait, in seconds."""
 
     poll_interval: float = 3.0
     timeout: float = 900.0
@@ -37,7 +37,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class RunOn:
-    """What a run runs on: a stored set, or rows to store first; `task` also says whose frontier models are meant."""
+    """Rows of a run: a stored set, or rows to store first. `task` also selects the frontier models."""
 
     eval_set: str | None
     task: str | None
@@ -49,16 +49,16 @@ class RunOn:
 def create_run(
     on: RunOn, models: Iterable[str], frontier: Frontier, wait: Wait | None, key: str, settings: Settings
 ) -> Operation[EvalRun]:
-    """Start a run, creating its set first if needed; wait for its end if `wait` is given.
+    """Start a run, create its set first if needed, and wait for its end if `wait` is not None.
 
-    Raises ValueError or TypeError, before anything is sent, for what cannot become a run.
+    Raises ValueError or TypeError for invalid arguments before a request is sent.
     """
-    candidates = _listed("models", models)
-    wanted = _frontier(frontier)
-    if not candidates and not wanted:
+    candidates = _id_list("models", models)
+    frontier_ids = _frontier(frontier)
+    if not candidates and not frontier_ids:
         raise ValueError("models is required: the candidates to compare")
     creating = None if on.eval_set else _creating_set(on, f"{key}-set", settings)
-    return _create_run(on, creating, candidates, wanted, wait, key, settings)
+    return _create_run(on, creating, candidates, frontier_ids, wait, key, settings)
 
 
 def _creating_set(on: RunOn, key: str, settings: Settings) -> Operation[EvalSet]:
@@ -80,9 +80,9 @@ def _create_run(
     if creating is not None:
         eval_set = (yield from creating).id or ""
     if isinstance(frontier, str):
-        frontier = yield from _roster(frontier, eval_set, on.task, settings)
+        frontier = yield from _frontier_ids(frontier, eval_set, on.task, settings)
     if not candidates and not frontier:
-        raise ValueError("models is required: the frontier roster of this task is empty")
+        raise ValueError("models is required: this task has no frontier models")
     body = {"eval_set_id": eval_set, "candidate_model_ids": candidates + frontier}
     answer = yield from exchange(post(PATH, key, body), settings)
     started = object_of(answer.reply)
@@ -96,49 +96,49 @@ def _create_run(
 
 
 def _frontier(frontier: Frontier) -> list[str] | str:
-    """Give the frontier ids, or the keyword that stands for them."""
+    """Return the frontier ids, or the keyword "all" or "benchmarked"."""
     if frontier is None or frontier == "none":
         return []
     if not isinstance(frontier, str):
-        return _listed("frontier", frontier)
+        return _id_list("frontier", frontier)
     if frontier not in ("all", "benchmarked"):
         raise ValueError(f"unknown frontier {frontier!r}: use 'all', 'benchmarked', 'none' or a list of ids")
     return frontier
 
 
-def _listed(name: str, ids: Iterable[str] | None) -> list[str]:
+def _id_list(name: str, ids: Iterable[str] | None) -> list[str]:
     if isinstance(ids, str) or not isinstance(ids, Iterable | None):
         raise TypeError(f"{name} must be a list of ids, not {ids!r}")
     return list(ids or ())
 
 
-def _roster(keyword: str, eval_set: str, task: str | None, settings: Settings) -> Operation[list[str]]:
+def _frontier_ids(keyword: str, eval_set: str, task: str | None, settings: Settings) -> Operation[list[str]]:
     task = task or (yield from retrieve_set(eval_set, settings)).task_id
     if not task:
-        raise ValueError(f"frontier={keyword!r} needs a task, and eval set {eval_set!r} names none: pass task=…")
-    roster = yield from frontier_models(task, settings)
-    return [model.id for model in roster if model.id and (keyword == "all" or model.benchmarked)]
+        raise ValueError(f"frontier={keyword!r} needs a task, and eval set {eval_set!r} has none; pass task=…")
+    models = yield from frontier_models(task, settings)
+    return [model.id for model in models if model.id and (keyword == "all" or model.benchmarked)]
 
 
 def retrieve_run(run_id: str, settings: Settings) -> Operation[EvalRun]:
-    """Read a run and what results it has."""
+    """Fetch a run with its results so far."""
     answer = yield from exchange(get(f"{PATH}/{segment('run_id', run_id)}"), settings)
     return record_of(EvalRun, answer.reply)
 
 
 def wait_for_run(run_id: str, wait: Wait, settings: Settings) -> Operation[EvalRun]:
-    """Poll until the run has ended; trouble that may pass is waited out. Raises EvalWaitTimeoutError."""
+    """Poll until the run has ended, also after temporary errors; raise EvalWaitTimeoutError after the timeout."""
     now = started = yield from read_clock()
-    status, trouble = None, None
+    status, last_error = None, None
     while True:
         try:
             run = yield from retrieve_run(run_id, settings)
         except ParetaError as error:
-            trouble = if_transient(error)
+            last_error = if_transient(error)
         else:
             status = run.status
             if run.is_terminal:
                 return run
         if now - started >= wait.timeout:
-            raise EvalWaitTimeoutError(run_id, waited=now - started, status=status) from trouble
+            raise EvalWaitTimeoutError(run_id, waited=now - started, status=status) from last_error
         now = yield from sleep(wait.poll_interval, None)

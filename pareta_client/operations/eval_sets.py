@@ -1,4 +1,4 @@
-"""Eval sets: rows with truth, created from Python objects."""
+"""Eval sets: rows with expected answers, created from Python objects."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -21,7 +21,8 @@ from pareta_client.models.record import text_or_none
 from pareta_client.settings import Settings
 
 PATH = "/v1/eval-sets"
-LONGEST_PROMPT = 500
+MAX_PROMPT_CHARACTERS = 500
+"""Limit of the service; a longer prompt is cut."""
 
 Items = Iterable[Mapping[str, Any]]
 
@@ -29,15 +30,16 @@ Items = Iterable[Mapping[str, Any]]
 def create_set(
     task: str | None, items: Items, name: str | None, prompt: str | None, key: str, settings: Settings
 ) -> Operation[EvalSet]:
-    """Store rows; without a task, the one that fits rows and prompt cleanly is used.
+    """Store rows; without a task, use the single task that fits rows and prompt.
 
-    Raises ValueError for missing rows or for neither task nor prompt, and ScoringUndecidedError.
+    Raises ValueError if rows, or both task and prompt, are missing. Raises ScoringUndecidedError without a
+    single fitting task.
     """
     rows = _rows(items)
-    wanted = _prompt(prompt)
-    if not task and wanted is None:
-        raise ValueError("task is required (or prompt, from which the service works out the task)")
-    return _create_set(task, rows, name, wanted, key, settings)
+    cut_prompt = _prompt(prompt)
+    if not task and cut_prompt is None:
+        raise ValueError("task is required, or prompt, from which the service chooses the task")
+    return _create_set(task, rows, name, cut_prompt, key, settings)
 
 
 def _create_set(
@@ -56,12 +58,12 @@ def _create_set(
 
 
 def propose_contract(items: Items, prompt: str, key: str, settings: Settings) -> Operation[ProposalResult]:
-    """Ask how rows would be scored under a prompt; nothing is stored. Raises ValueError if either is missing."""
+    """Request proposals for scoring rows under a prompt; store nothing. Raises ValueError if an argument is missing."""
     rows = _rows(items)
-    wanted = _prompt(prompt)
-    if wanted is None:
-        raise ValueError("prompt is required: one sentence on what the model should do with each row")
-    return _propose(rows, wanted, key, settings)
+    cut_prompt = _prompt(prompt)
+    if cut_prompt is None:
+        raise ValueError("prompt is required: one sentence that describes the task of the model for each row")
+    return _propose(rows, cut_prompt, key, settings)
 
 
 def _propose(rows: Sequence[bytes], prompt: str, key: str, settings: Settings) -> Operation[ProposalResult]:
@@ -77,7 +79,7 @@ def _rows(items: Items) -> list[bytes]:
 
 
 def _prompt(prompt: str | None) -> str | None:
-    return (prompt or "").strip()[:LONGEST_PROMPT] or None
+    return (prompt or "").strip()[:MAX_PROMPT_CHARACTERS] or None
 
 
 def _form(path: str, key: str, fields: Mapping[str, str], rows: Sequence[bytes]) -> Call:
@@ -85,16 +87,18 @@ def _form(path: str, key: str, fields: Mapping[str, str], rows: Sequence[bytes])
 
 
 def _undecided(proposal: ProposalResult, prompt: str) -> ScoringUndecidedError:
-    fitting = tuple(task for one in proposal.proposals if (task := text_or_none(one.task_id)))
+    candidates = tuple(task for one in proposal.proposals if (task := text_or_none(one.task_id)))
     if proposal.get("conflict"):
-        why = f"the rows look like another job than the prompt describes ({(proposal.conflict or {}).get('reasoning')})"
+        problem = f"rows and prompt describe different tasks ({(proposal.conflict or {}).get('reasoning')})"
     elif proposal.get("split"):
-        why = "the rows are of several kinds; split them into sets of one kind"
-    elif fitting == (JUDGED_TASK,):
-        why = "no task scores these rows; task='custom-eval' has judges grade each answer"
+        problem = "the rows are of several kinds; create one set for each kind"
+    elif candidates == (JUDGED_TASK,):
+        problem = "no task scores these rows; with task='custom-eval' judges grade each answer"
     else:
-        why = f"it could be any of {', '.join(fitting)}" if fitting else "no task fits"
-    return ScoringUndecidedError(f"cannot tell how to score prompt {prompt!r}: {why}. Pass task=…", proposals=fitting)
+        problem = f"possible tasks: {', '.join(candidates)}" if candidates else "no task fits"
+    return ScoringUndecidedError(
+        f"undecided scoring for prompt {prompt!r}: {problem}; pass task=…", proposals=candidates
+    )
 
 
 def list_sets(settings: Settings) -> Operation[list[EvalSet]]:
@@ -104,7 +108,7 @@ def list_sets(settings: Settings) -> Operation[list[EvalSet]]:
 
 
 def retrieve_set(eval_set_id: str, settings: Settings) -> Operation[EvalSet]:
-    """Read one set."""
+    """Fetch one set."""
     answer = yield from exchange(get(set_path(eval_set_id)), settings)
     return record_of(EvalSet, answer.reply, "eval_set")
 
@@ -115,11 +119,11 @@ def delete_set(eval_set_id: str, settings: Settings) -> Operation[None]:
 
 
 def frontier_models(task: str | None, settings: Settings) -> Operation[list[FrontierModel]]:
-    """List the vendors' models to compare with; with a task, each says whether it is benchmarked on it."""
+    """List the frontier models; with a task, `benchmarked` is set for it."""
     answer = yield from exchange(get("/v1/eval/frontier-models", {"task": task or None}), settings)
     return records_of(FrontierModel, answer.reply, "frontier_models")
 
 
 def set_path(eval_set_id: str) -> str:
-    """Give the path of one set."""
+    """Return the path of one set."""
     return f"{PATH}/{segment('eval_set_id', eval_set_id)}"

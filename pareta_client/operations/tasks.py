@@ -1,4 +1,4 @@
-"""The catalogue of tasks."""
+"""Task catalogue."""
 
 from pareta_client.core import Call, Operation, exchange, get, post, record_of, records_of, segment
 from pareta_client.models.tasks import Leaderboard, Task, TaskMatch
@@ -8,38 +8,38 @@ PATH = "/v1/tasks"
 
 
 def list_tasks(settings: Settings) -> Operation[list[Task]]:
-    """List the catalogue."""
+    """List all tasks."""
     answer = yield from exchange(get(PATH), settings)
     return records_of(Task, answer.reply, "tasks")
 
 
 def retrieve(task_id: str, examples_n: int | None, settings: Settings) -> Operation[Task]:
-    """Read one task, with some of its examples if asked."""
+    """Fetch one task, with `examples_n` examples if not None."""
     answer = yield from exchange(get(_path(task_id), {"examples_n": examples_n}), settings)
     return record_of(Task, answer.reply)
 
 
 def match_call(query: str, top_k: int, key: str) -> Call:
-    """Describe a search; raises ValueError for an empty query."""
+    """Return the call of a task search; raise ValueError for an empty query."""
     if not query or not query.strip():
         raise ValueError("query is required")
     return post(f"{PATH}/match", key, {"query": query, "top_k": top_k})
 
 
 def match(call: Call, settings: Settings) -> Operation[TaskMatch]:
-    """Find the task that fits a question in plain words."""
+    """Search the task that matches a query in natural language."""
     answer = yield from exchange(call, settings)
     return record_of(TaskMatch, answer.reply)
 
 
 def leaderboard(task_id: str, settings: Settings) -> Operation[Leaderboard]:
-    """Rank the models of a task."""
+    """Fetch the leaderboard of a task."""
     answer = yield from exchange(get(f"{_path(task_id)}/leaderboard"), settings)
     return record_of(Leaderboard, answer.reply)
 
 
 def recommended(task_id: str, settings: Settings) -> Operation[str | None]:
-    """Name the model that `model="recommended"` deploys."""
+    """Fetch the id of the model that `model="recommended"` deploys."""
     ranked = yield from leaderboard(task_id, settings)
     return ranked.recommended
 

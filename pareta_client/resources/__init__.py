@@ -1,1 +1,1 @@
-"""The methods of `Pareta` and `AsyncPareta`, grouped as on the wire."""
+"""Methods of `Pareta` and `AsyncPareta`, grouped by the paths of the API."""

@@ -1,6 +1,6 @@
 """`client.chat.completions` and `client.models`."""
 
-# ruff: noqa: ASYNC109 - `timeout` is the name that users of the service know
+# ruff: noqa: ASYNC109 - `timeout` is part of the public API
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, overload
@@ -15,10 +15,10 @@ Messages = Iterable[Mapping[str, Any]]
 
 
 class Completions:
-    """OpenAI's chat completions on an endpoint (or, in the service's second generation, on `auto`)."""
+    """OpenAI's chat completions; `model` is an endpoint id, or `auto` in the second generation of the service."""
 
-    def __init__(self, caller: Dispatcher) -> None:
-        self._caller = caller
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     @overload
     def create(
@@ -78,41 +78,42 @@ class Completions:
         max_retries: int | None = None,
         **fields: Any,
     ) -> ChatCompletion | Stream[ChatCompletionChunk]:
-        """Ask once; the other fields (temperature, max_tokens …) are sent as they are, those of `extra_body` over them.
+        """Request one completion; other fields (temperature, max_tokens …) are sent unchanged.
 
-        With `stream=True` it gives an iterator of chunks, whose request is sent when the first is asked for.
+        The fields of `extra_body` override all others.
+        With `stream=True` the result is an iterator of chunks; the request is sent with the first iteration.
         """
-        settings = self._caller.settings.patient(max_retries, timeout, deadline)
+        settings = self._dispatcher.settings.with_options(max_retries, timeout, deadline)
         call = calls.chat_call(model, messages, stream, fields, settings.key(idempotency_key))
         if not stream:
-            return self._caller.run(calls.complete(call, settings))
+            return self._dispatcher.run(calls.complete(call, settings))
         progress = Progress()
-        return self._caller.stream(chat_chunks(call, settings, progress), progress)
+        return self._dispatcher.stream(chat_chunks(call, settings, progress), progress)
 
 
 class Chat:
-    """`completions`."""
+    """Group of `completions`."""
 
-    def __init__(self, caller: Dispatcher) -> None:
-        self.completions = Completions(caller)
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.completions = Completions(dispatcher)
 
 
 class Models:
-    """The models one may call."""
+    """Models that the API key may call."""
 
-    def __init__(self, caller: Dispatcher) -> None:
-        self._caller = caller
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     def list(self) -> ModelList:
         """List the live endpoints, in OpenAI's format."""
-        return self._caller.run(calls.list_models(self._caller.settings))
+        return self._dispatcher.run(calls.list_models(self._dispatcher.settings))
 
 
 class AsyncCompletions:
-    """OpenAI's chat completions on an endpoint (or, in the service's second generation, on `auto`)."""
+    """OpenAI's chat completions; `model` is an endpoint id, or `auto` in the second generation of the service."""
 
-    def __init__(self, caller: AsyncDispatcher) -> None:
-        self._caller = caller
+    def __init__(self, dispatcher: AsyncDispatcher) -> None:
+        self._dispatcher = dispatcher
 
     @overload
     async def create(
@@ -172,31 +173,32 @@ class AsyncCompletions:
         max_retries: int | None = None,
         **fields: Any,
     ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
-        """Ask once; the other fields (temperature, max_tokens …) are sent as they are, those of `extra_body` over them.
+        """Request one completion; other fields (temperature, max_tokens …) are sent unchanged.
 
-        With `stream=True` it gives an iterator of chunks, whose request is sent when the first is asked for.
+        The fields of `extra_body` override all others.
+        With `stream=True` the result is an iterator of chunks; the request is sent with the first iteration.
         """
-        settings = self._caller.settings.patient(max_retries, timeout, deadline)
+        settings = self._dispatcher.settings.with_options(max_retries, timeout, deadline)
         call = calls.chat_call(model, messages, stream, fields, settings.key(idempotency_key))
         if not stream:
-            return await self._caller.run(calls.complete(call, settings))
+            return await self._dispatcher.run(calls.complete(call, settings))
         progress = Progress()
-        return self._caller.stream(chat_chunks(call, settings, progress), progress)
+        return self._dispatcher.stream(chat_chunks(call, settings, progress), progress)
 
 
 class AsyncChat:
-    """`completions`."""
+    """Group of `completions`."""
 
-    def __init__(self, caller: AsyncDispatcher) -> None:
-        self.completions = AsyncCompletions(caller)
+    def __init__(self, dispatcher: AsyncDispatcher) -> None:
+        self.completions = AsyncCompletions(dispatcher)
 
 
 class AsyncModels:
-    """The models one may call."""
+    """Models that the API key may call."""
 
-    def __init__(self, caller: AsyncDispatcher) -> None:
-        self._caller = caller
+    def __init__(self, dispatcher: AsyncDispatcher) -> None:
+        self._dispatcher = dispatcher
 
     async def list(self) -> ModelList:
         """List the live endpoints, in OpenAI's format."""
-        return await self._caller.run(calls.list_models(self._caller.settings))
+        return await self._dispatcher.run(calls.list_models(self._dispatcher.settings))

@@ -1,6 +1,6 @@
-"""`client.evals`: `sets`, `runs`, and the frontier models to compare with."""
+"""`client.evals`: `sets`, `runs` and the frontier models."""
 
-# ruff: noqa: ASYNC109 - `timeout` is the name that users of the service know
+# ruff: noqa: ASYNC109 - `timeout` is part of the public API
 
 from collections.abc import Iterable
 
@@ -14,10 +14,10 @@ from pareta_client.transport import AsyncDispatcher, Dispatcher
 
 
 class EvalSets:
-    """Rows with truth, stored at the service."""
+    """Rows with expected answers, stored at the service."""
 
-    def __init__(self, caller: Dispatcher) -> None:
-        self._caller = caller
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     def create(
         self,
@@ -28,25 +28,25 @@ class EvalSets:
         prompt: str | None = None,
         idempotency_key: str | None = None,
     ) -> EvalSet:
-        """Store rows to evaluate on; `prompt` says what a model should do with each.
+        """Store rows; `prompt` describes the task of the model for each row.
 
-        Without a task the one that fits rows and prompt is used; raises ScoringUndecidedError if none does cleanly.
+        Without `task` the single task that fits is used; raises ScoringUndecidedError if there is none.
         """
-        settings = self._caller.settings
+        settings = self._dispatcher.settings
         key = settings.key(idempotency_key)
-        return self._caller.run(eval_sets.create_set(task, items, name, prompt, key, settings))
+        return self._dispatcher.run(eval_sets.create_set(task, items, name, prompt, key, settings))
 
     def list(self) -> list[EvalSet]:
         """List the stored sets."""
-        return self._caller.run(eval_sets.list_sets(self._caller.settings))
+        return self._dispatcher.run(eval_sets.list_sets(self._dispatcher.settings))
 
     def retrieve(self, eval_set_id: str) -> EvalSet:
-        """Read one set."""
-        return self._caller.run(eval_sets.retrieve_set(eval_set_id, self._caller.settings))
+        """Fetch one set."""
+        return self._dispatcher.run(eval_sets.retrieve_set(eval_set_id, self._dispatcher.settings))
 
     def delete(self, eval_set_id: str) -> None:
         """Delete one set."""
-        self._caller.run(eval_sets.delete_set(eval_set_id, self._caller.settings))
+        self._dispatcher.run(eval_sets.delete_set(eval_set_id, self._dispatcher.settings))
 
     def upload_document(
         self,
@@ -58,21 +58,21 @@ class EvalSets:
         mime: str | None = None,
         idempotency_key: str | None = None,
     ) -> RawJson:
-        """Attach a document (a path, bytes or a binary file) to a field of row `idx`, counted from 0.
+        """Attach a document (a path, bytes or a binary file) to a field of row `idx` (0-based).
 
-        From 5 MiB on it is streamed to storage. Gives the service's raw answer; raises UploadError.
+        Documents of 5 MiB or more are streamed to storage. Returns the raw reply; raises UploadError.
         """
-        settings = self._caller.settings
+        settings = self._dispatcher.settings
         document = document_of(file, mime)
         key = settings.key(idempotency_key)
-        return self._caller.run(documents.upload(eval_set_id, document, idx, field_name, key, settings))
+        return self._dispatcher.run(documents.upload(eval_set_id, document, idx, field_name, key, settings))
 
 
 class EvalRuns:
-    """Comparisons of candidates on a set; each is billed once, however often it is waited for."""
+    """Evaluations of candidates on a set; each run is billed once, a wait is free."""
 
-    def __init__(self, caller: Dispatcher) -> None:
-        self._caller = caller
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     def create(
         self,
@@ -92,48 +92,48 @@ class EvalRuns:
         """Start a run on a stored set, or on rows that are stored first.
 
         `frontier` is a list of ids, "all", "benchmarked" or "none". With `wait=True` it polls every `poll_interval`
-        seconds, up to `timeout`; EvalWaitTimeoutError then carries the `run_id` to wait for again.
+        seconds for at most `timeout` seconds; EvalWaitTimeoutError has the `run_id` for another wait.
         """
-        settings = self._caller.settings
+        settings = self._dispatcher.settings
         on = RunOn(eval_set, task, items, name, prompt)
         waiting = Wait(poll_interval, timeout) if wait else None
         key = settings.key(idempotency_key)
-        return self._caller.run(eval_runs.create_run(on, models, frontier, waiting, key, settings))
+        return self._dispatcher.run(eval_runs.create_run(on, models, frontier, waiting, key, settings))
 
     def retrieve(self, run_id: str) -> EvalRun:
-        """Read a run and what results it has."""
-        return self._caller.run(eval_runs.retrieve_run(run_id, self._caller.settings))
+        """Fetch a run with its results so far."""
+        return self._dispatcher.run(eval_runs.retrieve_run(run_id, self._dispatcher.settings))
 
     def wait(self, run_id: str, *, poll_interval: float = 3.0, timeout: float = 900.0) -> EvalRun:
-        """Wait until a run has ended; seconds. Raises EvalWaitTimeoutError, after which one may wait again."""
+        """Wait until a run has ended; times in seconds. Raises EvalWaitTimeoutError: call again to continue."""
         waiting = Wait(poll_interval, timeout)
-        return self._caller.run(eval_runs.wait_for_run(run_id, waiting, self._caller.settings))
+        return self._dispatcher.run(eval_runs.wait_for_run(run_id, waiting, self._dispatcher.settings))
 
 
 class Evals:
-    """`sets` and `runs`."""
+    """Group of `sets` and `runs`."""
 
-    def __init__(self, caller: Dispatcher) -> None:
-        self._caller = caller
-        self.sets = EvalSets(caller)
-        self.runs = EvalRuns(caller)
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self.sets = EvalSets(dispatcher)
+        self.runs = EvalRuns(dispatcher)
 
     def frontier_models(self, task: str | None = None) -> list[FrontierModel]:
-        """List the vendors' models to compare with; with a task, each says whether it is benchmarked on it."""
-        return self._caller.run(eval_sets.frontier_models(task, self._caller.settings))
+        """List the frontier models; with a task, `benchmarked` is set for it."""
+        return self._dispatcher.run(eval_sets.frontier_models(task, self._dispatcher.settings))
 
     def propose_contract(self, *, items: Items, prompt: str, idempotency_key: str | None = None) -> ProposalResult:
-        """Ask how rows would be scored under a prompt; nothing is stored."""
-        settings = self._caller.settings
+        """Request proposals for scoring rows under a prompt; store nothing."""
+        settings = self._dispatcher.settings
         key = settings.key(idempotency_key)
-        return self._caller.run(eval_sets.propose_contract(items, prompt, key, settings))
+        return self._dispatcher.run(eval_sets.propose_contract(items, prompt, key, settings))
 
 
 class AsyncEvalSets:
-    """Rows with truth, stored at the service."""
+    """Rows with expected answers, stored at the service."""
 
-    def __init__(self, caller: AsyncDispatcher) -> None:
-        self._caller = caller
+    def __init__(self, dispatcher: AsyncDispatcher) -> None:
+        self._dispatcher = dispatcher
 
     async def create(
         self,
@@ -144,25 +144,25 @@ class AsyncEvalSets:
         prompt: str | None = None,
         idempotency_key: str | None = None,
     ) -> EvalSet:
-        """Store rows to evaluate on; `prompt` says what a model should do with each.
+        """Store rows; `prompt` describes the task of the model for each row.
 
-        Without a task the one that fits rows and prompt is used; raises ScoringUndecidedError if none does cleanly.
+        Without `task` the single task that fits is used; raises ScoringUndecidedError if there is none.
         """
-        settings = self._caller.settings
+        settings = self._dispatcher.settings
         key = settings.key(idempotency_key)
-        return await self._caller.run(eval_sets.create_set(task, items, name, prompt, key, settings))
+        return await self._dispatcher.run(eval_sets.create_set(task, items, name, prompt, key, settings))
 
     async def list(self) -> list[EvalSet]:
         """List the stored sets."""
-        return await self._caller.run(eval_sets.list_sets(self._caller.settings))
+        return await self._dispatcher.run(eval_sets.list_sets(self._dispatcher.settings))
 
     async def retrieve(self, eval_set_id: str) -> EvalSet:
-        """Read one set."""
-        return await self._caller.run(eval_sets.retrieve_set(eval_set_id, self._caller.settings))
+        """Fetch one set."""
+        return await self._dispatcher.run(eval_sets.retrieve_set(eval_set_id, self._dispatcher.settings))
 
     async def delete(self, eval_set_id: str) -> None:
         """Delete one set."""
-        await self._caller.run(eval_sets.delete_set(eval_set_id, self._caller.settings))
+        await self._dispatcher.run(eval_sets.delete_set(eval_set_id, self._dispatcher.settings))
 
     async def upload_document(
         self,
@@ -174,21 +174,21 @@ class AsyncEvalSets:
         mime: str | None = None,
         idempotency_key: str | None = None,
     ) -> RawJson:
-        """Attach a document (a path, bytes or a binary file) to a field of row `idx`, counted from 0.
+        """Attach a document (a path, bytes or a binary file) to a field of row `idx` (0-based).
 
-        From 5 MiB on it is streamed to storage. Gives the service's raw answer; raises UploadError.
+        Documents of 5 MiB or more are streamed to storage. Returns the raw reply; raises UploadError.
         """
-        settings = self._caller.settings
+        settings = self._dispatcher.settings
         document = document_of(file, mime)
         key = settings.key(idempotency_key)
-        return await self._caller.run(documents.upload(eval_set_id, document, idx, field_name, key, settings))
+        return await self._dispatcher.run(documents.upload(eval_set_id, document, idx, field_name, key, settings))
 
 
 class AsyncEvalRuns:
-    """Comparisons of candidates on a set; each is billed once, however often it is waited for."""
+    """Evaluations of candidates on a set; each run is billed once, a wait is free."""
 
-    def __init__(self, caller: AsyncDispatcher) -> None:
-        self._caller = caller
+    def __init__(self, dispatcher: AsyncDispatcher) -> None:
+        self._dispatcher = dispatcher
 
     async def create(
         self,
@@ -208,40 +208,40 @@ class AsyncEvalRuns:
         """Start a run on a stored set, or on rows that are stored first.
 
         `frontier` is a list of ids, "all", "benchmarked" or "none". With `wait=True` it polls every `poll_interval`
-        seconds, up to `timeout`; EvalWaitTimeoutError then carries the `run_id` to wait for again.
+        seconds for at most `timeout` seconds; EvalWaitTimeoutError has the `run_id` for another wait.
         """
-        settings = self._caller.settings
+        settings = self._dispatcher.settings
         on = RunOn(eval_set, task, items, name, prompt)
         waiting = Wait(poll_interval, timeout) if wait else None
         key = settings.key(idempotency_key)
-        return await self._caller.run(eval_runs.create_run(on, models, frontier, waiting, key, settings))
+        return await self._dispatcher.run(eval_runs.create_run(on, models, frontier, waiting, key, settings))
 
     async def retrieve(self, run_id: str) -> EvalRun:
-        """Read a run and what results it has."""
-        return await self._caller.run(eval_runs.retrieve_run(run_id, self._caller.settings))
+        """Fetch a run with its results so far."""
+        return await self._dispatcher.run(eval_runs.retrieve_run(run_id, self._dispatcher.settings))
 
     async def wait(self, run_id: str, *, poll_interval: float = 3.0, timeout: float = 900.0) -> EvalRun:
-        """Wait until a run has ended; seconds. Raises EvalWaitTimeoutError, after which one may wait again."""
+        """Wait until a run has ended; times in seconds. Raises EvalWaitTimeoutError: call again to continue."""
         waiting = Wait(poll_interval, timeout)
-        return await self._caller.run(eval_runs.wait_for_run(run_id, waiting, self._caller.settings))
+        return await self._dispatcher.run(eval_runs.wait_for_run(run_id, waiting, self._dispatcher.settings))
 
 
 class AsyncEvals:
-    """`sets` and `runs`."""
+    """Group of `sets` and `runs`."""
 
-    def __init__(self, caller: AsyncDispatcher) -> None:
-        self._caller = caller
-        self.sets = AsyncEvalSets(caller)
-        self.runs = AsyncEvalRuns(caller)
+    def __init__(self, dispatcher: AsyncDispatcher) -> None:
+        self._dispatcher = dispatcher
+        self.sets = AsyncEvalSets(dispatcher)
+        self.runs = AsyncEvalRuns(dispatcher)
 
     async def frontier_models(self, task: str | None = None) -> list[FrontierModel]:
-        """List the vendors' models to compare with; with a task, each says whether it is benchmarked on it."""
-        return await self._caller.run(eval_sets.frontier_models(task, self._caller.settings))
+        """List the frontier models; with a task, `benchmarked` is set for it."""
+        return await self._dispatcher.run(eval_sets.frontier_models(task, self._dispatcher.settings))
 
     async def propose_contract(
         self, *, items: Items, prompt: str, idempotency_key: str | None = None
     ) -> ProposalResult:
-        """Ask how rows would be scored under a prompt; nothing is stored."""
-        settings = self._caller.settings
+        """Request proposals for scoring rows under a prompt; store nothing."""
+        settings = self._dispatcher.settings
         key = settings.key(idempotency_key)
-        return await self._caller.run(eval_sets.propose_contract(items, prompt, key, settings))
+        return await self._dispatcher.run(eval_sets.propose_contract(items, prompt, key, settings))

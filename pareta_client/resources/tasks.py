@@ -6,58 +6,58 @@ from pareta_client.transport import AsyncDispatcher, Dispatcher
 
 
 class Tasks:
-    """The catalogue of benchmarked tasks."""
+    """Catalogue of benchmarked tasks."""
 
-    def __init__(self, caller: Dispatcher) -> None:
-        self._caller = caller
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     def list(self) -> list[Task]:
-        """List the catalogue."""
-        return self._caller.run(calls.list_tasks(self._caller.settings))
+        """List all tasks."""
+        return self._dispatcher.run(calls.list_tasks(self._dispatcher.settings))
 
     def retrieve(self, task_id: str, *, examples_n: int | None = None) -> Task:
-        """Read one task, with `examples_n` of its examples."""
-        return self._caller.run(calls.retrieve(task_id, examples_n, self._caller.settings))
+        """Fetch one task, with `examples_n` examples if not None."""
+        return self._dispatcher.run(calls.retrieve(task_id, examples_n, self._dispatcher.settings))
 
     def match(self, query: str, *, top_k: int = 5, idempotency_key: str | None = None) -> TaskMatch:
-        """Find the task that fits a question in plain words."""
-        settings = self._caller.settings
+        """Search the task that matches a query in natural language."""
+        settings = self._dispatcher.settings
         call = calls.match_call(query, top_k, settings.key(idempotency_key))
-        return self._caller.run(calls.match(call, settings))
+        return self._dispatcher.run(calls.match(call, settings))
 
     def leaderboard(self, task_id: str) -> Leaderboard:
-        """Rank the models of a task by quality and cost."""
-        return self._caller.run(calls.leaderboard(task_id, self._caller.settings))
+        """Fetch the leaderboard of a task."""
+        return self._dispatcher.run(calls.leaderboard(task_id, self._dispatcher.settings))
 
     def recommended(self, task_id: str) -> str | None:
-        """Name the model that `deploy(model="recommended")` would take."""
-        return self._caller.run(calls.recommended(task_id, self._caller.settings))
+        """Fetch the id of the model that `deploy(model="recommended")` deploys."""
+        return self._dispatcher.run(calls.recommended(task_id, self._dispatcher.settings))
 
 
 class AsyncTasks:
-    """The catalogue of benchmarked tasks."""
+    """Catalogue of benchmarked tasks."""
 
-    def __init__(self, caller: AsyncDispatcher) -> None:
-        self._caller = caller
+    def __init__(self, dispatcher: AsyncDispatcher) -> None:
+        self._dispatcher = dispatcher
 
     async def list(self) -> list[Task]:
-        """List the catalogue."""
-        return await self._caller.run(calls.list_tasks(self._caller.settings))
+        """List all tasks."""
+        return await self._dispatcher.run(calls.list_tasks(self._dispatcher.settings))
 
     async def retrieve(self, task_id: str, *, examples_n: int | None = None) -> Task:
-        """Read one task, with `examples_n` of its examples."""
-        return await self._caller.run(calls.retrieve(task_id, examples_n, self._caller.settings))
+        """Fetch one task, with `examples_n` examples if not None."""
+        return await self._dispatcher.run(calls.retrieve(task_id, examples_n, self._dispatcher.settings))
 
     async def match(self, query: str, *, top_k: int = 5, idempotency_key: str | None = None) -> TaskMatch:
-        """Find the task that fits a question in plain words."""
-        settings = self._caller.settings
+        """Search the task that matches a query in natural language."""
+        settings = self._dispatcher.settings
         call = calls.match_call(query, top_k, settings.key(idempotency_key))
-        return await self._caller.run(calls.match(call, settings))
+        return await self._dispatcher.run(calls.match(call, settings))
 
     async def leaderboard(self, task_id: str) -> Leaderboard:
-        """Rank the models of a task by quality and cost."""
-        return await self._caller.run(calls.leaderboard(task_id, self._caller.settings))
+        """Fetch the leaderboard of a task."""
+        return await self._dispatcher.run(calls.leaderboard(task_id, self._dispatcher.settings))
 
     async def recommended(self, task_id: str) -> str | None:
-        """Name the model that `deploy(model="recommended")` would take."""
-        return await self._caller.run(calls.recommended(task_id, self._caller.settings))
+        """Fetch the id of the model that `deploy(model="recommended")` deploys."""
+        return await self._dispatcher.run(calls.recommended(task_id, self._dispatcher.settings))

@@ -1,4 +1,4 @@
-"""Drivers and channels: the only place that sends, sleeps and reads the clock."""
+"""Drivers and channels: the only code that sends, sleeps and reads the clock."""
 
 import lazy_loader
 

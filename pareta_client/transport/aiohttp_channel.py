@@ -1,10 +1,10 @@
-"""A channel over aiohttp's client: httpx's exceptions, aiohttp's speed.
+"""A channel over aiohttp's client that raises httpx's exceptions.
 
-httpx's own pool is scanned whole for each request, which is quadratic in the number in flight; aiohttp's is not. What
-matters more than speed is that an error never claims a request was not sent when it may have been: `_kind` is the
-table, and tests/client/test_faults.py holds it against httpx's own transport, fault by fault.
+httpx scans its whole pool for each request, which is quadratic in the number of requests in flight; aiohttp does not.
+An error must never report "never sent" for a request that may have been sent: `_kind` is the table of exceptions, and
+tests/client/test_faults.py compares it with httpx's transport.
 
-The pool has no bound of its own: it holds as many connections as there were requests in flight.
+The pool has no limit: it keeps one connection for each request in flight.
 """
 
 import asyncio
@@ -23,22 +23,22 @@ from yarl import URL
 from pareta_client.core import RawHeaders, Request, Timeouts
 from pareta_client.transport.channel import Incoming, IncomingFromHttpx, gather_into
 from pareta_client.transport.decoding import decoded_async
-from pareta_client.transport.tolerant_head import LONGEST_HEAD, MOST_HEADERS, TolerantResponseHandler
+from pareta_client.transport.tolerant_head import MAX_HEAD_BYTES, MAX_HEADERS, TolerantResponseHandler
 from pareta_client.transport.transport_errors import WHILE_CONNECTING
 
 if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
-KEPT_ALIVE = 15.0
-"""Seconds that an idle connection is kept; services often close theirs not much later."""
-LARGE_BODY = 64 * 1024
-"""Bytes beyond which a body may not fit into the socket's buffers, so that sending it can hang."""
-_NO_HEADERS_OF_ITS_OWN = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-_FAULTS = (aiohttp.ClientError, OSError, ValueError)
+KEEPALIVE_S = 15.0
+"""Seconds that an idle connection is kept; raising it risks requests on connections that the service has closed."""
+LARGE_BODY_BYTES = 64 * 1024
+"""A larger body may not fit into the socket buffers, so it gets a send timeout; raising it leaves more without."""
+_SKIPPED_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_TRANSPORT_ERRORS = (aiohttp.ClientError, OSError, ValueError)
 
 
 class AiohttpChannel:
-    """Sends requests through one aiohttp session, on the event loop of the first request."""
+    """Channel with one aiohttp session, bound to the event loop of the first request."""
 
     def __init__(self, tls_context: Callable[[], ssl.SSLContext] = httpx.create_ssl_context) -> None:
         self._tls_context = tls_context
@@ -47,26 +47,26 @@ class AiohttpChannel:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: Request, within: float | None) -> Incoming:
-        """Send, and give the answer as soon as its head is there; raises httpx's exceptions.
+        """Send, and return the reply after its head; raise httpx's exceptions.
 
-        Within so many seconds the caller ends the whole attempt, so that longer pauses need no timer of their own.
+        The caller cancels the attempt after `within` seconds, so a read timeout that is not shorter needs no timer.
         """
-        session = self._opened()
+        session = self._open_session()
         if not isinstance(request.content, bytes):
-            return IncomingFromHttpx(await self._streamed().handle_async_request(request.as_httpx()))
+            return IncomingFromHttpx(await self._upload_transport().handle_async_request(request.as_httpx()))
         timeouts = request.timeouts or {}
         try:
-            if len(request.content) <= LARGE_BODY:
-                response = await self._ask(session, request, request.content or None, timeouts, within)
+            if len(request.content) <= LARGE_BODY_BYTES:
+                response = await self._request(session, request, request.content or None, timeouts, within)
             else:
-                async with asyncio.timeout(_until_head(timeouts)):
-                    # As a file, a large body is sent in pieces and does not hold up the event loop.
-                    response = await self._ask(session, request, BytesIO(request.content), timeouts, within)
-        except _FAULTS as error:
+                async with asyncio.timeout(_head_timeout(timeouts)):
+                    # As a file, a large body is sent in chunks and does not block the event loop.
+                    response = await self._request(session, request, BytesIO(request.content), timeouts, within)
+        except _TRANSPORT_ERRORS as error:
             raise translated(error) from error
         return IncomingFromAiohttp(response)
 
-    def _ask(
+    def _request(
         self,
         session: aiohttp.ClientSession,
         request: Request,
@@ -74,8 +74,8 @@ class AiohttpChannel:
         timeouts: Timeouts,
         within: float | None,
     ) -> Awaitable[aiohttp.ClientResponse]:
-        pause = timeouts.get("read")
-        bounded = within is not None and (pause is None or pause >= within)
+        read_timeout = timeouts.get("read")
+        bounded = within is not None and (read_timeout is None or read_timeout >= within)
         url = _url(request.url)
         return session.request(
             request.method,
@@ -83,29 +83,29 @@ class AiohttpChannel:
             headers=request.headers_sent(),
             data=body,
             allow_redirects=False,
-            timeout=_client_timeout(timeouts.get("connect"), None if bounded else pause),
+            timeout=_client_timeout(timeouts.get("connect"), None if bounded else read_timeout),
             ssl=self._tls_context() if url.scheme == "https" else True,
         )
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if self._session is None:
             self._loop = loop
             self._session = aiohttp.ClientSession(
-                connector=_Connector(limit=0, keepalive_timeout=KEPT_ALIVE),
-                cookie_jar=aiohttp.DummyCookieJar(),  # the key is all that the service knows a caller by
-                skip_auto_headers=_NO_HEADERS_OF_ITS_OWN,
+                connector=_Connector(limit=0, keepalive_timeout=KEEPALIVE_S),
+                cookie_jar=aiohttp.DummyCookieJar(),  # no cookies: the API key is the only identification
+                skip_auto_headers=_SKIPPED_HEADERS,
                 auto_decompress=False,
-                max_line_size=LONGEST_HEAD,
-                max_field_size=LONGEST_HEAD,
-                max_headers=MOST_HEADERS,
+                max_line_size=MAX_HEAD_BYTES,
+                max_field_size=MAX_HEAD_BYTES,
+                max_headers=MAX_HEADERS,
             )
         elif self._loop is not loop:
-            raise RuntimeError("this client belongs to another event loop: make one for each loop")
+            raise RuntimeError("this client belongs to another event loop; create one client for each loop")
         return self._session
 
-    def _streamed(self) -> httpx.AsyncHTTPTransport:
-        # aiohttp has no timeout for sending, so a streamed body (an upload: rare, and slow anyway) goes httpx's way.
+    def _upload_transport(self) -> httpx.AsyncHTTPTransport:
+        # aiohttp has no write timeout, so a streamed body (an upload) is sent through httpx.
         if self._streaming is None:
             self._streaming = httpx.AsyncHTTPTransport(verify=self._tls_context())
         return self._streaming
@@ -119,7 +119,7 @@ class AiohttpChannel:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """aiohttp's connector, with heads read as httpx reads them."""
+    """aiohttp's connector with the tolerant parser of response heads."""
 
     def __init__(self, *, limit: int, keepalive_timeout: float) -> None:
         super().__init__(limit=limit, keepalive_timeout=keepalive_timeout)
@@ -136,13 +136,13 @@ class _Connector(aiohttp.TCPConnector):
         try:
             return await super()._create_connection(req, traces, timeout)
         except asyncio.CancelledError as cancelled:
-            # The bound on the whole attempt may run out first, on a busy loop also together with that on connecting.
+            # The timeout of the attempt may expire first, on a busy loop also together with the connect timeout.
             cancelled.add_note(WHILE_CONNECTING)
             raise
 
 
 class IncomingFromAiohttp:
-    """An answer of aiohttp's, its body still to be read."""
+    """A reply of aiohttp with an unread body."""
 
     __slots__ = ("_response", "headers", "status")
 
@@ -152,66 +152,66 @@ class IncomingFromAiohttp:
         self.headers: RawHeaders = response.raw_headers
 
     def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the decompressed body as it arrives; raises httpx's exceptions."""
-        return decoded_async(self._arriving(), self.headers) if self._compressed else self._arriving()
+        """Yield the decompressed body in chunks; raise httpx's exceptions."""
+        return decoded_async(self._chunks(), self.headers) if self._compressed else self._chunks()
 
-    async def read_into(self, body: list[bytes], most: int) -> bool:
-        """Read the decompressed body; returns False if it is larger than `most` bytes."""
+    async def read_into(self, body: list[bytes], max_bytes: int) -> bool:
+        """Read the decompressed body into a list; return False if it is larger than `max_bytes`."""
         if self._compressed:
-            return await gather_into(body, self.pieces(), most)
-        # Not through a generator of pieces: this is the way of every ordinary answer.
-        content, left = self._response.content, most
+            return await gather_into(body, self.pieces(), max_bytes)
+        # Without a generator, because every ordinary reply takes this path.
+        content, left = self._response.content, max_bytes
         try:
             while piece := await content.readany():
                 body.append(piece)
                 left -= len(piece)
                 if left < 0:
                     return False
-        except _FAULTS as error:
+        except _TRANSPORT_ERRORS as error:
             raise translated(error) from error
         return True
 
     async def aclose(self) -> None:
-        """Give a connection whose answer was read to its end back to the pool; close any other."""
+        """Return the connection to the pool if the body was read to its end, otherwise close it."""
         self._response.release()
 
     @property
     def _compressed(self) -> bool:
         return "Content-Encoding" in self._response.headers
 
-    async def _arriving(self) -> AsyncIterator[bytes]:
+    async def _chunks(self) -> AsyncIterator[bytes]:
         try:
             async for received in self._response.content.iter_any():
                 yield received
-        except _FAULTS as error:
+        except _TRANSPORT_ERRORS as error:
             raise translated(error) from error
 
 
 @lru_cache(maxsize=256)
 def _url(text: str) -> URL:
-    # The same object each time: it remembers its parts.
+    # Cached: a URL object caches its parsed parts.
     return URL(text, encoded=True)
 
 
 @lru_cache(maxsize=256)
 def _client_timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
-    # `connect` rather than `sock_connect`, which would leave out the look-up of the host's name.
+    # `connect` instead of `sock_connect`, which excludes the DNS lookup.
     return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read)
 
 
-def _until_head(timeouts: Timeouts) -> float | None:
-    """Give the bound for connecting, sending and waiting together; None if one of them has none."""
+def _head_timeout(timeouts: Timeouts) -> float | None:
+    """Return the sum of connect, write and read timeout; None if one of them is None."""
     bounds = [timeouts.get(phase) for phase in ("connect", "write", "read")]
     return None if None in bounds else sum(bound or 0.0 for bound in bounds)
 
 
 def translated(error: Exception) -> httpx.RequestError:
-    """Say in httpx's words what went wrong; what is not known for certain counts as "may have been sent"."""
+    """Return the equivalent httpx exception; an uncertain case counts as "may have been sent"."""
     return _kind(error)(_reason(error) or type(error).__name__)
 
 
 def _reason(error: Exception) -> str:
-    """Return why; aiohttp says of a refused connection only that the call failed."""
+    """Return the cause of the error; aiohttp's message for a refused connection does not contain it."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
     if cause is None:
         return str(error)

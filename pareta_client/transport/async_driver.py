@@ -1,4 +1,4 @@
-"""The asynchronous driver: it sends, sleeps and reads the clock as an operation says, and decides nothing."""
+"""The asynchronous driver: performs the steps of an operation (send, sleep, read the clock) without own decisions."""
 
 import asyncio
 import time
@@ -22,41 +22,41 @@ from pareta_client.core import (
 from pareta_client.errors import APIConnectionError
 from pareta_client.retry import succeeded
 from pareta_client.transport.channel import AsyncChannel, Incoming
-from pareta_client.transport.driver import TRANSPORT_FAULTS, most_read, outcome
-from pareta_client.transport.transport_errors import connection_error, no_place, out_of_time, too_late
+from pareta_client.transport.driver import TRANSPORT_ERRORS, max_body_bytes, outcome
+from pareta_client.transport.transport_errors import attempt_timed_out, connection_error, no_free_connection, timed_out
 
 T = TypeVar("T")
 
 
 class AsyncDriver:
-    """Performs one operation on the running event loop."""
+    """Driver of one operation on the running event loop."""
 
-    __slots__ = ("_channel", "_incoming", "_open", "_place")
+    __slots__ = ("_channel", "_incoming", "_open", "_slot")
 
     def __init__(self, channel: AsyncChannel) -> None:
         self._channel = channel
         self._open: Incoming | None = None
         self._incoming: AsyncIterator[bytes] | None = None
-        self._place: asyncio.Semaphore | None = None
+        self._slot: asyncio.Semaphore | None = None
 
     async def run(self, operation: Operation[T]) -> T:
-        """Perform an operation to its end and give its result."""
+        """Perform an operation and return its result."""
         happened: Happened = None
         try:
             while True:
                 step = operation.send(happened)
-                # Not by way of `_obey`: this is the one step that every call takes.
-                happened = await (self._send(step) if isinstance(step, Send) else self._obey(step))
+                # Without `_perform`, because every call takes this step.
+                happened = await (self._send(step) if isinstance(step, Send) else self._perform(step))
         except StopIteration as end:
             result: T = end.value
             return result
         finally:
             operation.close()
-            if self._open is not None or self._place is not None:
+            if self._open is not None or self._slot is not None:
                 await self._close()
 
     async def iterate(self, operation: Operation[None]) -> AsyncGenerator[Any, None]:
-        """Perform a streaming operation, giving what it emits as it comes."""
+        """Perform a streaming operation and yield the values that it emits."""
         happened: Happened = None
         try:
             while True:
@@ -65,14 +65,14 @@ class AsyncDriver:
                     happened = None
                     yield step.value
                 else:
-                    happened = await self._obey(step)
+                    happened = await self._perform(step)
         except StopIteration:
             return
         finally:
             operation.close()
             await self._close()
 
-    async def _obey(self, step: Step) -> Happened:
+    async def _perform(self, step: Step) -> Happened:
         match step:
             case Send():
                 return await self._send(step)
@@ -83,16 +83,16 @@ class AsyncDriver:
             case ReadClock():
                 pass
             case Emit():
-                raise AssertionError("only a stream emits")
+                raise AssertionError("only a streaming operation emits")
         return Moment(time.monotonic())
 
     async def _send(self, step: Send) -> Reply | Failed:
-        if self._open is not None or self._place is not None:
+        if self._open is not None or self._slot is not None:
             await self._close()
         try:
-            seconds = await self._enter(step)
+            seconds = await self._acquire_slot(step)
         except TimeoutError:
-            return Failed(no_place(step.left), time.monotonic())
+            return Failed(no_free_connection(step.left), time.monotonic())
         within = None if step.streamed else seconds
         began, body, is_whole = time.monotonic(), list[bytes](), True
         error: APIConnectionError | None = None
@@ -102,41 +102,41 @@ class AsyncDriver:
                 if step.streamed and succeeded(incoming.status):
                     self._incoming = incoming.pieces()
                     return outcome(incoming.status, incoming.headers, body, began=began)
-                is_whole = await incoming.read_into(body, most_read(incoming.status, step.most))
+                is_whole = await incoming.read_into(body, max_body_bytes(incoming.status, step.max_bytes))
         except TimeoutError as late:
-            error = too_late(late, seconds, step.request.url)
-        except TRANSPORT_FAULTS as fault:
+            error = timed_out(late, seconds, step.request.url)
+        except TRANSPORT_ERRORS as fault:
             error = connection_error(fault, step.request.url)
-        came = self._open
-        # At once: no connection and no place is held while an operation waits for its next attempt.
+        reply = self._open
+        # Close now: an operation that waits for its next attempt must not hold a connection or a slot.
         await self._close()
-        if came is None:
+        if reply is None:
             return outcome(None, (), body, error=error)
-        return outcome(came.status, came.headers, body, is_whole=is_whole, error=error)
+        return outcome(reply.status, reply.headers, body, is_whole=is_whole, error=error)
 
-    async def _enter(self, step: Send) -> float | None:
-        """Wait for a place among the requests in flight; gives the seconds that the attempt may take from now on."""
-        places, loop = self._channel.places, asyncio.get_running_loop()
-        if places is None:
+    async def _acquire_slot(self, step: Send) -> float | None:
+        """Wait for a connection slot; return the seconds left for the attempt."""
+        slots, loop = self._channel.connection_slots, asyncio.get_running_loop()
+        if slots is None:
             return step.seconds
-        if not places.locked():
-            await places.acquire()
-            self._place = places
+        if not slots.locked():
+            await slots.acquire()
+            self._slot = slots
             return step.seconds
         ends = None if step.left is None else loop.time() + step.left
         async with asyncio.timeout_at(ends):
-            await places.acquire()
-        self._place = places
+            await slots.acquire()
+        self._slot = slots
         return step.seconds if ends is None else min(step.seconds or step.left or 0.0, ends - loop.time())
 
     async def _read(self, seconds: float | None) -> Received | Failed:
-        assert self._incoming is not None, "an operation reads after a streamed send"
+        assert self._incoming is not None, "Read requires a streamed Send before it"
         try:
             async with asyncio.timeout(seconds):
                 return Received(await anext(self._incoming, b""), time.monotonic())
         except TimeoutError:
-            return Failed(out_of_time(seconds), time.monotonic())
-        except TRANSPORT_FAULTS as error:
+            return Failed(attempt_timed_out(seconds), time.monotonic())
+        except TRANSPORT_ERRORS as error:
             return Failed(connection_error(error, None), time.monotonic())
 
     async def _close(self) -> None:
@@ -145,6 +145,6 @@ class AsyncDriver:
             if incoming is not None:
                 await incoming.aclose()
         finally:
-            if self._place is not None:
-                self._place.release()
-                self._place = None
+            if self._slot is not None:
+                self._slot.release()
+                self._slot = None

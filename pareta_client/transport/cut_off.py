@@ -1,4 +1,4 @@
-"""An end to blocking reads: httpx bounds each read of a stream by itself, but not all of them together."""
+"""Deadline for a blocking stream: httpx has a timeout for each read, but not for all reads together."""
 
 import contextlib
 import socket
@@ -7,15 +7,15 @@ import time
 
 import httpx
 
-SLACK = 0.02
-"""Seconds by which a new bound may differ from the present one without a new timer."""
+MIN_CHANGE_S = 0.02
+"""Seconds; a smaller change of the deadline keeps the timer. Raising it makes the deadline less exact."""
 
 
 class CutOff:
-    """Shuts a response's connection down at a point in time, so that the read that waits on it returns.
+    """Timer that shuts down the connection of a response, so that a waiting read returns.
 
-    One thread for each blocking stream, while it is read. A response without a socket of its own (a transport in
-    memory, HTTP/2) is never cut off: each of its reads is bounded by the read timeout alone.
+    One thread for each blocking stream while it is read. A response without its own socket (in-memory transport,
+    HTTP/2) is not shut down; only the read timeout applies.
     """
 
     def __init__(self, response: httpx.Response) -> None:
@@ -25,8 +25,8 @@ class CutOff:
         self.has_fired = False
 
     def at(self, ends: float) -> None:
-        """Set the point in time, on the monotonic clock."""
-        if self._socket is None or abs(ends - self._ends) < SLACK:
+        """Set the time of the shutdown, in monotonic seconds."""
+        if self._socket is None or abs(ends - self._ends) < MIN_CHANGE_S:
             return
         self.cancel()
         self._ends = ends
@@ -35,7 +35,7 @@ class CutOff:
         self._timer.start()
 
     def cancel(self) -> None:
-        """Stop the timer, before the connection is used for another request."""
+        """Cancel the timer before the connection is reused."""
         self._ends = float("inf")
         if self._timer is not None:
             self._timer.cancel()
@@ -44,8 +44,8 @@ class CutOff:
     def _fire(self) -> None:
         self.has_fired = True
         if self._socket is not None:
-            # An SSLSocket's own shutdown would take its TLS state from under the thread that reads.
-            with contextlib.suppress(OSError):  # closed by now
+            # SSLSocket.shutdown would drop the TLS state that the reading thread uses.
+            with contextlib.suppress(OSError):  # already closed
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
@@ -53,5 +53,5 @@ def _socket_of(response: httpx.Response) -> socket.socket | None:
     network = response.extensions.get("network_stream")
     if network is None or response.http_version == "HTTP/2":
         return None
-    found = network.get_extra_info("socket")
-    return found if isinstance(found, socket.socket) else None
+    connected = network.get_extra_info("socket")
+    return connected if isinstance(connected, socket.socket) else None

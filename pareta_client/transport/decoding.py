@@ -1,6 +1,6 @@
-"""Content encodings undone piece by piece, in bounded memory; a body that is not encoded as it claims is read as plain.
+"""Incremental content decoding in bounded memory; a body with a wrong content-encoding is read as plain.
 
-httpx's own decoders stop after the first gzip member, refuse a plain body, and return a gzip bomb in one piece.
+httpx's decoders stop after the first gzip member, reject a plain body, and return a gzip bomb in one chunk.
 """
 
 import re
@@ -12,13 +12,13 @@ import httpx
 
 from pareta_client.core import RawHeaders
 
-PIECE = 256 * 1024
-"""Bytes decompressed at once; raising it costs memory for a gzip bomb and saves little time."""
-MOST_ENCODINGS = 5
-"""Encodings of one body, applied one after the other; each further one costs a buffer."""
+PIECE_BYTES = 256 * 1024
+"""Bytes decompressed at once; raising it costs memory for a gzip bomb."""
+MAX_ENCODINGS = 5
+"""Nested encodings of one body; raising it costs a buffer for each."""
 _GZIP_MAGIC = b"\x1f\x8b"
-_ENOUGH_TO_TELL = 6
-"""Bytes after which a plain body is told from a deflated one."""
+_SNIFF_BYTES = 6
+"""Bytes needed to distinguish a plain body from a deflated one."""
 _PLAIN = re.compile(
     rb"""(\xef\xbb\xbf)?\s*(\{\s*["}]|\[\s*[]["{\dtfn-]|"|<[!?\w]|data:|event|error|id:|retry|:[ \r\n]|null)"""
 )
@@ -28,11 +28,11 @@ class _State(Enum):
     START = "at the start of a body or of a gzip member"
     INFLATING = "inflating"
     PLAIN = "plain"
-    ENDED = "ended: what follows is padding"
+    ENDED = "ended: the following bytes are padding"
 
 
 class Decoder:
-    """Undoes one gzip or deflate encoding, however the bytes were cut on the way."""
+    """Incremental decoder of one gzip or deflate encoding, for chunks of any size."""
 
     def __init__(self, is_gzip: bool) -> None:
         self._is_gzip = is_gzip
@@ -42,11 +42,11 @@ class Decoder:
         self._has_member = False
 
     def feed(self, received: bytes, *, is_last: bool = False) -> Iterator[bytes]:
-        """Yield what these bytes decode to, in pieces of at most PIECE bytes; raises httpx.DecodingError."""
+        """Yield the decoded bytes in chunks of at most PIECE_BYTES; raise httpx.DecodingError."""
         left, self._start = self._start + received, b""
         while True:
             match self._state:
-                case _State.START if not left or (len(left) < self._enough and not is_last):
+                case _State.START if not left or (len(left) < self._sniff_bytes and not is_last):
                     self._start = left
                     return
                 case _State.START:
@@ -59,7 +59,7 @@ class Decoder:
                         left = self._end_member()
                         continue
                     left = self._inflate.unconsumed_tail
-                    if not left and len(piece) < PIECE:
+                    if not left and len(piece) < PIECE_BYTES:
                         return
                 case _State.PLAIN | _State.ENDED:
                     if left and self._state is _State.PLAIN:
@@ -67,8 +67,8 @@ class Decoder:
                     return
 
     @property
-    def _enough(self) -> int:
-        return len(_GZIP_MAGIC) if self._is_gzip else _ENOUGH_TO_TELL
+    def _sniff_bytes(self) -> int:
+        return len(_GZIP_MAGIC) if self._is_gzip else _SNIFF_BYTES
 
     def _begin(self, start: bytes) -> None:
         self._state = _State.INFLATING
@@ -80,14 +80,14 @@ class Decoder:
             self._inflate = zlib.decompressobj()
         elif _PLAIN.match(start):
             self._state = _State.PLAIN
-        else:  # deflate without the zlib format around it, as some servers send it
+        else:  # raw deflate without the zlib format, sent by some servers
             self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
 
     def _inflated(self, left: bytes) -> bytes:
         try:
-            return self._inflate.decompress(left, PIECE)
+            return self._inflate.decompress(left, PIECE_BYTES)
         except zlib.error as error:
-            raise httpx.DecodingError(f"the body is not what its content-encoding says: {error}") from error
+            raise httpx.DecodingError(f"the body does not match its content-encoding: {error}") from error
 
     def _end_member(self) -> bytes:
         self._has_member = True
@@ -100,20 +100,20 @@ def _is_zlib(start: bytes) -> bool:
 
 
 def decoders_for(headers: RawHeaders) -> list[Decoder]:
-    """Return what undoes the encodings of a body, in the order of undoing; raises httpx.DecodingError.
+    """Return the decoders of a body in order of application; raise httpx.DecodingError for too many encodings.
 
-    An encoding that was not asked for (br, zstd) is passed by: a body that claims it may still be plain.
+    An encoding that was not requested (br, zstd) is ignored, because the body may be plain.
     """
-    told = b",".join(value for name, value in headers if name.lower() == b"content-encoding").lower()
-    names = [name.strip() for name in told.split(b",")]
+    encodings = b",".join(value for name, value in headers if name.lower() == b"content-encoding").lower()
+    names = [name.strip() for name in encodings.split(b",")]
     decoders = [Decoder(name != b"deflate") for name in reversed(names) if name in (b"gzip", b"x-gzip", b"deflate")]
-    if len(decoders) > MOST_ENCODINGS:
-        raise httpx.DecodingError(f"the body has {len(decoders)} content encodings, more than {MOST_ENCODINGS}")
+    if len(decoders) > MAX_ENCODINGS:
+        raise httpx.DecodingError(f"the body has {len(decoders)} content encodings, more than {MAX_ENCODINGS}")
     return decoders
 
 
 def decoded(pieces: Iterator[bytes], headers: RawHeaders) -> Iterator[bytes]:
-    """Return the decompressed body as it arrives."""
+    """Return an iterator over the decompressed body."""
     for decoder in decoders_for(headers):
         pieces = _through(pieces, decoder)
     return pieces
@@ -126,7 +126,7 @@ def _through(pieces: Iterator[bytes], decoder: Decoder) -> Iterator[bytes]:
 
 
 def decoded_async(pieces: AsyncIterator[bytes], headers: RawHeaders) -> AsyncIterator[bytes]:
-    """Return the decompressed body as it arrives."""
+    """Return an iterator over the decompressed body."""
     for decoder in decoders_for(headers):
         pieces = _through_async(pieces, decoder)
     return pieces

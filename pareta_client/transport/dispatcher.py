@@ -1,4 +1,4 @@
-"""What the two faces have in common: settings, a channel, and a driver for each operation."""
+"""Dispatchers: run operations with the settings and the channel of a client, each with its own driver."""
 
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -14,32 +14,32 @@ T = TypeVar("T")
 
 
 class Dispatcher:
-    """Performs operations, blocking."""
+    """Dispatcher of the blocking client."""
 
     def __init__(self, settings: Settings, channel: Channel) -> None:
         self.settings = settings
         self.channel = channel
 
     def run(self, operation: Operation[T]) -> T:
-        """Perform an operation and give its result."""
+        """Perform an operation and return its result."""
         return Driver(self.channel).run(operation)
 
     def stream(self, operation: Operation[None], progress: Progress) -> Stream[Any]:
-        """Give the face of a streaming operation; it starts with the first item asked for."""
+        """Return the stream of an operation; the request is sent with the first iteration."""
         return Stream(Driver(self.channel).iterate(operation), progress)
 
 
 class AsyncDispatcher:
-    """Performs operations on the running event loop."""
+    """Dispatcher of the asynchronous client."""
 
     def __init__(self, settings: Settings, channel: AsyncChannel) -> None:
         self.settings = settings
         self.channel = channel
 
     def run(self, operation: Operation[T]) -> Coroutine[Any, Any, T]:
-        """Perform an operation and give its result."""
+        """Perform an operation and return its result."""
         return AsyncDriver(self.channel).run(operation)
 
     def stream(self, operation: Operation[None], progress: Progress) -> AsyncStream[Any]:
-        """Give the face of a streaming operation; it starts with the first item asked for."""
+        """Return the stream of an operation; the request is sent with the first iteration."""
         return AsyncStream(AsyncDriver(self.channel).iterate(operation), progress)

@@ -1,4 +1,4 @@
-"""The blocking driver: it sends, sleeps and reads the clock as an operation says, and decides nothing."""
+"""The blocking driver: performs the steps of an operation (send, sleep, read the clock) without own decisions."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import httpx
 
 from pareta_client.core import (
-    MOST_OF_AN_ERROR_BODY,
+    MAX_ERROR_BODY_BYTES,
     Emit,
     Failed,
     Happened,
@@ -27,14 +27,14 @@ from pareta_client.retry import succeeded
 from pareta_client.transport.channel import Channel
 from pareta_client.transport.cut_off import CutOff
 from pareta_client.transport.decoding import decoded
-from pareta_client.transport.transport_errors import connection_error, out_of_time
+from pareta_client.transport.transport_errors import attempt_timed_out, connection_error
 
 T = TypeVar("T")
-TRANSPORT_FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
+TRANSPORT_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 
 
 class Driver:
-    """Performs one operation, blocking."""
+    """Driver of one operation in the calling thread."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -43,11 +43,11 @@ class Driver:
         self._cut_off: CutOff | None = None
 
     def run(self, operation: Operation[T]) -> T:
-        """Perform an operation to its end and give its result."""
+        """Perform an operation and return its result."""
         happened: Happened = None
         try:
             while True:
-                happened = self._obey(operation.send(happened))
+                happened = self._perform(operation.send(happened))
         except StopIteration as end:
             result: T = end.value
             return result
@@ -56,7 +56,7 @@ class Driver:
             self._close()
 
     def iterate(self, operation: Operation[None]) -> Generator[Any, None, None]:
-        """Perform a streaming operation, giving what it emits as it comes."""
+        """Perform a streaming operation and yield the values that it emits."""
         happened: Happened = None
         try:
             while True:
@@ -65,14 +65,14 @@ class Driver:
                     happened = None
                     yield step.value
                 else:
-                    happened = self._obey(step)
+                    happened = self._perform(step)
         except StopIteration:
             return
         finally:
             operation.close()
             self._close()
 
-    def _obey(self, step: Step) -> Happened:
+    def _perform(self, step: Step) -> Happened:
         match step:
             case Send():
                 return self._send(step)
@@ -83,7 +83,7 @@ class Driver:
             case ReadClock():
                 pass
             case Emit():
-                raise AssertionError("only a stream emits")
+                raise AssertionError("only a streaming operation emits")
         return Moment(time.monotonic())
 
     def _send(self, step: Send) -> Reply | Failed:
@@ -96,21 +96,21 @@ class Driver:
             if step.streamed and succeeded(response.status_code):
                 self._incoming, self._cut_off = pieces_of(response), CutOff(response)
                 return outcome(response.status_code, response.headers.raw, body, began=began)
-            is_whole = self._read_into(body, response, most_read(response.status_code, step.most), ends)
+            is_whole = self._read_into(body, response, max_body_bytes(response.status_code, step.max_bytes), ends)
         except TimeoutError:
-            error = out_of_time(step.seconds)
-        except TRANSPORT_FAULTS as fault:
+            error = attempt_timed_out(step.seconds)
+        except TRANSPORT_ERRORS as fault:
             error = connection_error(fault, step.request.url)
-        came = self._open
-        # At once: no connection is held while an operation waits for its next attempt.
+        reply = self._open
+        # Close now: an operation that waits for its next attempt must not hold a connection.
         self._close()
-        if came is None:
+        if reply is None:
             return outcome(None, (), body, error=error)
-        return outcome(came.status_code, came.headers.raw, body, is_whole=is_whole, error=error)
+        return outcome(reply.status_code, reply.headers.raw, body, is_whole=is_whole, error=error)
 
-    def _read_into(self, body: list[bytes], response: httpx.Response, most: int, ends: float | None) -> bool:
-        """Read the decompressed body; returns False if it is larger than `most` bytes."""
-        left = most
+    def _read_into(self, body: list[bytes], response: httpx.Response, max_bytes: int, ends: float | None) -> bool:
+        """Read the decompressed body into a list; return False if it is larger than `max_bytes`."""
+        left = max_bytes
         for piece in pieces_of(response):
             body.append(piece)
             left -= len(piece)
@@ -126,15 +126,15 @@ class Driver:
             cut_off.at(time.monotonic() + seconds)
         try:
             content = next(self._incoming, b"")
-        except TRANSPORT_FAULTS as fault:
+        except TRANSPORT_ERRORS as fault:
             error = connection_error(fault, None)
         else:
-            # The end of a body without a length looks the same when it is cut off.
+            # A body without a length ends in the same way when the connection is shut down.
             if content or cut_off is None or not cut_off.has_fired:
                 return Received(content, time.monotonic())
-            error = out_of_time(seconds)
+            error = attempt_timed_out(seconds)
         was_cut = cut_off is not None and cut_off.has_fired
-        return Failed(out_of_time(seconds) if was_cut else error, time.monotonic())
+        return Failed(attempt_timed_out(seconds) if was_cut else error, time.monotonic())
 
     def _close(self) -> None:
         response, self._open = self._open, None
@@ -146,15 +146,15 @@ class Driver:
 
 
 def pieces_of(response: httpx.Response) -> Iterator[bytes]:
-    """Return the decompressed body as it arrives."""
-    if response.is_stream_consumed:  # by a hook or a transport of the caller's
+    """Return an iterator over the decompressed body."""
+    if response.is_stream_consumed:  # read by a hook or transport of the caller
         return response.iter_bytes()
     return decoded(response.iter_raw(), response.headers.raw)
 
 
-def most_read(status: int, most: int) -> int:
-    """Return the number of bytes of a body that are read: of an error's, no more than any message needs."""
-    return most if succeeded(status) else MOST_OF_AN_ERROR_BODY
+def max_body_bytes(status: int, max_bytes: int) -> int:
+    """Return the limit of a body in bytes: `max_bytes` for a success, MAX_ERROR_BODY_BYTES for an error."""
+    return max_bytes if succeeded(status) else MAX_ERROR_BODY_BYTES
 
 
 def outcome(
@@ -166,15 +166,15 @@ def outcome(
     error: APIConnectionError | None = None,
     began: float = 0.0,
 ) -> Reply | Failed:
-    """Return what came of an attempt, with the time on it.
+    """Return the result of an attempt, with the present time.
 
-    An error status counts even if its body broke off; a success counts only with its whole body.
+    An error status with an incomplete body is a reply; a success status with an incomplete body is a failure.
     """
     at = time.monotonic()
     if error is not None and (status is None or succeeded(status)):
         return Failed(error, at, headers)
-    assert status is not None, "without a status there is an error"
+    assert status is not None, "an attempt without a status has an error"
     content = b"".join(body)
     if not is_whole:
-        content = content[:MOST_OF_AN_ERROR_BODY]
+        content = content[:MAX_ERROR_BODY_BYTES]
     return Reply(status, headers, content, at, time.time(), began, is_oversized=not is_whole and succeeded(status))

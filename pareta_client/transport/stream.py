@@ -1,4 +1,4 @@
-"""A streamed answer, to iterate over: nothing is sent before the first item is asked for."""
+"""Iterators over streamed replies; the request is sent with the first iteration."""
 
 from collections.abc import AsyncGenerator, Generator
 from types import TracebackType
@@ -9,35 +9,35 @@ from pareta_client.core import Progress
 T = TypeVar("T")
 
 
-class _Shown:
-    """What a stream tells about itself, complete once it has ended."""
+class _StreamStatus:
+    """Status of a stream; final after its end."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
     @property
     def received(self) -> int:
-        """How many chunks have arrived so far."""
+        """Number of chunks received so far."""
         return self._progress.received
 
     @property
     def attempts(self) -> int:
-        """How many requests it took until the stream began."""
+        """Number of requests sent until the stream began."""
         return self._progress.attempts
 
     @property
     def request_id(self) -> str | None:
-        """The service's id of the request, once the stream has begun."""
+        """Request id of the service; None before the stream begins."""
         return self._progress.request_id
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was odd about the chunks so far, in words."""
+        """Notes on invalid values in the chunks so far."""
         return tuple(self._progress.notes)
 
     @property
     def billed_micro_usd(self) -> int | None:
-        """Micro-USD debited for this answer; 0 on an idempotent replay; None if the service gave no receipt."""
+        """Micro-USD debited for this answer; 0 on an idempotent replay; None without a receipt."""
         return self._progress.receipt.billed_micro_usd
 
     @property
@@ -47,12 +47,12 @@ class _Shown:
 
     @property
     def savings_factor(self) -> float | None:
-        """How many times cheaper this answer was than a frontier model's; None if unknown or not billed."""
+        """Frontier cost divided by billed cost; None if unknown or not billed."""
         return self._progress.receipt.savings_factor
 
 
-class Stream(_Shown, Generic[T]):
-    """Items as they arrive; `close()`, a `with` block or dropping it releases the connection early."""
+class Stream(_StreamStatus, Generic[T]):
+    """Blocking iterator over a stream; `close()`, `with` or garbage collection releases the connection early."""
 
     def __init__(self, items: Generator[T, None, None], progress: Progress) -> None:
         super().__init__(progress)
@@ -65,7 +65,7 @@ class Stream(_Shown, Generic[T]):
         return next(self._items)
 
     def close(self) -> None:
-        """Stop listening and release the connection."""
+        """Close the stream and release the connection."""
         self._items.close()
 
     def __enter__(self) -> Self:
@@ -77,8 +77,8 @@ class Stream(_Shown, Generic[T]):
         self.close()
 
 
-class AsyncStream(_Shown, Generic[T]):
-    """Items as they arrive; `aclose()` or an `async with` block releases the connection early."""
+class AsyncStream(_StreamStatus, Generic[T]):
+    """Asynchronous iterator over a stream; `aclose()` or `async with` releases the connection early."""
 
     def __init__(self, items: AsyncGenerator[T, None], progress: Progress) -> None:
         super().__init__(progress)
@@ -91,7 +91,7 @@ class AsyncStream(_Shown, Generic[T]):
         return await anext(self._items)
 
     async def aclose(self) -> None:
-        """Stop listening and release the connection."""
+        """Close the stream and release the connection."""
         await self._items.aclose()
 
     async def __aenter__(self) -> Self:

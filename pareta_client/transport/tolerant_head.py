@@ -1,7 +1,7 @@
-"""Heads of answers that httpx reads and aiohttp's parser refuses, put right before it sees them.
+"""Correction of response heads that httpx accepts and aiohttp's parser rejects.
 
-A refused head would cost a paid answer: an answer with `Content-Length` beside `Transfer-Encoding: chunked` is not
-allowed (RFC 9112, 6.3), but gateways send it, and the chunks say where it ends.
+A rejected head would lose a paid answer. `Content-Length` together with `Transfer-Encoding: chunked` is not allowed
+(RFC 9112, 6.3), but gateways send both, and the chunks define the end of the body.
 """
 
 import re
@@ -11,12 +11,12 @@ from aiohttp import ClientPayloadError
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
-LONGEST_HEAD = 100 * 1024
-"""Bytes of one head; as many as httpx (h11) takes."""
-LONGEST_LENGTH = 20
-"""Digits of a Content-Length from which on it is left to the parser to refuse."""
-MOST_HEADERS = LONGEST_HEAD // 4
-"""Headers of one head: more do not fit into LONGEST_HEAD."""
+MAX_HEAD_BYTES = 100 * 1024
+"""Limit of one head, the same as in httpx (h11); raising it costs memory for a malicious reply."""
+MAX_LENGTH_DIGITS = 20
+"""A Content-Length with at least this number of digits is left to the parser, which rejects it."""
+MAX_HEADERS = MAX_HEAD_BYTES // 4
+"""Limit of headers in one head: more do not fit into MAX_HEAD_BYTES."""
 _END = re.compile(rb"\n\r?\n")
 _LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.IGNORECASE | re.MULTILINE)
 _FRAMING = re.compile(rb"^(?:content-length|transfer-encoding)[ \t]*:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
@@ -24,18 +24,18 @@ _CHUNKED = re.compile(rb"^transfer-encoding[ \t]*:[ \t]*chunked[ \t]*\r?$", re.I
 
 
 class TolerantResponseHandler(ResponseHandler):
-    """aiohttp's protocol of one connection, with each answer's head put right and bytes after its end passed by."""
+    """aiohttp's protocol of one connection, with corrected heads; bytes after the end of a reply are ignored."""
 
     _head: bytes | None = None
     _left: int | None = None
 
     def set_response_params(self, **params: Any) -> None:
-        """Expect the head of the next answer."""
+        """Reset the parser for the next reply."""
         self._head, self._left = b"", None
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
-        """Hand on what arrived, a head only once it is whole."""
+        """Pass received bytes to aiohttp, a head only when it is complete."""
         if self._head is not None and data:
             data = self._past_head(self._head + data, len(data))
         if self._left is not None:
@@ -48,27 +48,27 @@ class TolerantResponseHandler(ResponseHandler):
             super().data_received(data)
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:
-        """Raise what the parser cannot read also from a body whose head was handed on: aiohttp would wait for more."""
+        """Set a parser error on the body too; aiohttp alone would wait for more bytes of the body."""
         body = self._payload
         super().set_exception(exc, *cause)
         if isinstance(exc, HttpProcessingError) and body is not None and body.exception() is None:
-            body.set_exception(ClientPayloadError(f"the body cannot be read: {exc.message.strip()}"))
+            body.set_exception(ClientPayloadError(f"invalid body: {exc.message.strip()}"))
 
-    def _past_head(self, received: bytes, new: int) -> bytes:
-        """Return what may be handed on: nothing while the head is not whole."""
-        start, searched = 0, max(0, len(received) - new - 3)
+    def _past_head(self, received: bytes, new_bytes: int) -> bytes:
+        """Return the bytes for aiohttp; none while the head is incomplete."""
+        start, searched = 0, max(0, len(received) - new_bytes - 3)
         while True:
             end = _end_of_head(received, max(start, searched))
             if end < 0:
-                return self._unfinished(received[start:])
+                return self._incomplete(received[start:])
             if not _is_informational(received[start:end]):
                 break
-            start = end  # 100 Continue and the like: the answer's own head follows
+            start = end  # 100 Continue etc.: the head of the final reply follows
         self._head = None
-        head, length = tolerated(received[start:end])
+        head, length = corrected(received[start:end])
         rest = received[end:]
         if length is None:
-            # By itself: where the parser cannot read what follows, the status and the receipt count all the same.
+            # Passed separately: an invalid body must not lose the status and the receipt.
             super().data_received(head)
             return rest
         if len(rest) > length:
@@ -78,13 +78,13 @@ class TolerantResponseHandler(ResponseHandler):
         super().data_received(head + rest)
         return b""
 
-    def _unfinished(self, head: bytes) -> bytes:
-        may_be_head = len(head) < LONGEST_HEAD and head.startswith(b"HTTP/"[: len(head)])
+    def _incomplete(self, head: bytes) -> bytes:
+        may_be_head = len(head) < MAX_HEAD_BYTES and head.startswith(b"HTTP/"[: len(head)])
         self._head = head if may_be_head else None
         return b"" if may_be_head else head
 
     def _close_after(self, last: bytes) -> None:
-        # Whatever follows the declared end of an answer belongs to nothing: the connection cannot be used again.
+        # Bytes after the declared end are invalid: the connection cannot be reused.
         self._left = 0
         self.force_close()
         if last:
@@ -106,21 +106,21 @@ def _end_of_head(received: bytes, start: int) -> int:
     return -1 if bare is None else bare.end()
 
 
-def tolerated(head: bytes) -> tuple[bytes, int | None]:
-    """Return a head without lengths that contradict its chunks or repeat one another, and the length of its body.
+def corrected(head: bytes) -> tuple[bytes, int | None]:
+    """Return the head without contradictory or repeated lengths, and the length of the body in bytes.
 
-    The length is None if chunks, or the end of the connection, end the body.
+    The length is None if chunks or the end of the connection delimit the body.
     """
     lower = head.lower()
     at = lower.find(b"\ncontent-length")
-    if head[9:12] in (b"204", b"304"):  # never a body, whatever else the head says
+    if head[9:12] in (b"204", b"304"):  # never a body, regardless of the headers
         return _FRAMING.sub(b"", head), 0
     if at < 0:
         return head, None
     if b"\ntransfer-encoding" in lower or lower.find(b"\ncontent-length", at + 1) > 0:
         return _reconciled(head)
     value = lower[at : lower.find(b"\n", at + 1)].partition(b":")[2].strip()
-    return (head, int(value)) if value.isdigit() and len(value) < LONGEST_LENGTH else _reconciled(head)
+    return (head, int(value)) if value.isdigit() and len(value) < MAX_LENGTH_DIGITS else _reconciled(head)
 
 
 def _reconciled(head: bytes) -> tuple[bytes, int | None]:
@@ -128,7 +128,7 @@ def _reconciled(head: bytes) -> tuple[bytes, int | None]:
         return _LENGTH.sub(b"", head), None
     values = {value.strip() for length in _LENGTH.findall(head) for value in length.split(b",")}
     value = values.pop() if values else b""
-    if values or not value.isdigit() or len(value) >= LONGEST_LENGTH:
+    if values or not value.isdigit() or len(value) >= MAX_LENGTH_DIGITS:
         return head, None
     status, _, rest = head.partition(b"\n")
     return status + b"\ncontent-length: %s\r\n" % value + _LENGTH.sub(b"", rest), int(value)

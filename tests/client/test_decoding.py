@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pareta_client.transport.decoding import PIECE, decoded
+from pareta_client.transport.decoding import PIECE_BYTES, decoded
 
 JSON = b'{"choices": [{"message": {"content": "hello"}}]}'
 TEXTS = [JSON, b"data: {}\n\n", b": ping\n\n", b"[]", b"<html>", b'\xef\xbb\xbf{"a": 1}', b"null"]
@@ -73,7 +73,7 @@ def test_a_bomb_comes_in_small_pieces_and_no_further_than_it_is_read() -> None:
     bomb = gzip.compress(bytes(64 * 1024 * 1024))
     received: Iterator[bytes] = iter([bomb])
     pieces = decoded(received, [(b"content-encoding", b"gzip")])
-    assert [len(next(pieces)) for _ in range(8)] == [PIECE] * 8
+    assert [len(next(pieces)) for _ in range(8)] == [PIECE_BYTES] * 8
 
 
 def test_ten_thousand_tiny_members_are_read() -> None:

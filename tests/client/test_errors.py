@@ -7,7 +7,7 @@ import pytest
 
 import pareta_client.errors as errors
 from pareta_client.core.call import post, request_for
-from pareta_client.core.replies import MOST_OF_AN_ERROR_BODY, status_error
+from pareta_client.core.replies import MAX_ERROR_BODY_BYTES, status_error
 from pareta_client.errors import (
     APIConnectionError,
     APIStatusError,
@@ -87,7 +87,7 @@ def test_a_proxys_page_becomes_the_detail() -> None:
 
 
 def test_a_gigantic_message_is_cut() -> None:
-    error = status_error(reply(500, b"x" * MOST_OF_AN_ERROR_BODY), REQUEST)
+    error = status_error(reply(500, b"x" * MAX_ERROR_BODY_BYTES), REQUEST)
     assert len(str(error)) == 2_000
 
 

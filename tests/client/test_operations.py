@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from pareta_client import AsyncPareta, Pareta
-from pareta_client.core.document import CHUNK, DocumentStream, document_of
+from pareta_client.core.document import CHUNK_BYTES, DocumentStream, document_of
 from pareta_client.core.steps import Failed, Received, Reply
 from pareta_client.errors import (
     APIConnectionError,
@@ -21,7 +21,7 @@ from pareta_client.errors import (
     ScoringUndecidedError,
     UploadError,
 )
-from pareta_client.operations.documents import INLINE_BELOW, upload
+from pareta_client.operations.documents import INLINE_LIMIT_BYTES, upload
 from pareta_client.operations.endpoints import deploy_and_wait, deploy_call, wait_until_live
 from pareta_client.operations.eval_runs import RunOn, Wait, create_run, wait_for_run
 from pareta_client.operations.eval_sets import create_set
@@ -256,7 +256,7 @@ def test_a_small_document_goes_inline() -> None:
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
     path = tmp_path / "scan.pdf"
-    path.write_bytes(b"x" * INLINE_BELOW)
+    path.write_bytes(b"x" * INLINE_LIMIT_BYTES)
     return path
 
 
@@ -272,20 +272,20 @@ def test_a_large_document_is_streamed_to_where_the_service_points(large: Path) -
         "POST /v1/eval-sets/es_1/blob-upload-complete",
     ]
     place = {"idx": 0, "field_name": "scan", "mime": "application/pdf"}
-    assert body(played, 0) == {**place, "file_size": INLINE_BELOW}
+    assert body(played, 0) == {**place, "file_size": INLINE_LIMIT_BYTES}
     assert body(played, 2) == {**place, "storage_uri": "gs://b/1"}
     put = played.requests[1]
     assert isinstance(put.stream, DocumentStream)
     assert "authorization" not in put.headers
-    assert put.headers["content-length"] == str(INLINE_BELOW)
+    assert put.headers["content-length"] == str(INLINE_LIMIT_BYTES)
 
 
 def test_a_streamed_document_is_read_in_pieces_and_anew_for_each_attempt(large: Path) -> None:
     stream = DocumentStream(document_of(large, None))
     for _ in range(2):
         pieces = list(stream)
-        assert max(map(len, pieces)) == CHUNK
-        assert sum(map(len, pieces)) == INLINE_BELOW
+        assert max(map(len, pieces)) == CHUNK_BYTES
+        assert sum(map(len, pieces)) == INLINE_LIMIT_BYTES
 
 
 def test_an_upload_that_fails_in_passing_is_tried_again_and_one_that_is_refused_is_an_upload_error(large: Path) -> None:
@@ -298,7 +298,7 @@ def test_an_upload_that_fails_in_passing_is_tried_again_and_one_that_is_refused_
 
 def test_an_open_file_is_uploaded_from_where_it_stands_and_left_open(large: Path) -> None:
     with large.open("rb") as file:
-        file.seek(INLINE_BELOW - 10)
+        file.seek(INLINE_LIMIT_BYTES - 10)
         document = document_of(file, "image/png")
         assert (document.name, document.mime, document.size) == ("scan.pdf", "image/png", 10)
         assert [document.read(), document.read()] == [b"x" * 10] * 2
@@ -328,4 +328,4 @@ async def test_an_upload_goes_through_the_callers_client_on_both_faces_without_t
         Pareta(api_key=KEY, http_client=blocking).evals.sets.upload_document("es_1", str(large), idx=0, field_name="f")
     bearer = f"Bearer {KEY}"
     assert [(method, key) for method, key, _ in seen] == [("POST", bearer), ("PUT", None), ("POST", bearer)] * 2
-    assert seen[1][2] == seen[4][2] == INLINE_BELOW
+    assert seen[1][2] == seen[4][2] == INLINE_LIMIT_BYTES

@@ -64,7 +64,7 @@ def test_only_one_space_after_the_colon_is_taken_away() -> None:
 
 
 def test_a_line_without_end_is_not_collected_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "LONGEST_LINE", 100)
+    monkeypatch.setattr(sse, "MAX_LINE_BYTES", 100)
     decoder = EventDecoder()
     assert list(decoder.feed(b"x" * 90)) == []
     with pytest.raises(LineTooLong):

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from pareta_client import APIConnectionError, APITimeoutError, AsyncPareta, BadRequestError, Pareta
-from pareta_client.core.replies import MOST_OF_AN_ERROR_BODY
+from pareta_client.core.replies import MAX_ERROR_BODY_BYTES
 from pareta_client.transport.aiohttp_channel import AiohttpChannel
 from tests.client.playing import KEY, request_to
 from tests.client.servers import COMPLETION, STREAM_HEAD, Conversation, answering, refused_port, serving
@@ -136,7 +136,7 @@ async def test_of_a_gigantic_error_body_only_the_beginning_is_read(compression: 
             assert left.wait(5)
     for error in (caught.value, also.value):
         assert error.response is not None
-        assert len(error.response.content) == MOST_OF_AN_ERROR_BODY
+        assert len(error.response.content) == MAX_ERROR_BODY_BYTES
 
 
 async def test_a_large_body_that_nobody_reads_runs_into_the_timeout() -> None:
@@ -168,7 +168,7 @@ async def test_a_closed_client_says_so(calls_before: int) -> None:
             await ask(client)
 
 
-async def test_a_cancelled_call_gives_its_place_back() -> None:
+async def test_a_cancelled_call_releases_its_connection_slot() -> None:
     arrived = threading.Event()
 
     def hang(conversation: Conversation) -> None:
@@ -178,29 +178,29 @@ async def test_a_cancelled_call_gives_its_place_back() -> None:
 
     with serving(hang) as server:
         async with AsyncPareta(api_key=KEY, base_url=server.url) as client:
-            client._channel.places = places = asyncio.Semaphore(1)
+            client._channel.connection_slots = slots = asyncio.Semaphore(1)
             call = asyncio.create_task(ask(client))
             await asyncio.to_thread(arrived.wait, 5)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            assert not places.locked()
+            assert not slots.locked()
 
 
-async def test_waiting_for_a_place_does_not_count_as_an_attempt_but_ends_with_the_deadline() -> None:
+async def test_waiting_for_a_connection_slot_does_not_count_as_an_attempt_but_ends_with_the_deadline() -> None:
     with serving(answering()) as server:
         async with AsyncPareta(api_key=KEY, base_url=server.url, deadline=0.05, max_retries=0) as client:
-            client._channel.places = places = asyncio.Semaphore(1)
-            await places.acquire()
+            client._channel.connection_slots = slots = asyncio.Semaphore(1)
+            await slots.acquire()
             with pytest.raises(APITimeoutError, match="no free connection") as caught:
                 await ask(client)
             assert caught.value.never_sent
             patient = client.with_options(deadline=10, timeout=0.5)
             waiting = asyncio.create_task(ask(patient))
             await asyncio.sleep(0.6)  # longer than the timeout of an attempt
-            places.release()
+            slots.release()
             assert await waiting == "hello"
-            assert not places.locked()
+            assert not slots.locked()
 
 
 async def test_a_proxy_named_in_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +234,7 @@ async def test_a_short_read_timeout_holds_although_the_deadline_is_far() -> None
             assert time.monotonic() - started < 5
 
 
-async def test_a_call_that_sleeps_before_its_next_attempt_leaves_its_place_to_others() -> None:
+async def test_a_call_that_sleeps_before_its_next_attempt_releases_its_connection_slot() -> None:
     refused = threading.Event()
 
     def refuse_once(conversation: Conversation) -> None:
@@ -247,11 +247,11 @@ async def test_a_call_that_sleeps_before_its_next_attempt_leaves_its_place_to_ot
 
     with serving(refuse_once) as server:
         async with AsyncPareta(api_key=KEY, base_url=server.url) as client:
-            client._channel.places = places = asyncio.Semaphore(1)
+            client._channel.connection_slots = slots = asyncio.Semaphore(1)
             sleeping = asyncio.create_task(ask(client))
             await asyncio.to_thread(refused.wait, 5)
             started = time.monotonic()
             assert await ask(client) == "hello"
             assert time.monotonic() - started < 0.4  # the first one sleeps for half a second
             assert await sleeping == "hello"
-            assert not places.locked()
+            assert not slots.locked()
