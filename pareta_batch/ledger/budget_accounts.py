@@ -20,7 +20,7 @@ def purse_of(batch: Batch, tally: Tally, ledger: Ledger) -> Budget | None:
     if ceiling is None:
         return None
     replayed = tally.replayed_at_most_micro_usd
-    in_doubt, in_doubt_bytes = tally.unknown + tally.superseded_unknown, tally.unknown_bytes + tally.superseded_bytes
+    in_doubt, in_doubt_bytes = tally.doubtful, tally.doubtful_bytes
     if replayed is None:
         # What these cost when they were given is as unknown as the cost of a lost answer.
         in_doubt, in_doubt_bytes = in_doubt + tally.replayed, in_doubt_bytes + tally.replayed_prompt_tokens

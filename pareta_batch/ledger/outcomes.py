@@ -68,6 +68,7 @@ class Tally:
     `unknown` rows have no answer here though a request for them may have been paid; `replayed` answers were paid for
     by a request whose receipt is lost; `billed_unanswered` rows have no answer although a reply was
     billed for certain; `unanswered_micro_usd` is what all rows without an answer were billed.
+    `unbilled` answers came without a receipt.
     `superseded_micro_usd` went to rows that were edited or removed since, and requests for `superseded_unknown` of
     those may have been paid.
     """
@@ -91,12 +92,24 @@ class Tally:
     replayed: int = 0
     replayed_prompt_tokens: int = 0
     replayed_completion_tokens: int = 0
+    unbilled: int = 0
+    unbilled_bytes: int = 0
     prices: Prices = NO_PRICES
 
     @property
     def total(self) -> int:
         """Rows in all."""
         return self.settled + self.failed + self.pending
+
+    @property
+    def doubtful(self) -> int:
+        """Requests that were or may have been paid and whose receipt never came."""
+        return self.unknown + self.superseded_unknown + self.unbilled
+
+    @property
+    def doubtful_bytes(self) -> int:
+        """Bytes of the prompts of the doubtful requests."""
+        return self.unknown_bytes + self.superseded_bytes + self.unbilled_bytes
 
     @property
     def not_paid(self) -> int:

@@ -26,6 +26,7 @@ _told = sa.and_(
 )
 _unknown = sa.and_(sa.not_(_paid), rows.c.in_doubt)
 _replayed = sa.and_(_paid, rows.c.resent, rows.c.billed_micro_usd == 0)
+_unbilled = sa.and_(_paid, rows.c.billed_micro_usd.is_(None))
 _unanswered = sa.and_(sa.not_(_paid), sa.not_(rows.c.in_doubt), rows.c.billed_micro_usd > 0)
 
 
@@ -130,8 +131,10 @@ _SUMS: dict[str, sa.ColumnElement[Any]] = {
     "replayed": _where(_replayed, _ONE),
     "replayed_prompt_tokens": _where(_replayed, rows.c.prompt_tokens),
     "replayed_completion_tokens": _where(_replayed, rows.c.completion_tokens),
+    "unbilled": _where(_unbilled, _ONE),
+    "unbilled_bytes": _where(_unbilled, rows.c.prompt_bytes),
 }
-_LOST = sa.or_(_unknown, _replayed)
+_LOST = sa.or_(_unknown, _replayed, _unbilled)
 _SUPERSEDED: dict[str, sa.ColumnElement[Any]] = {
     "superseded_micro_usd": rows.c.billed_micro_usd,
     "superseded_unknown": _where(_LOST, _ONE),

@@ -16,15 +16,14 @@ def overspent_micro_usd(batch: Batch, tally: Tally) -> int | None:
 
 def spent_micro_usd(batch: Batch, tally: Tally) -> int:
     """Return the micro-USD that all runs of a batch spent at most, as far as a price is known."""
-    in_doubt, size = tally.unknown + tally.superseded_unknown, tally.unknown_bytes + tally.superseded_bytes
-    doubtful = tally.prices.of_requests(in_doubt, size, batch.sampling.most_tokens) or 0
+    doubtful = tally.prices.of_requests(tally.doubtful, tally.doubtful_bytes, batch.sampling.most_tokens) or 0
     receipts = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd
-    return receipts + (tally.replayed_at_most_micro_usd or 0) + (doubtful if in_doubt else 0)
+    return receipts + (tally.replayed_at_most_micro_usd or 0) + (doubtful if tally.doubtful else 0)
 
 
 def holds_all(tally: Tally) -> bool:
     """Check whether requests that may have been paid, at no known price, hold all that is left of a budget."""
-    return not tally.prices.known and tally.unknown + tally.superseded_unknown + tally.replayed > 0
+    return not tally.prices.known and tally.doubtful + tally.replayed > 0
 
 
 def money_notes(budget_usd: float | None, overspent: int | None, rise: float | None) -> list[str]:

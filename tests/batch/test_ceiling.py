@@ -20,7 +20,7 @@ from pareta_batch.money.prices import Prices
 from pareta_batch.rows.identity import idempotency_key
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
-from pareta_sandbox.testing import Drop, Fault, PriceChange, Sandbox, Status, TruncatedJson
+from pareta_sandbox.testing import Drop, Fault, OddReply, PriceChange, Sandbox, Status, TruncatedJson
 from tests.batch.batches import batch_in, run
 
 MAX_TOKENS = 50
@@ -184,7 +184,7 @@ async def test_rows_wait_for_the_one_in_doubt_that_may_tell_the_price_and_no_lon
     assert not other.done()
     budget.tells_no_more("r0")
     assert await other is None
-    assert "before any receipt told a price" in budget.why_full(0.001)
+    assert "before the first receipt" in budget.why_full(0.001)
 
 
 def as_reservation(granted: Reservation | Unavailable) -> Reservation:
@@ -343,6 +343,21 @@ async def test_what_was_lost_without_a_ceiling_holds_all_of_a_later_one(
     assert (report.stopped, sandbox.books().completions) == ("BudgetReached", 1)
     await run(batch_in(tmp_path, 20), sandbox, ledger)
     assert sandbox.books().completions == 20
+
+
+@pytest.mark.parametrize("told", [0, 1])
+async def test_answers_without_a_receipt_do_not_break_the_ceiling_by_run_after_run(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, told: int
+) -> None:
+    sandbox.inject(OddReply(shape="receipt_words", skip=told))
+    batch = batch_in(tmp_path, 40, max_in_flight=4, budget_usd=0.00012)
+    reports = [await run(batch, sandbox, ledger) for _ in range(20)]
+    assert reports[0].stopped == "NoReceipts"
+    assert reports[-1].stopped == "BudgetReached"
+    assert sandbox.books().debited_micro_usd <= micro_usd(0.00012)
+    assert reports[-1].overspent_micro_usd == 0
+    if not told:
+        assert sandbox.books().completions == 1
 
 
 async def test_a_first_request_that_was_lost_before_the_work_tells_the_price_when_it_is_sent_again(
