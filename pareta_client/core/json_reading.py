@@ -19,6 +19,8 @@ MAX_INTEGER_DIGITS = 400
 """Digits of an integer that the lenient decoder keeps as a number; a longer one becomes text."""
 MAX_NOTES = 20
 """Notes of one reply; raising it lets a malicious reply use more memory."""
+_ESCAPE = re.compile(r"\\(?:[\"\\/bfnrt]|u[0-9a-fA-F]{4}|(?P<quote>')|(?P<bad>))")
+"""Matches every escape, so that none begins in the middle of another; group `bad` matches one that JSON lacks."""
 _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _AROUND = "\ufeff\x00 \t\r\n\v\f"
 
@@ -51,9 +53,32 @@ def note(notes: list[str], text: str) -> None:
 def _read_leniently(body: bytes) -> Json:
     text = body.decode(json.detect_encoding(body), "replace").strip(_AROUND)
     try:
-        return _without_surrogates(_DECODER.decode(_shallow(text)))
+        return _without_surrogates(_decoded(_shallow(text)))
     except RecursionError:  # the caller may have used most of the stack
         raise ValueError("nested too deeply") from None
+
+
+def _decoded(text: str) -> Json:
+    """Return the value of a text; an object may be followed by other text than JSON (`[DONE]`, a comment)."""
+    try:
+        return _first_of(text)
+    except json.JSONDecodeError:
+        mended = _ESCAPE.sub(_mended, text)
+        if mended == text:
+            raise
+    return _first_of(mended)
+
+
+def _mended(escape: re.Match[str]) -> str:
+    return escape["quote"] or (escape[0] if escape["bad"] is None else escape[0] * 2)
+
+
+def _first_of(text: str) -> Json:
+    value, end = _DECODER.raw_decode(text)
+    rest = text[end:].strip()
+    if rest and (not isinstance(value, dict) or rest.startswith(("{", '["', "[{", "[["))):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return value
 
 
 def _shallow(text: str) -> str:

@@ -36,17 +36,24 @@ def carries_error(content: dict[str, Any]) -> bool:
 
 
 def is_aborted(choice: dict[str, Any]) -> bool:
-    """Check whether the `finish_reason` of a choice (a text, or an object with a `type`) means an abort."""
+    """Check whether the `finish_reason` of a choice means an abort."""
+    return _finish(choice) is Finish.BROKEN
+
+
+def _finish(choice: dict[str, Any]) -> Finish:
+    """Return the meaning of a `finish_reason`: a text, or an object with a `type`."""
     reason = choice.get("finish_reason")
     if isinstance(reason, dict):
         reason = reason.get("type") or reason.get("reason")
-    return isinstance(reason, str) and finish_of(reason) is Finish.BROKEN
+    return finish_of(reason) if isinstance(reason, str) else Finish.UNKNOWN
 
 
 def _no_answer_reason(choice: dict[str, Any]) -> str | None:
     if is_aborted(choice):
         return "has an answer that the service aborted"
     message = choice.get("message")
+    if not message and _finish(choice) is Finish.FILTERED:
+        return None  # a filter withheld the whole message, and would again
     if not isinstance(message, dict) or not message:
         return "has a first choice without a message"
     if message.get("content") is not None or any(message.get(name) for name in _OTHER_ANSWER_FIELDS):

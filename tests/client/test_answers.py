@@ -54,6 +54,8 @@ NO_ANSWERS = [
     {"choices": [{"message": {"content": "half"}, "error": {"message": "provider disconnected"}}]},
     completion("half", "abort"), completion("half", "ERROR"), completion("half", "Cancelled"),
     completion("half", {"type": "abort", "message": "out of memory"}),
+    json.dumps(completion()).encode() * 2, json.dumps(completion()).encode() + b'\n{"done": true}',
+    {"choices": [{"finish_reason": "length"}]},
 ]  # fmt: skip
 
 
@@ -79,6 +81,8 @@ def test_a_success_without_a_usable_choice_is_no_answer_but_its_receipt_counts(b
         completion(None, None, message={"reasoning_content": "thinking"}),
         completion(None, None, message={"reasoning": "thinking"}),
         {"choices": [{"message": {"role": "assistant"}, "finish_reason": "stop"}]},
+        {"choices": [{"finish_reason": "content_filter", "content_filter_results": {"hate": {"filtered": True}}}]},
+        {"choices": [{"finish_reason": "SAFETY", "message": {}}]},
         completion(error=None), completion(error={}), completion(detail="archived"), completion(success=False),
     ],
     ids=lambda body: str(body)[:80],
@@ -205,6 +209,10 @@ LENIENT = [
     (TEMPLATE % b"caf\xe9", "caf\ufffd"),
     (b"\xef\xbb\xbf" + TEMPLATE % b"ok", "ok"),
     (TEMPLATE % b"ok" + b"\x00\x00", "ok"),
+    (TEMPLATE % rb"it\'s \alpha \u12 \\q \"x\"", 'it\'s \\alpha \\u12 \\q "x"'),
+    (TEMPLATE % b"ok" + b"\n\ndata: [DONE]\n\n", "ok"),
+    (TEMPLATE % b"ok" + b"<!-- served by cache 7 -->", "ok"),
+    (TEMPLATE % b"ok" + b"}", "ok"),
 ]
 
 
