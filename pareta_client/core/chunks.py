@@ -25,7 +25,7 @@ def chunk_in(event: Event, notes: list[str]) -> RawJson:
 
     Raises InvalidChunk if the event is not a JSON object, and ErrorEvent if it reports an error.
     """
-    if event.name == "error":
+    if event.name.lower() == "error":
         raise _error_event(json_or_text(event.data))
     try:
         chunk = read_json(event.data.encode("utf-8", "replace"), notes)
@@ -44,7 +44,7 @@ def _error_in(chunk: RawJson) -> Json:
         return chunk["error"]
     choices = chunk.get("choices")
     if not isinstance(choices, list) or not choices:
-        return chunk if chunk.get("object") == "error" or chunk.get("detail") else None
+        return chunk if _is_error(chunk) else None
     for choice in choices:
         if isinstance(choice, dict):
             if choice.get("error"):
@@ -52,6 +52,13 @@ def _error_in(chunk: RawJson) -> Json:
             if is_aborted(choice):
                 return f"the service aborted the answer (finish_reason {choice['finish_reason']!r})"
     return None
+
+
+def _is_error(chunk: RawJson) -> bool:
+    """Check whether an object without choices is an error: by its kind, or by a message in place of an answer."""
+    kinds = (chunk.get(name) for name in ("object", "type", "status"))
+    texts = (chunk.get(name) for name in ("detail", "message", "msg", "errors"))
+    return any(kind == "error" for kind in kinds) or chunk.get("success") is False or any(texts)
 
 
 def _error_event(reported: Json) -> ErrorEvent:

@@ -32,8 +32,8 @@ class LineTooLong(ValueError):
 class EventDecoder:
     """Incremental decoder: bytes in chunks of any size to events.
 
-    Extensions of the standard: an `error:` line is an event named "error", and two events may follow each other
-    without a blank line.
+    Extensions of the standard: an `error:` line is an event named "error", also without data; a JSON object without
+    `data:` is an event; and two events may follow each other without a blank line.
     """
 
     _rest: bytes = b""
@@ -70,7 +70,8 @@ class EventDecoder:
         if not line:
             yield from self._dispatch()
             return
-        name, _, value = line.decode("utf-8", "replace").partition(":")
+        text = line.decode("utf-8", "replace")
+        name, _, value = text.partition(":")
         value = value.removeprefix(" ")
         match name:
             case "":
@@ -79,9 +80,12 @@ class EventDecoder:
                 yield from self._add(value)
             case "event":
                 self._name = value
-            case "error" if value.strip() not in ("", "null"):
+            case "error" | "Error" if value.strip() not in ("", "null"):
                 yield from self._dispatch()
                 yield Event("error", value)
+            case _ if name.startswith("{"):  # JSON without `data:`, as some servers send their errors
+                yield from self._dispatch()
+                yield Event("message", text)
             case _:
                 pass  # id, retry and unknown fields are ignored: a stream is never resumed
 
@@ -100,7 +104,7 @@ class EventDecoder:
     def _dispatch(self) -> Iterator[Event]:
         name, data = self._name or "message", self._data
         self._name, self._data, self._size = "", [], 0
-        if data:
+        if data or name.lower() == "error":  # an error event without a word is one all the same
             yield Event(name, "\n".join(data))
 
 

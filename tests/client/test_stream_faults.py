@@ -67,6 +67,16 @@ ERRORS: list[tuple[bytes, type[ParetaError]]] = [
     (b"event: error\ndata: died\n\n", APIConnectionError),
     (b'error: {"code":500,"message":"died","type":"server_error"}\n\n', APIStatusError),
     (b"error: died\n", APIConnectionError),
+    (b"Error: died\n", APIConnectionError),
+    (b'event: Error\ndata: {"message": "died"}\n\n', APIConnectionError),
+    (event({"message": "died", "code": 429}), RateLimitError),
+    (event({"status": "439", "msg": "died", "body": None}), APIStatusError),
+    (event({"type": "error", "message": "died"}), APIConnectionError),
+    (event({"status": "error", "reason": "died"}), APIConnectionError),
+    (event({"success": False, "reason": "died"}), APIConnectionError),
+    (event({"errors": [{"message": "died"}]}), APIConnectionError),
+    (b'{"error": {"message": "died", "code": 402}}\n\n', InsufficientCreditsError),
+    (b'{"error": {"message": "died"}}', APIConnectionError),
 ]
 
 
@@ -80,6 +90,23 @@ def test_an_error_in_a_stream_raises_whatever_its_shape(told: bytes, kind: type[
     assert (played.error.chunks_received, played.error.billed_micro_usd, played.error.attempts) == (1, 42, 1)
     assert getattr(played.error, "request_id", None) == "req_1"
     assert pickle.loads(pickle.dumps(played.error)).chunks_received == 1
+
+
+@pytest.mark.parametrize("told", [b"event: error\n\n", b"event: error\ndata:\n\n"])
+def test_an_error_without_a_word_raises_too(told: bytes) -> None:
+    played = streamed(piece("half") + told + DONE)
+    assert isinstance(played.error, APIConnectionError)
+    assert played.error.chunks_received == 1
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [{"choices": []}, {"choices": [], "usage": {"total_tokens": 3}}, {"usage": {}}, {"type": "ping"}, {"id": "c"}],
+    ids=str,
+)
+def test_a_chunk_without_a_choice_is_no_error(chunk: dict[str, Any]) -> None:
+    played = streamed(piece("a") + event(chunk) + piece("b") + DONE)
+    assert (texts(played), played.error) == (["a", "b"], None)
 
 
 @pytest.mark.parametrize("reason", ["abort", "ERROR", "cancelled", {"type": "abort"}])
