@@ -1,7 +1,7 @@
 """Conversion of replies into records and errors; every function raises only ParetaError."""
 
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import httpx
 from pydantic import ValidationError
@@ -23,14 +23,18 @@ EXCERPT_CHARACTERS = 500
 """Characters of a body that an error quotes; raising it makes log lines longer."""
 MAX_ID_CHARACTERS = 200
 """Characters of a request id that are kept; raising it lets a gateway's headers take more space in the ledger."""
+_REASONS = ("error", "message", "msg", "error_description", "title")
 _ERROR_FIELDS = {"error", "detail", "message", "code", "request_id"}
 _BODY_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
 def status_error(reply: Reply, request: Request) -> APIStatusError:
     """Return the error of an error status, with a copy of the response without the API key."""
-    detail = _detail(reply.body)
+    content = _error_content(reply.body)
+    detail = content.get("detail") if isinstance(content, dict) else content
     message = _shortened(detail, 2_000) if isinstance(detail, str) and detail else f"HTTP {reply.status}"
+    if detail is None and (reason := _reason_of(content)):
+        message = f"{message}: {_shortened(reason, 2_000)}"
     if redirected(reply.status):
         message = f"HTTP {reply.status}: redirected to {reply.header(b'location')!r}; check base_url"
     return error_class(reply.status)(
@@ -43,13 +47,19 @@ def status_error(reply: Reply, request: Request) -> APIStatusError:
     )
 
 
-def _detail(body: bytes) -> Any:
-    """Return the `detail` of an error body, or its text if it is not JSON."""
+def _error_content(body: bytes) -> Json:
+    """Return the JSON of an error body, or its text if it is not JSON."""
     try:
-        content = read_json(body, [])
+        return read_json(body, [])
     except ValueError:
         return body.decode("utf-8", "replace").strip() or None
-    return content.get("detail") if isinstance(content, dict) else content
+
+
+def _reason_of(content: Json) -> str | None:
+    """Return the reason of an error in OpenAI's format, or in a similar one."""
+    while isinstance(content, dict):
+        content = next((content[name] for name in _REASONS if content.get(name)), None)
+    return content if isinstance(content, str) else None
 
 
 def _keyless_response(reply: Reply, request: Request) -> httpx.Response:

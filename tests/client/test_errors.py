@@ -47,6 +47,25 @@ def example_of(kind: type[ParetaError]) -> ParetaError:
     return kind("went wrong").after(4)
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error": {"message": "filtered", "code": "content_filter"}}', "HTTP 400: filtered"),
+        (b'{"error": "filtered"}', "HTTP 400: filtered"),
+        (b'{"object": "error", "message": "too long", "code": 400}', "HTTP 400: too long"),
+        (b'{"msg": "token expired"}', "HTTP 400: token expired"),
+        (b'{"error": {"code": 7}}', "HTTP 400"),
+        (b'{"error": {"error": {"message": "deep"}}}', "HTTP 400: deep"),
+        (b'{"error": [1]}', "HTTP 400"),
+        (b'{"detail": "ours", "error": "other"}', "ours"),
+        (b"{}", "HTTP 400"),
+    ],
+)
+def test_a_gateways_reason_stands_in_the_message(body: bytes, message: str) -> None:
+    error = status_error(reply(400, body), REQUEST)
+    assert str(error) == message
+
+
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
 def test_every_error_survives_pickling_with_all_its_fields(kind: type[ParetaError]) -> None:
     error = example_of(kind)
