@@ -1,8 +1,8 @@
-# Two commands do everything on a fresh clone: `make demo` and `make test`.
+# On a fresh clone run `make demo` or `make test`; both install first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The tests that wait for a Prefect server run beside the others.
+# Two workers: tests that wait for a Prefect server do not block the others.
 PYTEST := $(BIN)/pytest -n 2
 
 .PHONY: install demo test check peers statistics format lock clean
@@ -29,12 +29,12 @@ check: install
 	$(BIN)/lint-imports
 	$(PYTEST) -m "long or not long"
 
-# Clients that no one here wrote, against the sandbox: each in an environment of its own under .pareta.
+# Run third-party clients against the sandbox, each in its own environment under .pareta.
 peers: install
 	$(BIN)/python -m tests.client.sdks
 	$(BIN)/python -m tests.sandbox.fuzzing
 
-# What the statistics keep, measured anew: the tables of docs/statistics.md, docs/comparisons.md and docs/batch.md.
+# Measure the error rates of the statistics: the tables of docs/statistics.md, docs/comparisons.md and docs/batch.md.
 statistics: install
 	$(BIN)/python -m benchmarks.claims
 	$(BIN)/python -m benchmarks.quotes
