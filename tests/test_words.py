@@ -96,6 +96,28 @@ def sentences_of(text: str) -> Iterator[str]:
         yield from (each for each in re.split(r"(?<=[.!?;:])\s+", prose) if each)
 
 
+def markdown_prose(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a page without its code, link targets and generated tables, with their numbers."""
+    fenced = generated = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif line.startswith("<!--"):
+            generated = "generated from" in line
+        elif not fenced and not generated:
+            yield number, re.sub(r"\]\([^)]*\)", "]", CODE.sub("x", line))
+
+
+def markdown_faults() -> list[str]:
+    """Return every word of dialect in the README and the docs, with its place."""
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {match.group()!r} is dialect"
+        for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+        for number, line in markdown_prose(path.read_text(encoding="utf-8"))
+        for match in DIALECT.finditer(line)
+    ]
+
+
 def first_word_fault(node: Documented, text: str) -> str | None:
     first = text.split()[0].strip("`.,:;")
     if NO_NOUN_PHRASE.match(text) and not (first == "Whether" and is_property(node)):
@@ -123,6 +145,16 @@ def faults(*packages: str) -> list[str]:
 def test_docstrings_are_plain_technical_english(package: str) -> None:
     found = faults(package)
     assert not found, f"{len(found)} faults:\n" + "\n".join(found[:200])
+
+
+def test_the_pages_are_plain_technical_english() -> None:
+    found = markdown_faults()
+    assert not found, f"{len(found)} faults:\n" + "\n".join(found)
+
+
+def test_code_and_generated_tables_of_a_page_are_not_prose() -> None:
+    page = "`so many` [mend](the-rest.md)\n```\nwhoever\n```\n<!-- end states: generated from t.py -->\nmend it\n<!-- end of end states -->\nthe rest"
+    assert [(n, DIALECT.findall(line)) for n, line in markdown_prose(page)] == [(1, ["mend"]), (8, ["the rest"])]
 
 
 @pytest.mark.parametrize(
