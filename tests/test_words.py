@@ -153,7 +153,8 @@ def test_the_pages_are_plain_technical_english() -> None:
 
 
 def test_code_and_generated_tables_of_a_page_are_not_prose() -> None:
-    page = "`so many` [mend](the-rest.md)\n```\nwhoever\n```\n<!-- end states: generated from t.py -->\nmend it\n<!-- end of end states -->\nthe rest"
+    generated = "<!-- end states: generated from t.py -->\nmend it\n<!-- end of end states -->"
+    page = f"`so many` [mend](the-rest.md)\n```\nwhoever\n```\n{generated}\nthe rest"
     assert [(n, DIALECT.findall(line)) for n, line in markdown_prose(page)] == [(1, ["mend"]), (8, ["the rest"])]
 
 
