@@ -90,7 +90,7 @@ async def complete_shards(batch: Batch, plan: RunPlan) -> None:
     """Complete the shards that have missing rows, a bounded number at a time, until done or stopped."""
     async with shared_session(batch) as session:
         # For a shard that is sent to another process, where there is nobody to follow the limit.
-        share = batch.model_copy(update={"max_in_flight": session.share})
+        share = batch.model_copy(update={"max_in_flight": session.allotment})
         await complete_shards_of(session, plan.missing, lambda shard: complete_shard(share, shard))
 
 

@@ -57,9 +57,9 @@ class SlotLease:
     def bound(self, session: Session) -> None:
         """Let a session have no more calls in flight than it may use slots, now and from now on."""
         self._session = session
-        session.allow(self.used)
+        session.limit_to(self.used)
         # At once: before its first call.
-        session.obey(paused=False, max_in_flight=None)
+        session.apply(paused=False, max_in_flight=None)
 
     async def follow(self) -> None:
         """Take more slots when the limit has more, and use fewer when it has less, until cancelled."""
@@ -84,7 +84,7 @@ class SlotLease:
             get_run_logger().info("%d instead of %d calls in flight, as %s has it", share, self.used, self._name)
         self.used = share
         if self._session is not None:
-            self._session.allow(share)
+            self._session.limit_to(share)
 
 
 def limit_name(model: str) -> str:

@@ -1,6 +1,6 @@
-"""Live control: where a run under way and a person at another terminal meet, in the ledger's database.
+"""Remote control of a run: control requests and heartbeats, exchanged through the ledger's database.
 
-Wishes are for the run that is under way: the next one begins without any.
+A control request applies to the current run only; the next run starts without one.
 """
 
 import asyncio
@@ -18,88 +18,89 @@ from pareta_batch.engine.session import Session
 from pareta_batch.errors import BatchError, LedgerError
 from pareta_batch.ledger import Ledger, runs
 
-EVERY_S = 0.5
-SILENT_S = 10.0
-"""A run that has told nothing for so long was killed."""
+POLL_INTERVAL_S = 0.5
+"""Seconds between two polls for control requests; higher writes less to the ledger and reacts later."""
+HEARTBEAT_TIMEOUT_S = 10.0
+"""Seconds without a heartbeat after which a run counts as killed; higher tolerates slower ledgers."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ControlRequest:
-    """What a person asks of a run: to send nothing for now, and how many calls may be in flight (None: as begun)."""
+    """A user's request to a run: pause it, or set its maximum of calls in flight (None: the batch's own)."""
 
     paused: bool = False
     max_in_flight: int | None = None
 
 
 class Controls:
-    """The controls of one batch's run."""
+    """Control requests and heartbeats of one batch's run."""
 
     def __init__(self, ledger: Ledger, batch: str) -> None:
         self._ledger = ledger
         self._batch = batch
-        self._mine = runs.c.batch == batch
+        self._of_batch = runs.c.batch == batch
 
     def begin(self) -> None:
-        """Begin a run: without wishes."""
+        """Register a run, without a control request."""
         with self._ledger.transaction() as db:
-            db.execute(runs.delete().where(self._mine))
-            db.execute(runs.insert().values(batch=self._batch, told_at=time.time(), **asdict(ControlRequest())))
+            db.execute(runs.delete().where(self._of_batch))
+            db.execute(runs.insert().values(batch=self._batch, heartbeat_at=time.time(), **asdict(ControlRequest())))
 
     def exchange(self, snapshot: Snapshot) -> ControlRequest:
-        """Tell how far the run is, and give what is wished of it."""
+        """Write a heartbeat with the run's snapshot, and return the current control request."""
         with self._ledger.transaction() as db:
-            db.execute(runs.update().where(self._mine).values(snapshot=asdict(snapshot), told_at=time.time()))
-            found = db.execute(sa.select(runs.c.paused, runs.c.max_in_flight).where(self._mine)).one_or_none()
+            db.execute(runs.update().where(self._of_batch).values(snapshot=asdict(snapshot), heartbeat_at=time.time()))
+            found = db.execute(sa.select(runs.c.paused, runs.c.max_in_flight).where(self._of_batch)).one_or_none()
         return ControlRequest(*found) if found else ControlRequest()
 
     def end(self) -> None:
-        """End the run; one that cannot be ended in the ledger counts as ended after `SILENT_S`."""
+        """Remove the run; if that fails, it counts as ended after `HEARTBEAT_TIMEOUT_S`."""
         try:
             with self._ledger.transaction() as db:
-                db.execute(runs.delete().where(self._mine))
+                db.execute(runs.delete().where(self._of_batch))
         except LedgerError as error:
-            log.warning("the end of the run of %s cannot be written: %s", self._batch, error)
+            log.warning("batch %s: the end of the run cannot be written: %s", self._batch, error)
 
     def live(self) -> dict[str, Any] | None:
-        """Give the wishes and the last snapshot of the run under way; None when there is none."""
-        alive = runs.c.told_at > time.time() - SILENT_S
+        """Return the control request, heartbeat and last snapshot of the current run; None without a run."""
+        alive = runs.c.heartbeat_at > time.time() - HEARTBEAT_TIMEOUT_S
         with self._ledger.transaction() as db:
-            found = db.execute(sa.select(runs).where(self._mine, alive)).mappings().one_or_none()
+            found = db.execute(sa.select(runs).where(self._of_batch, alive)).mappings().one_or_none()
         return dict(found) if found else None
 
-    def request(self, **wishes: bool | int) -> None:
-        """Ask for `paused` or `max_in_flight`; a run follows within a second.
+    def request(self, **changes: bool | int) -> None:
+        """Request `paused` or `max_in_flight`; the run applies it within a second.
 
         Raises BatchError when no run is under way.
         """
         if self.live() is None:
             raise BatchError(f"no run of batch {self._batch!r} is under way")
         with self._ledger.transaction() as db:
-            db.execute(runs.update().where(self._mine).values(**wishes))
+            db.execute(runs.update().where(self._of_batch).values(**changes))
 
 
 @asynccontextmanager
 async def remote_control(session: Session, ledger: Ledger) -> AsyncIterator[None]:
-    """Let people at other terminals see and control a session while the body runs."""
+    """Apply control requests to a session, and write its heartbeats, while the body runs."""
     controls = Controls(ledger, session.batch.name)
     await asyncio.to_thread(controls.begin)
-    obeying = asyncio.create_task(_obey(controls, session))
+    polling = asyncio.create_task(_apply_requests(controls, session))
     try:
         yield
     finally:
-        obeying.cancel()
+        polling.cancel()
         controls.end()
 
 
-async def _obey(controls: Controls, session: Session) -> None:
+async def _apply_requests(controls: Controls, session: Session) -> None:
     while True:
         try:
-            wishes = await asyncio.to_thread(controls.exchange, session.progress.snapshot())
-        except Exception as error:  # noqa: BLE001 - without this loop, no wish is ever followed again
-            # A look is missed. A ledger that cannot be written for good stops the session where answers are settled.
-            log.warning("the controls of %s cannot be read: %s", session.batch.name, error)
+            requested = await asyncio.to_thread(controls.exchange, session.progress.snapshot())
+        except Exception as error:  # noqa: BLE001 - without this loop, no request is ever applied again
+            # The next poll may succeed. A permanent ledger failure stops the session when an answer is settled.
+            log.warning("batch %s: the control requests cannot be read: %s", session.batch.name, error)
         else:
-            session.obey(**asdict(wishes))
-        await asyncio.sleep(EVERY_S)
+            session.apply(**asdict(requested))
+        await asyncio.sleep(POLL_INTERVAL_S)

@@ -1,28 +1,29 @@
-"""Finding an endpoint, and waiting for it: start it when it is stopped, poll until it is live or too late."""
+"""Finding an endpoint, starting it when it is stopped, and waiting until it is live."""
 
 import asyncio
 
 from pareta_client import AsyncPareta, ConflictError, Endpoint, EndpointWaitTimeoutError
 
-LONGEST_POLL_S = 10.0
-STARTING_SHOWS_S = 10.0
-"""An endpoint that somebody else starts is not said to be stopped for longer than this."""
+MAX_POLL_INTERVAL_S = 10.0
+"""Upper bound of the seconds between two polls; higher polls less and notices a live endpoint later."""
+MAX_STOPPED_AFTER_START_S = 10.0
+"""Seconds that an endpoint may still read `stopped` after another client started it; higher fails later."""
 
 
 async def endpoint_named(pareta: AsyncPareta, name: str, task: str) -> Endpoint | None:
-    """Find the endpoint of this name and task, if there is one."""
+    """Return the endpoint of this name and task, or None."""
     for endpoint in await pareta.endpoints.list():
-        # Services say the task's id in either field, and its title in the other.
+        # Services put the task's id in one of these fields, and its title in the other.
         if endpoint.name == name and task in (endpoint.get("task"), endpoint.get("taskName")):
             return endpoint
     return None
 
 
 async def wait_until_live(pareta: AsyncPareta, endpoint_id: str, *, deadline_s: float) -> Endpoint:
-    """Return the endpoint once it is live, having started it once if it was stopped.
+    """Return the endpoint once it is live; a stopped one is started once.
 
-    Raises EndpointWaitTimeoutError after `deadline_s` seconds, much sooner for one that may not be started, and what
-    else the client raises.
+    Raises EndpointWaitTimeoutError after `deadline_s` seconds, or much sooner if starting it is not allowed. Other
+    errors of the client pass through.
     """
     endpoint = await pareta.endpoints.retrieve(endpoint_id)
     if endpoint.is_live:
@@ -31,39 +32,43 @@ async def wait_until_live(pareta: AsyncPareta, endpoint_id: str, *, deadline_s: 
         try:
             await pareta.endpoints.start(endpoint_id)
         except ConflictError as refused:
-            await _started_by_somebody_else(pareta, endpoint_id, refused, within_s=min(STARTING_SHOWS_S, deadline_s))
-    return await pareta.endpoints.wait_until_live(endpoint_id, poll_interval=LONGEST_POLL_S, timeout=deadline_s)
+            within_s = min(MAX_STOPPED_AFTER_START_S, deadline_s)
+            await _wait_for_other_start(pareta, endpoint_id, refused, within_s=within_s)
+    return await pareta.endpoints.wait_until_live(endpoint_id, poll_interval=MAX_POLL_INTERVAL_S, timeout=deadline_s)
 
 
-async def _started_by_somebody_else(
+async def _wait_for_other_start(
     pareta: AsyncPareta, endpoint_id: str, refused: ConflictError, *, within_s: float
 ) -> None:
-    """Return once it is stopped no more; a service refuses a start beside another one, and one that it never allows."""
+    """Wait until the endpoint leaves `stopped`.
+
+    A 409 on start means that another start is in progress, or that starting is not allowed.
+    """
     try:
         await pareta.endpoints.wait_until_live(endpoint_id, timeout=within_s)
     except EndpointWaitTimeoutError as late:
         if late.status == "stopped":
-            stays = f"stopped, and the service refuses to start it: {refused}"
-            raise EndpointWaitTimeoutError(endpoint_id, waited=late.waited, status=stays) from refused
+            status = f"stopped, and the service refuses to start it: {refused}"
+            raise EndpointWaitTimeoutError(endpoint_id, waited=late.waited, status=status) from refused
 
 
 class EndpointRecovery:
-    """Brings one endpoint back for everybody: one start and one wait, however many calls found it not ready."""
+    """Recovery of one endpoint, shared by all rows: one start and one wait for any number of waiting calls."""
 
     def __init__(self, pareta: AsyncPareta, endpoint_id: str, *, deadline_s: float) -> None:
         self._pareta = pareta
         self._endpoint_id = endpoint_id
         self._deadline_s = deadline_s
-        self._under_way: asyncio.Task[Endpoint] | None = None
+        self._wait: asyncio.Task[Endpoint] | None = None
 
     async def recover(self) -> None:
-        """Return once the endpoint is live again; raises as `wait_until_live`."""
-        if self._under_way is None or self._under_way.done():
+        """Wait until the endpoint is live again; raises as `wait_until_live`."""
+        if self._wait is None or self._wait.done():
             waiting = wait_until_live(self._pareta, self._endpoint_id, deadline_s=self._deadline_s)
-            self._under_way = asyncio.create_task(waiting)
-        await asyncio.shield(self._under_way)
+            self._wait = asyncio.create_task(waiting)
+        await asyncio.shield(self._wait)
 
-    def give_up(self) -> None:
-        """Wait no longer."""
-        if self._under_way is not None:
-            self._under_way.cancel()
+    def cancel(self) -> None:
+        """Cancel the wait."""
+        if self._wait is not None:
+            self._wait.cancel()

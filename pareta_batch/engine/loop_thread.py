@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own: cancelling the tasks of the caller's loop does not reach what runs here."""
+"""An event loop in its own thread: cancelling tasks of the caller's loop does not cancel work on this one."""
 
 import asyncio
 import select
@@ -14,16 +14,17 @@ from pareta_batch.errors import UnexpectedError
 
 T = TypeVar("T")
 
-MOST_OF_SELECT = 1024
-MOST_FAULTS = 8
-"""Exceptions that may leave the event loop before it is given up; more would only delay the end."""
+MAX_SELECT_DESCRIPTOR = 1024
+"""First file descriptor that `select()` does not accept."""
+MAX_LOOP_FAULTS = 8
+"""Exceptions that may leave the event loop before it is abandoned; higher only delays the end."""
 
 
 class LoopThread:
-    """Runs coroutines that the caller awaits from another loop.
+    """An event loop in a thread, for coroutines that callers await from another loop.
 
-    SystemExit and KeyboardInterrupt leave an event loop: `on_fault` is called and the loop goes on. A loop that cannot
-    go on raises UnexpectedError from everything that is awaited.
+    SystemExit and KeyboardInterrupt leave an event loop: `on_fault` is called and the loop is started again. After
+    `MAX_LOOP_FAULTS` of them, every awaited coroutine raises UnexpectedError.
     """
 
     def __init__(self, name: str, on_fault: Callable[[BaseException], None] = lambda error: None) -> None:
@@ -36,16 +37,16 @@ class LoopThread:
         self._thread.start()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await work that is done on this loop; when the caller is cancelled, the work goes on."""
-        under_way = asyncio.wrap_future(self._submit(work))
+        """Run work on this loop and return its result; cancelling the caller does not cancel the work."""
+        running = asyncio.wrap_future(self._submit(work))
         try:
-            return await asyncio.shield(under_way)
+            return await asyncio.shield(running)
         except asyncio.CancelledError:
-            under_way.add_done_callback(_look_at_exception)
+            running.add_done_callback(_retrieve_exception)
             raise
 
     def call_soon(self, act: Callable[[], object]) -> None:
-        """Call something on this loop soon; what it raises goes to `on_fault`."""
+        """Call a function on this loop; its exceptions go to `on_fault`."""
 
         def guarded() -> None:
             try:
@@ -57,9 +58,9 @@ class LoopThread:
             self._loop.call_soon_threadsafe(guarded)
 
     def close(self, last: Coroutine[Any, Any, None], *, within_s: float) -> None:
-        """Wait `within_s` seconds for work under way, cancel the rest, do the `last` work, and end the thread.
+        """Wait `within_s` seconds for running work, cancel what is left, run the `last` work, and end the thread.
 
-        It blocks: awaited, a second cancellation would cut it short.
+        This blocks on purpose: a second cancellation would interrupt an awaited shutdown.
         """
         try:
             self._submit(_wind_up(last, within_s)).result()
@@ -84,40 +85,40 @@ class LoopThread:
 
     def _run(self) -> None:
         faults: list[BaseException] = []
-        while len(faults) < MOST_FAULTS:
+        while len(faults) < MAX_LOOP_FAULTS:
             try:
                 self._loop.run_forever()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the work under way is awaited elsewhere
+            except BaseException as error:  # noqa: BLE001 - other threads await the running work
                 faults.append(error)
                 self._on_fault(error)
             else:
                 return
         with self._guard:
             self._dead = UnexpectedError.of(faults[-1], "the event loop of the calls")
-        self._loop.set_exception_handler(lambda *_: None)  # its tasks never end: that is told already
+        self._loop.set_exception_handler(lambda *_: None)  # pending tasks are reported already
         # Work that was submitted last may not have become a task.
-        under_way = [task.get_coro() for task in asyncio.all_tasks(self._loop)]
-        for work in (*under_way, *list(self._awaited.values())):
-            with suppress(RuntimeError):  # it awaits something in its end
+        running = [task.get_coro() for task in asyncio.all_tasks(self._loop)]
+        for work in (*running, *list(self._awaited.values())):
+            with suppress(RuntimeError):  # it awaits in a finally block
                 work.close()
         for awaited in list(self._awaited):
-            with suppress(InvalidStateError):  # it has ended meanwhile
+            with suppress(InvalidStateError):  # it finished concurrently
                 awaited.set_exception(self._dead)
 
 
 async def _wind_up(last: Coroutine[Any, Any, None], within_s: float) -> None:
-    if under_way := asyncio.all_tasks() - {asyncio.current_task()}:
-        _, late = await asyncio.wait(under_way, timeout=within_s)
+    if running := asyncio.all_tasks() - {asyncio.current_task()}:
+        _, late = await asyncio.wait(running, timeout=within_s)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
     await last
 
 
-def _look_at_exception(under_way: "asyncio.Future[Any]") -> None:
-    # Nobody awaits it any more; unseen, asyncio would log it as forgotten.
-    if not under_way.cancelled():
-        under_way.exception()
+def _retrieve_exception(abandoned: "asyncio.Future[Any]") -> None:
+    # The caller was cancelled; asyncio logs an exception that is never retrieved.
+    if not abandoned.cancelled():
+        abandoned.exception()
 
 
 def _selector() -> selectors.BaseSelector:
@@ -125,11 +126,11 @@ def _selector() -> selectors.BaseSelector:
 
 
 class HighResolutionSelector(selectors.EpollSelector):
-    """Keeps timers to a tenth of a millisecond, so that calls can be spaced evenly; epoll rounds up to whole ones."""
+    """A selector with timers of 0.1 ms resolution, to space calls evenly; epoll rounds up to whole milliseconds."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is not None and timeout > 0 and self.fileno() < MOST_OF_SELECT:
-            # epoll's own descriptor can be waited for, and select() knows microseconds.
+        if timeout is not None and timeout > 0 and self.fileno() < MAX_SELECT_DESCRIPTOR:
+            # select() accepts epoll's own descriptor, and has a resolution of microseconds.
             select.select([self.fileno()], [], [], timeout)
             timeout = 0
         return super().select(timeout)

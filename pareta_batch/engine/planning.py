@@ -1,4 +1,4 @@
-"""Enrolment: a dataset becomes the batch's rows in the ledger, wholly or not at all, before anything is sent."""
+"""Registration of a dataset as the batch's rows in the ledger, in one transaction, before anything is sent."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from pareta_batch.spec import Batch
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run has to do: rows in all, rows changed since they were worked on, rows to send in each shard."""
+    """The work of a run: total rows, rows changed since an earlier run, and rows to send by shard number."""
 
     total: int
     changed: int
@@ -18,7 +18,7 @@ class RunPlan:
 
     @property
     def to_send(self) -> int:
-        """Rows that have no final outcome yet."""
+        """Rows without a final outcome."""
         return sum(self.missing.values())
 
     def __str__(self) -> str:
@@ -27,24 +27,25 @@ class RunPlan:
 
 
 def register_rows(batch: Batch, ledger: Ledger) -> RunPlan:
-    """Check the whole dataset, the prompt and the output, and enter the rows in the ledger.
+    """Check the dataset, the prompt and the output, register the rows in the ledger, and return the plan of the run.
 
-    Raises DatasetError, OutputError, LedgerError, or BatchBusy while another run works on it; nothing is changed then.
+    Raises DatasetError, OutputError, LedgerError, or BatchBusy while another run holds the batch. An error leaves the
+    ledger unchanged.
     """
     check_output(batch, ledger)
     with ledger.lease(batch.name):
         claim(batch, ledger)
-        enrolled = ledger.register_rows(batch.name, row_requests(batch))
+        registered = ledger.register_rows(batch.name, row_requests(batch))
         release_earlier(batch, ledger)
-    return RunPlan(enrolled.total, enrolled.changed, ledger.missing_shards(batch.name, batch.shard_size))
+    return RunPlan(registered.total, registered.changed, ledger.missing_shards(batch.name, batch.shard_size))
 
 
 def check_output(batch: Batch, ledger: Ledger) -> None:
-    """Check the answers file before anything is paid for it: where it is, whose it is, and what it will hold.
+    """Check the answers file before anything is paid: its path, its owner, and the column types it will hold.
 
     Raises OutputError, and DatasetError for a dataset that cannot be read.
     """
     check_path(batch, ledger)
     check_free(batch, ledger)
-    if batch.output_path.suffix == ".parquet":  # CSV and JSON lines have room for any value
+    if batch.output_path.suffix == ".parquet":  # CSV and JSON Lines can hold any value
         check_content(batch, layout_of(batch)[1])

@@ -1,4 +1,4 @@
-"""How far a batch is: counted as rows settle, read by whoever shows it."""
+"""Progress of a run: counters that rows update when they settle, and snapshots of them."""
 
 import logging
 import time
@@ -9,17 +9,18 @@ from pareta_batch.errors import shown
 from pareta_batch.ledger import Outcome
 from pareta_batch.money import dollars
 
-NOTICED_S = 5.0
-"""A shorter wait is not told: it is over before it is read."""
+MIN_REPORTED_WAIT_S = 5.0
+"""Shortest wait that is reported, in seconds; higher reports fewer waits. A shorter one ends before it is read."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A batch at one moment: `rate` is rows done per second in this run, `eta_s` None while it is unknown.
+    """The progress of a batch at one moment.
 
-    `waits`: how long the service asked to wait, and why; None while no wait is under way.
+    `rate`: rows done per second in this run. `eta_s`: None while it is unknown. `waits`: the wait that the service
+    asked for, with its reason; None outside such a wait.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Snapshot:
 
     @property
     def share(self) -> float:
-        """Share of rows done, 0 to 1."""
+        """Fraction of the rows that are done, 0 to 1."""
         return self.done / self.total if self.total else 1.0
 
     def __str__(self) -> str:
@@ -47,7 +48,7 @@ class Snapshot:
 
 @dataclass
 class Progress:
-    """Counts what one run of a batch settles; `to_send` rows of `total` were missing when it began."""
+    """Counters of one run; at its start `to_send` of `total` rows had no final outcome."""
 
     name: str
     total: int
@@ -57,11 +58,11 @@ class Progress:
     settled: int = 0
     spent_micro_usd: int = 0
     _failed: set[str] = field(default_factory=set)
-    _waits_until: float = 0.0
-    _waits_for: str = ""
+    _wait_ends: float = 0.0
+    _wait_reason: str = ""
 
     def count(self, outcome: Outcome) -> None:
-        """Count a row whose outcome is durable; a failed row that a later attempt settles is failed no more."""
+        """Count a durable outcome; a failed row that a later attempt settles no longer counts as failed."""
         if outcome.state == "settled":
             self.settled += 1
             self._failed.discard(outcome.key)
@@ -69,19 +70,19 @@ class Progress:
             self._failed.add(outcome.key)
         self.spent_micro_usd += outcome.billed_micro_usd or 0
 
-    def waits(self, until: float, error: Exception) -> None:
-        """Note that the service asked to wait until a moment (monotonic seconds), and tell it once."""
-        if until - time.monotonic() < NOTICED_S or until <= self._waits_until + NOTICED_S:
+    def report_wait(self, until: float, error: Exception) -> None:
+        """Record a wait that the service asked for, until a monotonic time in seconds, and log it once."""
+        if until - time.monotonic() < MIN_REPORTED_WAIT_S or until <= self._wait_ends + MIN_REPORTED_WAIT_S:
             return
-        self._waits_until, self._waits_for = until, f"{type(error).__name__}: {shown(error):.200}"
-        log.warning("%s waits %.0f s, as the service asks: %s", self.name, until - time.monotonic(), self._waits_for)
+        self._wait_ends, self._wait_reason = until, f"{type(error).__name__}: {shown(error):.200}"
+        log.warning("%s waits %.0f s, as the service asks: %s", self.name, until - time.monotonic(), self._wait_reason)
 
     def wall_s(self) -> float:
-        """Seconds since this run of the batch began."""
+        """Return the seconds since the start of this run."""
         return time.monotonic() - self.began
 
     def snapshot(self) -> Snapshot:
-        """Give the numbers as they stand now."""
+        """Return the current progress."""
         done = self.settled + len(self._failed)
         left = self.to_send - done
         rate = done / max(self.wall_s(), 1e-9)
@@ -94,9 +95,9 @@ class Progress:
             rate=rate,
             spent_micro_usd=self.spent_micro_usd,
             eta_s=left / rate if done else None,
-            waits=self._waiting(),
+            waits=self._current_wait(),
         )
 
-    def _waiting(self) -> str | None:
-        left = self._waits_until - time.monotonic()
-        return f"waits {left:.0f} s ({self._waits_for})" if left > 0 else None
+    def _current_wait(self) -> str | None:
+        left = self._wait_ends - time.monotonic()
+        return f"waits {left:.0f} s ({self._wait_reason})" if left > 0 else None

@@ -1,11 +1,11 @@
-"""From a completion to the outcome of its row: the text, what came beside it, and what makes it look bad."""
+"""Conversion of a completion into the fields of its row's outcome: text, message, flag and notes."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pareta_batch.errors import shown
-from pareta_batch.ledger import MOST_KEPT, Flag
+from pareta_batch.ledger import MAX_KEPT_CHARS, Flag
 from pareta_client import ChatCompletion, Finish, finish_of
 
 _FLAGS: Mapping[Finish, Flag] = {
@@ -21,10 +21,10 @@ Json = Any  # what a service sent
 
 
 def reply_fields(completion: ChatCompletion) -> dict[str, Any]:  # fields of an Outcome
-    """Return what an outcome holds of an answer."""
+    """Return the fields of the outcome for an answer."""
     choices, usage = completion.choices, completion.usage
     first = choices[0] if choices else None
-    message, problem = as_json(beside_the_text([choice.to_dict() for choice in choices]))
+    message, problem = as_json(non_text_content([choice.to_dict() for choice in choices]))
     notes = (*completion.notes, problem) if problem else completion.notes
     return {
         "answer": first.message.content if first else None,
@@ -39,11 +39,11 @@ def reply_fields(completion: ChatCompletion) -> dict[str, Any]:  # fields of an 
 
 
 def unread_fields(completion: ChatCompletion, error: Exception) -> dict[str, Any]:  # as above
-    """Return what an outcome holds of an answer that is here and cannot be read; it is not bought again."""
+    """Return the fields of the outcome for a received answer that cannot be read; it is not bought again."""
     try:
-        raw = repr(completion.to_dict())[:MOST_KEPT]
-    except Exception as broken:  # noqa: BLE001 - the receipt is kept all the same
-        raw = f"(not even shown: {type(broken).__name__})"
+        raw = repr(completion.to_dict())[:MAX_KEPT_CHARS]
+    except Exception as broken:  # noqa: BLE001 - the receipt must be kept
+        raw = f"(its repr raises {type(broken).__name__})"
     return {
         "error": type(error).__name__,
         "error_message": f"the answer cannot be read: {shown(error)}; it was {raw}",
@@ -52,7 +52,7 @@ def unread_fields(completion: ChatCompletion, error: Exception) -> dict[str, Any
 
 
 def flag_of(completion: ChatCompletion) -> Flag | None:
-    """Return what makes an answer look bad, the first choice first; it was paid for, so it is kept."""
+    """Return the flag of the first choice that has one; a flagged answer was paid for, so it is kept."""
     flags = [_flag(choice.to_dict(), choice.message.content, choice.finish_reason) for choice in completion.choices]
     return next((flag for flag in flags if flag is not None), None)
 
@@ -67,8 +67,8 @@ def _flag(choice: Mapping[str, Json], answer: str | None, finish_reason: str | N
     return None if called or (answer and answer.strip()) else "empty"
 
 
-def beside_the_text(choices: Sequence[Mapping[str, Json]]) -> Json:
-    """Return what there is beside one text: the only choice's message, or all of several choices; else None."""
+def non_text_content(choices: Sequence[Mapping[str, Json]]) -> Json:
+    """Return the content that one text cannot hold: the message of a single choice, or all choices; else None."""
     if len(choices) > 1:
         return list(choices)
     if not choices:
@@ -114,7 +114,7 @@ def _is_text(part: Json) -> bool:
 
 
 def as_json(value: Json) -> tuple[str | None, str | None]:
-    """Return a value as JSON text, or why it cannot be kept."""
+    """Return a value as JSON text, or the reason why it cannot be stored."""
     if value is None:
         return None, None
     try:

@@ -1,4 +1,4 @@
-"""Fan-out: many things at once, never more than a bound, and a stop that starts nothing new."""
+"""A bounded pool of workers over a stream of items, which can be stopped."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,16 +15,16 @@ async def fan_out(
     workers: int,
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Do `work` on every item with a bounded number of workers that pull the next one.
+    """Run `work` on every item, with a bounded number of workers.
 
-    When `stopped` turns true, work under way is finished and nothing new is started. The first exception that
-    `work` raises is raised here, after every worker has ended.
+    Once `stopped` returns true, running work is finished and no item is started. The first exception of `work` is
+    raised after every worker has ended.
     """
     queue = iter(items)
     broken: list[BaseException] = []
 
     async def pull() -> None:
-        # A bare gather over all items would start them all, and cannot stop (and is quadratic in its waiters).
+        # A gather over all items would start them all, cannot be stopped, and is quadratic in its waiters.
         while not broken and not stopped():
             try:
                 await work(next(queue))
@@ -40,10 +40,10 @@ async def fan_out(
 
 
 async def gather_settled(one: Awaitable[Item], other: Awaitable[Other]) -> tuple[Item, Other]:
-    """Await two things at once, each to its end; raises the first exception only then."""
-    # A gather alone raises at once and leaves the other running behind everybody's back.
-    ends = await asyncio.gather(one, other, return_exceptions=True)
-    for end in ends:
-        if isinstance(end, BaseException):
-            raise end
-    return cast(tuple[Item, Other], tuple(ends))
+    """Await two awaitables concurrently until both have ended, then return both results or raise the first error."""
+    # A plain gather raises at once and leaves the other awaitable running.
+    results = await asyncio.gather(one, other, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return cast(tuple[Item, Other], tuple(results))

@@ -1,15 +1,15 @@
-from .budget_accounts import purse_of
+from .budget_accounts import budget_of
 from .group_commit import GroupCommit
 from .kept_quotes import Quoted, check_batch_quote, hit_rate, keep_quote
 from .ledger import Ledger
-from .outcomes import MOST_KEPT, Flag, Outcome, State, Tally
+from .outcomes import MAX_KEPT_CHARS, Flag, Outcome, State, Tally
 from .queries import Answered, Sample
 from .schema import outputs, runs
 from .selection import ALL_UNSETTLED, RowSelection
 
 __all__ = [
     "ALL_UNSETTLED",
-    "MOST_KEPT",
+    "MAX_KEPT_CHARS",
     "Answered",
     "Flag",
     "GroupCommit",
@@ -20,10 +20,10 @@ __all__ = [
     "Sample",
     "State",
     "Tally",
+    "budget_of",
     "check_batch_quote",
     "hit_rate",
     "keep_quote",
     "outputs",
-    "purse_of",
     "runs",
 ]

@@ -1,9 +1,10 @@
-"""Advisory locks of PostgreSQL that a run holds on its batch, and cannot lose without noticing.
+"""Advisory locks of PostgreSQL on a batch, with a fence that detects a lost lock before claims are committed.
 
-The lock belongs to a transaction that stays open for the whole run, on a connection of its own: a pooler that shares
-connections between transactions cannot hand it to another run. The run's claims are written on other connections. Each
-transaction of claims takes a second lock, the fence, in shared mode, and then checks that the first is still held. A
-run that has just got the first lock waits once for the fence: after that, no claim of an earlier run is committed.
+The lock belongs to a transaction on a separate connection that stays open for the whole run. A pooler that shares
+connections between transactions therefore cannot pass it to another run. The run writes its claims on other
+connections. Each transaction of claims takes a second lock, the fence, in shared mode, and checks that the first lock
+is still held. A run that acquires the first lock waits once for the fence. After that, no claim of an earlier run can
+be committed.
 """
 
 import hashlib
@@ -21,14 +22,14 @@ from pareta_batch.ledger.database import Database
 from pareta_batch.ledger.url import shown
 
 FENCE_TIMEOUT = "30s"
-"""Longest wait for claims that an earlier run is just writing; higher waits longer for a run that is frozen."""
+"""Upper bound of the wait for claims that an earlier run is writing; higher waits longer for a frozen run."""
 
-NOTICED_WITHIN_S = 10.0
-"""Longest wait for the server to notice that the holder of a lock was killed; higher helps a server that is slow."""
+DEAD_OWNER_TIMEOUT_S = 10.0
+"""Seconds to wait until the server releases the lock of a killed process; higher tolerates a slower server."""
 
 Owner = tuple[int, str]
 
-# The transaction is idle for as long as the run sends, and a broken connection has to be noticed by the server.
+# The transaction is idle while the run sends. Keepalives let the server detect a broken connection.
 _SETTINGS = sa.text(
     "SELECT set_config(name, value, true) FROM (VALUES ('idle_in_transaction_session_timeout', '0'),"
     " ('transaction_timeout', '0'), ('tcp_keepalives_idle', '60'), ('tcp_keepalives_interval', '10'),"
@@ -47,7 +48,7 @@ _HOLDER = sa.text(
 
 
 class AdvisoryLock:
-    """The lock of one run on its batch."""
+    """The advisory lock of one run on its batch."""
 
     def __init__(self, database: Database, batch: str) -> None:
         """Acquire the lock; raises BatchBusy, LedgerError."""
@@ -64,7 +65,7 @@ class AdvisoryLock:
             raise
 
     def lost(self, db: sa.Connection) -> str | None:
-        """Return why the lock is lost; None if it is held until this transaction ends."""
+        """Return the reason why the lock is lost; None if it is held until this transaction ends."""
         db.execute(_FENCE_SHARED, {"number": self._fence})
         found = db.execute(_HOLDER, {"number": self._number}).one_or_none()
         if found is not None and (found[0], found[1]) == self._owner:
@@ -74,7 +75,7 @@ class AdvisoryLock:
         return f"{where} ({by}); check the server, then run it again"
 
     def release(self) -> None:
-        """Release the lock; a connection that is broken has released it already."""
+        """Release the lock; the server has already released that of a broken connection."""
         with suppress(sa.exc.SQLAlchemyError):
             self._connection.rollback()
         self._connection.close()
@@ -82,7 +83,7 @@ class AdvisoryLock:
     def _acquire(self) -> Owner:
         db = self._connection
         db.execute(_SETTINGS, {"name": f"pareta: process {os.getpid()} on {socket.gethostname()}"[:63]})
-        deadline = time.monotonic() + NOTICED_WITHIN_S
+        deadline = time.monotonic() + DEAD_OWNER_TIMEOUT_S
         while not db.scalar(_TRY, {"number": self._number}):
             holder = db.execute(_HOLDER, {"number": self._number}).one_or_none()
             application = holder[2] if holder else None

@@ -1,4 +1,4 @@
-"""The purse of a batch at the start of a run: what the ledger says of earlier runs, under today's ceiling."""
+"""The budget of a batch at the start of a run: the spending of earlier runs under the current ceiling."""
 
 import sqlalchemy as sa
 
@@ -9,11 +9,11 @@ from pareta_batch.money import Budget, holds_all, micro_usd
 from pareta_batch.spec import Batch
 
 
-def purse_of(batch: Batch, tally: Tally, ledger: Ledger) -> Budget | None:
-    """Return the purse of a batch, None without a budget.
+def budget_of(batch: Batch, tally: Tally, ledger: Ledger) -> Budget | None:
+    """Return the budget of a batch; None without a ceiling.
 
-    While no price is known, the ledger keeps the highest ceiling so far: requests in doubt hold no more than that, so
-    that a run with a higher one goes on.
+    While no price is known, the ledger keeps the highest ceiling so far. Requests in doubt reserve no more than that,
+    so a run with a higher ceiling can continue.
     """
     ceiling = None if batch.budget_usd is None else micro_usd(batch.budget_usd)
     earlier = None if tally.prices.known else _keep(ledger, batch.name, ceiling, in_doubt=holds_all(tally))
@@ -22,7 +22,7 @@ def purse_of(batch: Batch, tally: Tally, ledger: Ledger) -> Budget | None:
     replayed = tally.replayed_at_most_micro_usd
     in_doubt, in_doubt_bytes = tally.doubtful, tally.doubtful_bytes
     if replayed is None:
-        # What these cost when they were given is as unknown as the cost of a lost answer.
+        # Without a price, the original cost of replayed answers is as unknown as that of lost answers.
         in_doubt, in_doubt_bytes = in_doubt + tally.replayed, in_doubt_bytes + tally.replayed_prompt_tokens
     spent = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd + (replayed or 0)
     return Budget(
@@ -37,12 +37,12 @@ def purse_of(batch: Batch, tally: Tally, ledger: Ledger) -> Budget | None:
 
 
 def _keep(ledger: Ledger, batch: str, ceiling: int | None, *, in_doubt: bool) -> int | None:
-    """Write the highest ceiling so far, and return the one before; None where requests were sent without one."""
-    mine = ceilings.c.batch == batch
+    """Write the highest ceiling so far, and return the earlier one; None if requests were sent without a ceiling."""
+    of_batch = ceilings.c.batch == batch
     with ledger.transaction() as db:
-        found = db.execute(sa.select(ceilings.c.micro_usd).where(mine)).first()
+        found = db.execute(sa.select(ceilings.c.micro_usd).where(of_batch)).first()
         earlier = (found.micro_usd if found else None) if in_doubt else 0
         highest = None if ceiling is None or earlier is None else max(earlier, ceiling)
-        db.execute(ceilings.delete().where(mine))
+        db.execute(ceilings.delete().where(of_batch))
         db.execute(ceilings.insert().values(batch=batch, micro_usd=highest))
     return earlier

@@ -1,4 +1,4 @@
-"""The ledger's database: transactions with errors that say what to do, and a lost connection made again."""
+"""The ledger's database: transactions, reconnection, and errors that name the next step."""
 
 import sqlite3
 import time
@@ -12,22 +12,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.hard_links import name_to_open
-from pareta_batch.ledger.sqlite_file import LedgerFile, connected, disconnected
+from pareta_batch.ledger.sqlite_file import LedgerFile, note_closed, note_opened
 from pareta_batch.ledger.url import SOURCE, file_to_open, shown, with_file
 
 T = TypeVar("T")
 
 RECONNECT_S = 30.0
-"""Longest time without a connection before an error is raised; higher survives a longer restart of the server."""
-RECONNECT_EVERY_S = 0.25
-"""Pause between two attempts to connect; higher asks a server that is down less often."""
+"""Seconds without a connection until an error is raised; higher survives a longer restart of the server."""
+RECONNECT_INTERVAL_S = 0.25
+"""Seconds between two attempts to connect; higher sends fewer attempts and reconnects later."""
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 class Database:
-    """An engine, and the file behind it where it is one of SQLite's; safe to use from several threads."""
+    """An engine, with the ledger's file on SQLite; safe to use from several threads."""
 
     def __init__(self, url: sa.URL) -> None:
         self.url = url
@@ -40,7 +40,7 @@ class Database:
                 url = with_file(url, name_to_open(path))
             self.engine = _engine(url)
             if self.is_sqlite:
-                sa.event.listen(self.engine, "do_connect", self._look_before)
+                sa.event.listen(self.engine, "do_connect", self._check_file)
                 sa.event.listen(self.engine, "connect", _tune_sqlite)
                 sa.event.listen(self.engine, "close", _count_closed)
             else:
@@ -48,37 +48,37 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """True for SQLite, False for PostgreSQL."""
+        """Whether the database is SQLite; otherwise it is PostgreSQL."""
         return self.url.get_backend_name() == "sqlite"
 
     def prepare(self, prepare: Callable[[sa.Connection], None]) -> None:
-        """Connect for the first time and create the tables; raises LedgerError, without another attempt."""
+        """Connect for the first time and create the tables; raises LedgerError at the first failed attempt."""
         with self.transaction() as db:
             prepare(db)
             path = _path_of(db.exec_driver_sql("PRAGMA database_list").all()) if self.is_sqlite else ""
         if path:
-            name_to_open(Path(path))  # a new file has a name from now on
+            name_to_open(Path(path))  # note the name of a file that was just created
             self.file = LedgerFile(path)
 
     def close(self) -> None:
         """Close the connections."""
-        self.problem()  # before SQLite could write to a file that is no longer the one that was opened
+        self.problem()  # before SQLite applies its log to a file that replaced the opened one
         self.engine.dispose()
         if self.file is not None:
             self.file.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """Yield a connection in one transaction, committed as a whole or not at all; raises LedgerError."""
+        """Yield a connection in one transaction; raises LedgerError."""
         with named_errors(self.url), self.connect() as connection, connection.begin():
             yield connection
 
     def connect(self) -> sa.Connection:
-        """Return a connection, which the caller closes; raises LedgerError when the database cannot be reached."""
+        """Return a connection that the caller closes; raises LedgerError when the database cannot be reached."""
         return self.persistently(self.engine.connect)
 
     def do(self, work: Callable[[sa.Connection], T]) -> T:
-        """Return what `work` returns in a transaction; raises LedgerError. It runs again after a lost connection."""
+        """Run `work` in a transaction, again after a lost connection, and return its result; raises LedgerError."""
 
         def once() -> T:
             with self.transaction() as db:
@@ -87,7 +87,7 @@ class Database:
         return self.persistently(once)
 
     def persistently(self, act: Callable[[], T]) -> T:
-        """Return what `act` returns, which is called again while the database cannot be reached; raises LedgerError.
+        """Call `act` until the database is reachable, and return its result; raises LedgerError.
 
         All threads share `RECONNECT_S` for one outage.
         """
@@ -96,36 +96,36 @@ class Database:
                 with named_errors(self.url):
                     result = act()
             except LedgerError as error:
-                if not error.disconnected or not self._worth_waiting():
+                if not error.disconnected or not self._may_reconnect():
                     raise
-                time.sleep(RECONNECT_EVERY_S)
+                time.sleep(RECONNECT_INTERVAL_S)
             else:
                 self._was_reached = True
                 self._down_since = None
                 return result
 
-    def _worth_waiting(self) -> bool:
+    def _may_reconnect(self) -> bool:
         if not self._was_reached:
-            return False  # a wrong host or password shows at once
+            return False  # a wrong host or password must fail at once
         now = time.monotonic()
         if self._down_since is None:
             self._down_since = now
         return now - self._down_since < RECONNECT_S
 
     def problem(self) -> str | None:
-        """Return what became of the file of SQLite while it was used, and what to do; None if nothing did."""
+        """Return the problem of an SQLite file that changed during use, with the next step; None without one."""
         problem = None if self.file is None else self.file.problem()
         return problem and f"ledger {shown(self.url)}: {problem}"
 
-    def _look_before(self, *_: object) -> None:
-        # SQLite would create a new, empty file in the place of one that is gone.
+    def _check_file(self, *_: object) -> None:
+        # SQLite would create a new, empty file in place of a deleted one.
         if problem := self.problem():
             raise LedgerError(problem)
 
 
 @contextmanager
 def named_errors(url: sa.URL) -> Iterator[None]:
-    """Raise LedgerError, with the database and what to do next, for what the database raises."""
+    """Raise LedgerError, with the database and the next step, for an error of the database."""
     try:
         yield
     except sa.exc.SQLAlchemyError as error:
@@ -150,15 +150,15 @@ def _named(url: sa.URL, error: sa.exc.SQLAlchemyError) -> LedgerError:
 
 
 def _is_disconnect(error: sa.exc.SQLAlchemyError) -> bool:
-    """Return True for a connection that broke or could not be made: a later attempt may succeed."""
+    """Return whether a connection broke or could not be opened: a later attempt may succeed."""
     if not isinstance(error, sa.exc.DBAPIError) or isinstance(error.orig, sqlite3.Error):
         return False
-    # A connection that cannot be made has no statement.
+    # An error of the connection attempt has no statement.
     return error.connection_invalidated or (isinstance(error, sa.exc.OperationalError) and error.statement is None)
 
 
 def insert_into(db: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """Return an insert that can say what happens to a row that is there already."""
+    """Return an insert with support for ON CONFLICT."""
     return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)
 
 
@@ -173,7 +173,7 @@ def _make_folder(url: sa.URL, path: Path) -> None:
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "sqlite":
         return sa.create_engine(url)
-    # Each run holds a connection to its end: with a pool of fixed size, many batches would wait for each other.
+    # Each run holds one connection: with a pool of fixed size, parallel batches would wait for each other.
     return sa.create_engine(url, max_overflow=-1, pool_pre_ping=True)
 
 
@@ -182,14 +182,14 @@ def _tune_sqlite(connection: Any, record: Any) -> None:  # the driver's own conn
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
         cursor.execute(f"PRAGMA {pragma}")
     if path := _path_of(cursor.execute("PRAGMA database_list").fetchall()):
-        record.info["inode"] = connected(path)
+        record.info["inode"] = note_opened(path)
     cursor.close()
 
 
 def _fit_pooler(connection: Any, _: object) -> None:  # the driver's own connection
-    """Prepare no statements behind a pooler: its connections to the server change between transactions."""
+    """Disable prepared statements behind a pooler: its server connections change between transactions."""
     cursor = connection.execute("SELECT pg_backend_pid()")
-    # A pooler answers the handshake with a process id of its own.
+    # A pooler sends its own process id in the handshake.
     if cursor.fetchone() != (connection.info.backend_pid,):
         connection.prepare_threshold = None
     connection.rollback()
@@ -197,9 +197,9 @@ def _fit_pooler(connection: Any, _: object) -> None:  # the driver's own connect
 
 def _count_closed(_: Any, record: Any) -> None:
     if (inode := record.info.pop("inode", None)) is not None:
-        disconnected(inode)
+        note_closed(inode)
 
 
 def _path_of(databases: Iterable[Sequence[Any]]) -> str:
-    """Return the file of the main database as SQLite found it, with every link followed; empty in memory."""
+    """Return the resolved path of the main database; empty for one in memory."""
     return next((str(path) for _, name, path in databases if name == "main"), "")

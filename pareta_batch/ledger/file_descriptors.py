@@ -1,8 +1,8 @@
-"""Descriptors that hold locks on files of SQLite, closed only when that does no harm.
+"""File descriptors that hold locks on SQLite files.
 
-When a process closes any descriptor of a file, it loses all POSIX locks that it has on the file, and SQLite's are such
-locks: another program would take the database for unused. So a descriptor is kept, and used again, until no connection
-of this process has the file open.
+When a process closes any descriptor of a file, it loses all its POSIX locks on the file. SQLite uses such locks, so
+another program would then see an unlocked database. A descriptor is therefore kept and reused until no connection of
+this process has the file open.
 """
 
 import errno
@@ -15,28 +15,28 @@ Inode = tuple[int, int]
 
 
 def inode_of(found: os.stat_result) -> Inode:
-    """Return what identifies a file on this machine under any of its paths: device and inode."""
+    """Return device and inode, which identify a file under all its paths."""
     return found.st_dev, found.st_ino
 
 
 class Descriptors:
-    """All descriptors of one process; safe to use from several threads."""
+    """The lock descriptors of one process; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._reset()
 
     def opened(self, inode: Inode) -> None:
-        """Count a connection that has the file open."""
+        """Count an opened connection to the file."""
         with self._mutex:
             self._connections[inode] += 1
 
     def closed(self, inode: Inode) -> None:
-        """Count a connection that is closed."""
+        """Count a closed connection to the file."""
         with self._mutex:
             self._connections[inode] -= 1
 
     def take(self, path: Path, inode: Inode) -> int:
-        """Return a descriptor of the file that no lock uses; raises OSError."""
+        """Return a descriptor of the file without a lock; raises OSError."""
         with self._mutex:
             idle = self._idle[inode]
             descriptor = idle.pop() if idle else os.open(path, os.O_RDWR)
@@ -47,34 +47,34 @@ class Descriptors:
             return descriptor
 
     def give_back(self, inode: Inode, descriptor: int) -> None:
-        """Keep a descriptor, whose lock is released, for the next lock."""
+        """Keep a descriptor with a released lock for the next lock."""
         with self._mutex:
             self._used.discard(descriptor)
             self._idle[inode].append(descriptor)
 
     def own(self, descriptor: int) -> None:
-        """Close this descriptor too in a forked process."""
+        """Register a descriptor that a forked process must close too."""
         with self._mutex:
             self._used.add(descriptor)
 
     def close(self, descriptor: int) -> None:
-        """Close a descriptor of a file that is not one of SQLite's."""
+        """Close a descriptor of a file that is not an SQLite file."""
         with self._mutex:
             self._used.discard(descriptor)
             os.close(descriptor)
 
     def close_idle(self, inode: Inode) -> None:
-        """Close the descriptors without a lock, unless a connection of this process has the file open."""
+        """Close the unused descriptors, unless a connection of this process has the file open."""
         with self._mutex:
             if self._connections[inode] <= 0:
                 for descriptor in self._idle.pop(inode, ()):
                     os.close(descriptor)
 
     def forget(self) -> None:
-        """Close all descriptors in a process that was just forked: a lock must end with the process that took it."""
+        """Close all descriptors in a forked process: a lock must end with the process that acquired it."""
         for descriptor in [*self._used, *(each for idle in self._idle.values() for each in idle)]:
             os.close(descriptor)
-        self._reset()  # a thread that is not in this process may have held the mutex
+        self._reset()  # a thread of the parent process may have held the mutex
 
     def _reset(self) -> None:
         self._connections: Counter[Inode] = Counter()

@@ -1,4 +1,4 @@
-"""Group commit: claims and outcomes are written by one thread, in groups, and reported only once they are durable."""
+"""Group commit: one thread writes claims and outcomes in groups, and reports them once they are durable."""
 
 import asyncio
 import threading
@@ -15,9 +15,11 @@ from pareta_batch.ledger.outcomes import Outcome, unwritable
 from pareta_batch.ledger.writes import LedgerWrites
 from pareta_batch.rows import RowRequest
 
-CLAIMS_WAIT_S = 0.005
-LAST_TRIES = 4
-LAST_TRIES_EVERY_S = 0.5
+CLAIM_DELAY_S = 0.005
+"""Seconds that claims wait for an outcome to share a commit with; higher makes fewer commits and slower claims."""
+LAST_ATTEMPTS = 4
+LAST_ATTEMPTS_INTERVAL_S = 0.5
+"""Number and interval of the attempts to write unwritten outcomes at the end; higher loses fewer, and ends later."""
 WRITER = "the ledger's writer"
 
 Kind = Literal["claim", "release", "outcome"]
@@ -31,10 +33,10 @@ class _Entry:
 
 
 class GroupCommit:
-    """Writes what a session claims and settles; whatever arrives while one group is written forms the next.
+    """Group commit of a session's claims and outcomes; entries that arrive during a commit form the next group.
 
-    A thread, not a task: an outcome handed over is written even if every task of the loop is cancelled. Every
-    exception of the thread reaches all that wait for it.
+    A thread, not a task: a queued outcome is written even if every task of the loop is cancelled. An exception of the
+    thread is raised in every waiting row.
     """
 
     def __init__(self, ledger: Ledger, batch: str) -> None:
@@ -47,22 +49,22 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name=f"settler of {batch}")
         self._thread.start()
 
-    async def claim(self, ask: RowRequest) -> None:
-        """Return once it is durable that a request for this row is about to be sent; raises LedgerError."""
-        await self._written("claim", ask)
+    async def claim(self, request: RowRequest) -> None:
+        """Wait until the claim of a row, written before its request is sent, is durable; raises LedgerError."""
+        await self._written("claim", request)
 
-    async def release(self, ask: RowRequest) -> None:
-        """Take back a claim of which nothing was sent, or nothing that may have been paid; raises LedgerError."""
-        await self._written("release", ask)
+    async def release(self, request: RowRequest) -> None:
+        """Release the claim of a row that was not sent, or certainly not paid; raises LedgerError."""
+        await self._written("release", request)
 
-    def release_soon(self, ask: RowRequest) -> None:
-        """Take back a claim without waiting until it is written."""
-        self._queue.put(_Entry("release", ask))
+    def release_soon(self, request: RowRequest) -> None:
+        """Release a claim without waiting until that is durable."""
+        self._queue.put(_Entry("release", request))
 
     async def settle(self, outcome: Outcome) -> Outcome:
-        """Return the outcome that is durable: this one, or a failure in its place where this one cannot be written.
+        """Return the durable outcome: this one, or a failed outcome if this one cannot be written.
 
-        Raises LedgerError, or UnexpectedError when the writer itself is broken.
+        Raises LedgerError, or UnexpectedError for an exception of the writer thread.
         """
         written = await self._written("outcome", outcome)
         assert isinstance(written, Outcome)
@@ -73,7 +75,7 @@ class GroupCommit:
         self._queue.put(_Entry("outcome", outcome))
 
     def close(self) -> int:
-        """Write what was handed over, what failed before once more, and end; return how many outcomes are lost."""
+        """Write queued entries, retry unwritten outcomes, end the thread, and return the number of lost outcomes."""
         self._queue.put(None)
         self._thread.join()
         return len(self._unwritten)
@@ -89,9 +91,9 @@ class GroupCommit:
                 self._next_group()
                 self._write(self._group)
                 self._group = []
-        except BaseException as error:  # noqa: BLE001 - rows wait for this thread: it refuses, but does not die
+        except BaseException as error:  # noqa: BLE001 - rows wait for this thread: it must answer each of them
             self._refuse_all(UnexpectedError.of(error, WRITER))
-        self._try_again()
+        self._retry_unwritten()
 
     def _next_group(self) -> None:
         urgent = False
@@ -100,8 +102,8 @@ class GroupCommit:
             self._group.append(entry)
             urgent = urgent or entry.kind == "outcome"
             try:
-                # Claims are made ahead: they can wait a little for an outcome to share its commit with.
-                entry = self._queue.get_nowait() if urgent else self._queue.get(timeout=CLAIMS_WAIT_S)
+                # Claims are made ahead: they can wait for an outcome and share its commit.
+                entry = self._queue.get_nowait() if urgent else self._queue.get(timeout=CLAIM_DELAY_S)
             except Empty:
                 return
         self._ended = True
@@ -113,23 +115,23 @@ class GroupCommit:
         if isinstance(failure, LedgerError):
             self._fail(group, failure)
         elif len(group) > 1:
-            # A value that cannot be written costs its own row only.
+            # A value that cannot be written must fail its own row only.
             for entry in group:
                 self._write([entry])
         else:
             self._write_failure(group[0], UnexpectedError.of(failure, WRITER))
 
     def _attempt(self, group: Sequence[_Entry]) -> BaseException | None:
-        """Write a group and report it as durable; return what was raised instead."""
+        """Write a group and report it as durable; return the exception if that fails."""
         try:
             self._ledger.write(self._batch, _entries(group))
         except BaseException as error:  # noqa: BLE001 - its rows wait for this thread
             return error
-        _tell(group, None)
+        _report(group, None)
         return None
 
     def _write_failure(self, entry: _Entry, failure: UnexpectedError) -> None:
-        """Write a failure with the receipt in place of an outcome that cannot be written."""
+        """Write a failed outcome with the receipt instead of one that cannot be written."""
         if isinstance(entry.work, Outcome):
             entry = _Entry("outcome", unwritable(entry.work, failure), entry.written)
             if self._attempt([entry]) is None:
@@ -138,7 +140,7 @@ class GroupCommit:
 
     def _fail(self, group: Sequence[_Entry], failure: BatchError) -> None:
         self._unwritten += [entry.work for entry in group if isinstance(entry.work, Outcome)]
-        _tell(group, failure)
+        _report(group, failure)
 
     def _refuse_all(self, failure: UnexpectedError) -> None:
         self._fail(self._group, failure)
@@ -147,25 +149,25 @@ class GroupCommit:
                 return
             self._fail([entry], failure)
 
-    def _try_again(self) -> None:
-        """Write outcomes that could not be written when they came: they may be paid answers, and a disk gets freed."""
-        for _ in range(LAST_TRIES):
+    def _retry_unwritten(self) -> None:
+        """Retry outcomes that could not be written: they may be paid answers, and a full disk may have space again."""
+        for _ in range(LAST_ATTEMPTS):
             if not self._unwritten:
                 return
             try:
                 self._ledger.write(self._batch, LedgerWrites(outcomes=self._unwritten))
-            except BaseException:  # noqa: BLE001 - those left are counted as lost
-                time.sleep(LAST_TRIES_EVERY_S)
+            except BaseException:  # noqa: BLE001 - unwritten outcomes are counted as lost
+                time.sleep(LAST_ATTEMPTS_INTERVAL_S)
             else:
                 self._unwritten = []
 
 
-def _tell(group: Sequence[_Entry], failure: BatchError | None) -> None:
+def _report(group: Sequence[_Entry], failure: BatchError | None) -> None:
     waiting = [(entry.written, entry.work) for entry in group if entry.written is not None]
     if not waiting:
         return
-    # One call for the whole group: each wakes the loop, which costs more than what it then does for a row.
-    with suppress(RuntimeError):  # the loop is closed: no row waits any more
+    # One call for the whole group: waking the loop costs more than completing the future of a row.
+    with suppress(RuntimeError):  # the loop is closed: no row waits
         waiting[0][0].get_loop().call_soon_threadsafe(_end_waits, waiting, failure)
 
 
@@ -182,12 +184,12 @@ def _end_waits(
 
 
 def _entries(group: Sequence[_Entry]) -> LedgerWrites:
-    asks: dict[str, list[RowRequest]] = {"claim": [], "release": []}
+    requests: dict[str, list[RowRequest]] = {"claim": [], "release": []}
     outcomes: list[Outcome] = []
     for entry in group:
         match entry.work:
-            case RowRequest() as ask:
-                asks[entry.kind].append(ask)
+            case RowRequest() as request:
+                requests[entry.kind].append(request)
             case Outcome() as outcome:
                 outcomes.append(outcome)
-    return LedgerWrites(asks["claim"], asks["release"], outcomes)
+    return LedgerWrites(requests["claim"], requests["release"], outcomes)

@@ -1,4 +1,4 @@
-"""Quotes kept in the ledger beside what was paid for the same work: how often the quoted interval held."""
+"""Quotes in the ledger with the paid cost of the same work, and the hit rate of the quoted intervals."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,16 +12,16 @@ from pareta_batch.ledger.schema import quotes
 
 Kind = Literal["batch", "comparison"]
 
-LATEST = 12
-"""Quotes that a hit rate counts. Raised: a steadier rate that follows changes of the service more slowly."""
+CHECKED_QUOTES = 12
+"""Latest quotes in a hit rate; higher gives a steadier rate that follows changes of the service more slowly."""
 
 
 @dataclass(frozen=True)
 class Quoted:
     """A quoted interval for a piece of work; money in micro-USD.
 
-    `subject` identifies what was quoted (empty: the name does). `settled_before` and `billed_before` are what a batch
-    had when it was quoted.
+    `subject` identifies the quoted work; if it is empty, the name does. `settled_before` (rows) and `billed_before`
+    (micro-USD) are the batch's totals at the time of the quote.
     """
 
     kind: Kind
@@ -38,7 +38,7 @@ class Quoted:
 
 @dataclass(frozen=True)
 class HitRate:
-    """How many of the latest checked quotes held."""
+    """The number of latest checked quotes, and of those whose interval contained the paid cost."""
 
     held: int = 0
     checked: int = 0
@@ -48,8 +48,8 @@ class HitRate:
 
 
 def keep_quote(ledger: Ledger, quoted: Quoted) -> None:
-    """Write a quote in place of an earlier one of the same work that was not checked yet."""
-    mine = (quotes.c.kind == quoted.kind, quotes.c.name == quoted.name)
+    """Write a quote; it replaces an unchecked earlier quote of the same work."""
+    same_work = (quotes.c.kind == quoted.kind, quotes.c.name == quoted.name)
     row: dict[str, Any] = {
         "kind": quoted.kind,
         "name": quoted.name,
@@ -64,13 +64,13 @@ def keep_quote(ledger: Ledger, quoted: Quoted) -> None:
         "quoted_at": _now(),
     }
     with ledger.transaction() as db:
-        db.execute(quotes.delete().where(*mine, quotes.c.paid_micro_usd.is_(None)))
-        number = db.scalar(sa.select(sa.func.coalesce(sa.func.max(quotes.c.number), 0)).where(*mine)) or 0
+        db.execute(quotes.delete().where(*same_work, quotes.c.paid_micro_usd.is_(None)))
+        number = db.scalar(sa.select(sa.func.coalesce(sa.func.max(quotes.c.number), 0)).where(*same_work)) or 0
         db.execute(quotes.insert().values(row | {"number": number + 1}))
 
 
 def check_batch_quote(ledger: Ledger, batch: str, tally: Tally) -> None:
-    """Write what a batch's open quote turned out to cost, once each row that it was for is answered."""
+    """Write the paid cost of a batch's open quote once every quoted row is answered."""
     with ledger.transaction() as db:
         found = db.execute(sa.select(quotes).where(*_open("batch", batch))).mappings().first()
         if found is None or tally.settled != found["settled_before"] + found["rows"]:
@@ -80,7 +80,7 @@ def check_batch_quote(ledger: Ledger, batch: str, tally: Tally) -> None:
 
 
 def check_comparison_quote(ledger: Ledger, name: str, subject: str, paid_micro_usd: int) -> None:
-    """Write what a comparison's open quote turned out to cost; a quote for other rows or models stays open."""
+    """Write the paid cost of a comparison's open quote; a quote for other rows or models stays open."""
     with ledger.transaction() as db:
         found = db.execute(sa.select(quotes.c.subject).where(*_open("comparison", name))).first()
         if found is not None and found.subject == subject:
@@ -88,12 +88,14 @@ def check_comparison_quote(ledger: Ledger, name: str, subject: str, paid_micro_u
 
 
 def hit_rate(ledger: Ledger, kind: Kind, basis: str) -> HitRate:
-    """Count how many of the latest checked quotes with this basis held what was then paid."""
+    """Return the hit rate of the latest checked quotes with this basis."""
     held = quotes.c.paid_micro_usd.between(quotes.c.low_micro_usd, quotes.c.high_micro_usd)
     checked = (quotes.c.kind == kind, quotes.c.basis == basis, quotes.c.paid_micro_usd.is_not(None))
-    query = sa.select(sa.case((held, 1), else_=0)).where(*checked).order_by(quotes.c.paid_at.desc()).limit(LATEST)
+    query = (
+        sa.select(sa.case((held, 1), else_=0)).where(*checked).order_by(quotes.c.paid_at.desc()).limit(CHECKED_QUOTES)
+    )
     with ledger.transaction() as db:
-        found = list(db.scalars(query))
+        found = list(db.scalars(query.limit(CHECKED_QUOTES)))
     return HitRate(sum(found), len(found))
 
 

@@ -1,7 +1,7 @@
-"""The ledger: what became of every row, in a database, durable before it counts.
+"""The ledger: a database with the state of every row; a row counts as done once its outcome is durable.
 
-SQLite in WAL mode by default, another database by URL. A piece of work is (batch, key, fingerprint); it belongs to
-the batch's current dataset while it has a position. Work whose row was edited or removed keeps what was paid for it.
+SQLite in WAL mode by default, PostgreSQL by URL. Work is identified by (batch, key, fingerprint). It belongs to the
+batch's current dataset while it has a position. Work whose row was edited or removed keeps its receipts.
 """
 
 import os
@@ -29,6 +29,7 @@ from pareta_batch.rows import Message, RowRequest
 DEFAULT_URL = "sqlite:///.pareta/ledger.db"
 FIRST_PAGE_ROWS = 8
 PAGE_BYTES = 1_000_000
+"""Bytes of prompts per page of rows to send; higher reads less often and needs more memory."""
 
 _OUTCOME_FIELDS = [field.name for field in fields(Outcome)]
 _NUMBERS = tuple(map(_OUTCOME_FIELDS.index, ("latency_ms", "prompt_tokens", "completion_tokens", "billed_micro_usd")))
@@ -36,14 +37,14 @@ _NUMBERS = tuple(map(_OUTCOME_FIELDS.index, ("latency_ms", "prompt_tokens", "com
 
 @dataclass(frozen=True)
 class RegisteredRows:
-    """What a dataset meant to the ledger: rows in all, and those whose earlier version was already worked on."""
+    """The result of a registration: total rows, and rows whose earlier version was already worked on."""
 
     total: int
     changed: int
 
 
 class Ledger:
-    """One database of work; safe to use from several threads and processes."""
+    """A ledger database; safe to use from several threads and processes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -51,7 +52,7 @@ class Ledger:
 
     @classmethod
     def open(cls, url: str | None = None) -> "Ledger":
-        """Open the ledger at `url`, by default `PARETA_LEDGER_URL`, else `DEFAULT_URL`; create it if it is new.
+        """Open the ledger at `url`, else `PARETA_LEDGER_URL`, else `DEFAULT_URL`; create it if it does not exist.
 
         Raises LedgerError when it cannot be read and written.
         """
@@ -61,7 +62,7 @@ class Ledger:
 
     @property
     def file(self) -> Path | None:
-        """The file of the ledger, with every link followed; None for PostgreSQL and in memory."""
+        """The resolved path of the ledger's file; None for PostgreSQL and in memory."""
         return None if self._database.file is None else self._database.file.path
 
     def close(self) -> None:
@@ -70,7 +71,7 @@ class Ledger:
 
     @contextmanager
     def lease(self, batch: str) -> Iterator[None]:
-        """Hold a batch for one run: while it is held, what this ledger writes of the batch depends on it.
+        """Hold the lease of a batch for one run; claims are written only while it is held.
 
         Raises BatchBusy while another run holds it, LedgerError.
         """
@@ -81,15 +82,15 @@ class Ledger:
             finally:
                 del self._leases[batch]
 
-    def register_rows(self, batch: str, asks: Iterable[RowRequest]) -> RegisteredRows:
-        """Make `asks` the batch's current rows; nothing is changed if reading them fails half way."""
+    def register_rows(self, batch: str, requests: Iterable[RowRequest]) -> RegisteredRows:
+        """Register `requests` as the batch's current rows, in one transaction."""
         with self._database.transaction() as db:
             if problem := self._database.problem() or self._lost(db, batch):
                 raise LedgerError(problem)
-            return RegisteredRows(register(db, batch, asks, _now()), changed_rows(db, batch))
+            return RegisteredRows(register(db, batch, requests, _now()), changed_rows(db, batch))
 
     def missing_shards(self, batch: str, shard_size: int, wanted: RowSelection = ALL_UNSETTLED) -> dict[int, int]:
-        """Count the rows to send in each shard of `shard_size` positions that has any, in order."""
+        """Return the number of rows to send by shard number, without empty shards."""
         shard = (rows.c.position // shard_size).label("shard")
         query = sa.select(shard, sa.func.count()).where(*current(batch), wanted.condition())
         counted = query.group_by(shard).order_by(shard)
@@ -98,31 +99,33 @@ class Ledger:
     def missing(
         self, batch: str, shard: int, shard_size: int, wanted: RowSelection = ALL_UNSETTLED
     ) -> Iterator[RowRequest]:
-        """Give what is to be sent of one shard, in input order, reading some at a time: documents may be long."""
+        """Yield the rows to send of one shard in input order, read in pages of about `PAGE_BYTES`."""
         first, end, count = shard * shard_size, (shard + 1) * shard_size, FIRST_PAGE_ROWS
         query = page_of(wanted)
-        while first < end and (page := self._asks(query, {"batch": batch, "first": first, "end": end, "most": count})):
+        while first < end and (
+            page := self._requests(query, {"batch": batch, "first": first, "end": end, "most": count})
+        ):
             yield from page
             first = page[-1].position + 1
-            count = max(1, PAGE_BYTES * len(page) // (1 + sum(ask.prompt_bytes for ask in page)))
+            count = max(1, PAGE_BYTES * len(page) // (1 + sum(request.prompt_bytes for request in page)))
 
     def some_missing(self, batch: str, count: int) -> list[RowRequest]:
-        """Give some rows to send, the same ones each time, drawn by their fingerprint as if at random."""
-        return self._asks(remaining(batch, ALL_UNSETTLED).order_by(rows.c.fingerprint).limit(count))
+        """Return up to `count` rows to send: a reproducible pseudo-random sample, ordered by fingerprint."""
+        return self._requests(remaining(batch, ALL_UNSETTLED).order_by(rows.c.fingerprint).limit(count))
 
     def sample(self, batch: str) -> Sample:
-        """Say what the batch's answers cost and how long they took."""
+        """Return a sample of the batch's answers with their cost and latency."""
         return self._database.do(lambda db: sample_of(db, batch))
 
-    def _asks(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[RowRequest]:
+    def _requests(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[RowRequest]:
         found = self._database.do(lambda db: db.execute(query, given).all())
         return [RowRequest(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
 
     def write(self, batch: str, entries: LedgerWrites) -> None:
-        """Write a group of entries and make it durable; an answer that is already there is never replaced.
+        """Write a group of entries in one durable transaction; an existing answer is never replaced.
 
         Raises LedgerError, also when the ledger's file was deleted or replaced, or when the group has claims and the
-        batch's lease was lost: nothing of the group is written then.
+        batch's lease was lost. An error leaves the ledger unchanged.
         """
         now = _now()
 
@@ -134,45 +137,45 @@ class Ledger:
         self._database.do(write)
 
     def record(self, batch: str, outcomes: Sequence[Outcome]) -> None:
-        """Write outcomes alone."""
+        """Write outcomes."""
         self.write(batch, LedgerWrites(outcomes=outcomes))
 
     def tally(self, batch: str) -> Tally:
-        """Count the batch's current rows by state and error, and add up what they cost."""
+        """Return the batch's current rows counted by state and error, with the sums of their receipts."""
         return self._database.do(lambda db: tally_of(db, batch))
 
     def outcomes_of(self, batch: str, keys: Sequence[str]) -> dict[str, Outcome]:
-        """Give what became of these current rows, by key."""
+        """Return the outcomes of these current rows by key."""
         columns = [rows.c[name] for name in _OUTCOME_FIELDS]
         query = sa.select(*columns).where(*current(batch), rows.c.key.in_(keys))
         return self._database.do(lambda db: {row.key: _outcome(row) for row in db.execute(query)})
 
     def has_any(self, batch: str, column: str) -> bool:
-        """Return whether a column of the batch's current rows holds anything."""
+        """Return whether a column has a value in any of the batch's current rows."""
         query = sa.select(sa.exists().where(*current(batch), rows.c[column].is_not(None)))
         with self.transaction() as db:
             return bool(db.scalar(query))
 
     def batches(self) -> list[str]:
-        """Name every batch that has current rows."""
+        """Return the names of all batches with current rows."""
         query = sa.select(rows.c.batch).distinct().where(rows.c.position.is_not(None)).order_by(rows.c.batch)
         return self._database.do(lambda db: list(db.scalars(query)))
 
     def eval_work(self, key: str) -> str | None:
-        """Find the id that the service gave to this piece of eval work (an eval set or an eval run)."""
+        """Return the service's id for this piece of eval work (an eval set or an eval run); None if it is new."""
         return self._database.do(lambda db: db.scalar(sa.select(eval_work.c.id).where(eval_work.c.key == key)))
 
     def save_eval_work(self, key: str, id_: str) -> None:
-        """Write down the id of a piece of eval work, so that a restart finds it instead of paying again."""
+        """Save the id of a piece of eval work; a restart finds it instead of paying again."""
         row = {"key": key, "id": id_, "created_at": _now()}
 
-        def remember(db: sa.Connection) -> None:
+        def save(db: sa.Connection) -> None:
             db.execute(insert_into(db, eval_work).on_conflict_do_update(index_elements=["key"], set_=row), row)
 
-        self._database.do(remember)
+        self._database.do(save)
 
     def transaction(self) -> AbstractContextManager[sa.Connection]:
-        """Return a transaction, committed as a whole or not at all; raises LedgerError."""
+        """Return a transaction as a context manager; raises LedgerError."""
         return self._database.transaction()
 
     def _lost(self, db: sa.Connection, batch: str) -> str | None:
@@ -180,14 +183,14 @@ class Ledger:
         return lost(db) if lost else None
 
 
-def _outcome(row: Sequence[Any]) -> Outcome:  # of a query, in the order of an outcome's fields
-    # An older version wrote what the service sent, and SQLite keeps a text in a column of numbers.
+def _outcome(row: Sequence[Any]) -> Outcome:  # a query's row, in the order of an outcome's fields
+    # An older version wrote unchecked values of the service, and SQLite keeps a text in a column of numbers.
     if any(isinstance(row[at], str) for at in _NUMBERS):
         row = [None if at in _NUMBERS and isinstance(each, str) else each for at, each in enumerate(row)]
     return Outcome(*row)
 
 
-def _messages(stored: Any) -> tuple[Message, ...]:  # JSON column: whatever enrol put there
+def _messages(stored: Any) -> tuple[Message, ...]:  # a JSON column, written by `register`
     return tuple(dict(message) for message in stored or ())
 
 

@@ -1,4 +1,4 @@
-"""One run of a batch at a time: a lock that the operating system or the database releases when its owner dies."""
+"""The lease of a batch: a lock that the operating system or the database releases when its owner dies."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from pareta_batch.ledger.advisory_lock import advisory_lock
 from pareta_batch.ledger.database import Database
 
 Lost = Callable[[sa.Connection], str | None]
-"""Returns why the lease is lost, or None; what its transaction writes is committed only while the lease is held."""
+"""Returns the reason why the lease is lost, or None; it is checked in the transaction that writes claims."""
 
 
 @contextmanager
 def lease(database: Database, batch: str) -> Iterator[Lost]:
-    """Hold a batch for one run, without a clock or a heartbeat; yields what tells whether it is lost.
+    """Hold a batch for one run, and yield the check for a lost lease; there is no clock and no heartbeat.
 
     Raises BatchBusy while another run holds it, LedgerError.
     """

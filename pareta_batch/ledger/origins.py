@@ -1,4 +1,4 @@
-"""Which deployment or flow started a batch, as the ledger knows it."""
+"""Origins in the ledger: the deployment or flow that started each batch."""
 
 from collections.abc import Collection
 
@@ -10,16 +10,16 @@ from pareta_batch.ledger.schema import origins, rows
 
 
 def origin_of(batch: str, ledger: Ledger) -> str | None:
-    """Return who started a batch; None for one that is new, or older than this record."""
+    """Return the origin of a batch; None for a new batch, or one from before origins were recorded."""
     with ledger.transaction() as db:
         return db.scalar(sa.select(origins.c.origin).where(origins.c.batch == batch))
 
 
 def claim_origin(batch: str, origin: str, ledger: Ledger, *, replaces: bool = False) -> str | None:
-    """Enter who starts a batch, while it has no rows, and return who started it: of two at once, the first.
+    """Record the origin of a batch that has no rows, and return its origin: of two concurrent claims, the first.
 
-    `replaces`: also in place of one who claimed the name and entered no row. None stands for a batch with rows from
-    before origins were recorded.
+    `replaces`: overwrite an origin that claimed the name and registered no row. Returns None for a batch with rows
+    from before origins were recorded.
     """
     with ledger.transaction() as db:
         if not db.scalar(sa.select(sa.exists().where(rows.c.batch == batch))):
@@ -31,7 +31,7 @@ def claim_origin(batch: str, origin: str, ledger: Ledger, *, replaces: bool = Fa
 
 
 def billed_to(started_by: Collection[str], ledger: Ledger, but: str) -> int:
-    """Return what all batches of these origins were billed, in micro-USD, but for one batch."""
+    """Return the sum of receipts, in micro-USD, of all batches of these origins except one batch."""
     theirs = sa.select(origins.c.batch).where(origins.c.origin.in_(started_by), origins.c.batch != but)
     with ledger.transaction() as db:
         return int(db.scalar(sa.select(sa.func.sum(rows.c.billed_micro_usd)).where(rows.c.batch.in_(theirs))) or 0)

@@ -1,4 +1,4 @@
-"""What became of a row, and of all rows of a batch."""
+"""The outcome of a row, and the tally of a batch's rows."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,17 +8,17 @@ from pareta_batch.money import NO_PRICES, Prices, dollars
 
 State = Literal["pending", "settled", "failed"]
 Flag = Literal["cut", "filtered", "empty", "misfit", "unclear", "unchecked"]
-"""`unclear`: no known reason says that the answer is complete. `unchecked`: the schema check took too long."""
+"""`unclear`: the finish reason does not show that the answer is complete. `unchecked`: the schema check timed out."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one ask: an answer that was paid for, or the error that stands in its place.
+    """The final or current result of one row: a paid answer, or an error.
 
-    `attempts`: of all runs together; of one run when it is written. `latency_ms`: the last attempt's.
-    `billed_micro_usd` is None where the service does not tell. `in_doubt`: a request may have been paid without its
-    answer being here. `resent`: answered after a request that was in doubt; billed 0, it is a replay of what was paid.
-    `message`: what the service sent beside the text, as JSON. `notes`: what was odd about the reply.
+    `attempts`: those of one run when it is written, of all runs when it is read. `latency_ms`: of the last attempt.
+    `billed_micro_usd`: None if the service reported no receipt. `in_doubt`: a request may have been paid although its
+    answer was not received. `resent`: answered after a request in doubt; with a receipt of 0 it is a replay.
+    `message`: the reply's content besides its text, as JSON. `notes`: irregularities of the reply.
     """
 
     key: str
@@ -42,19 +42,19 @@ class Outcome:
     notes: str | None = None
 
 
-MOST_KEPT = 100_000
-"""Characters kept of an answer that the ledger cannot hold as it is."""
+MAX_KEPT_CHARS = 100_000
+"""Characters kept of an answer that cannot be stored unchanged; higher keeps more, in a larger ledger."""
 
 
 def unwritable(outcome: Outcome, failure: UnexpectedError) -> Outcome:
-    """Return the failure that stands in place of an outcome that the ledger cannot hold, with its receipt."""
+    """Return a failed outcome, with the receipt, for an outcome that the ledger cannot store."""
     return Outcome(
         key=outcome.key,
         fingerprint=outcome.fingerprint,
         state="failed",
         attempts=outcome.attempts,
         error=type(failure).__name__,
-        error_message=f"{failure}; the answer was {outcome.answer!r:.{MOST_KEPT}}",
+        error_message=f"{failure}; the answer was {outcome.answer!r:.{MAX_KEPT_CHARS}}",
         in_doubt=outcome.in_doubt,
         request_id=outcome.request_id,
         billed_micro_usd=outcome.billed_micro_usd,
@@ -63,14 +63,13 @@ def unwritable(outcome: Outcome, failure: UnexpectedError) -> Outcome:
 
 @dataclass(frozen=True)
 class Tally:
-    """How the rows of a batch's current dataset stand, and what they cost; money in micro-USD.
+    """Counts and costs of the rows of a batch's current dataset; money in micro-USD.
 
-    `unknown` rows have no answer here though a request for them may have been paid; `replayed` answers were paid for
-    by a request whose receipt is lost; `billed_unanswered` rows have no answer although a reply was
-    billed for certain; `unanswered_micro_usd` is what all rows without an answer were billed.
-    `unbilled` answers came without a receipt.
-    `superseded_micro_usd` went to rows that were edited or removed since, and requests for `superseded_unknown` of
-    those may have been paid.
+    `unknown`: rows without an answer for which a request may have been paid. `replayed`: answers paid by a request
+    whose receipt is lost. `unbilled`: answers that came without a receipt. `billed_unanswered`: rows without an answer
+    although a reply was billed. `unanswered_micro_usd`: receipts of all rows without an answer.
+    `superseded_micro_usd`: receipts of rows that were edited or removed since. `superseded_unknown`: such rows for
+    which a request may have been paid without a receipt.
     """
 
     settled: int = 0
@@ -98,41 +97,41 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """Rows in all."""
+        """Number of rows."""
         return self.settled + self.failed + self.pending
 
     @property
     def doubtful(self) -> int:
-        """Requests that were or may have been paid and whose receipt never came."""
+        """Number of requests that were or may have been paid, without a receipt."""
         return self.unknown + self.superseded_unknown + self.unbilled
 
     @property
     def doubtful_bytes(self) -> int:
-        """Bytes of the prompts of the doubtful requests."""
+        """Prompt bytes of the doubtful requests."""
         return self.unknown_bytes + self.superseded_bytes + self.unbilled_bytes
 
     @property
     def not_paid(self) -> int:
-        """Rows for which certainly nothing was paid."""
+        """Number of rows for which certainly nothing was paid."""
         return self.total - self.settled - self.unknown - self.billed_unanswered
 
     @property
     def rest_micro_usd(self) -> int | None:
-        """Estimate what the pending rows will cost, as those before did on average; None while none was billed."""
+        """Estimated cost of the pending rows at the average receipt; None without a receipt."""
         receipts = self.settled - self.replayed
         return round(self.pending * self.billed_micro_usd / receipts) if self.billed_micro_usd and receipts else None
 
     @property
     def replayed_at_most_micro_usd(self) -> int | None:
-        """Bound what the replayed answers cost when they were first given; None while no receipt tells the price."""
+        """Upper bound of the original cost of the replayed answers; None while no price is known."""
         if not self.replayed:
             return 0
         return self.prices.at_most(self.replayed, self.replayed_prompt_tokens, self.replayed_completion_tokens)
 
     def unknown_at_most_micro_usd(self, max_tokens: int | None) -> int | None:
-        """Bound what the unknown rows may have cost; None while no receipt tells the price.
+        """Return the upper bound of the cost of the unknown rows; None while no price is known.
 
-        Without `max_tokens`, the longest answer so far stands for the longest there can be.
+        Without `max_tokens`, the longest answer so far is taken as the limit.
         """
         return self.prices.of_requests(self.unknown, self.unknown_bytes, max_tokens) if self.unknown else 0
 

@@ -1,4 +1,4 @@
-"""What is bought beside a batch, kept in the ledger under an account: reserved before, billed after."""
+"""Purchases other than batch rows, kept in the ledger by account: reserved before and billed after."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from pareta_batch.ledger.schema import purchases
 from pareta_batch.money import Account, budget_dollars, dollars, micro_usd
 from pareta_client import EvalRun
 
-SURE_RANGE = 3
-"""Upper bound of a cost as a multiple of the listed one, which is of other rows. Raised: fewer runs fit a budget."""
+BOUND_MULTIPLE = 3
+"""Upper bound of a cost, as a multiple of the listed cost, which is of other rows; higher fits fewer runs."""
 
 
 @dataclass(frozen=True)
 class Purchase:
-    """Something to buy: its key, what it is, and its listed cost in micro-USD by model (None: not listed)."""
+    """A purchase: its key, its description, and its listed cost in micro-USD by model (None: not listed)."""
 
     key: str
     what: str
@@ -29,38 +29,41 @@ class Purchase:
 
     @property
     def unlisted(self) -> list[str]:
-        """The models whose cost is not known."""
+        """The models without a listed cost."""
         return [model for model, cost in self.listed.items() if cost is None]
 
     @property
     def likely(self) -> float:
-        """The listed cost in all, in micro-USD."""
+        """The sum of the listed costs, in micro-USD."""
         return sum(cost or 0.0 for cost in self.listed.values())
 
 
 @dataclass(frozen=True)
 class Spending:
-    """Micro-USD that an account has spent: bills, and bounds where there is none; `dearer` bills exceed their bound."""
+    """Micro-USD spent by an account: its bills, and the bounds of unbilled purchases.
+
+    `dearer`: descriptions of the bills that exceed their bound.
+    """
 
     micro_usd: int
     dearer: Sequence[str] = ()
 
     def above(self, budget_usd: float | None) -> int | None:
-        """Return the micro-USD above a budget; None without one."""
+        """Return the micro-USD above a budget; None without a budget."""
         return None if budget_usd is None else max(0, self.micro_usd - micro_usd(budget_usd))
 
 
 def reserve_purchase(ledger: Ledger, account: Account, purchase: Purchase) -> None:
-    """Reserve the most that a purchase can cost; reserved again under its key, it counts once.
+    """Reserve the upper bound of a purchase's cost; repeating it under the same key counts once.
 
-    Raises CostUnbounded for a model without a listed cost, BudgetReached where it does not fit. Without a ceiling,
-    nothing is refused.
+    Raises CostUnbounded for a model without a listed cost, BudgetReached if the budget is too small. Without a
+    ceiling, nothing is refused.
     """
     if account.budget_usd is not None and purchase.unlisted:
         raise CostUnbounded(purchase.what, purchase.unlisted)
     with ledger.transaction() as db:
         _one_at_a_time(db, account.name)
-        # Written first: on SQLite only a writer keeps other writers out.
+        # The write comes first: on SQLite only a write transaction excludes other writers.
         db.execute(_insert(db).on_conflict_do_nothing(), _row(account, purchase))
         bound = _bound(db, purchase.likely)
         db.execute(purchases.update().where(purchases.c.key == purchase.key).values(bound_micro_usd=bound))
@@ -74,29 +77,29 @@ def reserve_purchase(ledger: Ledger, account: Account, purchase: Purchase) -> No
 
 
 def release_purchase(ledger: Ledger, key: str) -> None:
-    """Forget a purchase that was certainly not made."""
+    """Delete a purchase that was certainly not made."""
     with ledger.transaction() as db:
         db.execute(purchases.delete().where(purchases.c.key == key, purchases.c.billed_micro_usd.is_(None)))
 
 
 def mark_bought(ledger: Ledger, key: str, id_: str | None, billed_micro_usd: int | None = None) -> None:
-    """Write the id that the service gave to a purchase, and its bill if it is known already."""
+    """Write the service's id of a purchase, and its bill if it is already known."""
     with ledger.transaction() as db:
         values = {"id": id_, "billed_micro_usd": billed_micro_usd}
         db.execute(purchases.update().where(purchases.c.key == key).values(values))
 
 
 def write_bill(ledger: Ledger, run: EvalRun) -> None:
-    """Write what an eval run that has ended was billed; where the service does not tell, its bound stands."""
-    told = run.run.total_cost_micro_usd
-    if not run.is_terminal or told is None or (not run.cost_micro_usd and run.status == "completed"):
+    """Write the bill of an eval run that has ended; without a bill from the service, its bound counts."""
+    reported = run.run.total_cost_micro_usd
+    if not run.is_terminal or reported is None or (not run.cost_micro_usd and run.status == "completed"):
         return
     with ledger.transaction() as db:
         db.execute(purchases.update().where(purchases.c.id == run.id).values(billed_micro_usd=run.cost_micro_usd))
 
 
 def spending(ledger: Ledger, account: str) -> Spending:
-    """Return what an account has spent."""
+    """Return the spending of an account."""
     dearer = sa.select(purchases.c.what, purchases.c.billed_micro_usd, purchases.c.bound_micro_usd).where(
         purchases.c.account == account, purchases.c.billed_micro_usd > purchases.c.bound_micro_usd
     )
@@ -109,34 +112,34 @@ def spending(ledger: Ledger, account: str) -> Spending:
 
 
 def unsettled(ledger: Ledger, account: str) -> list[str]:
-    """Return the ids of purchases whose bill is not known yet."""
+    """Return the ids of the purchases without a bill."""
     open_ = (purchases.c.account == account, purchases.c.billed_micro_usd.is_(None), purchases.c.id.is_not(None))
     with ledger.transaction() as db:
         return [str(id_) for id_ in db.scalars(sa.select(purchases.c.id).where(*open_))]
 
 
 def bound_micro_usd(ledger: Ledger, likely: float) -> int:
-    """Return the upper bound of a cost: `SURE_RANGE` times the listed one, or the worst multiple that was billed."""
+    """Return the upper bound of a cost: `likely` times `BOUND_MULTIPLE` or the worst billed multiple."""
     with ledger.transaction() as db:
         return _bound(db, likely)
 
 
 def shares(ceiling: int, batch_spent: int, bought: int, bounds: Sequence[int]) -> tuple[int, int]:
-    """Return the ceilings of a batch and of what is bought beside it: one budget in two parts, in micro-USD.
+    """Split a budget into the ceilings of a batch and of its other purchases, and return both in micro-USD.
 
-    `bounds` are the most that the purchases to come can cost: those that fit, in their order, are set aside first.
+    `bounds`: upper bounds of the planned purchases. They are reserved first, in order, if they fit.
     """
-    beside = bought
+    purchases_share = bought
     for bound in bounds:
-        if beside + bound + batch_spent <= ceiling:
-            beside += bound
-    return ceiling - beside, beside
+        if purchases_share + bound + batch_spent <= ceiling:
+            purchases_share += bound
+    return ceiling - purchases_share, purchases_share
 
 
 def _bound(db: sa.Connection, likely: float) -> int:
     multiple = sa.cast(purchases.c.billed_micro_usd, sa.Float) / purchases.c.listed_micro_usd
     worst = db.scalar(sa.select(sa.func.max(multiple)).where(purchases.c.listed_micro_usd > 0))
-    return ceil(likely * max(SURE_RANGE, float(worst or 0)))
+    return ceil(likely * max(BOUND_MULTIPLE, float(worst or 0)))
 
 
 def _row(account: Account, purchase: Purchase) -> dict[str, object]:

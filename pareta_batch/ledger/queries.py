@@ -1,4 +1,4 @@
-"""Counting a batch in the ledger: one query by state, error and flag, and one for the money."""
+"""Queries that tally and sample a batch's rows: counts by state, error and flag, sums, and prices."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ import sqlalchemy as sa
 from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.schema import rows
 from pareta_batch.ledger.selection import ALL_UNSETTLED, current
-from pareta_batch.ledger.storable import LARGEST
+from pareta_batch.ledger.storable import MAX_VALUE
 from pareta_batch.money import NO_PRICES, Prices
 
 ROUNDED_UP = 2
 """Micro-USD that rounding up may add to one receipt and to its bound."""
 
 _paid = rows.c.state == "settled"
-# An older version wrote what the service sent: neither a text nor an absurd number tells a price.
-_told = sa.and_(
+# An older version wrote unchecked values of the service: texts and absurd numbers are no receipts.
+_priced = sa.and_(
     _paid,
-    *(each.between(1, LARGEST) for each in (rows.c.billed_micro_usd, rows.c.prompt_tokens, rows.c.completion_tokens)),
+    *(each.between(1, MAX_VALUE) for each in (rows.c.billed_micro_usd, rows.c.prompt_tokens, rows.c.completion_tokens)),
 )
 _unknown = sa.and_(sa.not_(_paid), rows.c.in_doubt)
 _replayed = sa.and_(_paid, rows.c.resent, rows.c.billed_micro_usd == 0)
@@ -35,7 +35,7 @@ def _where(condition: sa.ColumnElement[bool], column: sa.ColumnElement[Any]) -> 
 
 
 def tally_of(db: sa.Connection, batch: str) -> Tally:
-    """Count the batch's current rows, and add up what they cost."""
+    """Return the counts and the sums of receipts of the batch's current rows."""
     of_batch = rows.c.batch == batch
     is_current = rows.c.position.is_not(None)
     kinds = (rows.c.state, sa.case((rows.c.state == "failed", rows.c.error)), rows.c.flag)
@@ -62,13 +62,13 @@ def tally_of(db: sa.Connection, batch: str) -> Tally:
     )
 
 
-MOST_SAMPLED = 2_000
-"""Answered rows that a forecast rests on. Raised: a narrower interval and a slower quote."""
+MAX_SAMPLED_ROWS = 2_000
+"""Answered rows in the sample of a forecast; higher gives a narrower interval and a slower quote."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """An answered row: prompt size, receipt in micro-USD, and tokens of prompt and answer (0 where not told)."""
+    """An answered row: prompt size, receipt in micro-USD, and tokens of prompt and answer (0 if not reported)."""
 
     prompt_bytes: int
     billed_micro_usd: int
@@ -78,9 +78,9 @@ class Answered:
 
 @dataclass(frozen=True)
 class Sample:
-    """Answers with a receipt: how many, mean and variance of their cost in micro-USD, mean latency in milliseconds.
+    """The answers with a receipt: count, mean and variance of the cost (micro-USD), mean latency (milliseconds).
 
-    `answered` holds at most `MOST_SAMPLED` of them, drawn by fingerprint; `to_send` the rows by prompt size in bytes.
+    `answered`: up to `MAX_SAMPLED_ROWS` of them, ordered by fingerprint. `to_send`: number of rows by prompt bytes.
     """
 
     answers: int
@@ -95,7 +95,7 @@ NOTHING_BILLED = Sample(0, 0.0, 0.0, 0.0)
 
 
 def sample_of(db: sa.Connection, batch: str) -> Sample:
-    """Look at the answers of the batch's current rows that were billed."""
+    """Return the sample of the batch's billed answers."""
     billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
     query = sa.select(
         sa.func.count(), sa.func.avg(billed), sa.func.avg(billed * billed), sa.func.avg(rows.c.latency_ms)
@@ -112,12 +112,12 @@ def sample_of(db: sa.Connection, batch: str) -> Sample:
 def _answered(db: sa.Connection, batch: str) -> tuple[Answered, ...]:
     columns = (rows.c.prompt_bytes, rows.c.billed_micro_usd, rows.c.prompt_tokens, rows.c.completion_tokens)
     query = sa.select(*columns).where(*current(batch), _paid, rows.c.billed_micro_usd > 0)
-    drawn = db.execute(query.order_by(rows.c.fingerprint).limit(MOST_SAMPLED))
+    drawn = db.execute(query.order_by(rows.c.fingerprint).limit(MAX_SAMPLED_ROWS))
     return tuple(Answered(size, billed, prompt or 0, answer or 0) for size, billed, prompt, answer in drawn)
 
 
 _HALF = 2**32
-_DIVISOR = sa.literal(_HALF, sa.BigInteger)  # PostgreSQL would take it for a small integer
+_DIVISOR = sa.literal(_HALF, sa.BigInteger)  # PostgreSQL would infer a 32-bit integer
 _ONE = sa.literal(1)
 _SUMS: dict[str, sa.ColumnElement[Any]] = {
     "billed_micro_usd": rows.c.billed_micro_usd,
@@ -145,13 +145,13 @@ _SUPERSEDED: dict[str, sa.ColumnElement[Any]] = {
 def _added(
     db: sa.Connection, columns: dict[str, sa.ColumnElement[Any]], *which: sa.ColumnElement[bool]
 ) -> dict[str, int | None]:
-    """Add up columns of some rows; None for a column without any value."""
-    # In halves: SQLite raises an error for a sum beyond 63 bits, which ten receipts of an older ledger can reach.
+    """Return the sums of columns over some rows; None for a column without a value."""
+    # In halves: SQLite raises an error for a sum beyond 63 bits, which ten receipts of an older ledger can exceed.
     halves = [
         half for each in columns.values() for half in (sa.func.sum(each // _DIVISOR), sa.func.sum(each % _DIVISOR))
     ]
     sums = iter(db.execute(sa.select(*halves).where(*which)).one())
-    # PostgreSQL adds up big integers as decimals.
+    # PostgreSQL returns sums of big integers as decimals.
     return {
         name: None if high is None or low is None else int(high) * _HALF + int(low)
         for name, high, low in zip(columns, sums, sums, strict=True)
@@ -159,23 +159,23 @@ def _added(
 
 
 def _prices(db: sa.Connection, batch: str) -> Prices:
-    """Return the bounds that the receipts tell; those above what the cheapest tell refute these."""
+    """Return the price bounds from the receipts; a receipt above the lowest quotients raises them."""
     billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
     quotients = billed / rows.c.prompt_tokens, billed / rows.c.completion_tokens
-    of_batch = (*current(batch), _told)
+    of_batch = (*current(batch), _priced)
     query = sa.select(
         *map(sa.func.min, quotients), sa.func.min(rows.c.prompt_tokens), sa.func.max(rows.c.completion_tokens)
     )
     prompt, completion, least, most = db.execute(query.where(*of_batch)).one()
     if prompt is None:
         return NO_PRICES
-    told = Prices(_rounded_up(prompt), _rounded_up(completion), least, most)
+    priced = Prices(_rounded_up(prompt), _rounded_up(completion), least, most)
     bound = prompt * rows.c.prompt_tokens + completion * rows.c.completion_tokens + ROUNDED_UP
     above = sa.select(*map(sa.func.max, (billed / bound, *quotients))).where(*of_batch, billed > bound)
     rise, *raised = db.execute(above).one()
-    return told if rise is None else told.raised(*map(_rounded_up, (rise, *raised)))
+    return priced if rise is None else priced.raised(*map(_rounded_up, (rise, *raised)))
 
 
 def _rounded_up(quotient: float) -> Fraction:
-    # The database rounds to the nearest double: the next one above is never below the exact quotient.
+    # The database rounds to the nearest double: the next double above is never below the exact quotient.
     return Fraction(nextafter(quotient, inf))

@@ -1,4 +1,4 @@
-"""The ledger's tables, and how a ledger made by an older version becomes one of this."""
+"""The ledger's tables, and the migration of a ledger from an older version."""
 
 import sqlalchemy as sa
 
@@ -23,7 +23,7 @@ rows = sa.Table(
     sa.Column("error", sa.String),
     sa.Column("error_message", sa.Text),
     sa.Column("retryable", sa.Boolean, nullable=False, default=False),
-    # Set before a request is sent, cleared when it is certain what became of it.
+    # Set before a request is sent, cleared once its result is certain.
     sa.Column("in_doubt", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("resent", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("request_id", sa.String),
@@ -33,9 +33,9 @@ rows = sa.Table(
     sa.Column("completion_tokens", sa.BigInteger),
     sa.Column("billed_micro_usd", sa.BigInteger),
     sa.Column("updated_at", sa.DateTime, nullable=False),
-    # Kept only until the answer is in: a ledger should not hoard the documents.
+    # Kept only until the row is answered: the ledger must not accumulate documents.
     sa.Column("messages", sa.JSON),
-    # What a reply held beside its text, as JSON text: a value that no JSON type reads must not keep a ledger shut.
+    # A reply's content besides its text, as JSON text: an unreadable value must not prevent opening the ledger.
     sa.Column("message", sa.Text),
     sa.Column("notes", sa.Text),
     sa.Index("rows_in_order", "batch", "position"),
@@ -49,7 +49,7 @@ eval_work = sa.Table(
     sa.Column("created_at", sa.DateTime, nullable=False),
 )
 
-# What was decided to be bought, before it was; and which run has whole scores of a model on a set.
+# Purchase decisions, written before the purchase; and the runs with complete scores of a model on a set.
 eval_plans = sa.Table(
     "eval_plans",
     metadata,
@@ -78,7 +78,7 @@ quality = sa.Table(
     sa.Column("ci_high", sa.Float),
 )
 
-# The score of every row that was answered, by row: what a later occasion is compared with.
+# Scores of all answered rows: later occurrences are compared with them.
 quality_scores = sa.Table(
     "quality_scores",
     metadata,
@@ -92,7 +92,7 @@ quality_scores = sa.Table(
     sa.Column("standard_error", sa.Float),
 )
 
-# What was quoted and what was then paid for the same work; `number` counts the quotes of one piece of work.
+# Quoted and paid costs of the same work; `number` counts the quotes of one piece of work.
 quotes = sa.Table(
     "quotes",
     metadata,
@@ -108,12 +108,12 @@ quotes = sa.Table(
     sa.Column("settled_before", sa.Integer, nullable=False),
     sa.Column("billed_before_micro_usd", sa.BigInteger, nullable=False),
     sa.Column("quoted_at", sa.DateTime, nullable=False),
-    # Null until the work is done.
+    # Null until the quote is checked.
     sa.Column("paid_micro_usd", sa.BigInteger),
     sa.Column("paid_at", sa.DateTime),
 )
 
-# The highest budget a batch was run with while no price was known; null where a run had none.
+# The highest budget of a batch while no price was known; null if a run had no budget.
 ceilings = sa.Table(
     "ceilings",
     metadata,
@@ -121,7 +121,7 @@ ceilings = sa.Table(
     sa.Column("micro_usd", sa.BigInteger),
 )
 
-# What is bought beside a batch: counted with its bill, with its bound while there is none.
+# Purchases other than batch rows: each counts with its bill, or with its bound until it is billed.
 purchases = sa.Table(
     "purchases",
     metadata,
@@ -142,11 +142,11 @@ runs = sa.Table(
     sa.Column("paused", sa.Boolean, nullable=False),
     sa.Column("max_in_flight", sa.Integer),
     sa.Column("snapshot", sa.JSON),
-    # When the run last told that it is alive: nothing else tells a killed one from one under way.
-    sa.Column("told_at", sa.Float, nullable=False),
+    # Only the heartbeat distinguishes a killed run from one under way.
+    sa.Column("told_at", sa.Float, key="heartbeat_at", nullable=False),
 )
 
-# Which batch a file belongs to. `current`: the batch still writes there. `written_as`: the file as it was written.
+# The owner of each answers file. `current`: the batch still writes there. `written_as`: identity of the written file.
 outputs = sa.Table(
     "outputs",
     metadata,
@@ -158,7 +158,7 @@ outputs = sa.Table(
     sa.Column("written_as", sa.Text),
 )
 
-# Who started a batch: a deployment as `flow/deployment`, else a flow.
+# The origin of each batch: a deployment as `flow/deployment`, else a flow.
 origins = sa.Table(
     "origins",
     metadata,
@@ -168,17 +168,14 @@ origins = sa.Table(
 
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
-# Version: the columns of `rows` that it added; a new column has a server default or may be null.
+# Columns of `rows` added by each version; a new column has a server default or is nullable.
 _ADDED = {2: ("flag", "in_doubt", "resent", "prompt_bytes"), 3: ("message", "notes")}
 _WIDENED = {3: ("prompt_tokens", "completion_tokens")}
-"""Columns of `rows` that a version made wider; SQLite holds any whole number in a column as it is."""
+"""Columns of `rows` widened by each version; SQLite stores integers of any size without a change."""
 
 
 def prepare(db: sa.Connection) -> None:
-    """Make the tables, or bring those of an older version up to this one.
-
-    Raises LedgerError for a ledger of a newer version.
-    """
+    """Create the tables, or migrate those of an older version; raises LedgerError for a newer version."""
     _one_at_a_time(db)
     found = _version_of(db)
     if found > VERSION:
@@ -195,7 +192,7 @@ def prepare(db: sa.Connection) -> None:
 
 
 def _one_at_a_time(db: sa.Connection) -> None:
-    """Keep others out until this transaction ends: two runs may open a new ledger at the same moment."""
+    """Lock the ledger until this transaction ends: two runs may open a new ledger at the same time."""
     if db.dialect.name == "sqlite":
         db.exec_driver_sql("BEGIN IMMEDIATE")
     else:
@@ -203,11 +200,11 @@ def _one_at_a_time(db: sa.Connection) -> None:
 
 
 def _version_of(db: sa.Connection) -> int:
-    """Give the version of the ledger that is there; 0 for none, 1 for those before versions were written down."""
-    there = sa.inspect(db)
-    if there.has_table(_version.name):
+    """Return the version of the existing ledger: 0 without one, 1 for one from before versions were recorded."""
+    inspector = sa.inspect(db)
+    if inspector.has_table(_version.name):
         return db.scalar(sa.select(_version.c.version)) or 0
-    return 1 if there.has_table(rows.name) else 0
+    return 1 if inspector.has_table(rows.name) else 0
 
 
 def _add_columns(db: sa.Connection, names: tuple[str, ...]) -> None:

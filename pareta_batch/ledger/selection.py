@@ -1,4 +1,4 @@
-"""Which rows of a batch are meant, in SQL: its current ones, and those of them that are to be sent."""
+"""SQL selections of a batch's rows: its current rows, and those to send."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,33 +11,33 @@ from pareta_batch.ledger.schema import rows
 
 @dataclass(frozen=True)
 class RowSelection:
-    """Which rows to send: all that have no final outcome, or only failed ones, or only those of some error classes.
+    """A selection of rows to send: all without a final outcome, only retryable failures, or some error classes.
 
-    An error class that is named is sent again even if its failure was final.
+    Rows of a named error class are sent again even if their failure was final.
     """
 
     only_failed: bool = False
     errors: tuple[str, ...] = ()
 
     def condition(self) -> sa.ColumnElement[bool]:
-        """Say it in SQL."""
+        """Return the selection as an SQL condition."""
         if self.errors:
             return sa.and_(rows.c.state == "failed", rows.c.error.in_(self.errors))
-        passing = sa.and_(rows.c.state == "failed", rows.c.retryable)
-        return passing if self.only_failed else sa.or_(rows.c.state == "pending", passing)
+        retryable = sa.and_(rows.c.state == "failed", rows.c.retryable)
+        return retryable if self.only_failed else sa.or_(rows.c.state == "pending", retryable)
 
 
 ALL_UNSETTLED = RowSelection()
 
 
 def current(batch: str | sa.BindParameter[str]) -> tuple[sa.ColumnElement[bool], ...]:
-    """Say in SQL which rows are those of the batch's current dataset."""
+    """Return the SQL conditions for the rows of the batch's current dataset."""
     return (rows.c.batch == batch, rows.c.position.is_not(None))
 
 
 @cache
 def page_of(wanted: RowSelection) -> sa.Select[tuple[Any, ...]]:
-    """Select a page of what is to be sent; made once, for that takes longer than to read a page."""
+    """Return the query for a page of rows to send; cached, because building it takes longer than reading a page."""
     within = (rows.c.position >= sa.bindparam("first"), rows.c.position < sa.bindparam("end"))
     page = remaining(sa.bindparam("batch"), wanted).where(*within).order_by(rows.c.position)
     return page.limit(sa.bindparam("most", type_=sa.Integer))

@@ -1,4 +1,4 @@
-"""The file of an SQLite ledger: the same file under any path, and the locks that are taken on it."""
+"""The file of an SQLite ledger: its identity, and the locks on it."""
 
 import errno
 import fcntl
@@ -17,16 +17,16 @@ from pareta_batch.errors import BatchBusy, LedgerError
 from pareta_batch.ledger.file_descriptors import Descriptors, Inode, inode_of
 
 FIRST_LOCK = 1 << 62
-"""Offset of the first lock: beyond the end of any file, and beyond the bytes that SQLite locks (at 2^30)."""
+"""Byte offset of the first lock: beyond the end of any file, and beyond the bytes that SQLite locks (at 2^30)."""
 LOCK_BYTES = 1 << 23
-"""Bytes per lock: a lock of 1 + N bytes is held by process N, and Linux has 2^22 process ids."""
+"""Bytes per lock: process N locks 1 + N bytes, and Linux has 2^22 process ids."""
 LOCKS = 1 << 38
-"""Number of locks; higher makes a collision of two batch names rarer."""
+"""Number of locks; higher makes a hash collision of two batch names rarer."""
 HAS_OFD_LOCKS = sys.platform == "linux"
-"""Locks of an open file description: several in one process exclude each other, unlike those of POSIX."""
-LOCK_FOLDER = Path("/tmp/pareta-locks")  # noqa: S108 - all users of the machine have to meet in one folder
+"""Whether locks of open file descriptions exist: within one process they exclude each other, unlike POSIX locks."""
+LOCK_FOLDER = Path("/tmp/pareta-locks")  # noqa: S108 - all users of the machine must share one folder
 
-_USER_VERSION = 60  # offset of the user's own number in the header of an SQLite file
+_USER_VERSION = 60  # offset of `user_version` in the header of an SQLite file
 _STRUCT_FLOCK = "hhqqi"  # of Linux: type, whence, start, length, process
 _RESTORE = "restore a backup of it and run it again: rows that the backup does not know are sent again"
 
@@ -35,7 +35,7 @@ os.register_at_fork(after_in_child=_descriptors.forget)
 
 
 class LedgerFile:
-    """The file of one ledger, as it was when the ledger was opened; `path` is the one that SQLite opened."""
+    """The file of one ledger, with its identity at opening time; `path` is the path that SQLite opened."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
@@ -44,9 +44,9 @@ class LedgerFile:
         self._log: Inode | None = None
 
     def problem(self) -> str | None:
-        """Return what became of the file since it was opened, and what to do; None if nothing did.
+        """Return how the file was deleted or replaced during use, with the next step; None if it was not.
 
-        The write-ahead log of a file that is gone is set aside: SQLite would apply it to a backup in the same place.
+        The write-ahead log of a deleted file is renamed: SQLite would apply it to a backup under the same name.
         """
         try:
             found = self.path.stat()
@@ -64,24 +64,24 @@ class LedgerFile:
         return None
 
     def count_run(self, db: sa.Connection) -> None:
-        """Count a run in the header of the file, so that a backup of before, copied over the file, is noticed."""
+        """Increase the run counter in the file's header; it reveals an older backup copied over the file."""
         cursor = db.exec_driver_sql
         cursor("BEGIN IMMEDIATE")
         cursor(f"PRAGMA user_version = {1 + int(cursor('PRAGMA user_version').scalar_one())}")
         cursor("COMMIT")
         cursor("PRAGMA wal_checkpoint(PASSIVE)")
         with _named_errors(self.path):
-            # A reader may have kept the header from being written: then the last run that is there counts.
+            # A reader can delay the checkpoint of the header: then the last written counter counts.
             self._runs = self._runs_in_file()
             self._log = self._inode_of_log()
 
     def _acquire(self, batch: str) -> Callable[[], None]:
-        """Acquire the lock of a batch; return what releases it."""
+        """Acquire the lock of a batch, and return the function that releases it."""
         if HAS_OFD_LOCKS:
             try:
                 return _lock_range(self.path, self._inode, batch)
             except OSError as error:
-                if error.errno != errno.EINVAL:  # a kernel that does not know these locks, for no process on it
+                if error.errno != errno.EINVAL:  # EINVAL: the kernel does not support these locks
                     raise
         return _lock_file(self._inode, batch)
 
@@ -97,20 +97,20 @@ class LedgerFile:
             return False
 
     def _set_log_aside(self) -> str:
-        log = self._beside("-wal")
+        log = self._sibling("-wal")
         if self._log is None or self._inode_of_log() != self._log:
             return ""
-        log.replace(aside := self._beside("-wal.left"))
-        self._beside("-shm").unlink(missing_ok=True)
+        log.replace(aside := self._sibling("-wal.left"))
+        self._sibling("-shm").unlink(missing_ok=True)
         return f" (its write-ahead log is now {aside})"
 
     def _inode_of_log(self) -> Inode | None:
         try:
-            return inode_of(self._beside("-wal").stat())
+            return inode_of(self._sibling("-wal").stat())
         except FileNotFoundError:
             return None
 
-    def _beside(self, ending: str) -> Path:
+    def _sibling(self, ending: str) -> Path:
         return self.path.with_name(self.path.name + ending)
 
     @contextmanager
@@ -123,7 +123,7 @@ class LedgerFile:
 
     @contextmanager
     def lock(self, batch: str) -> Iterator[None]:
-        """Hold the lock of a batch; the operating system releases it when this process dies.
+        """Hold the lock of a batch; the operating system releases it if this process dies.
 
         Raises BatchBusy while another run holds it, LedgerError when the file cannot be locked.
         """
@@ -140,20 +140,20 @@ class LedgerFile:
         _descriptors.close_idle(self._inode)
 
 
-def connected(path: str) -> Inode:
-    """Return the file that a connection of SQLite has opened; until `disconnected`, its locks are kept intact."""
+def note_opened(path: str) -> Inode:
+    """Record an SQLite connection to a file, and return the file's inode; its locks are kept until `note_closed`."""
     inode = inode_of(Path(path).stat())
     _descriptors.opened(inode)
     return inode
 
 
-def disconnected(inode: Inode) -> None:
-    """Note that a connection was closed."""
+def note_closed(inode: Inode) -> None:
+    """Record a closed connection."""
     _descriptors.closed(inode)
 
 
 def _lock_range(path: Path, inode: Inode, batch: str) -> Callable[[], None]:
-    """Lock the batch's range of bytes of the ledger's file."""
+    """Lock the batch's byte range of the ledger's file, and return the function that releases it."""
     descriptor = _descriptors.take(path, inode)
     try:
         _fcntl(descriptor, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, batch, 1 + os.getpid())
@@ -179,9 +179,9 @@ def _fcntl(descriptor: int, command: int, kind: int, batch: str, length: int) ->
 
 
 def _lock_file(inode: Inode, batch: str) -> Callable[[], None]:
-    """Lock a file that is named by the ledger's inode, not by its path.
+    """Lock a file named by the ledger's inode, and return the function that releases the lock.
 
-    macOS and the BSDs have no other lock that leaves those of SQLite alone.
+    On macOS and the BSDs every lock on the ledger's own file would interfere with SQLite's locks.
     """
     if not LOCK_FOLDER.exists():
         LOCK_FOLDER.mkdir(exist_ok=True)
@@ -199,7 +199,7 @@ def _lock_file(inode: Inode, batch: str) -> Callable[[], None]:
     os.write(descriptor, str(os.getpid()).encode())
 
     def release() -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that is just forked may have a copy of it
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # explicitly: a child that was just forked may have a copy
         _descriptors.close(descriptor)
 
     return release

@@ -1,4 +1,4 @@
-"""The URL of a ledger, as people have them: with a driver of Prefect's, of another program's, or with none."""
+"""Normalization of ledger URLs, which may name a driver of Prefect, of another program, or none."""
 
 import math
 import re
@@ -19,7 +19,7 @@ _SQLITE_OPTIONS = re.compile(
     r"(uri|mode|cache|immutable|nolock|psow|vfs|timeout|cached_statements|check_same_thread|detect_types|"
     r"isolation_level)=[^&]*"
 )
-# Options of asyncpg that mean nothing to a driver that prepares and caches in its own way.
+# Options of asyncpg without a counterpart in psycopg.
 _ASYNCPG_ONLY = frozenset(
     {
         "async_fallback",
@@ -35,9 +35,9 @@ _SSL_MODES = {"true": "require", "1": "require", "on": "require", "false": "disa
 
 
 def ledger_url(text: str) -> sa.URL:
-    """Return the URL with the driver that the ledger is opened with: sqlite3 or psycopg.
+    """Return the URL with the ledger's own driver: sqlite3 or psycopg.
 
-    Raises LedgerError, which never shows what may be a password.
+    Raises LedgerError; its message never contains a possible password.
     """
     scheme, separator, rest = text.strip().partition("://")
     dialect, _, driver = scheme.lower().partition("+")
@@ -55,13 +55,13 @@ def ledger_url(text: str) -> sa.URL:
 
 
 def shown(url: sa.URL) -> str:
-    """Return the URL without its passwords: one may also stand among the options of PostgreSQL, even misspelt."""
+    """Return the URL without passwords; options of PostgreSQL are removed, because they may contain one."""
     without = url if url.get_backend_name() == "sqlite" else url.set(query={})
     return without.render_as_string(hide_password=True)
 
 
 def file_to_open(url: sa.URL) -> Path | None:
-    """Return the file that an SQLite URL names by a path or by a `file:` URI; None for a ledger in memory."""
+    """Return the file of an SQLite URL, given by a path or a `file:` URI; None for a ledger in memory."""
     database = url.database or ""
     if "uri" in url.query and database.startswith("file:"):
         database = "" if url.query.get("mode") == "memory" else unquote(urlsplit(database).path)
@@ -69,7 +69,7 @@ def file_to_open(url: sa.URL) -> Path | None:
 
 
 def with_file(url: sa.URL, file: Path) -> sa.URL:
-    """Return an SQLite URL for another name of the file."""
+    """Return the SQLite URL with another file name."""
     is_uri = "uri" in url.query and (url.database or "").startswith("file:")
     return url.set(database=f"file:{quote(str(file))}" if is_uri else str(file))
 
@@ -83,7 +83,7 @@ def _sqlite(rest: str) -> sa.URL:
 
 
 def _options_apart(path: str) -> tuple[str, dict[str, str]]:
-    """Split the options of SQLite off a path: a question mark before anything else belongs to the path."""
+    """Split the options of SQLite off a path; a question mark before any other text belongs to the path."""
     for mark in re.finditer(r"\?", path):
         options = path[mark.end() :].split("&")
         if all(_SQLITE_OPTIONS.fullmatch(option) for option in options):
@@ -94,7 +94,7 @@ def _options_apart(path: str) -> tuple[str, dict[str, str]]:
 
 
 def _postgresql(rest: str) -> sa.URL:
-    # Not chained: the error of the parser quotes parts of the URL, and a password may be among them.
+    # Not chained: the parser's error quotes parts of the URL, which may contain the password.
     problem = f"ledger URL in {SOURCE}: it cannot be parsed; {FORMS}, with @ : / ? # % in a password percent-encoded"
     try:
         url = sa.make_url(f"postgresql+psycopg://{rest}")
@@ -120,4 +120,6 @@ def _whole_seconds(timeout: str) -> str:
     try:
         return str(max(1, math.ceil(float(timeout))))
     except (ValueError, OverflowError):
-        raise LedgerError(f"ledger URL in {SOURCE}: timeout {timeout!r} is not a number of seconds; mend it") from None
+        raise LedgerError(
+            f"ledger URL in {SOURCE}: timeout {timeout!r} is not a number of seconds; fix the option"
+        ) from None

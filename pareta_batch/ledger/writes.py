@@ -1,4 +1,4 @@
-"""What a session writes down as it goes: claims, releases and outcomes, a group of each in one transaction."""
+"""A session's writes to the ledger: groups of claims, releases and outcomes, each in one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,10 +16,7 @@ from pareta_batch.rows import RowRequest
 
 @dataclass(frozen=True)
 class LedgerWrites:
-    """A group of entries.
-
-    `claims`: requests about to be sent. `released`: claims of which nothing was sent. `outcomes`: what became of rows.
-    """
+    """A group of writes: claims of requests about to be sent, claims to release, and outcomes."""
 
     claims: Sequence[RowRequest] = ()
     released: Sequence[RowRequest] = ()
@@ -32,19 +29,19 @@ _WRITTEN = [field.name for field in fields(Outcome) if field.name not in (*_IDEN
 _BORDER = {"latency_ms": number, "prompt_tokens": whole, "completion_tokens": whole, "billed_micro_usd": whole}
 _BILLED = sa.bindparam("billed_micro_usd", type_=sa.BigInteger)
 
-# Made once: SQLAlchemy takes as long to make such a statement anew as SQLite takes to write a small group.
+# Built once: building such a statement takes SQLAlchemy as long as SQLite takes to write a small group.
 _update = rows.update().where(
     rows.c.batch == sa.bindparam("of_batch"),
     rows.c.key == sa.bindparam("of_key"),
     rows.c.fingerprint == sa.bindparam("of_work"),
-    # An answer that is there is never replaced.
+    # An existing answer is never replaced.
     rows.c.state != "settled",
 )
 _outcome = _update.values(
     {name: sa.bindparam(name) for name in (*_WRITTEN, "updated_at")}
     | {
         "attempts": rows.c.attempts + sa.bindparam("tries"),
-        # Receipts of an earlier run, whose row failed, were paid too.
+        # Receipts of earlier runs in which the row failed are added.
         "billed_micro_usd": sa.func.coalesce(rows.c.billed_micro_usd + _BILLED, rows.c.billed_micro_usd, _BILLED),
     }
 )
@@ -55,12 +52,12 @@ _FAIL = _outcome
 
 
 def apply_writes(db: sa.Connection, batch: str, entries: LedgerWrites, now: datetime) -> None:
-    """Write a group of entries; an answer that is already there is never replaced."""
+    """Write a group of entries; an existing answer is never replaced. Raises LedgerError for a missing row."""
     settled = [_written(batch, each, now) for each in entries.outcomes if each.state == "settled"]
     failed = [_written(batch, each, now) for each in entries.outcomes if each.state != "settled"]
     for statement, group in (
-        (_CLAIM, [_whose(batch, ask) for ask in entries.claims]),
-        (_RELEASE, [_whose(batch, ask) for ask in entries.released]),
+        (_CLAIM, [_identity(batch, request) for request in entries.claims]),
+        (_RELEASE, [_identity(batch, request) for request in entries.released]),
         (_SETTLE, settled),
         (_FAIL, failed),
     ):
@@ -70,15 +67,15 @@ def apply_writes(db: sa.Connection, batch: str, entries: LedgerWrites, now: date
         if statement is _CLAIM and written.rowcount != len(group):
             lost = len(group) - written.rowcount
             raise LedgerError(
-                f"batch {batch}: {lost} of {len(group)} rows about to be sent are not in the ledger any more: was a"
-                " backup restored over it? Run it again: rows that it does not know are sent again"
+                f"batch {batch}: {lost} of {len(group)} rows about to be sent are no longer in the ledger (was a"
+                " backup restored over it?); run it again: rows missing from the ledger are sent again"
             )
 
 
-def _whose(batch: str, work: RowRequest | Outcome) -> dict[str, Any]:
+def _identity(batch: str, work: RowRequest | Outcome) -> dict[str, Any]:
     return {"of_batch": batch, "of_key": work.key, "of_work": work.fingerprint}
 
 
 def _written(batch: str, outcome: Outcome, now: datetime) -> dict[str, Any]:
     values = {name: _BORDER.get(name, storable)(getattr(outcome, name)) for name in _WRITTEN}
-    return {**_whose(batch, outcome), "updated_at": now, "tries": outcome.attempts, **values}
+    return {**_identity(batch, outcome), "updated_at": now, "tries": outcome.attempts, **values}

@@ -1,4 +1,4 @@
-"""A ceiling kept by reservation: the most that a request may cost is reserved before it is sent."""
+"""Budget enforcement by reservation: the upper bound of a request's cost is reserved before it is sent."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ MICRO_PER_USD = 1_000_000
 
 
 def micro_usd(usd: float) -> int:
-    """Return a ceiling in whole micro-USD, rounded down."""
-    # Through text: 0.0005 is meant as it is written, not as the double nearest to it.
+    """Return an amount in whole micro-USD, rounded down."""
+    # Through text: 0.0005 means its decimal value, not the nearest double.
     return int((Decimal(repr(usd)) * MICRO_PER_USD).to_integral_value(ROUND_FLOOR))
 
 
 class Unavailable(Enum):
-    """Why nothing can be reserved: wait for requests in flight to be settled, or there is no room for another."""
+    """The reason for a refused reservation: `WAIT` for requests in flight to settle, or the budget is `EXHAUSTED`."""
 
     WAIT = "wait"
     EXHAUSTED = "full"
@@ -29,8 +29,8 @@ class Unavailable(Enum):
 class Reservation:
     """Micro-USD reserved for one request with a prompt of `prompt_bytes`.
 
-    `priced`: it is a bound from receipts; else no price was known, and it is all that was left.
-    `rises`: refuted prices before it.
+    `priced`: whether it is a bound from receipts; without a known price, it is the whole rest of the budget.
+    `rises`: number of price bounds that were refuted before it.
     """
 
     micro_usd: int
@@ -41,7 +41,7 @@ class Reservation:
 
 @dataclass
 class _InDoubt:
-    """Requests in doubt that were reserved at a known price: their number, bytes of prompt, and micro-USD reserved."""
+    """Requests in doubt that were reserved at a known price: count, prompt bytes, and reserved micro-USD."""
 
     requests: int = 0
     prompt_bytes: int = 0
@@ -57,11 +57,13 @@ class _InDoubt:
 class Budget:
     """Micro-USD spent and reserved under a ceiling.
 
-    A request in doubt counts with the most it costs. `in_doubt` are those sent while no price was known: until one is,
-    they hold all that was left then, `held` micro-USD. A receipt above its reservation refutes the price: the bound
-    rises to this receipt, and one request is in flight at a time until a receipt fits its reservation again. So the
-    ceiling holds while the service charges a rate per token and the first answer costs no more than the ceiling. When a
-    rate rises, the requests in flight at that moment may exceed it.
+    A request in doubt counts with its upper bound. `in_doubt` counts those that were sent while no price was known.
+    Until a price is known, they reserve the whole rest of the budget at that time, `held` micro-USD.
+
+    A receipt above its reservation refutes the price bound. The bound rises to this receipt, and only one request is
+    in flight until a receipt fits its reservation again. The ceiling holds under two conditions: the service charges
+    a rate per token, and the first answer costs no more than the ceiling. When a rate rises, the requests that are in
+    flight may exceed the ceiling.
     """
 
     ceiling: int
@@ -78,12 +80,12 @@ class Budget:
     _alone: bool = False
 
     def reserve(self, prompt_bytes: int, *, again: bool = False) -> Reservation | Unavailable:
-        """Reserve the most that a request costs; `again`: an earlier request of the same row is in doubt."""
+        """Reserve the upper bound of a request's cost; `again`: an earlier request of the same row is in doubt."""
         if self._in_flight and (self._alone or not self.prices.known):
             return Unavailable.WAIT
         bound = self.prices.of_requests(1, prompt_bytes, self.max_tokens)
         if bound is None:
-            return self._all_that_is_left(prompt_bytes, again=again)
+            return self._reserve_remainder(prompt_bytes, again=again)
         if bound <= self.ceiling - self.spent - self._reserved - self.doubt_micro_usd:
             return self._reserve(Reservation(bound, prompt_bytes, rises=self._rises))
         return Unavailable.WAIT if self._in_flight else Unavailable.EXHAUSTED
@@ -96,7 +98,7 @@ class Budget:
         self.prices = before.learn(billed, prompt_tokens, answer_tokens)
         bound = self._bound(1, reservation.prompt_bytes)
         if reservation.priced and billed > max(bound, reservation.micro_usd):
-            # Without token counts, or with more tokens than its bytes and max_tokens allow.
+            # The receipt has no token counts, or more tokens than its prompt bytes and max_tokens allow.
             self.prices = self.prices.raised(Fraction(billed, max(bound - 1, 1)))
         if before.refuted_by(self.prices):
             self._rises += 1
@@ -109,7 +111,7 @@ class Budget:
         self._release(reservation)
 
     def doubtful(self, reservation: Reservation) -> None:
-        """Count a request that may have been paid for as if it was."""
+        """Count a request in doubt as paid at its upper bound."""
         self._release(reservation)
         if reservation.priced:
             self._priced.add(reservation)
@@ -120,21 +122,21 @@ class Budget:
 
     @property
     def doubt_micro_usd(self) -> int:
-        """The most that the requests in doubt cost, as far as a price is known."""
+        """Upper bound of the cost of the requests in doubt; 0 while no price is known."""
         unpriced = self._bound(self.in_doubt, self.in_doubt_bytes)
-        # At the price of their time, if it fell since; at today's, if it rose.
+        # The higher of two prices: that of their reservation, and the current one.
         return unpriced + max(self._priced.micro_usd, self._bound(self._priced.requests, self._priced.prompt_bytes))
 
     @property
     def blocked(self) -> bool:
-        """Whether requests in doubt hold all that is left, because no price is known."""
+        """Whether requests in doubt reserve the whole rest of the budget, because no price is known."""
         return self.in_doubt > 0 and not self.prices.known
 
     def _bound(self, requests: int, prompt_bytes: int) -> int:
         return self.prices.of_requests(requests, prompt_bytes, self.max_tokens) or 0
 
-    def _all_that_is_left(self, prompt_bytes: int, *, again: bool) -> Reservation | Unavailable:
-        # The same key is debited once: a row in doubt is asked again within what it holds already.
+    def _reserve_remainder(self, prompt_bytes: int, *, again: bool) -> Reservation | Unavailable:
+        # The same key is debited once: repeating a row in doubt is covered by its reservation.
         room = self.ceiling - self.spent - (0 if again else self.held)
         if room <= 0:
             return Unavailable.EXHAUSTED
@@ -151,23 +153,23 @@ class Budget:
 
 
 class BudgetGate:
-    """Shares out a purse among the rows in flight; without one, everything is granted."""
+    """An asyncio gate that rows pass with a reservation; without a budget, every request passes."""
 
     def __init__(self, budget: Budget | None) -> None:
         self.budget = budget
         self._changed = asyncio.Event()
         self._closed = False
-        self._may_tell: set[str] = set()
+        self._price_sources: set[str] = set()
 
     async def reserve(self, prompt_bytes: int, *, again: bool = False) -> Reservation | None:
-        """Wait for room; None when there is none left (or it was closed)."""
+        """Wait for a reservation and return it; None if the budget is exhausted or the gate is closed."""
         if self.budget is None:
             return None if self._closed else Reservation(0, prompt_bytes)
         while not self._closed:
             match self.budget.reserve(prompt_bytes, again=again):
                 case Reservation() as reservation:
                     return reservation
-                case Unavailable.EXHAUSTED if again or not (self.blocked and self._may_tell):
+                case Unavailable.EXHAUSTED if again or not (self.blocked and self._price_sources):
                     return None
             self._changed.clear()
             await self._changed.wait()
@@ -176,7 +178,7 @@ class BudgetGate:
     def paid(
         self, reservation: Reservation, billed: int | None, prompt_tokens: int | None, answer_tokens: int | None
     ) -> None:
-        """Take the receipt; without one (None) the request counts as in doubt."""
+        """Replace the reservation by its receipt; without a receipt (None) the request counts as in doubt."""
         if self.budget is None:
             return
         try:
@@ -193,32 +195,32 @@ class BudgetGate:
             (self.budget.doubtful if in_doubt else self.budget.not_paid)(reservation)
             self._changed.set()
 
-    def may_tell(self, key: str) -> None:
-        """Note that the row `key` is in doubt and will be asked again: its receipt may tell the price."""
-        self._may_tell.add(key)
+    def add_price_source(self, key: str) -> None:
+        """Add a row in doubt that will be sent again: its receipt may reveal the price."""
+        self._price_sources.add(key)
 
-    def tells_no_more(self, key: str) -> None:
-        """Note that the row `key` will not be asked again."""
-        if key in self._may_tell:
-            self._may_tell.discard(key)
+    def withdraw_price_source(self, key: str) -> None:
+        """Withdraw a row that will not be sent again."""
+        if key in self._price_sources:
+            self._price_sources.discard(key)
             self._changed.set()
 
     @property
     def blocked(self) -> bool:
-        """Whether requests in doubt hold all that is left, because no price is known."""
+        """Whether requests in doubt reserve the whole rest of the budget, because no price is known."""
         return self.budget is not None and self.budget.blocked
 
-    def why_full(self, budget_usd: float | None) -> str:
-        """Return why no row is sent any more."""
+    def exhausted_reason(self, budget_usd: float | None) -> str:
+        """Return the message for an exhausted budget."""
         budget = budget_dollars(budget_usd)
         if not self.blocked or self.budget is None:
             return f"the budget of {budget} has no room for a row"
         return (
-            f"{self.budget.in_doubt} requests may have been paid before the first receipt, so they may have cost "
-            f"all of the budget of {budget}; a pilot of some rows without budget_usd tells the price"
+            f"{self.budget.in_doubt} requests may have been paid before any receipt revealed a price, so they may have "
+            f"cost the whole budget of {budget}; send a pilot of some rows without budget_usd to learn the price"
         )
 
     def close(self) -> None:
-        """Grant nothing more."""
+        """Refuse all further reservations."""
         self._closed = True
         self._changed.set()

@@ -1,4 +1,4 @@
-"""How hard we press: a bound on the calls in flight, and one hold for everybody when the service asks for it."""
+"""Admission of calls: the number in flight, their spacing, and pauses shared by all rows."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from pareta_batch.rate_limit.limiter import Call, RateLimiter
 
 
 class AdmissionGate:
-    """Lets calls start, first come first served, as the throttle allows."""
+    """An asyncio gate that admits calls in order of arrival, as the rate limiter allows."""
 
     def __init__(self, limiter: RateLimiter, clock: Callable[[], float] = time.monotonic) -> None:
         self.limiter = limiter
@@ -19,79 +19,79 @@ class AdmissionGate:
         self._waiting: deque[asyncio.Future[Call | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._pauses = 0
-        self._told_to_pause = False
+        self._pause_requested = False
         self._closed = False
 
     @property
     def in_flight(self) -> int:
-        """Calls that were started and have not come back."""
+        """Calls that were started and have not returned."""
         return self.limiter.in_flight
 
     async def enter(self) -> Call | None:
-        """Wait until a call may start, and count it as started; None once closed."""
-        turn: asyncio.Future[Call | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        with suppress(UnexpectedError):  # the turn holds it
-            self._let_in()
+        """Wait until a call may start, count it as started, and return it; None once the gate is closed."""
+        admission: asyncio.Future[Call | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(admission)
+        with suppress(UnexpectedError):  # the future holds it
+            self._admit()
         try:
-            return await turn
+            return await admission
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and (call := turn.result()) is not None:
+            if admission.done() and not admission.cancelled() and (call := admission.result()) is not None:
                 self.failed(call)
             raise
 
     def answered(self, call: Call) -> None:
         """Count a call that was answered."""
         self.limiter.answered(call, self._clock())
-        self._let_in()
+        self._admit()
 
     def failed(self, call: Call) -> None:
-        """Count a call that came to nothing for a reason that is not ours to press less on."""
+        """Count a call that failed for a reason other than a rate limit."""
         self.limiter.failed(call, self._clock())
-        self._let_in()
+        self._admit()
 
     def refused(self, call: Call, retry_after: float | None) -> None:
-        """Count a call that was one too many; nobody starts another for `retry_after` seconds."""
+        """Count a call that was refused by a rate limit; no call is admitted for `retry_after` seconds."""
         self.limiter.refused(call, self._clock(), retry_after)
-        self._let_in()
+        self._admit()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let nobody in while the body runs; calls in flight go on."""
+        """Pause admission while the body runs; calls in flight continue."""
         self._pauses += 1
         try:
             yield
         finally:
             self._pauses -= 1
             self.limiter.resumed(self._clock())
-            self._let_in()
+            self._admit()
 
-    def obey(self, *, paused: bool, most: int) -> None:
-        """Let nobody in while paused, and never have more than `most` in flight; calls in flight go on."""
-        if self._told_to_pause and not paused:
+    def apply(self, *, paused: bool, max_in_flight: int) -> None:
+        """Apply a control request: pause or resume admission, and set the maximum of calls in flight."""
+        if self._pause_requested and not paused:
             self.limiter.resumed(self._clock())
-        self._pauses += paused - self._told_to_pause
-        self._told_to_pause = paused
-        self.limiter.bound(most)
-        self._let_in()
+        self._pauses += paused - self._pause_requested
+        self._pause_requested = paused
+        self.limiter.bound(max_in_flight)
+        self._admit()
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Close the gate: `enter` returns None from now on."""
         self._closed = True
-        self._let_in()
+        self._admit()
 
-    def _let_in(self) -> None:
+    def _admit(self) -> None:
         try:
-            self._let_in_as_allowed()
+            self._admit_as_allowed()
         except BaseException as error:
-            # No caller awaits a timer: without this, every row that waits for its turn waits for ever.
+            # No caller awaits a timer: without this, all waiting rows would wait forever.
             unexpected = UnexpectedError.of(error, "the rate limit")
             while self._waiting:
-                if not (turn := self._waiting.popleft()).done():
-                    turn.set_exception(unexpected)
+                if not (admission := self._waiting.popleft()).done():
+                    admission.set_exception(unexpected)
             raise unexpected from error
 
-    def _let_in_as_allowed(self) -> None:
+    def _admit_as_allowed(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -109,7 +109,7 @@ class AdmissionGate:
             if wait is None:
                 return
             if wait > 0:
-                self._timer = asyncio.get_running_loop().call_later(wait, self._let_in)
+                self._timer = asyncio.get_running_loop().call_later(wait, self._admit)
                 return
             call = self.limiter.started(now)
             self._waiting.popleft().set_result(call)

@@ -41,7 +41,7 @@ def error(request: pytest.FixtureRequest) -> BaseException:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("pareta_batch.ledger.group_commit.LAST_TRIES_EVERY_S", 0.01)
+    monkeypatch.setattr("pareta_batch.ledger.group_commit.LAST_ATTEMPTS_INTERVAL_S", 0.01)
     yield
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if name.startswith(("settler", "session of"))]
@@ -132,8 +132,8 @@ async def test_an_exception_in_what_others_ask_of_the_loop_stops_the_batch_by_na
         whole = Session._run
 
         async def disturbed(session: Session, *given: Any) -> None:
-            patch.setattr(session.gate, "obey", lambda **_: (_ for _ in ()).throw(error))
-            session.obey(paused=False, max_in_flight=2)
+            patch.setattr(session.gate, "apply", lambda **_: (_ for _ in ()).throw(error))
+            session.apply(paused=False, max_in_flight=2)
             await whole(session, *given)
 
         patch.setattr(Session, "_run", disturbed)

@@ -177,14 +177,14 @@ async def test_rows_wait_for_the_one_in_doubt_that_may_tell_the_price_and_no_lon
     budget = BudgetGate(Budget(ceiling=1_000, max_tokens=10))
     first = await budget.reserve(10)
     assert first is not None
-    budget.may_tell("r0")
+    budget.add_price_source("r0")
     budget.not_answered(first, in_doubt=True)
     other = asyncio.create_task(budget.reserve(10))
     await asyncio.sleep(0)
     assert not other.done()
-    budget.tells_no_more("r0")
+    budget.withdraw_price_source("r0")
     assert await other is None
-    assert "before the first receipt" in budget.why_full(0.001)
+    assert "before any receipt revealed a price" in budget.exhausted_reason(0.001)
 
 
 def as_reservation(granted: Reservation | Unavailable) -> Reservation:

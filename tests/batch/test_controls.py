@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.engine.control import EVERY_S, Controls, remote_control
+from pareta_batch.engine.control import POLL_INTERVAL_S, Controls, remote_control
 from pareta_batch.engine.planning import register_rows
 from pareta_batch.engine.session import open_session
 from pareta_batch.errors import BatchError
@@ -45,7 +45,7 @@ async def next_look(controls: Controls) -> None:
 
 
 def test_a_run_looks_at_the_wishes_more_than_once_a_second() -> None:
-    assert EVERY_S <= 0.5, "what is obeyed at the next look is effective within a second"
+    assert POLL_INTERVAL_S <= 0.5, "what is obeyed at the next look is effective within a second"
 
 
 async def test_a_pause_is_obeyed_at_the_next_look(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:

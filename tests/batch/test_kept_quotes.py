@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from pareta_batch.ledger.kept_quotes import (
-    LATEST,
+    CHECKED_QUOTES,
     HitRate,
     Quoted,
     check_batch_quote,
@@ -56,7 +56,7 @@ async def test_a_quote_is_checked_against_what_the_run_paid_and_the_next_one_say
 async def test_a_quote_waits_until_each_row_that_it_was_for_is_answered(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MOST_TRANSIENT", 1)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 1)
     batch = batch_in(tmp_path, 30)
     await quote_rows(batch, client(sandbox), ledger, pilot=10)
     sandbox.inject(Status(status=500, times=2))
@@ -88,12 +88,12 @@ def test_a_quote_outside_which_the_bill_lies_did_not_hold(ledger: Ledger) -> Non
 
 
 def test_only_the_latest_quotes_of_one_basis_count(ledger: Ledger) -> None:
-    for number in range(LATEST + 3):
+    for number in range(CHECKED_QUOTES + 3):
         keep_quote(ledger, quoted(name=f"b{number}"))
         check_batch_quote(ledger, f"b{number}", Tally(settled=10, billed_micro_usd=100 if number >= 4 else 1))
     keep_quote(ledger, quoted(name="other", basis="leaderboard"))
     check_batch_quote(ledger, "other", Tally(settled=10, billed_micro_usd=1))
-    assert hit_rate(ledger, "batch", "receipts") == HitRate(LATEST - 1, LATEST)
+    assert hit_rate(ledger, "batch", "receipts") == HitRate(CHECKED_QUOTES - 1, CHECKED_QUOTES)
     assert hit_rate(ledger, "batch", "leaderboard") == HitRate(0, 1)
 
 

@@ -239,7 +239,7 @@ def test_the_lock_of_a_killed_process_is_waited_for_until_the_server_has_noticed
         threading.Timer(0.3, held.pop_all().close).start()  # the server notices
         with second.lease("test"):
             pass
-        monkeypatch.setattr(advisory_lock, "NOTICED_WITHIN_S", 0.2)
+        monkeypatch.setattr(advisory_lock, "DEAD_OWNER_TIMEOUT_S", 0.2)
         with monkeypatch.context() as patch:
             patch.setattr(os, "getpid", lambda: ended.pid)
             held.enter_context(on_postgres.lease("test"))
@@ -345,6 +345,6 @@ def test_a_claim_of_a_row_that_is_not_in_the_ledger_any_more_is_refused(tmp_path
     asks = list(ledger.missing("test", 0, 10))
     with ledger.transaction() as db:
         db.exec_driver_sql("DELETE FROM rows WHERE key = 'r1'")
-    with pytest.raises(LedgerError, match="1 of 3 rows about to be sent are not in the ledger any more"):
+    with pytest.raises(LedgerError, match="1 of 3 rows about to be sent are no longer in the ledger"):
         ledger.write("test", LedgerWrites(claims=asks))
     assert ledger.tally("test").unknown == 0

@@ -142,7 +142,7 @@ def test_without_receipts_and_leaderboard_the_cost_is_unknown(tmp_path: Path) ->
 async def test_failed_rows_are_sent_again_by_error_class_without_the_dataset(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MOST_TRANSIENT", 1)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 1)
     sandbox.inject(Status(status=500, times=2))
     sandbox.inject(Status(status=422, times=1, skip=2))
     batch = batch_in(tmp_path, 10)
@@ -160,7 +160,7 @@ async def test_failed_rows_are_sent_again_by_error_class_without_the_dataset(
 async def test_an_old_error_stays_until_the_new_outcome_is_in(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MOST_TRANSIENT", 1)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 1)
     fault = sandbox.inject(Status(status=500, detail="first"))
     batch = batch_in(tmp_path, 3)
     await run(batch, sandbox, ledger)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pareta_batch.engine.progress import Progress
-from pareta_batch.engine.reachability import LEAST_FAILURES, UNREACHABLE_S, Contact
+from pareta_batch.engine.reachability import MIN_FAILED_CONNECTIONS, UNREACHABLE_S, Reachability
 from pareta_batch.engine.session import stop_open_sessions
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.rate_limit.gate import AdmissionGate
@@ -57,14 +57,14 @@ async def test_an_address_where_nothing_answers_stops_the_batch_and_names_it(
 
 
 def test_a_service_that_answered_once_may_be_away() -> None:
-    contact = Contact()
+    contact = Reachability()
     contact.tried(0)
     contact.answered()
     assert not any(contact.is_lost(REFUSED, now) for now in range(100))
 
 
 def test_a_service_that_answered_with_an_error_is_there() -> None:
-    contact = Contact()
+    contact = Reachability()
     contact.tried(0)
     assert not contact.is_lost(APIStatusError("no", status_code=500), 0)
     assert not any(contact.is_lost(REFUSED, now) for now in range(100))
@@ -72,18 +72,18 @@ def test_a_service_that_answered_with_an_error_is_there() -> None:
 
 @pytest.mark.parametrize("error", [REFUSED, BROKEN])
 def test_nothing_is_concluded_from_one_failure_nor_at_once(error: APIConnectionError) -> None:
-    contact = Contact()
+    contact = Reachability()
     contact.tried(0)
-    assert not any(contact.is_lost(error, 0.1) for _ in range(LEAST_FAILURES + 20))
+    assert not any(contact.is_lost(error, 0.1) for _ in range(MIN_FAILED_CONNECTIONS + 20))
     assert contact.is_lost(error, UNREACHABLE_S)
-    late = Contact()
+    late = Reachability()
     late.tried(0)
     assert not late.is_lost(error, 100)
 
 
 @pytest.mark.parametrize("error", [NO_PLACE, SLOW])
 def test_a_slow_service_is_not_taken_for_none(error: APIConnectionError) -> None:
-    contact = Contact()
+    contact = Reachability()
     contact.tried(0)
     assert not any(contact.is_lost(error, now) for now in range(1000))
 
@@ -119,7 +119,7 @@ async def test_a_service_that_puts_every_row_off_stops_the_batch_with_its_reason
 async def test_waits_of_one_row_add_up_to_the_bound(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.LONGEST_HOLD_S", 0.25)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_PAUSE_S", 0.25)
     sandbox.inject(Status(status=500, retry_after_s=0.1, retry_after="fractional"))
     report = await run(batch_in(tmp_path, 1), sandbox, ledger)
     assert report.pending + report.failed == 1
@@ -150,11 +150,11 @@ async def test_a_long_wait_is_told_in_the_log_and_in_the_progress(
 
 def test_a_wait_is_told_once_and_shown_until_it_is_over() -> None:
     progress = Progress("test", 10, 10, lambda: 0)
-    progress.waits(time.monotonic() + 100, APIStatusError("maintenance", status_code=500))
+    progress.report_wait(time.monotonic() + 100, APIStatusError("maintenance", status_code=500))
     assert "waits 100 s (APIStatusError: maintenance)" in str(progress.snapshot())
-    progress.waits(time.monotonic() + 101, APIStatusError("other", status_code=500))
+    progress.report_wait(time.monotonic() + 101, APIStatusError("other", status_code=500))
     assert "maintenance" in str(progress.snapshot())
-    progress._waits_until = time.monotonic()
+    progress._wait_ends = time.monotonic()
     assert progress.snapshot().waits is None
 
 
@@ -164,7 +164,7 @@ async def test_a_pause_is_no_time_without_an_answer() -> None:
     call = await pressure.enter()
     assert call is not None
     pressure.answered(call)
-    pressure.obey(paused=True, most=2)
+    pressure.apply(paused=True, max_in_flight=2)
     now[0] = 5000.0
-    pressure.obey(paused=False, most=2)
+    pressure.apply(paused=False, max_in_flight=2)
     assert pressure.limiter.starving_s(5001.0) == 1

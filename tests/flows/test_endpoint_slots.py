@@ -76,7 +76,7 @@ async def test_a_run_that_sends_follows_its_limit_down_and_up_to_what_it_has_use
         async with open_sending_session(batch(tmp_path, max_in_flight=8)) as session:
 
             async def share_and_slots() -> tuple[int, int]:
-                return session.share, await active_slots()
+                return session.allotment, await active_slots()
 
             # Slots that it holds, it keeps to its end; those that are new, it takes.
             for limit, share, slots in ((2, 2, 2), (1, 1, 2), (6, 6, 6), (20, 8, 8), (4, 4, 8)):

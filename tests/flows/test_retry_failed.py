@@ -17,7 +17,7 @@ from tests.flows.datasets import batch
 async def test_rows_that_failed_for_a_passing_reason_are_sent_again(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MOST_TRANSIENT", 1)
+    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 1)
     monkeypatch.setattr(complete_shard, "retries", 0)
     pareta.inject(Status(status=500, times=3))
     first = await report_of(await complete_batch(batch(tmp_path), return_state=True))
