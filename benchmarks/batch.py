@@ -1,8 +1,8 @@
-"""Batches side by side: `python benchmarks/batch.py [--rows 2000] [--in-flight 32,256] [--rounds 2] …`.
+"""Comparison of ways to run a batch: `python benchmarks/batch.py [--rows 2000] [--in-flight 32,256] [--rounds 2] …`.
 
-Each measurement is a process of its own, against a fresh service in another one; the ways take turns within each
-round, and the median of the rounds is shown. The official SDK, and the tools of others that `--ways curator,inspect_ai`
-adds, are installed into environments of their own, once (curator is 600 MB).
+Each measurement runs in a new process, against a new service in another process. The ways alternate within a round,
+and the table shows the median of the rounds. The official SDK and the third-party tools of
+`--ways curator,inspect_ai` are installed once, each into a separate environment (curator: 600 MB).
 """
 
 import argparse
@@ -17,9 +17,9 @@ from client import PROJECT, Measured, medians, python_for, service, table
 
 PARTS = Path(__file__).parent / "batch_parts"
 WAYS = ("client", "engine", "flow", "prefect .map", "recipe")
-OTHERS = ("curator", "inspect_ai")
-PACKAGED = {"recipe": "pareta", **{how: how for how in OTHERS}}
-"""The ways that are done with packages of others, which have an environment of their own."""
+THIRD_PARTY = ("curator", "inspect_ai")
+PACKAGED = {"recipe": "pareta", **{how: how for how in THIRD_PARTY}}
+"""Package of each way that runs in a separate environment."""
 HEADS = [
     "way",
     "start-up s",
@@ -35,7 +35,7 @@ HEADS = [
 
 
 def measure(how: str, rows: int, in_flight: int, service_ms: float) -> Measured | None:
-    """Do one batch one way; None if it did not get through."""
+    """Run one batch in one way; return its figures, or None if it failed."""
     with service(service_ms) as url, tempfile.TemporaryDirectory() as folder:
         python = python_for(PACKAGED[how]) if how in PACKAGED else sys.executable
         environment = dict(os.environ) if how in PACKAGED else {**os.environ, "PYTHONPATH": str(PROJECT)}
@@ -52,7 +52,7 @@ def measure(how: str, rows: int, in_flight: int, service_ms: float) -> Measured 
 
 
 def compare(in_flight: int, options: argparse.Namespace) -> str:
-    """Measure every way at one load."""
+    """Measure every way at one number of calls in flight, and return a table."""
     ways = options.ways.split(",")
     rounds = [
         (how, measure(how, options.rows, in_flight, options.service_ms)) for _ in range(options.rounds) for how in ways
@@ -69,7 +69,7 @@ def compare(in_flight: int, options: argparse.Namespace) -> str:
 
 
 def figures(one: Measured, rows: int, ideal_s: float) -> list[str]:
-    """Format what was measured of one way."""
+    """Format the figures of one way as table cells."""
     return [
         f"{one['start_up_s']:.1f}",
         f"{one['before_s']:.2f}",
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--in-flight", default="32,256")
     parser.add_argument("--service-ms", type=float, default=100.0)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--ways", default=",".join(WAYS), help=f"also: {', '.join(OTHERS)}")
+    parser.add_argument("--ways", default=",".join(WAYS), help=f"also: {', '.join(THIRD_PARTY)}")
     options = parser.parse_args()
     for in_flight in map(int, options.in_flight.split(",")):
         print(compare(in_flight, options), flush=True)

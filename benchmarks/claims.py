@@ -1,6 +1,6 @@
-"""How often what a comparison claims is false: `python -m benchmarks.claims [--samples 10000]`.
+"""Error rates of the claims of a comparison: `python -m benchmarks.claims [--samples 10000]`.
 
-Prints the tables of docs/statistics.md. Cells of groups are the worst of 2 to 50 groups; a part runs in the tests.
+Prints the tables of docs/statistics.md. A cell for groups shows the worst of 2 to 50 groups. The tests run a part.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def gate(samples: int) -> None:
 
 
 def covered(samples: int) -> None:
-    """Print the share of 95 % intervals of a difference that hold it."""
+    """Print the coverage of 95 % intervals of a difference."""
     print("\n### Coverage of 95 % intervals of a difference, % (at least 93.5)\n")
     header("scores", *(f"{rows:,} rows" for rows in ROWS), *(f"groups {sizes}" for sizes in SIZES))
     for world in WORLDS:
@@ -43,7 +43,7 @@ def covered(samples: int) -> None:
 
 
 def proportions() -> None:
-    """Print the exact coverage of the interval of one model's quality, over all qualities."""
+    """Print the exact coverage of the interval of the quality of one model, over all qualities."""
     print("\n### Coverage of the interval of a share of right answers, over all shares, % (enumerated)\n")
     header("rows", "least", "mean")
     for rows in ROWS:
@@ -56,7 +56,7 @@ def proportions() -> None:
 
 
 def powers(samples: int) -> None:
-    """Print the real power of claims of 80 %."""
+    """Print the actual power where 80 % is claimed."""
     print("\n### Real power of what is said to show in four of five samples, % (75 to 85)\n")
     header("scores", "rows needed", "would show, 100 groups", "would show, 400 groups", "groups needed", "of 20 tests")
     for better, worse in ((0.15, 0.08), (0.3, 0.2), (0.06, 0.0), (0.12, 0.02)):
@@ -74,14 +74,14 @@ def powers(samples: int) -> None:
 
 
 def mcnemar_shown(rows: int, better: float, worse: float, tests: int, samples: int) -> float:
-    """Return how often McNemar's test shows a difference on so many rows."""
+    """Return the share of samples of `rows` rows in which McNemar's test shows a difference."""
     counts = np.random.default_rng(rows).multinomial(rows, [better, worse, 1 - better - worse], samples)
     p = [stats.binomtest(int(b), int(b + w)).pvalue if b + w else 1.0 for b, w, _ in counts]
     return float((np.array(p) <= significance.ALPHA / tests).mean())
 
 
 def families(samples: int) -> None:
-    """Print how often anything at all is claimed among equal models."""
+    """Print the family-wise error rate: any claim among equal models."""
     print("\n### Any claim among equal models, % (at most 5)\n")
     header("models", "right or wrong, 120 rows", "graded, 120 rows", "graded, 30 groups of 4", "as good at the margin")
     for models in (3, 5, 8, 20):
@@ -107,7 +107,7 @@ def claims(models: int, kind: str, samples: int) -> float:
 
 
 def at_margin(models: int, samples: int) -> float:
-    """Return the share of samples in which any of the models, each exactly at the margin, is called as good."""
+    """Return the share of samples in which a model exactly at the margin is called as good."""
     rng = np.random.default_rng(models)
     counts = rng.multinomial(200, [0.05, 0.1, 0.85], (samples, models)).astype(np.float64)
     values = np.broadcast_to([1.0, -1.0, 0.0], counts.shape)
@@ -116,18 +116,18 @@ def at_margin(models: int, samples: int) -> float:
 
 
 def percent(share: float) -> str:
-    """Write a share of 1 in per cent."""
+    """Format a share of 1 in per cent."""
     return f"{100 * share:.1f}"
 
 
 def header(*names: str) -> None:
-    """Print the head of a table."""
+    """Print the header of a table."""
     line(*names)
     line(*["---"] * len(names))
 
 
 def line(*cells: str) -> None:
-    """Print a line of a table."""
+    """Print a row of a table."""
     print(f"| {' | '.join(cells)} |", flush=True)
 
 

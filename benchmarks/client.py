@@ -1,8 +1,8 @@
-"""Clients side by side under load: `python benchmarks/client.py [--rounds 3] [--seconds 3] [--in-flight 16,64 …]`.
+"""Comparison of clients under load: `python benchmarks/client.py [--rounds 3] [--seconds 3] [--in-flight 16,64 …]`.
 
-Each measurement is a process of its own, against a fresh service in another one; the clients take turns within each
-round, and the median of the rounds is shown. Official packages are installed into environments of their own, once.
-Ratios count: absolute figures are those of the machine.
+Each measurement runs in a new process, against a new service in another process. The clients alternate within a
+round, and the table shows the median of the rounds. Official packages are installed once, each into a separate
+environment. Compare ratios: absolute figures depend on the machine.
 """
 
 import argparse
@@ -36,7 +36,7 @@ Measured = dict[str, float]
 
 
 def python_for(name: str) -> str:
-    """Give the Python that has this client installed; makes its environment the first time."""
+    """Return the Python that has this client installed; create its environment on the first call."""
     if name not in PACKAGES:
         return sys.executable
     folder = KEPT_IN / PACKAGES[name]
@@ -49,7 +49,7 @@ def python_for(name: str) -> str:
 
 @contextmanager
 def service(service_ms: float) -> Iterator[str]:
-    """Run a service; gives its URL."""
+    """Run a service and yield its URL."""
     command = [sys.executable, str(PARTS / "service.py"), str(service_ms)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
@@ -60,39 +60,39 @@ def service(service_ms: float) -> Iterator[str]:
 
 
 def measure(name: str, what: str, in_flight: int, service_ms: float, options: argparse.Namespace) -> Measured | None:
-    """Measure one client once; None if it did not get through."""
+    """Measure one client once; return None if it failed."""
     periods = [str(options.warm_up), str(options.seconds)]
     with service(service_ms) as url:
         command = [python_for(name), str(PARTS / "contenders.py"), name, what, url, str(in_flight), *periods]
         environment = {**os.environ, "PYTHONPATH": str(PROJECT)} if name == OURS else None
-        patience = 120 + 10 * options.seconds
+        timeout_s = 120 + 10 * options.seconds
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=patience, env=environment, check=True
+                command, capture_output=True, text=True, timeout=timeout_s, env=environment, check=True
             )
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
             print(f"{name} at {in_flight} in flight: {str(error.stderr)[-300:]}", file=sys.stderr)
             return None
         measured: Measured = json.loads(done.stdout)
-        with urllib.request.urlopen(f"{url}/counters") as told:
-            measured["connections"] = float(told.read())
+        with urllib.request.urlopen(f"{url}/counters") as reply:
+            measured["connections"] = float(reply.read())
     return measured
 
 
 def medians(rounds: list[Measured | None]) -> Measured | None:
-    """Give the median of each figure over the rounds that got through."""
-    through = [measured for measured in rounds if measured is not None]
-    return {name: statistics.median(one[name] for one in through) for name in through[0]} if through else None
+    """Return the median of each figure over the completed rounds."""
+    completed = [measured for measured in rounds if measured is not None]
+    return {name: statistics.median(one[name] for one in completed) for name in completed[0]} if completed else None
 
 
 def table(title: str, heads: list[str], rows: list[list[str]]) -> str:
-    """Format as Markdown."""
+    """Format a Markdown table."""
     lines = [f"\n### {title}\n", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def calls_table(in_flight: int, service_ms: float, options: argparse.Namespace) -> str:
-    """Measure plain calls at one load."""
+    """Measure calls without streaming at one number in flight, and return a table."""
     found: dict[str, list[Measured | None]] = {name: [] for name in CONTENDERS}
     for _ in range(options.rounds):
         for name in CONTENDERS:
@@ -121,7 +121,7 @@ def calls_row(
     in_flight: int,
     service_ms: float,
 ) -> list[str]:
-    """Format what was measured of one client."""
+    """Format the figures of one client as table cells."""
     label = f"{name} ({PACKAGES[name]})" if name in PACKAGES else name
     if one is None:
         return [label, *["did not finish"] * 8]
@@ -140,7 +140,7 @@ def calls_row(
 
 
 def streams_table(in_flight: int, options: argparse.Namespace) -> str:
-    """Measure the time to the first of 50 chunks that come 5 ms apart."""
+    """Measure the time to the first of 50 chunks, which are sent 5 ms apart."""
     rows = []
     found: dict[str, list[Measured | None]] = {name: [] for name in CONTENDERS}
     for _ in range(options.rounds):
@@ -148,13 +148,13 @@ def streams_table(in_flight: int, options: argparse.Namespace) -> str:
             found[name].append(measure(name, "streams", in_flight, 0, options))
     for name, rounds in found.items():
         one = medians(rounds)
-        told = [f"{one['p50_ms']:.1f}", f"{one['cpu_ms']:.2f}"] if one else ["did not finish", "–"]
-        rows.append([f"{name} ({PACKAGES[name]})" if name in PACKAGES else name, *told])
+        cells = [f"{one['p50_ms']:.1f}", f"{one['cpu_ms']:.2f}"] if one else ["did not finish", "–"]
+        rows.append([f"{name} ({PACKAGES[name]})" if name in PACKAGES else name, *cells])
     return table(f"{in_flight} streams at once", ["client", "first chunk after ms", "CPU ms a stream"], rows)
 
 
 def import_table(rounds: int) -> str:
-    """Measure what importing costs in a fresh interpreter, with all bytecode in place, as after an installation."""
+    """Measure the import time in a new interpreter with compiled bytecode, as after an installation."""
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONPYCACHEPREFIX": str(KEPT_IN / "bytecode")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     rows = []
@@ -174,12 +174,12 @@ def import_table(rounds: int) -> str:
 
 
 def numbers(text: str) -> list[int]:
-    """Read a list of numbers."""
+    """Parse a comma-separated list of integers."""
     return [int(number) for number in text.split(",") if number]
 
 
 def options_of(arguments: list[str] | None = None) -> Any:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
@@ -191,7 +191,7 @@ def options_of(arguments: list[str] | None = None) -> Any:
 
 
 def main() -> None:
-    """Measure everything and print it as Markdown."""
+    """Run all measurements and print them as Markdown."""
     options = options_of()
     print(import_table(options.rounds), flush=True)
     for in_flight in options.streams:

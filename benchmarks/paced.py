@@ -1,7 +1,7 @@
-"""What who knows the limit could get of a service that saves up nothing: `python benchmarks/paced.py [--seconds 12]`.
+"""Upper bound for a client that knows the rate limit (burst 1): `python benchmarks/paced.py [--seconds 12]`.
 
-Calls start at even intervals, whatever comes back, at rates at and below what a sandbox of 100 ms in a process of its
-own allows: one token, refilled 200 times a second. Any two that arrive closer together than that are one too many.
+Calls start at even intervals, independent of the answers, at and below the allowed rate of 200 requests/s. The
+sandbox has a latency of 100 ms and runs in a separate process. Two calls less than 5 ms apart cause a refusal.
 """
 
 import argparse
@@ -20,7 +20,7 @@ PACES = (200, 195, 190, 185, 180, 170)
 
 
 async def paced(base_url: str, api_key: str, per_s: float, seconds: float) -> tuple[int, int]:
-    """Start calls at even intervals; give how many were answered, and how many refused."""
+    """Start calls at even intervals; return the numbers of answered and of refused calls."""
     async with AsyncPareta(api_key=api_key, base_url=base_url, max_retries=0) as pareta:
 
         async def answered() -> bool:
@@ -36,12 +36,12 @@ async def paced(base_url: str, api_key: str, per_s: float, seconds: float) -> tu
         for number in range(int(per_s * seconds)):
             await asyncio.sleep(max(0.0, began + number / per_s - time.monotonic()))
             calls.append(asyncio.create_task(answered()))
-        came = await asyncio.gather(*calls)
-    return sum(came), len(came) - sum(came)
+        results = await asyncio.gather(*calls)
+    return sum(results), len(results) - sum(results)
 
 
 async def measure(per_s: float, seconds: float, loop: LoopThread) -> list[str]:
-    """Measure one pace against a service of its own, on a loop whose timers are as good as a session's."""
+    """Measure one rate against a new sandbox, on an event loop with the timers of a batch session."""
     with limited(RateLimit(per_s=ALLOWED_PER_S, burst=1, retry_after="none")) as sandbox:
         answered, refused = await loop.run(paced(sandbox.base_url, sandbox.api_key, per_s, seconds))
     share = answered / seconds / ALLOWED_PER_S
@@ -49,7 +49,7 @@ async def measure(per_s: float, seconds: float, loop: LoopThread) -> list[str]:
 
 
 async def measure_all(seconds: float) -> list[list[str]]:
-    """Measure every pace, one after the other."""
+    """Measure every rate, one after the other."""
     loop = LoopThread("paced")
     try:
         return [await measure(per_s, seconds, loop) for per_s in PACES]
@@ -61,8 +61,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=12.0)
     rows = asyncio.run(measure_all(parser.parse_args().seconds))
-    heads = ["calls/s", "answered/s", "of what is allowed", "wasted"]
-    print(table("Evenly spaced calls, 200 requests/s with 1 saved up", heads, rows))
+    heads = ["calls/s", "answered/s", "of the allowed rate", "refused"]
+    print(table("Evenly spaced calls, 200 requests/s, burst 1", heads, rows))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The engine against services that allow so much without telling: `python benchmarks/pressure.py [--only TEXT]`.
+"""The engine against services with unknown limits: `python benchmarks/pressure.py [--only TEXT]`.
 
-64 calls allowed in flight, a sandbox of 100 ms in a process of its own, which refuses the rest with 429. Its books
-tell: completions a second after the first ten seconds against what is allowed, refused requests as a share of the
-answered, rows that failed. "whole" counts from the first completion, with all that had to be learned.
+The engine may have 64 calls in flight. The sandbox has a latency of 100 ms, runs in a separate process, and refuses
+requests above its limit with 429. Its books provide the figures: completions per second after the first ten seconds
+relative to the limit, refused relative to answered requests, and failed rows. The column "whole" counts from the first
+completion, and so includes the learning phase.
 """
 
 import argparse
@@ -24,28 +25,28 @@ from pareta_batch.spec import Batch, Sampling
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import RateLimit, Sandbox, Status, attach
 
-LEARNING_S = 10.0
+LEARNING_S = 10.0  # excluded from completions/s
 LATENCY_S = 0.1
-HEADS = ["service allows", "Retry-After", "completions/s", "of what is allowed", "whole", "wasted", "failed rows"]
+HEADS = ["service allows", "Retry-After", "completions/s", "of the limit", "whole", "refused", "failed rows"]
 
 
 def limits() -> "list[tuple[str, float, RateLimit]]":
-    """Give each limit with its name and the completions a second that it allows."""
-    told = ("seconds", "fractional", "none")
+    """Return each limit with its name and the completions per second that it allows."""
+    retry_after = ("seconds", "fractional", "none")
     rates = [
-        (f"{per_s} requests/s, {burst} saved up", per_s, RateLimit(per_s=per_s, burst=burst, retry_after=how))
-        for (per_s, burst), how in itertools.product(((50, 5), (200, 20), (200, 1)), told)
+        (f"{per_s} requests/s, burst {burst}", per_s, RateLimit(per_s=per_s, burst=burst, retry_after=how))
+        for (per_s, burst), how in itertools.product(((50, 5), (200, 20), (200, 1)), retry_after)
     ]
     caps = [
-        (f"{most} calls at once", most / LATENCY_S, RateLimit(concurrent=most, retry_after=how))
-        for most, how in itertools.product((4, 16), told)
+        (f"{cap} calls at once", cap / LATENCY_S, RateLimit(concurrent=cap, retry_after=how))
+        for cap, how in itertools.product((4, 16), retry_after)
     ]
     return [*rates, *caps]
 
 
 @contextmanager
-def limited(limit: RateLimit, at_random: float) -> Iterator[Sandbox]:
-    """Run a sandbox with a limit, in a process of its own; a share of requests is refused besides."""
+def limited(limit: RateLimit, at_random: float = 0.0) -> Iterator[Sandbox]:
+    """Run a sandbox with a limit in a separate process; also refuse a random share of its requests."""
     command = [sys.executable, "-m", "pareta_sandbox", "--port", "0", "--latency-ms", str(1000 * LATENCY_S)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
@@ -57,7 +58,7 @@ def limited(limit: RateLimit, at_random: float) -> Iterator[Sandbox]:
             yield sandbox
         finally:
             running.terminate()
-            running.communicate()  # it prints its books
+            running.communicate()  # reads the books that it prints
 
 
 async def measure(name: str, allowed: float, limit: RateLimit, seconds: float, at_random: float) -> list[str]:
@@ -81,7 +82,7 @@ async def measure(name: str, allowed: float, limit: RateLimit, seconds: float, a
 
 
 def batch_of(rows: int, folder: Path) -> Batch:
-    """Make a batch of so many rows."""
+    """Create a batch of `rows` rows."""
     dataset = folder / "rows.jsonl"
     dataset.write_text("".join(json.dumps({"id": n, "text": f"Invoice {n} is wrong."}) + "\n" for n in range(rows)))
     return Batch(
@@ -98,10 +99,10 @@ def batch_of(rows: int, folder: Path) -> Batch:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=25.0, help="rows for so long at what is allowed")
+    parser.add_argument("--seconds", type=float, default=25.0, help="duration of a batch at the limit")
     parser.add_argument("--only", default="", help="only the limits whose name contains this, e.g. '200 requests/s'")
-    parser.add_argument("--told", default="", help="only this way of saying how long: seconds, fractional, none")
-    parser.add_argument("--at-random", type=float, default=0.0, help="refuse this share of requests besides, e.g. 0.03")
+    parser.add_argument("--told", default="", help="only this form of Retry-After: seconds, fractional, none")
+    parser.add_argument("--at-random", type=float, default=0.0, help="also refuse this random share, e.g. 0.03")
     chosen = parser.parse_args()
     wanted = [each for each in limits() if chosen.only in each[0] and chosen.told in each[2].retry_after]
     rows = [asyncio.run(measure(*each, chosen.seconds, chosen.at_random)) for each in wanted]

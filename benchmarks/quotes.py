@@ -1,6 +1,6 @@
-"""How often a quote from a pilot holds: the grid of tests/batch/test_forecast.py, with more pilots and sizes.
+"""Coverage of quotes from a pilot: the grid of tests/batch/test_forecast.py, with more pilots and sizes.
 
-python -m benchmarks.quotes            # a Markdown table; some three minutes
+python -m benchmarks.quotes            # prints a Markdown table; takes about three minutes
 """
 
 import argparse

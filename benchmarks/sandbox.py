@@ -1,9 +1,9 @@
-"""How fast the sandbox answers, and whether its memory stays flat.
+"""Throughput of the sandbox, and growth of its memory.
 
     python benchmarks/sandbox.py --completions 1000000
     python benchmarks/sandbox.py --streams 1000
 
-A sandbox in a process of its own, at zero latency; this process asks it as fast as it can.
+The sandbox runs in a separate process without latency; this process sends requests at full speed.
 """
 
 import argparse
@@ -24,8 +24,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--completions", type=int, default=20_000)
     parser.add_argument("--in-flight", type=int, default=64)
-    parser.add_argument("--file", action="store_true", help="keep the books in a file instead of a temporary one")
-    parser.add_argument("--streams", type=int, help="instead: so many streams of ten seconds at once")
+    parser.add_argument("--file", action="store_true", help="keep the books in a named file instead of a temporary one")
+    parser.add_argument("--streams", type=int, help="instead: number of concurrent streams, each ten seconds long")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         journal = ["--journal", str(Path(folder) / "books.db")] if chosen.file else []
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 async def measure(url: str, pid: int, chosen: argparse.Namespace) -> None:
-    """Ask in ten parts and print a row for each."""
+    """Send the completions in ten parts, and print a table row for each part."""
     print("| completions | completions/s | server CPU ms each | server memory, MiB |\n|---|---|---|---|")
     part = chosen.completions // 10
     for number in range(1, 11):
@@ -64,13 +64,13 @@ async def measure(url: str, pid: int, chosen: argparse.Namespace) -> None:
 
 
 async def ask(url: str, count: int, in_flight: int) -> None:
-    """Send so many completions, so many at a time."""
-    left = iter(range(count))
+    """Send `count` completions, `in_flight` at a time."""
+    numbers = iter(range(count))
     headers = {"Authorization": "Bearer pareta_sk_bench"}
     async with aiohttp.ClientSession(url, headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def worker() -> None:
-            for _ in left:
+            for _ in numbers:
                 async with session.post("/v1/chat/completions", json=BODY) as answer:
                     assert answer.status == 200
                     await answer.read()
@@ -79,7 +79,7 @@ async def ask(url: str, count: int, in_flight: int) -> None:
 
 
 async def stream_all(url: str, count: int) -> None:
-    """Open so many streams, read them to their ends, and say how long that took."""
+    """Open `count` streams at once, read them to their ends, and print the duration."""
     headers = {"Authorization": "Bearer pareta_sk_bench"}
     async with aiohttp.ClientSession(url, headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
 
@@ -88,22 +88,22 @@ async def stream_all(url: str, count: int) -> None:
                 return (await answer.read()).endswith(b"data: [DONE]\n\n")
 
         began = time.perf_counter()
-        whole = await asyncio.gather(*(stream() for _ in range(count)))
+        complete = await asyncio.gather(*(stream() for _ in range(count)))
         took = time.perf_counter() - began
         async with session.get("/_sandbox/books", params={"debits": "no"}) as answer:
             books = await answer.json()
     highest = books["highest_in_flight"]
-    print(f"{sum(whole)} of {count} streams came whole, {highest} at once, in {took:.1f} s (10 s is their own time)")
+    print(f"{sum(complete)} of {count} streams complete, {highest} at once, in {took:.1f} s (ideal: 10 s)")
 
 
 def cpu_s(pid: int) -> float:
-    """Give the CPU seconds that a process has used."""
+    """Return the CPU seconds of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
 
 def memory_mib(pid: int) -> float:
-    """Give the memory that a process holds."""
+    """Return the resident memory of a process, in MiB."""
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_KIB / 1024
 
 

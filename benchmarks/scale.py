@@ -1,7 +1,7 @@
-"""Memory of a large batch, and how fast a large ledger opens: `python benchmarks/scale.py [--rows 100000]`.
+"""Memory of a large batch, and opening time of a large ledger: `python benchmarks/scale.py [--rows 100000]`.
 
-Each figure is a process of its own: the same way with few rows and with many, against one fast service, and a ledger
-of a million rows, nearly all of them answered, in which the missing ones are found.
+Each way runs with few rows and with many rows, each time in a new process, against one fast service. The ledger has
+a million rows; nearly all are settled, and the benchmark finds the missing ones.
 """
 
 import argparse
@@ -24,12 +24,12 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.schema import rows as rows_table
 from pareta_batch.rows.requests import RowRequest
 
-FEW = 100
-MISSING_EVERY = 10_000
+FEW_ROWS = 100
+MISSING_EVERY_ROWS = 10_000
 
 
 def measure(how: str, rows: int, in_flight: int) -> list[str]:
-    """Do one batch, and tell its time and peak memory."""
+    """Run one batch; return its duration and peak memory as table cells."""
     with service(20) as url, tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(PARTS / "contenders.py"), how, url, str(rows), str(in_flight), folder]
         done = subprocess.run(
@@ -45,12 +45,12 @@ def measure(how: str, rows: int, in_flight: int) -> list[str]:
 
 
 def large_ledger(rows: int) -> str:
-    """Make a ledger of so many rows, one in MISSING_EVERY missing, and look for those in a ledger opened anew."""
+    """Create a ledger of `rows` rows, one in MISSING_EVERY_ROWS missing, and time the queries after a reopening."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/ledger.db"
         ledger = Ledger.open(url)
-        ledger.register_rows("large", asks(rows))
-        answered = rows_table.c.position % MISSING_EVERY != 0
+        ledger.register_rows("large", requests(rows))
+        answered = rows_table.c.position % MISSING_EVERY_ROWS != 0
         values = {
             "state": "settled",
             "attempts": 1,
@@ -70,7 +70,7 @@ def large_ledger(rows: int) -> str:
         steps.append(time.monotonic())
         ledger.tally("large")
         steps.append(time.monotonic())
-        assert found == -(-rows // MISSING_EVERY)
+        assert found == -(-rows // MISSING_EVERY_ROWS)
         took = [f"{1000 * (later - earlier):,.0f}" for earlier, later in pairwise(steps)]
         size = (Path(folder) / "ledger.db").stat().st_size / 2**20
         return table(
@@ -80,7 +80,7 @@ def large_ledger(rows: int) -> str:
         )
 
 
-def asks(rows: int) -> Iterator[RowRequest]:
+def requests(rows: int) -> Iterator[RowRequest]:
     for n in range(rows):
         yield RowRequest(n, f"row-{n}", f"{n:064x}", ({"role": "user", "content": "Which team? My invoice is wrong."},))
 
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--ways", default="engine,flow")
     chosen = parser.parse_args()
     heads = ["way", "rows", "answered", "wall s", "peak MiB"]
-    found = [measure(how, rows, chosen.in_flight) for how in chosen.ways.split(",") for rows in (FEW, chosen.rows)]
+    found = [measure(how, rows, chosen.in_flight) for how in chosen.ways.split(",") for rows in (FEW_ROWS, chosen.rows)]
     print(table(f"{chosen.in_flight} in flight, 20 ms of service time", heads, found), flush=True)
     print(large_ledger(chosen.ledger_rows))
 

@@ -1,6 +1,6 @@
-"""How often a quiet year of a watch alarms, and how soon a drop of ten points is seen.
+"""Alarm rates of a watch: false alarms in a year without a change, and the delay after a drop of ten points.
 
-python -m benchmarks.watch            # a Markdown table; some minutes
+python -m benchmarks.watch            # prints a Markdown table; takes some minutes
 """
 
 import argparse

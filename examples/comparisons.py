@@ -1,4 +1,4 @@
-"""Three eval sets of 200 rows each for `examples/comparisons.yaml`, made up from what people write.
+"""Three generated eval sets of 200 rows each for `examples/comparisons.yaml`.
 
 python -m examples.comparisons
 """
@@ -13,7 +13,7 @@ from typing import Any
 ROWS = 200
 FOLDER = Path(".pareta/comparisons")
 
-Row = dict[str, Any]  # what JSON can hold
+Row = dict[str, Any]  # a JSON object
 
 OPENINGS = ("", "Hello! ", "Writing for the second time. ")
 THINGS = (
@@ -59,19 +59,19 @@ ENDINGS = ("", "\nNo warranty of any kind.", "\nVersion 2.")
 
 
 def reviews() -> Iterator[Row]:
-    """Give reviews and the feeling in them."""
+    """Yield reviews with their sentiment."""
     for opening, thing, (review, feeling) in product(OPENINGS, THINGS, REVIEWS):
         yield {"input": {"document": opening + review.format(thing=thing)}, "expected": feeling}
 
 
 def tickets() -> Iterator[Row]:
-    """Give support tickets and the team for each."""
+    """Yield support tickets with their team."""
     for opening, number, (ticket, team) in product(OPENINGS, NUMBERS, TICKETS):
         yield {"input": {"document": opening + ticket.format(n=number)}, "expected": team}
 
 
 def notices() -> Iterator[Row]:
-    """Give licence notices and the fields in them; the rows of one holder belong together."""
+    """Yield licence notices with their fields; rows of one holder and year form a group."""
     for ending, year, holder, (notice, effective, law) in product(ENDINGS, YEARS, HOLDERS, NOTICES):
         document = notice.format(year=year, holder=holder) + ending
         fields = {"copyright_holder": holder, "year": year, "effective_date": effective, "governing_law": law}
@@ -79,10 +79,10 @@ def notices() -> Iterator[Row]:
 
 
 def write(name: str, rows: Iterable[Row]) -> Path:
-    """Write so many rows, chosen by lot, as JSON lines."""
+    """Write a random sample of ROWS rows as JSON lines, and return the path."""
     path = FOLDER / f"{name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    chosen = Random(name).sample(list(rows), ROWS)  # noqa: S311 - the same rows for everybody
+    chosen = Random(name).sample(list(rows), ROWS)  # noqa: S311 - a fixed seed: the same rows on every machine
     lines = [json.dumps(row, ensure_ascii=False) for row in chosen]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path

@@ -1,6 +1,6 @@
 """Collect the licence texts of the installed Python distributions as a labelled dataset.
 
-Real contracts, present on every machine, with a truth somebody else wrote: the licence the package metadata declares.
+The texts are real and present on every machine. The label is the licence that the package metadata declares.
 
     python -m examples.licences --out licences.jsonl
 """
@@ -15,8 +15,8 @@ from enum import Enum
 from importlib.metadata import Distribution, PackagePath, distributions
 from pathlib import Path, PurePosixPath
 
-# Only classifiers that name exactly one SPDX identifier. 'Apache Software License' and 'BSD License' are missing on
-# purpose: both stand for several (PEP 639, appendix "mapping license classifiers to SPDX identifiers").
+# Only classifiers with exactly one SPDX identifier. 'Apache Software License' and 'BSD License' are excluded because
+# each has several (PEP 639, appendix "mapping license classifiers to SPDX identifiers").
 CLASSIFIERS: Mapping[str, str] = {
     "MIT License": "MIT",
     "MIT No Attribution License (MIT-0)": "MIT-0",
@@ -29,7 +29,7 @@ CLASSIFIERS: Mapping[str, str] = {
     "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later",
 }
 
-# What people write in the free-text License field, in lower case without 'the' and 'license'.
+# Common values of the free-text License field, in lower case without 'the' and 'license'.
 FREE_TEXT: Mapping[str, str] = {
     "mit": "MIT",
     "mit (mit)": "MIT",
@@ -51,7 +51,7 @@ SPDX_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
 class Unusable(Enum):
-    """Why a distribution cannot be a row."""
+    """Reasons to exclude a distribution."""
 
     NONE_DECLARED = "no licence declared"
     SEVERAL_DECLARED = "more than one licence declared"
@@ -61,7 +61,7 @@ class Unusable(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """One row: a distribution, its licence text, and the SPDX identifier it declares."""
+    """A row: a distribution, its licence text, and its declared SPDX identifier."""
 
     id: str
     document: str
@@ -70,7 +70,7 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was written where, and how many distributions were left out for which reason."""
+    """Path of the written file, number of rows, and number of excluded distributions by reason."""
 
     path: Path
     kept: int
@@ -78,7 +78,7 @@ class Collected:
 
 
 def collect() -> list[Licence]:
-    """Return every installed distribution with a text and a single declared licence, ordered by name."""
+    """Return all installed distributions with a text and a single declared licence, ordered by name."""
     return _sort_out(distributions())[0]
 
 
@@ -91,8 +91,8 @@ def write(path: Path | str) -> Collected:
 def write_eval_rows(path: Path | str, prompt: str) -> Collected:
     """Write `{"input", "expected"}` rows for an eval set: `prompt` with `{document}` (and `{id}`) filled in.
 
-    A text that several distributions share is written once, so that the rows are independent of each other.
-    Raises ValueError when the prompt does not use the document or asks for another column.
+    A text shared by several distributions is written once, so that the rows are independent.
+    Raises ValueError if the prompt does not contain `{document}` or contains an unknown column.
     """
     kept, dropped = _sort_out(distributions())
     distinct = list({row.document: row for row in reversed(kept)}.values())[::-1]
@@ -102,7 +102,7 @@ def write_eval_rows(path: Path | str, prompt: str) -> Collected:
 
 
 def as_row(distribution: Distribution) -> Licence | Unusable:
-    """Return the distribution as a row, or why it cannot be one."""
+    """Return the distribution as a row, or the reason to exclude it."""
     licence = declared_licence(distribution)
     if isinstance(licence, Unusable):
         return licence
@@ -111,7 +111,7 @@ def as_row(distribution: Distribution) -> Licence | Unusable:
 
 
 def declared_licence(distribution: Distribution) -> str | Unusable:
-    """Return the one SPDX identifier that a distribution declares, or why there is none."""
+    """Return the declared SPDX identifier of a distribution, or the reason to exclude it."""
     expression = _field(distribution, "License-Expression")
     if expression:
         return expression if SPDX_IDENTIFIER.fullmatch(expression) else Unusable.SEVERAL_DECLARED
@@ -130,13 +130,13 @@ def _agreed(free_text: str | None, classifiers: set[str], *, declared: bool) -> 
 
 
 def _contradicts(classifier: str, licence: str) -> bool:
-    """Tell whether an ambiguous classifier excludes the licence, as 'BSD License' excludes ISC."""
+    """Return whether an ambiguous classifier excludes the licence, as 'BSD License' excludes ISC."""
     family = classifier.partition(" ")[0].lower()
     return family in {"bsd", "apache"} and not licence.lower().startswith(family)
 
 
 def _from_free_text(declared: str) -> str | None:
-    # Some projects put the whole licence in the field; its first line is then the licence's title.
+    # Some projects put the whole licence text into the field; its first line is the title.
     first_line = declared.strip().partition("\n")[0].strip().lower()
     words = [word for word in first_line.split() if word not in {"the", "license", "licence"}]
     return FREE_TEXT.get(" ".join(words).replace(",", ""))
@@ -174,17 +174,17 @@ def licence_text(distribution: Distribution) -> str:
 def _is_own_licence(path: PackagePath) -> bool:
     folders = PurePosixPath(path).parent.parts
     in_metadata = bool(folders) and folders[0].endswith(".dist-info")
-    # Deeper folders hold the licences of vendored code.
+    # Deeper folders contain the licences of vendored code.
     return in_metadata and folders[1:] in {(), ("licenses",)} and bool(re.match(r"(?i)licen[cs]e|copying", path.name))
 
 
 def _fill(prompt: str, row: Licence) -> str:
     if "{document}" not in prompt:
-        raise ValueError("the prompt does not contain {document}, so every eval row would be the same")
+        raise ValueError("prompt without {document}: every eval row would be equal; add {document} to the prompt")
     try:
         return prompt.format(id=row.id, document=row.document)
     except (KeyError, IndexError) as unknown:
-        raise ValueError(f"the prompt asks for column {unknown}; an eval row has: id, document") from unknown
+        raise ValueError(f"unknown column {unknown} in the prompt; use one of: id, document") from unknown
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
@@ -207,18 +207,18 @@ def _normal(name: str) -> str:
 
 
 def main() -> None:
-    """Write the dataset and say what was kept and what was left out."""
+    """Write the dataset, and print the numbers of written and excluded rows."""
     parser = argparse.ArgumentParser(prog="python -m examples.licences", description=collect.__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the JSON-lines file to write")
     parser.add_argument("--eval-rows", type=Path, help="also write eval rows to this file")
     parser.add_argument("--prompt", default="{document}", help="the prompt of the eval rows, with {document}")
     wanted = parser.parse_args()
-    _say(write(wanted.out))
+    _print_summary(write(wanted.out))
     if wanted.eval_rows:
-        _say(write_eval_rows(wanted.eval_rows, wanted.prompt))
+        _print_summary(write_eval_rows(wanted.eval_rows, wanted.prompt))
 
 
-def _say(collected: Collected) -> None:
+def _print_summary(collected: Collected) -> None:
     print(f"{collected.path}: {collected.kept} rows")
     for reason, count in collected.dropped.items():
         print(f"  left out {count:>3}: {reason}")

@@ -20,24 +20,24 @@ from pareta_sandbox.state.money import MICRO_PER_USD
 
 WARNING = """
 ***********************************************************************************************
-*** The sandbox listens on {host}: everybody who can reach this machine can use it, read its
-*** books, change its balance and switch its faults. Its control routes ask for no key.
+*** The sandbox listens on {host}: any program that can reach this machine can call it, read its
+*** books, change its balance and switch faults. The control routes need no API key.
 ***********************************************************************************************
 """
 
-COMMANDS = f"To a sandbox that runs: {', '.join(remote.COMMANDS)} (see `books --help`)."
+COMMANDS = f"Commands to a running sandbox: {', '.join(remote.COMMANDS)} (see `books --help`)."
 
 
 def main() -> int:
-    """Serve until interrupted, then print the books; or carry out a command to a sandbox that runs."""
+    """Serve until interrupted and print the books, or run a command against a running sandbox."""
     if sys.argv[1:2] and sys.argv[1] in remote.COMMANDS:
         return remote.run(sys.argv[1:])
     chosen = arguments(sys.argv[1:])
     try:
-        day = scenario.found(chosen.scenario) if chosen.scenario else None
+        day = scenario.load(chosen.scenario) if chosen.scenario else None
         server = Server(settings(chosen))
-    except (OSError, sqlite3.Error, scenario.ScenarioError) as problem:
-        print(explained(problem), file=sys.stderr)  # noqa: T201
+    except (OSError, sqlite3.Error, scenario.ScenarioError) as error:
+        print(start_failure(error), file=sys.stderr)  # noqa: T201
         return 2
 
     if not is_loopback(chosen.host):
@@ -49,36 +49,36 @@ def main() -> int:
         print(f"pareta sandbox ready at {server.service.base_url}", flush=True)  # noqa: T201
 
     asyncio.run(_serve(server, ready))
-    say_at_the_end(rendered(server.service.books.snapshot(debits=False)))
+    print_books(rendered(server.service.books.snapshot(debits=False)))
     return 0
 
 
-def say_at_the_end(text: str) -> None:
-    """Print, unless nobody reads any more: who only waited for the address may have closed the other end."""
+def print_books(text: str) -> None:
+    """Print the text; ignore a closed pipe, because a reader may only have wanted the address."""
     try:
         print(text, flush=True)  # noqa: T201
     except BrokenPipeError:
-        # What could not be written is written again at exit, and fails again.
+        # The buffered text is flushed again at exit, and would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address can be reached from this machine only."""
+    """Return whether an address is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def explained(problem: Exception) -> str:
-    """Say in one line why the sandbox cannot start."""
-    match problem:
+def start_failure(error: Exception) -> str:
+    """Return a one-line reason why the sandbox cannot start."""
+    match error:
         case OSError():
-            return f"cannot listen: {problem}"
+            return f"cannot listen: {error}"
         case sqlite3.Error():
-            return f"cannot use the journal: {problem}"
+            return f"cannot use the journal: {error}"
         case _:
-            return str(problem)
+            return str(error)
 
 
 async def _serve(server: Server, ready: Callable[[], None]) -> None:
@@ -93,14 +93,14 @@ def arguments(given: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pareta_sandbox", description=__doc__, epilog=COMMANDS)
     add = parser.add_argument
-    add("--port", type=int, default=8765, help="0 picks a free one (default: %(default)s)")
+    add("--port", type=int, default=8765, help="port to listen on; 0 picks a free port (default: %(default)s)")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="host name by which requests may address it, beside this machine's (repeatable)",
+        help="further host name that requests may send as Host, besides this machine's own (repeatable)",
     )
     add(
         "--balance-usd",
@@ -109,38 +109,55 @@ def arguments(given: list[str]) -> argparse.Namespace:
         metavar="USD",
         help="opening balance (default: 100)",
     )
-    add("--keys", default="", metavar="K1,K2", help="API keys that are good (default: all that start with pareta_sk_)")
+    add("--keys", default="", metavar="K1,K2", help="valid API keys (default: every key that starts with pareta_sk_)")
     add(
         "--latency-ms",
         type=_time,
         default=None,
         metavar="MS",
-        help="time a completion takes (default: the model's own)",
+        help="duration of a completion (default: depends on the model)",
     )
-    add("--cold-start-s", type=_time, default=1.0, metavar="S", help="time 'start' takes (default: %(default)s)")
-    add("--deploy-s", type=_time, default=2.0, metavar="S", help="time a deploy takes (default: %(default)s)")
-    add("--eval-s", type=_time, default=0.5, metavar="S", help="least time an eval run takes (default: %(default)s)")
-    add("--no-idempotency", action="store_true", help="do not honour idempotency keys: every request is billed")
-    add("--generation", type=int, choices=(1, 2), default=2, help="1: no keys, no receipts, no 'auto' (default: 2)")
+    add(
+        "--cold-start-s",
+        type=_time,
+        default=1.0,
+        metavar="S",
+        help="duration of a start (default: %(default)s)",
+    )
+    add("--deploy-s", type=_time, default=2.0, metavar="S", help="duration of a deploy (default: %(default)s)")
+    add("--eval-s", type=_time, default=0.5, metavar="S", help="minimum duration of an eval run (default: %(default)s)")
+    add("--no-idempotency", action="store_true", help="ignore idempotency keys: every request is billed")
+    add(
+        "--generation",
+        type=int,
+        choices=(1, 2),
+        default=2,
+        help="1: without keys, receipts and 'auto' (default: 2)",
+    )
     add(
         "--journal",
         type=Path,
         metavar="FILE",
-        help="keep the books in an SQLite file, and go on with those in it (default: a temporary one)",
+        help="SQLite file for the books; existing books are continued (default: a temporary file)",
     )
-    add("--scenario", metavar="NAME", help=f"begin with a scenario: a YAML file, or {', '.join(scenario.names())}")
+    add("--scenario", metavar="NAME", help=f"scenario to begin with: a YAML file, or {', '.join(scenario.names())}")
     add(
         "--upstream",
         metavar="URL",
-        help="let an OpenAI-compatible server answer (its key: UPSTREAM_API_KEY)",
+        help="forward completions to an OpenAI-compatible server (its key: UPSTREAM_API_KEY)",
     )
-    add("--upstream-model", metavar="NAME", help="what to ask the upstream for (default: the first it lists)")
-    add("--seed", type=int, default=0, help="which requests a fault with a share hits (default: %(default)s)")
+    add("--upstream-model", metavar="NAME", help="model to request from the upstream (default: the first in its list)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of faults with a share (default: %(default)s)",
+    )
     return parser.parse_args(given)
 
 
 def settings(chosen: argparse.Namespace) -> Settings:
-    """Turn the command line into settings."""
+    """Convert the command line into settings."""
     return Settings(
         host=chosen.host,
         port=chosen.port,
@@ -164,17 +181,17 @@ def settings(chosen: argparse.Namespace) -> Settings:
 def _micro_usd(text: str) -> int:
     try:
         return int(Decimal(text) * MICRO_PER_USD)
-    except (InvalidOperation, ValueError, OverflowError) as wrong:
-        raise argparse.ArgumentTypeError(f"'{text}' is not an amount in dollars") from wrong
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is not an amount in dollars; use a number such as 12.50") from error
 
 
 def _time(text: str) -> float:
     try:
         time = float(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from wrong
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number; use a number such as 0.5") from error
     if not 0 <= time < 86_400_000:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a time from 0")
+        raise argparse.ArgumentTypeError(f"'{text}' is out of range; use a number from 0 to 86399999")
     return time
 
 

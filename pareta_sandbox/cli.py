@@ -1,4 +1,4 @@
-"""Commands to a sandbox that runs elsewhere: `python -m pareta_sandbox books`."""
+"""Commands to a running sandbox: `python -m pareta_sandbox books`."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pydantic import ValidationError
 
 from pareta_sandbox.faults.kinds import FAULT
-from pareta_sandbox.faults.scenario import named, names
+from pareta_sandbox.faults.scenario import from_library, names
 from pareta_sandbox.state.books import rendered
 from pareta_sandbox.testing import Sandbox, attach
 
@@ -16,12 +16,12 @@ Command = Callable[[Sandbox, list[str]], str]
 
 
 def run(given: list[str]) -> int:
-    """Carry out one command; give the exit status."""
+    """Run one command and return its exit status."""
     chosen = _arguments(given)
     try:
         print(COMMANDS[chosen.command](attach(chosen.url), chosen.values))  # noqa: T201
-    except (urllib.error.URLError, ValueError) as problem:
-        print(f"{chosen.command} at {chosen.url}: {problem}", file=sys.stderr)  # noqa: T201
+    except (urllib.error.URLError, ValueError) as error:
+        print(f"{chosen.command} at {chosen.url}: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 
@@ -33,7 +33,7 @@ def books(sandbox: Sandbox, values: list[str]) -> str:
 
 def top_up(sandbox: Sandbox, values: list[str]) -> str:
     """Add dollars to the balance."""
-    sandbox.top_up(_one(values, "the dollars to add"))
+    sandbox.top_up(_one(values, "the amount to add, in dollars"))
     return rendered(sandbox.books()).splitlines()[0]
 
 
@@ -44,24 +44,24 @@ def balance(sandbox: Sandbox, values: list[str]) -> str:
 
 
 def stop(sandbox: Sandbox, values: list[str]) -> str:
-    """Stop an endpoint, as its provider would."""
-    endpoint = _one(values, "an endpoint's id")
+    """Stop an endpoint from outside, as its provider can."""
+    endpoint = _one(values, "the id of an endpoint")
     sandbox.stop_endpoint(endpoint)
     return f"{endpoint} is stopped"
 
 
 def start(sandbox: Sandbox, values: list[str]) -> str:
     """Start an endpoint."""
-    endpoint = _one(values, "an endpoint's id")
+    endpoint = _one(values, "the id of an endpoint")
     sandbox.start_endpoint(endpoint)
     return f"{endpoint} is started"
 
 
 def fault(sandbox: Sandbox, values: list[str]) -> str:
-    """Switch a fault on: its kind, then its fields as name=value (null for none at all)."""
+    """Switch a fault on: its kind, then its fields as name=value (null for no value)."""
     fields = dict(value.split("=", 1) for value in values[1:] if "=" in value)
     if not values or len(fields) != len(values) - 1:
-        raise ValueError("give the fault's kind, then its fields: fault status status=503 share=0.1")
+        raise ValueError("invalid fault; use a kind, then fields as name=value: fault status status=503 share=0.1")
     try:
         given = {name: None if value == "null" else value for name, value in fields.items()}
         wanted = FAULT.validate_python({"kind": values[0], **given})
@@ -71,8 +71,8 @@ def fault(sandbox: Sandbox, values: list[str]) -> str:
 
 
 def play(sandbox: Sandbox, values: list[str]) -> str:
-    """Begin a scenario, by its name or its file."""
-    name = _one(values, "a scenario's name or file")
+    """Begin a scenario, given its name or its YAML file."""
+    name = _one(values, "the name or file of a scenario")
     sandbox.play(name)
     return f"{name} has begun"
 
@@ -84,8 +84,8 @@ def clear(sandbox: Sandbox, values: list[str]) -> str:
 
 
 def scenarios(sandbox: Sandbox, values: list[str]) -> str:
-    """List the scenarios, and what each teaches."""
-    return "\n".join(f"{name:16} {named(name).teaches.strip()}" for name in names())
+    """List the scenarios with the lesson of each."""
+    return "\n".join(f"{name:16} {from_library(name).teaches.strip()}" for name in names())
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -102,19 +102,19 @@ COMMANDS: Mapping[str, Command] = {
 
 
 def _arguments(given: list[str]) -> argparse.Namespace:
-    told = "\n".join(f"  {name:10} {command.__doc__}" for name, command in COMMANDS.items())
+    summary = "\n".join(f"  {name:10} {command.__doc__}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m pareta_sandbox",
-        description=f"Commands to a sandbox that runs:\n{told}",
+        description=f"Commands to a running sandbox:\n{summary}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("values", nargs="*", help="what the command takes")
-    parser.add_argument("--url", default="http://127.0.0.1:8765", help="the sandbox (default: %(default)s)")
+    parser.add_argument("values", nargs="*", help="arguments of the command")
+    parser.add_argument("--url", default="http://127.0.0.1:8765", help="URL of the sandbox (default: %(default)s)")
     return parser.parse_args(given)
 
 
 def _one(values: list[str], what: str) -> str:
     if len(values) != 1:
-        raise ValueError(f"give {what}")
+        raise ValueError(f"{len(values)} values instead of one; pass {what}")
     return values[0]

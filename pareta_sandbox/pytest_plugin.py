@@ -12,13 +12,13 @@ SandboxFactory = Callable[..., Sandbox]
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """Give each test a sandbox of its own, with the fast defaults."""
+    """Start a separate sandbox for each test, with the fast defaults."""
     with running() as started:
         yield started
 
 
 @pytest.fixture
 def sandbox_factory() -> Iterator[SandboxFactory]:
-    """Start sandboxes with options (`sandbox_factory(balance_usd=1)`); they stop after the test."""
+    """Start sandboxes with options (`sandbox_factory(balance_usd=1)`) and stop them after the test."""
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(running(**options))

@@ -1,4 +1,4 @@
-"""Everything a running sandbox knows."""
+"""State of a running sandbox, shared by all routes."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ from pareta_sandbox.state.journal import Journal
 
 
 class Service:
-    """The state of the service: books, endpoints, eval sets and runs, faults."""
+    """State and settings of the service: books, endpoints, faults, stored answers, background tasks."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -39,44 +39,44 @@ class Service:
 
     @property
     def honours_keys(self) -> bool:
-        """Tell whether a repeated idempotency key is answered from memory."""
+        """Whether a repeated idempotency key is answered with the stored answer."""
         return self.settings.idempotency and self.settings.generation == 2
 
     def latency_ms(self, model: Model, completion_tokens: int) -> float:
-        """Return how long an answer takes: the same for all when it was set, else the model's own time."""
+        """Return the duration of an answer: the configured latency, else the latency of the model."""
         fixed = self.settings.latency_ms
         return model.latency_ms(completion_tokens) if fixed is None else fixed
 
     def level(self, model: Model, route: Route, endpoint: str | None = None) -> int:
-        """Return how well a model reads the next prompt: at its own level, unless a fault weakens it."""
+        """Return the skill level for the next prompt: the model's own level, unless a fault lowers it."""
         return self.faults.level(model.id, route, endpoint) or model.level
 
     def next_number(self) -> int:
-        """Return the next number for an id."""
+        """Return the next serial number for an id."""
         return next(self._numbers)
 
     async def recommended(self, task: str) -> str:
-        """Return the model recommended for a task; measuring it the first time does not hold up other requests."""
+        """Return the model recommended for a task; the first measurement runs in a worker thread."""
         if task not in self._recommended:
             self._recommended[task] = await asyncio.to_thread(catalogue.recommended, task)
         return self._recommended[task]
 
-    def at_the_end(self, close: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Have something closed when the service stops."""
+    def on_stop(self, close: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Register an async function to call when the service stops."""
         self._closing.append(close)
 
     def change(self, **changes: object) -> None:
         """Change settings while running."""
-        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # checked at the border
+        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]  # validated by `Change`
 
-    def in_background(self, work: Coroutine[None, None, None]) -> None:
-        """Do work beside the requests; it is kept alive until it is done."""
+    def run_in_background(self, work: Coroutine[None, None, None]) -> None:
+        """Start a background task; the reference protects it from garbage collection."""
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
     async def stop(self) -> None:
-        """Cancel what still works in the background."""
+        """Cancel the background tasks and close every resource."""
         tasks = list(self._background)
         for task in tasks:
             task.cancel()

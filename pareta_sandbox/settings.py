@@ -1,4 +1,4 @@
-"""What one can choose when a sandbox starts."""
+"""Settings of a sandbox: at the start and while it runs."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,20 +13,21 @@ DEFAULT_KEY = "pareta_sk_sandbox"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a sandbox behaves; the defaults are fast, for tests.
+    """Behaviour of a sandbox; the defaults are fast, for tests.
 
-    latency_ms: the time a completion takes, in milliseconds; None gives every model its own.
-    cold_start_s, deploy_s: how long `start` and a deploy take, in seconds.
-    eval_s: the least time an eval run takes, in seconds.
-    allow_hosts: the host names, beside this machine's own, that a request may name as its `Host`.
-    keys: the API keys that are good; empty means every key that starts with `pareta_sk_`.
-    idempotency: whether a repeated `Idempotency-Key` is answered from memory and billed once; False bills
-        every request.
-    generation: 1 is a service without idempotency keys, receipts and `model="auto"`.
-    upstream: the URL of an OpenAI-compatible server that answers completions instead of the built-in models;
-        upstream_model: what to ask it for (None: the first it lists); upstream_key: its key.
-    journal: an SQLite file to keep the books in; None keeps them in a temporary one.
-    seed: fixes which requests a fault with a share hits.
+    latency_ms: duration of a completion, in milliseconds; None means the latency of each model.
+    cold_start_s, deploy_s: duration of `start` and of a deploy, in seconds.
+    eval_s: minimum duration of an eval run, in seconds.
+    allow_hosts: further host names that a request may send as `Host`, besides this machine's own.
+    keys: valid API keys; empty means every key that starts with `pareta_sk_`.
+    idempotency: whether a repeated `Idempotency-Key` returns the stored answer and is billed once; False
+        bills every request.
+    generation: 1 means a service without idempotency keys, receipts and `model="auto"`.
+    upstream: URL of an OpenAI-compatible server that answers completions instead of the built-in models.
+    upstream_model: model to request from it; None means the first in its list.
+    upstream_key: API key of the upstream.
+    journal: SQLite file for the books; None means a temporary file.
+    seed: selects the requests that a fault with a share affects.
     """
 
     host: str = "127.0.0.1"
@@ -48,7 +49,7 @@ class Settings:
 
 
 class Change(BaseModel):
-    """Settings that can change while the sandbox runs; what is not named stays."""
+    """Settings that can change while the sandbox runs; omitted fields keep their values."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,5 +60,5 @@ class Change(BaseModel):
     idempotency: bool = True
 
     def changes(self) -> dict[str, object]:
-        """Return what was named."""
+        """Return the fields that were sent."""
         return self.model_dump(include=self.model_fields_set)

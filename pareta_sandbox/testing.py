@@ -6,7 +6,7 @@
         ...
         sandbox.debited_once()
 
-`attach(base_url)` gives the same for a sandbox in another process.
+`attach(base_url)` returns the same object for a sandbox in another process.
 """
 
 import http.client
@@ -40,8 +40,8 @@ from pareta_sandbox.faults.kinds import (
     Status,
     TruncatedJson,
 )
-from pareta_sandbox.faults.scenario import found
-from pareta_sandbox.http.server import Background
+from pareta_sandbox.faults.scenario import load
+from pareta_sandbox.http.server import ServerThread
 from pareta_sandbox.settings import DEFAULT_KEY, Settings
 from pareta_sandbox.state.books import Debit, Snapshot
 from pareta_sandbox.state.money import MICRO_PER_USD
@@ -76,7 +76,7 @@ __all__ = [
 
 
 class Options(TypedDict, total=False):
-    """How the sandbox behaves; see `Settings`. What is left out is fast: no latency, no cold start."""
+    """Options of a sandbox; see `Settings`. The defaults are fast: no latency, no cold start."""
 
     host: str
     port: int
@@ -97,7 +97,7 @@ class Options(TypedDict, total=False):
 
 
 class Changes(TypedDict, total=False):
-    """The settings that can change while a sandbox runs."""
+    """Settings that can change while a sandbox runs."""
 
     latency_ms: float | None
     cold_start_s: float
@@ -107,14 +107,14 @@ class Changes(TypedDict, total=False):
 
 
 class Sandbox:
-    """A running sandbox: its address, its books, and the switches of its faults."""
+    """A running sandbox: its address, its books and its faults."""
 
     def __init__(self, base_url: str, api_key: str = DEFAULT_KEY) -> None:
         self.base_url = base_url.rstrip("/")
         self.api_key = api_key
 
     def books(self) -> Snapshot:
-        """Return the books as they stand."""
+        """Return a snapshot of the books."""
         return Snapshot.model_validate_json(self._ask("GET", "/books"))
 
     def top_up(self, usd: float | str | Decimal) -> None:
@@ -126,11 +126,11 @@ class Sandbox:
         self._ask("PUT", "/balance", {"micro_usd": micro_usd(usd)})
 
     def change(self, **settings: Unpack[Changes]) -> None:
-        """Change settings while it runs."""
+        """Change settings of the running sandbox."""
         self._ask("PATCH", "/settings", dict(settings))
 
     def inject(self, fault: Fault) -> str:
-        """Switch a fault on; returns its id."""
+        """Switch a fault on and return its id."""
         added = json.loads(self._ask("POST", "/faults", fault.model_dump(mode="json")))
         return str(added["id"])
 
@@ -143,51 +143,54 @@ class Sandbox:
         self._ask("DELETE", "/faults")
 
     def play(self, name_or_file: str) -> None:
-        """Let a scenario begin: one of the library by its name, or one in a YAML file."""
-        chosen = found(name_or_file).model_dump(mode="json", exclude_unset=True)
+        """Begin a scenario, given its name in the library or its YAML file."""
+        chosen = load(name_or_file).model_dump(mode="json", exclude_unset=True)
         self._ask("POST", "/scenarios", {"name": name_or_file, "scenario": chosen})
 
-    def active_faults(self, fault_id: str) -> int:
-        """Return how many requests a fault that is on has struck (for a rate limit: refused)."""
+    def hits(self, fault_id: str) -> int:
+        """Return the number of requests that an active fault has affected (for a rate limit: refused).
+
+        Raises LookupError when the fault is not active.
+        """
         faults = json.loads(self._ask("GET", "/faults"))["faults"]
         found = next((fault for fault in faults if fault["id"] == fault_id), None)
         if found is None:
-            raise LookupError(f"fault '{fault_id}' is not on (any more)")
+            raise LookupError(f"fault '{fault_id}' is not active")
         return int(found["refused"] if found["fault"]["kind"] == "rate_limit" else found["struck"])
 
     def stop_endpoint(self, endpoint_id: str) -> None:
-        """Stop an endpoint, also a seed, as if its provider had."""
+        """Stop an endpoint, including a seed, as its provider can."""
         self._ask("POST", f"/endpoints/{endpoint_id}/stop")
 
     def start_endpoint(self, endpoint_id: str) -> None:
-        """Start an endpoint, also a seed."""
+        """Start an endpoint, including a seed."""
         self._ask("POST", f"/endpoints/{endpoint_id}/start")
 
     def debited_once(self) -> None:
-        """Assert that no idempotency key was debited twice, that every debit has a key, and that the books balance."""
+        """Assert that every debit has a key, that no key was debited twice, and that the books balance."""
         books = self.books()
         keyless = [debit for debit in books.debits if debit.key is None]
-        assert not keyless, f"{len(keyless)} debits came without an idempotency key"
+        assert not keyless, f"{len(keyless)} debits have no idempotency key"
         twice = {key: n for key, n in Counter(debit.key for debit in books.debits).items() if n > 1}
         assert not twice, f"debited more than once: {twice}"
         assert books.balances, f"the books do not balance: {books}"
 
     def never_more_in_flight_than(self, most: int) -> None:
-        """Assert that at most so many completions were in flight at once."""
+        """Assert that never more than `most` completions were in flight at once."""
         highest = self.books().highest_in_flight
         assert highest <= most, f"{highest} completions were in flight at once, more than {most}"
 
     def completed(self, count: int) -> None:
-        """Assert that exactly so many completions were billed."""
+        """Assert that exactly `count` completions were billed."""
         completions = self.books().completions
         assert completions == count, f"{completions} completions were billed, not {count}"
 
     def silent_since(self, before: Snapshot) -> None:
-        """Assert that no request came since a snapshot."""
+        """Assert that no request arrived after a snapshot."""
         now = self.books().requests
         new = {route: n - before.requests.get(route, 0) for route, n in now.items()}
-        came = {route: n for route, n in new.items() if n}
-        assert not came, f"requests came: {came}"
+        arrived = {route: n for route, n in new.items() if n}
+        assert not arrived, f"requests arrived: {arrived}"
 
     def _ask(self, method: str, path: str, body: object = None) -> bytes:
         address = urlsplit(self.base_url)
@@ -210,7 +213,7 @@ def running(**options: Unpack[Options]) -> Iterator[Sandbox]:
     chosen = dict(options)
     balance = micro_usd(options.get("balance_usd", 100))
     chosen.pop("balance_usd", None)
-    server = Background(Settings(balance_micro_usd=balance, **chosen))  # type: ignore[arg-type]  # see Options
+    server = ServerThread(Settings(balance_micro_usd=balance, **chosen))  # type: ignore[arg-type]  # see Options
     server.start()
     try:
         keys = options.get("keys") or (DEFAULT_KEY,)
@@ -220,10 +223,10 @@ def running(**options: Unpack[Options]) -> Iterator[Sandbox]:
 
 
 def attach(base_url: str, api_key: str = DEFAULT_KEY) -> Sandbox:
-    """Use a sandbox that runs in another process."""
+    """Return the interface of a sandbox that runs in another process."""
     return Sandbox(base_url, api_key)
 
 
 def micro_usd(usd: float | str | Decimal) -> int:
-    """Turn dollars into micro-USD, exactly for strings and decimals."""
+    """Convert dollars into micro-USD; exact for strings and decimals."""
     return int((Decimal(str(usd)) * MICRO_PER_USD).to_integral_value())

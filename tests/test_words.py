@@ -25,11 +25,8 @@ PENDING = (
     "pareta_cli",
     "pareta_evals",
     "pareta_report",
-    "pareta_sandbox",
     "flows",
     "tasks",
-    "benchmarks",
-    "examples",
 )
 """Packages whose docstrings are still to be rewritten. A package that is done leaves this list."""
 MAX_WORDS_IN_A_SENTENCE = 25

@@ -1,1 +1,1 @@
-"""The parts of benchmarks/client.py: a fast service, and the contenders, each run in a process of its own."""
+"""Parts of benchmarks/batch.py: the contenders, each in a separate process, and the CPU time of child processes."""

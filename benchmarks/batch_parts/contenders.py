@@ -1,8 +1,8 @@
-"""One batch done one way: `python contenders.py HOW URL ROWS IN_FLIGHT FOLDER`; prints its figures as JSON.
+"""One batch in one way: `python contenders.py HOW URL ROWS IN_FLIGHT FOLDER`; prints its figures as JSON.
 
-Every way first does a small batch, in the same process: imports, TLS, the Prefect server and its first flow are
-start-up, measured apart. Then it does the batch: `before_s` until the first request reaches the service, `work_s`
-from there to the last answer, `after_s` until the way says that it is done. The service's clock tells, for all alike.
+Every way first runs a small batch in the same process: imports, TLS, the Prefect server and its first flow count as
+start-up. The batch itself has three parts: `before_s` until the first request, `work_s` until the last answer, and
+`after_s` until the function returns. The clock of the service measures requests and answers.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from processes import children_cpu_s
 PROMPT = "Which team should handle this? {text}"
 TEXT = "My invoice is wrong, and nobody answers the phone. " * 20
 Do = Callable[[str, int], int]
-"""Does a batch of this name and so many rows; gives how many were answered."""
+"""Runs a batch with a name and a number of rows; returns the number of answered rows."""
 
 
 def client(url: str, in_flight: int, folder: Path) -> Do:
-    """pareta_client alone, as many workers as may be in flight; nothing is kept: what the engine can reach at best."""
+    """Run pareta_client alone with `in_flight` workers and no persistence: an upper bound for the engine."""
     from pareta_client import AsyncPareta
 
     async def run(rows: int) -> int:
@@ -43,7 +43,7 @@ def client(url: str, in_flight: int, folder: Path) -> Do:
 
 
 def engine(url: str, in_flight: int, folder: Path) -> Do:
-    """pareta_batch without Prefect: enrol, send, settle, write the answers file."""
+    """Run pareta_batch without Prefect: register, send, settle, and write the answers file."""
     from pareta_batch.ledger.ledger import Ledger
     from pareta_batch.run import run_batch
     from pareta_client import AsyncPareta
@@ -59,7 +59,7 @@ def engine(url: str, in_flight: int, folder: Path) -> Do:
 
 
 def flow(url: str, in_flight: int, folder: Path) -> Do:
-    """The flow complete_batch, on a Prefect server of its own."""
+    """Run the flow complete_batch on a separate Prefect server."""
     os.environ["PARETA_LEDGER_URL"] = f"sqlite:///{folder}/ledger.db"
     prefect_of_our_own(folder, url)
     from flows.complete_batch import complete_batch
@@ -71,7 +71,7 @@ def flow(url: str, in_flight: int, folder: Path) -> Do:
 
 
 def prefect_map(url: str, in_flight: int, folder: Path) -> Do:
-    """A task run per row, mapped over a pool of threads, each with the same blocking client."""
+    """Map a task run per row over a thread pool with one blocking client."""
     prefect_of_our_own(folder, url)
     from prefect import flow as as_flow
     from prefect import task
@@ -94,7 +94,7 @@ def prefect_map(url: str, in_flight: int, folder: Path) -> Do:
 
 
 def recipe(url: str, in_flight: int, folder: Path) -> Do:
-    """What the official SDK documents: a client, a semaphore, a gather; nothing is kept if it dies."""
+    """Follow the documentation of the official SDK: a client, a semaphore and a gather, without persistence."""
     import pareta
 
     async def run(rows: int) -> int:
@@ -113,11 +113,11 @@ def recipe(url: str, in_flight: int, folder: Path) -> Do:
 
 
 def curator(url: str, in_flight: int, folder: Path) -> Do:
-    """bespokelabs-curator's LLM over a dataset; its first request, alone, asks for the service's rate limits."""
+    """Run the LLM of bespokelabs-curator over a dataset; its first request reads the rate limits of the service."""
     os.environ.update(
         OPENAI_API_KEY="x", CURATOR_CACHE_DIR=str(folder), TELEMETRY_ENABLED="false", CURATOR_DISABLE_RICH_DISPLAY="1"
     )
-    # It brings the vocabulary that tokens are counted with, which would be downloaded otherwise.
+    # Provides the tokenizer vocabulary, which would be downloaded otherwise.
     import litellm.litellm_core_utils.default_encoding  # noqa: F401
     from bespokelabs import curator as library
 
@@ -138,7 +138,7 @@ def curator(url: str, in_flight: int, folder: Path) -> Do:
 
 
 def inspect_ai(url: str, in_flight: int, folder: Path) -> Do:
-    """inspect_ai's eval of a task that only generates."""
+    """Run the eval of inspect_ai with a task that only generates."""
     os.environ.update(SERVICE_API_KEY="x", SERVICE_BASE_URL=f"{url}/v1")
     import inspect_ai as library
     from inspect_ai.dataset import Sample
@@ -180,7 +180,7 @@ def batch_of(name: str, rows: int, in_flight: int, folder: Path) -> object:
 
 
 def prefect_of_our_own(folder: Path, url: str) -> None:
-    """Give this process a Prefect of its own: its server is started by the first flow."""
+    """Configure a separate Prefect for this process; the first flow starts its server."""
     os.environ.update(
         PARETA_API_KEY="pareta_sk_x",
         PARETA_BASE_URL=url,
@@ -212,9 +212,9 @@ def cpu_s() -> float:
 
 
 def times(url: str) -> tuple[float, float, int]:
-    """Ask the service when the first request came and the last answer went, and how many; it starts anew."""
-    with urllib.request.urlopen(f"{url}/times") as told:
-        first, last, requests = json.loads(told.read())
+    """Return the times of the first request and the last answer and the number of requests, and reset them."""
+    with urllib.request.urlopen(f"{url}/times") as reply:
+        first, last, requests = json.loads(reply.read())
         return first, last, requests
 
 

@@ -1,4 +1,4 @@
-"""CPU and memory of this process's children, while they live: from /proc."""
+"""CPU time of the live child processes, read from /proc."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def children_cpu_s() -> float:
-    """Give the CPU seconds of all living descendants of this process, and of the children that those waited for."""
+    """Return the CPU seconds of all live descendants, including their reaped children."""
     stats = {
         int(entry.name): stat for entry in Path("/proc").iterdir() if entry.name.isdigit() and (stat := _stat(entry))
     }
@@ -17,7 +17,7 @@ def children_cpu_s() -> float:
 def _stat(entry: Path) -> tuple[int, float] | None:
     try:
         fields = (entry / "stat").read_text().rpartition(")")[2].split()
-    except OSError:  # it ended in the meantime
+    except OSError:  # the process has ended
         return None
     return int(fields[1]), sum(map(int, fields[11:15])) / TICKS
 

@@ -1,8 +1,7 @@
-"""One client under load: `python contenders.py NAME calls|streams URL IN_FLIGHT WARM_UP SECONDS`; prints what
-it measured.
+"""One client under load: `python contenders.py NAME calls|streams URL IN_FLIGHT WARM_UP SECONDS`; prints its figures.
 
-Every client is driven alike: as many workers as may be in flight, each asking again as soon as it was answered. It
-runs in an environment that has only that client, so nothing but the standard library is imported at the top.
+Every client gets the same load: IN_FLIGHT workers, each of which sends its next request after an answer. The module
+runs in an environment with only that client, so the top level imports only the standard library.
 """
 
 import asyncio
@@ -19,14 +18,14 @@ BODY = {"model": "ep_1", "messages": MESSAGES}
 KEY = "pareta_sk_benchmark"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
-# What a client gives to be measured: ask once, and read a stream's first chunk and then the rest.
-RowRequest = Callable[[], Awaitable[Any]]
+# Measured operations of a client: send one request, and read the chunks of one stream.
+Send = Callable[[], Awaitable[Any]]
 Chunks = Callable[[], AsyncIterator[Any]]
 
 
 @asynccontextmanager
-async def sdk(url: str, module: str, name: str) -> AsyncIterator[tuple[RowRequest, Chunks]]:
-    """An SDK with the shape of openai's: the recipe of its documentation, with its defaults."""
+async def sdk(url: str, module: str, name: str) -> AsyncIterator[tuple[Send, Chunks]]:
+    """Use an SDK with the interface of openai, as its documentation shows, with its defaults."""
     import importlib
 
     made = getattr(importlib.import_module(module), name)(api_key=KEY, base_url=url)
@@ -46,8 +45,8 @@ async def sdk(url: str, module: str, name: str) -> AsyncIterator[tuple[RowReques
 
 
 @asynccontextmanager
-async def raw_aiohttp(url: str) -> AsyncIterator[tuple[RowRequest, Chunks]]:
-    """aiohttp alone: the yardstick."""
+async def raw_aiohttp(url: str) -> AsyncIterator[tuple[Send, Chunks]]:
+    """Use aiohttp alone, as the reference."""
     import aiohttp
 
     path = f"{url}/v1/chat/completions"
@@ -67,8 +66,8 @@ async def raw_aiohttp(url: str) -> AsyncIterator[tuple[RowRequest, Chunks]]:
 
 
 @asynccontextmanager
-async def raw_httpx(url: str) -> AsyncIterator[tuple[RowRequest, Chunks]]:
-    """httpx alone, with its defaults and a timeout that lets a full pool be waited for."""
+async def raw_httpx(url: str) -> AsyncIterator[tuple[Send, Chunks]]:
+    """Use httpx alone, with its defaults and a timeout that is long enough for a full pool."""
     import httpx
 
     path = f"{url}/v1/chat/completions"
@@ -102,9 +101,9 @@ def contender(name: str, url: str) -> Any:
 
 
 async def load(one: Callable[[], Awaitable[float]], in_flight: int, warm_up: float, seconds: float) -> dict[str, Any]:
-    """Keep so many in flight, and measure so many seconds of it once connections are open and the first burst is over.
+    """Keep `in_flight` operations in flight, and measure them for `seconds` after `warm_up`.
 
-    `one` gives the seconds to measure of each; those count whose end falls into the time measured.
+    `one` returns the duration of one operation in seconds. Operations count that end within the measured period.
     """
     times: list[float] = []
 
@@ -112,7 +111,7 @@ async def load(one: Callable[[], Awaitable[float]], in_flight: int, warm_up: flo
         while True:
             times.append(await one())
 
-    # A thousand calls at once on a pool without connections are the worst case of some clients: not what is asked here.
+    # Open connections first: 1,000 calls at once on an empty pool are the worst case of some clients.
     await asyncio.gather(*(one() for _ in range(min(in_flight, 64))))
     workers = [asyncio.create_task(worker()) for _ in range(in_flight)]
     await asyncio.sleep(warm_up)
@@ -133,8 +132,8 @@ async def load(one: Callable[[], Awaitable[float]], in_flight: int, warm_up: flo
     }
 
 
-def answering(ask: RowRequest) -> Callable[[], Awaitable[float]]:
-    """Time until an answer is complete."""
+def answering(ask: Send) -> Callable[[], Awaitable[float]]:
+    """Measure the time until an answer is complete."""
 
     async def timed() -> float:
         start = time.perf_counter()
@@ -145,7 +144,7 @@ def answering(ask: RowRequest) -> Callable[[], Awaitable[float]]:
 
 
 def first_chunk(chunks: Chunks) -> Callable[[], Awaitable[float]]:
-    """Time until the first chunk of a stream, which is then read to its end."""
+    """Measure the time until the first chunk of a stream, and read the stream to its end."""
 
     async def timed() -> float:
         start, arrived = time.perf_counter(), []

@@ -1,8 +1,8 @@
-"""A loopback service that costs next to nothing: `python service.py SERVICE_MS`; prints its port.
+"""A loopback service with minimal CPU cost: `python service.py SERVICE_MS`; prints its port.
 
-It answers every POST after SERVICE_MS with the same completion of about 1.2 kB, or, if the body asks for a stream,
-with 50 chunks 5 ms apart. GET /counters tells how many connections were opened, and counts anew. GET /times tells
-when (by the machine's monotonic clock) the first request came and the last answer went, and how many, and starts anew.
+A POST is answered after SERVICE_MS with the same completion of about 1.2 kB, or with a stream of 50 chunks, 5 ms apart.
+GET /counters returns the number of opened connections. GET /times returns the times (monotonic clock) of the first
+request and the last answer, and the number of requests. Both reset their counters.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ def chunked(content: bytes) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One connection; requests are answered in turn."""
+    """A connection; its requests are answered in order."""
 
     opened = 0
     service_seconds = 0.0
@@ -67,13 +67,13 @@ class Connection(asyncio.Protocol):
     def answer(self, top: bytes, body: bytes) -> None:
         loop = asyncio.get_running_loop()
         if top.startswith(b"get /counters"):
-            told = b"%d" % (Connection.opened - 1)
+            content = b"%d" % (Connection.opened - 1)
             Connection.opened = 0
-            self.send(head(b"text/plain", len(told)) + told)
+            self.send(head(b"text/plain", len(content)) + content)
         elif top.startswith(b"get /times"):
-            told = json.dumps([Connection.first_at, Connection.last_at, Connection.requests]).encode()
+            content = json.dumps([Connection.first_at, Connection.last_at, Connection.requests]).encode()
             Connection.requests = 0
-            self.send(head(b"application/json", len(told)) + told)
+            self.send(head(b"application/json", len(content)) + content)
         elif b'"stream":true' in body.replace(b" ", b""):
             self.send(head(b"text/event-stream", None))
             for number in range(1, CHUNKS + 1):

@@ -1,6 +1,6 @@
-"""Take the screenshots in this folder anew: `python docs/screenshots/take.py`, with a chromium on the path.
+"""Generator of the screenshots in this folder: `python docs/screenshots/take.py`; it needs chromium on the PATH.
 
-Starts a Prefect server with its UI, a worker and a sandbox, runs what the pictures show, and looks at it.
+Starts a Prefect server with its UI, a worker and a sandbox, runs the flows, and takes a screenshot of each page.
 """
 
 import shutil
@@ -33,16 +33,16 @@ CHROMIUM = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
-    # Else a page is caught while it is fading in.
+    # Without it a screenshot can show a page that is fading in.
     "--force-prefers-reduced-motion",
     "--run-all-compositor-stages-before-draw",
 )
 PAGES_SETTLE_MS = 20_000
-COLOURS = 64  # plenty for flat pages, and a third of the bytes
+COLOURS = 64  # enough for flat pages, at a third of the file size
 
 
 def main() -> None:
-    """Run everything and take every picture."""
+    """Run the flows and take every screenshot."""
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
         folder = home / "project"
@@ -51,14 +51,14 @@ def main() -> None:
         shutil.copy(PROJECT / "prefect.yaml", folder)
         ui, service = free_port(), free_port()
         with processes(home, **environment(home, ui, service)) as started:
-            prefect, sandbox = started_up(started, folder, ui, service)
-            pictures = looked_at(prefect, sandbox)
+            prefect, sandbox = start_services(started, folder, ui, service)
+            pictures = run_flows(prefect, sandbox)
             for name, (path, height) in pictures.items():
                 take(f"http://127.0.0.1:{ui}{path}", PROJECT / f"docs/screenshots/{name}.png", height, home)
 
 
 def environment(home: Path, ui: int, service: int) -> dict[str, str]:
-    """Give the environment of everything that is started."""
+    """Return the environment of all started processes."""
     return {
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_PROFILES_PATH": str(home / "prefect" / "profiles.toml"),
@@ -73,8 +73,8 @@ def environment(home: Path, ui: int, service: int) -> dict[str, str]:
     }
 
 
-def started_up(started: Processes, folder: Path, ui: int, service: int) -> tuple[PrefectApi, Sandbox]:
-    """Start the sandbox, the server and a worker, and set the server up."""
+def start_services(started: Processes, folder: Path, ui: int, service: int) -> tuple[PrefectApi, Sandbox]:
+    """Start the sandbox, the server and a worker, and set up the server."""
     options = ("--deploy-s", "1", "--cold-start-s", "0.2", "--eval-s", "0.5", "--latency-ms", "20")
     started.start("sandbox", "python", "-m", "pareta_sandbox", "--port", str(service), *options, folder=PROJECT)
     started.start("server", "prefect", "server", "start", "--port", str(ui), folder=folder)
@@ -85,8 +85,8 @@ def started_up(started: Processes, folder: Path, ui: int, service: int) -> tuple
     return prefect, attach(f"http://127.0.0.1:{service}", KEY)
 
 
-def looked_at(prefect: PrefectApi, sandbox: Sandbox) -> dict[str, tuple[str, int]]:
-    """Run what the pictures show; give the path of each picture's page and its height in pixels."""
+def run_flows(prefect: PrefectApi, sandbox: Sandbox) -> dict[str, tuple[str, int]]:
+    """Run the flows; return the path and the height in pixels of the page of each screenshot."""
     prefect.ended(prefect.run(PIPELINE, on_empty_balance="fail")["id"], within_s=180)
     finished = prefect.runs_named("pipeline tickets")[0]["id"]
     sandbox.inject(Status(status=402, skip=6))
@@ -104,16 +104,16 @@ def looked_at(prefect: PrefectApi, sandbox: Sandbox) -> dict[str, tuple[str, int
 
 
 def artifact(prefect: PrefectApi, key: str) -> str:
-    """Give the id of an artifact."""
+    """Return the id of an artifact."""
     (found,) = prefect.ask("POST", "/artifacts/filter", artifacts={"key": {"any_": [key]}})
     return str(found["id"])
 
 
 def take(url: str, file: Path, height: int, home: Path) -> None:
-    """Take a picture of a page once it has settled."""
+    """Take a screenshot of a page after it has settled."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
-        raise SystemExit("no chromium on the path")
+        raise SystemExit("chromium not found on the PATH; install it")
     profile = tempfile.mkdtemp(dir=home)
     where = [f"--user-data-dir={profile}", f"--window-size=1280,{height}", f"--screenshot={file}"]
     subprocess.run(  # noqa: S603 - a page of our own server
@@ -127,7 +127,7 @@ def take(url: str, file: Path, height: int, home: Path) -> None:
 
 
 def free_port() -> int:
-    """Find a port that nobody uses."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,1 +1,1 @@
-"""The programs of the service's concurrency guide; each takes an endpoint id and needs PARETA_API_KEY."""
+"""Programs of the concurrency guide of the service; each takes an endpoint id and needs PARETA_API_KEY."""

@@ -1,4 +1,4 @@
-"""Answer a small batch at once: as many calls as there are documents."""
+"""A small batch at once: one concurrent call per document."""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ DOCUMENTS = [f"Copyright {year} Example Ltd. MIT License. Permission is hereby g
 
 
 async def main(endpoint: str) -> None:
-    """Ask about each document and print the answers in the documents' order."""
+    """Send one request per document, and print the answers in the order of the documents."""
     async with AsyncPareta.from_env() as pa:
         answers = await asyncio.gather(
             *(

@@ -1,4 +1,4 @@
-"""Let one failed call be an outcome of its own, while the others go on."""
+"""Handling of errors by call: a failed call does not affect the other calls."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ DOCUMENTS = [
 
 
 async def main(endpoint: str) -> None:
-    """Ask an endpoint that exists and one that does not; print an answer or a verdict for each call."""
+    """Send requests to a valid and to an unknown endpoint, and print an answer or a verdict for each."""
     async with AsyncPareta.from_env() as pa:
         asked = [(model, document) for model in (endpoint, "ep_does_not_exist") for document in DOCUMENTS]
         outcomes = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""Compare models on several eval sets at once, each run waited for until it has ended."""
+"""Concurrent eval runs: models are compared on several eval sets at once."""
 
 import asyncio
 import sys
@@ -19,7 +19,7 @@ SETS = {
 
 
 async def main(*models: str) -> None:
-    """Start a run for each set and print each model's quality with its interval."""
+    """Run every eval set, and print the quality of each model with its interval."""
     async with AsyncPareta.from_env() as pa:
         runs = await asyncio.gather(
             *(

@@ -1,4 +1,4 @@
-"""Answer 1,000 documents with at most 16 calls in flight."""
+"""1,000 documents with at most 16 calls in flight."""
 
 import asyncio
 import sys
@@ -10,7 +10,7 @@ DOCUMENTS = [f"Document {number}. MIT License. Permission is hereby granted." fo
 
 
 async def main(endpoint: str) -> None:
-    """Ask about each document and print how often each answer came, and what it all cost."""
+    """Send one request per document, and print the count of each answer and the total cost."""
     allowed = asyncio.Semaphore(16)
     async with AsyncPareta.from_env() as pa:
 

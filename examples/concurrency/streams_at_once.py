@@ -1,4 +1,4 @@
-"""Read several streamed answers at once, each chunk as it arrives."""
+"""Several streamed answers at once."""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ QUESTIONS = ["MIT License. Permission is hereby granted.", "Apache License, Vers
 
 
 async def main(endpoint: str) -> None:
-    """Print each piece of each answer with the number of its stream, then what each stream cost."""
+    """Print every chunk with the number of its stream, then the cost of each stream."""
     async with AsyncPareta.from_env() as pa:
 
         async def read(number: int, question: str) -> int | None:

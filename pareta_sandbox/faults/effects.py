@@ -1,4 +1,4 @@
-"""What a fault does to a request: at the door, before any work, and to the reply, after it."""
+"""Effects of faults on a request: before any work, and on the reply after the work."""
 
 import asyncio
 import random
@@ -31,10 +31,12 @@ BAD_GATEWAY = b"<html>\r\n<head><title>Bad Gateway</title></head>\r\n<body><h1>B
 PIECES = 10
 
 
-async def apply_before(call: HttpExchange, faults: Sequence[Fault], draws: random.Random) -> None:
-    """Do what the faults do before any work, and prepare what they do to the reply.
+async def apply_before(exchange: HttpExchange, faults: Sequence[Fault], draws: random.Random) -> None:
+    """Apply the faults that act before any work, and install those that change the reply.
 
-    Raises Refusal for an injected status and Gone when the connection is dropped or the reply was given.
+    Raises:
+        Refusal: a fault injects an error status.
+        ClientGone: the connection is dropped, or a fault has already sent the reply.
     """
     for fault in faults:
         match fault:
@@ -44,49 +46,49 @@ async def apply_before(call: HttpExchange, faults: Sequence[Fault], draws: rando
                 wait = retry_after(fault.retry_after_s, fault.retry_after)
                 refusal = Refusal(fault.status, fault.detail, {"retry-after": wait} if wait else {})
                 if fault.broken_off:
-                    prepare(call, Drop(when="in_body"))
+                    prepare(exchange, Drop(when="in_body"))
                 raise refusal
             case KeyEcho(where="error"):
-                raise Refusal(fault.status, f"Incorrect API key provided: {call.api_key}.")
+                raise Refusal(fault.status, f"Incorrect API key provided: {exchange.api_key}.")
             case Html():
-                await call.reply(fault.status, BAD_GATEWAY, encoded({"content-type": "text/html"}))
+                await exchange.reply(fault.status, BAD_GATEWAY, encoded({"content-type": "text/html"}))
                 raise ClientGone
             case Drop(when="before"):
-                await call.drop(fault.how)
+                await exchange.drop(fault.how)
             case Hang(when="before"):
-                await hang(call, fault)
+                await hang(exchange, fault)
             case Drop() | Hang() | TruncatedJson() | OddReply() | KeyEcho() | SlowBody() | CutStream():
-                prepare(call, fault)
+                prepare(exchange, fault)
             case _:
-                pass  # faults of deploys and eval runs strike there
+                pass  # faults of deploys and eval runs apply there
 
 
-async def hang(call: HttpExchange, fault: Hang) -> None:
-    """Say nothing for the fault's time, then drop the connection."""
+async def hang(exchange: HttpExchange, fault: Hang) -> None:
+    """Keep the client waiting for the duration of the fault, then drop the connection."""
     try:
-        await asyncio.wait_for(call.hung_up(), fault.seconds)
+        await asyncio.wait_for(exchange.wait_for_disconnect(), fault.seconds)
     except TimeoutError:
-        await call.drop()
+        await exchange.drop()
     raise ClientGone
 
 
-def prepare(call: HttpExchange, fault: Tampering) -> None:
-    """Let the fault stand between the reply and the connection."""
-    tampering = _Tampering(call, fault)
+def prepare(exchange: HttpExchange, fault: Tampering) -> None:
+    """Install a fault that changes the reply on its way to the connection."""
+    tampering = _Tampering(exchange, fault)
 
     def wrap(send: Send) -> Send:
         tampering.send = send
         return tampering
 
-    call.intercept_send(wrap)
+    exchange.intercept_send(wrap)
 
 
 class _Tampering:
-    """A `send` that spoils the reply on its way out."""
+    """An ASGI `send` that damages the reply."""
 
-    def __init__(self, call: HttpExchange, fault: Tampering) -> None:
+    def __init__(self, exchange: HttpExchange, fault: Tampering) -> None:
         self.send: Send
-        self._call = call
+        self._exchange = exchange
         self._fault = fault
         self._bodies = 0
         self._start: Message | None = None
@@ -94,11 +96,11 @@ class _Tampering:
     async def __call__(self, message: Message) -> None:
         match self._fault, message["type"]:
             case Drop(when="after", how=how), _:
-                await self._call.drop(how)
+                await self._exchange.drop(how)
             case Hang() as fault, _:
-                await hang(self._call, fault)
+                await hang(self._exchange, fault)
             case TruncatedJson() | OddReply() | KeyEcho(), "http.response.start":
-                self._start = message  # its length is known with the body
+                self._start = message  # sent with the body, which decides the content length
             case TruncatedJson(), _:
                 await self._half(message)
             case OddReply() as fault, _:
@@ -108,7 +110,7 @@ class _Tampering:
             case Drop(how=how), "http.response.body":
                 await self.send({**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True})
                 await self._flushed()
-                await self._call.drop(how)
+                await self._exchange.drop(how)
             case SlowBody(seconds=seconds), "http.response.body":
                 await self._slowly(message, seconds)
             case CutStream() as cut, "http.response.body":
@@ -130,18 +132,18 @@ class _Tampering:
         await self._instead(message, made.body)
 
     async def _with_key(self, message: Message, fault: KeyEcho) -> None:
-        key = (self._call.api_key or "").encode()
+        key = (self._exchange.api_key or "").encode()
         body = message.get("body", b"")
         if fault.where == "answer":
             body = body.replace(b'"content": "', b'"content": "' + key + b" ")
         elif self._start is not None:
-            told = [(b"x-told", key), (b"x-request-id", b"req_" + key)]
+            echoed = [(b"x-told", key), (b"x-request-id", b"req_" + key)]
             kept = [header for header in self._start["headers"] if header[0] != b"x-request-id"]
-            self._start["headers"] = kept + told
+            self._start["headers"] = kept + echoed
         await self._instead(message, body)
 
     async def _instead(self, message: Message, body: bytes) -> None:
-        """Send another body, with its length where it is known."""
+        """Send the changed body, with a content length if the body is complete."""
         if self._start is not None:
             kept = [(k, v) for k, v in self._start["headers"] if k != b"content-length"]
             length = [] if message.get("more_body") else [(b"content-length", str(len(body)).encode())]
@@ -154,7 +156,7 @@ class _Tampering:
         size = max(1, -(-len(body) // PIECES))
         pieces = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
         for number, piece in enumerate(pieces, 1):
-            # The pause comes first: with its last piece the body is whole, and the caller waits no longer.
+            # Pause before each piece: the client stops waiting once it has the last one.
             await asyncio.sleep(seconds / len(pieces))
             await self.send({**message, "body": piece, "more_body": message.get("more_body") or number < len(pieces)})
 
@@ -162,11 +164,11 @@ class _Tampering:
         ending = not message.get("more_body")
         if ending if cut.when == "after" else self._bodies >= cut.after_chunks:
             await self._flushed()
-            await self._call.drop()
+            await self._exchange.drop()
         self._bodies += 1
         await self.send(message)
 
     async def _flushed(self) -> None:
-        # Abandoning a connection throws away what is still in its buffer; let that leave first.
+        # Aborting a connection discards its send buffer: wait until the buffer is sent.
         for _ in range(3):
             await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Which fault strikes which request: counted, timed, and drawn from a seed."""
+"""Selection of the faults that apply to a request: by count, by time and by a seeded draw."""
 
 import random
 import time
@@ -22,59 +22,59 @@ from pareta_sandbox.faults.kinds import (
 
 @dataclass(slots=True)
 class Active:
-    """A fault that was asked for, and what it has done so far."""
+    """An injected fault with its counters."""
 
     id: str
     fault: Fault
     since: float
     draws: random.Random
     seen: int = 0
-    active_faults: int = 0
+    hits: int = 0
     bucket: float = 0.0
     filled_at: float = 0.0
     refused: int = 0
-    completions: Counter[str] = field(default_factory=Counter)  # by endpoint, for those that stop themselves
+    completions: Counter[str] = field(default_factory=Counter)  # by endpoint, for EndpointStops
 
     @property
-    def spent(self) -> bool:
-        """Tell whether it has struck as often as it may."""
-        return self.fault.times is not None and self.active_faults >= self.fault.times
+    def exhausted(self) -> bool:
+        """Whether the fault has applied `times` times."""
+        return self.fault.times is not None and self.hits >= self.fault.times
 
-    def over(self, now: float) -> bool:
-        """Tell whether its period is over."""
+    def expired(self, now: float) -> bool:
+        """Return whether the fault can no longer apply: exhausted, or its period is over."""
         fault = self.fault
-        return self.spent or (fault.for_s is not None and now >= self.since + fault.after_s + fault.for_s)
+        return self.exhausted or (fault.for_s is not None and now >= self.since + fault.after_s + fault.for_s)
 
-    def concerns(self, route: Route, endpoint: str | None, now: float) -> bool:
-        """Tell whether this request is one of those it may strike, and count it."""
+    def matches(self, route: Route, endpoint: str | None, now: float) -> bool:
+        """Count a request in scope, and return whether `skip` and `share` select it."""
         fault = self.fault
-        if self.over(now) or now < self.since + fault.after_s:
+        if self.expired(now) or now < self.since + fault.after_s:
             return False
         if fault.route not in ("any", route) or fault.endpoint not in (None, endpoint):
             return False
         self.seen += 1
         return self.seen > fault.skip and (fault.share == 1 or self.draws.random() < fault.share)
 
-    def strikes(self, route: Route, endpoint: str | None, now: float) -> bool:
-        """Decide whether it strikes this request, and count it."""
-        if not self.concerns(route, endpoint, now):
+    def applies(self, route: Route, endpoint: str | None, now: float) -> bool:
+        """Decide whether the fault applies to a request, and count the hit."""
+        if not self.matches(route, endpoint, now):
             return False
-        self.active_faults += 1
+        self.hits += 1
         return True
 
     def stops(self, fault: EndpointStops, endpoint: str, now: float) -> bool:
-        """Count a completion of a live endpoint; tell whether the endpoint stops itself after it."""
-        if not self.concerns("chat", endpoint, now):
+        """Count a completion of a live endpoint, and return whether the endpoint stops after it."""
+        if not self.matches("chat", endpoint, now):
             return False
         self.completions[endpoint] += 1
         if self.completions[endpoint] % fault.after_completions:
             return False
-        self.active_faults += 1
+        self.hits += 1
         return True
 
 
 class Injection:
-    """The faults that are on."""
+    """The active faults."""
 
     def __init__(self, seed: int, id_of: Callable[[str], str] = str) -> None:
         self._seed = seed
@@ -86,13 +86,13 @@ class Injection:
         return bool(self._active)
 
     def add(self, fault: Fault) -> Active:
-        """Switch a fault on; its period and its bucket start now."""
+        """Switch a fault on; its period and its token bucket start now."""
         self._count += 1
         if fault.endpoint is not None:
-            # Endpoints may be addressed by their names; requests are counted by ids.
+            # An endpoint can be given by its name; requests are matched by id.
             fault = fault.model_copy(update={"endpoint": self._id_of(fault.endpoint)})
         now = time.monotonic()
-        # Seeded by order: the same faults in the same order strike the same requests.
+        # Seeded by order: the same faults in the same order apply to the same requests.
         draws = random.Random(f"{self._seed}/{self._count}")  # noqa: S311
         active = Active(f"fault_{self._count}", fault, now, draws, filled_at=now)
         active.bucket = float(fault.burst) if isinstance(fault, RateLimit) else 0.0
@@ -100,27 +100,27 @@ class Injection:
         return active
 
     def remove(self, fault_id: str) -> bool:
-        """Switch a fault off; tell whether it was on."""
+        """Switch a fault off, and return whether it was active."""
         before = len(self._active)
         self._active = [active for active in self._active if active.id != fault_id]
         return len(self._active) < before
 
     def clear(self) -> None:
-        """Switch everything off."""
+        """Switch every fault off."""
         self._active = []
 
     def all(self) -> list[Active]:
-        """Return the faults that are on."""
+        """Return the active faults."""
         return list(self._active)
 
-    def strike(self, route: Route, endpoint: str | None, in_flight: int) -> tuple[Fault, ...]:
-        """Return the faults that strike a request, in the order they were added."""
+    def select(self, route: Route, endpoint: str | None, in_flight: int) -> tuple[Fault, ...]:
+        """Return the faults that apply to a request, in the order of their injection."""
         now = time.monotonic()
-        self._active = [active for active in self._active if not active.over(now)]
+        self._active = [active for active in self._active if not active.expired(now)]
         active_faults: list[Fault] = []
         for active in self._active:
-            # These count answers.
-            if isinstance(active.fault, EndpointStops | ModelWeakens | PriceChange) or not active.strikes(
+            # These three count answers, not requests.
+            if isinstance(active.fault, EndpointStops | ModelWeakens | PriceChange) or not active.applies(
                 route, endpoint, now
             ):
                 continue
@@ -131,9 +131,9 @@ class Injection:
         return tuple(active_faults)
 
     def stops(self, endpoint: str) -> bool:
-        """Count a completion of a live endpoint; tell whether the endpoint stops itself after it."""
+        """Count a completion of a live endpoint, and return whether the endpoint stops after it."""
         now = time.monotonic()
-        # Every fault counts the completion, also when another has stopped the endpoint.
+        # Every fault counts the completion, even if another fault stops the endpoint.
         stopping = [
             active
             for active in self._active
@@ -142,26 +142,26 @@ class Injection:
         return bool(stopping)
 
     def level(self, model: str, route: Route, endpoint: str | None) -> int | None:
-        """Count an answer of a model; return the level it gives it at, where that is not its own."""
+        """Count an answer of a model, and return its lowered level, or None for its own level."""
         now = time.monotonic()
         for active in self._active:
             match active.fault:
-                case ModelWeakens(model=weak, level=level) if weak == model and active.strikes(route, endpoint, now):
+                case ModelWeakens(model=weak, level=level) if weak == model and active.applies(route, endpoint, now):
                     return level
         return None
 
     def price_factor(self, route: Route, endpoint: str | None) -> float:
-        """Count a request that will be answered; return the factor of its price."""
+        """Count a request that will be answered, and return the factor of its price."""
         now = time.monotonic()
         factor = 1.0
         for active in self._active:
-            if isinstance(active.fault, PriceChange) and active.strikes(route, endpoint, now):
+            if isinstance(active.fault, PriceChange) and active.applies(route, endpoint, now):
                 factor *= active.fault.factor
         return factor
 
 
 def draw_ms(median: float, sigma: float, draws: random.Random) -> float:
-    """Draw a time, log-normal around a median."""
+    """Draw a duration from a log-normal distribution; sigma 0 returns the median."""
     return median if not sigma else median * draws.lognormvariate(0, sigma)
 
 
@@ -175,7 +175,7 @@ def retry_after(seconds: float | None, how: RetryAfter) -> str | None:
         case "fractional":
             return f"{seconds:.3f}"
         case "date":
-            # Rounded up, so that waiting until then is always long enough.
+            # Rounded up: a date has whole seconds, and must not be too early.
             return formatdate(ceil(time.time() + seconds), usegmt=True)
         case _:
             return str(ceil(seconds))
@@ -184,7 +184,7 @@ def retry_after(seconds: float | None, how: RetryAfter) -> str | None:
 def _refused(active: Active, limit: RateLimit, in_flight: int, now: float) -> Status | None:
     if limit.concurrent is not None and in_flight >= limit.concurrent:
         active.refused += 1
-        return _too_many("too many concurrent requests", 1.0, limit)
+        return _rate_limited("too many concurrent requests", 1.0, limit)
     if limit.per_s is None:
         return None
     active.bucket = min(float(limit.burst), active.bucket + (now - active.filled_at) * limit.per_s)
@@ -193,8 +193,8 @@ def _refused(active: Active, limit: RateLimit, in_flight: int, now: float) -> St
         active.bucket -= 1
         return None
     active.refused += 1
-    return _too_many("rate limit exceeded", (1 - active.bucket) / limit.per_s, limit)
+    return _rate_limited("rate limit exceeded", (1 - active.bucket) / limit.per_s, limit)
 
 
-def _too_many(detail: str, wait_s: float, limit: RateLimit) -> Status:
+def _rate_limited(detail: str, wait_s: float, limit: RateLimit) -> Status:
     return Status(status=429, detail=detail, retry_after_s=wait_s, retry_after=limit.retry_after)

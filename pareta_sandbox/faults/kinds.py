@@ -1,4 +1,4 @@
-"""The faults one can ask for. Each says where it strikes, how often and for how long, and repeats with the seed."""
+"""Kinds of faults. Each defines the requests it applies to; the seed makes the selection repeatable."""
 
 from typing import Annotated, Literal
 
@@ -10,11 +10,14 @@ Route = Literal["chat", "models", "endpoints", "deploy", "tasks", "eval_sets", "
 RetryAfter = Literal["none", "seconds", "fractional", "date"]
 
 
-class Strikes(BaseModel):
-    """Where and when a fault strikes.
+class FaultScope(BaseModel):
+    """Requests to which a fault applies.
 
-    route, endpoint: only these requests. times: at most so many. share: this share of them (seeded).
-    skip: lets the first few through. after_s, for_s: the period, in seconds from now.
+    route, endpoint: restrict the fault to these requests.
+    times: maximum number of affected requests; None means no maximum.
+    share: share of the matching requests, selected by the seed.
+    skip: number of matching requests that are not affected at first.
+    after_s, for_s: delay and length of the active period, in seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,10 +31,10 @@ class Strikes(BaseModel):
     for_s: float | None = Field(None, gt=0)
 
 
-class Status(Strikes):
-    """Answer with an error status before any work, with or without Retry-After.
+class Status(FaultScope):
+    """Error status before any work, with or without Retry-After.
 
-    broken_off: the connection is dropped in the middle of the body.
+    broken_off: drop the connection in the middle of the body.
     """
 
     kind: Literal["status"] = "status"
@@ -42,23 +45,26 @@ class Status(Strikes):
     broken_off: bool = False
 
 
-class Html(Strikes):
-    """Answer as a proxy in front of the service does: an HTML page, no JSON."""
+class Html(FaultScope):
+    """HTML page instead of JSON, as a proxy in front of the service sends."""
 
     kind: Literal["html"] = "html"
     status: int = Field(502, ge=400, le=599)
 
 
-class Latency(Strikes):
-    """Take longer: `ms` is the median; with `sigma` the times are log-normal around it."""
+class Latency(FaultScope):
+    """Additional latency: `ms` is the median; with `sigma` it is log-normally distributed."""
 
     kind: Literal["latency"] = "latency"
     ms: float = Field(ge=0)
     sigma: float = Field(0.0, ge=0, le=3)
 
 
-class RateLimit(Strikes):
-    """Allow a rate (a token bucket) and a number of completions at once; refuse the rest with 429."""
+class RateLimit(FaultScope):
+    """Token bucket and concurrency limit; a request above either limit is refused with 429.
+
+    per_s: refill rate. burst: size of the bucket. concurrent: maximum completions in flight.
+    """
 
     kind: Literal["rate_limit"] = "rate_limit"
     per_s: float | None = Field(None, gt=0)
@@ -67,32 +73,32 @@ class RateLimit(Strikes):
     retry_after: RetryAfter = "seconds"
 
 
-class Drop(Strikes):
-    """Drop the connection: before any work, after the work was debited, or in the middle of the body."""
+class Drop(FaultScope):
+    """Dropped connection: before any work, after the debit, or in the middle of the body."""
 
     kind: Literal["drop"] = "drop"
     when: Literal["before", "after", "in_body"] = "before"
     how: Literal["close", "reset"] = "close"
 
 
-class Hang(Strikes):
-    """Say nothing, before any work or after it was debited; for some seconds, or until the caller hangs up."""
+class Hang(FaultScope):
+    """No reply, before any work or after the debit; for `seconds`, or until the client disconnects."""
 
     kind: Literal["hang"] = "hang"
     when: Literal["before", "after"] = "before"
     seconds: float | None = Field(None, gt=0)
 
 
-class TruncatedJson(Strikes):
-    """Do the work and debit it, but answer with half of the JSON in an otherwise correct reply."""
+class TruncatedJson(FaultScope):
+    """Reply with half of the JSON, after the work was done and debited."""
 
     kind: Literal["truncated_json"] = "truncated_json"
 
 
-class OddReply(Strikes):
-    """Do the work and debit it, but answer in an odd shape, one of `odd_replies.SHAPES`; streams are left alone.
+class OddReply(FaultScope):
+    """Reply in an odd shape, after the work was done and debited; streams are not changed.
 
-    body: answer with this text instead, whatever the shape.
+    shape: one of `odd_replies.SHAPES`. body: text to send instead of the shape.
     """
 
     kind: Literal["odd_reply"] = "odd_reply"
@@ -102,16 +108,16 @@ class OddReply(Strikes):
     @field_validator("shape")
     @classmethod
     def shape_is_known(cls, shape: str) -> str:
-        """Return a shape that exists."""
+        """Return the shape, or raise ValueError if it is unknown."""
         if shape not in SHAPES:
-            raise ValueError(f"there is no shape {shape!r}; there are: {', '.join(SHAPES)}")
+            raise ValueError(f"unknown shape {shape!r}; use one of: {', '.join(SHAPES)}")
         return shape
 
 
-class KeyEcho(Strikes):
-    """Tell the caller its own API key: in the detail of an error (`status`), in the text of the answer, or in a header.
+class KeyEcho(FaultScope):
+    """The client's API key in the detail of an error (`status`), in the answer text, or in a header.
 
-    In an answer, a stream too, the work is done and debited.
+    With `answer` and `header` the work is done and debited; this includes streams.
     """
 
     kind: Literal["key_echo"] = "key_echo"
@@ -119,18 +125,18 @@ class KeyEcho(Strikes):
     status: int = Field(401, ge=400, le=599)
 
 
-class SlowBody(Strikes):
-    """Send the body in pieces over some seconds."""
+class SlowBody(FaultScope):
+    """Body sent in pieces over `seconds`."""
 
     kind: Literal["slow_body"] = "slow_body"
     seconds: float = Field(gt=0)
 
 
-class CutStream(Strikes):
-    """Drop the connection in a stream.
+class CutStream(FaultScope):
+    """Connection dropped during a stream.
 
-    before: after so many chunks, and what was cut is not debited (a shorter stream is left alone).
-    after: when the work was debited, instead of the receipt and `[DONE]`.
+    before: drop after `after_chunks` chunks, without a debit; a shorter stream is not affected.
+    after: drop after the debit, instead of sending the receipt and `[DONE]`.
     """
 
     kind: Literal["cut_stream"] = "cut_stream"
@@ -138,18 +144,18 @@ class CutStream(Strikes):
     after_chunks: int = Field(1, ge=0)
 
 
-class EndpointStops(Strikes):
-    """Let an endpoint stop itself after so many completions: `times` says how often, null again and again."""
+class EndpointStops(FaultScope):
+    """Endpoint that stops after `after_completions` completions, `times` times; null means no maximum."""
 
     kind: Literal["endpoint_stops"] = "endpoint_stops"
     times: int | None = Field(1, ge=1)
     after_completions: int = Field(ge=1)
 
 
-class ModelWeakens(Strikes):
-    """Let a model answer as one of a lower level does, in completions and eval runs; what is listed of it stays.
+class ModelWeakens(FaultScope):
+    """Model that answers at a lower skill level, in completions and eval runs; leaderboards do not change.
 
-    It counts answers, not requests.
+    The scope counts answers, not requests.
     """
 
     kind: Literal["model_weakens"] = "model_weakens"
@@ -158,10 +164,10 @@ class ModelWeakens(Strikes):
     level: int = Field(1, ge=1, le=5)
 
 
-class PriceChange(Strikes):
-    """Bill completions and eval runs at `factor` times their price; the leaderboards stay.
+class PriceChange(FaultScope):
+    """Price multiplied by `factor`, for completions and eval runs; leaderboards do not change.
 
-    It counts requests that are answered, not those that are refused.
+    The scope counts answered requests, not refused ones.
     """
 
     kind: Literal["price_change"] = "price_change"
@@ -169,23 +175,23 @@ class PriceChange(Strikes):
     factor: float = Field(gt=0, le=1_000_000)
 
 
-class EvalRunFails(Strikes):
-    """Let an eval run fail after it has started; it is not billed."""
+class EvalRunFails(FaultScope):
+    """Eval run that fails after its start; it is not billed."""
 
     kind: Literal["eval_run_fails"] = "eval_run_fails"
     route: Route = "eval_runs"
     error: str = "the evaluation worker died (injected by the sandbox)"
 
 
-class EvalRunHangs(Strikes):
-    """Let an eval run stay in `running`."""
+class EvalRunHangs(FaultScope):
+    """Eval run that stays in `running`."""
 
     kind: Literal["eval_run_hangs"] = "eval_run_hangs"
     route: Route = "eval_runs"
 
 
-class DeployFails(Strikes):
-    """Let a deploy end in an `error` event at some per cent."""
+class DeployFails(FaultScope):
+    """Deploy that ends with an `error` event at `at_pct` per cent."""
 
     kind: Literal["deploy_fails"] = "deploy_fails"
     route: Route = "deploy"
@@ -193,8 +199,8 @@ class DeployFails(Strikes):
     error: str = "no capacity in any region (injected by the sandbox)"
 
 
-class DeployStreamCut(Strikes):
-    """Cut the progress stream of a deploy at some per cent; the deploy itself goes on."""
+class DeployStreamCut(FaultScope):
+    """Progress stream of a deploy that is cut at `at_pct` per cent; the deploy itself continues."""
 
     kind: Literal["deploy_stream_cut"] = "deploy_stream_cut"
     route: Route = "deploy"

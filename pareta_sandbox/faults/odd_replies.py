@@ -1,4 +1,4 @@
-"""Replies that real services and gateways give and no specification allows, made from a correct and paid one."""
+"""Replies that real gateways send against the specification, derived from a correct and billed reply."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ EVENT_STREAM = {b"content-type": b"text/event-stream"}
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole reply: headers by their names in lower case."""
+    """A complete reply; header names are in lower case."""
 
     body: bytes
     status: int = 200
@@ -23,7 +23,7 @@ class Reply:
 
 
 def odd(shape: str, correct: Reply) -> Reply:
-    """Return a correct reply in an odd shape; one that is no completion stays as it is."""
+    """Return a correct reply in an odd shape; a reply without a completion is returned unchanged."""
     try:
         answer = json.loads(correct.body)
         return SHAPES[shape](answer, replace(correct, headers=dict(correct.headers)))
@@ -103,7 +103,7 @@ def _billed(change: Callable[[bytes], bytes]) -> Callable[[Answer, Reply], Reply
 _CALL = {"id": "call_1", "type": "function", "function": {"name": "pick_team", "arguments": '{"team": "billing"}'}}
 
 SHAPES: Mapping[str, Callable[[Answer, Reply], Reply]] = {
-    # What stands where the text is.
+    # The text of the answer.
     "parts": _parts,
     "content_number": _message(content=42),
     "content_object": _message(content={"team": "billing"}),
@@ -112,7 +112,7 @@ SHAPES: Mapping[str, Callable[[Answer, Reply], Reply]] = {
     "raw_newline": _bytes(_in_content(b"one\ntwo ")),
     "not_utf8": _bytes(_in_content(b"\xff\xfe")),
     "byte_order_mark": _bytes(lambda body: b"\xef\xbb\xbf" + body),
-    # What is paid beside the text.
+    # Billed content besides the text.
     "tool_call": lambda answer, reply: _choice(
         finish_reason="tool_calls", message={"role": "assistant", "content": None, "tool_calls": [_CALL]}
     )(answer, reply),
@@ -120,7 +120,7 @@ SHAPES: Mapping[str, Callable[[Answer, Reply], Reply]] = {
     "refusal": _message(content=None, refusal="I cannot help with that."),
     "logprobs": _choice(logprobs={"content": [{"token": "a", "logprob": -0.1}]}),
     "several": _several,
-    # Why it ends.
+    # The finish reason.
     "finish_cut": _choice(finish_reason="MAX_TOKENS"),
     "finish_filtered": _choice(finish_reason="SAFETY"),
     "finish_unknown": _choice(finish_reason="because"),
@@ -135,7 +135,7 @@ SHAPES: Mapping[str, Callable[[Answer, Reply], Reply]] = {
     "receipt_decimal": _billed(lambda billed: billed + b".0"),
     "receipt_words": _billed(lambda _: b"free of charge"),
     "receipt_huge": _billed(lambda _: b"9" * 18),
-    # A success that is no answer.
+    # A success status without a completion.
     "empty_body": _bytes(lambda _: b""),
     "no_content": lambda _, reply: replace(reply, body=b"", status=204),
     "accepted": lambda _, reply: replace(reply, body=b'{"status": "queued"}', status=202),
@@ -148,7 +148,7 @@ SHAPES: Mapping[str, Callable[[Answer, Reply], Reply]] = {
     "error_object": _instead({"object": "error", "message": "engine died", "code": 500}),
     "gateway_message": _instead({"status": "439", "msg": "token expired", "body": None}),
     "html": _bytes(lambda _: b"<html><body>Welcome</body></html>", content_type="text/html"),
-    # How it is sent.
+    # The transfer.
     "event_stream": _event_stream,
     "gzip_members": _bytes(_members, content_encoding="gzip"),
     "gzip_claimed": _bytes(lambda body: body, content_encoding="gzip"),

@@ -1,4 +1,4 @@
-"""Scenarios: settings, faults and events of a difficult day, in YAML; a small library of them has names."""
+"""Scenarios in YAML: settings, faults and timed events. A library holds the named ones."""
 
 import asyncio
 from decimal import Decimal
@@ -17,11 +17,11 @@ from pareta_sandbox.state.money import MICRO_PER_USD
 
 
 class ScenarioError(ValueError):
-    """A scenario is unknown or malformed."""
+    """An unknown or malformed scenario."""
 
 
 class Event(BaseModel):
-    """Something that happens so many seconds after the scenario has begun."""
+    """A change that happens `at_s` seconds after the start of the scenario."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,10 +32,11 @@ class Event(BaseModel):
 
 
 class Scenario(BaseModel):
-    """A difficult day.
+    """A scenario as its YAML file describes it.
 
-    teaches: what one can learn from it. stopped: every endpoint is stopped when it begins. balance_usd: the balance
-    when it begins.
+    teaches: the lesson, for people.
+    balance_usd: the balance at the start; None keeps the current balance.
+    stopped: whether every endpoint is stopped at the start.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,42 +50,42 @@ class Scenario(BaseModel):
 
 
 def names() -> list[str]:
-    """Return the names of the library."""
+    """Return the names of the scenarios in the library."""
     return sorted(file.name.removesuffix(".yaml") for file in _library().iterdir() if file.name.endswith(".yaml"))
 
 
-def named(name: str) -> Scenario:
-    """Return a scenario of the library; raises ScenarioError."""
+def from_library(name: str) -> Scenario:
+    """Return a scenario of the library; raises ScenarioError if the name is unknown."""
     if name not in names():
-        raise ScenarioError(f"there is no scenario '{name}'; there are: {', '.join(names())}")
-    return parsed(_library().joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name)
+        raise ScenarioError(f"unknown scenario '{name}'; use one of: {', '.join(names())}")
+    return parse(_library().joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name)
 
 
-def found(name_or_file: str) -> Scenario:
-    """Return the scenario in a file, or the one with that name; raises ScenarioError."""
+def load(name_or_file: str) -> Scenario:
+    """Return the scenario in a YAML file, or in the library; raises ScenarioError."""
     file = Path(name_or_file)
     if file.suffix not in (".yaml", ".yml"):
-        return named(name_or_file)
+        return from_library(name_or_file)
     try:
-        return parsed(file.read_text(encoding="utf-8"), name_or_file)
-    except (OSError, UnicodeDecodeError) as wrong:
-        raise ScenarioError(f"cannot read scenario {name_or_file}: {wrong}") from wrong
+        return parse(file.read_text(encoding="utf-8"), name_or_file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"scenario '{name_or_file}' is not readable: {error}") from error
 
 
-def parsed(text: str, source: str) -> Scenario:
-    """Read a scenario from YAML; raises ScenarioError naming the place."""
+def parse(text: str, source: str) -> Scenario:
+    """Parse a scenario; raises ScenarioError with the place of the problem."""
     try:
         return Scenario.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as wrong:
-        raise ScenarioError(f"scenario {source} is not YAML: {wrong}") from wrong
-    except ValidationError as wrong:
-        first = wrong.errors()[0]
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"scenario '{source}' is not valid YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise ScenarioError(f"scenario {source}, at {place or 'the top'}: {first['msg']}") from wrong
+        raise ScenarioError(f"scenario '{source}' at {place or 'the top'}: {first['msg']}") from error
 
 
 def begin(service: Service, scenario: Scenario, name: str) -> None:
-    """Let a scenario begin now, on top of what is on already; call it on the service's event loop."""
+    """Begin a scenario in addition to the active faults; call it on the event loop of the service."""
     service.journal.write(stamped("scenario", name))
     service.change(**scenario.settings.changes())
     if scenario.balance_usd is not None:
@@ -95,11 +96,11 @@ def begin(service: Service, scenario: Scenario, name: str) -> None:
     for fault in scenario.faults:
         service.faults.add(fault)
     for event in scenario.events:
-        asyncio.get_running_loop().call_later(event.at_s, partial(happen, service, event))
+        asyncio.get_running_loop().call_later(event.at_s, partial(apply_event, service, event))
 
 
-def happen(service: Service, event: Event) -> None:
-    """Let an event happen; an endpoint that is gone by then is left alone."""
+def apply_event(service: Service, event: Event) -> None:
+    """Apply an event; a deleted endpoint is ignored."""
     if event.top_up_usd is not None:
         service.books.top_up(_micro_usd(event.top_up_usd))
     for endpoint in service.endpoints.all():

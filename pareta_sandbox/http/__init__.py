@@ -1,1 +1,6 @@
-"""The HTTP side of the sandbox: connections, requests and their bodies, pages. No rules of the service."""
+"""HTTP side of the sandbox: server, connections, exchanges, request bodies, idempotency, refusals and pages.
+
+`app` connects the routes. `errors` and `idempotency` are used by every other package. No rules of the service.
+"""
+
+__all__ = ["body", "errors", "exchange", "idempotency", "server"]

@@ -1,4 +1,4 @@
-"""Reading what callers send on the less travelled routes, and answering in JSON."""
+"""Request bodies and JSON replies of every route but chat completions."""
 
 import hashlib
 import json
@@ -10,26 +10,27 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from pareta_sandbox.faults.kinds import Fault
-from pareta_sandbox.http.errors import ClientGone, Refusal, invalid, wrong_body
+from pareta_sandbox.http.errors import ClientGone, Refusal, invalid, invalid_body
 from pareta_sandbox.http.idempotency import idempotency_key
 from pareta_sandbox.service import Service
 
-LARGEST_JSON = 1024 * 1024
-LARGEST_UPLOAD = 100 * 1024 * 1024
+MAX_JSON_BYTES = 1024 * 1024
+MAX_FILE_BYTES = 100 * 1024 * 1024
 
-STRUCK = "sandbox.struck"
+# Keys in the ASGI scope.
+ACTIVE_FAULTS = "sandbox.active_faults"
 REQUEST_ID = "sandbox.request_id"
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
 def answer(content: object, status: int = 200) -> Response:
-    """Answer in JSON."""
+    """Return a JSON response."""
     return Response(json.dumps(content, ensure_ascii=False), status, media_type="application/json")
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:
-    """Read a request body; refuses with 413 above a number of bytes."""
+    """Read a request body; refuse it with 413 above `limit` bytes."""
     parts, size = [], 0
     try:
         async for part in request.stream():
@@ -37,22 +38,22 @@ async def read_bytes(request: Request, limit: int) -> bytes:
             if size > limit:
                 raise Refusal(413, "the request body is too large", {"connection": "close"})
             parts.append(part)
-    except ClientDisconnect as left:
-        raise ClientGone from left
+    except ClientDisconnect as error:
+        raise ClientGone from error
     return b"".join(parts)
 
 
 async def read_json(request: Request, model: type[Body]) -> Body:
-    """Read a JSON body; refuses with 422 and a list of what is wrong."""
-    body = await read_bytes(request, LARGEST_JSON)
+    """Read a JSON body; refuse it with 422 and a list of validation errors."""
+    body = await read_bytes(request, MAX_JSON_BYTES)
     try:
         return model.model_validate_json(body)
-    except ValidationError as wrong:
-        raise wrong_body(wrong) from wrong
+    except ValidationError as error:
+        raise invalid_body(error) from error
 
 
 async def read_form(request: Request) -> tuple[dict[str, str], dict[str, bytes]]:
-    """Read a multipart body as its fields and its files."""
+    """Read a multipart body and return its fields and its files."""
     kind = request.headers.get("content-type", "")
     if not kind.startswith("multipart/form-data"):
         raise invalid(["header", "content-type"], "multipart/form-data is needed")
@@ -64,30 +65,30 @@ async def read_form(request: Request) -> tuple[dict[str, str], dict[str, bytes]]
                 if isinstance(value, str):
                     fields[name] = value
                 else:
-                    files[name] = await value.read(LARGEST_UPLOAD)
-    except MultiPartException as wrong:
-        raise Refusal(400, f"malformed multipart body: {wrong.message}") from wrong
-    except ClientDisconnect as left:
-        raise ClientGone from left
+                    files[name] = await value.read(MAX_FILE_BYTES)
+    except MultiPartException as error:
+        raise Refusal(400, f"malformed multipart body: {error.message}") from error
+    except ClientDisconnect as error:
+        raise ClientGone from error
     return fields, files
 
 
 def sent_key(request: Request) -> str | None:
-    """Return the idempotency key a caller sent."""
+    """Return the idempotency key of a request."""
     return idempotency_key(request.headers.get("idempotency-key"))
 
 
 def honoured_key(request: Request, service: Service) -> str | None:
-    """Return the idempotency key of a request, when the service honours keys."""
+    """Return the idempotency key of a request, or None if the service ignores keys."""
     return sent_key(request) if service.honours_keys else None
 
 
 def active_faults(request: Request) -> tuple[Fault, ...]:
-    """Return the faults that struck a request."""
-    found: tuple[Fault, ...] = request.scope.get(STRUCK, ())
+    """Return the faults that apply to a request."""
+    found: tuple[Fault, ...] = request.scope.get(ACTIVE_FAULTS, ())
     return found
 
 
 def fingerprint(*parts: object) -> bytes:
-    """Return a hash of what a request says."""
+    """Return a hash of the content of a request."""
     return hashlib.blake2b(repr(parts).encode("utf-8", "replace"), digest_size=16).digest()

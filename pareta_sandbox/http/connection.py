@@ -1,4 +1,4 @@
-"""A connection: HTTP/1.1 by uvicorn and httptools, with one write per reply, and within reach of the faults."""
+"""HTTP/1.1 connections by uvicorn and httptools: one write per reply, and accessible to faults."""
 
 import asyncio
 
@@ -9,10 +9,10 @@ from pareta_sandbox.http.exchange import TRANSPORT
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that hands the connection to the application, so that a fault can drop it."""
+    """HTTP/1.1 protocol that passes its transport to the application, so that a fault can drop it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the connection into the scope of every request that comes over it."""
+        """Add the transport to the scope of every request on this connection."""
         super().connection_made(Corked(transport))
         application: ASGIApp = self.app
 
@@ -24,10 +24,9 @@ class Protocol(HttpToolsProtocol):
 
 
 class Corked(asyncio.Transport):
-    """A transport that sends what is written in one turn of the event loop with one system call.
+    """A transport that collects the writes of one event loop iteration into one system call.
 
-    uvicorn writes the head and the body of a reply one after the other; the second `send` costs as much as the rest
-    of the reply.
+    uvicorn writes the head and the body of a reply separately, and the second `send` doubles the cost of a reply.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -37,7 +36,7 @@ class Corked(asyncio.Transport):
         self._parts: list[bytes] = []
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep the bytes until the end of this turn."""
+        """Collect the bytes until the end of this event loop iteration."""
         if not self._parts:
             self._loop.call_soon(self._flush)
         self._parts.append(bytes(data))
@@ -48,27 +47,27 @@ class Corked(asyncio.Transport):
             self._parts.clear()
 
     def close(self) -> None:
-        """Send what is kept, then close."""
+        """Send the buffered bytes, then close."""
         self._flush()
         self._transport.close()
 
     def abort(self) -> None:
-        """Close at once; what is kept is lost."""
+        """Discard the buffered bytes and close at once."""
         self._parts.clear()
         self._transport.abort()
 
     def is_closing(self) -> bool:
-        """Tell whether the connection is closing."""
+        """Return whether the connection is closing."""
         return self._transport.is_closing()
 
     def pause_reading(self) -> None:
-        """Read no more for now."""
+        """Pause reading."""
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read again."""
+        """Resume reading."""
         self._transport.resume_reading()
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        """Return what is known about the connection."""
+        """Return transport information, as asyncio defines it."""
         return self._transport.get_extra_info(name, default)

@@ -1,4 +1,4 @@
-"""Refusals: everything the service says no to, each with the status and body a client must cope with."""
+"""Refusals of the service: an error status with its body. `ClientGone` ends a request without a reply."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ Detail = str | Sequence[Mapping[str, object]]
 
 
 class Refusal(Exception):
-    """A request is refused with a status, a `detail` and perhaps headers."""
+    """An error reply: a status, a `detail` and optional headers."""
 
     def __init__(self, status: int, detail: Detail, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, detail)
@@ -18,36 +18,36 @@ class Refusal(Exception):
 
 
 class ClientGone(Exception):
-    """The connection was dropped, so there is nobody left to answer."""
+    """The connection is closed, so no reply can be sent."""
 
 
 def invalid(where: Sequence[str | int], message: str, kind: str = "value_error") -> Refusal:
-    """Refuse a request whose content is wrong at a place, as a 422 with a list."""
+    """Refuse invalid content at one place with 422 and a list of one error."""
     return Refusal(422, [{"type": kind, "loc": list(where), "msg": message}])
 
 
-def wrong_body(wrong: ValidationError) -> Refusal:
-    """Turn pydantic's findings into a 422."""
-    found = wrong.errors(include_url=False, include_context=False, include_input=False)
-    return Refusal(422, [{**error, "loc": ["body", *error["loc"]]} for error in found])
+def invalid_body(error: ValidationError) -> Refusal:
+    """Convert a pydantic error into a 422 refusal."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return Refusal(422, [{**each, "loc": ["body", *each["loc"]]} for each in found])
 
 
 def unauthorized(detail: str) -> Refusal:
-    """Refuse a request whose key is missing or wrong."""
+    """Refuse a missing or invalid API key with 401."""
     return Refusal(401, detail, {"www-authenticate": "Bearer"})
 
 
 def out_of_credit() -> Refusal:
-    """Refuse metered work that the balance does not cover."""
+    """Refuse metered work that the balance does not cover, with 402."""
     return Refusal(402, "Insufficient credits: top up your balance in the dashboard to continue.")
 
 
 def too_long(prompt_tokens: int, context_k: int) -> Refusal:
-    """Refuse a prompt that does not fit into the model's context window."""
+    """Refuse a prompt that exceeds the context window of the model, with 400."""
     most = context_k * 1_000
     return Refusal(400, f"the prompt has {prompt_tokens} tokens; this model's context holds {most}")
 
 
 def not_found(what: str, name: str) -> Refusal:
-    """Refuse a request about something that is not there."""
+    """Refuse a request for an unknown object with 404."""
     return Refusal(404, f"{what} '{name}' not found")

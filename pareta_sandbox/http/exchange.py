@@ -1,4 +1,4 @@
-"""One HTTP request in hand: its headers, its body, and the ways to answer it or to drop it."""
+"""One HTTP exchange: request headers and body, and the reply or the dropped connection."""
 
 import json
 import socket
@@ -45,14 +45,14 @@ class HttpExchange:
         self._send = send
 
     def header(self, name: bytes) -> str | None:
-        """Return a request header (name in lower case)."""
+        """Return a request header, or None; the name is in lower case."""
         for key, value in self.scope["headers"]:
             if key == name:
                 return str(value.decode("latin-1"))
         return None
 
     async def body(self, limit: int) -> bytes:
-        """Read the request body; refuses with 413 above a number of bytes."""
+        """Read the request body; refuse it with 413 above `limit` bytes."""
         message = await self._receive()
         if not message.get("more_body"):
             return self._part(message, limit)
@@ -72,11 +72,11 @@ class HttpExchange:
         return part
 
     async def receive(self) -> Message:
-        """Receive as ASGI does."""
+        """Receive an ASGI message."""
         return await self._receive()
 
     async def send(self, message: Message) -> None:
-        """Send as ASGI does, with the request id on the reply."""
+        """Send an ASGI message, and add the request id to the reply headers."""
         if message["type"] == "http.response.start":
             self.started = True
             if self.on_status is not None:
@@ -86,37 +86,37 @@ class HttpExchange:
         self.finished = message["type"] == "http.response.body" and not message.get("more_body")
 
     def intercept_send(self, wrap: Callable[[Send], Send]) -> None:
-        """Let a fault stand between the replies and the connection."""
+        """Wrap `send`, so that a fault can change the reply."""
         self._send = wrap(self._send)
 
     async def reply(self, status: int, body: bytes, headers: list[Header]) -> None:
-        """Answer with a whole body."""
+        """Send a complete reply."""
         length = (b"content-length", str(len(body)).encode())
         await self.send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
         await self.send({"type": "http.response.body", "body": body})
 
     async def refuse(self, refusal: Refusal) -> None:
-        """Answer with an error status and its `detail`."""
+        """Send an error status with its `detail`."""
         body = json.dumps({"detail": refusal.detail}).encode()
         await self.reply(refusal.status, body, [JSON_TYPE, *encoded(refusal.headers)])
 
-    async def hung_up(self) -> None:
-        """Wait until the caller has hung up."""
+    async def wait_for_disconnect(self) -> None:
+        """Wait until the client has disconnected."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
     async def drop(self, how: Literal["close", "reset"] = "close") -> None:
-        """Drop the connection without another byte; always raises Gone."""
+        """Drop the connection without sending another byte; always raises ClientGone."""
         transport: Transport = self.scope["extensions"][TRANSPORT]
         if how == "reset":
-            # Lingering for zero seconds makes the kernel send RST instead of FIN.
+            # SO_LINGER with zero seconds makes the kernel send RST instead of FIN.
             connection: socket.socket = transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
-        await self.hung_up()
+        await self.wait_for_disconnect()
         raise ClientGone
 
 
 def encoded(headers: Mapping[str, str]) -> list[Header]:
-    """Encode headers as ASGI wants them."""
+    """Encode headers as ASGI requires: pairs of bytes."""
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

@@ -1,4 +1,4 @@
-"""Idempotency: one answer for each key, however often and however concurrently it is asked for."""
+"""Idempotency: one answer per key, for repeated and for concurrent requests."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from typing import Generic, Protocol, TypeVar
 
 from pareta_sandbox.http.errors import Refusal, invalid
 
-LONGEST_KEY = 255
+MAX_KEY_CHARS = 255
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Replay(Generic[Answer]):
-    """The answer was given before; it is not billed again."""
+    """A stored answer, which is not billed again."""
 
     answer: Answer
 
@@ -20,72 +20,72 @@ class Replay(Generic[Answer]):
 @dataclass(slots=True)
 class _Pending:
     fingerprint: bytes
-    over: asyncio.Event
+    done: asyncio.Event
 
 
 class Claim(Generic[Answer]):
-    """The right to answer for a key; whoever asks for the same key meanwhile waits."""
+    """The right to answer for a key; concurrent requests with the same key wait."""
 
     def __init__(self, replays: "Replays[Answer]", key: str | None) -> None:
         self._replays = replays
         self._key = key
 
     def settle(self, answer: Answer) -> None:
-        """Keep the answer, and let those who wait have it."""
+        """Store the answer, and release the waiting requests."""
         self._replays._close(self._key, answer)
 
     def abandon(self) -> None:
-        """Give the key back unanswered: the next who asks does the work."""
+        """Release the key without an answer: the next request does the work."""
         self._replays._close(self._key, None)
 
 
 class Store(Protocol[Answer]):
-    """Where answers are kept by key, each with the hash of what was asked."""
+    """A store of answers by key, each with the hash of its request."""
 
-    def remember(self, key: str, fingerprint: bytes, answer: Answer) -> None:
-        """Keep an answer."""
+    def save(self, key: str, fingerprint: bytes, answer: Answer) -> None:
+        """Store an answer."""
 
-    def recall(self, key: str) -> tuple[bytes, Answer] | None:
-        """Return the answer given under a key."""
+    def load(self, key: str) -> tuple[bytes, Answer] | None:
+        """Return the answer of a key with the hash of its request, or None."""
 
 
-class Kept(Generic[Answer]):
-    """Keep answers in memory."""
+class MemoryStore(Generic[Answer]):
+    """A store of answers in memory."""
 
     def __init__(self) -> None:
         self._answers: dict[str, tuple[bytes, Answer]] = {}
 
-    def remember(self, key: str, fingerprint: bytes, answer: Answer) -> None:
-        """Keep an answer."""
+    def save(self, key: str, fingerprint: bytes, answer: Answer) -> None:
+        """Store an answer."""
         self._answers[key] = (fingerprint, answer)
 
-    def recall(self, key: str) -> tuple[bytes, Answer] | None:
-        """Return the answer given under a key."""
+    def load(self, key: str) -> tuple[bytes, Answer] | None:
+        """Return the answer of a key with the hash of its request, or None."""
         return self._answers.get(key)
 
 
 class Replays(Generic[Answer]):
-    """Remember the answers of an organisation by idempotency key."""
+    """Answers of an organisation by idempotency key."""
 
     def __init__(self, store: Store[Answer] | None = None) -> None:
-        self._store: Store[Answer] = store or Kept()
+        self._store: Store[Answer] = store or MemoryStore()
         self._pending: dict[str, _Pending] = {}
 
     async def claim(self, key: str | None, fingerprint: bytes) -> Claim[Answer] | Replay[Answer]:
-        """Return the known answer, or the right to make it; without a key everything is new.
+        """Return the stored answer, or the right to produce it; without a key every request is new.
 
-        Refuses with 422 when the key was used for another request: that is a mistake of the caller, and
-        a status that is never retried.
+        A key that was used for another request is refused with 422. That is an error of the client, and clients
+        never retry this status.
         """
         if key is None:
             return Claim(self, None)
         while pending := self._pending.get(key):
-            _same(pending.fingerprint, fingerprint)
-            await pending.over.wait()
-        remembered = self._store.recall(key)
-        if remembered is not None:
-            known, answer = remembered
-            _same(known, fingerprint)
+            _check_same_request(pending.fingerprint, fingerprint)
+            await pending.done.wait()
+        stored = self._store.load(key)
+        if stored is not None:
+            known, answer = stored
+            _check_same_request(known, fingerprint)
             return Replay(answer)
         self._pending[key] = _Pending(fingerprint, asyncio.Event())
         return Claim(self, key)
@@ -97,17 +97,17 @@ class Replays(Generic[Answer]):
         if pending is None:
             return
         if answer is not None:
-            self._store.remember(key, pending.fingerprint, answer)
-        pending.over.set()
+            self._store.save(key, pending.fingerprint, answer)
+        pending.done.set()
 
 
 def idempotency_key(sent: str | None) -> str | None:
-    """Return the key a caller sent; an empty one counts as none, a too long one is refused with 400."""
-    if sent and len(sent) > LONGEST_KEY:
-        raise Refusal(400, f"Idempotency-Key is longer than {LONGEST_KEY} characters")
+    """Return the key of a request; an empty key counts as no key, a too long key is refused with 400."""
+    if sent and len(sent) > MAX_KEY_CHARS:
+        raise Refusal(400, f"Idempotency-Key is longer than {MAX_KEY_CHARS} characters")
     return sent or None
 
 
-def _same(known: bytes, asked: bytes) -> None:
-    if known != asked:
+def _check_same_request(known: bytes, fingerprint: bytes) -> None:
+    if known != fingerprint:
         raise invalid(["header", "Idempotency-Key"], "this idempotency key was used with a different request body")

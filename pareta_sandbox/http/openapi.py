@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the route tables, their docstrings and body models; and a page to read it."""
+"""OpenAPI document, built from route tables, docstrings and body models; and a page that shows it."""
 
 import html
 import re
@@ -51,10 +51,10 @@ ERROR: Schema = {
 
 
 def document(paths: Iterable[Path]) -> Schema:
-    """Build the document for the routes given, and for chat completions, which are no route of the table."""
+    """Build the document for the given routes and for chat completions, which has no route table."""
     schemas: Schema = {"Error": ERROR}
     operations: dict[str, Schema] = {}
-    chat = "Answer a chat, whole or as a stream; metered, and billed once for each idempotency key."
+    chat = "Answer a chat, complete or as a stream; metered, and billed once per idempotency key."
     operations["/v1/chat/completions"] = {"post": _operation("POST", "/v1/chat/completions", chat, schemas)}
     for path in paths:
         for method in sorted((path.methods or set()) - {"HEAD"}):

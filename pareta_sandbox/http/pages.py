@@ -1,4 +1,4 @@
-"""The pages for people: the status of the sandbox, and its routes."""
+"""HTML pages: the status of the sandbox, and its routes."""
 
 import time
 from collections import Counter
@@ -11,11 +11,11 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route as Path
 
 from pareta_sandbox.faults.injection import Active
-from pareta_sandbox.faults.kinds import Strikes
-from pareta_sandbox.faults.scenario import named, names
+from pareta_sandbox.faults.kinds import FaultScope
+from pareta_sandbox.faults.scenario import from_library, names
 from pareta_sandbox.http import openapi
+from pareta_sandbox.http.access import NO_FRAMES
 from pareta_sandbox.http.body import answer
-from pareta_sandbox.http.visitors import NO_FRAMES
 from pareta_sandbox.service import Service
 from pareta_sandbox.state.journal import Entry
 from pareta_sandbox.state.money import dollars
@@ -23,7 +23,7 @@ from pareta_sandbox.state.money import dollars
 ERRORS_READ = 200
 ERRORS_SHOWN = 8
 
-ALWAYS_TOLD = {"status", "when"}
+ALWAYS_SHOWN = {"status", "when"}
 SWITCHES: dict[str, dict[str, object]] = {
     "10 % get 500": {"kind": "status", "status": 500, "share": 0.1},
     "provider down for 10 s": {"kind": "status", "status": 503, "for_s": 10},
@@ -42,12 +42,12 @@ SWITCHES: dict[str, dict[str, object]] = {
 
 
 class Pages:
-    """The handlers of the pages."""
+    """Handlers of the pages."""
 
     def __init__(self, service: Service, described: Iterable[Path]) -> None:
         self._service = service
         self._described = [*described, *self.paths()]
-        self._library = {name: named(name).teaches.strip() for name in names()}
+        self._library = {name: from_library(name).teaches.strip() for name in names()}
         self._templates = Environment(
             loader=PackageLoader("pareta_sandbox.http"), autoescape=True, undefined=StrictUndefined
         )
@@ -62,9 +62,9 @@ class Pages:
         ]
 
     async def status(self, request: Request) -> Response:
-        """Show the endpoints, the books, recent errors and the faults; `?part=main` gives the changing part alone."""
+        """Show endpoints, books, recent errors and faults; `?part=main` returns only the part that changes."""
         name = "main.html" if request.query_params.get("part") == "main" else "status.html"
-        return HTMLResponse(self._templates.get_template(name).render(self._seen()), headers=NO_FRAMES)
+        return HTMLResponse(self._templates.get_template(name).render(self._context()), headers=NO_FRAMES)
 
     async def docs(self, request: Request) -> Response:
         """Show the routes."""
@@ -74,49 +74,49 @@ class Pages:
         """Return the OpenAPI document."""
         return answer(openapi.document(self._described))
 
-    def _seen(self) -> dict[str, object]:
+    def _context(self) -> dict[str, object]:
         return {
             "base_url": self._service.base_url,
             "books": self._service.books.snapshot(debits=False),
             "total": self._service.books.requests.total(),
             "endpoints": self._service.endpoints.all(),
-            "faults": [switched_on(active, time.monotonic()) for active in self._service.faults.all()],
-            "errors": gathered(self._service.journal.latest("error", ERRORS_READ))[:ERRORS_SHOWN],
+            "faults": [fault_row(active, time.monotonic()) for active in self._service.faults.all()],
+            "errors": grouped_errors(self._service.journal.latest("error", ERRORS_READ))[:ERRORS_SHOWN],
             "library": self._library,
             "switches": SWITCHES,
         }
 
 
-def switched_on(active: Active, now: float) -> dict[str, object]:
-    """Say of a fault that is on what it does, where, and what it has done."""
+def fault_row(active: Active, now: float) -> dict[str, object]:
+    """Return the effect, the scope and the counters of an active fault, for the page."""
     fault = active.fault
-    own = fault.model_dump(exclude_none=True, exclude={"kind", "detail", *Strikes.model_fields})
-    usual = {name for name, field in type(fault).model_fields.items() if own.get(name) == field.default}
-    told = {name: value for name, value in own.items() if name not in usual or name in ALWAYS_TOLD}
+    own = fault.model_dump(exclude_none=True, exclude={"kind", "detail", *FaultScope.model_fields})
+    defaults = {name for name, field in type(fault).model_fields.items() if own.get(name) == field.default}
+    shown = {name: value for name, value in own.items() if name not in defaults or name in ALWAYS_SHOWN}
     return {
         "id": active.id,
         "kind": fault.kind.replace("_", " "),
-        "what": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items()).removeprefix("status "),
-        "where": ", ".join(_strikes(active, now)),
-        "struck": active.refused if fault.kind == "rate_limit" else active.active_faults,
+        "what": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items()).removeprefix("status "),
+        "where": ", ".join(_scope(active, now)),
+        "hits": active.refused if fault.kind == "rate_limit" else active.hits,
         "seen": active.seen,
     }
 
 
-def _strikes(active: Active, now: float) -> Iterator[str]:
+def _scope(active: Active, now: float) -> Iterator[str]:
     fault, begins = active.fault, active.since + active.fault.after_s
     share = "all" if fault.share == 1 else f"{100 * fault.share:.3g} % of"
     yield f"{share} requests to {fault.endpoint or fault.route.replace('_', ' ')}"
     if fault.times is not None:
-        yield f"at most {fault.times - active.active_faults} more"
+        yield f"at most {fault.times - active.hits} more"
     if now < begins:
         yield f"from {begins - now:.0f} s on"
     if fault.for_s is not None:
         yield f"for {min(fault.for_s, begins + fault.for_s - now):.0f} s"
 
 
-def gathered(newest_first: list[Entry]) -> list[dict[str, object]]:
-    """Put errors of one kind on one line, with the time and the request of the last."""
+def grouped_errors(newest_first: list[Entry]) -> list[dict[str, object]]:
+    """Group errors by kind and route, each group with the time and the request id of its latest error."""
     counts = Counter((entry.detail, entry.subject) for entry in newest_first)
     last = {(entry.detail, entry.subject): entry for entry in reversed(newest_first)}
     return [

@@ -1,4 +1,4 @@
-"""The tasks on offer, and the leaderboard of each, computed by letting every model do the task's sample."""
+"""Tasks of the service, and the leaderboard of each task, measured on its sample."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ EXTRACT = (
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A kind of work: what it is, how it is scored, and the words it is asked with."""
+    """A task: its prompt, its scorer, and the keywords that identify it in a query."""
 
     id: str
     title: str
@@ -31,12 +31,12 @@ class Task:
 
     @property
     def system_prompt(self) -> str | None:
-        """The system prompt an endpoint injects when there is none: extraction tasks only."""
+        """The system prompt that an endpoint adds to a request without one: extraction tasks only."""
         return self.prompt if self.extraction else None
 
     @property
     def scaffold(self) -> str | None:
-        """The prompt to copy and adapt: classification tasks only, because their labels are the caller's."""
+        """A prompt template to adapt: classification tasks only, because the client defines the labels."""
         return None if self.extraction else self.prompt
 
 
@@ -79,15 +79,15 @@ TASKS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One labelled example of a task."""
+    """A labelled example of a task."""
 
     document: str
     expected: Expected
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How one model did on a task's sample."""
+class LeaderboardEntry:
+    """Quality and cost of one model on the sample of a task."""
 
     model: Model
     quality: Quality
@@ -100,7 +100,7 @@ class Standing:
 
 @cache
 def sample(task: str) -> tuple[Row, ...]:
-    """Return a task's labelled sample."""
+    """Return the labelled sample of a task."""
     lines = (
         resources.files("pareta_sandbox.models")
         .joinpath(f"samples/{task}.jsonl")
@@ -112,23 +112,23 @@ def sample(task: str) -> tuple[Row, ...]:
 
 
 @cache
-def leaderboard(task: str) -> tuple[Standing, ...]:
-    """Let every model do the task's sample, and rank them by quality, then by cost."""
-    standings = [standing(TASKS[task], model) for model in MODELS.values()]
-    return tuple(sorted(standings, key=lambda s: (-s.quality.mean, s.cost_per_request_micro_usd)))
+def leaderboard(task: str) -> tuple[LeaderboardEntry, ...]:
+    """Evaluate every model on the sample of a task, and rank by quality, then by cost."""
+    entries = [evaluate(TASKS[task], model) for model in MODELS.values()]
+    return tuple(sorted(entries, key=lambda s: (-s.quality.mean, s.cost_per_request_micro_usd)))
 
 
 @cache
 def recommended(task: str) -> str:
-    """Return the cheapest open model whose interval reaches the best open model's quality."""
-    opens = [standing for standing in leaderboard(task) if standing.kind == "open"]
-    best = max(standing.quality.mean for standing in opens)
-    good_enough = [standing for standing in opens if standing.quality.high >= best]
-    return min(good_enough, key=lambda standing: standing.cost_per_request_micro_usd).model.id
+    """Return the cheapest open model whose confidence interval reaches the best quality of an open model."""
+    entries = [entry for entry in leaderboard(task) if entry.kind == "open"]
+    best = max(entry.quality.mean for entry in entries)
+    good_enough = [entry for entry in entries if entry.quality.high >= best]
+    return min(good_enough, key=lambda entry: entry.cost_per_request_micro_usd).model.id
 
 
-def standing(task: Task, model: Model) -> Standing:
-    """Let one model do a task's sample."""
+def evaluate(task: Task, model: Model) -> LeaderboardEntry:
+    """Evaluate one model on the sample of a task."""
     rows = sample(task.id)
     prompts = [f"{task.prompt}\n\n{row.document}" for row in rows]
     answers = [answerers.reply(task.id, model.level, "", prompt) for prompt in prompts]
@@ -137,11 +137,11 @@ def standing(task: Task, model: Model) -> Standing:
         for prompt, answer in zip(prompts, answers, strict=True)
     ]
     quality = measure(task.scorer, answers, [row.expected for row in rows])
-    return Standing(model, quality, round(sum(prices) / len(prices)))
+    return LeaderboardEntry(model, quality, round(sum(prices) / len(prices)))
 
 
 def scores(query: str) -> list[tuple[str, float]]:
-    """Rank the tasks by the share of a query's telling words that they know, from 0 to 1."""
+    """Rank the tasks that match a query, by score: 1 - 0.5 ** (number of keywords found)."""
     text = query.lower()
     hits = {task.id: sum(word in text for word in task.keywords) for task in TASKS.values()}
     ranked = [(task, round(1 - 0.5**count, 3)) for task, count in hits.items() if count]
@@ -149,23 +149,23 @@ def scores(query: str) -> list[tuple[str, float]]:
 
 
 def confidence(score: float) -> str:
-    """Say a match score in a word."""
+    """Return the confidence level of a match score."""
     if score >= 0.75:
         return "high"
     return "medium" if score >= 0.5 else "low"
 
 
 def routed(prompt: str) -> str:
-    """Return the task `auto` takes a prompt for, from its beginning and its end; extraction when nothing tells."""
+    """Return the task of a prompt for `auto`, by keywords at its beginning and end; default: extraction."""
     ranked = scores(f"{prompt[:600]}\n{prompt[-300:]}")
     return ranked[0][0] if ranked else "contract-extraction"
 
 
 def is_open(model_id: str) -> bool:
-    """Tell whether an id is an open model's alias."""
+    """Return whether an id is the alias of an open model."""
     return any(model.id == model_id for model in OPEN)
 
 
 def baseline_price(prompt_tokens: int, completion_tokens: int) -> int:
-    """Return what the frontier baseline would have cost for the same tokens."""
+    """Return the price of the same tokens with the frontier baseline (micro-USD)."""
     return BASELINE.rates.price(prompt_tokens, completion_tokens)

@@ -1,10 +1,10 @@
-"""What a prompt asks for, and the document it asks about."""
+"""Parsing of prompts into an instruction and a document."""
 
 import re
 from dataclasses import dataclass
 
-# An instruction in front of a document is a paragraph, not a page.
-LONGEST_INSTRUCTION = 1500
+# Longer text in front of a document is part of the document.
+MAX_INSTRUCTION_CHARS = 1500
 
 ASKS = re.compile(
     r"[?:]\s*$|\b(which|what|who|extract|classify|answer|identify|decide|label|route|reply|return|respond|tell|find)\b",
@@ -19,16 +19,16 @@ LISTED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ParsedPrompt:
-    """A prompt taken apart: the instruction (system message included) and the document it is about."""
+    """An instruction, including the system message, and the document that it refers to."""
 
     instruction: str
     document: str
 
 
 def read(system: str, user: str) -> ParsedPrompt:
-    """Take a prompt apart at the first blank line, when what stands before it is an instruction."""
+    """Split a prompt at the first blank line, or at a colon, if an instruction precedes it."""
     head, blank, rest = user.partition("\n\n")
-    if blank and rest.strip() and len(head) <= LONGEST_INSTRUCTION and ASKS.search(head):
+    if blank and rest.strip() and len(head) <= MAX_INSTRUCTION_CHARS and ASKS.search(head):
         return ParsedPrompt(f"{system}\n{head}".strip(), rest.strip())
     label, colon, text = user.partition(":")
     if colon and text.strip() and len(label) <= 200 and ASKS.search(f"{label}:") and "\n" not in label:
@@ -37,7 +37,7 @@ def read(system: str, user: str) -> ParsedPrompt:
 
 
 def listed_labels(instruction: str) -> list[str]:
-    """Return the labels an instruction offers, as in 'answer with one of: billing, technical'."""
+    """Return the labels listed in an instruction, as in 'answer with one of: billing, technical'."""
     found = LISTED.search(instruction)
     if not found:
         return []

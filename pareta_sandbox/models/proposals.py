@@ -1,4 +1,4 @@
-"""How rows would be scored under a prompt: one clean proposal, a conflict between words and data, or a mixture."""
+"""Proposed scoring of rows under a prompt: proposals, a conflict with the data, or mixed rows."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ from pareta_sandbox.state.eval_sets import EvalRow, is_label
 
 
 def proposed(prompt: str, rows: tuple[EvalRow, ...]) -> dict[str, object]:
-    """Propose the tasks that fit both the prompt and the shape of what is expected."""
+    """Propose the tasks that match both the prompt and the shape of the expected answers."""
     shapes = Counter("label" if is_label(row.expected) else "fields" for row in rows)
     shape, fitting = shapes.most_common(1)[0]
     ranked = catalogue.scores(prompt)
@@ -31,7 +31,7 @@ def proposed(prompt: str, rows: tuple[EvalRow, ...]) -> dict[str, object]:
 
 
 def fits(task: str, shape: str) -> bool:
-    """Tell whether a task expects answers of a shape; a single extracted field looks like a label."""
+    """Return whether a task accepts answers of a shape; a single extracted field counts as a label."""
     return TASKS[task].extraction or shape == "label"
 
 

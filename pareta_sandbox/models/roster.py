@@ -1,4 +1,4 @@
-"""The models on offer: open ones by public alias, and vendors' frontier models to compare them with."""
+"""Models of the service: open models by public alias, and frontier models of vendors."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ Kind = Literal["open", "frontier"]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model: how well it reads (level 1 to 5), what it costs, and how long it takes."""
+    """A model: its skill level (1 to 5), its prices and its latency."""
 
     id: str
     kind: Kind
@@ -24,11 +24,11 @@ class Model:
     benchmarked: bool = True
 
     def fits(self, prompt_tokens: int) -> bool:
-        """Tell whether a prompt fits into the context window."""
+        """Return whether a prompt fits into the context window."""
         return prompt_tokens <= self.context_k * 1_000
 
     def latency_ms(self, completion_tokens: int) -> float:
-        """Return how long an answer of that many tokens takes."""
+        """Return the duration of an answer, in milliseconds."""
         return self.first_token_ms + self.ms_per_token * completion_tokens
 
 
@@ -43,7 +43,7 @@ FRONTIER = (
     Model("meridian-2", "frontier", "Meridian", 5, Rates(2_500, 10_000), 350, 8.0, 200, benchmarked=False),
     Model("summit-pro", "frontier", "Northwind", 5, Rates(5_000, 20_000), 600, 12.0, 1_000, vision=True),
 )
-# What 'the frontier would have cost' on receipts is counted at this model's list price.
+# The frontier price on receipts uses the list price of this model.
 BASELINE = FRONTIER[-1]
 
 MODELS = {model.id: model for model in (*OPEN, *FRONTIER)}

@@ -1,4 +1,4 @@
-"""Score answers against what was expected: exact match, macro F1, field F1, with bootstrap intervals."""
+"""Scores of answers against expected ones: exact match, macro F1 and field F1, with bootstrap intervals."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ EMBEDDED_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One answer with its score from 0 to 1; an answer that cannot be read scores 0 and says why."""
+    """Score of one answer, from 0 to 1; an unreadable answer scores 0 and has an error."""
 
     score: float
     error: str | None = None
@@ -27,7 +27,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The quality of many answers, from 0 to 1, with its 95 % percentile bootstrap interval."""
+    """Mean quality of all answers, from 0 to 1, with its 95 % percentile bootstrap interval."""
 
     mean: float
     low: float
@@ -38,7 +38,7 @@ class Quality:
 
 
 def measure(strategy: Strategy, answers: Sequence[str], expected: Sequence[Expected]) -> Quality:
-    """Score every answer, and the whole; the resampling is seeded from the content, so it repeats."""
+    """Score all answers; the content seeds the resampling, so equal input gives an equal interval."""
     items = tuple(score(strategy, a, e) for a, e in zip(answers, expected, strict=True))
     exact = sum(item.score == 1 for item in items) / len(items)
     draws = _draws(answers, expected)
@@ -65,7 +65,7 @@ def score(strategy: Strategy, answer: str, expected: Expected) -> Scored:
 
 
 def field_f1(answered: dict[str, object], expected: dict[str, object]) -> float:
-    """Return the F1 of the filled fields; null and missing are the same, an empty truth wants an empty answer."""
+    """Return the F1 of the non-empty fields; null, empty and missing are equal."""
     given = {k: normal(v) for k, v in answered.items() if v not in (None, "", [])}
     wanted = {k: normal(v) for k, v in expected.items() if v not in (None, "", [])}
     if not given and not wanted:
@@ -75,7 +75,7 @@ def field_f1(answered: dict[str, object], expected: dict[str, object]) -> float:
 
 
 def macro_f1(truths: Sequence[str], guesses: Sequence[str]) -> float:
-    """Return the mean F1 over the labels that occur in the truth."""
+    """Return the mean F1 over the labels that occur in `truths`."""
     return sum(_f1(name, truths, guesses) for name in set(truths)) / len(set(truths))
 
 
@@ -85,18 +85,18 @@ def _f1(name: str, truths: Sequence[str], guesses: Sequence[str]) -> float:
 
 
 def label(expected: Expected) -> str:
-    """Return the one label of an expectation: a string, or the only value of an object."""
+    """Return the label of an expected answer: a string, or the first value of an object."""
     return normal(next(iter(expected.values())) if isinstance(expected, dict) and expected else expected)
 
 
 def normal(value: object) -> str:
-    """Fold away what a reader would not call a difference: case, space, quotes and punctuation at the ends."""
+    """Normalise case and white space, and strip quotes and punctuation at both ends."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
     return " ".join(text.split()).strip(" .,;:\"'`*").casefold()
 
 
 def parsed_object(answer: str) -> dict[str, object] | None:
-    """Return the JSON object in an answer, also one wrapped in a fence or in prose."""
+    """Return the JSON object in an answer, also inside a code fence or prose; None without one."""
     embedded = EMBEDDED_OBJECT.search(answer)
     try:
         parsed = json.loads(embedded.group()) if embedded else None
@@ -110,7 +110,7 @@ def _mean(items: Sequence[Scored]) -> float:
 
 
 def _draws(answers: Sequence[str], expected: Sequence[Expected]) -> "np.ndarray":
-    # Imported late: numpy takes longer to import than the whole sandbox takes to start.
+    # Imported late: the import of numpy takes longer than the start of the sandbox.
     import numpy as np
 
     content = json.dumps([list(answers), list(expected)], sort_keys=True).encode()
@@ -134,7 +134,7 @@ def _resampled_macro_f1(truths: Sequence[str], guesses: Sequence[str], draws: "n
         is_truth, is_guess = truth == name, guess == name
         in_truth, in_guess = is_truth[draws].sum(axis=1), is_guess[draws].sum(axis=1)
         right = (is_truth & is_guess)[draws].sum(axis=1)
-        # A label that a resample happens to miss does not count in that resample.
+        # A label that is missing from a resample does not count in that resample.
         total += np.where(in_truth > 0, 2 * right / np.maximum(in_truth + in_guess, 1), 0.0)
         present += in_truth > 0
     return total / present

@@ -1,4 +1,4 @@
-"""The routes of `/v1` for models, endpoints and the catalogue."""
+"""Routes under `/v1` for models, endpoints and the catalogue of tasks."""
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
@@ -11,7 +11,7 @@ from pareta_sandbox.http.errors import invalid, not_found
 from pareta_sandbox.http.idempotency import Replay, Replays
 from pareta_sandbox.models import catalogue
 from pareta_sandbox.models.catalogue import TASKS, Task
-from pareta_sandbox.models.matching import matched
+from pareta_sandbox.models.matching import match_query
 from pareta_sandbox.models.roster import FRONTIER
 from pareta_sandbox.service import Service
 from pareta_sandbox.state import deploys
@@ -20,7 +20,7 @@ from pareta_sandbox.state.metrics import METRICS
 
 
 class Deploy(BaseModel):
-    """The body of a deploy; what is not named passes through."""
+    """Body of a deploy; unknown fields are accepted."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -30,14 +30,14 @@ class Deploy(BaseModel):
 
 
 class Query(BaseModel):
-    """A wish in plain words."""
+    """Body of a task match: a description in natural language."""
 
     query: str = Field(min_length=1, max_length=10_000)
     top_k: int = Field(5, ge=1, le=50)
 
 
 class Routes:
-    """The handlers of `/v1`."""
+    """Handlers of models, endpoints and tasks."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -63,13 +63,13 @@ class Routes:
         ]
 
     async def models(self, request: Request) -> Response:
-        """List the live endpoints as OpenAI lists models."""
+        """List the live endpoints in the format of OpenAI's model list."""
         live = [e for e in self._service.endpoints.all() if e.state == "live"]
         entries = [{"id": e.id, "object": "model", "owned_by": "pareta", "created": int(e.created)} for e in live]
         return answer({"object": "list", "data": entries})
 
     async def list_endpoints(self, request: Request) -> Response:
-        """List the endpoints: a bare array."""
+        """List the endpoints, as a JSON array."""
         return answer([self._record(endpoint) for endpoint in self._service.endpoints.all()])
 
     async def retrieve_endpoint(self, request: Request) -> Response:
@@ -77,10 +77,10 @@ class Routes:
         return answer(self._record(self._endpoint(request)))
 
     async def deploy(self, request: Request) -> Response:
-        """Deploy a model for a task, and tell the progress as named events."""
+        """Deploy a model for a task, and stream the progress as named events."""
         wanted = await read_json(request, Deploy)
         if wanted.model == "recommended" and wanted.task in TASKS:
-            await self._service.recommended(wanted.task)  # measured here, so that deploying does not wait for it
+            await self._service.recommended(wanted.task)  # measured first: `deploy` below must not block the event loop
         faults = active_faults(request)
         claim = await self._deployed.claim(
             honoured_key(request, self._service), fingerprint("deploy", wanted.task, wanted.model, wanted.name)
@@ -117,18 +117,18 @@ class Routes:
         return Response(status_code=204)
 
     async def metric(self, request: Request) -> Response:
-        """Return one dimension of an endpoint's past; any query parameters are accepted."""
+        """Return one metric of an endpoint; query parameters are echoed."""
         endpoint, name = self._endpoint(request), request.path_params["metric"]
         if name not in METRICS:
             raise HTTPException(404)
         return answer({**METRICS[name](endpoint), "parameters": dict(request.query_params)})
 
     async def list_tasks(self, request: Request) -> Response:
-        """List the catalogue."""
+        """List the tasks of the catalogue."""
         return answer({"tasks": [_task(task) for task in TASKS.values()]})
 
     async def retrieve_task(self, request: Request) -> Response:
-        """Return one task, with examples when they are asked for."""
+        """Return one task, with `examples_n` examples."""
         task = _known_task(request.path_params["task_id"])
         wanted = request.query_params.get("examples_n")
         if wanted is None:
@@ -142,24 +142,24 @@ class Routes:
         return answer({**_task(task), "examples": examples})
 
     async def match(self, request: Request) -> Response:
-        """Find the task, or the general capability, that fits a wish."""
-        wish = await read_json(request, Query)
-        return answer(matched(wish.query, wish.top_k))
+        """Find the task or the general capability that matches a query."""
+        body = await read_json(request, Query)
+        return answer(match_query(body.query, body.top_k))
 
     async def leaderboard(self, request: Request) -> Response:
-        """Rank the models on a task, as measured on its sample."""
+        """Return the leaderboard of a task, measured on its sample."""
         task = _known_task(request.path_params["task_id"])
         recommended = await self._service.recommended(task.id)
         ranked = [
             {
-                "name": standing.model.id,
-                "kind": standing.kind,
-                "quality": round(standing.quality.mean, 4),
-                "cost_per_request_micro_usd": standing.cost_per_request_micro_usd,
-                "context_k": standing.model.context_k,
+                "name": entry.model.id,
+                "kind": entry.kind,
+                "quality": round(entry.quality.mean, 4),
+                "cost_per_request_micro_usd": entry.cost_per_request_micro_usd,
+                "context_k": entry.model.context_k,
             }
-            for standing in catalogue.leaderboard(task.id)
-            if standing.model.benchmarked
+            for entry in catalogue.leaderboard(task.id)
+            if entry.model.benchmarked
         ]
         return answer(
             {
@@ -173,7 +173,7 @@ class Routes:
         )
 
     async def frontier_models(self, request: Request) -> Response:
-        """List the frontier models one can compare with; document tasks want models that can see."""
+        """List the frontier models for comparison; tasks with documents need models with vision."""
         task_id = request.query_params.get("task")
         task = _known_task(task_id) if task_id else None
         roster = [

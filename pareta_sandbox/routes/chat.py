@@ -1,4 +1,4 @@
-"""Chat completions: read the request, have it answered, bill it once, and send it whole or as a stream."""
+"""Route of chat completions: parse, answer, bill once, and send the answer complete or as a stream."""
 
 from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from pareta_sandbox.state.completion import Choices, Completion, Head, chunk, pi
 from pareta_sandbox.state.endpoints import Endpoint
 from pareta_sandbox.state.work import Local, Plan, Work, plan
 
-LARGEST_BODY = 20 * 1024 * 1024
+MAX_BODY_BYTES = 20 * 1024 * 1024
 STREAM_HEADERS: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 if TYPE_CHECKING:
@@ -21,60 +21,60 @@ if TYPE_CHECKING:
 
 
 class Chat:
-    """The handler of `POST /v1/chat/completions`."""
+    """Handler of `POST /v1/chat/completions`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._replays = service.replays
-        self._upstream = connected(service) if service.settings.upstream else None
+        self._upstream = open_upstream(service) if service.settings.upstream else None
 
-    async def __call__(self, call: HttpExchange) -> None:
+    async def __call__(self, exchange: HttpExchange) -> None:
         """Answer one request."""
         books = self._service.books
         books.completions_seen += 1
         with books.in_flight:
-            body = await call.body(LARGEST_BODY)
+            body = await exchange.body(MAX_BODY_BYTES)
             request = parsed(body)
-            key = idempotency_key(call.header(b"idempotency-key"))
+            key = idempotency_key(exchange.header(b"idempotency-key"))
             service = self._service
-            active_faults = (
-                service.faults.strike("chat", service.endpoints.id_of(request.model), service.admitted.now)
+            faults = (
+                service.faults.select("chat", service.endpoints.id_of(request.model), service.admitted.now)
                 if service.faults
                 else ()
             )
-            refused = any(isinstance(fault, Status) for fault in active_faults)
-            # Who is only made to wait at the door has a place already.
+            refused = any(isinstance(fault, Status) for fault in faults)
+            # A delayed request already counts as admitted; a refused one does not.
             with nullcontext() if refused else service.admitted:
-                await apply_before(call, active_faults, service.draws)
-                await self._answer(call, request, key, body)
+                await apply_before(exchange, faults, service.draws)
+                await self._answer(exchange, request, key, body)
 
-    async def _answer(self, call: HttpExchange, request: ChatRequest, key: str | None, body: bytes) -> None:
+    async def _answer(self, exchange: HttpExchange, request: ChatRequest, key: str | None, body: bytes) -> None:
         honoured = key if self._service.honours_keys else None
         claim = await self._replays.claim(honoured, fingerprint(body) if honoured else b"")
         if isinstance(claim, Replay):
-            self._service.books.replayed(key or "", call.request_id)
-            await self._replay(call, request, claim.answer)
+            self._service.books.replayed(key or "", exchange.request_id)
+            await self._replay(exchange, request, claim.answer)
             return
         try:
-            done = await self._new(call, request, key, body)
+            done = await self._new(exchange, request, key, body)
         except BaseException:
             claim.abandon()
             raise
         claim.settle(done)
         if request.stream:
-            await self._end_stream(call, request, done, done.price)
+            await self._end_stream(exchange, request, done, done.price)
         else:
-            await self._whole(call, request, done, done.price)
+            await self._whole(exchange, request, done, done.price)
 
-    async def _new(self, call: HttpExchange, request: ChatRequest, key: str | None, body: bytes) -> Completion:
+    async def _new(self, exchange: HttpExchange, request: ChatRequest, key: str | None, body: bytes) -> Completion:
         planned = await plan(request, self._service)
         work = self._work(planned, body)
-        self._service.books.hold(work.most)
+        self._service.books.hold(work.max_price)
         try:
-            done = await self._stream(call, work) if request.stream else await work.whole()
-            self._debit(call, planned.endpoint, done, key)
+            done = await self._stream(exchange, work) if request.stream else await work.whole()
+            self._debit(exchange, planned.endpoint, done, key)
         finally:
-            self._service.books.release(work.most)
+            self._service.books.release(work.max_price)
         return done
 
     def _work(self, planned: Plan, body: bytes) -> Work:
@@ -82,9 +82,9 @@ class Chat:
             return Local(planned, self._service)
         return self._upstream.work(planned, body)
 
-    def _debit(self, call: HttpExchange, endpoint: Endpoint | None, done: Completion, key: str | None) -> None:
+    def _debit(self, exchange: HttpExchange, endpoint: Endpoint | None, done: Completion, key: str | None) -> None:
         books = self._service.books
-        books.debit(done.price, "completion", endpoint.id if endpoint else "auto", key, call.request_id)
+        books.debit(done.price, "completion", endpoint.id if endpoint else "auto", key, exchange.request_id)
         books.completions += 1
         if endpoint is None:
             return
@@ -92,35 +92,35 @@ class Chat:
         endpoint.billed_micro_usd += done.price
         endpoint.baseline_micro_usd += done.baseline
         endpoint.latencies_ms.append(done.latency_ms)
-        # What was in flight when it stopped is still answered, and counts for no further stop.
+        # Requests in flight at the stop are still answered, and cause no further stop.
         if self._service.faults and endpoint.state == "live" and self._service.faults.stops(endpoint.id):
             self._service.endpoints.become(endpoint, "stopped")
 
-    async def _replay(self, call: HttpExchange, request: ChatRequest, done: Completion) -> None:
+    async def _replay(self, exchange: HttpExchange, request: ChatRequest, done: Completion) -> None:
         if not request.stream:
-            await self._whole(call, request, done, billed=0)
+            await self._whole(exchange, request, done, billed=0)
             return
         for choices in pieces(done.text, done.finish_reason, request.n):
-            await _send_chunk(call, done.head, choices)
-        await self._end_stream(call, request, done, billed=0)
+            await _send_chunk(exchange, done.head, choices)
+        await self._end_stream(exchange, request, done, billed=0)
 
-    async def _whole(self, call: HttpExchange, request: ChatRequest, done: Completion, billed: int) -> None:
+    async def _whole(self, exchange: HttpExchange, request: ChatRequest, done: Completion, billed: int) -> None:
         headers = [JSON_TYPE]
         if self._service.settings.generation == 2:
             headers.append((b"x-pareta-billed", str(billed).encode()))
             headers.append((b"x-pareta-frontier-would-have-cost", str(done.baseline).encode()))
-        await call.reply(200, rendered(done, request.n), headers)
+        await exchange.reply(200, rendered(done, request.n), headers)
 
-    async def _stream(self, call: HttpExchange, work: Work) -> Completion:
-        # Closed at once when the connection is dropped, so that an upstream does not go on for nobody.
-        async with aclosing(work.stream()) as making:
-            async for made in making:
-                if isinstance(made, Completion):
-                    return made
-                await _send_chunk(call, work.head, made)
+    async def _stream(self, exchange: HttpExchange, work: Work) -> Completion:
+        # Closed at once if the connection is dropped, so that the upstream stops generating.
+        async with aclosing(work.stream()) as parts:
+            async for part in parts:
+                if isinstance(part, Completion):
+                    return part
+                await _send_chunk(exchange, work.head, part)
         raise RuntimeError("a stream ended without its completion")
 
-    async def _end_stream(self, call: HttpExchange, request: ChatRequest, done: Completion, billed: int) -> None:
+    async def _end_stream(self, exchange: HttpExchange, request: ChatRequest, done: Completion, billed: int) -> None:
         lines = []
         if request.stream_options and request.stream_options.include_usage:
             lines.append(chunk(done.head, [], done.usage()))
@@ -128,22 +128,22 @@ class Chat:
             lines.append(f": pareta-billed-micro-usd {billed}\n\n".encode())
             lines.append(f": pareta-frontier-would-have-cost-micro-usd {done.baseline}\n\n".encode())
         lines.append(b"data: [DONE]\n\n")
-        await call.send({"type": "http.response.body", "body": b"".join(lines), "more_body": False})
+        await exchange.send({"type": "http.response.body", "body": b"".join(lines), "more_body": False})
 
 
-def connected(service: Service) -> "Upstream":
-    """Return the upstream that was chosen; it is closed with the service."""
-    # Imported only now: httpx would take a third of the time a sandbox takes to start.
+def open_upstream(service: Service) -> "Upstream":
+    """Open the configured upstream, which is closed with the service."""
+    # Imported late: the import of httpx would take a third of the start time of the sandbox.
     from pareta_sandbox.state.upstream import Upstream
 
     chosen = service.settings
     upstream = Upstream(chosen.upstream or "", chosen.upstream_model, chosen.upstream_key)
-    service.at_the_end(upstream.close)
+    service.on_stop(upstream.close)
     return upstream
 
 
-async def _send_chunk(call: HttpExchange, head: Head, choices: Choices) -> None:
-    if not call.started:
-        # Only now: what goes wrong before the first piece is an error status, not a broken stream.
-        await call.send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
-    await call.send({"type": "http.response.body", "body": chunk(head, choices), "more_body": True})
+async def _send_chunk(exchange: HttpExchange, head: Head, choices: Choices) -> None:
+    if not exchange.started:
+        # Sent with the first chunk: an earlier failure is then an error status, not a broken stream.
+        await exchange.send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+    await exchange.send({"type": "http.response.body", "body": chunk(head, choices), "more_body": True})

@@ -1,4 +1,4 @@
-"""The body of a chat completion: what is read of it, and what is wrong with it."""
+"""Body of a chat completion: its model, its validation and its fingerprint."""
 
 import hashlib
 import json
@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pareta_sandbox.http.errors import wrong_body
+from pareta_sandbox.http.errors import invalid_body
 from pareta_sandbox.state import money
 
 
 class Part(BaseModel):
-    """A piece of a message's content; only text is read."""
+    """A part of the content of a message; only text is used."""
 
     type: str
     text: str | None = None
@@ -32,13 +32,13 @@ class Message(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """What a stream carries beside the text."""
+    """Options of a stream."""
 
     include_usage: bool = False
 
 
 class ChatRequest(BaseModel):
-    """The fields of a request that change the answer; others pass through unread."""
+    """Fields of a request that affect the answer; other fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -61,30 +61,30 @@ class ChatRequest(BaseModel):
 
     @property
     def has_system(self) -> bool:
-        """Tell whether the caller sent a system message."""
+        """Whether the client sent a system message."""
         return any(m.role in ("system", "developer") for m in self.messages)
 
 
 def parsed(body: bytes) -> ChatRequest:
-    """Read a request body; refuses with 422 and a list of what is wrong."""
+    """Parse a request body; refuse it with 422 and a list of validation errors."""
     try:
         return ChatRequest.model_validate_json(body)
-    except ValidationError as wrong:
-        raise wrong_body(wrong) from wrong
+    except ValidationError as error:
+        raise invalid_body(error) from error
 
 
 def fingerprint(body: bytes) -> bytes:
-    """Return a hash of what a JSON body says, whatever its spacing and the order of its fields."""
+    """Return a hash of a JSON body that does not depend on white space or the order of fields."""
     try:
         content = json.dumps(json.loads(body), sort_keys=True)
     except (ValueError, RecursionError):
-        # Python's parser has limits that pydantic's has not, as on the digits of a number.
+        # Python's parser has limits that pydantic's lacks, for example on the digits of a number.
         return hashlib.blake2b(body, digest_size=16).digest()
     return hashlib.blake2b(content.encode(), digest_size=16).digest()
 
 
 def shortened(text: str, request: ChatRequest) -> tuple[str, Literal["stop", "length"]]:
-    """Cut an answer at its stop words and at the number of tokens allowed."""
+    """Truncate an answer at the stop sequences and at the maximum number of tokens."""
     stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
     for stop in filter(None, stops):
         text = text.partition(stop)[0]

@@ -1,4 +1,4 @@
-"""The control routes under `/_sandbox`: read the books, change the balance, switch faults. No key is needed."""
+"""Control routes under `/_sandbox`: books, balance, settings, faults and scenarios. No API key is needed."""
 
 from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
@@ -7,9 +7,9 @@ from starlette.routing import Route as Path
 
 from pareta_sandbox.faults.injection import Active
 from pareta_sandbox.faults.kinds import FAULT
-from pareta_sandbox.faults.scenario import Scenario, ScenarioError, begin, named, names
-from pareta_sandbox.http.body import LARGEST_JSON, answer, read_bytes, read_json
-from pareta_sandbox.http.errors import Refusal, not_found, wrong_body
+from pareta_sandbox.faults.scenario import Scenario, ScenarioError, begin, from_library, names
+from pareta_sandbox.http.body import MAX_JSON_BYTES, answer, read_bytes, read_json
+from pareta_sandbox.http.errors import Refusal, invalid_body, not_found
 from pareta_sandbox.service import Service
 from pareta_sandbox.settings import Change
 from pareta_sandbox.state.journal import Kind, stamped
@@ -22,14 +22,14 @@ class Amount(BaseModel):
 
 
 class Begin(BaseModel):
-    """Which scenario to begin."""
+    """Body of a scenario start: a name of the library, or a complete scenario."""
 
     name: str = Field(min_length=1, max_length=200)
     scenario: Scenario | None = None
 
 
 class Page(BaseModel):
-    """Which entries of the journal."""
+    """Query of the journal: a kind, the last known entry, a maximum number of entries."""
 
     kind: Kind | None = None
     after: int = Field(0, ge=0)
@@ -37,7 +37,7 @@ class Page(BaseModel):
 
 
 class Control:
-    """The handlers of `/_sandbox`."""
+    """Handlers of `/_sandbox`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -61,7 +61,7 @@ class Control:
         ]
 
     async def books(self, request: Request) -> Response:
-        """Return the books; `?debits=no` leaves out what grows."""
+        """Return the books; `?debits=no` omits the lists that grow with the requests."""
         books = self._service.books.snapshot(debits=request.query_params.get("debits") != "no")
         return Response(books.model_dump_json(), media_type="application/json")
 
@@ -69,8 +69,8 @@ class Control:
         """Return entries of the journal, oldest first: `?kind=debit&after=100&limit=1000`."""
         try:
             asked = Page.model_validate(dict(request.query_params))
-        except ValidationError as wrong:
-            raise wrong_body(wrong) from wrong
+        except ValidationError as error:
+            raise invalid_body(error) from error
         found = self._service.journal.entries(asked.kind, asked.after, asked.limit)
         return answer({"entries": [{"n": number, **entry._asdict()} for number, entry in found]})
 
@@ -91,16 +91,16 @@ class Control:
         return answer(change.changes())
 
     async def list_faults(self, request: Request) -> Response:
-        """List the faults that are on."""
+        """List the active faults."""
         return answer({"faults": [_fault(active) for active in self._service.faults.all()]})
 
     async def inject(self, request: Request) -> Response:
         """Switch a fault on."""
-        body = await read_bytes(request, LARGEST_JSON)
+        body = await read_bytes(request, MAX_JSON_BYTES)
         try:
             fault = FAULT.validate_json(body)
-        except ValidationError as wrong:
-            raise wrong_body(wrong) from wrong
+        except ValidationError as error:
+            raise invalid_body(error) from error
         active = self._service.faults.add(fault)
         self._service.journal.write(stamped("fault", active.id, detail=fault.model_dump_json(exclude_none=True)))
         return answer(_fault(active), 201)
@@ -121,28 +121,28 @@ class Control:
         return Response(status_code=204)
 
     async def list_scenarios(self, request: Request) -> Response:
-        """List the scenarios of the library, and what each teaches."""
-        library = {name: named(name).teaches.strip() for name in names()}
+        """List the scenarios of the library with the lesson of each."""
+        library = {name: from_library(name).teaches.strip() for name in names()}
         return answer({"scenarios": [{"name": name, "teaches": teaches} for name, teaches in library.items()]})
 
     async def begin_scenario(self, request: Request) -> Response:
-        """Let a scenario begin: one of the library by its name, or one that is sent whole."""
+        """Begin a scenario of the library, or the scenario in the body."""
         wanted = await read_json(request, Begin)
         try:
-            chosen = wanted.scenario or named(wanted.name)
-        except ScenarioError as unknown:
-            raise Refusal(404, str(unknown)) from unknown
+            chosen = wanted.scenario or from_library(wanted.name)
+        except ScenarioError as error:
+            raise Refusal(404, str(error)) from error
         begin(self._service, chosen, wanted.name)
         return answer({"name": wanted.name, "teaches": chosen.teaches.strip()}, 201)
 
     async def stop_endpoint(self, request: Request) -> Response:
-        """Stop an endpoint, also a seed."""
+        """Stop an endpoint, including a seed."""
         endpoint = self._service.endpoints.get(request.path_params["endpoint_id"])
         self._service.endpoints.become(endpoint, "stopped")
         return answer({"id": endpoint.id, "status": endpoint.state})
 
     async def start_endpoint(self, request: Request) -> Response:
-        """Start an endpoint, also a seed; it is live after its cold start."""
+        """Start an endpoint, including a seed; it is live after its cold start."""
         endpoint = self._service.endpoints.get(request.path_params["endpoint_id"])
         self._service.endpoints.start(endpoint, self._service.settings.cold_start_s)
         return answer({"id": endpoint.id, "status": endpoint.state})
@@ -152,6 +152,6 @@ class Control:
 
 
 def _fault(active: Active) -> dict[str, object]:
-    return {"id": active.id, "seen": active.seen, "struck": active.active_faults, "refused": active.refused} | {
+    return {"id": active.id, "seen": active.seen, "struck": active.hits, "refused": active.refused} | {
         "fault": active.fault.model_dump(exclude_none=True)
     }

@@ -1,4 +1,4 @@
-"""The routes of `/v1` for eval sets, their documents, and eval runs."""
+"""Routes under `/v1` for eval sets, their documents, and eval runs."""
 
 import time
 
@@ -23,29 +23,29 @@ from pareta_sandbox.http.idempotency import Replay, Replays
 from pareta_sandbox.models.proposals import proposed
 from pareta_sandbox.service import Service
 from pareta_sandbox.state import documents, eval_sets
-from pareta_sandbox.state.documents import INLINE_LIMIT, UPLOAD_LIMIT, Uploads
+from pareta_sandbox.state.documents import MAX_INLINE_BYTES, MAX_UPLOAD_BYTES, Uploads
 from pareta_sandbox.state.eval_runs import EvalRuns, Run
 from pareta_sandbox.state.eval_sets import EvalSet, EvalSets
 
 
 class NewRun(BaseModel):
-    """The body of a new eval run."""
+    """Body of a new eval run."""
 
     eval_set_id: str = Field(min_length=1)
     candidate_model_ids: list[str] = Field(min_length=1, max_length=64)
 
 
 class NewUpload(BaseModel):
-    """A document that wants a signed URL."""
+    """Body of a request for a signed upload URL."""
 
     idx: int = Field(ge=0)
     field_name: str = Field(min_length=1, max_length=200)
     mime: str = Field("application/octet-stream", max_length=200)
-    file_size: int = Field(ge=1, le=UPLOAD_LIMIT)
+    file_size: int = Field(ge=1, le=MAX_UPLOAD_BYTES)
 
 
 class DoneUpload(BaseModel):
-    """A document that was uploaded."""
+    """Body of the confirmation of an upload."""
 
     idx: int = Field(ge=0)
     field_name: str = Field(min_length=1, max_length=200)
@@ -54,7 +54,7 @@ class DoneUpload(BaseModel):
 
 
 class EvalRoutes:
-    """The handlers for evals."""
+    """Handlers of eval sets and eval runs."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -82,7 +82,7 @@ class EvalRoutes:
         ]
 
     async def propose(self, request: Request) -> Response:
-        """Say how rows would be scored under a prompt; nothing is kept."""
+        """Propose how to score rows under a prompt; nothing is stored."""
         fields, files = await read_form(request)
         prompt = fields.get("prompt", "").strip()
         if not prompt:
@@ -123,7 +123,7 @@ class EvalRoutes:
         return Response(status_code=204)
 
     async def start_run(self, request: Request) -> Response:
-        """Queue an eval run; the same key starts it once."""
+        """Queue an eval run, once per idempotency key."""
         wanted = await read_json(request, NewRun)
         asked = fingerprint("eval run", wanted.eval_set_id, wanted.candidate_model_ids)
         claim = await self._made_runs.claim(honoured_key(request, self._service), asked)
@@ -142,7 +142,7 @@ class EvalRoutes:
         return answer({"run_id": run.id, "status": run.status}, 202)
 
     async def retrieve_run(self, request: Request) -> Response:
-        """Return an eval run, with its results once it is over."""
+        """Return an eval run, with its results once it has ended."""
         return answer(self._runs.get(request.path_params["run_id"]).record())
 
     async def attach(self, request: Request) -> Response:
@@ -151,8 +151,8 @@ class EvalRoutes:
         fields, files = await read_form(request)
         if "file" not in files:
             raise invalid(["body", "file"], "a file part named 'file' is needed", "missing")
-        if len(files["file"]) >= INLINE_LIMIT:
-            raise Refusal(413, f"documents of {INLINE_LIMIT} bytes or more go through blob-upload-url")
+        if len(files["file"]) >= MAX_INLINE_BYTES:
+            raise Refusal(413, f"documents of {MAX_INLINE_BYTES} bytes or more go through blob-upload-url")
         idx, name = fields.get("idx", ""), fields.get("field_name", "")
         if not (idx.isascii() and idx.isdigit() and len(idx) < 10):
             raise invalid(["body", "idx"], f"idx is a row number from 0, not '{idx}'", "int_parsing")
@@ -161,7 +161,7 @@ class EvalRoutes:
         return answer(documents.attach(eval_set, int(idx), name, fields.get("mime", ""), files["file"]))
 
     async def open_upload(self, request: Request) -> Response:
-        """Give a signed URL for a large document."""
+        """Return a signed upload URL for a large document."""
         eval_set = self._set(request)
         wanted = await read_json(request, NewUpload)
         if wanted.idx >= len(eval_set.rows):
@@ -171,12 +171,12 @@ class EvalRoutes:
         return answer({"upload_url": url, "storage_uri": upload.storage_uri})
 
     async def put_document(self, request: Request) -> Response:
-        """Take the bytes of a document; the URL is all the permission that is needed."""
-        self._uploads.put(request.path_params["token"], await read_bytes(request, UPLOAD_LIMIT))
+        """Store an uploaded document; the signed URL is the only permission needed."""
+        self._uploads.put(request.path_params["token"], await read_bytes(request, MAX_UPLOAD_BYTES))
         return Response(status_code=200)
 
     async def complete_upload(self, request: Request) -> Response:
-        """Attach a document that was uploaded."""
+        """Attach an uploaded document to a row."""
         eval_set = self._set(request)
         done = await read_json(request, DoneUpload)
         content = self._uploads.take(eval_set, done.storage_uri)

@@ -1,4 +1,4 @@
-"""The books: the balance, an append-only list of debits, and counts of what was seen. Money is integer micro-USD."""
+"""The books: balance, append-only debits, and counters of requests. Amounts are integer micro-USD."""
 
 from collections import Counter
 from typing import Literal
@@ -9,13 +9,13 @@ from pareta_sandbox.http.errors import out_of_credit
 from pareta_sandbox.state.journal import Entry, Journal, stamped
 from pareta_sandbox.state.money import dollars
 
-MOST_ROUTES = 500
+MAX_ROUTES = 500  # further routes are counted as "others", so that invented paths cannot fill the memory
 
 DebitKind = Literal["completion", "eval_run"]
 
 
 class Debit(BaseModel):
-    """One debit: micro-USD, Unix time, the endpoint or eval run it is for, and the idempotency key it came with."""
+    """A debit: micro-USD, Unix time, endpoint or eval run, and the idempotency key of the request."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,14 +53,14 @@ class Snapshot(BaseModel):
 
     @property
     def balances(self) -> bool:
-        """Tell whether opening balance, adjustments and debits add up to the balance."""
+        """Whether opening balance, adjustments and debits add up to the balance."""
         debited = sum(debit.amount_micro_usd for debit in self.debits)
         expected = self.opening_balance_micro_usd + self.adjustments_micro_usd - debited
         return debited == self.debited_micro_usd and self.balance_micro_usd == expected
 
 
 class Gauge:
-    """Count what is in flight, and remember the highest count."""
+    """Number of operations in flight, with its highest value."""
 
     __slots__ = ("highest", "now")
 
@@ -77,9 +77,9 @@ class Gauge:
 
 
 class Books:
-    """Keep the balance exact: hold before work starts, debit when it is done, never below zero.
+    """Exact balance: hold before the work, debit after it, never below zero.
 
-    The journal is the truth; a journal that was used before decides the balance, not the opening balance given here.
+    The journal is the source of truth: an existing journal overrides `opening_balance`.
     """
 
     def __init__(self, journal: Journal, opening_balance: int) -> None:
@@ -98,43 +98,42 @@ class Books:
         self.eval_runs_in_flight = Gauge()
 
     def hold(self, amount: int) -> None:
-        """Set an amount aside for work that starts; refuse with 402 when the balance does not cover it."""
+        """Reserve an amount for work that starts; refuse it with 402 if the balance does not cover it."""
         if self.balance - self.held < amount:
             raise out_of_credit()
         self.held += amount
 
     def release(self, amount: int) -> None:
-        """Give back an amount that was held."""
+        """Release a reserved amount."""
         self.held -= amount
 
     def debit(self, amount: int, kind: DebitKind, endpoint: str, key: str | None, request_id: str) -> None:
-        """Write down a debit."""
+        """Record a debit."""
         self.balance -= amount
         self.journal.write(stamped("debit", endpoint, amount, key, request_id, kind))
 
     def replayed(self, key: str, request_id: str) -> None:
-        """Write down that an answer was replayed."""
+        """Record the replay of a stored answer."""
         self.journal.write(stamped("replay", "chat", 0, key, request_id))
 
     def asked(self, route: str, key: str | None, request_id: str) -> None:
-        """Write down a request as it comes."""
-        # A caller who makes up paths must not make the books grow without end.
-        known = route in self.requests or len(self.requests) < MOST_ROUTES
+        """Record a request on its arrival."""
+        known = route in self.requests or len(self.requests) < MAX_ROUTES
         self.requests[route if known else "others"] += 1
         self.journal.write(stamped("request", route, None, key, request_id))
 
     def answered(self, route: str, status: int, request_id: str) -> None:
-        """Count an answer; those that went wrong are written down."""
+        """Count an answer by its status, and record an error."""
         self.statuses[status] += 1
         if status >= 400:
             self.journal.write(stamped("error", route, None, None, request_id, str(status)))
 
     def dropped(self, route: str, request_id: str) -> None:
-        """Write down that a request got no answer."""
+        """Record a request that got no answer."""
         self.journal.write(stamped("error", route, None, None, request_id, "dropped"))
 
     def top_up(self, amount: int) -> None:
-        """Add to the balance (or take from it)."""
+        """Add an amount to the balance; a negative amount reduces it."""
         self.balance += amount
         self.journal.write(stamped("adjustment", "balance", amount))
 
@@ -143,7 +142,7 @@ class Books:
         self.top_up(amount - self.balance)
 
     def snapshot(self, *, debits: bool = True) -> Snapshot:
-        """Return the books as they stand; the list of debits can be left out when it is long."""
+        """Return a snapshot of the books, optionally without the list of debits."""
         count, debited = self.journal.total("debit")
         return Snapshot.model_construct(
             opening_balance_micro_usd=self.opening,
@@ -181,7 +180,7 @@ def _debit(entry: Entry) -> Debit:
 
 
 def rendered(books: Snapshot) -> str:
-    """Render the books for people."""
+    """Format the books for people."""
     lines = [
         f"balance             {dollars(books.balance_micro_usd)}",
         f"debited             {dollars(books.debited_micro_usd)} in {books.debit_count} debits",

@@ -1,4 +1,4 @@
-"""A completion: the answer and its receipt, and how both look on the wire."""
+"""A completion: the answer with its receipt, and its wire format."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ Choices = list[dict[str, object]]
 
 
 class Head(NamedTuple):
-    """What all chunks of a stream have in common."""
+    """Fields that all chunks of a stream share."""
 
     id: str
     created: int
@@ -30,15 +30,15 @@ class Completion:
     price: int
     baseline: int
     latency_ms: float
-    choices: str | None = None  # as an upstream gave them, in JSON
+    choices: str | None = None  # JSON of the choices of an upstream
 
     @property
     def head(self) -> Head:
-        """What the chunks of its stream have in common."""
+        """Fields that all chunks of its stream share."""
         return Head(self.id, self.created, self.model)
 
     def usage(self) -> dict[str, int]:
-        """Render the token counts."""
+        """Return the token counts as a JSON object."""
         total = self.prompt_tokens + self.completion_tokens
         return {
             "prompt_tokens": self.prompt_tokens,
@@ -48,7 +48,7 @@ class Completion:
 
 
 def rendered(done: Completion, n: int) -> bytes:
-    """Render a completion as OpenAI does."""
+    """Serialize a completion in the format of OpenAI."""
     message = {"role": "assistant", "content": done.text}
     choices = [{"index": i, "message": message, "finish_reason": done.finish_reason} for i in range(n)]
     if done.choices is not None:
@@ -70,7 +70,7 @@ def chunked(text: str) -> list[str]:
 
 
 def pieces(text: str, finish: str, n: int) -> Iterator[Choices]:
-    """Cut an answer into the choices of its chunks: first who speaks, then the text, then why it ends."""
+    """Yield the choices of each chunk: first the role, then the text, then the finish reason."""
     yield [{"index": i, "delta": {"role": "assistant", "content": ""}, "finish_reason": None} for i in range(n)]
     for part in chunked(text):
         yield [{"index": i, "delta": {"content": part}, "finish_reason": None} for i in range(n)]
@@ -78,7 +78,7 @@ def pieces(text: str, finish: str, n: int) -> Iterator[Choices]:
 
 
 def chunk(head: Head, choices: Choices, usage: dict[str, int] | None = None) -> bytes:
-    """Render one chunk of a stream as a server-sent event."""
+    """Serialize one chunk of a stream as a server-sent event."""
     whole: dict[str, object] = {
         "id": head.id,
         "object": "chat.completion.chunk",

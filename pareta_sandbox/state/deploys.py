@@ -1,4 +1,4 @@
-"""Deploying an endpoint: the work itself, and the named events that tell how far it is."""
+"""Deploy of an endpoint: the work, and the named events of its progress."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ STAGES = (
 
 
 def begin(endpoints: Endpoints, endpoint: Endpoint, seconds: float, faults: tuple[Fault, ...]) -> None:
-    """Begin the work: the endpoint becomes live (or disappears) in time, whether or not anybody watches."""
+    """Start the deploy: the endpoint becomes live, or is deleted by a fault, with or without a reader of the events."""
     failing = next((fault for fault in faults if isinstance(fault, DeployFails)), None)
     if failing is None:
         endpoints.live_later(endpoint, seconds)
@@ -30,7 +30,7 @@ def begin(endpoints: Endpoints, endpoint: Endpoint, seconds: float, faults: tupl
 async def progress(
     endpoint: Endpoint, seconds: float, faults: tuple[Fault, ...], base_url: str
 ) -> AsyncIterator[bytes]:
-    """Tell the stages of a deploy as they come; ends early, without a last event, when the stream is cut."""
+    """Yield the stages of a deploy; a cut stream ends without a last event."""
     begun = time.monotonic()
     failing = next((fault for fault in faults if isinstance(fault, DeployFails)), None)
     cut = next((fault for fault in faults if isinstance(fault, DeployStreamCut)), None)
@@ -56,5 +56,5 @@ async def progress(
 
 
 def event(name: str, content: dict[str, object]) -> bytes:
-    """Render a named server-sent event."""
+    """Serialize a named server-sent event."""
     return f"event: {name}\ndata: {json.dumps(content, ensure_ascii=False)}\n\n".encode()

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pareta_sandbox.http.errors import Refusal, invalid
 from pareta_sandbox.state.eval_sets import EvalSet
 
-INLINE_LIMIT = 5 * 1024 * 1024
-UPLOAD_LIMIT = 100 * 1024 * 1024
-MOST_OPEN_UPLOADS = 64
+MAX_INLINE_BYTES = 5 * 1024 * 1024
+MAX_UPLOAD_BYTES = 100 * 1024 * 1024
+MAX_OPEN_UPLOADS = 64  # a further upload evicts the oldest one
 
 
 @dataclass(slots=True)
 class Upload:
-    """A place to put one document: whoever knows its token may write to it."""
+    """A pending upload of one document; its token is the permission to write."""
 
     token: str
     set_id: str
@@ -22,27 +22,26 @@ class Upload:
 
     @property
     def storage_uri(self) -> str:
-        """Return the name by which the upload is confirmed."""
+        """The URI that confirms the upload."""
         return f"sandbox://eval-sets/{self.set_id}/{self.token}"
 
 
 class Uploads:
-    """The uploads that are under way."""
+    """The pending uploads."""
 
     def __init__(self) -> None:
         self._by_token: dict[str, Upload] = {}
 
     def open(self, eval_set: EvalSet, size: int) -> Upload:
-        """Open a place for a document of so many bytes."""
-        if len(self._by_token) >= MOST_OPEN_UPLOADS:
-            # The oldest was given up, or it would have been confirmed long ago.
+        """Open an upload for a document of `size` bytes."""
+        if len(self._by_token) >= MAX_OPEN_UPLOADS:
             del self._by_token[next(iter(self._by_token))]
         upload = Upload(secrets.token_urlsafe(24), eval_set.id, size)
         self._by_token[upload.token] = upload
         return upload
 
     def put(self, token: str, content: bytes) -> None:
-        """Keep what was uploaded; refuses with 403 an unknown URL and with 400 another size than was announced."""
+        """Store the uploaded bytes; refuse an unknown URL with 403, and a wrong size with 400."""
         upload = self._by_token.get(token)
         if upload is None:
             raise Refusal(403, "this upload URL is unknown or has expired")
@@ -51,7 +50,7 @@ class Uploads:
         upload.content = content
 
     def take(self, eval_set: EvalSet, storage_uri: str) -> bytes:
-        """Return what was uploaded, and close the place; refuses with 422 when there is nothing."""
+        """Return the uploaded bytes and close the upload; refuse an unknown or empty upload with 422."""
         upload = self._by_token.get(storage_uri.rpartition("/")[2])
         if upload is None or upload.storage_uri != storage_uri or upload.set_id != eval_set.id:
             raise invalid(["body", "storage_uri"], "this upload is unknown for this eval set")
@@ -62,9 +61,9 @@ class Uploads:
 
 
 def attach(eval_set: EvalSet, idx: int, field_name: str, mime: str, content: bytes) -> dict[str, object]:
-    """Put a document into a field of a row.
+    """Attach a document to a field of a row.
 
-    The sandbox's models read text; a row with any other document is answered with an error, not with a guess.
+    The built-in models read text only: a row with a binary document is answered with an error.
     """
     if not 0 <= idx < len(eval_set.rows):
         raise invalid(["body", "idx"], f"there is no row {idx}; the set has {len(eval_set.rows)}")
@@ -80,7 +79,7 @@ def attach(eval_set: EvalSet, idx: int, field_name: str, mime: str, content: byt
 
 
 def readable(content: bytes) -> str | None:
-    """Return a document's text, or None when it is not text."""
+    """Return the text of a document, or None if it is not text."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Deployed endpoints and their states: `starting` → `live`, `stopped`, gone."""
+"""Deployed endpoints and their states: `starting`, `live`, `stopped`, deleted."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,7 @@ from pareta_sandbox.state.journal import Journal, stamped
 
 State = Literal["starting", "live", "stopped"]
 
-LATENCIES_KEPT = 10_000  # enough for percentiles, and memory stays flat
+MAX_LATENCIES = 10_000  # per endpoint, for percentiles; more costs memory
 
 SEEDS = {
     "ep_seed_licenses": ("license-identification", "heron-1"),
@@ -37,14 +37,14 @@ class Endpoint:
     created: float
     state: State = "starting"
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # set unless starting
-    changes: int = 0  # so that a start which was overtaken by a stop comes to nothing
+    changes: int = 0  # a delayed start is dropped if the state has changed since
     live_since: float | None = None
     live_s: float = 0.0
     completions: int = 0
     failures: int = 0
     billed_micro_usd: int = 0
     baseline_micro_usd: int = 0
-    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
+    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_LATENCIES))
 
 
 class Endpoints:
@@ -64,9 +64,9 @@ class Endpoints:
         return list(self._by_id.values())
 
     def get(self, id_or_name: str) -> Endpoint:
-        """Return one endpoint by its id, else by its name; refuses with 404.
+        """Return an endpoint by its id, else by its name; refuse an unknown one with 404.
 
-        A name that several endpoints share addresses the one that was deployed last.
+        A name shared by several endpoints refers to the one deployed last.
         """
         endpoint = self._find(id_or_name)
         if endpoint is None:
@@ -74,7 +74,7 @@ class Endpoints:
         return endpoint
 
     def id_of(self, id_or_name: str) -> str:
-        """Return the id of the endpoint that is addressed so; the text itself where there is none."""
+        """Return the id of an endpoint given by id or name; an unknown one is returned unchanged."""
         endpoint = self._find(id_or_name)
         return endpoint.id if endpoint else id_or_name
 
@@ -84,9 +84,9 @@ class Endpoints:
         return next((each for each in reversed(self._by_id.values()) if each.name == id_or_name), None)
 
     def deploy(self, task_id: str, alias: str, name: str | None) -> Endpoint:
-        """Create an endpoint that is starting; its id follows from its name, task and model.
+        """Create an endpoint in state `starting`; its id is a hash of its name, task and model.
 
-        Refuses unknown tasks and models with 422.
+        An unknown task or model is refused with 422.
         """
         if task_id not in TASKS:
             raise invalid(["body", "task"], f"unknown task '{task_id}'; there are: {', '.join(TASKS)}")
@@ -114,7 +114,7 @@ class Endpoints:
         self._journal.write(stamped("state", endpoint.id, detail="deleted"))
 
     def become(self, endpoint: Endpoint, state: State) -> None:
-        """Change an endpoint's state, and count the time it was live."""
+        """Change the state of an endpoint, and add up its live time."""
         now = time.time()
         if endpoint.live_since is not None:
             endpoint.live_s += now - endpoint.live_since
@@ -128,7 +128,7 @@ class Endpoints:
         self._journal.write(stamped("state", endpoint.id, detail=state))
 
     def live_later(self, endpoint: Endpoint, seconds: float) -> None:
-        """Let a starting endpoint become live after some seconds, unless it is changed before."""
+        """Schedule a starting endpoint to become live, unless its state changes first."""
         if seconds <= 0:
             self.become(endpoint, "live")
             return
@@ -142,14 +142,14 @@ class Endpoints:
 
 
 def changeable(endpoint: Endpoint) -> Endpoint:
-    """Return the endpoint, or refuse with 409 when it is a seed."""
+    """Return the endpoint, or refuse with 409 if it is a seed."""
     if endpoint.seed:
         raise Refusal(409, f"endpoint '{endpoint.id}' is a seed endpoint and cannot be changed")
     return endpoint
 
 
 def record(endpoint: Endpoint, base_url: str) -> dict[str, object]:
-    """Render an endpoint as the service does."""
+    """Return the endpoint as a JSON object of the service."""
     return {
         "id": endpoint.id,
         "name": endpoint.name,

@@ -1,4 +1,4 @@
-"""Eval runs: let every candidate answer every row, score the answers, and bill the run once."""
+"""Eval runs: every candidate answers every row, the answers are scored, and the run is billed once."""
 
 import asyncio
 import time
@@ -15,20 +15,19 @@ from pareta_sandbox.state.eval_sets import EvalRow, EvalSet
 
 RunStatus = Literal["queued", "running", "evaluating", "completed", "failed"]
 
-# An estimate has to cover the longest answer any of the models gives.
-LONGEST_ANSWER_TOKENS = 256
-ROWS_AT_ONCE = 8
-ROWS_BETWEEN_PAUSES = 16
-PREDICTION_SHOWN = 500
+MAX_ANSWER_TOKENS = 256  # answers are truncated to it, so that the estimate covers every answer
+ROWS_AT_ONCE = 8  # divides the latency of a run
+ROWS_BETWEEN_YIELDS = 16  # rows answered before other requests get the event loop
+MAX_PREDICTION_CHARS = 500
 
 
 class RunFailedError(Exception):
-    """A run cannot go on."""
+    """An eval run failed."""
 
 
 @dataclass(slots=True)
 class Run:
-    """An eval run and what came of it."""
+    """An eval run with its results."""
 
     id: str
     eval_set: EvalSet
@@ -41,7 +40,7 @@ class Run:
     results: list[dict[str, object]] = field(default_factory=list)
 
     def record(self) -> dict[str, object]:
-        """Render the run as the service does."""
+        """Return the run as a JSON object of the service."""
         return {
             "run": {
                 "id": self.id,
@@ -57,7 +56,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What one candidate answered, and what that cost (micro-USD)."""
+    """Answers of one candidate with their costs (micro-USD) and problems."""
 
     candidate: str
     texts: list[str]
@@ -73,7 +72,7 @@ class EvalRuns:
         self._by_id: dict[str, Run] = {}
 
     def get(self, run_id: str) -> Run:
-        """Return one run; refuses with 404."""
+        """Return one run; refuse an unknown one with 404."""
         if run_id not in self._by_id:
             raise not_found("eval run", run_id)
         return self._by_id[run_id]
@@ -81,7 +80,7 @@ class EvalRuns:
     def start(
         self, eval_set: EvalSet, candidates: list[str], key: str | None, request_id: str, faults: tuple[Fault, ...]
     ) -> Run:
-        """Queue a run; refuses unknown candidates with 422, and with 402 before any work what cannot be paid."""
+        """Queue a run; refuse unknown candidates with 422, and an estimate above the balance with 402."""
         distinct = tuple(dict.fromkeys(candidates))
         if not distinct:
             raise invalid(["body", "candidate_model_ids"], "at least one candidate is needed", "too_short")
@@ -92,7 +91,7 @@ class EvalRuns:
         run = Run(f"run_{self._service.next_number():08x}", eval_set, distinct, estimate, factor)
         self._by_id[run.id] = run
         self._service.books.eval_runs_created += 1
-        self._service.in_background(self._carry_out(run, key, request_id, faults))
+        self._service.run_in_background(self._execute(run, key, request_id, faults))
         return run
 
     def _model(self, eval_set: EvalSet, candidate: str) -> Model:
@@ -108,9 +107,9 @@ class EvalRuns:
 
     def _estimate(self, eval_set: EvalSet, model: Model, factor: float) -> int:
         asked = (money.tokens("".join(eval_set.conversation(row))) for row in eval_set.rows)
-        return sum(money.multiplied(model.rates.price(tokens, LONGEST_ANSWER_TOKENS), factor) for tokens in asked)
+        return sum(money.multiplied(model.rates.price(tokens, MAX_ANSWER_TOKENS), factor) for tokens in asked)
 
-    async def _carry_out(self, run: Run, key: str | None, request_id: str, faults: tuple[Fault, ...]) -> None:
+    async def _execute(self, run: Run, key: str | None, request_id: str, faults: tuple[Fault, ...]) -> None:
         books = self._service.books
         try:
             with books.eval_runs_in_flight:
@@ -120,8 +119,8 @@ class EvalRuns:
                 run.total_cost = sum(sum(given.costs) for given in answers)
                 books.debit(run.total_cost, "eval_run", run.id, key, request_id)
                 run.status = "completed"
-        except RunFailedError as failure:
-            run.error_detail = str(failure)
+        except RunFailedError as error:
+            run.error_detail = str(error)
             run.status = "failed"
         finally:
             books.release(run.estimate)
@@ -149,33 +148,37 @@ class EvalRuns:
         given = Answers(candidate, [], [], [])
         waiting_ms = 0.0
         for number, row in enumerate(eval_set.rows):
-            text, cost, problem = answered(eval_set, row, model, self._service.level(model, "eval_runs"))
+            text, cost, problem = answer_row(eval_set, row, model, self._service.level(model, "eval_runs"))
             given.texts.append(text)
             given.costs.append(money.multiplied(cost, run.price_factor))
             given.problems.append(problem)
             waiting_ms += self._service.latency_ms(model, money.tokens(text))
-            if number % ROWS_BETWEEN_PAUSES == 0:
-                await asyncio.sleep(0)  # other requests want an answer too
+            if number % ROWS_BETWEEN_YIELDS == 0:
+                await asyncio.sleep(0)
         await asyncio.sleep(waiting_ms / 1000 / ROWS_AT_ONCE)
         return given
 
 
-def answered(eval_set: EvalSet, row: EvalRow, model: Model, level: int) -> tuple[str, int, str | None]:
-    """Let a model answer a row at a level; return the answer, its price (micro-USD), and why there is none."""
+def answer_row(eval_set: EvalSet, row: EvalRow, model: Model, level: int) -> tuple[str, int, str | None]:
+    """Answer a row with a model at a level.
+
+    Returns:
+        The answer, its price (micro-USD), and the problem if there is no answer.
+    """
     system, user = eval_set.conversation(row)
     asked = money.tokens(system + user)
     if row.unreadable:
         return "", 0, f"the document in '{min(row.unreadable)}' is not text, and these models read text only"
     if not model.fits(asked):
         return "", 0, f"the prompt has {asked} tokens; this model's context holds {model.context_k * 1_000}"
-    text = answerers.reply(eval_set.answering_task(row), level, system, user)[: LONGEST_ANSWER_TOKENS * 4]
+    text = answerers.reply(eval_set.answering_task(row), level, system, user)[: MAX_ANSWER_TOKENS * 4]
     return text, model.rates.price(asked, money.tokens(text)), None
 
 
 def result(eval_set: EvalSet, given: Answers) -> dict[str, object]:
-    """Score one candidate's answers."""
+    """Score the answers of one candidate."""
     quality = scoring.measure(eval_set.strategy, given.texts, [row.expected for row in eval_set.rows])
-    # An error scores 0 and is not skipped: being available is part of what is measured.
+    # An error scores 0 and is not skipped: availability is part of the measurement.
     problems = [problem or item.error for problem, item in zip(given.problems, quality.items, strict=True)]
     errors = sum(problem is not None for problem in problems)
     kind = MODELS[given.candidate].kind if given.candidate in MODELS else "open"
@@ -189,12 +192,17 @@ def result(eval_set: EvalSet, given: Answers) -> dict[str, object]:
         "n_succeeded": len(given.texts) - errors,
         "error_count": errors,
         "per_item": [
-            {"idx": idx, "score": round(item.score, 6), "prediction": text[:PREDICTION_SHOWN], "error": problem}
+            {
+                "idx": idx,
+                "score": round(item.score, 6),
+                "prediction": text[:MAX_PREDICTION_CHARS],
+                "error": problem,
+            }
             for idx, (item, text, problem) in enumerate(zip(quality.items, given.texts, problems, strict=True))
         ],
     }
     if quality.macro_f1 is not None:
-        # In per cent, unlike quality_mean: so the real service gives it.
+        # In per cent, unlike quality_mean, as in the real service.
         scored["exact_match"] = round(100 * quality.exact_match, 4)
         scored["macro_f1"] = round(quality.macro_f1, 6)
     return scored

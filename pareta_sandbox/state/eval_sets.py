@@ -1,4 +1,4 @@
-"""Eval sets: labelled rows, the prompt they are asked with, and how their answers are scored."""
+"""Eval sets: labelled rows, their prompt, and the scoring of their answers."""
 
 import json
 import re
@@ -10,14 +10,14 @@ from pareta_sandbox.models import catalogue
 from pareta_sandbox.models.catalogue import TASKS
 from pareta_sandbox.models.scoring import Expected, Strategy
 
-LONGEST_PROMPT = 4_000
-MOST_ROWS = 100_000
+MAX_PROMPT_CHARS = 4_000
+MAX_ROWS = 100_000
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(slots=True)
 class EvalRow:
-    """One row: what the model sees, and what it should answer. Documents may be attached later."""
+    """A row: the input of the model and the expected answer. Documents can be attached later."""
 
     input: str | dict[str, object]
     expected: Expected
@@ -26,7 +26,7 @@ class EvalRow:
 
 @dataclass(frozen=True, slots=True)
 class EvalSet:
-    """Rows to measure models on."""
+    """An eval set."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class EvalSet:
     created: int
 
     def conversation(self, row: EvalRow) -> tuple[str, str]:
-        """Return the system text and the user message a row is asked with."""
+        """Return the system message and the user message of a row."""
         text = rendered_input(row.input)
         if self.prompt is None:
             return (TASKS[self.task_id].system_prompt or "" if self.task_id else ""), text
@@ -47,11 +47,11 @@ class EvalSet:
         return "", f"{self.prompt}\n\n{text}"
 
     def answering_task(self, row: EvalRow) -> str:
-        """Return the task whose skill answers a row."""
+        """Return the task that answers a row."""
         return self.task_id or catalogue.routed("\n".join(self.conversation(row)))
 
     def record(self) -> dict[str, object]:
-        """Render the set as the service does."""
+        """Return the set as a JSON object of the service."""
         return {
             "id": self.id,
             "task_id": self.task_id,
@@ -70,7 +70,7 @@ class EvalSets:
         self._by_id: dict[str, EvalSet] = {}
 
     def add(self, eval_set: EvalSet) -> None:
-        """Keep a set."""
+        """Store a set."""
         self._by_id[eval_set.id] = eval_set
 
     def all(self) -> list[EvalSet]:
@@ -78,29 +78,29 @@ class EvalSets:
         return list(self._by_id.values())
 
     def get(self, set_id: str) -> EvalSet:
-        """Return one set; refuses with 404."""
+        """Return one set; refuse an unknown one with 404."""
         if set_id not in self._by_id:
             raise not_found("eval set", set_id)
         return self._by_id[set_id]
 
     def delete(self, set_id: str) -> None:
-        """Remove a set; refuses with 404."""
+        """Remove a set; refuse an unknown one with 404."""
         self.get(set_id)
         del self._by_id[set_id]
 
 
 def build(set_id: str, items: bytes, task_id: str | None, prompt: str | None, name: str | None, at: int) -> EvalSet:
-    """Build a set from its JSON lines; refuses with 422 and says which line is wrong.
+    """Build a set from JSON lines; refuse invalid input with 422 and the line number.
 
-    A set needs a task (first generation) or a prompt (second); without a task, task and scoring follow from the
-    prompt and from what is expected.
+    A set needs a task (first generation) or a prompt (second generation). Without a task, the prompt and the
+    expected answers determine task and scoring.
     """
     if not task_id and not prompt:
         raise invalid(["body", "prompt"], "an eval set needs a prompt (or a task_id)", "missing")
     if task_id and task_id not in TASKS:
         raise invalid(["body", "task_id"], f"unknown task '{task_id}'; there are: {', '.join(TASKS)}")
-    if prompt and len(prompt) > LONGEST_PROMPT:
-        raise invalid(["body", "prompt"], f"the prompt is longer than {LONGEST_PROMPT} characters")
+    if prompt and len(prompt) > MAX_PROMPT_CHARS:
+        raise invalid(["body", "prompt"], f"the prompt is longer than {MAX_PROMPT_CHARS} characters")
     rows = parsed_rows(items, documents_may_follow=bool(task_id and TASKS[task_id].has_blob_input))
     task = task_id or matching_task(prompt or "", rows)
     strategy = strategy_for(task, rows)
@@ -108,16 +108,16 @@ def build(set_id: str, items: bytes, task_id: str | None, prompt: str | None, na
 
 
 def parsed_rows(items: bytes, *, documents_may_follow: bool) -> tuple[EvalRow, ...]:
-    """Read JSON lines as rows."""
+    """Parse JSON lines into rows."""
     try:
         lines = items.decode("utf-8").splitlines()
-    except UnicodeDecodeError as wrong:
-        raise invalid(["body", "items"], f"items is not UTF-8: {wrong.reason} at byte {wrong.start}") from wrong
+    except UnicodeDecodeError as error:
+        raise invalid(["body", "items"], f"items is not UTF-8: {error.reason} at byte {error.start}") from error
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not numbered:
         raise invalid(["body", "items"], "items is empty: one JSON object a line is needed")
-    if len(numbered) > MOST_ROWS:
-        raise invalid(["body", "items"], f"items has more than {MOST_ROWS} rows")
+    if len(numbered) > MAX_ROWS:
+        raise invalid(["body", "items"], f"items has more than {MAX_ROWS} rows")
     return tuple(_row(number, line, documents_may_follow) for number, line in numbered)
 
 
@@ -125,8 +125,8 @@ def _row(number: int, line: str, documents_may_follow: bool) -> EvalRow:
     where: list[str | int] = ["body", "items", number]
     try:
         row = json.loads(line)
-    except (ValueError, RecursionError) as wrong:
-        raise invalid(where, f"line {number} is not JSON: {wrong}", "json_invalid") from wrong
+    except (ValueError, RecursionError) as error:
+        raise invalid(where, f"line {number} is not JSON: {error}", "json_invalid") from error
     if not isinstance(row, dict):
         raise invalid(where, f"line {number} is not a JSON object")
     expected = row.get("expected_output", row.get("expected"))
@@ -139,7 +139,7 @@ def _row(number: int, line: str, documents_may_follow: bool) -> EvalRow:
 
 
 def matching_task(prompt: str, rows: tuple[EvalRow, ...]) -> str | None:
-    """Return the task a prompt means, when the shape of the rows does not contradict it."""
+    """Return the task of a prompt, or None if the shape of the rows contradicts it."""
     ranked = catalogue.scores(prompt)
     if not ranked:
         return None
@@ -148,7 +148,7 @@ def matching_task(prompt: str, rows: tuple[EvalRow, ...]) -> str | None:
 
 
 def strategy_for(task: str | None, rows: tuple[EvalRow, ...]) -> Strategy:
-    """Return how answers are scored: as labels when every truth is one label, else field by field."""
+    """Return the scoring strategy: by label if every expected answer is one label, else by field."""
     if not all(is_label(row.expected) for row in rows):
         return "field_f1"
     if task and not TASKS[task].extraction:
@@ -157,14 +157,14 @@ def strategy_for(task: str | None, rows: tuple[EvalRow, ...]) -> Strategy:
 
 
 def is_label(expected: Expected) -> bool:
-    """Tell whether an expectation is one label: a string, or an object with one string."""
+    """Return whether an expected answer is one label: a string, or an object with one string."""
     if isinstance(expected, str):
         return True
     return len(expected) == 1 and isinstance(next(iter(expected.values())), str)
 
 
 def rendered_input(given: str | Mapping[str, object]) -> str:
-    """Render a row's input as text: a lone string as it is, several fields as `name: value` lines."""
+    """Format the input of a row as text: a single string unchanged, several fields as `name: value` lines."""
     if isinstance(given, str):
         return given
     if len(given) == 1 and isinstance(only := next(iter(given.values())), str):

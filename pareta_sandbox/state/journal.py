@@ -1,8 +1,8 @@
-"""The journal: everything that happened, append-only, in SQLite.
+"""The journal: an append-only log of all events, in SQLite.
 
-In a file of one's own it lasts: a sandbox that is started again with the file goes on with the same books. Without one
-it is a temporary database of SQLite, which is in memory while it is small and then in a file that nobody sees. Either
-way everything is kept, and the memory of the process stays flat.
+With a file the journal is persistent: a sandbox that is restarted with the file continues its books. Without a file
+it is a temporary SQLite database, which SQLite moves from memory to an anonymous file as it grows. In both cases the
+memory of the process stays constant.
 """
 
 import json
@@ -17,12 +17,12 @@ from pareta_sandbox.state.completion import Completion
 
 Kind = Literal["opening", "adjustment", "request", "debit", "replay", "error", "state", "fault", "scenario"]
 
-FLUSHED_AT = 2_000
-CACHED_ANSWERS = 4_096
+FLUSH_AT_ENTRIES = 2_000  # more means fewer transactions, and more lost in a crash
+MAX_CACHED_ANSWERS = 4_096
 
 
 class Entry(NamedTuple):
-    """One line of the journal; what does not apply is None. `amount` is micro-USD, `at` is Unix time."""
+    """An entry of the journal; unused fields are None. `amount` is micro-USD, `at` is Unix time."""
 
     at: float
     kind: Kind
@@ -33,17 +33,17 @@ class Entry(NamedTuple):
     detail: str | None = None
 
 
-Remembered = tuple[bytes, Completion]  # the hash of what was asked, and the answer
+StoredAnswer = tuple[bytes, Completion]  # the hash of the request, and the answer
 
 
 class Tally:
-    """The number and the sum of the entries of each kind."""
+    """Number and sum of the entries, by kind."""
 
     def __init__(self) -> None:
         self._totals: dict[Kind, tuple[int, int]] = {}
 
     def add(self, kind: Kind, number: int, amount: int) -> None:
-        """Count entries."""
+        """Add entries of one kind."""
         known, sum_so_far = self._totals.get(kind, (0, 0))
         self._totals[kind] = (known + number, sum_so_far + amount)
 
@@ -62,13 +62,13 @@ TOTALS = "SELECT kind, count(*), coalesce(sum(amount), 0) FROM entry GROUP BY ki
 
 
 class Journal:
-    """Where entries and answers are kept; what is written becomes durable in groups.
+    """Store of entries and answers, with group commit.
 
-    Without a path the database is temporary. Raises sqlite3.Error when the file is not a journal.
+    Without a path the database is temporary. Raises sqlite3.Error if the file is not a journal.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        # SQLite's name for a temporary database is the empty one.
+        # SQLite opens a temporary database for an empty name.
         name = str(path) if path else ""
         self._connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -78,19 +78,19 @@ class Journal:
         for kind, number, amount in self._connection.execute(TOTALS):
             self._tally.add(kind, number, amount)
         self._entries: list[Entry] = []
-        self._answers: dict[str, Remembered] = {}
-        self._cache: dict[str, Remembered] = {}
+        self._answers: dict[str, StoredAnswer] = {}
+        self._cache: dict[str, StoredAnswer] = {}
 
     @property
     def kept_in_memory(self) -> int:
-        """How many entries and answers are in memory."""
+        """Number of entries and answers in memory."""
         return len(self._entries) + len(self._answers) + len(self._cache)
 
     def write(self, entry: Entry) -> None:
         """Append an entry."""
         self._entries.append(entry)
         self._tally.add(entry.kind, 1, entry.amount or 0)
-        if len(self._entries) >= FLUSHED_AT:
+        if len(self._entries) >= FLUSH_AT_ENTRIES:
             self.flush()
 
     def entries(self, kind: Kind | None = None, after: int = 0, limit: int | None = None) -> list[tuple[int, Entry]]:
@@ -105,7 +105,7 @@ class Journal:
         return [(n, Entry(*fields)) for n, *fields in rows]
 
     def latest(self, kind: Kind, limit: int) -> list[Entry]:
-        """Return the last few entries of a kind, newest first."""
+        """Return the latest entries of a kind, newest first."""
         self.flush()
         rows = self._connection.execute(
             "SELECT at, kind, subject, amount, key, request_id, detail FROM entry"
@@ -119,29 +119,29 @@ class Journal:
         return self._tally[kind]
 
     def keys(self) -> dict[str, int]:
-        """Return how many requests came under each idempotency key."""
+        """Return the number of requests by idempotency key."""
         self.flush()
         query = "SELECT key, count(*) FROM entry WHERE kind = 'request' AND key IS NOT NULL GROUP BY key"
         return dict(self._connection.execute(query).fetchall())
 
-    def remember(self, key: str, fingerprint: bytes, answer: Completion) -> None:
-        """Keep an answer."""
+    def save(self, key: str, fingerprint: bytes, answer: Completion) -> None:
+        """Store an answer."""
         self._answers[key] = (fingerprint, answer)
-        # A retry comes soon after; what is older is read from the file.
-        if len(self._cache) >= CACHED_ANSWERS:
+        # A retry usually follows soon; older answers are read from the file.
+        if len(self._cache) >= MAX_CACHED_ANSWERS:
             self._cache.pop(next(iter(self._cache)))
         self._cache[key] = (fingerprint, answer)
 
-    def recall(self, key: str) -> Remembered | None:
-        """Return the answer given under a key."""
-        near = self._answers.get(key) or self._cache.get(key)
-        if near is not None:
-            return near
+    def load(self, key: str) -> StoredAnswer | None:
+        """Return the answer of a key with the hash of its request, or None."""
+        cached = self._answers.get(key) or self._cache.get(key)
+        if cached is not None:
+            return cached
         row = self._connection.execute("SELECT fingerprint, answer FROM answer WHERE key = ?", (key,)).fetchone()
         return (row[0], Completion(**json.loads(row[1]))) if row else None
 
     def flush(self) -> None:
-        """Write what has gathered in one transaction."""
+        """Write the buffered entries and answers in one transaction."""
         if not (self._entries or self._answers):
             return
         entries, self._entries = self._entries, []
@@ -171,5 +171,5 @@ def stamped(
     request_id: str | None = None,
     detail: str | None = None,
 ) -> Entry:
-    """Make an entry of now."""
+    """Return an entry with the current time."""
     return Entry(time.time(), kind, subject, amount, key, request_id, detail)

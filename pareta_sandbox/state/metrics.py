@@ -1,4 +1,4 @@
-"""What the service tells about an endpoint's past: latency, uptime, cost, quality, activity."""
+"""Metrics of an endpoint: latency, uptime, cost, quality, activity."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def performance(endpoint: Endpoint) -> Metric:
 
 
 def uptime(endpoint: Endpoint) -> Metric:
-    """Return how long the endpoint was live, and for which share of its life."""
+    """Return the live time in seconds, and its share of the time since creation."""
     now = time.time()
     live_s = endpoint.live_s + (now - endpoint.live_since if endpoint.live_since else 0.0)
     age_s = max(now - endpoint.created, 1e-9)
@@ -35,7 +35,7 @@ def uptime(endpoint: Endpoint) -> Metric:
 
 
 def cost(endpoint: Endpoint) -> Metric:
-    """Return what was billed, and what the frontier baseline would have cost."""
+    """Return the billed amount, and the price of the frontier baseline."""
     return {
         "endpoint_id": endpoint.id,
         "total_micro_usd": endpoint.billed_micro_usd,
@@ -46,9 +46,9 @@ def cost(endpoint: Endpoint) -> Metric:
 
 
 def quality(endpoint: Endpoint) -> Metric:
-    """Return the quality of the endpoint's model on its task's sample."""
+    """Return the quality of the model on the sample of the task."""
     ranked = catalogue.leaderboard(endpoint.task.id)
-    own = next(standing for standing in ranked if standing.model.id == endpoint.model.id)
+    own = next(entry for entry in ranked if entry.model.id == endpoint.model.id)
     return {
         "endpoint_id": endpoint.id,
         "metric": endpoint.task.scorer,
@@ -58,7 +58,7 @@ def quality(endpoint: Endpoint) -> Metric:
 
 
 def activity(endpoint: Endpoint) -> Metric:
-    """Return how much the endpoint was used."""
+    """Return the number of requests and failures."""
     return {"endpoint_id": endpoint.id, "requests": endpoint.completions, "failures": endpoint.failures}
 
 

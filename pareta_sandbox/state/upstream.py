@@ -1,4 +1,4 @@
-"""Real models behind the sandbox: completions are forwarded to an OpenAI-compatible server, the books stay here."""
+"""Upstream: forwards completions to an OpenAI-compatible server; the sandbox keeps the books."""
 
 import json
 import time
@@ -13,8 +13,8 @@ from pareta_sandbox.state import money
 from pareta_sandbox.state.completion import Choices, Completion
 from pareta_sandbox.state.work import Plan
 
-# Held, and never exceeded, when a request does not say how long its answer may be.
-ASSUMED_TOKENS = 4_096
+# Maximum billed tokens of a request without a limit of its own; more holds more of the balance.
+DEFAULT_MAX_TOKENS = 4_096
 TIMEOUT = httpx.Timeout(600, connect=10)
 
 
@@ -29,11 +29,11 @@ class Upstream:
         self._client: httpx.AsyncClient | None = None
 
     def work(self, plan: Plan, sent: bytes) -> "Forwarded":
-        """Return the work of a completion, to be done by the upstream."""
+        """Return the work of a completion that the upstream answers."""
         return Forwarded(plan, sent, self)
 
     async def body(self, sent: bytes, plan: Plan) -> dict[str, object]:
-        """Build what is forwarded: the request as it came, for the upstream's model, with the injected prompt."""
+        """Build the forwarded request: the original one with the upstream's model and the injected prompt."""
         body: dict[str, object] = json.loads(sent)
         body["model"] = await self.model()
         if plan.system and not plan.request.has_system:
@@ -45,26 +45,26 @@ class Upstream:
         return body
 
     async def model(self) -> str:
-        """Return the model to ask for: the one that was chosen, else the first the upstream lists."""
+        """Return the configured model, else the first in the list of the upstream."""
         if self._model is None:
             listed = (await self.send("GET", "/models", None)).json()
             try:
                 self._model = str(listed["data"][0]["id"])
-            except (LookupError, TypeError) as nothing:
-                raise Refusal(503, "the upstream lists no model; choose one with --upstream-model") from nothing
+            except (LookupError, TypeError) as error:
+                raise Refusal(503, "the upstream lists no model; choose one with --upstream-model") from error
         return self._model
 
     async def send(self, method: str, path: str, body: Mapping[str, object] | None) -> httpx.Response:
-        """Send a request and read the whole reply; refuses when it is not a success."""
+        """Send a request and read the whole reply; raises Refusal if it is not a success."""
         try:
             reply = await self.client.request(method, self._base + path, json=body)
-        except httpx.HTTPError as broken:
-            raise _down(broken) from broken
+        except httpx.HTTPError as error:
+            raise _down(error) from error
         _check(reply)
         return reply
 
     async def events(self, body: Mapping[str, object]) -> AsyncGenerator[dict[str, object], None]:
-        """Stream the chunks of a completion; refuses when it does not begin or ends without `[DONE]`."""
+        """Stream the chunks of a completion; raises Refusal if it fails or ends without `[DONE]`."""
         try:
             async with self.client.stream("POST", f"{self._base}/chat/completions", json=body) as reply:
                 if not reply.is_success:
@@ -77,13 +77,13 @@ class Upstream:
                     if data == "[DONE]":
                         return
                     yield json.loads(data)
-        except (httpx.HTTPError, ValueError) as broken:
-            raise _down(broken) from broken
+        except (httpx.HTTPError, ValueError) as error:
+            raise _down(error) from error
         raise Refusal(503, "the provider broke off the stream")
 
     @property
     def client(self) -> httpx.AsyncClient:
-        """The connections to the upstream; made on the event loop that uses them."""
+        """HTTP client of the upstream, created on the event loop that uses it."""
         if self._client is None:
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
             self._client = httpx.AsyncClient(headers=self._headers, timeout=TIMEOUT, limits=limits)
@@ -96,19 +96,19 @@ class Upstream:
 
 
 class Forwarded:
-    """Work done by the upstream."""
+    """A completion that the upstream answers."""
 
     def __init__(self, plan: Plan, sent: bytes, upstream: Upstream) -> None:
         request = plan.request
-        allowed = (request.max_completion_tokens or request.max_tokens or ASSUMED_TOKENS) * request.n
+        allowed = (request.max_completion_tokens or request.max_tokens or DEFAULT_MAX_TOKENS) * request.n
         self._plan = plan
         self._sent = sent
         self._upstream = upstream
         self.head = plan.head
-        self.most = plan.price(plan.prompt_tokens, allowed)
+        self.max_price = plan.price(plan.prompt_tokens, allowed)
 
     async def whole(self) -> Completion:
-        """Forward the request and wait for the answer."""
+        """Send the request to the upstream and wait for the answer."""
         begun = time.monotonic()
         body = await self._upstream.body(self._sent, self._plan)
         reply = await self._upstream.send("POST", "/chat/completions", body)
@@ -119,11 +119,11 @@ class Forwarded:
             finish = str(choices[0].get("finish_reason") or "stop")
             done = self._completion(text, finish, answer.get("usage"), begun)
             return replace(done, choices=json.dumps(choices))
-        except (LookupError, TypeError, AttributeError, ValueError) as strange:
-            raise Refusal(502, "the upstream's answer is not a chat completion") from strange
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise Refusal(502, "the upstream's answer is not a chat completion") from error
 
     async def stream(self) -> AsyncGenerator[Choices | Completion, None]:
-        """Forward the request and pass on the pieces as they come."""
+        """Stream the chunks of the upstream, and yield the completion last."""
         begun = time.monotonic()
         text, finish, usage = "", "stop", None
         body = await self._upstream.body(self._sent, self._plan)
@@ -144,11 +144,11 @@ class Forwarded:
         prompt_tokens = int(counted.get("prompt_tokens") or self._plan.prompt_tokens)
         plan = replace(self._plan, prompt_tokens=prompt_tokens)
         done = plan.completion(text, finish, tokens, (time.monotonic() - begun) * 1000)
-        return replace(done, price=min(done.price, self.most))
+        return replace(done, price=min(done.price, self.max_price))
 
 
-def _down(broken: Exception) -> Refusal:
-    return Refusal(503, f"the provider is down: {type(broken).__name__}")
+def _down(error: Exception) -> Refusal:
+    return Refusal(503, f"the provider is down: {type(error).__name__}")
 
 
 def _check(reply: httpx.Response) -> None:

@@ -1,4 +1,4 @@
-"""The work behind a completion: planned before it is paid, then done whole or piece by piece."""
+"""The work of a completion: planned first, then done complete or as a stream."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from pareta_sandbox.state.endpoints import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who answers what: the endpoint (none for `auto`), its model, and the prompt with what was injected."""
+    """Endpoint (None for `auto`), model and prompt of a completion, including an injected system prompt."""
 
     head: Head
     request: ChatRequest
@@ -32,11 +32,11 @@ class Plan:
     price_factor: float = 1.0
 
     def price(self, prompt_tokens: int, tokens: int) -> int:
-        """Return what so many tokens cost (micro-USD)."""
+        """Return the price of the tokens (micro-USD)."""
         return money.multiplied(self.model.rates.price(prompt_tokens, tokens), self.price_factor)
 
     def completion(self, text: str, finish: str, tokens: int, latency_ms: float) -> Completion:
-        """Turn an answer into a completion with its price."""
+        """Build a priced completion from an answer."""
         return Completion(
             id=self.head.id,
             created=self.head.created,
@@ -52,25 +52,25 @@ class Plan:
 
 
 class Work(Protocol):
-    """A completion in the making."""
+    """A completion in progress."""
 
     @property
     def head(self) -> Head:
-        """What all chunks have in common."""
+        """Fields that all chunks share."""
 
     @property
-    def most(self) -> int:
-        """The most it can cost (micro-USD); so much is held while it is made."""
+    def max_price(self) -> int:
+        """Maximum price (micro-USD), which is held during the work."""
 
     async def whole(self) -> Completion:
-        """Make it at once."""
+        """Return the completion."""
 
     def stream(self) -> AsyncGenerator[Choices | Completion, None]:
-        """Make it piece by piece; the completion itself comes last."""
+        """Yield the choices of each chunk, and the completion last."""
 
 
 class Local:
-    """Work done by the built-in answerers: the answer is known at once, and only its time is spent."""
+    """A completion by the built-in answerers: the answer is immediate, the latency is simulated."""
 
     def __init__(self, plan: Plan, service: Service) -> None:
         level = service.level(plan.model, "chat", plan.endpoint.id if plan.endpoint else None)
@@ -80,18 +80,18 @@ class Local:
         self._n = plan.request.n
         self._done = plan.completion(text, finish, tokens, service.latency_ms(plan.model, tokens))
         self.head = plan.head
-        self.most = self._done.price
+        self.max_price = self._done.price
 
     async def whole(self) -> Completion:
-        """Spend the time of the answer, then give it."""
+        """Wait for the latency of the model, then return the completion."""
         if self._done.latency_ms:
             await asyncio.sleep(self._done.latency_ms / 1000)
         return self._done
 
     async def stream(self) -> AsyncGenerator[Choices | Completion, None]:
-        """Give the answer piece by piece, as its time passes."""
+        """Yield the chunks over the latency of the model."""
         cut = list(pieces(self._done.text, self._done.finish_reason, self._n))
-        # Half of the time passes before the first piece, as with real models that read first.
+        # Half of the latency precedes the first chunk, as with real models.
         await asyncio.sleep(self._done.latency_ms / 2000)
         for piece in cut:
             yield piece
@@ -101,9 +101,9 @@ class Local:
 
 
 async def plan(request: ChatRequest, service: Service) -> Plan:
-    """Decide who answers.
+    """Resolve endpoint, model and prompt of a request.
 
-    Refuses with 404 an unknown endpoint, with 503 one that is not live, and with 400 a prompt that is too long.
+    Refuse an unknown endpoint with 404, an endpoint that is not live with 503, and a too long prompt with 400.
     """
     endpoint, task, model = await _serving(request, service)
     system, user = request.asked()

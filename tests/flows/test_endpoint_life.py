@@ -52,7 +52,7 @@ def while_it_serves(pareta: Sandbox) -> Callable[[], bool]:
 def while_it_is_being_stopped(pareta: Sandbox) -> Callable[[], bool]:
     # It was listed and read before.
     stopping = pareta.inject(Latency(route="endpoints", ms=600_000, skip=2))
-    return lambda: pareta.active_faults(stopping) == 1 and pareta.books().completions == ROWS + SMOKE_CALL
+    return lambda: pareta.hits(stopping) == 1 and pareta.books().completions == ROWS + SMOKE_CALL
 
 
 def bring_up_what_is_starting(pareta: Sandbox) -> None:

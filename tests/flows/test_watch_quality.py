@@ -109,7 +109,7 @@ async def test_rows_without_an_answer_are_an_event_of_their_own_and_no_drift(
         events, "emit_event", lambda event, payload, **_: emitted.append((event, payload["unanswered"]))
     )
     await watch_quality(watch(tmp_path))
-    monkeypatch.setattr(eval_runs, "answered", silent_in_part("heron-2"))
+    monkeypatch.setattr(eval_runs, "answer_row", silent_in_part("heron-2"))
     report = await watch_quality(watch(tmp_path))
     assert report.drift.drifted == ()
     ((event, unanswered),) = emitted
@@ -146,15 +146,15 @@ async def test_a_watch_that_began_before_scores_were_kept_reads_them_from_the_se
 
 
 def silent_in_part(model_id: str) -> Callable[..., tuple[str, int, str | None]]:
-    """Answer as the sandbox does, but for the rows of one model whose input ends in an even number."""
-    as_always = eval_runs.answered
+    """Return a replacement of `eval_runs.answer_row` that fails the even rows of one model."""
+    original = eval_runs.answer_row
 
-    def answered(eval_set: EvalSet, row: EvalRow, model: Model, level: int) -> tuple[str, int, str | None]:
+    def answer_row(eval_set: EvalSet, row: EvalRow, model: Model, level: int) -> tuple[str, int, str | None]:
         if model.id == model_id and re.search(r"[02468]\)", str(row)):
             return "", 0, "upstream timed out"
-        return as_always(eval_set, row, model, level)
+        return original(eval_set, row, model, level)
 
-    return answered
+    return answer_row
 
 
 async def eval_set_of(run_id: str) -> str:

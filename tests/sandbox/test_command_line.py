@@ -81,7 +81,7 @@ def test_it_ends_quietly_when_nobody_reads_its_books() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 def test_books_that_cannot_be_printed_for_another_reason_are_an_error() -> None:
-    command = "from pareta_sandbox.__main__ import say_at_the_end as say; say('books')"
+    command = "from pareta_sandbox.__main__ import print_books as say; say('books')"
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([sys.executable, "-c", command], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode != 0
@@ -110,7 +110,7 @@ def test_it_warns_loudly_when_others_can_reach_it() -> None:
     with started("--port", "0", "--host", "0.0.0.0", where="0.0.0.0") as (process, _):
         process.send_signal(signal.SIGINT)
         _, complaints = process.communicate(timeout=10)
-    assert "everybody who can reach this machine" in complaints
+    assert "any program that can reach this machine" in complaints
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_commands_reach_a_sandbox_that_runs(capsys: pytest.CaptureFixture[str]) 
         assert "$0.000000" in say("balance", "0")
         assert complete(http).status_code == 402
         added = say("fault", "status", "status=503", "times=2").strip()
-        assert sandbox.active_faults(added) == 0
+        assert sandbox.hits(added) == 0
         say("fault", "endpoint_stops", "after_completions=20", "times=null")
         say("clear")
         say("stop", LICENSES)
@@ -168,7 +168,7 @@ def test_every_fault_can_be_asked_for_on_the_command_line_over_http_and_in_a_sce
     assert listed["fault"]["kind"] == kind
     assert http.post("/_sandbox/faults", json=listed["fault"]).status_code == 201
     written = yaml.safe_dump({"faults": [listed["fault"]]})
-    assert scenario.parsed(written, "own").faults[0].kind == kind
+    assert scenario.parse(written, "own").faults[0].kind == kind
 
 
 def test_every_fault_is_tried() -> None:

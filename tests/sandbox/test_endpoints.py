@@ -141,7 +141,7 @@ def test_an_endpoint_can_stop_itself_again_and_again(http: httpx.Client, sandbox
     fault = sandbox.inject(EndpointStops(after_completions=2, times=None))
     for stops in range(1, 4):
         assert [complete(http, model=endpoint).status_code for _ in range(3)] == [200, 200, 503]
-        assert sandbox.active_faults(fault) == stops
+        assert sandbox.hits(fault) == stops
         http.post(f"/v1/endpoints/{endpoint}/start")
 
 
@@ -153,7 +153,7 @@ async def test_what_was_in_flight_when_an_endpoint_stopped_counts_for_no_other_s
     async with async_client(sandbox) as http:
         replies = await asyncio.gather(*(http.post("/v1/chat/completions", json=asked()) for _ in range(8)))
     assert {reply.status_code for reply in replies} == {200}
-    assert sandbox.active_faults(fault) == 1
+    assert sandbox.hits(fault) == 1
 
 
 def test_metrics_tell_latency_cost_and_use(sandbox_factory: SandboxFactory) -> None:

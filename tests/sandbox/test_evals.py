@@ -51,7 +51,7 @@ def test_a_model_that_weakens_scores_and_answers_as_a_weaker_one_does(http: http
     found = results(completed(http, set_id, "wren-1", "heron-1", "heron-2"))
     assert found["heron-1"]["per_item"] == found["wren-1"]["per_item"]
     assert (found["heron-1"]["quality_mean"], found["heron-2"]["quality_mean"]) == (0.5, 1)
-    assert sandbox.active_faults(fault) == 2
+    assert sandbox.hits(fault) == 2
     sandbox.remove(fault)
     assert results(completed(http, set_id, "heron-1"))["heron-1"]["quality_mean"] == 1
 

@@ -81,7 +81,7 @@ def test_a_share_of_the_requests_is_struck_and_the_seed_says_which(sandbox_facto
 def test_faults_can_be_switched_off(http: httpx.Client, sandbox: Sandbox) -> None:
     fault = sandbox.inject(Status(status=500))
     assert complete(http).status_code == 500
-    assert sandbox.active_faults(fault) == 1
+    assert sandbox.hits(fault) == 1
     sandbox.remove(fault)
     assert complete(http).status_code == 200
     sandbox.inject(Status(status=500))
@@ -164,7 +164,7 @@ def test_a_rate_limit_lets_its_burst_and_its_rate_through(http: httpx.Client, sa
     assert [reply.status_code for reply in replies[:5]] == [200] * 5
     assert refused
     assert all(0 < float(reply.headers["retry-after"]) <= 0.05 for reply in refused)
-    assert sandbox.active_faults(limit) == len(refused)
+    assert sandbox.hits(limit) == len(refused)
     time.sleep(float(refused[-1].headers["retry-after"]) + 0.06)
     assert complete(http).status_code == 200
 

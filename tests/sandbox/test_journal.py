@@ -47,21 +47,21 @@ def test_requests_are_counted_by_key(journal: Journal) -> None:
 
 
 def test_an_answer_is_recalled_with_what_was_asked(journal: Journal) -> None:
-    journal.remember("k", b"asked", DONE)
-    assert journal.recall("k") == (b"asked", DONE)
+    journal.save("k", b"asked", DONE)
+    assert journal.load("k") == (b"asked", DONE)
     journal.flush()
-    assert journal.recall("k") == (b"asked", DONE)
-    assert journal.recall("other") is None
+    assert journal.load("k") == (b"asked", DONE)
+    assert journal.load("other") is None
 
 
 def test_a_file_that_is_opened_again_has_everything(tmp_path: Path) -> None:
     first = Journal(tmp_path / "j.db")
     first.write(stamped("debit", "ep_0", 5, key="k"))
-    first.remember("k", b"asked", DONE)
+    first.save("k", b"asked", DONE)
     first.close()
     second = Journal(tmp_path / "j.db")
     assert second.total("debit") == (1, 5)
-    assert second.recall("k") == (b"asked", DONE)
+    assert second.load("k") == (b"asked", DONE)
     second.close()
 
 
@@ -128,8 +128,8 @@ def test_a_file_that_is_no_journal_is_an_error_of_one_line(tmp_path: Path) -> No
 def test_the_memory_of_a_journal_does_not_grow_with_it(journal: Journal) -> None:
     for n in range(10_000):
         journal.write(stamped("debit", "ep_0", 1, key=str(n)))
-        journal.remember(str(n), b"asked", DONE)
+        journal.save(str(n), b"asked", DONE)
     assert journal.kept_in_memory < 7_000
     assert journal.total("debit") == (10_000, 10_000)
     assert len(journal.entries("debit")) == 10_000
-    assert all(journal.recall(str(n)) == (b"asked", DONE) for n in range(0, 10_000, 100))
+    assert all(journal.load(str(n)) == (b"asked", DONE) for n in range(0, 10_000, 100))

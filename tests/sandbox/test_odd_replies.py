@@ -35,7 +35,7 @@ def test_any_body_can_be_asked_for(http: httpx.Client, sandbox: Sandbox) -> None
 
 
 def test_an_unknown_shape_is_refused_and_the_known_ones_are_named() -> None:
-    with pytest.raises(ValidationError, match="there is no shape 'round'; there are: parts, "):
+    with pytest.raises(ValidationError, match="unknown shape 'round'; use one of: parts, "):
         OddReply(shape="round")
 
 

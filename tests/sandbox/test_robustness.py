@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pareta_sandbox.state.books import MOST_ROUTES
+from pareta_sandbox.state.books import MAX_ROUTES
 from pareta_sandbox.testing import Sandbox, running
 from tests.sandbox.talk import MIT, asked, client, complete, content
 
@@ -205,8 +205,8 @@ def test_a_caller_who_sends_a_byte_at_a_time_is_answered_and_holds_up_nobody(
 
 
 def test_paths_that_are_made_up_do_not_make_the_books_grow(sandbox: Sandbox, http: httpx.Client) -> None:
-    for number in range(MOST_ROUTES + 20):
+    for number in range(MAX_ROUTES + 20):
         http.get(f"/v1/made-up-{number}")
     requests = sandbox.books().requests
-    assert len(requests) == MOST_ROUTES + 1
+    assert len(requests) == MAX_ROUTES + 1
     assert requests["others"] == 20

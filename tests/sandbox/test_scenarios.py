@@ -22,7 +22,7 @@ LIBRARY = scenario.names()
 @pytest.mark.parametrize("name", LIBRARY)
 def test_every_scenario_of_the_library_begins_and_says_what_it_teaches(sandbox: Sandbox, name: str) -> None:
     sandbox.play(name)
-    assert len(scenario.named(name).teaches) > 50
+    assert len(scenario.from_library(name).teaches) > 50
 
 
 def test_the_library_has_the_scenarios_that_are_talked_about() -> None:
@@ -56,18 +56,18 @@ def test_the_flaky_network_breaks_in_many_ways_but_keys_keep_the_books_right(san
 
 
 def persist(http: httpx.Client, key: str) -> set[str]:
-    """Send a row until it is answered; return what went wrong on the way."""
-    wrong: set[str] = set()
+    """Send a row until it is answered; return the statuses and errors of the failed attempts."""
+    failures: set[str] = set()
     for _ in range(20):
         try:
             reply = complete(http, key=key)
             if reply.status_code == 200:
                 reply.json()
-                return wrong
-            wrong.add(str(reply.status_code))
+                return failures
+            failures.add(str(reply.status_code))
         except (httpx.TransportError, ValueError) as problem:
-            wrong.add(type(problem).__name__)
-    raise AssertionError(f"{key} was not answered in 20 attempts: {wrong}")
+            failures.add(type(problem).__name__)
+    raise AssertionError(f"{key} was not answered in 20 attempts: {failures}")
 
 
 def test_a_self_stopping_endpoint_stops_after_twenty(http: httpx.Client, sandbox: Sandbox) -> None:
@@ -139,14 +139,14 @@ async def test_out_of_the_tar_pit_timeouts_and_keys_lead_everybody_and_nobody_pa
 
 
 def test_the_provider_is_down_for_ten_seconds_after_three() -> None:
-    (fault,) = scenario.named("provider-down").faults
+    (fault,) = scenario.from_library("provider-down").faults
     down = Injection(seed=0).add(fault)
     times = (0, 2.9, 3, 12.9, 13)
-    assert [down.strikes("chat", None, down.since + at) for at in times] == [False, False, True, True, False]
+    assert [down.applies("chat", None, down.since + at) for at in times] == [False, False, True, True, False]
 
 
 def test_the_empty_wallet_is_filled_again_after_twenty_seconds() -> None:
-    (event,) = scenario.named("empty-wallet").events
+    (event,) = scenario.from_library("empty-wallet").events
     assert (event.at_s, event.top_up_usd) == (20, Decimal(5))
 
 
@@ -177,7 +177,7 @@ def test_a_scenario_of_ones_own_comes_from_a_file(sandbox_factory: SandboxFactor
         ("faults: [{kind: earthquake}]", "faults.0"),
         ("fault: []", "fault"),
         ("events: [{top_up_usd: 1}]", r"events\.0\.at_s"),
-        ("{", "not YAML"),
+        ("{", "not valid YAML"),
         ("", "the top"),
     ],
 )
@@ -185,12 +185,12 @@ def test_a_malformed_scenario_says_where(tmp_path: Path, text: str, message: str
     file = tmp_path / "own.yaml"
     file.write_text(text)
     with pytest.raises(ScenarioError, match=message):
-        scenario.found(str(file))
+        scenario.load(str(file))
 
 
 def test_an_unknown_scenario_names_the_known(http: httpx.Client) -> None:
     with pytest.raises(ScenarioError, match="flaky-network"):
-        scenario.found("nothing")
+        scenario.load("nothing")
     assert http.post("/_sandbox/scenarios", json={"name": "nothing"}).status_code == 404
 
 

@@ -48,7 +48,7 @@ def test_debited_once_fails_without_keys(http: httpx.Client, sandbox: Sandbox) -
     complete(http, key="a")
     sandbox.debited_once()
     complete(http)
-    with pytest.raises(AssertionError, match="without an idempotency key"):
+    with pytest.raises(AssertionError, match="have no idempotency key"):
         sandbox.debited_once()
 
 

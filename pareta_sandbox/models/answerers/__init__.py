@@ -1,9 +1,11 @@
-"""The models behind the sandbox: small readers that answer from what the prompt says, and nothing else."""
+"""Built-in models: rule-based readers that answer from the prompt only, one module per task."""
 
 from collections.abc import Callable
 
 from pareta_sandbox.models import prompts
 from pareta_sandbox.models.answerers import contracts, licences, sentiment, tickets
+
+__all__ = ["SKILLS", "Answerer", "reply"]
 
 Answerer = Callable[[int, prompts.ParsedPrompt], str]
 
@@ -16,5 +18,5 @@ SKILLS: dict[str, Answerer] = {
 
 
 def reply(task: str, level: int, system: str, user: str) -> str:
-    """Answer a prompt with the skill for a task, at a level from 1 (weakest) to 5."""
+    """Answer a prompt for a task, at a skill level from 1 (weakest) to 5."""
     return SKILLS[task](level, prompts.read(system, user))

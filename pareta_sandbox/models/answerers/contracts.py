@@ -1,4 +1,4 @@
-"""Read fields out of contract and licence texts; five readers of rising care."""
+"""Extraction of fields from contract and licence texts, at five skill levels."""
 
 import json
 import re
@@ -10,7 +10,7 @@ Fields = dict[str, str | None]
 
 DEFAULT_FIELDS = ("copyright_holder", "year")
 
-# How people ask for a field, most specific first; the key of the answer is spelled as they spelled it.
+# Names of a field in instructions, most specific first; the answer uses the spelling of the instruction.
 NAMES = {
     "copyright_holder": r"copyright[_ ]holders?|copyright[_ ]owner|holder|owner",
     "year": r"copyright[_ ]year|first[_ ]year|year",
@@ -35,24 +35,24 @@ PARTIES = re.compile(
 
 
 def answer(level: int, ask: ParsedPrompt) -> str:
-    """Return the fields the instruction names (or copyright holder and year) as a JSON object."""
+    """Return the requested fields as a JSON object; the default is copyright holder and year."""
     fields = {asked: _field(level, name, ask.document) for name, asked in asked_fields(ask.instruction).items()}
     if level == 1:
-        # The weakest model writes JSON by hand: quotes inside a value break it.
+        # The weakest model does not escape quotes, so that some answers are invalid JSON.
         pairs = (f'"{k}": ' + ("null" if v is None else f'"{v}"') for k, v in fields.items())
         return "{" + ", ".join(pairs) + "}"
     return json.dumps(fields, ensure_ascii=False)
 
 
 def asked_fields(instruction: str) -> dict[str, str]:
-    """Map each field an instruction asks for to the key it should have in the answer."""
+    """Map each requested field to its key in the answer."""
     asked: dict[str, str] = {}
     remaining = instruction.lower()
     for name, pattern in NAMES.items():
         found = re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", remaining)
         if found:
             asked[name] = found.group().replace(" ", "_")
-            # 'copyright holder' must not count as 'holder' a second time.
+            # 'copyright holder' must not match 'holder' again.
             remaining = remaining.replace(found.group(), " ")
     return asked or {name: name for name in DEFAULT_FIELDS}
 
@@ -74,7 +74,7 @@ def _field(level: int, name: str, document: str) -> str | None:
 
 
 def holder(level: int, document: str) -> str | None:
-    """Return who holds the copyright, as the text spells it."""
+    """Return the copyright holder as spelled in the text, or None."""
     if level == 1:
         found = NAIVE_NOTICE.search(document)
         return found.group(2).strip() if found else None
@@ -98,7 +98,7 @@ def _bare_name(text: str, level: int) -> str:
 
 
 def year(level: int, document: str) -> str | None:
-    """Return the first year of the copyright notice."""
+    """Return the first year of the copyright notice, or None."""
     if level == 1:
         found = NAIVE_NOTICE.search(document)
         return found.group(1) if found else None
@@ -110,7 +110,7 @@ def year(level: int, document: str) -> str | None:
 
 
 def _notices(document: str) -> list[str]:
-    # A notice stands on a line of its own; 'the above copyright notice' does not.
+    # A notice begins a line; 'the above copyright notice' is no notice.
     lines = (line.strip(" *#/\t") for line in document.splitlines())
     starts = re.compile(
         r"(portions |\W)?(copyright\b(?! (notice|holder|owner|license|statement))|\(c\)|©)", re.IGNORECASE
@@ -120,9 +120,9 @@ def _notices(document: str) -> list[str]:
 
 
 def effective_date(level: int, document: str) -> str | None:
-    """Return the date an agreement takes effect, as YYYY-MM-DD."""
+    """Return the effective date of an agreement as YYYY-MM-DD, or None."""
     if level >= 3:
-        # Prefer the date that is called effective over the first date in the text.
+        # Prefer a date after the word "effective" over the first date in the text.
         near = re.search(
             r"(?:effective|commenc\w+|entered into|takes effect|as of)\b(.{0,80})", document, re.I | re.DOTALL
         )
@@ -134,7 +134,7 @@ def effective_date(level: int, document: str) -> str | None:
 
 def _date(level: int, text: str) -> str | None:
     iso, written = ISO_DATE.search(text), WRITTEN_DATE.search(text)
-    # Weak readers like the tidy date best; a careful one takes the date that stands first.
+    # Low levels prefer an ISO date; level 5 takes the first date.
     if iso and not (level >= 5 and written and written.start() < iso.start()):
         return iso.group()
     if written:
@@ -148,15 +148,15 @@ def _date(level: int, text: str) -> str | None:
 
 
 def governing_law(level: int, document: str) -> str | None:
-    """Return the place whose law governs."""
+    """Return the jurisdiction of the governing law, or None."""
     found = LAW.search(" ".join(document.split()))
     if not found:
         return None
-    # Weak readers keep 'State of'; the place itself is what was asked.
+    # Low levels keep 'State of', which is wrong.
     return found.group(2) if level >= 3 else f"{found.group(1) or ''}{found.group(2)}"
 
 
 def parties(document: str) -> str | None:
-    """Return the two parties, joined by a semicolon."""
+    """Return the two parties, joined by a semicolon, or None."""
     found = PARTIES.search(document)
     return "; ".join(" ".join(name.split()).strip(" ,") for name in found.groups()) if found else None

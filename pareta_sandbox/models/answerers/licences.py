@@ -1,4 +1,4 @@
-"""Which licence is this? Five readers of rising skill, from title words to distinctive clauses."""
+"""Identification of licences at five skill levels, from title words to distinctive clauses."""
 
 import re
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from pareta_sandbox.models.prompts import ParsedPrompt
 
-UNKNOWN = "NOASSERTION"  # SPDX's own word for 'cannot tell'
+UNKNOWN = "NOASSERTION"  # the SPDX value for an unknown licence
 
 TITLES = (
     (re.compile(r"apache", re.I), "Apache-2.0"),
@@ -25,7 +25,7 @@ GRANTS = (
     ("gnu general public license", "GPL-3.0-only"),
 )
 
-# Ordered: a text that quotes another licence is recognised by what only it says.
+# Ordered by specificity: a text may quote another licence.
 CLAUSES = (
     ("boost software license", "BSL-1.0"),
     ("this is free and unencumbered software released into the public domain", "Unlicense"),
@@ -48,7 +48,7 @@ BELOW = re.compile(r"(?:under the terms of|licensed under) the (mit|apache|bsd)\
 
 
 def answer(level: int, ask: ParsedPrompt) -> str:
-    """Name the licence of the document as the instruction wants it: an SPDX identifier, or a sentence."""
+    """Name the licence of the document, as an SPDX identifier or as a sentence."""
     licence = identify(level, ask.document)
     wanted = ask.instruction.lower()
     if not wanted or any(word in wanted for word in ("spdx", "identifier", "only", "label")):
@@ -57,24 +57,24 @@ def answer(level: int, ask: ParsedPrompt) -> str:
 
 
 def identify(level: int, document: str) -> str:
-    """Return the SPDX identifier that a reader of this level (1 to 5) believes in."""
+    """Return the SPDX identifier that a reader of this level (1 to 5) finds."""
     return READERS[level](document)
 
 
 def by_title(document: str) -> str:
-    """Look for a licence's name in the first lines."""
+    """Search for the name of a licence in the first lines."""
     head = document[:160]
     return next((licence for name, licence in TITLES if name.search(head)), UNKNOWN)
 
 
 def by_grant(document: str) -> str:
-    """Look for the sentence that grants, and fall back on the title."""
+    """Search for the sentence that grants the rights, then for the title."""
     text = plain(document[:6000])
     return next((licence for words, licence in GRANTS if words in text), by_title(document))
 
 
 def by_clauses(document: str) -> str:
-    """Look for sentences that only one licence has."""
+    """Search for clauses that only one licence contains."""
     text = plain(document[:20_000])
     found = next((licence for words, licence in CLAUSES if words in text), by_title(document))
     if found == "BSD-3-Clause" and "neither the name" not in text:
@@ -83,7 +83,7 @@ def by_clauses(document: str) -> str:
 
 
 def by_first_clause(document: str) -> str:
-    """Prefer the licence whose own sentence comes first: what follows is often a vendored project's."""
+    """Return the licence whose clause comes first: later ones often belong to vendored code."""
     text = plain(document)
     if "python software foundation license version 2" in text:
         return "PSF-2.0"
@@ -92,7 +92,7 @@ def by_first_clause(document: str) -> str:
 
 
 def by_everything(document: str) -> str:
-    """Weigh declarations, clauses and their order, and tell close relatives apart."""
+    """Combine declarations, clauses and their order, and distinguish similar licences."""
     text = plain(document)
     declared = BELOW.search(text[:400])
     if declared and declared.group(1) == "mit":
@@ -106,7 +106,7 @@ def by_everything(document: str) -> str:
 
 
 def refine(found: str, text: str) -> str:
-    """Tell a licence from the relatives that share its first sentence."""
+    """Determine which of the licences with the same first sentence a text contains."""
     if found == "BSD-3-Clause" and not re.search(r"(neither|nor) the name|names? of .{0,80}may (not )?be used", text):
         return "BSD-2-Clause"
     if found == "MIT" and "subject to the following conditions" not in text:
@@ -120,7 +120,7 @@ def refine(found: str, text: str) -> str:
 
 @lru_cache(maxsize=256)
 def plain(document: str) -> str:
-    """Fold case, white space, quotes and comment leaders away."""
+    """Normalise case, white space and quotes, and remove comment markers."""
     text = document.lower().replace("\u201c", '"').replace("\u201d", '"')
     return " ".join(word for word in text.split() if word not in {"#", "*", "//"})
 

@@ -1,4 +1,4 @@
-"""Is a review positive, negative or neutral? Five readers: from counting words to weighing contrast and idiom."""
+"""Classification of sentiment at five skill levels, from word counts to contrast and idioms."""
 
 import re
 from typing import Literal
@@ -54,15 +54,15 @@ SYNONYMS: dict[Feeling, tuple[str, ...]] = {
 
 
 def answer(level: int, ask: ParsedPrompt) -> str:
-    """Return the feeling of the document, in the words the instruction offers."""
+    """Return the sentiment of the document as one of the labels in the instruction."""
     return spoken(feeling(level, ask.document), listed_labels(ask.instruction))
 
 
 def feeling(level: int, document: str) -> Feeling:
-    """Return what a reader of this level (1 to 5) makes of a text."""
+    """Return the sentiment that a reader of this level (1 to 5) finds."""
     text = document.lower().replace("’", "'")
     if level >= 4:
-        text = _after_the_turn(text)
+        text = _after_contrast(text)
     score = _word_score(text, negation=level >= 2, strength=level >= 3)
     if level >= 5:
         score = _idiom_score(document.lower().replace("’", "'"), score)
@@ -72,7 +72,7 @@ def feeling(level: int, document: str) -> Feeling:
 
 
 def spoken(feeling: Feeling, offered: list[str]) -> str:
-    """Say a feeling with one of the offered labels, when one means the same."""
+    """Return the offered label with the same meaning, or the sentiment itself."""
     for label in offered:
         word = label.lower()
         if word.startswith(feeling) or word in SYNONYMS[feeling]:
@@ -80,8 +80,8 @@ def spoken(feeling: Feeling, offered: list[str]) -> str:
     return feeling
 
 
-def _after_the_turn(text: str) -> str:
-    # What follows the last 'but' is what the writer means.
+def _after_contrast(text: str) -> str:
+    # The text after the last 'but' decides.
     turned = re.split(r"\b(?:but|however|although|though|yet|unfortunately)\b", text)
     return turned[-1] if len(turned) > 1 and len(turned[-1].split()) >= 3 else text
 

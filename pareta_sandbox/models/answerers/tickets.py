@@ -1,4 +1,4 @@
-"""Which team should a support ticket go to? Five readers, from single keywords to what is being asked for."""
+"""Routing of support tickets to a team at five skill levels, from keywords to the actual request."""
 
 import re
 from collections import Counter
@@ -7,7 +7,7 @@ from pareta_sandbox.models.prompts import ParsedPrompt, listed_labels
 
 TEAMS = ("billing", "technical", "account", "shipping", "sales")
 
-# The first word of each line is what the weakest readers know.
+# Level 1 knows only the first word of each line.
 WORDS: dict[str, tuple[str, ...]] = {
     "billing": ("invoice", "charged", "refund", "payment", "billed", "receipt", "card", "vat", "subscription fee"),
     "technical": ("error", "crash", "bug", "broken", "timeout", "not working", "api", "500", "slow", "fails", "export"),
@@ -33,33 +33,33 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "sales": ("pre-sales", "commercial", "pricing", "upgrade"),
 }
 REQUEST = re.compile(r"(please|can you|could you|i (?:need|want|would like)|how (?:do|can) (?:i|we)|\?)", re.IGNORECASE)
-# A symptom outweighs the topic it happens in: a payment page that crashes is a technical ticket.
+# A symptom outweighs the topic: a payment page that crashes is a technical ticket.
 SYMPTOMS = re.compile(r"\b(crash\w*|error|exception|blank page|spinner|stack trace|500|times? out|freezes?)\b", re.I)
 MONEY_BACK = re.compile(r"\b(refund|charged twice|double charge|money back|overcharged|invoice)\b", re.IGNORECASE)
 
 
 def answer(level: int, ask: ParsedPrompt) -> str:
-    """Return the team for the ticket, in the words the instruction offers."""
+    """Return the team for the ticket as one of the labels in the instruction."""
     return spoken(route(level, ask.document), listed_labels(ask.instruction))
 
 
 def route(level: int, ticket: str) -> str:
-    """Return the team that a reader of this level (1 to 5) sends a ticket to."""
+    """Return the team that a reader of this level (1 to 5) selects."""
     votes = _votes(ticket.lower(), known=(1, 3, 5, 20, 20)[level - 1])
     if level >= 3:
-        # What is asked for counts more than what is told.
+        # Sentences with a request count twice.
         asked = " ".join(s for s in re.split(r"(?<=[.!?])\s+", ticket) if REQUEST.search(s))
         votes.update(_votes(asked.lower(), known=20))
     if level >= 4 and MONEY_BACK.search(ticket):
         votes["billing"] += 2
     if level >= 5 and SYMPTOMS.search(ticket) and not MONEY_BACK.search(ticket):
         votes["technical"] += 3
-    # The first team wins a tie, as it does with people.
+    # The first team wins a tie.
     return max(TEAMS, key=lambda team: votes[team]) if votes else "technical"
 
 
 def spoken(team: str, offered: list[str]) -> str:
-    """Say a team with one of the offered labels, when one means the same."""
+    """Return the offered label with the same meaning, or the team itself."""
     for label in offered:
         if team in label.lower():
             return label

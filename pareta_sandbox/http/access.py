@@ -1,4 +1,4 @@
-"""Who may ask a sandbox: no host name that an attacker's DNS can point here, no web page of another origin."""
+"""Access rules for hosts and origins: protection against DNS rebinding and cross-site requests."""
 
 import ipaddress
 from collections.abc import Collection, Iterator
@@ -9,33 +9,33 @@ from pareta_sandbox.http.exchange import HttpExchange
 CONTROL = "/_sandbox"
 DATA = "/v1/"
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  (compared with, not bound to)
-OF_BROWSERS = (b"origin", b"sec-fetch-site")
+BROWSER_HEADERS = (b"origin", b"sec-fetch-site")
 OWN_PAGES = {"same-origin", "none"}
-# No other page may show ours in a frame, under a pointer that means to click something else.
+# Protection against clickjacking: no other page may show ours in a frame.
 NO_FRAMES = {"x-frame-options": "DENY", "content-security-policy": "frame-ancestors 'none'"}
 
 
-class Visitors:
-    """The hosts by which a sandbox is addressed, and the pages that may use its control routes.
+class AccessRules:
+    """Allowed `Host` headers, and the origins that may use the control routes.
 
-    A page of another site can send requests to this machine. Browsers say whose page it is (`Origin`,
-    `Sec-Fetch-Site`), unless its host name was changed to point here (DNS rebinding): then `Host` tells.
+    A page of another site can send requests to this machine. Browsers send its origin (`Origin`,
+    `Sec-Fetch-Site`). With DNS rebinding the origin looks local, so the `Host` header is checked too.
     """
 
     def __init__(self, bound_to: str, allowed: Collection[str]) -> None:
         self._names = {"localhost", *map(_name, allowed)} | ({_name(bound_to)} - ANY_ADDRESS)
         self._any_address = bound_to in ANY_ADDRESS
 
-    def check(self, call: HttpExchange) -> None:
-        """Refuse with 403 a host that is not ours, and a control request of another origin's page.
+    def check(self, exchange: HttpExchange) -> None:
+        """Refuse with 403 an unknown host, and a control request from a page of another origin.
 
-        The service's own routes take any host from programs: they may reach it by a name that only they know.
+        The `/v1` routes accept any host from programs, which may reach the sandbox by a local name.
         """
-        hosts = list(_headers(call, b"host"))
-        if not call.path.startswith(DATA) or any(call.header(name) is not None for name in OF_BROWSERS):
+        hosts = list(_headers(exchange, b"host"))
+        if not exchange.path.startswith(DATA) or any(exchange.header(name) is not None for name in BROWSER_HEADERS):
             self._check_hosts(hosts)
-        if call.path == CONTROL or call.path.startswith(f"{CONTROL}/"):
-            _check_page(call, hosts)
+        if exchange.path == CONTROL or exchange.path.startswith(f"{CONTROL}/"):
+            _check_page(exchange, hosts)
 
     def _check_hosts(self, hosts: list[str]) -> None:
         for host in hosts:
@@ -51,25 +51,25 @@ class Visitors:
             address = ipaddress.ip_address(name)
         except ValueError:
             return False
-        # A name can be made to point here, an address cannot.
+        # DNS rebinding needs a name: a literal address is safe.
         return self._any_address or (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def _check_page(call: HttpExchange, hosts: list[str]) -> None:
-    for site in _headers(call, b"sec-fetch-site"):
+def _check_page(exchange: HttpExchange, hosts: list[str]) -> None:
+    for site in _headers(exchange, b"sec-fetch-site"):
         if site.strip().lower() not in OWN_PAGES:
-            raise _another("of another site", call)
-    for origin in _headers(call, b"origin"):
+            raise _foreign_page("of another site", exchange)
+    for origin in _headers(exchange, b"origin"):
         if origin.strip().lower().partition("://")[2] not in {host.strip().lower() for host in hosts}:
-            raise _another(f"of {origin[:80]!r}", call)
+            raise _foreign_page(f"of {origin[:80]!r}", exchange)
 
 
-def _another(whose: str, call: HttpExchange) -> Refusal:
-    return Refusal(403, f"a web page {whose} may not use {CONTROL}; use the sandbox's own page, its commands or curl")
+def _foreign_page(page: str, exchange: HttpExchange) -> Refusal:
+    return Refusal(403, f"a web page {page} may not use {CONTROL}; use the sandbox's own page, its commands or curl")
 
 
-def _headers(call: HttpExchange, name: bytes) -> Iterator[str]:
-    for key, value in call.scope["headers"]:
+def _headers(exchange: HttpExchange, name: bytes) -> Iterator[str]:
+    for key, value in exchange.scope["headers"]:
         if key == name:
             yield value.decode("latin-1")
 
