@@ -1,4 +1,4 @@
-"""Links in the README and the docs: each leads to a file, and to a heading of it."""
+"""Links and paths in the README and the docs: each leads to a file, and a link to a heading of it."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+MODULES = [path for top in ROOT.iterdir() if top.is_dir() and top.name[0] != "." for path in top.rglob("*.py")]
 
 
 def prose(page: Path) -> str:
@@ -27,6 +29,12 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         target = page.parent / name if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_module_that_a_page_names_exists(page: Path) -> None:
+    for name in re.findall(r"`((?:\w+/)*\w+\.py)(?:::\w+)?`", prose(page)):
+        assert any(str(module).endswith(f"/{name}") for module in MODULES), name
 
 
 def test_the_pages_have_links() -> None:
