@@ -15,6 +15,7 @@ import typer
 
 from pareta_cli import batch_commands as ledger_commands
 from pareta_cli.environment import prepare_prefect
+from pareta_cli.interruption import end_on_signals
 from pareta_cli.lifeline import without_key
 from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, bad_input, bad_input_explained
 from pareta_cli.outlets import make_outlets_last
@@ -166,6 +167,7 @@ def set_up(
 def main() -> None:
     """Run the command line."""
     make_outlets_last()
+    end_on_signals()
     app()
 
 

@@ -24,11 +24,15 @@ class _Outlet(io.FileIO):
         try:
             return super().write(content) or 0
         except OSError as error:
+            self._drop_from_now_on()
             if self._must_arrive and error.errno not in READER_GONE:
-                raise
+                sys.stderr.write(f"standard output: {error.strerror}; redirect it, and run the command again\n")
+                raise SystemExit(1) from None
+        return len(content)
+
+    def _drop_from_now_on(self) -> None:
         with open(os.devnull, "wb") as null:  # noqa: PTH123 - a device
             os.dup2(null.fileno(), self.fileno())
-        return len(content)
 
 
 def make_outlets_last() -> None:

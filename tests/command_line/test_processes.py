@@ -1,5 +1,6 @@
 """What a command leaves behind when it is killed, and what becomes of a paid run when its terminal or reader goes."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pareta_batch.engine.planning import register_rows
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.spec import Batch
 from pareta_cli.lifeline import KEY
 from pareta_sandbox.testing import Sandbox, running
 from tests.end_to_end.processes import Processes, kill, processes, until
@@ -164,11 +168,51 @@ def test_a_full_disk_loses_messages_but_not_a_result_silently(stream: str, statu
             [sys.executable, "-c", OUTLETS.format(stream=stream, how="by itself")],
             input=b"",
             stdout=full if stream == "stdout" else subprocess.DEVNULL,
-            stderr=full if stream == "stderr" else subprocess.DEVNULL,
             cwd=PROJECT,
+            stderr=full if stream == "stderr" else subprocess.PIPE,
             check=False,
         )
     assert ended.returncode in ({status, 120} if status == 1 else {status})
+    if stream == "stdout":
+        assert ended.stderr.decode().splitlines() == [
+            "standard output: No space left on device; redirect it, and run the command again"
+        ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_a_run_ends_the_command_as_stopped(
+    started: Processes, tmp_path: Path, number: signal.Signals
+) -> None:
+    os.mkfifo(tmp_path / "slow.yaml")
+    process = run(started, "export", "slow.yaml", folder=tmp_path)
+    with (tmp_path / "slow.yaml").open("w"):  # opens when the command opens its spec
+        process.send_signal(number)
+        process.send_signal(signal.SIGHUP)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert said in {f"stopped by {each} before it was done; run it again\n" for each in (number.name, "SIGHUP")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_answers_are_written_leaves_no_part(
+    started: Processes, tmp_path: Path, number: signal.Signals
+) -> None:
+    rows = "\n".join(f"{n},ticket {n}" for n in range(20_000))
+    (tmp_path / "rows.csv").write_text(f"id,text\n{rows}\n", encoding="utf-8")
+    batch = Batch(name="reviews", model="auto", dataset=str(tmp_path / "rows.csv"), prompt="{text}", id_column="id")
+    ledger = Ledger.open(started.environment["PARETA_LEDGER_URL"])
+    register_rows(batch.model_copy(update={"output": str(tmp_path / "answers" / "reviews.jsonl")}), ledger)
+    ledger.close()
+    process = run(started, "export", "spec.yaml", folder=tmp_path)
+    until(lambda: _written(tmp_path) or None, within_s=60, what="a part")
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert list((tmp_path / "answers").iterdir()) == []
+
+
+def _written(folder: Path) -> bool:
+    return any(part.stat().st_size for part in (folder / "answers").glob("*.part"))
 
 
 SIGNALS = """

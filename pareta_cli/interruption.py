@@ -1,0 +1,30 @@
+"""Signals that reach a command outside of a run: it ends with the status of an early stop, and cleans up."""
+
+import os
+import signal
+from contextlib import suppress
+from typing import NoReturn
+
+STOPPED = 3
+"""The exit status of a command that stopped early."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def end_on_signals() -> None:
+    """Raise SystemExit for each of the signals, so that files that are half written are removed.
+
+    A signal that the caller ignores, as `nohup` does, stays ignored. A run has handlers of its own.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    for each in SIGNALS:
+        # A shell repeats SIGHUP: it must not interrupt the cleanup. SIG_IGN would print an error for a pending one.
+        signal.signal(each, lambda *_: None)
+    with suppress(OSError):  # nobody reads it any more
+        # Not through sys.stderr: the signal may have come while that was being written to.
+        os.write(2, f"stopped by {signal.Signals(number).name} before it was done; run it again\n".encode())
+    raise SystemExit(STOPPED)
