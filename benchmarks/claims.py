@@ -57,7 +57,7 @@ def proportions() -> None:
 
 def powers(samples: int) -> None:
     """Print the actual power where 80 % is claimed."""
-    print("\n### Real power of what is said to show in four of five samples, % (75 to 85)\n")
+    print("\n### Real power where 80 % is claimed, % (75 to 85)\n")
     header("scores", "rows needed", "would show, 100 groups", "would show, 400 groups", "groups needed", "of 20 tests")
     for better, worse in ((0.15, 0.08), (0.3, 0.2), (0.06, 0.0), (0.12, 0.02)):
         rows = power.rows_needed(better, worse) or 0
