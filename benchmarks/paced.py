@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=12.0)
     rows = asyncio.run(measure_all(parser.parse_args().seconds))
-    heads = ["calls/s", "answered/s", "of the allowed rate", "refused"]
+    heads = ["calls/s", "answered/s", "of the allowed rate", "refused / answered"]
     print(table("Evenly spaced calls, 200 requests/s, burst 1", heads, rows))
 
 

@@ -27,7 +27,7 @@ from pareta_sandbox.testing import RateLimit, Sandbox, Status, attach
 
 LEARNING_S = 10.0  # excluded from completions/s
 LATENCY_S = 0.1
-HEADS = ["service allows", "Retry-After", "completions/s", "of the limit", "whole", "refused", "failed rows"]
+HEADS = ["service allows", "Retry-After", "completions/s", "of the limit", "whole", "refused / answered", "failed rows"]
 
 
 def limits() -> "list[tuple[str, float, RateLimit]]":

@@ -64,7 +64,7 @@ class Played:
 
 
 def play(service: Service, limiter: RateLimiter, rows: int, seed: int = 0) -> Played:
-    """Let a throttle send rows to a service until all are answered."""
+    """Simulate a rate limiter that sends rows to a service until all are answered."""
     draws = random.Random(seed)
     played = Played()
     bucket = _bucket(service)
@@ -129,7 +129,7 @@ def play(service: Service, limiter: RateLimiter, rows: int, seed: int = 0) -> Pl
 
 
 def _bucket(service: Service) -> Generator[float, float, None]:
-    """Give, for each call at a time sent in, the seconds until it would be allowed."""
+    """Yield, for each call time sent in, the seconds until the token bucket allows the call."""
     tokens, filled = min(float(service.burst), service.saved_up), 0.0
     wait = 0.0
     while True:

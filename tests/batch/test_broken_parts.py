@@ -48,7 +48,7 @@ def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def breaks(patch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException, *, after: int = 5) -> None:
-    """Let a method raise from its call number `after` on."""
+    """Patch a method so that every call after the first `after` calls raises."""
     whole = getattr(owner, name)
     calls = 0
 
@@ -207,7 +207,7 @@ async def test_work_that_a_broken_loop_never_began_is_closed() -> None:
 
 
 def faulty(patch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException, calls: int = 3) -> None:
-    """Let a function raise in its first few calls."""
+    """Patch a function so that its first `calls` calls raise."""
     whole = getattr(owner, name)
     left = calls
 

@@ -22,7 +22,7 @@ ROWS = 600
 
 @asynccontextmanager
 async def under_way(folder: Path, sandbox: Sandbox, ledger: Ledger) -> AsyncIterator[Controls]:
-    """Have a run of many rows under way; it is stopped at the end."""
+    """Start a run of many rows, yield its controls, and stop the run at the end."""
     batch = batch_in(folder, ROWS, max_in_flight=8)
     sandbox.change(latency_ms=50)
     plan = register_rows(batch, ledger)

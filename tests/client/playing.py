@@ -74,7 +74,10 @@ def play(
     *,
     seconds_each: float = 0.0,
 ) -> Played[T]:
-    """Let each send and read meet the next happening; sleeping moves the clock, as does each send by `seconds_each`."""
+    """Run an operation against a script of events: each send or read takes the next one.
+
+    A sleep advances the clock, and each send advances it by `seconds_each`.
+    """
     played: Played[T] = Played()
     coming = iter(happenings)
     happened: Happened = None

@@ -125,7 +125,7 @@ def answering(body: bytes = COMPLETION, headers: bytes = b"") -> Callable[[Conve
 
 
 def refused_port() -> int:
-    """Give a port where nobody listens."""
+    """Return a port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -38,14 +38,14 @@ class House:
         )
 
     def endpoints(self) -> list[dict[str, Any]]:
-        """Give the endpoints as the service lists them."""
+        """Return the endpoints in the list of the service."""
         with Pareta(api_key=self.pareta.api_key, base_url=self.pareta.base_url) as client:
             return [endpoint.to_dict() for endpoint in client.endpoints.list()]
 
 
 @pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
-    """Give a folder in memory where there is such a thing: on a busy disk, Prefect's SQLite stalls for half minutes."""
+    """Yield a temporary folder, in memory if possible: on a busy disk Prefect's SQLite stalls for 30 s."""
     in_memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="house-", dir=in_memory if in_memory.is_dir() else None) as folder:
         yield Path(folder)
@@ -88,7 +88,7 @@ def house(home: Path) -> Iterator[House]:
 
 @pytest.fixture
 def slow(house: House) -> Iterator[House]:
-    """Give the house with a service that answers slowly until it is told otherwise."""
+    """Yield the house with a slow service, and make the service fast again at the end."""
     house.pareta.change(latency_ms=1500)
     yield house
     house.pareta.change(latency_ms=5)

@@ -25,14 +25,14 @@ class PrefectApi:
         self._http.close()
 
     def healthy(self) -> bool:
-        """Say whether the server answers."""
+        """Return whether the server answers."""
         try:
             return self._http.get("/health").is_success
         except httpx.TransportError:
             return False
 
     def ask(self, method: str, path: str, body: Json | list[Json] | None = None, **fields: Any) -> Any:
-        """Send a request and give the JSON it is answered with; a server whose database is busy is asked again."""
+        """Send a request and return its JSON answer; retry while the database of the server is busy."""
         reply = until(lambda: self._answer(method, path, body or fields or None), within_s=90, what=f"{method} {path}")
         assert reply.is_success, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
@@ -45,7 +45,7 @@ class PrefectApi:
         return None if reply.status_code == httpx.codes.SERVICE_UNAVAILABLE else reply
 
     def deployment(self, name: str) -> Json:
-        """Give a deployment by `flow/name`."""
+        """Return a deployment, given as `flow/name`."""
         found: Json = self.ask("GET", f"/deployments/name/{name}")
         return found
 
@@ -63,7 +63,7 @@ class PrefectApi:
         return created
 
     def flow_run(self, run_id: str) -> Run:
-        """Give a flow run as it stands."""
+        """Return the current flow run."""
         found: Run = self.ask("GET", f"/flow_runs/{run_id}")
         return found
 
@@ -91,22 +91,22 @@ class PrefectApi:
         self.ask("POST", f"/flow_runs/{run_id}/set_state", state=state)
 
     def process_of(self, run_id: str) -> int | None:
-        """Give the process that runs a flow, once it is known."""
+        """Return the id of the process of a flow run, or None if it is not yet known."""
         where = self.flow_run(run_id)["infrastructure_pid"]
         return int(where.rpartition(":")[2]) if where else None
 
     def artifacts(self, run_id: str) -> dict[str, str]:
-        """Give the kinds of a run's artifacts by key."""
+        """Return the types of the artifacts of a run, by key."""
         found = self.ask("POST", "/artifacts/filter", artifacts={"flow_run_id": {"any_": [run_id]}})
         return {artifact["key"]: artifact["type"] for artifact in found}
 
     def log_of(self, run_id: str) -> str:
-        """Give what a run logged."""
+        """Return the log messages of a run."""
         lines = self.ask("POST", "/logs/filter", logs={"flow_run_id": {"any_": [run_id]}}, sort="TIMESTAMP_ASC")
         return "\n".join(line["message"] for line in lines)
 
     def refusal(self, method: str, path: str, **body: Any) -> str:
-        """Send a request that must be refused, and give the reason."""
+        """Send a request that must be refused, and return the reason."""
         reply = self._http.request(method, path, json=body)
         assert reply.is_client_error, f"{method} {path}: {reply.status_code}, not refused"
         return reply.text

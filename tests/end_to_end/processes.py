@@ -49,7 +49,7 @@ class Processes:
         return process.pid
 
     def run(self, *command: str, folder: Path, within_s: float = 90) -> str:
-        """Run a command to its end and give what it printed; fails, showing it, unless it exits with 0."""
+        """Run a command and return its output; raise with the output unless it exits with 0."""
         ended = subprocess.run(
             _resolved(command),
             stdout=subprocess.PIPE,
@@ -64,7 +64,7 @@ class Processes:
         return ended.stdout
 
     def log(self, name: str) -> Path:
-        """Give the log of a process."""
+        """Return the path of the log of a process."""
         return self.home / f"{name}.log"
 
     def alive(self) -> list[int]:
@@ -98,7 +98,7 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
 
 @contextmanager
 def processes(home: Path, **environment: str) -> Iterator[Processes]:
-    """Give what starts processes; they all end with the body."""
+    """Yield a starter of processes, and end all its processes at the end."""
     started = Processes(home, environment)
     try:
         yield started

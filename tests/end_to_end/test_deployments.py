@@ -14,7 +14,7 @@ BATCH = "complete-batch/tickets"
 
 
 def batch(house: House, name: str, **fields: Any) -> dict[str, Any]:
-    """Give the parameters of the tickets batch under another name."""
+    """Return the parameters of the tickets batch with another name."""
     own: dict[str, Any] = house.prefect.deployment(BATCH)["parameters"]["batch"]
     return {**own, "name": name, **fields}
 
@@ -30,7 +30,7 @@ def state_of(run: dict[str, Any]) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def finished(house: House) -> dict[str, Any]:
-    """Give a run of the tickets batch with parameters of its own, started through the API, once it is over."""
+    """Run the tickets batch with changed parameters through the API, and return the ended run."""
     run = house.prefect.run(BATCH, batch=batch(house, "through-the-api", shard_size=7))
     return house.prefect.ended(run["id"])
 

@@ -45,7 +45,7 @@ def test_a_paid_batch_goes_on_while_the_prefect_server_is_away_for_longer_than_i
 
 @contextmanager
 def standing_still(pid: int) -> Iterator[None]:
-    """Let a process do nothing while the body runs."""
+    """Stop a process with SIGSTOP while the body runs."""
     kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -62,7 +62,7 @@ def gone_on(house: House) -> bool:
 
 
 def expire_leases(house: House) -> None:
-    """Let every slot have run out, as those have when a server was away for minutes."""
+    """Expire the leases of all slots, as after minutes without a server."""
     folder = house.processes.home / "prefect" / "concurrency_leases"
     index = folder / "expirations.json"
     held = json.loads(index.read_text())

@@ -14,20 +14,20 @@ PIPELINE = "run-pipeline/tickets"
 
 
 def pipeline(house: House, name: str, **fields: Any) -> dict[str, Any]:
-    """Give the parameters of the tickets pipeline under another name, without comparisons."""
+    """Return the parameters of the tickets pipeline with another name and without comparisons."""
     own: dict[str, Any] = house.prefect.deployment(PIPELINE)["parameters"]["pipeline"]
     work = {**own["batch"], "max_in_flight": 4, **fields}
     return {**own, "name": name, "batch": work, "comparisons": []}
 
 
 def endpoints(house: House, name: str) -> list[str]:
-    """Give the states of the endpoints of that name."""
+    """Return the states of the endpoints with this name."""
     return [each["status"] for each in house.endpoints() if each["name"] == name]
 
 
 @pytest.fixture
 def out_of_credit(house: House) -> Iterator[Callable[[int], str]]:
-    """Give what lets so many more completions through until there is no credit."""
+    """Yield a function that refuses completions with 402 after a number of further ones."""
     house.pareta.change(latency_ms=5)
     yield lambda left: house.pareta.inject(Status(status=402, skip=left))
     house.pareta.clear_faults()

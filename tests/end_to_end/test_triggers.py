@@ -33,7 +33,7 @@ def enabled(house: House, automation: str) -> Iterator[None]:
 
 
 def runs_of(house: House, deployment: str) -> list[dict[str, Any]]:
-    """Give the runs of a deployment."""
+    """Return the runs of a deployment."""
     found = house.prefect.deployment(deployment)
     runs: list[dict[str, Any]] = house.prefect.ask(
         "POST", "/flow_runs/filter", deployments={"id": {"any_": [found["id"]]}}

@@ -34,9 +34,9 @@ def pareta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: None
 
 @pytest.fixture(autouse=True)
 def _leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let the connection that Prefect leaves open in every flow run surface here, where it is known.
+    """Collect the connection that Prefect leaves open in every flow run.
 
-    It hangs in a cycle: without this it is collected in some later test, elsewhere, which then fails for it.
+    It is part of a reference cycle: without this, a later test would collect it and fail with its warning.
     """
     yield
     if "prefect_server" in request.fixturenames:

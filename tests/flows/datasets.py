@@ -8,7 +8,7 @@ from pareta_batch.spec import Batch
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> str:
-    """Write JSON lines and give the path."""
+    """Write JSON lines and return the path."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
 
@@ -21,7 +21,7 @@ def reviews(folder: Path, count: int) -> str:
 
 
 def batch(folder: Path, count: int = 12, **fields: object) -> Batch:
-    """Give a batch over so many reviews."""
+    """Return a batch over `count` reviews."""
     given = {
         "name": "reviews",
         "model": "auto",

@@ -133,14 +133,14 @@ async def test_a_bad_eval_file_among_several_is_named_by_its_row_and_nothing_is_
 
 
 def several(folder: Path, *fields: dict[str, object]) -> Comparisons:
-    """Give comparisons of equal rows without baselines, each with fields of its own."""
+    """Return comparisons of equal rows without baselines, one for each set of fields."""
     each = {"task": "sentiment-classification", "rows": rows(folder), "models": ["wren-1", "heron-2"]}
     specs = [{"name": f"c{n}", **each, "frontier": "none", **own} for n, own in enumerate(fields)]
     return Comparisons.model_validate({"name": "several", "comparisons": specs})
 
 
 def billed_once_each(pareta: Sandbox) -> set[str]:
-    """Give the eval runs that were billed, each once."""
+    """Return the billed eval runs, and assert that each was billed once."""
     billed = [debit.endpoint for debit in pareta.books().debits if debit.kind == "eval_run"]
     assert len(billed) == len(set(billed))
     return set(billed)

@@ -22,7 +22,7 @@ def renewing_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def lose_the_slot() -> None:
-    """Give the slot of this run's deployment back, as a server does that was away for long."""
+    """Release the deployment slot of this run, as a server does after a long downtime."""
     context = FlowRunContext.get()
     assert context is not None
     assert context.flow_run is not None
@@ -34,7 +34,7 @@ async def lose_the_slot() -> None:
 
 
 async def taken_by_a_worker(work: Flow[..., Any]) -> FlowRun:
-    """Deploy a flow, one run at a time, and give a run of it that holds its slot."""
+    """Deploy a flow, one run at a time, and return a run of it that holds its slot."""
     async with get_client() as client:
         deployed = await client.create_deployment(await client.create_flow(work), "one-at-a-time", concurrency_limit=1)
         run = await client.create_flow_run_from_deployment(deployed)

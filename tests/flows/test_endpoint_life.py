@@ -56,7 +56,7 @@ def while_it_is_being_stopped(pareta: Sandbox) -> Callable[[], bool]:
 
 
 def bring_up_what_is_starting(pareta: Sandbox) -> None:
-    """Let the service finish what it had begun for the run that is dead now."""
+    """Complete the start of the endpoint that a killed run had begun."""
     pareta.clear_faults()
     pareta.change(latency_ms=2, deploy_s=0.05, cold_start_s=0)
     with Pareta.from_env() as client:

@@ -31,7 +31,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
 
 @pytest.fixture
 def emitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, Any]]]:
-    """Give the events that are emitted: name, resource id, payload."""
+    """Return the list of emitted events: name, resource id, payload."""
     seen: list[tuple[str, str, dict[str, Any]]] = []
 
     def emit(event: str, *, resource: dict[str, str], payload: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ STOP = BatchStopped("InsufficientCreditsError", "out of credit")
 
 
 def report(*, stop: BatchStopped | None = None, failed: int = 0) -> BatchReport:
-    """Give a report of twelve rows, four of which are not settled when there is a stop or a failure."""
+    """Return a report of eight settled rows, the failed rows, and four open rows after a stop."""
     fields = dict.fromkeys(BatchReport.model_fields, 0)
     given = {
         "name": "reviews",

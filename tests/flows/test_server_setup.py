@@ -15,7 +15,7 @@ from tasks.endpoint_slots import limit_name
 
 @pytest.fixture
 def deployed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
-    """Give the files that would be deployed, as Prefect would read them."""
+    """Return the list of deployed files, parsed from YAML."""
     files: list[dict[str, object]] = []
     monkeypatch.setattr(module, "_deploy", lambda file: files.append(yaml.safe_load(file.read_text())))
     return files

@@ -14,6 +14,6 @@ __all__ = ["http", "sandbox", "sandbox_factory"]
 
 @pytest.fixture
 def http(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    """Give a plain client of the test's sandbox."""
+    """Open an HTTP client of the sandbox of the test."""
     with talk.client(sandbox) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""Let schemathesis try whatever the sandbox's OpenAPI document allows and forbids: `python -m tests.sandbox.fuzzing`.
+"""Fuzz test of the sandbox with schemathesis, driven by its OpenAPI document: `python -m tests.sandbox.fuzzing`.
 
 It runs in an environment of its own, so that its many dependencies stay out of the project's lock.
 """
@@ -17,7 +17,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance"
 
 
 def main() -> int:
-    """Fuzz the service's routes; gives the exit status."""
+    """Run the fuzz test on every route, and return the exit status."""
     schemathesis = python_with(SCHEMATHESIS).with_name("schemathesis")
     with running(balance_usd=1_000_000) as sandbox:
         command = [str(schemathesis), "run", f"{sandbox.base_url}/openapi.json", "--checks", CHECKS]

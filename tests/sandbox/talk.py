@@ -1,4 +1,4 @@
-"""A plain client for the tests: no package of ours, so that a mistake in one shows in the other."""
+"""HTTP helpers for the tests, independent of our packages, so that a mistake in one is visible in the other."""
 
 import json
 import ssl
@@ -21,7 +21,7 @@ JsonObject = dict[str, object]
 
 
 def client(sandbox: Sandbox, *, timeout: float = 10) -> httpx.Client:
-    """Open a client that knows the key."""
+    """Open a client with the API key."""
     return httpx.Client(
         base_url=sandbox.base_url,
         headers={"authorization": f"Bearer {sandbox.api_key}"},
@@ -31,7 +31,7 @@ def client(sandbox: Sandbox, *, timeout: float = 10) -> httpx.Client:
 
 
 def async_client(sandbox: Sandbox, *, timeout: float = 10) -> httpx.AsyncClient:
-    """Open an async client that knows the key."""
+    """Open an async client with the API key."""
     return httpx.AsyncClient(
         base_url=sandbox.base_url,
         headers={"authorization": f"Bearer {sandbox.api_key}"},
@@ -49,7 +49,7 @@ def asked(text: str = MIT, model: str = LICENSES, **fields: object) -> JsonObjec
 def complete(
     http: httpx.Client, text: str = MIT, *, key: str | None = None, model: str = LICENSES, **fields: object
 ) -> httpx.Response:
-    """Ask for a completion."""
+    """Send a completion request."""
     headers = {"idempotency-key": key} if key else {}
     return http.post("/v1/chat/completions", json=asked(text, model, **fields), headers=headers)
 
@@ -83,7 +83,7 @@ def streamed_text(text: str) -> str:
 
 
 def cut_off(http: httpx.Client, key: str) -> bytes:
-    """Read a stream that is cut; return what came before."""
+    """Read a stream that is cut, and return the events before the cut."""
     got = b""
     headers = {"idempotency-key": key}
     try:
@@ -118,7 +118,7 @@ def start_run(http: httpx.Client, set_id: str, *candidates: str, key: str | None
 
 
 def finished(http: httpx.Client, run_id: str, within_s: float = 10) -> JsonObject:
-    """Poll a run until it is over."""
+    """Poll a run until it has ended."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         run: JsonObject = http.get(f"/v1/eval-runs/{run_id}").json()

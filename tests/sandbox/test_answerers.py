@@ -1,4 +1,4 @@
-"""The answerers really read the prompt, and the stronger know more."""
+"""The answerers read the prompt, and a higher level gives better answers."""
 
 import json
 from importlib.metadata import distributions

@@ -1,4 +1,4 @@
-"""The catalogue, its matching, and leaderboards that are measured, not written down."""
+"""The catalogue, its matching, and the measured leaderboards."""
 
 import httpx
 import pytest

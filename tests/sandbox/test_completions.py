@@ -1,4 +1,4 @@
-"""Chat completions as OpenAI's wire format has them."""
+"""Chat completions in OpenAI's wire format."""
 
 import re
 

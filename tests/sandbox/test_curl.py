@@ -1,4 +1,4 @@
-"""Every curl line of the documentation works as it stands."""
+"""Every curl command of the documentation works."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Documents of eval rows: inline, by signed URL, and what models make of them."""
+"""Documents of eval rows: inline, by signed URL, and in the answers of models."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Faults on demand: each does what it says, as often as it says, and repeats with the seed."""
+"""Faults on demand: effect, scope, and repeatability with the seed."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The journal: append-only, durable in a file, and the truth about money after a restart."""
+"""The journal: append-only, durable in a file, and the source of the balance after a restart."""
 
 import subprocess
 import sys

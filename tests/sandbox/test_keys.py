@@ -1,4 +1,4 @@
-"""Who may call."""
+"""Access by API key."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Odd replies, echoed keys and statuses whose body breaks off, as they come over the wire."""
+"""Odd replies, echoed keys and truncated error bodies on the wire."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The pages for people, and the OpenAPI document."""
+"""The HTML pages and the OpenAPI document."""
 
 from html.parser import HTMLParser
 
@@ -11,7 +11,7 @@ from tests.sandbox.talk import complete
 
 
 class Words(HTMLParser):
-    """The words on a page and its buttons."""
+    """Texts and buttons of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How rows would be scored under a prompt."""
+"""Proposed scoring of rows under a prompt."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The fixtures, as a project that only has the package uses them."""
+"""The fixtures in a project that has only the installed package."""
 
 import subprocess
 import sys

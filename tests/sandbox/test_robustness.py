@@ -1,4 +1,4 @@
-"""Whatever comes in, the service answers with a refusal of its own making, never a 500 by accident."""
+"""Robustness: the service answers any input with a defined refusal, never with an accidental 500."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ FAST = settings(max_examples=80, deadline=None, suppress_health_check=[HealthChe
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[httpx.Client]:
-    """One service for all examples: it has to survive every one of them."""
+    """Start one service for all examples: it must survive every one of them."""
     with running() as started, client(started) as http:
         yield http
 

@@ -1,4 +1,4 @@
-"""Scenarios: the library is valid, each does what it teaches, and one can write one's own."""
+"""Scenarios: the library is valid, each behaves as described, and own files work."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The small public API for tests of others."""
+"""The public API for tests."""
 
 import time
 

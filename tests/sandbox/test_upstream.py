@@ -1,4 +1,4 @@
-"""Real models behind the sandbox: another server answers, the books stay here."""
+"""Upstream: another server answers, and the sandbox keeps the books."""
 
 import subprocess
 import sys
@@ -31,13 +31,13 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def forwarding(upstream: str, sandbox_factory: SandboxFactory) -> Sandbox:
-    """Give a sandbox with that server behind it."""
+    """Start a sandbox with this server as its upstream."""
     return sandbox_factory(upstream=upstream)
 
 
 @pytest.fixture
 def http(forwarding: Sandbox) -> Iterator[httpx.Client]:
-    """Give a client of that sandbox."""
+    """Open an HTTP client of this sandbox."""
     with client(forwarding) as opened:
         yield opened
 

@@ -1,4 +1,4 @@
-"""Who may use the control routes: people and programs of this machine, no page of another site."""
+"""Access to the control routes: people and programs of this machine, no page of another site."""
 
 import httpx
 import pytest

@@ -59,7 +59,7 @@ def found_by(python: Path, module: str, comparison: Comparison) -> dict[str, Any
 
 
 def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    """Say where two clients found different things."""
+    """Return the differences between the results of two clients."""
     return [
         f"  {name}\n    official: {json.dumps(theirs.get(name))}\n    ours:     {json.dumps(ours.get(name))}"
         for name in sorted(theirs.keys() | ours.keys())
@@ -75,7 +75,7 @@ def surprises(found: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Compare all; gives the exit status."""
+    """Compare all methods, and return the exit status."""
     failed = False
     for comparison in COMPARISONS:
         theirs = found_by(python_with(comparison.package), comparison.module, comparison)

@@ -8,7 +8,7 @@ KEPT_IN = Path(__file__).parents[3] / ".pareta" / "sdks"
 
 
 def python_with(*requirements: str) -> Path:
-    """Give a Python that has exactly these packages installed; makes its environment the first time."""
+    """Return a Python with exactly these packages; create its environment on the first call."""
     folder = KEPT_IN / "+".join(requirements)
     python, done = folder / "bin" / "python", folder / "installed"
     if not done.exists():
