@@ -1,6 +1,7 @@
 """Spec files: a flow's parameters as YAML or JSON, with single fields overridden from the command line."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ LARGEST_FILE = 1024 * 1024
 LARGEST_PARAMETERS = 511 * 1024
 """Bytes of a spec as JSON: Prefect refuses flow-run parameters above 512 KiB, a flow's other parameters included."""
 
+_KEY = re.compile(r"pareta_sk_[A-Za-z0-9_-]{8}")
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -49,6 +51,9 @@ def spec_from(kind: type[Spec], path: Path, fields: Fields, overrides: Iterable[
 def fields_of(path: Path) -> Fields:
     """Read the fields of a spec file, unchecked. Raises SpecError."""
     text = _text_of(path)
+    if key := _key_in(text):
+        line = text.count("\n", 0, key.start()) + 1
+        raise SpecError(f"{path} line {line}: holds an API key; set it as PARETA_API_KEY in the environment instead")
     try:
         fields = read_value(text)
     except SpecSyntaxError as error:
@@ -58,6 +63,11 @@ def fields_of(path: Path) -> Fields:
     if not isinstance(fields, dict):
         raise SpecError(f"{path}: holds no fields (key: value)")
     return fields
+
+
+def _key_in(text: str) -> re.Match[str] | None:
+    # Parameters of a run are shown by Prefect, and kept in its database.
+    return _KEY.search(text)
 
 
 def _text_of(path: Path) -> str:
@@ -82,6 +92,8 @@ def _text_of(path: Path) -> str:
 
 
 def _override(fields: Fields, override: str) -> None:
+    if _key_in(override):
+        raise SpecError("--set: a field or a value is an API key; set it as PARETA_API_KEY in the environment instead")
     key, equals, value = override.partition("=")
     *parents, last = key.split(".")
     if not equals or not last or not all(parents):
