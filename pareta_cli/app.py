@@ -80,7 +80,9 @@ def retry_failed(
 @app.command()
 def quote(
     spec: SpecFile,
-    pilot: Annotated[int, typer.Option(min=0, help="Send so many rows first; their answers are part of the batch")] = 0,
+    pilot: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="Send so many rows first; their answers are part of the batch")
+    ] = 0,
     command: Annotated[
         str | None,
         typer.Option(

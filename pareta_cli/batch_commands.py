@@ -45,8 +45,8 @@ def set_(
 ) -> None:
     """Change how many calls a run that is under way may have in flight, up to what it began with."""
     key, _, value = request.partition("=")
-    if key != "max_in_flight" or not value.isdigit() or int(value) < 1:
-        raise bad_input(f"{request!r}: write max_in_flight=N, with N at least 1")
+    if key != "max_in_flight" or not value.isdecimal() or len(value) > 4 or int(value) < 1:
+        raise bad_input(f"{request!r:.80}: write max_in_flight=N, with N at least 1 and at most 9999")
     _wish(name, as_json, max_in_flight=int(value))
 
 

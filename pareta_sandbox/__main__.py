@@ -36,7 +36,7 @@ def main() -> int:
     try:
         day = scenario.load(chosen.scenario) if chosen.scenario else None
         server = Server(settings(chosen))
-    except (OSError, sqlite3.Error, scenario.ScenarioError) as error:
+    except (OSError, OverflowError, sqlite3.Error, scenario.ScenarioError) as error:
         print(start_failure(error), file=sys.stderr)  # noqa: T201
         return 2
 
@@ -73,7 +73,7 @@ def is_loopback(host: str) -> bool:
 def start_failure(error: Exception) -> str:
     """Return a one-line reason why the sandbox cannot start."""
     match error:
-        case OSError():
+        case OSError() | OverflowError():
             return f"cannot listen: {error}"
         case sqlite3.Error():
             return f"cannot use the journal: {error}"

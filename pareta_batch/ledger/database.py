@@ -34,7 +34,7 @@ class Database:
         self.file: LedgerFile | None = None
         self._was_reached = False
         self._down_since: float | None = None
-        with named_errors(url):
+        with _opening_errors(url):
             if (path := file_to_open(url)) is not None:
                 _make_folder(url, path)
                 url = with_file(url, name_to_open(path))
@@ -53,7 +53,7 @@ class Database:
 
     def prepare(self, prepare: Callable[[sa.Connection], None]) -> None:
         """Connect for the first time and create the tables; raises LedgerError at the first failed attempt."""
-        with self.transaction() as db:
+        with _opening_errors(self.url), self.transaction() as db:
             prepare(db)
             path = _path_of(db.exec_driver_sql("PRAGMA database_list").all()) if self.is_sqlite else ""
         if path:
@@ -135,6 +135,18 @@ def named_errors(url: sa.URL) -> Iterator[None]:
         raise LedgerError(f"ledger {shown(url)}: the driver {error.name} is not installed; {install}") from error
 
 
+@contextmanager
+def _opening_errors(url: sa.URL) -> Iterator[None]:
+    """Raise LedgerError, as `named_errors`, also for a path or an option that cannot be used."""
+    try:
+        with named_errors(url):
+            yield
+    except (OSError, ValueError) as error:
+        # The values in a URL of PostgreSQL may be passwords.
+        problem = error if url.get_backend_name() == "sqlite" else "an option has an invalid value"
+        raise LedgerError(f"ledger {shown(url)}: {problem}; correct {SOURCE}") from error
+
+
 def _named(url: sa.URL, error: sa.exc.SQLAlchemyError) -> LedgerError:
     reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     code = getattr(reason, "sqlite_errorcode", None)
@@ -146,7 +158,9 @@ def _named(url: sa.URL, error: sa.exc.SQLAlchemyError) -> LedgerError:
         step = f"set {SOURCE} to a database that can be written"
     else:
         step = f"check the server and {SOURCE}, then run it again"
-    return LedgerError(f"ledger {shown(url)}: {str(reason).strip()}; {step}", disconnected=_is_disconnect(error))
+    return LedgerError(
+        f"ledger {shown(url)}: {' '.join(str(reason).split())}; {step}", disconnected=_is_disconnect(error)
+    )
 
 
 def _is_disconnect(error: sa.exc.SQLAlchemyError) -> bool:

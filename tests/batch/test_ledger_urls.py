@@ -121,6 +121,19 @@ def test_a_damaged_file_is_an_error_that_says_restore_a_backup(tmp_path: Path, c
         Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
 
 
+@pytest.mark.parametrize("rest", ["a\0b.db", "x" * 300, "l.db?timeout=soon", "l.db?cached_statements=many"])
+def test_a_path_or_an_option_that_cannot_be_used_is_an_error_of_one_line(tmp_path: Path, rest: str) -> None:
+    with pytest.raises(LedgerError, match=r"; correct PARETA_LEDGER_URL$") as caught:
+        Ledger.open(f"sqlite:///{tmp_path}/{rest}")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_of_several_lines_is_told_in_one() -> None:
+    with pytest.raises(LedgerError, match="Connection refused Is the server running") as caught:
+        Ledger.open("postgresql://127.0.0.1:1/ledger")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_folder_is_an_error_that_says_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="set PARETA_LEDGER_URL to a database that can be written"):
         Ledger.open(f"sqlite:///{tmp_path}")

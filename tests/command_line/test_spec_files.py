@@ -293,6 +293,38 @@ def test_a_key_in_a_spec_is_refused_and_not_shown(tmp_path: Path) -> None:
     assert "pareta_sk" not in str(refused.value)
 
 
+KEY = "pareta_sk_SECRETSECRET"
+
+
+@pytest.mark.parametrize(
+    "field", [f"{KEY}: 1", f"system_prompt: 'x {KEY}'", f"sampling: {{user: {KEY}}}", f"? [{KEY}]\n: 1"]
+)
+def test_a_key_anywhere_in_a_spec_is_refused_with_its_line_and_not_shown(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"{SPEC}{field}\n", encoding="utf-8")
+    with pytest.raises(SpecError) as refused:
+        read_spec(Batch, path)
+    line = SPEC.count("\n") + 1
+    assert str(refused.value).startswith(f"{path} line {line}: holds an API key; set it as PARETA_API_KEY")
+    path.write_text(SPEC, encoding="utf-8")
+    with pytest.raises(SpecError, match="is an API key") as refused:
+        read_spec(Batch, path, [f"{KEY}=1"])
+    assert "SECRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("set", "b", "max_in_flight=\u00b2"),
+        ("set", "b", f"max_in_flight={'9' * 5000}"),
+        ("quote", "b.yaml", "--pilot", "9" * 20),
+    ],
+)
+def test_a_number_that_is_none_or_too_large_is_refused_with_status_2(arguments: tuple[str, ...]) -> None:
+    ended = CliRunner().invoke(app, arguments)
+    assert (ended.exit_code, type(ended.exception)) == (2, SystemExit)
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [

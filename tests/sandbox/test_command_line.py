@@ -129,6 +129,12 @@ def test_a_port_that_is_taken_is_an_error_of_one_line() -> None:
     assert "cannot listen" in done.stderr
 
 
+def test_a_port_that_does_not_exist_is_an_error_of_one_line() -> None:
+    done = subprocess.run([*RUN, "--port", "65536"], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "cannot listen" in done.stderr
+
+
 @pytest.mark.parametrize("arguments", [["--balance-usd", "much"], ["--latency-ms", "-1"], ["--generation", "3"]])
 def test_a_wrong_option_is_refused(arguments: list[str]) -> None:
     done = subprocess.run([*RUN, *arguments], capture_output=True, text=True, timeout=20)
