@@ -1,6 +1,7 @@
 """The answers file as CSV, JSON lines and Parquet: records are written in chunks, in the file's columns."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ import pyarrow.parquet
 from pareta_batch.rows import is_missing, json_text, text_of
 
 Record = Mapping[str, object]
+_LINE_ENDS = re.compile("[\u0085\u2028\u2029]")
+"""Characters that JSON allows in a string, and some readers take for the end of a line."""
+
 Write = Callable[[Sequence[Record]], None]
 
 TIMESPECS = {0: "seconds", 3: "milliseconds", 6: "microseconds", 9: "nanoseconds"}
@@ -49,7 +53,11 @@ def _cell(value: object, decimals: int | None) -> str | None:
 @contextmanager
 def _jsonl_writer(path: Path, layout: Layout) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", errors="replace") as file:
-        yield lambda records: file.writelines(json_text(row) + "\n" for row in records)
+        yield lambda records: file.writelines(_one_line(json_text(row)) + "\n" for row in records)
+
+
+def _one_line(text: str) -> str:
+    return _LINE_ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @contextmanager

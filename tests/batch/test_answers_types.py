@@ -170,7 +170,8 @@ def test_a_parquet_answers_file_has_the_datasets_columns_as_they_were(table: pa.
 
 def test_every_line_of_a_jsonl_answers_file_is_strict_json(tmp_path: Path) -> None:
     nested = [{"v": [float("nan"), 1.5]}, {"v": [float("-inf")]}]
-    table = pa.table({"id": ["a", "b"], "x": [float("nan"), float("inf")], "deep": nested})
+    ends = ["a\u2028b\u2029c\u0085d", "\r\n\x0b\x0c"]
+    table = pa.table({"id": ["a", "b"], "x": [float("nan"), float("inf")], "deep": nested, "text": ends})
     lines = answers(tmp_path, table, ".jsonl").read_text().splitlines()
 
     def refuse(constant: str) -> None:
@@ -178,6 +179,7 @@ def test_every_line_of_a_jsonl_answers_file_is_strict_json(tmp_path: Path) -> No
 
     rows = [json.loads(line, parse_constant=refuse) for line in lines]
     assert [(row["x"], row["deep"]) for row in rows] == [(None, {"v": [None, 1.5]}), (None, {"v": [None]})]
+    assert [row["text"] for row in rows] == ends
 
 
 def test_a_prompt_has_what_parquet_columns_say_without_quotation_marks(tmp_path: Path) -> None:
