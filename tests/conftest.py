@@ -1,5 +1,6 @@
 """How several processes share the tests (`pytest -n 2`): those of one Prefect server stay together, and begin."""
 
+import signal
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from tests.timeouts import pytest_runtest_protocol  # noqa: F401 - a hook
 # A shared machine may be slow at any moment; that is not what a property test is about.
 settings.register_profile("anywhere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anywhere")
+
+# Under `nohup` the processes that tests start would ignore a closed terminal too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ON_A_SERVER = ("end_to_end", "flows")
 # These run flows too: beside those of `flows` they need no second server.
