@@ -101,10 +101,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=25.0, help="duration of a batch at the limit")
     parser.add_argument("--only", default="", help="only the limits whose name contains this, e.g. '200 requests/s'")
-    parser.add_argument("--told", default="", help="only this form of Retry-After: seconds, fractional, none")
+    parser.add_argument("--retry-after", default="", help="only this form of Retry-After: seconds, fractional, none")
     parser.add_argument("--at-random", type=float, default=0.0, help="also refuse this random share, e.g. 0.03")
     chosen = parser.parse_args()
-    wanted = [each for each in limits() if chosen.only in each[0] and chosen.told in each[2].retry_after]
+    wanted = [each for each in limits() if chosen.only in each[0] and chosen.retry_after in each[2].retry_after]
     rows = [asyncio.run(measure(*each, chosen.seconds, chosen.at_random)) for each in wanted]
     print(table("64 allowed in flight, 100 ms of service time", HEADS, rows))
 

@@ -15,7 +15,7 @@ from pareta_sandbox import cli as remote
 from pareta_sandbox.faults import scenario
 from pareta_sandbox.http.server import Server
 from pareta_sandbox.settings import Settings
-from pareta_sandbox.state.books import rendered
+from pareta_sandbox.state.books import format_books
 from pareta_sandbox.state.money import MICRO_PER_USD
 
 WARNING = """
@@ -49,7 +49,7 @@ def main() -> int:
         print(f"pareta sandbox ready at {server.service.base_url}", flush=True)  # noqa: T201
 
     asyncio.run(_serve(server, ready))
-    print_books(rendered(server.service.books.snapshot(debits=False)))
+    print_books(format_books(server.service.books.snapshot(debits=False)))
     return 0
 
 
@@ -89,7 +89,7 @@ async def _serve(server: Server, ready: Callable[[], None]) -> None:
     await server.serve(ready)
 
 
-def arguments(given: list[str]) -> argparse.Namespace:
+def arguments(argv: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pareta_sandbox", description=__doc__, epilog=COMMANDS)
     add = parser.add_argument
@@ -153,7 +153,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
         default=0,
         help="seed of faults with a share (default: %(default)s)",
     )
-    return parser.parse_args(given)
+    return parser.parse_args(argv)
 
 
 def settings(chosen: argparse.Namespace) -> Settings:

@@ -9,15 +9,15 @@ from pydantic import ValidationError
 
 from pareta_sandbox.faults.kinds import FAULT
 from pareta_sandbox.faults.scenario import from_library, names
-from pareta_sandbox.state.books import rendered
+from pareta_sandbox.state.books import format_books
 from pareta_sandbox.testing import Sandbox, attach
 
 Command = Callable[[Sandbox, list[str]], str]
 
 
-def run(given: list[str]) -> int:
+def run(argv: list[str]) -> int:
     """Run one command and return its exit status."""
-    chosen = _arguments(given)
+    chosen = _arguments(argv)
     try:
         print(COMMANDS[chosen.command](attach(chosen.url), chosen.values))  # noqa: T201
     except (urllib.error.URLError, ValueError) as error:
@@ -28,19 +28,19 @@ def run(given: list[str]) -> int:
 
 def books(sandbox: Sandbox, values: list[str]) -> str:
     """Show the books."""
-    return rendered(sandbox.books())
+    return format_books(sandbox.books())
 
 
 def top_up(sandbox: Sandbox, values: list[str]) -> str:
     """Add dollars to the balance."""
     sandbox.top_up(_one(values, "the amount to add, in dollars"))
-    return rendered(sandbox.books()).splitlines()[0]
+    return format_books(sandbox.books()).splitlines()[0]
 
 
 def balance(sandbox: Sandbox, values: list[str]) -> str:
     """Set the balance, in dollars."""
     sandbox.set_balance(_one(values, "the balance in dollars"))
-    return rendered(sandbox.books()).splitlines()[0]
+    return format_books(sandbox.books()).splitlines()[0]
 
 
 def stop(sandbox: Sandbox, values: list[str]) -> str:
@@ -63,11 +63,11 @@ def fault(sandbox: Sandbox, values: list[str]) -> str:
     if not values or len(fields) != len(values) - 1:
         raise ValueError("invalid fault; use a kind, then fields as name=value: fault status status=503 share=0.1")
     try:
-        given = {name: None if value == "null" else value for name, value in fields.items()}
-        wanted = FAULT.validate_python({"kind": values[0], **given})
+        parsed = {name: None if value == "null" else value for name, value in fields.items()}
+        fault = FAULT.validate_python({"kind": values[0], **parsed})
     except ValidationError as error:
         raise ValueError("; ".join(problem["msg"] for problem in error.errors())) from None
-    return sandbox.inject(wanted)
+    return sandbox.inject(fault)
 
 
 def play(sandbox: Sandbox, values: list[str]) -> str:
@@ -101,7 +101,7 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 
-def _arguments(given: list[str]) -> argparse.Namespace:
+def _arguments(argv: list[str]) -> argparse.Namespace:
     summary = "\n".join(f"  {name:10} {command.__doc__}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m pareta_sandbox",
@@ -111,7 +111,7 @@ def _arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("values", nargs="*", help="arguments of the command")
     parser.add_argument("--url", default="http://127.0.0.1:8765", help="URL of the sandbox (default: %(default)s)")
-    return parser.parse_args(given)
+    return parser.parse_args(argv)
 
 
 def _one(values: list[str], what: str) -> str:

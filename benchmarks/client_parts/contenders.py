@@ -28,20 +28,20 @@ async def sdk(url: str, module: str, name: str) -> AsyncIterator[tuple[Send, Chu
     """Use an SDK with the interface of openai, as its documentation shows, with its defaults."""
     import importlib
 
-    made = getattr(importlib.import_module(module), name)(api_key=KEY, base_url=url)
+    client = getattr(importlib.import_module(module), name)(api_key=KEY, base_url=url)
 
     async def ask() -> Any:
-        answer = await made.chat.completions.create(model="ep_1", messages=MESSAGES)
+        answer = await client.chat.completions.create(model="ep_1", messages=MESSAGES)
         return answer.choices[0].message.content
 
     async def chunks() -> AsyncIterator[Any]:
-        async for chunk in await made.chat.completions.create(model="ep_1", messages=MESSAGES, stream=True):
+        async for chunk in await client.chat.completions.create(model="ep_1", messages=MESSAGES, stream=True):
             yield chunk.choices[0].delta.content
 
     try:
         yield ask, chunks
     finally:
-        await (made.close if hasattr(made, "close") else made.aclose)()
+        await (client.close if hasattr(client, "close") else client.aclose)()
 
 
 @asynccontextmanager

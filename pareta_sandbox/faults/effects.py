@@ -23,7 +23,7 @@ from pareta_sandbox.faults.kinds import (
 )
 from pareta_sandbox.faults.odd_replies import Reply, odd
 from pareta_sandbox.http.errors import ClientGone, Refusal
-from pareta_sandbox.http.exchange import HttpExchange, encoded
+from pareta_sandbox.http.exchange import HttpExchange, encode_headers
 
 Tampering = Drop | Hang | TruncatedJson | OddReply | KeyEcho | SlowBody | CutStream
 
@@ -51,7 +51,7 @@ async def apply_before(exchange: HttpExchange, faults: Sequence[Fault], draws: r
             case KeyEcho(where="error"):
                 raise Refusal(fault.status, f"Incorrect API key provided: {exchange.api_key}.")
             case Html():
-                await exchange.reply(fault.status, BAD_GATEWAY, encoded({"content-type": "text/html"}))
+                await exchange.reply(fault.status, BAD_GATEWAY, encode_headers({"content-type": "text/html"}))
                 raise ClientGone
             case Drop(when="before"):
                 await exchange.drop(fault.how)
@@ -120,16 +120,16 @@ class _Tampering:
 
     async def _half(self, message: Message) -> None:
         body = message.get("body", b"")
-        await self._instead(message, body[: len(body) // 2])
+        await self._send_body(message, body[: len(body) // 2])
 
     async def _odd(self, message: Message, fault: OddReply) -> None:
         if self._start is None or message.get("more_body"):
-            await self._instead(message, message.get("body", b""))
+            await self._send_body(message, message.get("body", b""))
             return
         correct = Reply(message["body"], self._start["status"], dict(self._start["headers"]))
-        made = odd(fault.shape, correct) if fault.body is None else replace(correct, body=fault.body.encode())
-        self._start.update(status=made.status, headers=list(made.headers.items()))
-        await self._instead(message, made.body)
+        changed = odd(fault.shape, correct) if fault.body is None else replace(correct, body=fault.body.encode())
+        self._start.update(status=changed.status, headers=list(changed.headers.items()))
+        await self._send_body(message, changed.body)
 
     async def _with_key(self, message: Message, fault: KeyEcho) -> None:
         key = (self._exchange.api_key or "").encode()
@@ -140,9 +140,9 @@ class _Tampering:
             echoed = [(b"x-told", key), (b"x-request-id", b"req_" + key)]
             kept = [header for header in self._start["headers"] if header[0] != b"x-request-id"]
             self._start["headers"] = kept + echoed
-        await self._instead(message, body)
+        await self._send_body(message, body)
 
-    async def _instead(self, message: Message, body: bytes) -> None:
+    async def _send_body(self, message: Message, body: bytes) -> None:
         """Send the changed body, with a content length if the body is complete."""
         if self._start is not None:
             kept = [(k, v) for k, v in self._start["headers"] if k != b"content-length"]

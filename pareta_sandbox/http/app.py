@@ -62,7 +62,7 @@ class App:
             await self._dispatch(exchange)
         except (ClientGone, ClientDisconnect):
             if not exchange.finished:
-                self.service.books.dropped(f"{exchange.method} {template(exchange.path)}", exchange.request_id)
+                self.service.books.record_drop(f"{exchange.method} {template(exchange.path)}", exchange.request_id)
         except Refusal as refusal:
             await self._refuse(exchange, refusal)
         except HTTPException as error:
@@ -77,8 +77,8 @@ class App:
             await self._route(exchange)
             return
         route = f"{exchange.method} {template(exchange.path)}"
-        self.service.books.asked(route, exchange.header(b"idempotency-key"), exchange.request_id)
-        exchange.on_status = partial(self.service.books.answered, route, request_id=exchange.request_id)
+        self.service.books.record_request(route, exchange.header(b"idempotency-key"), exchange.request_id)
+        exchange.on_status = partial(self.service.books.record_answer, route, request_id=exchange.request_id)
         exchange.api_key = self._checked_key(exchange)
         if exchange.path == CHAT and exchange.method == "POST":
             await self._chat(exchange)

@@ -98,7 +98,7 @@ class HttpExchange:
     async def refuse(self, refusal: Refusal) -> None:
         """Send an error status with its `detail`."""
         body = json.dumps({"detail": refusal.detail}).encode()
-        await self.reply(refusal.status, body, [JSON_TYPE, *encoded(refusal.headers)])
+        await self.reply(refusal.status, body, [JSON_TYPE, *encode_headers(refusal.headers)])
 
     async def wait_for_disconnect(self) -> None:
         """Wait until the client has disconnected."""
@@ -117,6 +117,6 @@ class HttpExchange:
         raise ClientGone
 
 
-def encoded(headers: Mapping[str, str]) -> list[Header]:
+def encode_headers(headers: Mapping[str, str]) -> list[Header]:
     """Encode headers as ASGI requires: pairs of bytes."""
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

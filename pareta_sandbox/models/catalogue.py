@@ -155,7 +155,7 @@ def confidence(score: float) -> str:
     return "medium" if score >= 0.5 else "low"
 
 
-def routed(prompt: str) -> str:
+def route_task(prompt: str) -> str:
     """Return the task of a prompt for `auto`, by keywords at its beginning and end; default: extraction."""
     ranked = scores(f"{prompt[:600]}\n{prompt[-300:]}")
     return ranked[0][0] if ranked else "contract-extraction"

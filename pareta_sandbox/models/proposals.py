@@ -7,7 +7,7 @@ from pareta_sandbox.models.catalogue import TASKS
 from pareta_sandbox.state.eval_sets import EvalRow, is_label
 
 
-def proposed(prompt: str, rows: tuple[EvalRow, ...]) -> dict[str, object]:
+def propose(prompt: str, rows: tuple[EvalRow, ...]) -> dict[str, object]:
     """Propose the tasks that match both the prompt and the shape of the expected answers."""
     shapes = Counter("label" if is_label(row.expected) else "fields" for row in rows)
     shape, fitting = shapes.most_common(1)[0]

@@ -64,14 +64,14 @@ def score(strategy: Strategy, answer: str, expected: Expected) -> Scored:
     return Scored(field_f1(fields, expected if isinstance(expected, dict) else {"value": expected}))
 
 
-def field_f1(answered: dict[str, object], expected: dict[str, object]) -> float:
+def field_f1(answer: dict[str, object], expected: dict[str, object]) -> float:
     """Return the F1 of the non-empty fields; null, empty and missing are equal."""
-    given = {k: normal(v) for k, v in answered.items() if v not in (None, "", [])}
+    filled = {k: normal(v) for k, v in answer.items() if v not in (None, "", [])}
     wanted = {k: normal(v) for k, v in expected.items() if v not in (None, "", [])}
-    if not given and not wanted:
+    if not filled and not wanted:
         return 1.0
-    right = sum(given.get(k) == v for k, v in wanted.items())
-    return 2 * right / (len(given) + len(wanted))
+    right = sum(filled.get(k) == v for k, v in wanted.items())
+    return 2 * right / (len(filled) + len(wanted))
 
 
 def macro_f1(truths: Sequence[str], guesses: Sequence[str]) -> float:

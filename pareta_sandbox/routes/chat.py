@@ -7,9 +7,9 @@ from pareta_sandbox.faults.effects import apply_before
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.http.exchange import JSON_TYPE, Header, HttpExchange
 from pareta_sandbox.http.idempotency import Replay, idempotency_key
-from pareta_sandbox.routes.chat_request import ChatRequest, fingerprint, parsed
+from pareta_sandbox.routes.chat_request import ChatRequest, fingerprint, parse_request
 from pareta_sandbox.service import Service
-from pareta_sandbox.state.completion import Choices, Completion, Head, chunk, pieces, rendered
+from pareta_sandbox.state.completion import Choices, Completion, Head, chunk, pieces, serialized
 from pareta_sandbox.state.endpoints import Endpoint
 from pareta_sandbox.state.work import Local, Plan, Work, plan
 
@@ -34,7 +34,7 @@ class Chat:
         books.completions_seen += 1
         with books.in_flight:
             body = await exchange.body(MAX_BODY_BYTES)
-            request = parsed(body)
+            request = parse_request(body)
             key = idempotency_key(exchange.header(b"idempotency-key"))
             service = self._service
             faults = (
@@ -52,7 +52,7 @@ class Chat:
         honoured = key if self._service.honours_keys else None
         claim = await self._replays.claim(honoured, fingerprint(body) if honoured else b"")
         if isinstance(claim, Replay):
-            self._service.books.replayed(key or "", exchange.request_id)
+            self._service.books.record_replay(key or "", exchange.request_id)
             await self._replay(exchange, request, claim.answer)
             return
         try:
@@ -109,7 +109,7 @@ class Chat:
         if self._service.settings.generation == 2:
             headers.append((b"x-pareta-billed", str(billed).encode()))
             headers.append((b"x-pareta-frontier-would-have-cost", str(done.baseline).encode()))
-        await exchange.reply(200, rendered(done, request.n), headers)
+        await exchange.reply(200, serialized(done, request.n), headers)
 
     async def _stream(self, exchange: HttpExchange, work: Work) -> Completion:
         # Closed at once if the connection is dropped, so that the upstream stops generating.

@@ -53,7 +53,7 @@ class ChatRequest(BaseModel):
     top_p: float | None = Field(None, ge=0, le=1)
     stop: str | list[str] | None = None
 
-    def asked(self) -> tuple[str, str]:
+    def conversation(self) -> tuple[str, str]:
         """Return the system text and the last user message."""
         system = "\n".join(m.text for m in self.messages if m.role in ("system", "developer"))
         user = next((m.text for m in reversed(self.messages) if m.role == "user"), self.messages[-1].text)
@@ -65,7 +65,7 @@ class ChatRequest(BaseModel):
         return any(m.role in ("system", "developer") for m in self.messages)
 
 
-def parsed(body: bytes) -> ChatRequest:
+def parse_request(body: bytes) -> ChatRequest:
     """Parse a request body; refuse it with 422 and a list of validation errors."""
     try:
         return ChatRequest.model_validate_json(body)
@@ -83,7 +83,7 @@ def fingerprint(body: bytes) -> bytes:
     return hashlib.blake2b(content.encode(), digest_size=16).digest()
 
 
-def shortened(text: str, request: ChatRequest) -> tuple[str, Literal["stop", "length"]]:
+def truncate(text: str, request: ChatRequest) -> tuple[str, Literal["stop", "length"]]:
     """Truncate an answer at the stop sequences and at the maximum number of tokens."""
     stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
     for stop in filter(None, stops):

@@ -12,7 +12,7 @@ from pareta_sandbox.http.body import MAX_JSON_BYTES, answer, read_bytes, read_js
 from pareta_sandbox.http.errors import Refusal, invalid_body, not_found
 from pareta_sandbox.service import Service
 from pareta_sandbox.settings import Change
-from pareta_sandbox.state.journal import Kind, stamped
+from pareta_sandbox.state.journal import Kind, new_entry
 
 
 class Amount(BaseModel):
@@ -68,10 +68,10 @@ class Control:
     async def journal(self, request: Request) -> Response:
         """Return entries of the journal, oldest first: `?kind=debit&after=100&limit=1000`."""
         try:
-            asked = Page.model_validate(dict(request.query_params))
+            page = Page.model_validate(dict(request.query_params))
         except ValidationError as error:
             raise invalid_body(error) from error
-        found = self._service.journal.entries(asked.kind, asked.after, asked.limit)
+        found = self._service.journal.entries(page.kind, page.after, page.limit)
         return answer({"entries": [{"n": number, **entry._asdict()} for number, entry in found]})
 
     async def top_up(self, request: Request) -> Response:
@@ -102,13 +102,13 @@ class Control:
         except ValidationError as error:
             raise invalid_body(error) from error
         active = self._service.faults.add(fault)
-        self._service.journal.write(stamped("fault", active.id, detail=fault.model_dump_json(exclude_none=True)))
+        self._service.journal.write(new_entry("fault", active.id, detail=fault.model_dump_json(exclude_none=True)))
         return answer(_fault(active), 201)
 
     async def clear_faults(self, request: Request) -> Response:
         """Switch every fault off."""
         for active in self._service.faults.all():
-            self._service.journal.write(stamped("fault", active.id, detail="off"))
+            self._service.journal.write(new_entry("fault", active.id, detail="off"))
         self._service.faults.clear()
         return Response(status_code=204)
 
@@ -117,7 +117,7 @@ class Control:
         fault_id = request.path_params["fault_id"]
         if not self._service.faults.remove(fault_id):
             raise not_found("fault", fault_id)
-        self._service.journal.write(stamped("fault", fault_id, detail="off"))
+        self._service.journal.write(new_entry("fault", fault_id, detail="off"))
         return Response(status_code=204)
 
     async def list_scenarios(self, request: Request) -> Response:

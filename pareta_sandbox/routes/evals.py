@@ -20,7 +20,7 @@ from pareta_sandbox.http.body import (
 )
 from pareta_sandbox.http.errors import Refusal, invalid
 from pareta_sandbox.http.idempotency import Replay, Replays
-from pareta_sandbox.models.proposals import proposed
+from pareta_sandbox.models.proposals import propose
 from pareta_sandbox.service import Service
 from pareta_sandbox.state import documents, eval_sets
 from pareta_sandbox.state.documents import MAX_INLINE_BYTES, MAX_UPLOAD_BYTES, Uploads
@@ -88,7 +88,7 @@ class EvalRoutes:
         if not prompt:
             raise invalid(["body", "prompt"], "a prompt is needed", "missing")
         items = files.get("items", fields.get("items", "").encode())
-        return answer(proposed(prompt, eval_sets.parsed_rows(items, documents_may_follow=True)))
+        return answer(propose(prompt, eval_sets.parse_rows(items, documents_may_follow=True)))
 
     async def list_sets(self, request: Request) -> Response:
         """List the eval sets."""
@@ -99,19 +99,19 @@ class EvalRoutes:
         fields, files = await read_form(request)
         items = files.get("items", fields.get("items", "").encode())
         task, prompt, name = (fields.get(field) or None for field in ("task_id", "prompt", "name"))
-        asked = fingerprint("eval set", items, task, prompt, name)
-        claim = await self._made_sets.claim(honoured_key(request, self._service), asked)
+        request_hash = fingerprint("eval set", items, task, prompt, name)
+        claim = await self._made_sets.claim(honoured_key(request, self._service), request_hash)
         if isinstance(claim, Replay):
             return answer({"eval_set": claim.answer.record()}, 201)
         try:
             set_id = f"es_{self._service.next_number():08x}"
-            made = eval_sets.build(set_id, items, task, prompt, name, int(time.time()))
+            eval_set = eval_sets.build(set_id, items, task, prompt, name, int(time.time()))
         except BaseException:
             claim.abandon()
             raise
-        self._sets.add(made)
-        claim.settle(made)
-        return answer({"eval_set": made.record()}, 201)
+        self._sets.add(eval_set)
+        claim.settle(eval_set)
+        return answer({"eval_set": eval_set.record()}, 201)
 
     async def retrieve_set(self, request: Request) -> Response:
         """Return one eval set."""
@@ -125,8 +125,8 @@ class EvalRoutes:
     async def start_run(self, request: Request) -> Response:
         """Queue an eval run, once per idempotency key."""
         wanted = await read_json(request, NewRun)
-        asked = fingerprint("eval run", wanted.eval_set_id, wanted.candidate_model_ids)
-        claim = await self._made_runs.claim(honoured_key(request, self._service), asked)
+        request_hash = fingerprint("eval run", wanted.eval_set_id, wanted.candidate_model_ids)
+        claim = await self._made_runs.claim(honoured_key(request, self._service), request_hash)
         if isinstance(claim, Replay):
             return answer({"run_id": claim.answer.id, "status": claim.answer.status}, 202)
         try:

@@ -47,7 +47,7 @@ class Completion:
         }
 
 
-def rendered(done: Completion, n: int) -> bytes:
+def serialized(done: Completion, n: int) -> bytes:
     """Serialize a completion in the format of OpenAI."""
     message = {"role": "assistant", "content": done.text}
     choices = [{"index": i, "message": message, "finish_reason": done.finish_reason} for i in range(n)]
@@ -64,7 +64,7 @@ def rendered(done: Completion, n: int) -> bytes:
     return json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def chunked(text: str) -> list[str]:
+def split_tokens(text: str) -> list[str]:
     """Split an answer into tokens of four characters."""
     return [text[i : i + 4] for i in range(0, len(text), 4)] or [""]
 
@@ -72,7 +72,7 @@ def chunked(text: str) -> list[str]:
 def pieces(text: str, finish: str, n: int) -> Iterator[Choices]:
     """Yield the choices of each chunk: first the role, then the text, then the finish reason."""
     yield [{"index": i, "delta": {"role": "assistant", "content": ""}, "finish_reason": None} for i in range(n)]
-    for part in chunked(text):
+    for part in split_tokens(text):
         yield [{"index": i, "delta": {"content": part}, "finish_reason": None} for i in range(n)]
     yield [{"index": i, "delta": {}, "finish_reason": finish} for i in range(n)]
 

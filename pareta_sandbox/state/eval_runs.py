@@ -106,8 +106,8 @@ class EvalRuns:
         )
 
     def _estimate(self, eval_set: EvalSet, model: Model, factor: float) -> int:
-        asked = (money.tokens("".join(eval_set.conversation(row))) for row in eval_set.rows)
-        return sum(money.multiplied(model.rates.price(tokens, MAX_ANSWER_TOKENS), factor) for tokens in asked)
+        prompt_tokens = (money.tokens("".join(eval_set.conversation(row))) for row in eval_set.rows)
+        return sum(money.multiply(model.rates.price(tokens, MAX_ANSWER_TOKENS), factor) for tokens in prompt_tokens)
 
     async def _execute(self, run: Run, key: str | None, request_id: str, faults: tuple[Fault, ...]) -> None:
         books = self._service.books
@@ -115,8 +115,8 @@ class EvalRuns:
             with books.eval_runs_in_flight:
                 answers = await self._answer_all(run, faults)
                 run.status = "evaluating"
-                run.results = await asyncio.to_thread(lambda: [result(run.eval_set, given) for given in answers])
-                run.total_cost = sum(sum(given.costs) for given in answers)
+                run.results = await asyncio.to_thread(lambda: [result(run.eval_set, answered) for answered in answers])
+                run.total_cost = sum(sum(answered.costs) for answered in answers)
                 books.debit(run.total_cost, "eval_run", run.id, key, request_id)
                 run.status = "completed"
         except RunFailedError as error:
@@ -145,18 +145,18 @@ class EvalRuns:
     async def _answer_rows(self, run: Run, candidate: str) -> Answers:
         eval_set = run.eval_set
         model = self._model(eval_set, candidate)
-        given = Answers(candidate, [], [], [])
+        answered = Answers(candidate, [], [], [])
         waiting_ms = 0.0
         for number, row in enumerate(eval_set.rows):
             text, cost, problem = answer_row(eval_set, row, model, self._service.level(model, "eval_runs"))
-            given.texts.append(text)
-            given.costs.append(money.multiplied(cost, run.price_factor))
-            given.problems.append(problem)
+            answered.texts.append(text)
+            answered.costs.append(money.multiply(cost, run.price_factor))
+            answered.problems.append(problem)
             waiting_ms += self._service.latency_ms(model, money.tokens(text))
             if number % ROWS_BETWEEN_YIELDS == 0:
                 await asyncio.sleep(0)
         await asyncio.sleep(waiting_ms / 1000 / ROWS_AT_ONCE)
-        return given
+        return answered
 
 
 def answer_row(eval_set: EvalSet, row: EvalRow, model: Model, level: int) -> tuple[str, int, str | None]:
@@ -166,30 +166,30 @@ def answer_row(eval_set: EvalSet, row: EvalRow, model: Model, level: int) -> tup
         The answer, its price (micro-USD), and the problem if there is no answer.
     """
     system, user = eval_set.conversation(row)
-    asked = money.tokens(system + user)
+    prompt_tokens = money.tokens(system + user)
     if row.unreadable:
         return "", 0, f"the document in '{min(row.unreadable)}' is not text, and these models read text only"
-    if not model.fits(asked):
-        return "", 0, f"the prompt has {asked} tokens; this model's context holds {model.context_k * 1_000}"
+    if not model.fits(prompt_tokens):
+        return "", 0, f"the prompt has {prompt_tokens} tokens; this model's context holds {model.context_k * 1_000}"
     text = answerers.reply(eval_set.answering_task(row), level, system, user)[: MAX_ANSWER_TOKENS * 4]
-    return text, model.rates.price(asked, money.tokens(text)), None
+    return text, model.rates.price(prompt_tokens, money.tokens(text)), None
 
 
-def result(eval_set: EvalSet, given: Answers) -> dict[str, object]:
+def result(eval_set: EvalSet, answered: Answers) -> dict[str, object]:
     """Score the answers of one candidate."""
-    quality = scoring.measure(eval_set.strategy, given.texts, [row.expected for row in eval_set.rows])
+    quality = scoring.measure(eval_set.strategy, answered.texts, [row.expected for row in eval_set.rows])
     # An error scores 0 and is not skipped: availability is part of the measurement.
-    problems = [problem or item.error for problem, item in zip(given.problems, quality.items, strict=True)]
+    problems = [problem or item.error for problem, item in zip(answered.problems, quality.items, strict=True)]
     errors = sum(problem is not None for problem in problems)
-    kind = MODELS[given.candidate].kind if given.candidate in MODELS else "open"
+    kind = MODELS[answered.candidate].kind if answered.candidate in MODELS else "open"
     scored: dict[str, object] = {
-        "model_id": given.candidate,
+        "model_id": answered.candidate,
         "kind": kind,
         "quality_mean": round(quality.mean, 6),
         "quality_ci_low": round(quality.low, 6),
         "quality_ci_high": round(quality.high, 6),
-        "mean_cost_micro_usd": round(sum(given.costs) / len(given.costs)),
-        "n_succeeded": len(given.texts) - errors,
+        "mean_cost_micro_usd": round(sum(answered.costs) / len(answered.costs)),
+        "n_succeeded": len(answered.texts) - errors,
         "error_count": errors,
         "per_item": [
             {
@@ -198,7 +198,7 @@ def result(eval_set: EvalSet, given: Answers) -> dict[str, object]:
                 "prediction": text[:MAX_PREDICTION_CHARS],
                 "error": problem,
             }
-            for idx, (item, text, problem) in enumerate(zip(quality.items, given.texts, problems, strict=True))
+            for idx, (item, text, problem) in enumerate(zip(quality.items, answered.texts, problems, strict=True))
         ],
     }
     if quality.macro_f1 is not None:

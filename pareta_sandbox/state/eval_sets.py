@@ -38,7 +38,7 @@ class EvalSet:
 
     def conversation(self, row: EvalRow) -> tuple[str, str]:
         """Return the system message and the user message of a row."""
-        text = rendered_input(row.input)
+        text = format_input(row.input)
         if self.prompt is None:
             return (TASKS[self.task_id].system_prompt or "" if self.task_id else ""), text
         if isinstance(row.input, dict) and PLACEHOLDER.search(self.prompt):
@@ -48,7 +48,7 @@ class EvalSet:
 
     def answering_task(self, row: EvalRow) -> str:
         """Return the task that answers a row."""
-        return self.task_id or catalogue.routed("\n".join(self.conversation(row)))
+        return self.task_id or catalogue.route_task("\n".join(self.conversation(row)))
 
     def record(self) -> dict[str, object]:
         """Return the set as a JSON object of the service."""
@@ -101,13 +101,13 @@ def build(set_id: str, items: bytes, task_id: str | None, prompt: str | None, na
         raise invalid(["body", "task_id"], f"unknown task '{task_id}'; there are: {', '.join(TASKS)}")
     if prompt and len(prompt) > MAX_PROMPT_CHARS:
         raise invalid(["body", "prompt"], f"the prompt is longer than {MAX_PROMPT_CHARS} characters")
-    rows = parsed_rows(items, documents_may_follow=bool(task_id and TASKS[task_id].has_blob_input))
+    rows = parse_rows(items, documents_may_follow=bool(task_id and TASKS[task_id].has_blob_input))
     task = task_id or matching_task(prompt or "", rows)
     strategy = strategy_for(task, rows)
     return EvalSet(set_id, name or f"eval set ({len(rows)} items)", task, prompt, strategy, rows, at)
 
 
-def parsed_rows(items: bytes, *, documents_may_follow: bool) -> tuple[EvalRow, ...]:
+def parse_rows(items: bytes, *, documents_may_follow: bool) -> tuple[EvalRow, ...]:
     """Parse JSON lines into rows."""
     try:
         lines = items.decode("utf-8").splitlines()
@@ -132,10 +132,10 @@ def _row(number: int, line: str, documents_may_follow: bool) -> EvalRow:
     expected = row.get("expected_output", row.get("expected"))
     if not isinstance(expected, (str, dict)) or expected == {}:
         raise invalid(where, f"line {number} needs 'expected' (or 'expected_output'): a string or an object")
-    given = row.get("input", {} if documents_may_follow else None)
-    if not isinstance(given, (str, dict)):
+    content = row.get("input", {} if documents_may_follow else None)
+    if not isinstance(content, (str, dict)):
         raise invalid(where, f"line {number} needs 'input': a string or an object")
-    return EvalRow(given, expected)
+    return EvalRow(content, expected)
 
 
 def matching_task(prompt: str, rows: tuple[EvalRow, ...]) -> str | None:
@@ -163,10 +163,12 @@ def is_label(expected: Expected) -> bool:
     return len(expected) == 1 and isinstance(next(iter(expected.values())), str)
 
 
-def rendered_input(given: str | Mapping[str, object]) -> str:
+def format_input(content: str | Mapping[str, object]) -> str:
     """Format the input of a row as text: a single string unchanged, several fields as `name: value` lines."""
-    if isinstance(given, str):
-        return given
-    if len(given) == 1 and isinstance(only := next(iter(given.values())), str):
+    if isinstance(content, str):
+        return content
+    if len(content) == 1 and isinstance(only := next(iter(content.values())), str):
         return only
-    return "\n".join(f"{k}: {v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for k, v in given.items())
+    return "\n".join(
+        f"{k}: {v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for k, v in content.items()
+    )

@@ -154,7 +154,7 @@ class Journal:
             )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO answer VALUES (?, ?, ?)",
-                [(key, asked, json.dumps(asdict(answer))) for key, (asked, answer) in answers.items()],
+                [(key, fingerprint, json.dumps(asdict(answer))) for key, (fingerprint, answer) in answers.items()],
             )
 
     def close(self) -> None:
@@ -163,7 +163,7 @@ class Journal:
         self._connection.close()
 
 
-def stamped(
+def new_entry(
     kind: Kind,
     subject: str,
     amount: int | None = None,

@@ -19,7 +19,7 @@ class Rates:
         return max(1, -(-per_thousand // 1000))
 
 
-def multiplied(price: int, factor: float) -> int:
+def multiply(price: int, factor: float) -> int:
     """Return a price times a factor, rounded up."""
     return price if factor == 1 else ceil(price * factor)
 

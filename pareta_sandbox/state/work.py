@@ -10,7 +10,7 @@ from pareta_sandbox.http.errors import Refusal, too_long
 from pareta_sandbox.models import answerers, catalogue
 from pareta_sandbox.models.catalogue import TASKS
 from pareta_sandbox.models.roster import MODELS, Model
-from pareta_sandbox.routes.chat_request import ChatRequest, shortened
+from pareta_sandbox.routes.chat_request import ChatRequest, truncate
 from pareta_sandbox.service import Service
 from pareta_sandbox.state import money
 from pareta_sandbox.state.completion import Choices, Completion, Head, pieces
@@ -33,7 +33,7 @@ class Plan:
 
     def price(self, prompt_tokens: int, tokens: int) -> int:
         """Return the price of the tokens (micro-USD)."""
-        return money.multiplied(self.model.rates.price(prompt_tokens, tokens), self.price_factor)
+        return money.multiply(self.model.rates.price(prompt_tokens, tokens), self.price_factor)
 
     def completion(self, text: str, finish: str, tokens: int, latency_ms: float) -> Completion:
         """Build a priced completion from an answer."""
@@ -75,7 +75,7 @@ class Local:
     def __init__(self, plan: Plan, service: Service) -> None:
         level = service.level(plan.model, "chat", plan.endpoint.id if plan.endpoint else None)
         answer = answerers.reply(plan.task, level, plan.system, plan.user)
-        text, finish = shortened(answer, plan.request)
+        text, finish = truncate(answer, plan.request)
         tokens = money.tokens(text) * plan.request.n
         self._n = plan.request.n
         self._done = plan.completion(text, finish, tokens, service.latency_ms(plan.model, tokens))
@@ -105,8 +105,8 @@ async def plan(request: ChatRequest, service: Service) -> Plan:
 
     Refuse an unknown endpoint with 404, an endpoint that is not live with 503, and a too long prompt with 400.
     """
-    endpoint, task, model = await _serving(request, service)
-    system, user = request.asked()
+    endpoint, task, model = await _resolve(request, service)
+    system, user = request.conversation()
     prompt_tokens = sum(money.tokens(message.text) for message in request.messages)
     injected = None if request.has_system else TASKS[task].system_prompt
     if injected:
@@ -119,9 +119,9 @@ async def plan(request: ChatRequest, service: Service) -> Plan:
     return Plan(head, request, endpoint, task, model, injected or system, user, prompt_tokens, factor)
 
 
-async def _serving(request: ChatRequest, service: Service) -> tuple[Endpoint | None, str, Model]:
+async def _resolve(request: ChatRequest, service: Service) -> tuple[Endpoint | None, str, Model]:
     if request.model == "auto" and service.settings.generation == 2:
-        task = catalogue.routed("\n".join(request.asked()))
+        task = catalogue.route_task("\n".join(request.conversation()))
         return None, task, MODELS[await service.recommended(task)]
     endpoint = service.endpoints.get(request.model)
     if endpoint.state != "live":

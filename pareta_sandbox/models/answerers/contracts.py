@@ -34,9 +34,9 @@ PARTIES = re.compile(
 )
 
 
-def answer(level: int, ask: ParsedPrompt) -> str:
+def answer(level: int, prompt: ParsedPrompt) -> str:
     """Return the requested fields as a JSON object; the default is copyright holder and year."""
-    fields = {asked: _field(level, name, ask.document) for name, asked in asked_fields(ask.instruction).items()}
+    fields = {key: _field(level, name, prompt.document) for name, key in requested_fields(prompt.instruction).items()}
     if level == 1:
         # The weakest model does not escape quotes, so that some answers are invalid JSON.
         pairs = (f'"{k}": ' + ("null" if v is None else f'"{v}"') for k, v in fields.items())
@@ -44,17 +44,17 @@ def answer(level: int, ask: ParsedPrompt) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-def asked_fields(instruction: str) -> dict[str, str]:
+def requested_fields(instruction: str) -> dict[str, str]:
     """Map each requested field to its key in the answer."""
-    asked: dict[str, str] = {}
+    requested: dict[str, str] = {}
     remaining = instruction.lower()
     for name, pattern in NAMES.items():
         found = re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", remaining)
         if found:
-            asked[name] = found.group().replace(" ", "_")
+            requested[name] = found.group().replace(" ", "_")
             # 'copyright holder' must not match 'holder' again.
             remaining = remaining.replace(found.group(), " ")
-    return asked or {name: name for name in DEFAULT_FIELDS}
+    return requested or {name: name for name in DEFAULT_FIELDS}
 
 
 def _field(level: int, name: str, document: str) -> str | None:

@@ -47,10 +47,10 @@ CLAUSES = (
 BELOW = re.compile(r"(?:under the terms of|licensed under) the (mit|apache|bsd)\b")
 
 
-def answer(level: int, ask: ParsedPrompt) -> str:
+def answer(level: int, prompt: ParsedPrompt) -> str:
     """Name the licence of the document, as an SPDX identifier or as a sentence."""
-    licence = identify(level, ask.document)
-    wanted = ask.instruction.lower()
+    licence = identify(level, prompt.document)
+    wanted = prompt.instruction.lower()
     if not wanted or any(word in wanted for word in ("spdx", "identifier", "only", "label")):
         return licence
     return "I cannot tell which licence this is." if licence == UNKNOWN else f"This is the {licence} licence."

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pareta_sandbox.models.prompts import ParsedPrompt, listed_labels
 
-Feeling = Literal["positive", "negative", "neutral"]
+Sentiment = Literal["positive", "negative", "neutral"]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -46,19 +46,19 @@ IDIOMS: tuple[tuple[str, int], ...] = (
     ("left a lot to be desired", -3),
     ("nothing special", 0),
 )
-SYNONYMS: dict[Feeling, tuple[str, ...]] = {
+SYNONYMS: dict[Sentiment, tuple[str, ...]] = {
     "positive": ("pos", "good", "happy", "favourable", "favorable", "satisfied", "1"),
     "negative": ("neg", "bad", "unhappy", "unfavourable", "unfavorable", "dissatisfied", "-1"),
     "neutral": ("neu", "mixed", "other", "so-so", "0"),
 }
 
 
-def answer(level: int, ask: ParsedPrompt) -> str:
+def answer(level: int, prompt: ParsedPrompt) -> str:
     """Return the sentiment of the document as one of the labels in the instruction."""
-    return spoken(feeling(level, ask.document), listed_labels(ask.instruction))
+    return as_label(classify(level, prompt.document), listed_labels(prompt.instruction))
 
 
-def feeling(level: int, document: str) -> Feeling:
+def classify(level: int, document: str) -> Sentiment:
     """Return the sentiment that a reader of this level (1 to 5) finds."""
     text = document.lower().replace("’", "'")
     if level >= 4:
@@ -71,13 +71,13 @@ def feeling(level: int, document: str) -> Feeling:
     return "negative" if score < 0 else "neutral"
 
 
-def spoken(feeling: Feeling, offered: list[str]) -> str:
+def as_label(sentiment: Sentiment, offered: list[str]) -> str:
     """Return the offered label with the same meaning, or the sentiment itself."""
     for label in offered:
         word = label.lower()
-        if word.startswith(feeling) or word in SYNONYMS[feeling]:
+        if word.startswith(sentiment) or word in SYNONYMS[sentiment]:
             return label
-    return feeling
+    return sentiment
 
 
 def _after_contrast(text: str) -> str:

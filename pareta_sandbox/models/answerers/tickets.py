@@ -38,9 +38,9 @@ SYMPTOMS = re.compile(r"\b(crash\w*|error|exception|blank page|spinner|stack tra
 MONEY_BACK = re.compile(r"\b(refund|charged twice|double charge|money back|overcharged|invoice)\b", re.IGNORECASE)
 
 
-def answer(level: int, ask: ParsedPrompt) -> str:
+def answer(level: int, prompt: ParsedPrompt) -> str:
     """Return the team for the ticket as one of the labels in the instruction."""
-    return spoken(route(level, ask.document), listed_labels(ask.instruction))
+    return as_label(route(level, prompt.document), listed_labels(prompt.instruction))
 
 
 def route(level: int, ticket: str) -> str:
@@ -48,8 +48,8 @@ def route(level: int, ticket: str) -> str:
     votes = _votes(ticket.lower(), known=(1, 3, 5, 20, 20)[level - 1])
     if level >= 3:
         # Sentences with a request count twice.
-        asked = " ".join(s for s in re.split(r"(?<=[.!?])\s+", ticket) if REQUEST.search(s))
-        votes.update(_votes(asked.lower(), known=20))
+        requests = " ".join(s for s in re.split(r"(?<=[.!?])\s+", ticket) if REQUEST.search(s))
+        votes.update(_votes(requests.lower(), known=20))
     if level >= 4 and MONEY_BACK.search(ticket):
         votes["billing"] += 2
     if level >= 5 and SYMPTOMS.search(ticket) and not MONEY_BACK.search(ticket):
@@ -58,7 +58,7 @@ def route(level: int, ticket: str) -> str:
     return max(TEAMS, key=lambda team: votes[team]) if votes else "technical"
 
 
-def spoken(team: str, offered: list[str]) -> str:
+def as_label(team: str, offered: list[str]) -> str:
     """Return the offered label with the same meaning, or the team itself."""
     for label in offered:
         if team in label.lower():
