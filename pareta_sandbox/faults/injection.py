@@ -166,16 +166,15 @@ def draw_ms(median: float, sigma: float, draws: random.Random) -> float:
 
 
 def retry_after(seconds: float | None, how: RetryAfter) -> str | None:
-    """Render a Retry-After header: whole seconds, fractional seconds, or an HTTP date."""
+    """Format a Retry-After header: whole seconds, fractional seconds, or an HTTP date; never rounded down."""
     match how:
         case "none":
             return None
         case _ if seconds is None:
             return None
         case "fractional":
-            return f"{seconds:.3f}"
+            return f"{ceil(seconds * 1000) / 1000:.3f}"
         case "date":
-            # Rounded up: a date has whole seconds, and must not be too early.
             return formatdate(ceil(time.time() + seconds), usegmt=True)
         case _:
             return str(ceil(seconds))

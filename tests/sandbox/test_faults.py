@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
+from pareta_sandbox.faults.injection import retry_after
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import (
     Drop,
@@ -155,6 +156,15 @@ def test_a_slow_body_comes_whole(http: httpx.Client, sandbox: Sandbox) -> None:
     began = time.monotonic()
     assert content(complete(http)) == "MIT"
     assert time.monotonic() - began >= 0.2
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.0001, 0.0494, 0.05, 1.0, 1.2345])
+def test_a_retry_after_is_never_shorter_than_the_wait(seconds: float) -> None:
+    assert seconds <= float(retry_after(seconds, "fractional") or -1) < seconds + 0.0011
+    assert seconds <= float(retry_after(seconds, "seconds") or -1) < seconds + 1
+    began = time.time()
+    date = parsedate_to_datetime(retry_after(seconds, "date") or "")
+    assert date.timestamp() >= began + seconds
 
 
 def test_a_rate_limit_lets_its_burst_and_its_rate_through(http: httpx.Client, sandbox: Sandbox) -> None:
