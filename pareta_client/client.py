@@ -175,10 +175,10 @@ class AsyncPareta(_Client):
         settings = settings_for(api_key, base_url, options, own_http_client=http_client is not None)
         self._use(settings, async_channel_for(http_client, settings.base_url))
 
-    def _use(self, settings: Settings, channel: AsyncChannel) -> None:
+    def _use(self, settings: Settings, channel: AsyncChannel, *, is_unlimited: bool = False) -> None:
         self._settings = settings
         self._channel = channel
-        self._dispatcher = dispatcher = AsyncDispatcher(settings, channel)
+        self._dispatcher = dispatcher = AsyncDispatcher(settings, channel, is_unlimited=is_unlimited)
         self.chat = AsyncChat(dispatcher)
         self.models = AsyncModels(dispatcher)
 
@@ -215,10 +215,16 @@ class AsyncPareta(_Client):
         timeout: Timeout | None = None,
         deadline: float | None = None,
         max_reply_bytes: int | None = None,
+        unlimited_connections: bool = False,
     ) -> Self:
-        """Return a client with other options that shares the connections; None keeps the present value."""
+        """Return a client with other options that shares the connections; None keeps the present value.
+
+        With `unlimited_connections=True` its calls do not count towards the limit of 1,000 connections, and do not
+        wait for one: for a caller that limits its calls in flight itself.
+        """
         other = type(self).__new__(type(self))
-        other._use(self._settings.with_options(max_retries, timeout, deadline, max_reply_bytes), self._channel)
+        settings = self._settings.with_options(max_retries, timeout, deadline, max_reply_bytes)
+        other._use(settings, self._channel, is_unlimited=unlimited_connections or self._dispatcher.is_unlimited)
         return other
 
     async def aclose(self) -> None:

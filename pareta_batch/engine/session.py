@@ -10,6 +10,7 @@ from pareta_batch.answers import claim
 from pareta_batch.engine.endpoint_recovery import EndpointRecovery
 from pareta_batch.engine.gc_tuning import relaxed_gc
 from pareta_batch.engine.loop_thread import LoopThread
+from pareta_batch.engine.open_files import allow_open_files
 from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reachability import Reachability
 from pareta_batch.engine.row_worker import RowWorker
@@ -58,8 +59,9 @@ class Session:
         self.allotment = batch.max_in_flight  # leased slots of the endpoint; a control request cannot exceed it
         self.claim_ahead = asyncio.Semaphore(_claim_ahead(batch))
         self.recovery = EndpointRecovery(pareta, batch.model, deadline_s=READY_TIMEOUT_S)
-        # One attempt per call: the row workers count and retry failures themselves.
-        self.pareta = pareta.with_options(max_retries=0)
+        # One attempt per call: the row workers count and retry failures. `in_flight` and the gate limit the calls.
+        can_connect = allow_open_files(batch.max_in_flight, f"batch {batch.name!r}")
+        self.pareta = pareta.with_options(max_retries=0, unlimited_connections=can_connect)
         self._ledger = ledger
         self._wanted = wanted
         # Last: an exception after a thread is started would leak the thread.

@@ -31,10 +31,11 @@ T = TypeVar("T")
 class AsyncDriver:
     """Driver of one operation on the running event loop."""
 
-    __slots__ = ("_channel", "_incoming", "_open", "_slot")
+    __slots__ = ("_channel", "_incoming", "_open", "_slot", "_slots")
 
-    def __init__(self, channel: AsyncChannel) -> None:
+    def __init__(self, channel: AsyncChannel, slots: asyncio.Semaphore | None) -> None:
         self._channel = channel
+        self._slots = slots
         self._open: Incoming | None = None
         self._incoming: AsyncIterator[bytes] | None = None
         self._slot: asyncio.Semaphore | None = None
@@ -116,7 +117,7 @@ class AsyncDriver:
 
     async def _acquire_slot(self, step: Send) -> float | None:
         """Wait for a connection slot; return the seconds left for the attempt."""
-        slots, loop = self._channel.connection_slots, asyncio.get_running_loop()
+        slots, loop = self._slots, asyncio.get_running_loop()
         if slots is None:
             return step.seconds
         if not slots.locked():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 1000
 """Connections of one asynchronous client; further calls wait. Raising it costs memory and file descriptors."""
 POOL_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=30.0)
+UNLIMITED_POOL = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30.0)
 
 
 class Channel(Protocol):
@@ -213,13 +214,13 @@ class ProxiedAsyncChannel:
     """Channel over an httpx.AsyncClient, for proxies; opened with the first request."""
 
     def __init__(self) -> None:
-        self.connection_slots: asyncio.Semaphore | None = None
+        self.connection_slots: asyncio.Semaphore | None = asyncio.Semaphore(MAX_CONNECTIONS)
         self._client: httpx.AsyncClient | None = None
 
     async def send(self, request: Request, within: float | None) -> Incoming:
         """Send through the proxy of the environment."""
         if self._client is None:
-            self._client = httpx.AsyncClient(verify=tls_context(), limits=POOL_LIMITS)
+            self._client = httpx.AsyncClient(verify=tls_context(), limits=UNLIMITED_POOL)
         return IncomingFromHttpx(await self._client.send(request.as_httpx(), stream=True))
 
     async def aclose(self) -> None:

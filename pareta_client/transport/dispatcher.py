@@ -30,16 +30,20 @@ class Dispatcher:
 
 
 class AsyncDispatcher:
-    """Dispatcher of the asynchronous client."""
+    """Dispatcher of the asynchronous client; an unlimited one ignores the connection slots of its channel."""
 
-    def __init__(self, settings: Settings, channel: AsyncChannel) -> None:
+    def __init__(self, settings: Settings, channel: AsyncChannel, *, is_unlimited: bool = False) -> None:
         self.settings = settings
         self.channel = channel
+        self.is_unlimited = is_unlimited
 
     def run(self, operation: Operation[T]) -> Coroutine[Any, Any, T]:
         """Perform an operation and return its result."""
-        return AsyncDriver(self.channel).run(operation)
+        return self._driver().run(operation)
 
     def stream(self, operation: Operation[None], progress: Progress) -> AsyncStream[Any]:
         """Return the stream of an operation; the request is sent with the first iteration."""
-        return AsyncStream(AsyncDriver(self.channel).iterate(operation), progress)
+        return AsyncStream(self._driver().iterate(operation), progress)
+
+    def _driver(self) -> AsyncDriver:
+        return AsyncDriver(self.channel, None if self.is_unlimited else self.channel.connection_slots)

@@ -255,3 +255,17 @@ async def test_a_call_that_sleeps_before_its_next_attempt_releases_its_connectio
             assert time.monotonic() - started < 0.4  # the first one sleeps for half a second
             assert await sleeping == "hello"
             assert not slots.locked()
+
+
+async def test_an_unlimited_client_waits_for_no_connection_slot_nor_takes_one() -> None:
+    with serving(answering()) as server:
+        async with AsyncPareta(api_key=KEY, base_url=server.url) as client:
+            client._channel.connection_slots = slots = asyncio.Semaphore(1)
+            await slots.acquire()
+            unlimited = client.with_options(unlimited_connections=True)
+            assert await ask(unlimited) == "hello"
+            assert await ask(unlimited.with_options(deadline=5)) == "hello"
+            with pytest.raises(APITimeoutError, match="no free connection"):
+                await ask(client.with_options(deadline=0.05, max_retries=0))
+            slots.release()
+            assert not slots.locked()
