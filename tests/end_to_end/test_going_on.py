@@ -39,7 +39,9 @@ def test_of_three_runs_that_are_late_one_runs_and_the_others_are_dropped(house: 
 def repository(house: House, tmp_path: Path) -> Path:
     """Make a git repository of the project, with one deployment, whose packages write down that they are imported."""
     folder = tmp_path / "repository"
-    shutil.copytree(house.folder, folder, ignore=shutil.ignore_patterns("answers", "reports", "__pycache__"))
+    shutil.copytree(house.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for outputs in ("answers", "reports"):
+        shutil.rmtree(folder / outputs, ignore_errors=True)
     for package in PACKAGES:
         with (folder / package / "__init__.py").open("a") as module:
             module.write(f"with open({str(tmp_path / 'imported')!r}, 'a') as _file:\n    print(__name__, file=_file)\n")
