@@ -16,7 +16,7 @@ from tests.end_to_end.prefect_api import PrefectApi
 from tests.end_to_end.processes import Processes, processes, until
 
 PROJECT = Path(__file__).parents[2]
-PARTS = ("flows", "tasks", "pareta_batch", "pareta_client", "pareta_report", "examples")
+PARTS = ("flows", "tasks", "pareta_batch", "pareta_client", "pareta_evals", "pareta_report", "examples")
 KEY = "pareta_sk_end_to_end"
 
 

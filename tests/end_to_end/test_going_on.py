@@ -11,7 +11,7 @@ from pareta_sandbox.testing import Status
 from tests.end_to_end.conftest import House
 from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
 
-PACKAGES = {"flows", "tasks", "pareta_batch", "pareta_client", "pareta_report"}
+PACKAGES = {"flows", "tasks", "pareta_batch", "pareta_client", "pareta_evals", "pareta_report"}
 
 
 def test_retry_in_the_menu_of_a_failed_run_sends_only_what_is_missing(house: House) -> None:
