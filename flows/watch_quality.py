@@ -6,6 +6,7 @@ from flows.outcomes import WatchReport, flow_run_here, named_outcome
 from flows.parameters import Watch
 from flows.spent import spent_of
 from tasks import (
+    check_plot,
     completed,
     drift_from,
     enter_in_history,
@@ -31,6 +32,7 @@ async def watch_quality(watch: Watch) -> WatchReport:
 
     Emits `pareta.quality.drifted` on a drop, and `pareta.quality.unavailable` when rows have no answer.
     """
+    check_plot(watch.plot_path)
     occasion = this_occasion()
     async with shared_client(), shared_ledger(), shared_poller():
         eval_set_id, rows = await prepare_eval_set(watch.comparison)

@@ -24,7 +24,7 @@ from .comparison.results import (
     Recommendation,
     Standing,
 )
-from .render.files import exports_of, may_replace
+from .render.files import exports_of, may_replace, write_whole
 from .render.markdown import markdown_summary, markdown_text
 from .render.page import Page, render_page, write_exports, write_page
 from .render.plot import quality_against_cost
@@ -77,4 +77,5 @@ __all__ = [
     "rows_to_pass",
     "write_exports",
     "write_page",
+    "write_whole",
 ]

@@ -14,7 +14,7 @@ from .evals import (
     wait_for_eval_run,
 )
 from .events import quality_drifted, quality_unavailable, watch_unpaid_told
-from .files import check_report
+from .files import check_plot, check_report
 from .idle_endpoints import read_activity, save_activity
 from .idle_policy import IdlePolicy
 from .progress import watcher
@@ -31,6 +31,7 @@ __all__ = [
     "ParetaCredentials",
     "account_beside",
     "check_dataset",
+    "check_plot",
     "check_report",
     "complete_shards",
     "completed",

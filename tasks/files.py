@@ -27,6 +27,11 @@ def check_report(path: str, *, exports: bool, apart_from: Sequence[Path] = ()) -
                 raise OutputError(f"report {file} is {other} itself: choose another report")
 
 
+def check_plot(path: str) -> None:
+    """Check that the plot of a watch replaces no file of somebody else; raises OutputError."""
+    _check(Path(path), "plot", "plot")
+
+
 def _check(path: Path, what: str, parameter: str) -> None:
     try:
         if not may_replace(path):

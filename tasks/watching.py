@@ -30,6 +30,7 @@ from pareta_report import (
     markdown_text,
     quality_over_time,
     quality_points,
+    write_whole,
 )
 from tasks.artifacts import artifact_key
 from tasks.resources import shared_client, shared_ledger
@@ -112,6 +113,4 @@ async def publish_history(watch: str, history: tuple[QualityPoint, ...], path: s
 
 
 def _write_plot(history: tuple[QualityPoint, ...], path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(quality_over_time(history), encoding="utf-8")
-    return path.resolve().as_uri()
+    return write_whole(path, quality_over_time(history)).resolve().as_uri()

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pareta_report.comparison.candidates import Candidate, candidates, membership
 from pareta_report.comparison.results import Difference
-from pareta_report.render import interval, percent, points
+from pareta_report.render import PLOT_CREATOR, interval, percent, points
 from pareta_report.stats import intervals
 from pareta_report.stats.e_values import WATCH_ALPHA, Look, e_bh, evidence_of_drop
 from pareta_report.stats.significance import standard_error_of
@@ -199,7 +199,7 @@ def quality_over_time(history: Sequence[QualityPoint]) -> str:
         axes.spines[:].set_visible(False)
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
         svg = io.StringIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": PLOT_CREATOR})
     return svg.getvalue()
 
 

@@ -13,6 +13,12 @@ MARK = '<meta name="generator" content="pareta-pipelines">'
 EARLIER_MARK = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-"
 """The content policy of pages that are older than the mark."""
 
+PLOT_CREATOR = "pareta-pipelines"
+"""The creator in the metadata of an SVG plot."""
+
+EARLIER_PLOT = 'viewBox="0 0 604.8 302.4"'
+"""The size of plots that are older than the creator."""
+
 HEAD_CHARS = 2_000
 """Characters of a file in which a mark is looked for: a page's head, and nothing of what it shows."""
 
@@ -25,7 +31,7 @@ def exports_of(page: Path) -> tuple[Path, Path]:
 
 
 def may_replace(path: Path) -> bool:
-    """Return whether a path is free, or has a report of ours (HTML, or comparisons as JSON or CSV)."""
+    """Return whether a path is free, or has a report of ours (HTML, a plot, or comparisons as JSON or CSV)."""
     try:
         if not path.resolve().exists():
             return True
@@ -36,7 +42,7 @@ def may_replace(path: Path) -> bool:
             whole = head + file.read() if path.suffix == ".json" else head
     except (OSError, ValueError, RuntimeError):  # a name that no disk has; symlinks in a circle
         return False
-    return not head or _is_page(head) or head.startswith(COLUMNS_BEGIN) or _are_comparisons(whole)
+    return not head or _is_page(head) or _is_plot(head) or head.startswith(COLUMNS_BEGIN) or _are_comparisons(whole)
 
 
 def write_whole(path: Path, text: str) -> Path:
@@ -62,6 +68,10 @@ def write_whole(path: Path, text: str) -> Path:
 
 def _is_page(head: str) -> bool:
     return head.lower().startswith("<!doctype html>") and (MARK in head or EARLIER_MARK in head)
+
+
+def _is_plot(head: str) -> bool:
+    return "<svg" in head and (f">{PLOT_CREATOR}<" in head or EARLIER_PLOT in head)
 
 
 def _are_comparisons(text: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from flows.parameters import Watch
 from flows.watch_quality import watch_quality
+from pareta_batch.errors import OutputError
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.schema import quality_scores
 from pareta_client import AsyncPareta
@@ -49,6 +50,16 @@ async def test_models_that_answer_as_before_have_not_drifted(pareta: Sandbox, tm
     assert {change.model for change in report.drift.changes} == {"wren-1", "heron-2"}
     assert report.drift.drifted == ()
     assert Path(report.plot).read_text().count("<svg") == 1
+
+
+async def test_a_plot_of_somebody_else_is_refused_before_anything_is_bought(pareta: Sandbox, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.svg"
+    theirs.write_text("<svg>mine</svg>")
+    before = pareta.books()
+    with pytest.raises(OutputError, match="a file that is no report of ours is there; move it, or choose another plot"):
+        await watch_quality(watch(tmp_path).model_copy(update={"plot": str(theirs)}))
+    pareta.silent_since(before)
+    assert theirs.read_text() == "<svg>mine</svg>"
 
 
 async def test_a_model_that_became_worse_has_drifted_and_an_event_says_so(

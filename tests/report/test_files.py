@@ -4,8 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from pareta_report import Page, exports_of, judge, may_replace, write_exports, write_page
-from pareta_report.render.files import EARLIER_MARK, MARK
+from pareta_report import (
+    Page,
+    exports_of,
+    judge,
+    may_replace,
+    quality_over_time,
+    quality_points,
+    write_exports,
+    write_page,
+)
+from pareta_report.render.files import EARLIER_MARK, HEAD_CHARS, MARK, PLOT_CREATOR
 from tests.report.runs import right, run, scored
 from tests.report.test_page import NOW, full_page
 
@@ -44,6 +53,17 @@ def test_a_report_of_ours_is_replaced_and_so_is_one_from_before_the_mark(tmp_pat
     (tmp_path / "empty.html").touch()
     assert all(map(may_replace, (page, *exports, earlier, tmp_path / "empty.html", tmp_path / "new.html")))
     write_exports([comparison], write_page(Page("t", NOW), page))
+
+
+def test_a_plot_of_ours_is_replaced_and_another_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "plot.svg"
+    drawn = quality_over_time(quality_points("2026-11-01", run(scored("a", right(95, 100)))))
+    assert f">{PLOT_CREATOR}<" in drawn[:HEAD_CHARS]
+    for ours in (drawn, drawn.replace(PLOT_CREATOR, "")):
+        path.write_text(ours, encoding="utf-8")
+        assert may_replace(path)
+    path.write_text('<svg viewBox="0 0 1 1"/>', encoding="utf-8")
+    assert not may_replace(path)
 
 
 def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
