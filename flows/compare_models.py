@@ -1,10 +1,11 @@
-"""Score candidates and baselines on every eval set at once, and say which one wins."""
+"""Flow that scores candidates and baselines on every eval set concurrently, and reports the winner."""
 
 from prefect import flow
 
-from flows.bounds import Bounds, compared_here
-from flows.outcomes import ComparisonReport, end, named_outcome
+from flows.bounds import Bounds, admit_comparisons
+from flows.outcomes import finish, named_outcome
 from flows.pages import comparison_page
+from flows.reports import ComparisonReport
 from flows.spent import spent_of
 from pareta_evals import Comparisons
 from tasks import check_report, publish_comparisons, publish_page, run_comparisons, spent_under
@@ -13,12 +14,12 @@ from tasks import check_report, publish_comparisons, publish_page, run_compariso
 @flow(name="compare-models", flow_run_name="compare {comparisons.name}")
 @named_outcome
 async def compare_models(comparisons: Comparisons, bounds: Bounds | None = None) -> ComparisonReport:
-    """Run the comparisons concurrently under their limit; one that fails is reported beside the others."""
-    comparisons = compared_here(comparisons, bounds)
+    """Run the comparisons concurrently within their limit, and report failed ones with the others."""
+    comparisons = admit_comparisons(comparisons, bounds)
     check_report(comparisons.report_path, exports=True)
     results = await run_comparisons(comparisons)
     await publish_comparisons(comparisons.name, results)
     page = comparison_page(comparisons, results)
     report = await publish_page(comparisons.name, page, comparisons.report_path)
     spent = spent_of(await spent_under(comparisons.account), comparisons.budget_usd)
-    return end(ComparisonReport(name=comparisons.name, comparisons=results, report=report, spent=spent))
+    return finish(ComparisonReport(name=comparisons.name, comparisons=results, report=report, spent=spent))

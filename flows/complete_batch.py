@@ -1,23 +1,23 @@
-"""Answer every row of a dataset once, paid for once."""
+"""Flow that answers every row of a dataset once and pays for it once."""
 
 from typing import Annotated
 
 from prefect import flow
 from pydantic import Field
 
-from flows.bounds import Bounds, started_here
-from flows.outcomes import end, end_as_quote, named_outcome
+from flows.bounds import Bounds, admit_batch
+from flows.outcomes import end_as_quote, finish, named_outcome
 from flows.pages import batch_page
-from flows.suspension import OnEmptyBalance, suspended_without_credit
+from flows.suspension import OnEmptyBalance, suspend_when_out_of_credit
 from pareta_batch import Batch, BatchReport, RunPlan, Session, stop_told
 from tasks import (
+    build_report,
     complete_shards,
-    enrol_batch,
     open_sending_session,
     publish_batch,
     publish_page,
     quote_batch,
-    report_on,
+    register_batch,
     shared_ledger,
     tag_run,
     write_answers_file,
@@ -25,7 +25,7 @@ from tasks import (
 
 DryRun = Annotated[
     bool,
-    Field(title="Dry run", description="Send nothing: say how many rows there are to send, and what they will cost"),
+    Field(title="Dry run", description="Send nothing; report the number of rows to send and their expected cost"),
 ]
 
 
@@ -37,28 +37,28 @@ async def complete_batch(
     dry_run: DryRun = False,
     bounds: Bounds | None = None,
 ) -> BatchReport:
-    """Send what the ledger is missing of the dataset, and write the answers of all rows.
+    """Send the rows of the dataset that the ledger has no answer for, and write the answers of all rows.
 
-    Ends Completed only when every row is settled or within the tolerated failures; else in a Failed state that is
-    named for the reason and carries the report. A dry run ends in a state named Quoted, with the quote.
+    Ends Completed only if every row is settled or within the tolerated failures. Otherwise it ends in a Failed state
+    that is named for the reason and carries the report. A dry run ends in a state named Quoted, with the quote.
     """
     if dry_run:
-        return end_as_quote(await quote_batch(await started_here(batch, bounds, dry_run=True)))
-    # One ledger to the end: were its file deleted meanwhile, what it held can still be read.
-    async with suspended_without_credit(on_empty_balance), shared_ledger():
+        return end_as_quote(await quote_batch(await admit_batch(batch, bounds, dry_run=True)))
+    # One open ledger to the end: its content stays readable even if the file is deleted during the run.
+    async with suspend_when_out_of_credit(on_empty_balance), shared_ledger():
         await tag_run(batch=batch.name, endpoint=batch.model)
-        batch = await started_here(batch, bounds)
-        plan = await enrol_batch(batch)
+        batch = await admit_batch(batch, bounds)
+        plan = await register_batch(batch)
         async with open_sending_session(batch) as session:
             await complete_shards(session.batch, plan)
-        return end(await accounted_for(batch, plan, session))
+        return finish(await publish_results(batch, plan, session))
 
 
-async def accounted_for(batch: Batch, plan: RunPlan, session: Session) -> BatchReport:
-    """Write the answers, say what became of every row and every dollar, and show it."""
+async def publish_results(batch: Batch, plan: RunPlan, session: Session) -> BatchReport:
+    """Write the answers, then build and publish the report of rows and dollars."""
     with stop_told(session):
         await write_answers_file(batch)
-        report = await report_on(plan, session)
+        report = await build_report(plan, session)
     await publish_batch(report)
     await publish_page(f"{batch.name}-batch", batch_page(batch, report), str(batch.page_path))
     return report

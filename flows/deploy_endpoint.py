@@ -1,4 +1,4 @@
-"""Deploy an endpoint, or reuse the one of that name, and see that it answers."""
+"""Flow that deploys an endpoint, or reuses the one of that name, and checks that it answers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,20 +26,20 @@ from tasks import (
 @flow(name="deploy-endpoint", flow_run_name="deploy {deployment.name}")
 @named_outcome
 async def deploy_endpoint(deployment: Deployment) -> str:
-    """Have an endpoint of this name and task live and answering; give its id."""
+    """Deploy or reuse the endpoint of this name and task, wait until it answers, and return its id."""
     async with serving(deployment, stop=False) as endpoint_id:
         return endpoint_id
 
 
 @asynccontextmanager
 async def serving(deployment: Deployment, *, stop: bool, account: Account = NO_ACCOUNT) -> AsyncIterator[str]:
-    """Have an endpoint live and answering while the body runs; `stop` it at the end, whatever the end is.
+    """Yield the id of an endpoint that is live and answers; if `stop`, stop it on success and on failure.
 
-    The smoke call is bought under the account, before anything is deployed.
+    The cost of the smoke call is reserved under the account before the deployment.
     """
     async with shared_client(), shared_ledger():
         smoke = await reserve_smoke_call(deployment.name, deployment.task, deployment.model, account)
-        endpoint_id = await deployed(deployment, stop=stop)
+        endpoint_id = await deploy(deployment, stop=stop)
         try:
             await tag_run(endpoint=endpoint_id)
             await wait_until_live(endpoint_id, deployment.ready_within_s)
@@ -50,11 +50,11 @@ async def serving(deployment: Deployment, *, stop: bool, account: Account = NO_A
                 await stop_endpoint(endpoint_id)
 
 
-async def deployed(deployment: Deployment, *, stop: bool) -> str:
-    """Deploy or reuse the endpoint and give its id; `stop` what goes on at the service when this run does not."""
+async def deploy(deployment: Deployment, *, stop: bool) -> str:
+    """Deploy or reuse the endpoint and return its id; if `stop`, stop a deployment that outlives a failed run."""
     try:
         return await deploy_or_reuse(deployment.name, deployment.task, deployment.model)
     except (ParetaError, asyncio.CancelledError):
-        if stop and (begun := await find_endpoint(deployment.name, deployment.task)):
-            await stop_endpoint(begun)
+        if stop and (started := await find_endpoint(deployment.name, deployment.task)):
+            await stop_endpoint(started)
         raise

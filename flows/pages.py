@@ -1,36 +1,34 @@
-"""Which facts stand on which report page."""
+"""Content of the report pages."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from flows.outcomes import PipelineReport
 from flows.parameters import Pipeline
+from flows.reports import PipelineReport
 from pareta_batch import Batch, BatchReport
 from pareta_evals import Comparisons
 from pareta_report import Comparison, Page
 
 
 def comparison_page(comparisons: Comparisons, results: Sequence[Comparison]) -> Page:
-    """Show what each comparison decided, and on what."""
-    beside = PurePath(comparisons.report_path)
+    """Return the page of comparisons: their decisions and the data behind them."""
+    page = PurePath(comparisons.report_path)
     return Page(
         title=comparisons.name,
         generated_at=datetime.now(UTC),
         comparisons=tuple(results),
-        ran={
-            "the same as": f"{beside.with_suffix('.json').name} and {beside.with_suffix('.csv').name}, beside this page"
-        },
+        ran={"the same as": f"{page.with_suffix('.json').name} and {page.with_suffix('.csv').name}, beside this page"},
     )
 
 
 def batch_page(batch: Batch, report: BatchReport) -> Page:
-    """Show what became of every row and every dollar of a batch, and what was learned of the service's limits."""
+    """Return the page of a batch: its rows, its dollars and the learned limits of the service."""
     return Page(
         title=batch.name,
         generated_at=datetime.now(UTC),
         batch=report,
-        answers=report.output if report.total else None,  # an answers file without rows may have no columns either
+        answers=report.output if report.total else None,  # an answers file without rows may lack columns
         limits=report.limits,
         id_column=batch.id_column,
         ran={"dataset": batch.dataset, "prompt": batch.prompt},
@@ -38,7 +36,7 @@ def batch_page(batch: Batch, report: BatchReport) -> Page:
 
 
 def pipeline_page(pipeline: Pipeline, report: PipelineReport) -> Page:
-    """Show the verdicts, the batch, and what every row got."""
+    """Return the page of a pipeline: the verdicts, the batch and the answers."""
     return Page(
         title=pipeline.name,
         generated_at=datetime.now(UTC),

@@ -1,4 +1,4 @@
-"""Parameters of the flows that join several pieces."""
+"""Parameters of the flows."""
 
 from pathlib import PurePath
 
@@ -10,26 +10,26 @@ from pareta_report import Policy
 
 
 class Deployment(Spec):
-    """An endpoint that should be there and live."""
+    """An endpoint to deploy or reuse."""
 
     model_config = ConfigDict(title="Endpoint")
 
-    name: Name = Field(description="The endpoint's name: one of that name and task is reused")
-    task: str = Field(min_length=1, title="Task", description="Catalogue id of what the endpoint is for")
+    name: Name = Field(description="Name of the endpoint; an endpoint of this name and task is reused")
+    task: str = Field(min_length=1, title="Task", description="Catalogue id of the endpoint's task")
     model: str = Field(
         "recommended", min_length=1, title="Model", description="`recommended`, or an alias from the task's leaderboard"
     )
     ready_within_s: float = Field(
-        900.0, gt=0, le=7200, title="Ready within", description="Longest wait until it is live, in seconds"
+        900.0, gt=0, le=7200, title="Ready within", description="Maximum wait until the endpoint is live, in seconds"
     )
 
 
 class Pipeline(Spec):
-    """An endpoint, a batch answered by it, and comparisons of other models meanwhile."""
+    """An endpoint, a batch that it answers, and comparisons of other models at the same time."""
 
     model_config = ConfigDict(title="Pipeline")
 
-    name: Name = Field(description="Names its batch and its endpoint: the same name continues the same batch")
+    name: Name = Field(description="Name of its batch and endpoint; the same name continues the same batch")
     model: str = Field(
         "recommended",
         min_length=1,
@@ -37,25 +37,29 @@ class Pipeline(Spec):
         description="`recommended` or a leaderboard alias is deployed for the task; `auto` or ep_… deploys nothing",
     )
     task: str | None = Field(None, title="Task", description="Catalogue id of the task, needed to deploy")
-    batch: BatchWork = Field(title="Batch", description="The rows and what is asked of each")
+    batch: BatchWork = Field(title="Batch", description="Rows and prompt")
     comparisons: tuple[ComparisonSpec, ...] = Field((), title="Comparisons", description="Run while the batch runs")
-    max_runs_in_flight: int = Field(4, ge=1, le=100, title="Max runs in flight", description="Most eval runs at once")
+    max_runs_in_flight: int = Field(
+        4, ge=1, le=100, title="Max runs in flight", description="Maximum concurrent eval runs"
+    )
     budget_usd: float | None = Field(
         None,
         ge=0.000001,
         title="Budget",
-        description="Most dollars to spend on batch and comparisons, all runs of this pipeline together",
+        description="Maximum dollars for batch and comparisons, in all runs of this pipeline together",
     )
     truth_column: str | None = Field(
-        None, title="Truth column", description="Column with the right answer; the report then measures the batch"
+        None,
+        title="Truth column",
+        description="Column with the right answer, to measure the quality of the batch",
     )
     ready_within_s: float = Field(
-        900.0, gt=0, le=7200, title="Ready within", description="Longest wait until the endpoint is live, in seconds"
+        900.0, gt=0, le=7200, title="Ready within", description="Maximum wait until the endpoint is live, in seconds"
     )
     stop_endpoint: bool = Field(
         True,
         title="Stop the endpoint",
-        description="Stop it at the end, also when the run fails: a live one costs money",
+        description="Stop the endpoint at the end, also if the run fails: a live endpoint costs money",
     )
     report: str | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
 
@@ -73,67 +77,69 @@ class Pipeline(Spec):
 
     @property
     def deploys(self) -> bool:
-        """Whether the pipeline has an endpoint of its own."""
+        """Whether the pipeline deploys its own endpoint."""
         return self.model != "auto" and not self.model.startswith("ep_")
 
     def deployment(self) -> Deployment:
-        """Give the endpoint that the pipeline deploys."""
+        """Return the endpoint that the pipeline deploys."""
         return Deployment(name=self.name, task=self.task or "", model=self.model, ready_within_s=self.ready_within_s)
 
     def batch_on(self, model: str, budget_usd: float | None = None) -> Batch:
-        """Return the batch as answered by `model`, within its own budget and its share of the pipeline's."""
+        """Return the batch for `model`, within the smaller of its own budget and `budget_usd`."""
         smaller = min(filter(None, (self.batch.budget_usd, budget_usd)), default=None)
         return Batch(name=self.name, model=model, **{**self.batch.model_dump(), "budget_usd": smaller})
 
-    def comparisons_beside(self, budget_usd: float | None = None) -> Comparisons | None:
-        """Return the comparisons to run while the batch runs, if any, within their share of the budget."""
+    def model_comparisons(self, budget_usd: float | None = None) -> Comparisons | None:
+        """Return the comparisons to run while the batch runs, within `budget_usd`; None without comparisons."""
         if not self.comparisons:
             return None
-        beside = PurePath(self.report_path)
+        page = PurePath(self.report_path)
         return Comparisons(
             name=f"{self.name}-models",
             comparisons=self.comparisons,
             max_runs_in_flight=self.max_runs_in_flight,
             budget_usd=budget_usd,
-            report=str(beside.with_name(f"{beside.stem}-models.html")),
+            report=str(page.with_name(f"{page.stem}-models.html")),
         )
 
     @property
     def account(self) -> str:
-        """The name that everything bought beside the batch is kept under."""
+        """Account of all purchases other than the batch."""
         return f"compare/{self.name}-models"
 
     @property
     def report_path(self) -> str:
-        """Where the HTML report goes."""
+        """Path of the HTML report."""
         return self.report or f"reports/{self.name}.html"
 
 
 class Promotion(Spec):
-    """A comparison, the policy that its winner must pass, and the endpoint that then serves it."""
+    """A comparison, the policy that its winner must pass, and the endpoint that serves the winner."""
 
     model_config = ConfigDict(title="Promotion")
 
-    name: Name = Field(description="Begins the name of the endpoint that serves the winner")
+    name: Name = Field(description="Prefix of the name of the endpoint that serves the winner")
     comparison: ComparisonSpec = Field(title="Comparison", description="Candidates and baselines on the same rows")
     policy: Policy = Field(
-        default_factory=lambda: Policy(), title="Policy", description="What a model must show before it is deployed"
+        default_factory=lambda: Policy(),
+        title="Policy",
+        description="Conditions that a model must meet to be deployed",
     )
-    wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for the eval run, seconds")
+    wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Maximum wait for the eval run, seconds")
     budget_usd: float | None = Field(
         None,
         ge=0.000001,
         title="Budget",
-        description="Most dollars to spend on comparisons of this name, all their runs together",
+        description="Maximum dollars for comparisons of this name, in all runs together",
     )
     ready_within_s: float = Field(
-        900.0, gt=0, le=7200, title="Ready within", description="Longest wait until the endpoint is live, in seconds"
+        900.0, gt=0, le=7200, title="Ready within", description="Maximum wait until the endpoint is live, in seconds"
     )
 
     @model_validator(mode="after")
     def deploying_needs_a_task(self) -> "Promotion":
         if self.comparison.task is None:
-            raise ValueError(f"promotion {self.name!r}: its comparison needs a task, for which the winner is deployed")
+            raise ValueError(f"promotion {self.name!r}: its comparison needs a task; set comparison.task")
         return self
 
     @model_validator(mode="after")
@@ -141,19 +147,19 @@ class Promotion(Spec):
         loss, margin = self.policy.max_loss, self.comparison.margin
         if loss is not None and "margin" in self.comparison.model_fields_set and loss != margin:
             raise ValueError(
-                f"promotion {self.name!r}: max_loss {loss:g} of the policy is not the margin {margin:g} of the"
-                " comparison; give one of them"
+                f"promotion {self.name!r}: max_loss {loss:g} of the policy differs from margin {margin:g} of the"
+                " comparison; set only one of them"
             )
         return self
 
     def comparisons(self) -> Comparisons:
-        """Return the comparison as it is run, with the policy's loss as its margin where the policy has one."""
+        """Return the comparison to run; its margin is the policy's `max_loss`, if that is set."""
         loss = self.policy.max_loss
         spec = self.comparison if loss is None else self.comparison.model_copy(update={"margin": loss})
         return Comparisons(name=self.name, comparisons=(spec,), wait_s=self.wait_s, budget_usd=self.budget_usd)
 
     def deployment_of(self, model: str) -> Deployment:
-        """Give the endpoint of a winner: one per model, so that a new winner never takes the place of a serving one."""
+        """Return the endpoint of a winner: one per model, so that a new winner never replaces a live endpoint."""
         return Deployment(
             name=f"{self.name}-{model}",
             task=self.comparison.task or "",
@@ -163,31 +169,33 @@ class Promotion(Spec):
 
 
 class Watch(Spec):
-    """Models to be scored again and again on the same rows."""
+    """Models to score repeatedly on the same rows."""
 
     model_config = ConfigDict(title="Watch")
 
-    name: Name = Field(description="Names its history: the same name continues the same series")
+    name: Name = Field(description="Name of the series; the same name continues the same series")
     comparison: ComparisonSpec = Field(title="Comparison", description="The models to watch, and the rows")
-    wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for the eval run, seconds")
+    wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Maximum wait for the eval run, seconds")
     budget_usd: float | None = Field(
         None,
         ge=0.000001,
         title="Budget",
-        description="Most dollars to spend on this watch, all its occasions together",
+        description="Maximum dollars for this watch, in all runs together",
     )
-    plot: str | None = Field(None, title="Plot", description="The series as SVG; by default reports/NAME-quality.svg")
+    plot: str | None = Field(
+        None, title="Plot", description="Plot (SVG) of the series; by default reports/NAME-quality.svg"
+    )
 
     def comparisons(self) -> Comparisons:
-        """Give the comparison as one occasion buys it."""
+        """Return the comparison that one run of the watch buys."""
         return Comparisons(name=self.name, comparisons=(self.comparison,), wait_s=self.wait_s)
 
     @property
     def account(self) -> Account:
-        """The budget that its eval runs are bought under."""
+        """Account of the eval runs, with the budget."""
         return Account(f"watch/{self.name}", self.budget_usd)
 
     @property
     def plot_path(self) -> str:
-        """Where the plot of the series goes."""
+        """Path of the plot of the series."""
         return self.plot or f"reports/{self.name}-quality.svg"

@@ -1,4 +1,4 @@
-"""What a comparison of so many rows can show, beside what it costs: a plan before anything is bought."""
+"""Plan of a comparison before anything is bought: detectable differences and cost by number of rows."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,16 @@ from pareta_evals import ComparisonQuote, ComparisonSpec, ComparisonsQuote, Plan
 from pareta_report import detectable, of_gate, rows_to_pass
 
 MULTIPLES = (1, 2, 4)
-"""Sizes that a plan sets beside each other, in multiples of the rows there are. More of them: a longer quote."""
+"""Planned sizes, in multiples of the number of eval rows. More sizes make the quote longer."""
 
 
 def with_plans(
     quote: ComparisonsQuote, specs: Sequence[ComparisonSpec], margin: float | None = None
 ) -> ComparisonsQuote:
-    """Return the quote with what each comparison shows at several sizes, for right-or-wrong scores.
+    """Return the quote with a plan for each comparison at several sizes, for right-or-wrong scores.
 
-    `margin` is that of the gate, where it is not the comparison's own.
+    Args:
+        margin: Margin of the gate; None for the comparison's own.
     """
     planned = (
         _planned(each, spec, spec.margin if margin is None else margin)

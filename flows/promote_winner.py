@@ -1,11 +1,12 @@
-"""Compare models, and deploy the winner if it passes the gate."""
+"""Flow that compares models, and deploys the winner if it passes the gate."""
 
 from prefect import flow, get_run_logger
 
 from flows.compare_models import compare_models
 from flows.deploy_endpoint import serving
-from flows.outcomes import PromotionReport, end, named_outcome, report_of
+from flows.outcomes import finish, named_outcome, report_of
 from flows.parameters import Promotion
+from flows.reports import PromotionReport
 from pareta_report import Decision, decide
 from tasks import shared_client, shared_ledger
 
@@ -13,17 +14,17 @@ from tasks import shared_client, shared_ledger
 @flow(name="promote-winner", flow_run_name="promote {promotion.name}")
 @named_outcome
 async def promote_winner(promotion: Promotion) -> PromotionReport:
-    """Deploy the model that passes the policy; when none does, deploy nothing and say why."""
+    """Deploy the model that passes the policy; if no model passes, deploy nothing and report the reason."""
     async with shared_client(), shared_ledger():
         report = await report_of(await compare_models(promotion.comparisons(), return_state=True))
         decision = decide(report.comparisons[0], promotion.policy)
         get_run_logger().info("%s: %s", promotion.name, decision.sentence)
-        endpoint = await promoted(promotion, decision)
-    return end(PromotionReport(name=promotion.name, decision=decision, endpoint=endpoint, comparisons=report))
+        endpoint = await deploy_winner(promotion, decision)
+    return finish(PromotionReport(name=promotion.name, decision=decision, endpoint=endpoint, comparisons=report))
 
 
-async def promoted(promotion: Promotion, decision: Decision) -> str | None:
-    """Have the model that passed live and answering; give its endpoint."""
+async def deploy_winner(promotion: Promotion, decision: Decision) -> str | None:
+    """Deploy the model that passed and return the id of its endpoint; None if no model passed."""
     if decision.model is None:
         return None
     account = promotion.comparisons().account

@@ -1,4 +1,4 @@
-"""Quotes of the flows that join several pieces: what each will spend, in micro-USD, as far as it is known."""
+"""Quotes of pipelines, promotions and watches, in micro-USD; None where a price is unknown."""
 
 from collections.abc import Mapping
 
@@ -11,9 +11,9 @@ NOT_KNOWN = "not known"
 
 
 class PipelineQuote(BaseModel):
-    """What a pipeline will spend on its batch and its comparisons.
+    """Expected cost of a pipeline: its batch and its comparisons.
 
-    `endpoint` is the one that answers already; None is one that is deployed first. `model` is what it then serves.
+    `endpoint` is the id of the live endpoint, None if it is deployed first. `model` is the model that it serves.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -25,27 +25,27 @@ class PipelineQuote(BaseModel):
     batch: Quote
     comparisons: ComparisonsQuote | None
 
-    @computed_field  # type: ignore[prop-decorator]  # as pydantic asks for
+    @computed_field  # type: ignore[prop-decorator]  # the order that pydantic requires
     @property
     def low_micro_usd(self) -> int | None:
-        """The lower end; None where the batch's is not known."""
+        """Lower bound; None if the cost of the batch is unknown."""
         return _sum(self.batch.low_micro_usd, self.comparisons.low_micro_usd if self.comparisons else 0)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def likely_micro_usd(self) -> int | None:
-        """The likely sum; None where the batch's is not known."""
+        """Likely cost; None if the cost of the batch is unknown."""
         return _sum(self.batch.likely_micro_usd, self.comparisons.likely_micro_usd if self.comparisons else 0)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def high_micro_usd(self) -> int | None:
-        """The upper end; None where the batch's is not known."""
+        """Upper bound; None if the cost of the batch is unknown."""
         return _sum(self.batch.high_micro_usd, self.comparisons.high_micro_usd if self.comparisons else 0)
 
     def __str__(self) -> str:
-        there = f"endpoint {self.endpoint} is there" if self.endpoint else "an endpoint will be deployed"
-        served = [f"{self.name}: {there}, with {self.model}"] if self.deploys else []
+        endpoint = f"endpoint {self.endpoint} is reused" if self.endpoint else "an endpoint will be deployed"
+        served = [f"{self.name}: {endpoint}, with {self.model}"] if self.deploys else []
         compared = [str(self.comparisons)] if self.comparisons else []
         smoke = ", and a smoke call" if self.deploys else ""
         return "\n".join([*served, str(self.batch), *compared, f"{self.name} in all: {self._total()}{smoke}"])
@@ -57,7 +57,7 @@ class PipelineQuote(BaseModel):
 
 
 class PromotionQuote(BaseModel):
-    """What a promotion will spend on its comparison, and what a request to each candidate costs once it serves."""
+    """Expected cost of a promotion's comparison, and of a request to each candidate once it is deployed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -68,13 +68,13 @@ class PromotionQuote(BaseModel):
     def __str__(self) -> str:
         costs = ", ".join(f"{model} {_per_thousand(cost)}" for model, cost in self.request_micro_usd.items())
         return (
-            f"{self.comparison}\n{self.name}: what passes is deployed and asked one smoke call; "
-            f"1,000 requests to it then cost: {costs}"
+            f"{self.comparison}\n{self.name}: the model that passes is deployed and gets one smoke call; "
+            f"1,000 requests to its endpoint cost: {costs}"
         )
 
 
 class WatchQuote(BaseModel):
-    """What one occasion of a watch will spend: nothing is reused, every model is scored anew."""
+    """Expected cost of one run of a watch, which reuses no scores."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -82,7 +82,7 @@ class WatchQuote(BaseModel):
     occasion: ComparisonsQuote
 
     def __str__(self) -> str:
-        return f"{self.occasion}\n{self.name}: as much every time it runs"
+        return f"{self.occasion}\n{self.name}: the same cost for each run"
 
 
 AnyQuote = Quote | ComparisonsQuote | PromotionQuote | WatchQuote | PipelineQuote

@@ -1,11 +1,12 @@
-"""The tables in docs/prefect.md, made from the code: `python -m flows.reference` writes them anew."""
+"""Tables of docs/prefect.md, generated from the code: `python -m flows.reference` rewrites them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.outcome_table import REASONS
+from flows.outcome_table import END_STATES, Ending, StopReason
 from pareta_client import (
     APIConnectionError,
+    APIStatusError,
     APITimeoutError,
     DeployError,
     EndpointWaitTimeoutError,
@@ -23,25 +24,41 @@ from tasks import RETRIED, RETRIES
 PAGE = Path("docs/prefect.md")
 
 
-def endings_table() -> str:
-    """Say of each error in which state it ends a run, what to do next, and whether flow retries are made."""
+def end_states_table() -> str:
+    """Return the table of end states: cause, state, next step, flow retries, exit status."""
     rows = [
-        f"| `{error}` | `{reason.state}` | {reason.next_step} | {'made' if reason.retry_helps else 'given up'} |"
-        for error, reason in REASONS.items()
+        f"| {_cause(ending)} | `{end.state}` | {end.next_step} | {'made' if end.flow_retry else 'cancelled'} "
+        f"| {end.exit_status:d} |"
+        for ending, end in END_STATES.items()
     ]
-    return "\n".join(["| what ended it | state | next step | flow retries |", "|---|---|---|---|", *rows])
+    head = ["| cause | state | next step | flow retries | exit status |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows])
+
+
+def _cause(ending: Ending) -> str:
+    match ending:
+        case StopReason.REQUEST_REFUSED:
+            return f"`{APIStatusError.__name__}` that no retry can change (`{ending}`)"
+        case StopReason.LEDGER_LOST:
+            return f"`{ending}` while rows are sent"
+        case StopReason.GATE_NOT_REACHED:
+            return f"comparison of a promotion incomplete (`{ending}`)"
+        case StopReason():
+            return f"`{ending}`"
+        case _:
+            return f"`{ending.__name__}`"
 
 
 def retries_table() -> str:
-    """Say of each verdict which errors have it, how often a task is tried, and how long it waits before each retry."""
+    """Return the table of task retries: verdict, its errors, attempts, delay before each retry."""
     delays = ", ".join(f"{delay:.0f} s" for delay in RETRIES["retry_delay_seconds"])
-    again = f"{1 + RETRIES['retries']} | {delays}, each up to {RETRIES['retry_jitter_factor']:.0%} longer or shorter"
-    which = {verdict: [name for name, error in _errors() if verdict_of(error) is verdict] for verdict in Verdict}
+    attempts = f"{1 + RETRIES['retries']} | {delays}, each up to {RETRIES['retry_jitter_factor']:.0%} longer or shorter"
+    errors = {verdict: [name for name, error in _errors() if verdict_of(error) is verdict] for verdict in Verdict}
     rows = [
-        f"| {verdict.value} | {', '.join(names)} | {again if verdict in RETRIED else '1 | –'} |"
-        for verdict, names in which.items()
+        f"| {verdict.value} | {', '.join(names)} | {attempts if verdict in RETRIED else '1 | –'} |"
+        for verdict, names in errors.items()
     ]
-    rows.append(f"| rows of a shard left unanswered | `RowsUnanswered` | {again} |")
+    rows.append(f"| rows of a shard left unanswered | `RowsUnanswered` | {attempts} |")
     rows.append("| anything else | a bad dataset, a ledger out of reach, a bug | 1 | – |")
     return "\n".join(["| verdict | errors | attempts | waits before a retry |", "|---|---|---|---|", *rows])
 
@@ -63,11 +80,11 @@ def _errors() -> Iterator[tuple[str, ParetaError]]:
         yield f"`{type(other).__name__}`", other
 
 
-TABLES = {"endings": endings_table, "retries": retries_table}
+TABLES = {"end states": end_states_table, "retries": retries_table}
 
 
-def written(page: str) -> str:
-    """Give the page with its tables made anew."""
+def with_tables(page: str) -> str:
+    """Return the page with its generated tables replaced."""
     for name, table in TABLES.items():
         before, begin, rest = page.partition(f"<!-- {name}: ")
         heading, newline, rest = rest.partition("\n")
@@ -77,4 +94,4 @@ def written(page: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

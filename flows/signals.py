@@ -1,4 +1,4 @@
-"""Signals of a run: Ctrl-C, a termination and a closed terminal stop sending, and let what is in flight settle."""
+"""Signals of a run: SIGINT, SIGTERM and SIGHUP stop sending; calls in flight finish and settle."""
 
 import asyncio
 import os
@@ -13,33 +13,37 @@ from typing import Any, TypeVar
 from pareta_batch import stop_open_sessions
 
 T = TypeVar("T")
-Handler = Callable[[int, Any], None]  # the frame, which nobody looks at
+Handler = Callable[[int, Any], None]  # signal number, stack frame (unused)
 
-WHY = {
+SIGNAL_REASONS = {
     signal.SIGINT: "Ctrl-C",
-    signal.SIGTERM: "the process was asked to end (SIGTERM)",
+    signal.SIGTERM: "the process received SIGTERM",
     signal.SIGHUP: "the terminal was closed (SIGHUP)",
 }
 GRACE_S = 60.0
-"""Seconds from SIGTERM or SIGHUP until a run that still works is cancelled; raising it risks a SIGKILL first."""
+"""Seconds from SIGTERM or SIGHUP until the run is cancelled. Raising it risks SIGKILL before calls settle."""
 
 
-def run_until_interrupted(work: Callable[[], Coroutine[Any, Any, T]], told: Callable[[str], None]) -> T:
-    """Run a coroutine on a loop of its own; signals stop the batches that are sending, or cancel it.
+def run_until_interrupted(work: Callable[[], Coroutine[Any, Any, T]], notify: Callable[[str], None]) -> T:
+    """Run a coroutine on its own event loop, and return its result; signals stop open batches or cancel the run.
 
-    The first signal lets calls in flight finish and settle; a second Ctrl-C cancels. `told` gets what to say of it.
-    Raises what the coroutine raises, CancelledError when it was cancelled.
+    After the first signal, calls in flight finish and settle. A second Ctrl-C cancels. Raises the error of the
+    coroutine, or CancelledError.
+
+    Args:
+        work: Makes the coroutine.
+        notify: Receives each message for the user.
     """
-    run = _Run(told)
+    run = _Run(notify)
     outcome: Future[T] = Future()
 
     def serve() -> None:
         try:
             outcome.set_result(asyncio.run(run.work(work())))
-        except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
+        except BaseException as error:  # noqa: BLE001 - raised by outcome.result()
             outcome.set_exception(error)
 
-    # Not on the main thread: there Prefect turns SIGTERM into an exception at whatever line is being executed.
+    # Not on the main thread: there Prefect raises an exception at the current line for SIGTERM.
     thread = threading.Thread(target=copy_context().run, args=(serve,), name="flow")
     with _handled(run.signalled):
         thread.start()
@@ -48,13 +52,13 @@ def run_until_interrupted(work: Callable[[], Coroutine[Any, Any, T]], told: Call
 
 
 class _Run:
-    """A coroutine that runs, and what the signals that came have asked of it."""
+    """A running coroutine and the signals that it received."""
 
-    def __init__(self, told: Callable[[str], None]) -> None:
-        self._told = told
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        self._notify = notify
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._came_early: signal.Signals | None = None
+        self._early_signal: signal.Signals | None = None
         self._ending = False
 
     async def work(self, work: Coroutine[Any, Any, T]) -> T:
@@ -62,41 +66,41 @@ class _Run:
         task = asyncio.ensure_future(work)
         self._task = task
         self._loop = asyncio.get_running_loop()
-        if self._came_early is not None:
-            self._ask(self._came_early)
+        if self._early_signal is not None:
+            self._interrupt(self._early_signal)
         return await task
 
     def signalled(self, number: int, frame: Any) -> None:
         """Handle a signal, on the main thread."""
         if self._loop is None:
-            self._came_early = signal.Signals(number)
+            self._early_signal = signal.Signals(number)
             return
-        with suppress(RuntimeError):  # the loop is closed: the run is over
-            self._loop.call_soon_threadsafe(self._ask, signal.Signals(number))
+        with suppress(RuntimeError):  # the loop is closed after the run
+            self._loop.call_soon_threadsafe(self._interrupt, signal.Signals(number))
 
-    def _ask(self, number: signal.Signals) -> None:
+    def _interrupt(self, number: signal.Signals) -> None:
         assert self._loop is not None
         assert self._task is not None
-        asked_before, self._ending = self._ending, True
-        if stop_open_sessions("Interrupted", WHY[number]):
-            again = "; Ctrl-C again to give them up" if number is signal.SIGINT else ""
-            self._told(f"stopping: {WHY[number]}: calls in flight finish and settle{again}")
+        repeated, self._ending = self._ending, True
+        if stop_open_sessions("Interrupted", SIGNAL_REASONS[number]):
+            again = "; press Ctrl-C again to cancel them" if number is signal.SIGINT else ""
+            self._notify(f"stopping: {SIGNAL_REASONS[number]}: calls in flight finish and settle{again}")
             if number is not signal.SIGINT:
-                # Nobody is there to ask a second time.
+                # No user can send a second signal.
                 self._loop.call_later(GRACE_S, self._task.cancel)
-        elif number is signal.SIGINT or not asked_before:
-            # A shell repeats SIGHUP: only a person asks twice on purpose.
+        elif number is signal.SIGINT or not repeated:
+            # A shell repeats SIGHUP; only a second Ctrl-C is deliberate.
             self._task.cancel()
 
 
 @contextmanager
 def _handled(handler: Handler) -> Iterator[None]:
-    """Handle the signals while the body runs; SIGHUP stays ignored under nohup."""
+    """Handle the signals while the body runs; SIGHUP remains ignored under nohup."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    wanted = [number for number in WHY if number is not signal.SIGHUP or _hangup_counts()]
-    before = {number: signal.signal(number, handler) for number in wanted}
+    handled = [number for number in SIGNAL_REASONS if number is not signal.SIGHUP or _hangup_counts()]
+    before = {number: signal.signal(number, handler) for number in handled}
     try:
         yield
     finally:
@@ -110,7 +114,7 @@ def _hangup_counts() -> bool:
 
 @contextmanager
 def hangup_terminates() -> Iterator[None]:
-    """Treat SIGHUP as SIGTERM while the body runs in a process of its own, where Prefect drains on SIGTERM."""
+    """Treat SIGHUP as SIGTERM while the body runs in its own process, where Prefect drains on SIGTERM."""
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
         yield

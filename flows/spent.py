@@ -1,4 +1,4 @@
-"""What a run spent of its budget, as its report has it."""
+"""Spending against a budget, for reports."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,14 +6,14 @@ from pareta_batch import Spending, budget_dollars, dollars
 
 
 class Spent(BaseModel):
-    """What all runs under one budget spent together; money in micro-USD."""
+    """Spending of all runs under one budget, in micro-USD."""
 
     model_config = ConfigDict(frozen=True)
 
     budget_usd: float | None
-    spent_micro_usd: int = Field(description="Bills, and the most that purchases without a bill can cost")
-    overspent_micro_usd: int | None = Field(description="How much that is above the budget; None without one")
-    dearer: tuple[str, ...] = Field((), description="Purchases that cost more than the most that was expected")
+    spent_micro_usd: int = Field(description="Bills, plus the maximum cost of purchases without a bill")
+    overspent_micro_usd: int | None = Field(description="Amount above the budget; None without a budget")
+    dearer: tuple[str, ...] = Field((), description="Purchases whose bill exceeds their expected maximum cost")
 
     def __str__(self) -> str:
         notes = list(self.dearer)
@@ -23,7 +23,7 @@ class Spent(BaseModel):
 
 
 def spent_of(spending: Spending, budget_usd: float | None) -> Spent:
-    """Return what was spent, against a budget."""
+    """Return the spending against a budget."""
     return Spent(
         budget_usd=budget_usd,
         spent_micro_usd=spending.micro_usd,

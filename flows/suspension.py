@@ -1,4 +1,4 @@
-"""Out of credit: end the run, or suspend it until somebody has topped up and resumes it."""
+"""Policy for an empty balance: end the run, or suspend it until it is resumed after a top-up."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.settings import get_current_settings
 from pydantic import Field
 
-from flows.outcomes import IncompleteRun, error_of, explained, flow_run_here
+from flows.outcomes import IncompleteRun, current_flow_run, explained, out_of_credit
 from pareta_client import InsufficientCreditsError
 
 OnEmptyBalance = Annotated[
@@ -25,36 +25,36 @@ OnEmptyBalance = Annotated[
 
 
 @asynccontextmanager
-async def suspended_without_credit(wish: OnEmptyBalance) -> AsyncIterator[None]:
-    """Suspend this run of a deployment when the body ends for lack of credit and that is the wish.
+async def suspend_when_out_of_credit(on_empty_balance: OnEmptyBalance) -> AsyncIterator[None]:
+    """Suspend this run of a deployment if the body ends for lack of credit and `on_empty_balance` is `suspend`.
 
-    Resumed, the flow runs from the top in another process, and sends what the ledger is missing.
+    A resumed flow runs from the top in another process, and sends the rows missing in the ledger.
     """
     try:
         yield
     except (IncompleteRun, InsufficientCreditsError) as error:
-        if wish == "fail" or error_of(error) != "InsufficientCreditsError":
+        if on_empty_balance == "fail" or not out_of_credit(error):
             raise
-        run = flow_run_here()
+        run = current_flow_run()
         if run is None or run.deployment_id is None or run.parent_task_run_id is not None:
-            # Only a worker can bring a run back in another process.
-            get_run_logger().warning("this is no run of a deployment: it ends instead of being suspended")
+            # Only a worker can resume a run in another process.
+            get_run_logger().warning("run ends instead of being suspended: only a run of a deployment can be resumed")
             raise
         get_run_logger().warning("suspended until it is resumed: %s", explained(error))
     else:
         return
-    # A key of its own every time: Prefect takes a used one for a suspension that is over.
+    # A new key each time: Prefect treats a used key as a suspension that is over.
     await asuspend_flow_run(key=uuid4().hex)
 
 
 def resume_suspended(batch: str) -> list[str]:
-    """Resume the suspended runs of a batch on the Prefect server of PREFECT_API_URL; give their names."""
+    """Resume the suspended runs of a batch on the Prefect server of PREFECT_API_URL; return their names."""
     if get_current_settings().api.url is None:
-        # Without a server nothing was ever suspended.
+        # A run is only suspended on a standing server.
         return []
-    wanted = FlowRunFilter.model_validate(
+    suspended = FlowRunFilter.model_validate(
         {"tags": {"all_": [f"batch:{batch}"]}, "state": {"name": {"any_": ["Suspended"]}}}
     )
     with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(flow_run_filter=wanted)
+        runs = client.read_flow_runs(flow_run_filter=suspended)
         return [run.name for run in runs if client.resume_flow_run(run.id).status is SetStateStatus.ACCEPT]

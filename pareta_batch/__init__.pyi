@@ -24,6 +24,7 @@ from .errors import (
     NotAllowed,
     OutputError,
     RowsUnanswered,
+    UnexpectedError,
 )
 from .ledger.kept_quotes import Quoted, check_batch_quote, check_comparison_quote, hit_rate, keep_quote
 from .ledger.ledger import Ledger
@@ -100,6 +101,7 @@ __all__ = [
     "Spec",
     "Spending",
     "Tally",
+    "UnexpectedError",
     "batch_report",
     "billed_to",
     "bound_micro_usd",

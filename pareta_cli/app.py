@@ -1,6 +1,6 @@
-"""`pareta-pipeline`: the flows from a terminal, with exit statuses that a script can act on.
+"""`pareta-pipeline`: run the flows from a terminal or a script.
 
-0 done · 1 done with more failures than tolerated · 2 bad input or configuration · 3 stopped early
+Exit status: 0 done · 1 done with more failures than tolerated · 2 bad input or configuration · 3 stopped early
 """
 
 import json
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pareta_cli import batch_commands as ledger_commands
+from pareta_cli import batch_commands
 from pareta_cli.environment import prepare_prefect
 from pareta_cli.interruption import end_on_signals
 from pareta_cli.lifeline import without_key
-from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, bad_input, bad_input_explained
-from pareta_cli.outlets import make_outlets_last
+from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, bad_input, report_bad_input
+from pareta_cli.outlets import use_durable_outputs
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -28,22 +28,23 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 @app.command()
 def demo() -> None:
-    """Run the whole pipeline on real licence texts against a sandbox of its own."""
+    """Run the whole pipeline on real licence texts against a local sandbox."""
     from pareta_cli.demo import run_demo
 
-    raise typer.Exit(run_demo())
+    with report_bad_input():
+        raise typer.Exit(run_demo())
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def sandbox(context: typer.Context) -> None:
-    """Run a local Pareta service, or show its books: as `python -m pareta_sandbox` does."""
-    # Nothing of ours shares code with the service that judges it: this process becomes the sandbox, and knows no key.
+    """Run a local Pareta service, or show its books; same as `python -m pareta_sandbox`."""
+    # The sandbox imports no code of the client that it tests: replace this process, and drop the key.
     os.execve(sys.executable, [sys.executable, "-m", "pareta_sandbox", *context.args], without_key())  # noqa: S606
 
 
 @app.command()
 def deploy(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Have an endpoint live and answering."""
+    """Deploy or reuse an endpoint, and check that it answers."""
     prepare_prefect(verbose=verbose)
     from flows.deploy_endpoint import deploy_endpoint
     from flows.parameters import Deployment
@@ -53,7 +54,7 @@ def deploy(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False,
 
 @app.command()
 def complete(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Answer every row of a dataset once, paid for once."""
+    """Answer every row of a dataset once, and pay for it once."""
     prepare_prefect(verbose=verbose)
     from flows.complete_batch import complete_batch
     from pareta_batch import Batch
@@ -69,7 +70,7 @@ def retry_failed(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Send again the rows of a batch that failed, and only those."""
+    """Send only the failed rows of a batch again."""
     prepare_prefect(verbose=verbose)
     from flows.retry_failed import retry_failed
     from pareta_batch import Batch
@@ -81,22 +82,22 @@ def retry_failed(
 def quote(
     spec: SpecFile,
     pilot: Annotated[
-        int, typer.Option(min=0, max=1_000_000, help="Send so many rows first; their answers are part of the batch")
+        int, typer.Option(min=0, max=1_000_000, help="Rows to send first; their answers are part of the batch")
     ] = 0,
     command: Annotated[
         str | None,
         typer.Option(
-            "--for", metavar="COMMAND", help="complete, compare, promote, watch or run; else told by the spec"
+            "--for", metavar="COMMAND", help="complete, compare, promote, watch or run; by default from the spec"
         ),
     ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a spec's batch has to send, its comparisons to buy, and what that will cost; nothing billed is sent."""
-    from pareta_cli.quote import quoted, spec_of
+    """Quote the rows to send, the eval runs to buy and their cost; only a pilot sends billed calls."""
+    from pareta_cli.quote import make_quote, spec_of
 
-    with bad_input_explained():
-        quote = quoted(spec_of(spec, overrides or (), command), pilot)
+    with report_bad_input():
+        quote = make_quote(spec_of(spec, overrides or (), command), pilot)
     typer.echo(quote.model_dump_json(indent=2) if as_json else str(quote))
 
 
@@ -122,7 +123,7 @@ def promote(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False
 
 @app.command()
 def watch(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Score models again on the same rows, and say when one of them has become worse."""
+    """Score models again on the same rows, and report a drop in quality."""
     prepare_prefect(verbose=verbose)
     from flows.parameters import Watch
     from flows.watch_quality import watch_quality
@@ -140,7 +141,7 @@ def run(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, ve
     _run(run_pipeline, Pipeline, spec, overrides, as_json)
 
 
-for name, command in ledger_commands.COMMANDS.items():
+for name, command in batch_commands.COMMANDS.items():
     app.command(name)(command)
 
 
@@ -148,27 +149,27 @@ for name, command in ledger_commands.COMMANDS.items():
 def set_up(
     limits: Annotated[
         list[str] | None,
-        typer.Option("--limit", metavar="MODEL=SLOTS", help="Most calls in flight to an endpoint, over all runs"),
+        typer.Option("--limit", metavar="MODEL=SLOTS", help="Maximum calls in flight to an endpoint, over all runs"),
     ] = None,
-    repository: Annotated[str | None, typer.Option(help="Git URL that workers clone; else they run in here")] = None,
+    repository: Annotated[str | None, typer.Option(help="Git URL that workers clone; by default none")] = None,
     branch: Annotated[str | None, typer.Option(help="Branch of the repository")] = None,
 ) -> None:
-    """Make work pool, credentials block type, limits and deployments on the Prefect server of PREFECT_API_URL."""
+    """Create work pool, block type, limits and deployments on the Prefect server of PREFECT_API_URL."""
     prepare_prefect()
     from pareta_cli.server_setup import SetUpError, read_limits, set_up
 
     try:
-        remarks = set_up(read_limits(limits or ()), repository, branch)
+        notes = set_up(read_limits(limits or ()), repository, branch)
     except SetUpError as error:
         raise bad_input(error) from None
-    for remark in remarks:
-        typer.echo(f"note: {remark}", err=True)
-    typer.echo("set up; start a worker with: prefect worker start --pool pareta")
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo("server set up; start a worker with: prefect worker start --pool pareta")
 
 
 def main() -> None:
     """Run the command line."""
-    make_outlets_last()
+    use_durable_outputs()
     end_on_signals()
     app()
 
@@ -183,7 +184,7 @@ def _run(
     from pareta_cli.runner import run_flow
     from pareta_cli.specs import read_spec
 
-    with bad_input_explained():
+    with report_bad_input():
         parameter = read_spec(kind, spec, overrides or ())
     result, status = run_flow(flow, parameter)
     if result is not None:

@@ -1,4 +1,4 @@
-"""How batches stand, from the ledger alone."""
+"""Status of batches, from the ledger alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from pareta_batch import BatchUnknown, Controls, Ledger, Snapshot, Tally
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """How one batch stands, and what its run under way last told, if there is one."""
+    """Tally of one batch, and the last reported progress of its running run, if any."""
 
     name: str
     tally: Tally
@@ -17,14 +17,16 @@ class BatchStatus:
     def __str__(self) -> str:
         if self.live is None:
             return f"{self.name}: {self.tally}"
-        told = Snapshot(**self.live["snapshot"]) if self.live["snapshot"] else "starting"
-        return f"{self.name}: {'paused' if self.live['paused'] else 'running'}: {told}"
+        progress = Snapshot(**self.live["snapshot"]) if self.live["snapshot"] else "starting"
+        return f"{self.name}: {'paused' if self.live['paused'] else 'running'}: {progress}"
 
 
 def batch_statuses(name: str | None) -> list[BatchStatus]:
-    """Say how a batch stands, or all of them.
+    """Return the status of a batch, or of all batches if `name` is None.
 
-    Raises BatchUnknown for one that the ledger does not have, LedgerError for a ledger that cannot be read.
+    Raises:
+        BatchUnknown: The ledger has no batch of this name.
+        LedgerError: The ledger cannot be read.
     """
     ledger = Ledger.open()
     known = ledger.batches()

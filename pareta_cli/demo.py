@@ -1,60 +1,69 @@
-"""The demo: the whole pipeline on real licence texts, against a sandbox of its own, all state under one folder."""
+"""Demo: the whole pipeline on real licence texts, against a local sandbox, with all state under one folder."""
 
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from examples.licences import write, write_eval_rows
+from pareta_batch import OutputError
 from pareta_cli.environment import prepare_prefect
 from pareta_cli.lifeline import start_child
+from pareta_cli.options import bad_input
 from pareta_cli.specs import read_spec
 
 if TYPE_CHECKING:
-    from flows.outcomes import PipelineReport
     from flows.parameters import Pipeline
+    from flows.reports import PipelineReport
 
 HOME = Path(".pareta/demo")
 LOG = HOME / "sandbox.log"
 BOOKS = HOME / "sandbox-books.txt"
-SPEC = Path("examples/licences.yaml")
+SPEC = Path(str(files("examples"))) / "licences.yaml"
 SANDBOX_OPTIONS = ("--port", "0", "--balance-usd", "25", "--cold-start-s", "1", "--deploy-s", "2")
 STOP_WITHIN_S = 15
+"""Seconds for the sandbox to print its books and exit. Raising it delays the kill of a hung sandbox."""
 
 
 def run_demo() -> int:
-    """Run the pipeline of examples/licences.yaml from scratch; give the exit status."""
-    begin_anew()
+    """Run the pipeline of examples/licences.yaml without earlier state, and return the exit status."""
+    delete_previous_state()
     with sandbox() as base_url:
-        live_in(HOME, base_url)
+        isolate_environment(HOME, base_url)
         prepare_prefect()
-        # Only now: Prefect reads the environment when it is imported.
+        # Import Prefect only now: it reads the environment at import.
         from flows.parameters import Pipeline
         from flows.run_pipeline import run_pipeline
         from pareta_cli.runner import run_flow
 
         pipeline = read_spec(Pipeline, SPEC)
-        collect_documents(pipeline)
-        typer.echo("starting Prefect's embedded server (some 10 to 20 s the first time) …", err=True)
+        write_documents(pipeline)
+        typer.echo("starting Prefect's embedded server (10 to 20 s the first time) …", err=True)
         report, status = run_flow(run_pipeline, pipeline)
     if report is not None:
         summarize(report)
     return int(status)
 
 
-def begin_anew() -> None:
-    """Forget the last demo: its sandbox is gone, and with it all that its ledger says."""
-    HOME.mkdir(parents=True, exist_ok=True)
-    for old in (*HOME.glob("ledger.db*"), *HOME.glob("answers.*")):
-        old.unlink()
+def delete_previous_state() -> None:
+    """Delete the ledger and answers of the last demo, which refer to a sandbox that has ended. Raises OutputError."""
+    try:
+        HOME.mkdir(parents=True, exist_ok=True)
+        for old in (*HOME.glob("ledger.db*"), *HOME.glob("answers.*")):
+            old.unlink()
+        LOG.touch()
+    except OSError as error:
+        problem = f"not writable: {error.strerror}; run the demo in a folder where you may write"
+        raise OutputError(f"demo folder {str(HOME.absolute())!r}: {problem}") from None
 
 
-def collect_documents(pipeline: "Pipeline") -> None:
-    """Write the licence texts of the installed distributions as the batch's dataset and as eval rows."""
+def write_documents(pipeline: "Pipeline") -> None:
+    """Write the licence texts of the installed distributions as dataset and eval rows."""
     collected = write(pipeline.batch.dataset)
     dropped = ", ".join(f"{count} {reason}" for reason, count in collected.dropped.items())
     typer.echo(f"{collected.kept} licence texts in {collected.path} (left out: {dropped})", err=True)
@@ -63,7 +72,7 @@ def collect_documents(pipeline: "Pipeline") -> None:
 
 
 def summarize(report: "PipelineReport") -> None:
-    """Say in a few lines what came of it, and where to look."""
+    """Print the results and the paths of the written files."""
     typer.echo(f"\n{report.batch}")
     if report.quality is not None:
         low, high = report.quality.ci_low, report.quality.ci_high
@@ -75,7 +84,7 @@ def summarize(report: "PipelineReport") -> None:
 
 @contextmanager
 def sandbox() -> Iterator[str]:
-    """Yield the address of a sandbox in a process of its own, which ends with this one, on a free port."""
+    """Yield the address of a sandbox on a free port, in a child process that ends with this process."""
     with LOG.open("w") as log:
         process = start_child("pareta_sandbox", SANDBOX_OPTIONS, stdout=subprocess.PIPE, stderr=log)
         try:
@@ -90,8 +99,8 @@ def sandbox() -> Iterator[str]:
             BOOKS.write_text(books, encoding="utf-8")
 
 
-def live_in(home: Path, base_url: str) -> None:
-    """Give this process a Prefect and a ledger of its own under `home`, and the sandbox as the service."""
+def isolate_environment(home: Path, base_url: str) -> None:
+    """Set the environment so that Prefect and the ledger are under `home`, and the sandbox is the service."""
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
     os.environ.update(
@@ -107,8 +116,8 @@ def live_in(home: Path, base_url: str) -> None:
 
 
 def _address_in(process: subprocess.Popen[str]) -> str:
-    """Read the one line that a sandbox prints when it is ready."""
+    """Return the address from the line that a sandbox prints when it is ready."""
     line = process.stdout.readline() if process.stdout else ""
     if not line.strip():
-        raise RuntimeError(f"the sandbox did not start; see {LOG}")
+        raise bad_input(f"demo sandbox: did not start; read {LOG}", status=3)
     return line.split()[-1]

@@ -1,13 +1,13 @@
-"""What must be set before Prefect is imported."""
+"""Environment variables to set before Prefect is imported."""
 
 import os
 
 
 def prepare_prefect(*, verbose: bool = False) -> None:
-    """Set how Prefect starts and logs when it runs under a terminal, where the environment does not say otherwise."""
+    """Set defaults for start and logging of Prefect under a terminal; the environment takes precedence."""
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     if not verbose:
-        # The terminal shows progress and the ending; the log still goes to the Prefect API.
+        # The terminal shows progress and the result; the log still goes to the Prefect API.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

@@ -1,8 +1,8 @@
-"""Child processes that end with this one, however it ends, hold none of its pipes and know no key.
+"""Child processes that end with this process, even after SIGKILL, and inherit neither its pipes nor the key.
 
 `python -m pareta_cli.lifeline MODULE ARGUMENT…` runs a module until its standard input ends. The parent holds the other
-end of that pipe, and the kernel closes it even after SIGKILL. The kernel's own way, PR_SET_PDEATHSIG, is Linux only and
-tied to the thread that started the child.
+end of that pipe, and the kernel closes it even after SIGKILL. The alternative, PR_SET_PDEATHSIG, is Linux only and
+bound to the thread that started the child.
 """
 
 import os
@@ -16,9 +16,9 @@ from typing import IO
 
 KEY = "PARETA_API_KEY"
 STOP_WITHIN_S = 5.0
-"""Seconds from the parent's end until a child that still runs exits; raising it gives it longer to finish."""
+"""Seconds from the parent's end until the child exits. Raising it gives the child longer to finish."""
 
-_lifelines: list[int] = []  # open as long as this process lives
+_lifelines: list[int] = []  # pipe ends, open until this process ends
 
 
 def without_key(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -34,7 +34,7 @@ def start_child(
     stderr: int | IO[str] = subprocess.DEVNULL,
     environment: Mapping[str, str] = os.environ,
 ) -> subprocess.Popen[str]:
-    """Start a module as a child that ends with this process, in a session of its own: no terminal signals it."""
+    """Start a module as a child that ends with this process, in its own session, so no terminal signals it."""
     reader, writer = os.pipe()
     _lifelines.append(writer)
     try:

@@ -1,4 +1,4 @@
-"""Standard output and error that go quiet when their reader is gone: a paid run must not fail for a closed terminal."""
+"""Standard streams that ignore a closed reader, so that a closed terminal does not fail a paid run."""
 
 import errno
 import io
@@ -9,18 +9,18 @@ from typing import TextIO
 READER_GONE = {errno.EPIPE, errno.EIO, errno.ENXIO, errno.EBADF, errno.ECONNRESET}
 
 
-class _Outlet(io.FileIO):
-    """A file descriptor that becomes the null device once nobody reads it any more.
+class _DurableOutput(io.FileIO):
+    """File descriptor that is replaced by the null device when its reader is closed.
 
-    Messages (`must_arrive` false) are dropped for any error of the system: a full disk under a log ends no run.
+    With `must_arrive` false, output is dropped on every OSError: a full disk under a log does not end the run.
     """
 
     def __init__(self, fd: int, *, must_arrive: bool) -> None:
         super().__init__(fd, "w", closefd=False)
         self._must_arrive = must_arrive
 
-    def write(self, content: "memoryview | bytes") -> int:  # type: ignore[override]  # a buffer, as FileIO takes
-        """Write; what cannot be written any more is dropped."""
+    def write(self, content: "memoryview | bytes") -> int:  # type: ignore[override]  # FileIO takes any buffer
+        """Write the content, or drop it if the reader is closed."""
         try:
             return super().write(content) or 0
         except OSError as error:
@@ -35,18 +35,18 @@ class _Outlet(io.FileIO):
             os.dup2(null.fileno(), self.fileno())
 
 
-def make_outlets_last() -> None:
-    """Replace the standard streams of this process by ones that outlive their reader."""
-    sys.stdout = _lasting(sys.stdout, must_arrive=True)
-    sys.stderr = _lasting(sys.stderr, must_arrive=False)
+def use_durable_outputs() -> None:
+    """Replace the standard streams of this process by streams that ignore a closed reader."""
+    sys.stdout = _durable(sys.stdout, must_arrive=True)
+    sys.stderr = _durable(sys.stderr, must_arrive=False)
 
 
-def _lasting(stream: TextIO, *, must_arrive: bool) -> TextIO:
-    # The type stubs do not say that a stream that was closed at start is None.
+def _durable(stream: TextIO, *, must_arrive: bool) -> TextIO:
+    # A stream that was closed at start is None, which the type stubs omit.
     if stream is None or not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.flush()
-    raw: io.RawIOBase = _Outlet(stream.fileno(), must_arrive=must_arrive)
+    raw: io.RawIOBase = _DurableOutput(stream.fileno(), must_arrive=must_arrive)
     buffer = io.BufferedWriter(raw)
     return io.TextIOWrapper(
         buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering, write_through=False

@@ -1,4 +1,4 @@
-"""Asking what a spec will spend before it runs; nothing that is billed is sent but the pilot of a batch."""
+"""Quotes of a spec before it runs; only the pilot of a batch sends billed calls."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -31,11 +31,11 @@ from pareta_cli.specs import Fields, SpecError, fields_of, spec_from
 from pareta_client import AsyncPareta, Endpoint
 from pareta_evals import Comparisons, ComparisonsQuote, quote_comparisons
 
-AN_OCCASION_TO_COME = "to come"
+NEXT_OCCURRENCE = "to come"
 
 
 class Command(StrEnum):
-    """The commands that spend something."""
+    """Commands that spend money."""
 
     COMPLETE = "complete"
     COMPARE = "compare"
@@ -54,15 +54,15 @@ KINDS: Mapping[Command, type[BaseModel]] = {
 
 
 def spec_of(path: Path, overrides: Sequence[str], command: str | None = None) -> BaseModel:
-    """Read the spec of a command; without one, of the command that its fields are for. Raises SpecError."""
+    """Read the spec of a command; without `command`, detect it from the fields. Raises SpecError."""
     if command is not None and command not in KINDS:
-        raise SpecError(f"--for {command!r}: a quote is for one of {', '.join(KINDS)}")
+        raise SpecError(f"--for {command!r}: unknown command; choose one of {', '.join(KINDS)}")
     fields = fields_of(path)
     return spec_from(KINDS[Command(command or command_for(path, fields))], path, fields, overrides)
 
 
 def command_for(path: Path, fields: Fields) -> Command:
-    """Tell from its fields which command a spec is for. Raises SpecError where two would take it."""
+    """Detect the command of a spec from its fields. Raises SpecError if two commands accept it."""
     match fields:
         case {"batch": _}:
             return Command.RUN
@@ -73,75 +73,75 @@ def command_for(path: Path, fields: Fields) -> Command:
         case {"comparison": _, "plot": _}:
             return Command.WATCH
         case {"comparison": _}:
-            raise SpecError(f"{path}: a watch buys more than a promotion: say --for watch or --for promote")
+            raise SpecError(f"{path}: watch and promote both accept this spec; add --for watch or --for promote")
         case _:
             return Command.COMPLETE
 
 
-def quoted(spec: BaseModel, pilot: int = 0) -> AnyQuote:
-    """Quote what a spec asks for, a batch after a pilot of so many rows.
+def make_quote(spec: BaseModel, pilot: int = 0) -> AnyQuote:
+    """Return the quote of a spec; for a batch, after a pilot of `pilot` rows.
 
-    Raises BatchError and ParetaError, and SpecError for the pilot of anything but a batch.
+    Raises BatchError, ParetaError, and SpecError if `pilot` is set for a spec that is not a batch.
     """
     if pilot and not isinstance(spec, Batch):
-        raise SpecError("--pilot sends rows of a batch, and this spec is of something else")
+        raise SpecError(f"--pilot {pilot}: the spec is not a batch; remove --pilot")
     ledger = Ledger.open()
     try:
-        return run_until_interrupted(lambda: _quoted(spec, ledger, pilot), partial(typer.echo, err=True))
+        return run_until_interrupted(lambda: _make_quote(spec, ledger, pilot), partial(typer.echo, err=True))
     finally:
         ledger.close()
 
 
-async def _quoted(spec: BaseModel, ledger: Ledger, pilot: int) -> AnyQuote:
+async def _make_quote(spec: BaseModel, ledger: Ledger, pilot: int) -> AnyQuote:
     if isinstance(spec, Batch):
         return await quote_rows(spec, AsyncPareta.from_env(), ledger, pilot=pilot)
     async with AsyncPareta.from_env() as pareta:
-        asking = _Asking(pareta, ledger)
+        quoter = _Quoter(pareta, ledger)
         match spec:
             case Comparisons():
-                return await asking.comparisons(spec)
+                return await quoter.comparisons(spec)
             case Promotion():
-                return await asking.promotion(spec)
+                return await quoter.promotion(spec)
             case Watch():
-                return await asking.watch(spec)
+                return await quoter.watch(spec)
             case Pipeline():
-                return await asking.pipeline(spec)
+                return await quoter.pipeline(spec)
             case _:
-                raise TypeError(f"no command takes a {type(spec).__name__}")
+                raise TypeError(f"no command accepts a {type(spec).__name__}")
 
 
 @dataclass(frozen=True)
-class _Asking:
-    """What a quote is made from: the service and the ledger."""
+class _Quoter:
+    """Makes quotes from the service and the ledger."""
 
     pareta: AsyncPareta
     ledger: Ledger
 
     async def comparisons(self, comparisons: Comparisons, margin: float | None = None) -> ComparisonsQuote:
-        told = await quote_comparisons(comparisons, self.pareta, self.ledger)
-        return await asyncio.to_thread(with_plans, told, comparisons.comparisons, margin)
+        quote = await quote_comparisons(comparisons, self.pareta, self.ledger)
+        return await asyncio.to_thread(with_plans, quote, comparisons.comparisons, margin)
 
     async def promotion(self, promotion: Promotion) -> PromotionQuote:
-        told = await self.comparisons(promotion.comparisons(), promotion.policy.max_loss)
+        quote = await self.comparisons(promotion.comparisons(), promotion.policy.max_loss)
         board = await fetch_leaderboard(self.pareta, promotion.comparison.task)
         costs = {board.resolved(model): board.cost(model) for model in promotion.comparison.models}
-        return PromotionQuote(name=promotion.name, comparison=told, request_micro_usd=costs)
+        return PromotionQuote(name=promotion.name, comparison=quote, request_micro_usd=costs)
 
     async def watch(self, watch: Watch) -> WatchQuote:
-        told = await quote_comparisons(watch.comparisons(), self.pareta, self.ledger, occasion=AN_OCCASION_TO_COME)
-        return WatchQuote(name=watch.name, occasion=told)
+        quote = await quote_comparisons(watch.comparisons(), self.pareta, self.ledger, occasion=NEXT_OCCURRENCE)
+        return WatchQuote(name=watch.name, occasion=quote)
 
     async def pipeline(self, pipeline: Pipeline) -> PipelineQuote:
         board = await fetch_leaderboard(self.pareta, pipeline.task)
         endpoint = await self._endpoint_of(pipeline)
-        beside = pipeline.comparisons_beside()
+        comparisons = pipeline.model_comparisons()
         return PipelineQuote(
             name=pipeline.name,
             model=(endpoint.model if endpoint else None) or board.resolved(pipeline.model),
             endpoint=id_of(endpoint) if endpoint else None,
             deploys=pipeline.deploys,
             batch=await self._batch_of(pipeline, endpoint, board),
-            comparisons=await self.comparisons(beside) if beside else None,
+            comparisons=await self.comparisons(comparisons) if comparisons else None,
         )
 
     async def _endpoint_of(self, pipeline: Pipeline) -> Endpoint | None:
@@ -153,7 +153,7 @@ class _Asking:
     async def _batch_of(self, pipeline: Pipeline, endpoint: Endpoint | None, board: LeaderboardPrices) -> Quote:
         batch = pipeline.batch_on(id_of(endpoint) if endpoint else pipeline.model)
         if pipeline.deploys and endpoint is None:
-            # What is paid for was asked of an endpoint: of one that is not there yet, nothing was.
+            # A new endpoint has no paid answers yet.
             rows = await asyncio.to_thread(check_rows, batch)
             return quote_from(batch, rows, rows, NOTHING_BILLED, board.cost(pipeline.model))
         return await quote_rows(batch, AsyncPareta.from_env(), self.ledger)

@@ -1,4 +1,4 @@
-"""Everything that the deployments need on a Prefect server, made there as often as one likes."""
+"""Idempotent set-up of a Prefect server for the deployments."""
 
 import asyncio
 import os
@@ -22,30 +22,34 @@ from tasks import ParetaCredentials, limit_name
 PROJECT = Path("prefect.yaml")
 POOL = "pareta"
 
-FORGETFUL = (
-    "the Prefect server keeps concurrency leases in memory: when it is restarted, the slots of runs under way stay "
-    "taken until you free them; start it with "
+LEASES_IN_MEMORY = (
+    "the Prefect server keeps concurrency leases in memory: after a restart, the slots of running runs stay "
+    "taken until you release them; start it with "
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=prefect.server.concurrency.lease_storage.filesystem"
 )
 
 
 class SetUpError(Exception):
-    """The server could not be set up; the message says at which step."""
+    """A failed set-up; the message names the step."""
 
 
 def set_up(limits: Mapping[str, int], repository: str | None = None, branch: str | None = None) -> tuple[str, ...]:
-    """Make the work pool, the block type, the endpoints' limits and the deployments of prefect.yaml.
+    """Create or update the work pool, the block type, the endpoint limits and the deployments of prefect.yaml.
 
-    What is there already is kept or brought up to date. With a `repository`, workers clone it for each run; else they
-    run in this folder. Gives what should be different about the server. Raises SetUpError.
+    Returns recommended changes to the server. Raises SetUpError.
+
+    Args:
+        limits: Slots by model or endpoint id.
+        repository: Git URL that workers clone for each run; None to run in this folder.
+        branch: Branch of the repository; None for its default branch.
     """
     if not PROJECT.is_file():
-        raise SetUpError(f"no {PROJECT} in {Path.cwd()}: run it in the project's folder")
+        raise SetUpError(f"no {PROJECT} in {Path.cwd()}: run the command in the project folder")
     bind_embedded_server()
-    remarks = asyncio.run(_prepare_server(limits))
+    notes = asyncio.run(_prepare_server(limits))
     with _file_for(repository, branch) as file:
         _deploy(file)
-    return remarks
+    return notes
 
 
 def read_limits(options: Iterable[str]) -> dict[str, int]:
@@ -54,7 +58,7 @@ def read_limits(options: Iterable[str]) -> dict[str, int]:
     for option in options:
         model, _, slots = option.rpartition("=")
         if not model or not slots.isdigit() or int(slots) < 1:
-            raise SetUpError(f"--limit {option!r}: write it as MODEL=SLOTS, with at least 1 slot")
+            raise SetUpError(f"--limit {option!r}: not valid; write MODEL=SLOTS, with at least 1 slot")
         limits[model] = int(slots)
     return limits
 
@@ -68,14 +72,14 @@ async def _prepare_server(limits: Mapping[str, int]) -> tuple[str, ...]:
         await ParetaCredentials.register_type_and_schema(client=client)
         for model, slots in limits.items():
             await client.upsert_global_concurrency_limit_by_name(limit_name(model), slots)
-        return (FORGETFUL,) if await _forgets_leases(client) else ()
+        return (LEASES_IN_MEMORY,) if await _forgets_leases(client) else ()
 
 
 async def _forgets_leases(client: PrefectClient) -> bool:
     try:
         settings = (await client.request("GET", "/admin/settings")).json()
     except httpx.HTTPStatusError:
-        # Prefect Cloud does not tell.
+        # Prefect Cloud does not expose its settings.
         return False
     return str(settings["server"]["concurrency"]["lease_storage"]).endswith(".memory")
 
@@ -88,7 +92,7 @@ def _file_for(repository: str | None, branch: str | None) -> Iterator[Path]:
     fields: dict[str, Any] = yaml.safe_load(PROJECT.read_text(encoding="utf-8"))
     step = {"repository": repository} | ({"branch": branch} if branch else {})
     fields["pull"] = [{"prefect.deployments.steps.git_clone": step}]
-    # Beside the other, because its entrypoints are relative to it.
+    # In the same folder, because entrypoints are relative to the file.
     file = PROJECT.with_name(f".prefect-{os.getpid()}.yaml")
     file.write_text(yaml.safe_dump(fields, sort_keys=False), encoding="utf-8")
     try:
@@ -100,6 +104,6 @@ def _file_for(repository: str | None, branch: str | None) -> Iterator[Path]:
 def _deploy(file: Path) -> None:
     command = ("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
     with start_child("prefect", command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as deploying:
-        said, _ = deploying.communicate()
+        output, _ = deploying.communicate()
     if deploying.returncode:
-        raise SetUpError(f"prefect deploy --all failed:\n{said}")
+        raise SetUpError(f"prefect deploy --all failed:\n{output}")

@@ -1,4 +1,4 @@
-"""Bounded YAML and JSON reader for spec files: plain values only, no surprise of type, no unbounded growth.
+"""Bounded YAML and JSON reader for spec files: plain values, JSON types, limited depth and size.
 
 Plain scalars have the types of JSON: `2026-11-01`, `no`, `12:30` and `017` are not dates, booleans or other numbers.
 """
@@ -24,18 +24,15 @@ from pareta_cli.spec_scalars import Scalar, SpecSyntaxError, check_tag, line_of,
 
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 
-MOST_DEPTH = 40
-"""Levels of nesting; raising it brings deep specs closer to Python's recursion limit of 1000 frames."""
-MOST_VALUES = 20_000
-"""Values in a spec, those of aliases counted at each use; raising it allows a longer read."""
+MAX_DEPTH = 40
+"""Levels of nesting. Raising it brings deep specs closer to Python's recursion limit of 1000 frames."""
+MAX_VALUES = 20_000
+"""Values in a spec, aliased values counted at each use. Raising it allows a longer read."""
 MERGE = "<<"
 
 
 def read_value(text: str) -> Value:
-    """Return the value of one YAML or JSON document.
-
-    Raises SpecSyntaxError.
-    """
+    """Return the value of one YAML or JSON document. Raises SpecSyntaxError."""
     try:
         return _Reader(yaml.parse(_without_tabs(text), Loader=yaml.SafeLoader)).document()
     except yaml.MarkedYAMLError as error:
@@ -45,22 +42,22 @@ def read_value(text: str) -> Value:
         line = text.count("\n", 0, error.position) + 1
         raise SpecSyntaxError(f"character {shown(chr(error.character))} is not allowed", line) from None
     except (yaml.YAMLError, ValueError, ArithmeticError) as error:
-        # An escape such as "\UFFFFFFFF" reaches us as Python's own error.
+        # An escape such as "\UFFFFFFFF" raises one of Python's own errors.
         if isinstance(error, SpecSyntaxError):
             raise
-        raise SpecSyntaxError(f"an escape or a tag cannot be read: {error}") from None
+        raise SpecSyntaxError(f"invalid escape or tag: {error}") from None
 
 
 @dataclass
 class _Anchored:
-    """The value of an anchor, and how many values it holds; None while it is being read."""
+    """Value of an anchor and its number of values; None while it is being read."""
 
     value: Value = None
     size: int | None = None
 
 
 class _Reader:
-    """Builds values from parse events; counts depth and values as it goes."""
+    """Builder of values from parse events, which counts depth and values."""
 
     def __init__(self, events: Iterator[Event]) -> None:
         self._events = events
@@ -68,7 +65,7 @@ class _Reader:
         self._values = 0
 
     def document(self) -> Value:
-        """Return the value of the only document; None for a text without one."""
+        """Return the value of the only document; None for an empty text."""
         starts = (event for event in self._events if isinstance(event, DocumentStartEvent))
         if next(starts, None) is None:
             return None
@@ -94,8 +91,8 @@ class _Reader:
             return scalar_value(event)
         assert isinstance(event, CollectionStartEvent)
         check_tag(event)
-        if depth >= MOST_DEPTH:
-            raise SpecSyntaxError(f"nested more than {MOST_DEPTH} levels deep", line_of(event))
+        if depth >= MAX_DEPTH:
+            raise SpecSyntaxError(f"nested more than {MAX_DEPTH} levels deep", line_of(event))
         return self._mapping(depth + 1) if isinstance(event, MappingStartEvent) else self._sequence(depth + 1)
 
     def _sequence(self, depth: int) -> Value:
@@ -111,7 +108,7 @@ class _Reader:
         while isinstance(event := next(self._events), NodeEvent):
             key, line = _key(event), line_of(event)
             if key in lines:
-                raise SpecSyntaxError(f"field {shown(key)} is given twice, on lines {lines[key]} and {line}", line)
+                raise SpecSyntaxError(f"duplicate field {shown(key)}, on lines {lines[key]} and {line}", line)
             lines[key] = line
             self._count(1, event)
             value = self._value(next(self._events), depth)
@@ -126,21 +123,21 @@ class _Reader:
         if found is None:
             raise SpecSyntaxError(f"alias *{event.anchor} has no anchor before it", line_of(event))
         if found.size is None:
-            raise SpecSyntaxError(f"alias *{event.anchor} refers to what it is part of", line_of(event))
+            raise SpecSyntaxError(f"alias *{event.anchor} refers to itself", line_of(event))
         self._count(found.size, event)
         return _copied(found.value)
 
     def _count(self, values: int, event: Event) -> None:
         self._values += values
-        if self._values > MOST_VALUES:
-            raise SpecSyntaxError(f"more than {MOST_VALUES} values, aliases counted at each use", line_of(event))
+        if self._values > MAX_VALUES:
+            raise SpecSyntaxError(f"more than {MAX_VALUES} values, aliases counted at each use", line_of(event))
 
 
 def _key(event: NodeEvent) -> str:
     if not isinstance(event, ScalarEvent):
         raise SpecSyntaxError("a field's name is plain text, not a list, a mapping or an alias", line_of(event))
     check_tag(event)
-    # As it is written: `on:` and `1:` are names too.
+    # The literal text: `on:` and `1:` are names too.
     return text_of(event)
 
 
@@ -166,7 +163,7 @@ def _copied(value: Value) -> Value:
 
 
 def _without_tabs(text: str) -> str:
-    """Return JSON that is indented with tabs as YAML takes it; no string of valid JSON holds a tab."""
+    """Return JSON with its indenting tabs as spaces, which YAML requires; no string of valid JSON holds a tab."""
     if "\t" not in text or not text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
         return text
     try:
@@ -177,5 +174,5 @@ def _without_tabs(text: str) -> str:
 
 
 def _one_line(error: yaml.MarkedYAMLError) -> str:
-    said = ", ".join(part for part in (error.context, error.problem) if part)
-    return " ".join(said.split())[:300]
+    message = ", ".join(part for part in (error.context, error.problem) if part)
+    return " ".join(message.split())[:300]

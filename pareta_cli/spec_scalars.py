@@ -1,4 +1,4 @@
-"""Scalars of a spec file: the types of JSON, whatever YAML 1.1 makes of a date, `no` or `12:30`."""
+"""Scalars of a spec file, with the types of JSON: YAML 1.1 dates, `no` and `12:30` are text."""
 
 import re
 from typing import TypeAlias
@@ -7,10 +7,10 @@ from yaml.events import CollectionStartEvent, Event, MappingStartEvent, ScalarEv
 
 Scalar: TypeAlias = str | int | float | bool | None
 
-MOST_DIGITS = 40
-"""Digits of a number; raising it allows numbers that no JSON reader keeps."""
-MOST_SHOWN = 60
-"""Characters of a name or value shown in a message; raising it makes messages longer."""
+MAX_DIGITS = 40
+"""Characters of a number. Raising it allows numbers that no JSON reader keeps."""
+MAX_SHOWN_CHARS = 60
+"""Characters of a name or value shown in a message. Raising it makes messages longer."""
 
 TAGS = "tag:yaml.org,2002:"
 PLAIN_KINDS = {"str", "int", "float", "bool", "null", "map", "seq"}
@@ -26,7 +26,7 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class SpecSyntaxError(ValueError):
-    """Text that is no spec; `line` (1-based) is where, 0 where no line can be named."""
+    """Invalid text of a spec; `line` is 1-based, 0 if unknown."""
 
     def __init__(self, problem: str, line: int = 0) -> None:
         self.problem = problem
@@ -35,8 +35,8 @@ class SpecSyntaxError(ValueError):
 
 
 def shown(text: str) -> str:
-    """Return a name or value as a message shows it: quoted, on one line, shortened."""
-    short = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+    """Return a name or value for a message: quoted, on one line, shortened."""
+    short = text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"
     return ascii(short) if SURROGATES.search(short) else repr(short)
 
 
@@ -54,18 +54,18 @@ def scalar_value(event: ScalarEvent) -> Scalar:
 
 
 def _plain(event: ScalarEvent, text: str) -> Scalar:
-    """Return the value of an unquoted scalar, by the rules of YAML 1.2, which are those of JSON."""
+    """Return the value of an unquoted scalar, by the rules of the YAML 1.2 JSON schema."""
     if NULL.fullmatch(text):
         return None
     if BOOL.fullmatch(text):
         return text.lower() == "true"
     if NO_NUMBER.fullmatch(text):
-        raise SpecSyntaxError(f"{text} is not a finite number, which no field takes", line_of(event))
+        raise SpecSyntaxError(f"{text} is not a finite number", line_of(event))
     digits = INT.fullmatch(text) or OTHER_INT.fullmatch(text) or FLOAT.fullmatch(text)
     if digits is None:
         return text
-    if len(text) > MOST_DIGITS:
-        raise SpecSyntaxError(f"a number of {len(text)} characters; the most is {MOST_DIGITS}", line_of(event))
+    if len(text) > MAX_DIGITS:
+        raise SpecSyntaxError(f"number of {len(text)} characters; the maximum is {MAX_DIGITS}", line_of(event))
     return _number(text, event)
 
 
@@ -76,25 +76,25 @@ def _number(text: str, event: ScalarEvent) -> int | float:
         return int(text)
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise SpecSyntaxError(f"{text} is not a finite number, which no field takes", line_of(event))
+        raise SpecSyntaxError(f"{text} is not a finite number", line_of(event))
     return value
 
 
 def text_of(event: ScalarEvent) -> str:
-    """Return a scalar's text; JSON writes a character beyond U+FFFF as two escapes."""
+    """Return a scalar's text, with surrogate pairs of JSON escapes combined."""
     text: str = event.value
     if "\0" in text:
-        raise SpecSyntaxError("a character NUL (\\0) is not allowed", line_of(event))
+        raise SpecSyntaxError("the character NUL (\\0) is not allowed", line_of(event))
     if not SURROGATES.search(text):
         return text
     try:
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
-        raise SpecSyntaxError(f"half a character in {shown(text)}", line_of(event)) from None
+        raise SpecSyntaxError(f"unpaired surrogate in {shown(text)}", line_of(event)) from None
 
 
 def check_tag(event: ScalarEvent | CollectionStartEvent) -> str | None:
-    """Return the kind that a tag names, None without one."""
+    """Return the kind that a tag names, None without a tag."""
     tag = event.tag
     if tag is None or tag == "!":
         return None

@@ -8,48 +8,48 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pareta_cli.spec_problems import explained
-from pareta_cli.spec_reader import MOST_DEPTH, Value, read_value
+from pareta_cli.spec_problems import problem_lines
+from pareta_cli.spec_reader import MAX_DEPTH, Value, read_value
 from pareta_cli.spec_scalars import SpecSyntaxError, shown
 
 Spec = TypeVar("Spec", bound=BaseModel)
 Fields = dict[str, Value]
 
-LARGEST_FILE = 1024 * 1024
-"""Bytes of a spec file; raising it allows files that take seconds to read."""
-LARGEST_PARAMETERS = 511 * 1024
-"""Bytes of a spec as JSON: Prefect refuses flow-run parameters above 512 KiB, a flow's other parameters included."""
+MAX_FILE_BYTES = 1024 * 1024
+"""Bytes of a spec file. Raising it allows files that take seconds to read."""
+MAX_PARAMETERS_BYTES = 511 * 1024
+"""Bytes of a spec as JSON. Prefect refuses flow-run parameters above 512 KiB, other parameters included."""
 
 _KEY = re.compile(r"pareta_sk_[A-Za-z0-9_-]{8}")
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class SpecError(ValueError):
-    """A spec that cannot be used; the message says which file, which field and why."""
+    """An invalid spec; the message names the file, the field and the problem."""
 
 
 def read_spec(kind: type[Spec], path: Path, overrides: Iterable[str] = ()) -> Spec:
-    """Read a spec file and check it.
+    """Read a spec file and validate it.
 
-    Raises SpecError for a file that cannot be read, an override that is no KEY=VALUE, or a field that does not fit.
+    Raises SpecError for an unreadable file, an override that is not KEY=VALUE, or an invalid field.
     """
     return spec_from(kind, path, fields_of(path), overrides)
 
 
 def spec_from(kind: type[Spec], path: Path, fields: Fields, overrides: Iterable[str] = ()) -> Spec:
-    """Check the fields of a spec file, after the overrides. Raises SpecError."""
+    """Apply the overrides and validate the fields of a spec file. Raises SpecError."""
     for override in overrides:
         _override(fields, override)
     try:
         spec = kind.model_validate(fields)
     except ValidationError as error:
-        raise SpecError("\n".join(f"{path}: {problem}" for problem in explained(kind, error))) from None
+        raise SpecError("\n".join(f"{path}: {problem}" for problem in problem_lines(kind, error))) from None
     _check_size(path, spec)
     return spec
 
 
 def fields_of(path: Path) -> Fields:
-    """Read the fields of a spec file, unchecked. Raises SpecError."""
+    """Read the fields of a spec file without validation. Raises SpecError."""
     text = _text_of(path)
     if key := _key_in(text):
         line = text.count("\n", 0, key.start()) + 1
@@ -59,9 +59,9 @@ def fields_of(path: Path) -> Fields:
     except SpecSyntaxError as error:
         raise SpecError(f"{path}{f' line {error.line}' if error.line else ''}: {error.problem}") from None
     if fields is None:
-        raise SpecError(f"{path}: is empty: it holds no fields (key: value)")
+        raise SpecError(f"{path}: empty file; write fields (key: value)")
     if not isinstance(fields, dict):
-        raise SpecError(f"{path}: holds no fields (key: value)")
+        raise SpecError(f"{path}: not a mapping; write fields (key: value)")
     return fields
 
 
@@ -73,13 +73,13 @@ def _key_in(text: str) -> re.Match[str] | None:
 def _text_of(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+            content = file.read(MAX_FILE_BYTES + 1)
     except IsADirectoryError:
         raise SpecError(f"{path}: is a directory; name a YAML or JSON file") from None
     except (OSError, ValueError) as error:
         raise SpecError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > LARGEST_FILE:
-        raise SpecError(f"{path}: is larger than {LARGEST_FILE // 1024} KiB; keep texts in columns of the dataset")
+    if len(content) > MAX_FILE_BYTES:
+        raise SpecError(f"{path}: is larger than {MAX_FILE_BYTES // 1024} KiB; keep texts in columns of the dataset")
     if content.startswith(UTF_16_MARKS):
         raise SpecError(f"{path}: is UTF-16; save it as UTF-8")
     try:
@@ -98,8 +98,8 @@ def _override(fields: Fields, override: str) -> None:
     *parents, last = key.split(".")
     if not equals or not last or not all(parents):
         raise SpecError(f"--set {shown(override)}: write it as key=value")
-    if len(parents) >= MOST_DEPTH:
-        raise SpecError(f"--set {shown(override)}: nested more than {MOST_DEPTH} levels deep")
+    if len(parents) >= MAX_DEPTH:
+        raise SpecError(f"--set {shown(override)}: nested more than {MAX_DEPTH} levels deep")
     for parent in parents:
         inner = fields.setdefault(parent, {})
         if not isinstance(inner, dict):
@@ -112,19 +112,19 @@ def _override(fields: Fields, override: str) -> None:
 
 
 def _check_size(path: Path, spec: BaseModel) -> None:
-    """Raise SpecError for a spec that Prefect would refuse as parameters of a flow run."""
+    """Raise SpecError if the spec is too large for the parameters of a flow run in Prefect."""
     fields = spec.model_dump(mode="json")
     size = _size(fields)
-    if size > LARGEST_PARAMETERS:
+    if size > MAX_PARAMETERS_BYTES:
         name, largest = _largest(fields)
         raise SpecError(
-            f"{path}: {name} takes {largest // 1024} KiB of {size // 1024} KiB; the most for a spec is "
-            f"{LARGEST_PARAMETERS // 1024} KiB (Prefect's limit); shorten it, or move text to a column of the dataset"
+            f"{path}: {name} takes {largest // 1024} KiB of {size // 1024} KiB; the maximum for a spec is "
+            f"{MAX_PARAMETERS_BYTES // 1024} KiB (Prefect's limit); shorten it, or move text to a column of the dataset"
         )
 
 
 def _largest(fields: Fields) -> tuple[str, int]:
-    """Return the largest field, by its dotted name, and its bytes as JSON."""
+    """Return the dotted name of the largest field and its size as JSON, in bytes."""
     name, value = max(fields.items(), key=lambda field: _size(field[1]))
     if isinstance(value, dict) and value:
         inner, size = _largest(value)

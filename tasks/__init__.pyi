@@ -1,6 +1,14 @@
 from .artifacts import measure_quality, publish_batch, publish_comparisons, publish_page
-from .batches import check_dataset, complete_shards, enrol_batch, plan_retry, quote_batch, report_on, write_answers_file
-from .budgets import account_beside, reserve_smoke_call, share_budget
+from .batches import (
+    build_report,
+    check_dataset,
+    complete_shards,
+    plan_retry,
+    quote_batch,
+    register_batch,
+    write_answers_file,
+)
+from .budgets import comparison_account, reserve_smoke_call, share_budget
 from .credentials import ParetaCredentials
 from .endpoint_slots import limit_name
 from .endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
@@ -13,32 +21,32 @@ from .evals import (
     start_eval_run,
     wait_for_eval_run,
 )
-from .events import quality_drifted, quality_unavailable, watch_unpaid_told
+from .events import announce_unpaid_watch, quality_drifted, quality_unavailable
 from .files import check_plot, check_report
 from .idle_endpoints import read_activity, save_activity
 from .idle_policy import IdlePolicy
 from .progress import watcher
-from .resources import shared_client, shared_ledger, shared_poller
+from .resources import open_sending_session, shared_client, shared_ledger, shared_poller
 from .retries import RETRIED, RETRIES
-from .sending_session import open_sending_session
 from .tags import tag_run
-from .watching import drift_from, enter_in_history, publish_history
+from .watching import append_history, drift_from, publish_history
 
 __all__ = [
     "RETRIED",
     "RETRIES",
     "IdlePolicy",
     "ParetaCredentials",
-    "account_beside",
+    "announce_unpaid_watch",
+    "append_history",
+    "build_report",
     "check_dataset",
     "check_plot",
     "check_report",
+    "comparison_account",
     "complete_shards",
     "completed",
     "deploy_or_reuse",
     "drift_from",
-    "enrol_batch",
-    "enter_in_history",
     "find_endpoint",
     "limit_name",
     "measure_quality",
@@ -54,7 +62,7 @@ __all__ = [
     "quality_unavailable",
     "quote_batch",
     "read_activity",
-    "report_on",
+    "register_batch",
     "reserve_smoke_call",
     "run_comparisons",
     "save_activity",
@@ -69,7 +77,6 @@ __all__ = [
     "tag_run",
     "wait_for_eval_run",
     "wait_until_live",
-    "watch_unpaid_told",
     "watcher",
     "write_answers_file",
 ]

@@ -1,4 +1,4 @@
-"""What a person finds in the Prefect UI when a run has ended: tables, a summary, a link to the report."""
+"""Tasks that publish results in the Prefect UI: tables, a summary, a link to the report."""
 
 import asyncio
 import base64
@@ -29,13 +29,13 @@ from tasks.events import batch_ended
 
 
 def artifact_key(*parts: str) -> str:
-    """Make an artifact's key: small letters, digits and dashes are all that Prefect takes."""
+    """Return the key of an artifact, reduced to what Prefect accepts: lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
 @task(task_run_name="publish {report.name}", cache_policy=NO_CACHE)
 async def publish_batch(report: BatchReport) -> None:
-    """Leave the batch's table and summary with the run."""
+    """Publish the batch's table and summary as artifacts, and emit its event."""
     table = artifact_rows(batch_table(report))
     await acreate_table_artifact(table, key=artifact_key(report.name, "batch"), description=markdown_text(str(report)))
     summary = markdown_summary(batch=report)
@@ -45,7 +45,7 @@ async def publish_batch(report: BatchReport) -> None:
 
 @task(task_run_name="quality of {output}", cache_policy=NO_CACHE)
 async def measure_quality(output: str, truth_column: str | None) -> MeasuredQuality | None:
-    """Measure the answers against the truth, where the dataset has it."""
+    """Measure the answers against the truth column; return None without one."""
     if truth_column is None:
         return None
     answers = await asyncio.to_thread(answers_table, output)
@@ -54,7 +54,7 @@ async def measure_quality(output: str, truth_column: str | None) -> MeasuredQual
 
 @task(task_run_name="publish {name}", cache_policy=NO_CACHE)
 async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) -> None:
-    """Leave the comparisons' table, summary and plots with the run."""
+    """Publish the comparisons' table, summary and plots as artifacts."""
     table = artifact_rows(comparison_table(comparisons))
     await acreate_table_artifact(table, key=artifact_key(name, "comparison"), description="Quality and cost per model")
     summary = markdown_summary(comparisons=comparisons)
@@ -63,7 +63,7 @@ async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) ->
         if comparison.status == "completed":
             plot = _embedded(await asyncio.to_thread(quality_against_cost, comparison))
             key = artifact_key(name, comparison.name, "plot")
-            # As markdown: the page of an image artifact prints the whole address below it.
+            # As markdown: an image artifact also prints its data URL, which is the whole image.
             await acreate_markdown_artifact(
                 f"![{markdown_text(comparison.name)}]({plot})",
                 key=key,
@@ -73,13 +73,13 @@ async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) ->
 
 @task(task_run_name="report of {name}", cache_policy=NO_CACHE)
 async def publish_page(name: str, page: Page, path: str) -> str:
-    """Write the HTML report, its comparisons as JSON and CSV beside it, and leave a link with the run."""
+    """Write the HTML report and its comparisons as JSON and CSV; publish a link, and return the path."""
     try:
         written = await asyncio.to_thread(write_page, page, Path(path))
         if page.comparisons:
             await asyncio.to_thread(write_exports, page.comparisons, written)
     except OSError as error:
-        raise OutputError(f"report {path} cannot be written: {error}") from error
+        raise OutputError(f"report {path!r}: not writable: {error}; choose another report") from error
     shown = markdown_text(str(written))
     uri, key = written.resolve().as_uri(), artifact_key(name, "report")
     await acreate_link_artifact(uri, link_text="HTML report", key=key, description=f"On the worker's disk: {shown}")
@@ -87,5 +87,5 @@ async def publish_page(name: str, page: Page, path: str) -> str:
 
 
 def _embedded(svg: str) -> str:
-    """Give a drawing as an address that holds it: the UI is served from another machine than the worker's disk."""
+    """Return an SVG as a data URL, because the machine that serves the UI cannot read the worker's disk."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"

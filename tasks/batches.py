@@ -1,4 +1,4 @@
-"""Tasks of a batch: enrol its rows, complete its shards, write its answers."""
+"""Tasks of a batch: register its rows, complete its shards, write its answers."""
 
 import asyncio
 
@@ -34,7 +34,7 @@ from tasks.retries import RETRIES
 
 @task(task_run_name="check {batch.dataset}", cache_policy=NO_CACHE)
 async def check_dataset(batch: Batch, truth_column: str | None = None) -> None:
-    """Check the dataset, the prompt, the output and the truth column before anything is deployed for them."""
+    """Check the dataset, the prompt, the output and the truth column before an endpoint is deployed."""
     check_page(batch)
     rows = await asyncio.to_thread(check_rows, batch)
     if truth_column is not None:
@@ -44,9 +44,9 @@ async def check_dataset(batch: Batch, truth_column: str | None = None) -> None:
     get_run_logger().info("%s: %d rows fit the prompt", batch.dataset, rows)
 
 
-@task(task_run_name="enrol {batch.name}", cache_policy=NO_CACHE)
-async def enrol_batch(batch: Batch) -> RunPlan:
-    """Check the dataset and enter its rows in the ledger; nothing is sent."""
+@task(task_run_name="register {batch.name}", cache_policy=NO_CACHE)
+async def register_batch(batch: Batch) -> RunPlan:
+    """Check the dataset and register its rows in the ledger; nothing is sent."""
     check_page(batch)
     async with shared_ledger() as ledger:
         plan = await asyncio.to_thread(register_rows, batch, ledger)
@@ -55,13 +55,13 @@ async def enrol_batch(batch: Batch) -> RunPlan:
 
 
 @task(task_run_name="failed rows of {batch.name}", cache_policy=NO_CACHE)
-async def plan_retry(batch: Batch, wanted: RowSelection) -> RunPlan:
-    """Find the failed rows to send again; their prompts are in the ledger, and nothing is sent."""
+async def plan_retry(batch: Batch, selection: RowSelection) -> RunPlan:
+    """Return the plan of the failed rows to send again, from the ledger; nothing is sent."""
     check_page(batch)
     async with shared_ledger() as ledger:
         await asyncio.to_thread(check_known, batch.name, ledger)
         await asyncio.to_thread(check_output, batch, ledger)
-        missing = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
+        missing = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, selection)
         tally = await asyncio.to_thread(ledger.tally, batch.name)
     plan = RunPlan(tally.total, 0, missing)
     get_run_logger().info("%s: %d failed rows to send again", batch.name, plan.to_send)
@@ -70,39 +70,39 @@ async def plan_retry(batch: Batch, wanted: RowSelection) -> RunPlan:
 
 @task(task_run_name="quote {batch.name}", cache_policy=NO_CACHE)
 async def quote_batch(batch: Batch) -> Quote:
-    """Say how many rows there are to send, and what they will cost and take; nothing is sent."""
+    """Quote the rows to send, their cost and their duration; nothing is sent."""
     async with shared_ledger() as ledger:
-        told = await quote_rows(batch, await make_client(), ledger)
-    get_run_logger().info("%s", told)
-    await acreate_markdown_artifact(f"**Quote** {markdown_text(str(told))}", key=artifact_key(batch.name, "quote"))
-    return told
+        quote = await quote_rows(batch, await make_client(), ledger)
+    get_run_logger().info("%s", quote)
+    await acreate_markdown_artifact(f"**Quote** {markdown_text(str(quote))}", key=artifact_key(batch.name, "quote"))
+    return quote
 
 
-# No tags: Prefect asks the server for a slot of every tag at every task run, which costs more than a shard's row.
+# No tags: for every tagged task run Prefect asks the server for a concurrency slot, which costs more than a row.
 @task(task_run_name="{batch.name} shard {shard}", cache_policy=NO_CACHE, **RETRIES)
 async def complete_shard(batch: Batch, shard: int) -> None:
-    """Send what the ledger is missing of one shard."""
+    """Send the rows of one shard that are missing in the ledger."""
     async with shared_session(batch) as session:
         await session.complete(shard)
 
 
 async def complete_shards(batch: Batch, plan: RunPlan) -> None:
-    """Complete the shards that have missing rows, a bounded number at a time, until done or stopped."""
+    """Complete the shards that have missing rows, with bounded concurrency, until done or stopped."""
     async with shared_session(batch) as session:
-        # For a shard that is sent to another process, where there is nobody to follow the limit.
-        share = batch.model_copy(update={"max_in_flight": session.allotment})
-        await complete_shards_of(session, plan.missing, lambda shard: complete_shard(share, shard))
+        # A shard that runs in another process cannot follow the endpoint's limit: it keeps the present allotment.
+        allotted = batch.model_copy(update={"max_in_flight": session.allotment})
+        await complete_shards_of(session, plan.missing, lambda shard: complete_shard(allotted, shard))
 
 
 @task(task_run_name="answers of {batch.name}", cache_policy=NO_CACHE)
 async def write_answers_file(batch: Batch) -> str:
-    """Write the answers file from the dataset and the ledger."""
+    """Write the answers file from the dataset and the ledger; return its path."""
     async with shared_ledger() as ledger:
         return str(await asyncio.to_thread(write_answers, batch, ledger))
 
 
-async def report_on(plan: RunPlan, session: Session) -> BatchReport:
-    """Say what became of every row, from the ledger, and how the session ended."""
+async def build_report(plan: RunPlan, session: Session) -> BatchReport:
+    """Return the report of the batch: the tally of the ledger and the end of the session."""
     async with shared_ledger() as ledger:
         tally = await asyncio.to_thread(ledger.tally, session.batch.name)
         await asyncio.to_thread(check_batch_quote, ledger, session.batch.name, tally)

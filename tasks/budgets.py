@@ -1,4 +1,4 @@
-"""Tasks of a budget: its shares for a batch and the comparisons beside it, and the smoke call that counts too."""
+"""Tasks of a budget: its shares for batch and comparisons, and the reservation of the smoke call."""
 
 import asyncio
 from uuid import uuid4
@@ -34,9 +34,9 @@ Shares = tuple[float | None, float | None]
 
 @task(task_run_name="shares of {batch.name}", cache_policy=NO_CACHE)
 async def share_budget(budget_usd: float | None, batch: Batch, comparisons: Comparisons | None, account: str) -> Shares:
-    """Return the dollars for a batch and for the comparisons beside it; None without a budget.
+    """Return the dollars for a batch and for its comparisons; None without a budget.
 
-    Raises BudgetReached when nothing is left for the batch.
+    Raises BudgetReached if nothing is left for the batch.
     """
     if budget_usd is None:
         return None, None
@@ -45,18 +45,18 @@ async def share_budget(budget_usd: float | None, batch: Batch, comparisons: Comp
         bounds = await _bounds(comparisons, pareta, ledger) if comparisons else []
         bought = (await asyncio.to_thread(spending, ledger, account)).micro_usd
         spent = await asyncio.to_thread(_spent_on, batch, ledger, micro_usd(budget_usd) - bought)
-    for_batch, beside = shares(micro_usd(budget_usd), spent, bought, bounds)
+    for_batch, for_comparisons = shares(micro_usd(budget_usd), spent, bought, bounds)
     if for_batch < 1:
         raise BudgetReached(
             f"nothing of the budget of {budget_dollars(budget_usd)} is left for the batch {batch.name!r}"
         )
     get_run_logger().info("of %s, %s are for the batch", budget_dollars(budget_usd), dollars(for_batch))
-    return for_batch / MICRO_PER_USD, max(beside, 1) / MICRO_PER_USD
+    return for_batch / MICRO_PER_USD, max(for_comparisons, 1) / MICRO_PER_USD
 
 
 @task(task_run_name="smoke call of {name}", cache_policy=NO_CACHE)
 async def reserve_smoke_call(name: str, task: str, model: str, account: Account) -> str:
-    """Reserve the most that a smoke call to an endpoint can cost, before it is deployed; return the purchase's key.
+    """Reserve the maximum cost of a smoke call before the deployment; return the key of the purchase.
 
     Raises BudgetReached and CostUnbounded.
     """
@@ -67,9 +67,9 @@ async def reserve_smoke_call(name: str, task: str, model: str, account: Account)
         return purchase.key
 
 
-@task(task_run_name="what is left beside {batch.name}", cache_policy=NO_CACHE)
-async def account_beside(batch: Batch, budget_usd: float | None, account: str) -> Account:
-    """Return the account of what is bought beside a batch, with what the batch leaves of the budget as its ceiling."""
+@task(task_run_name="comparison account of {batch.name}", cache_policy=NO_CACHE)
+async def comparison_account(batch: Batch, budget_usd: float | None, account: str) -> Account:
+    """Return the account for purchases other than the batch; its budget is the part that the batch leaves."""
     if budget_usd is None:
         return Account(account)
     async with shared_ledger() as ledger:
@@ -84,6 +84,6 @@ def _spent_on(batch: Batch, ledger: Ledger, left: int) -> int:
 
 async def _bounds(comparisons: Comparisons, pareta: AsyncPareta, ledger: Ledger) -> list[int]:
     quotes = [await quote_of(EvalRunner(spec, pareta, ledger)) for spec in comparisons.comparisons]
-    # One that cannot be bought, or was, needs nothing set aside.
+    # A comparison that cannot be bought, or was bought, needs no reservation.
     likely = [0.0 if None in quote.models.values() else quote.likely_micro_usd for quote in quotes]
     return [await asyncio.to_thread(bound_micro_usd, ledger, each) for each in likely]

@@ -1,4 +1,4 @@
-"""The key to the service: a Prefect block that hides it, found by name, with the environment as fallback."""
+"""Credentials of the service: a Prefect block that hides the key, or else the environment."""
 
 import logging
 from typing import ClassVar
@@ -32,21 +32,21 @@ async with credentials.get_client() as pareta:
     base_url: str | None = Field(None, title="Base URL", description="By default PARETA_BASE_URL, else the service's")
 
     def get_client(self) -> AsyncPareta:
-        """Make a client; close it after use."""
+        """Return a new client; the caller closes it."""
         return AsyncPareta.from_env(
             api_key=self.api_key.get_secret_value(), **({"base_url": self.base_url} if self.base_url else {})
         )
 
 
 async def make_client() -> AsyncPareta:
-    """Make a client from the block named `pareta`, else from PARETA_API_KEY and PARETA_BASE_URL.
+    """Return a new client from the block named `pareta`, else from PARETA_API_KEY and PARETA_BASE_URL.
 
-    Raises ParetaError when there is neither.
+    Raises ParetaError if neither exists.
     """
     try:
         credentials: ParetaCredentials = await ParetaCredentials.aload(BLOCK_NAME)
     except ValueError:
-        # Prefect's word for a block that does not exist.
-        log.debug("no block %r: the key comes from the environment", BLOCK_NAME)
+        # Prefect raises ValueError for a block that does not exist.
+        log.debug("no block %r: using the key of the environment", BLOCK_NAME)
         return AsyncPareta.from_env()
     return credentials.get_client()

@@ -1,4 +1,4 @@
-"""The fleet limit: a Prefect global concurrency limit per endpoint bounds the calls in flight of all runs together."""
+"""Endpoint slots: a Prefect global concurrency limit per endpoint bounds the calls in flight of all its runs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,15 +12,16 @@ from prefect.exceptions import ObjectNotFound
 
 from pareta_batch import Batch, Session
 
-# The shortest that Prefect takes: a killed run's slots come back a minute later.
 LEASE_S = 60
+"""Seconds of a lease, Prefect's minimum. Raising it keeps the slots of a killed run taken for longer."""
 
-LOOK_EVERY_S = 5.0
+LIMIT_POLL_INTERVAL_S = 5.0
+"""Seconds between readings of the limit. Raising it delays a changed limit and spares the server."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How many slots an endpoint's limit has, and how many of them nobody holds."""
+    """Slots of an endpoint's limit, and the number of them that are free."""
 
     slots: int
     free: int
@@ -28,120 +29,121 @@ class Limit:
 
 @dataclass(frozen=True)
 class InitialSlots:
-    """The slots that a run began with, of how many, and the most that it has use for."""
+    """Slots leased at the start of a run, the limit at that time, and the maximum that the run can use."""
 
     slots: int
     limit: int
-    most: int
+    max_slots: int
 
-    def share_of(self, limit: Limit | None) -> int:
-        """Give how many slots the run should have of the limit as it is now: in proportion to what it began with.
+    def allotment(self, limit: Limit | None) -> int:
+        """Return the slots that the run should hold of the present limit, in proportion to its initial slots.
 
-        When there is no limit any more: all that it has use for.
+        If the limit was deleted, return the maximum.
         """
         if limit is None:
-            return self.most
-        return max(1, min(self.slots * limit.slots // self.limit, self.most))
+            return self.max_slots
+        return max(1, min(self.slots * limit.slots // self.limit, self.max_slots))
 
 
 class SlotLease:
-    """The slots of an endpoint's limit that a run holds, and how many of them it uses as somebody changes the limit."""
+    """Slots of an endpoint's limit that a run holds, and the number it uses as the limit changes."""
 
-    def __init__(self, name: str, block: InitialSlots) -> None:
-        self.held = block.slots
-        self.used = block.slots
+    def __init__(self, name: str, initial: InitialSlots) -> None:
+        self.held = initial.slots
+        self.used = initial.slots
         self._name = name
-        self._block = block
+        self._initial = initial
         self._session: Session | None = None
 
-    def bound(self, session: Session) -> None:
-        """Let a session have no more calls in flight than it may use slots, now and from now on."""
+    def attach(self, session: Session) -> None:
+        """Cap the session's calls in flight at the leased slots, now and after every change."""
         self._session = session
         session.limit_to(self.used)
-        # At once: before its first call.
+        # Apply it before the first call.
         session.apply(paused=False, max_in_flight=None)
 
     async def follow(self) -> None:
-        """Take more slots when the limit has more, and use fewer when it has less, until cancelled."""
+        """Lease more slots when the limit is raised, and use fewer when it is lowered, until cancelled."""
         async with AsyncExitStack() as more:
             while True:
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(LIMIT_POLL_INTERVAL_S)
                 try:
                     await self._follow_once(more)
                 except (httpx.HTTPError, ConcurrencySlotAcquisitionError):
-                    # The Prefect server is away for a while, or another run was faster: a look is missed.
+                    # The Prefect server is unreachable, or another run took the slots: try at the next interval.
                     continue
 
     async def _follow_once(self, more: AsyncExitStack) -> None:
         limit = await _limit(self._name)
-        share = self._block.share_of(limit)
+        allotment = self._initial.allotment(limit)
         if limit is not None:
-            if wanted := max(0, min(share - self.held, limit.free)):
-                await more.enter_async_context(_slots(self._name, wanted, max_retries=0))
-                self.held += wanted
-            share = min(share, self.held)
-        if share != self.used:
-            get_run_logger().info("%d instead of %d calls in flight, as %s has it", share, self.used, self._name)
-        self.used = share
+            if extra := max(0, min(allotment - self.held, limit.free)):
+                await more.enter_async_context(_slots(self._name, extra, max_retries=0))
+                self.held += extra
+            allotment = min(allotment, self.held)
+        if allotment != self.used:
+            get_run_logger().info("%d instead of %d calls in flight, by limit %s", allotment, self.used, self._name)
+        self.used = allotment
         if self._session is not None:
-            self._session.limit_to(share)
+            self._session.limit_to(allotment)
 
 
 def limit_name(model: str) -> str:
-    """Give the name of an endpoint's limit."""
+    """Return the name of an endpoint's limit."""
     return f"pareta:{model}"
 
 
 @asynccontextmanager
 async def lease_slots(batch: Batch) -> AsyncIterator[SlotLease | None]:
-    """Hold slots of the endpoint's limit while the body runs: at first as many as there are, up to max_in_flight.
+    """Hold slots of the endpoint's limit while the body runs, initially all up to max_in_flight.
 
-    Waits for the slots. A missing limit bounds nothing. A lease that is lost on the way does not end a paid batch.
+    Waits until the slots are free. Yields None if the endpoint has no limit. Losing the lease does not stop a running
+    batch.
     """
     name = limit_name(batch.model)
-    sent = False
+    completed = False
     try:
         async with AsyncExitStack() as held:
-            block = await _first_block(name, batch.max_in_flight, held)
-            if block is None:
-                get_run_logger().info("no concurrency limit %s: only max_in_flight bounds this run", name)
+            initial = await _lease_initial_slots(name, batch.max_in_flight, held)
+            if initial is None:
+                get_run_logger().info("no concurrency limit %s: max_in_flight alone bounds this run", name)
                 yield None
             else:
-                get_run_logger().info("holding %d slots of %s", block.slots, name)
-                async with _following(share := SlotLease(name, block)):
-                    yield share
-            sent = True
+                get_run_logger().info("holding %d slots of %s", initial.slots, name)
+                async with _following(lease := SlotLease(name, initial)):
+                    yield lease
+            completed = True
     except httpx.HTTPError as error:
-        if not sent:
+        if not completed:
             raise
-        # The Prefect server is away: the slots come back when the lease runs out, and the answers are still to write.
-        get_run_logger().warning("the slots of %s could not be given back: %s", name, error)
+        # The Prefect server is unreachable. The lease expires by itself, and the answers must still be written.
+        get_run_logger().warning("slots of %s not released, they expire in %d s: %s", name, LEASE_S, error)
 
 
 @asynccontextmanager
-async def _following(share: SlotLease) -> AsyncIterator[None]:
-    following = asyncio.create_task(share.follow())
+async def _following(lease: SlotLease) -> AsyncIterator[None]:
+    following = asyncio.create_task(lease.follow())
     try:
         yield
     finally:
         following.cancel()
         (ended,) = await asyncio.gather(following, return_exceptions=True)
         if isinstance(ended, Exception):
-            get_run_logger().warning("the limit was not followed to the end: %r", ended)
+            get_run_logger().warning("stopped following the limit: %r", ended)
 
 
-async def _first_block(name: str, most: int, held: AsyncExitStack) -> InitialSlots | None:
+async def _lease_initial_slots(name: str, max_slots: int, held: AsyncExitStack) -> InitialSlots | None:
     while (limit := await _limit(name)) is not None:
-        # Once per run and all at a time: a slot per request would cost more than the request.
-        if slots := min(most, limit.slots):
+        # One lease per run: a lease per request would cost more than the request.
+        if slots := min(max_slots, limit.slots):
             get_run_logger().info("waiting for %d of the %d slots of %s", slots, limit.slots, name)
             try:
                 await held.enter_async_context(_slots(name, slots))
-                return InitialSlots(slots, limit.slots, most)
+                return InitialSlots(slots, limit.slots, max_slots)
             except ConcurrencySlotAcquisitionError as error:
-                # Somebody made the limit smaller than what it waits for.
-                get_run_logger().info("looking at %s again: %s", name, error)
-        await asyncio.sleep(LOOK_EVERY_S)
+                # The limit was lowered below the requested slots.
+                get_run_logger().info("reading limit %s again: %s", name, error)
+        await asyncio.sleep(LIMIT_POLL_INTERVAL_S)
     return None
 
 

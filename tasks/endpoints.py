@@ -1,4 +1,4 @@
-"""Tasks of an endpoint's life: deploy or reuse, wait until live, one smoke call, stop."""
+"""Tasks of an endpoint: deploy or reuse, wait until live, smoke call, stop."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,21 +14,22 @@ from tasks import events
 from tasks.resources import shared_client, shared_ledger
 from tasks.retries import RETRIES
 
-LOOK_AGAIN_S = 1.0
+LOCK_POLL_INTERVAL_S = 1.0
+"""Seconds between attempts to take the lock of a name. Raising it delays the second of two runs."""
 
 
 @task(task_run_name="deploy or reuse {name}", cache_policy=NO_CACHE, **RETRIES)
 async def deploy_or_reuse(name: str, task: str, model: str) -> str:
-    """Give the id of the endpoint of this name and task, deployed only if there is none."""
-    async with alone_with(name), shared_client() as pareta:
+    """Return the id of the endpoint of this name and task; deploy it only if it does not exist."""
+    async with endpoint_lock(name), shared_client() as pareta:
         found = await endpoint_named(pareta, name, task)
         if found is not None:
-            get_run_logger().info("endpoint %s (%s) is there already: %s", found.id, name, found.status)
+            get_run_logger().info("reusing endpoint %s (%s): %s", found.id, name, found.status)
             return id_of(found)
         try:
             return await _deploy(pareta, name, task, model)
         except APIConnectionError:
-            # The stream was cut, the deployment may go on: look before anybody deploys a second one.
+            # The stream broke, but the deployment may continue: look it up before a second deployment.
             found = await endpoint_named(pareta, name, task)
             if found is None:
                 raise
@@ -46,7 +47,7 @@ async def wait_until_live(endpoint_id: str, ready_within_s: float) -> None:
 
 @task(task_run_name="smoke call to {endpoint_id}", cache_policy=NO_CACHE, **RETRIES)
 async def smoke_call(endpoint_id: str, purchase: str) -> None:
-    """Ask the endpoint one short question, so that a dead one is found before a batch is; write what it was billed."""
+    """Send one short call, so that a broken endpoint fails before the batch, and record the bill."""
     question = [{"role": "user", "content": "Answer with the word ready."}]
     async with shared_client() as pareta:
         answer = await pareta.chat.completions.create(model=endpoint_id, messages=question, max_tokens=8)
@@ -58,43 +59,43 @@ async def smoke_call(endpoint_id: str, purchase: str) -> None:
 
 @task(task_run_name="stop {endpoint_id}", cache_policy=NO_CACHE, **RETRIES)
 async def stop_endpoint(endpoint_id: str) -> None:
-    """Stop the endpoint: a live one costs money."""
+    """Stop the endpoint, because a live endpoint costs money."""
     log = get_run_logger()
     async with shared_client() as pareta:
         try:
             await pareta.endpoints.stop(endpoint_id)
         except NotFoundError:
-            log.info("endpoint %s is gone", endpoint_id)
+            log.info("endpoint %s does not exist any more", endpoint_id)
             return
         except ParetaError:
-            log.exception("endpoint %s may still be live, and a live one costs money", endpoint_id)
+            log.exception("endpoint %s may still be live and cost money; stop it by hand", endpoint_id)
             raise
     log.info("endpoint %s is stopped", endpoint_id)
 
 
 @task(task_run_name="find {name}", cache_policy=NO_CACHE, **RETRIES)
 async def find_endpoint(name: str, task: str) -> str | None:
-    """Give the id of the endpoint of this name and task, if there is one."""
+    """Return the id of the endpoint of this name and task, or None."""
     async with shared_client() as pareta:
         found = await endpoint_named(pareta, name, task)
         return None if found is None else id_of(found)
 
 
 @asynccontextmanager
-async def alone_with(name: str) -> AsyncIterator[None]:
-    """Let nobody else deploy under this name meanwhile: whoever comes second finds the endpoint of the first.
+async def endpoint_lock(name: str) -> AsyncIterator[None]:
+    """Hold the lock of an endpoint name while the body runs, so that two runs never deploy the same endpoint.
 
-    All runs that share a ledger wait for each other here; what a killed run held is free at once.
+    The lock covers all runs that share a ledger. It is released at once if its holder is killed.
     """
     async with shared_ledger() as ledger:
         with ExitStack() as held:
             while True:
                 try:
-                    # No batch has a name with a colon.
+                    # The colon keeps the name apart from batches, whose names have none.
                     held.enter_context(ledger.lease(f"endpoint:{name}"))
                     break
                 except BatchBusy:
-                    await asyncio.sleep(LOOK_AGAIN_S)
+                    await asyncio.sleep(LOCK_POLL_INTERVAL_S)
             yield
 
 
@@ -107,5 +108,5 @@ async def _deploy(pareta: AsyncPareta, name: str, task: str, model: str) -> str:
             case "complete":
                 return id_of(Endpoint.model_validate(event["data"]["endpoint"]))
             case "error":
-                raise DeployError(f"deploying {name} failed: {event['data'].get('message')}")
-    raise APIConnectionError(f"the deployment of {name} ended without a result")
+                raise DeployError(f"deployment of {name!r} failed: {event['data'].get('message')}")
+    raise APIConnectionError(f"deployment of {name!r}: the stream ended without a result")

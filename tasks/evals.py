@@ -1,4 +1,4 @@
-"""Tasks of a comparison: an eval set made once per content, an eval run paid for once, and its judgement."""
+"""Tasks of a comparison: one eval set per content, one paid eval run, and its judgement."""
 
 import asyncio
 from contextlib import suppress
@@ -37,7 +37,7 @@ from tasks.retries import RETRIES
 
 @task(task_run_name="eval set of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
 async def prepare_eval_set(spec: ComparisonSpec) -> tuple[str, EvalRows | None]:
-    """Give the id of the eval set with these rows, made only if the service has none yet, and the rows."""
+    """Return the id of the eval set with these rows, and the rows; create the set only if it does not exist."""
     async with shared_ledger() as ledger, shared_client() as pareta:
         work = EvalRunner(spec, pareta, ledger)
         rows = await work.rows()
@@ -46,7 +46,7 @@ async def prepare_eval_set(spec: ComparisonSpec) -> tuple[str, EvalRows | None]:
 
 @task(task_run_name="plan of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
 async def plan_eval_run(spec: ComparisonSpec, eval_set_id: str, occasion: str | None = None) -> EvalPlan:
-    """Decide which models are bought and whose scores are reused, and refuse those that do not exist."""
+    """Decide which models are bought and which scores are reused. Raises ModelsUnknown."""
     async with shared_ledger() as ledger, shared_client() as pareta:
         return await EvalRunner(spec, pareta, ledger, occasion).plan(eval_set_id)
 
@@ -59,9 +59,9 @@ async def start_eval_run(
     occasion: str | None = None,
     account: Account = NO_ACCOUNT,
 ) -> str:
-    """Return the id of the eval run of these models on this set: the one paid for already, else a new one.
+    """Return the id of the eval run of these models on this set: an existing paid run, else a new one.
 
-    Runs of different occasions are repeated on purpose. A new one is bought within the budget of the account.
+    Each occurrence of a watch has its own run. A new run is bought within the budget of the account.
     """
     async with shared_ledger() as ledger, shared_client() as pareta:
         await settle_purchases(account.name)
@@ -72,7 +72,7 @@ async def start_eval_run(
 
 @task(task_run_name="wait for {run_id}", cache_policy=NO_CACHE, **RETRIES)
 async def wait_for_eval_run(run_id: str, wait_s: float) -> EvalRun:
-    """Wait until the run is over, and write what it was billed; a retry waits for the same run."""
+    """Wait until the run has ended, and record its bill; a retry waits for the same run."""
     async with shared_poller() as poller, shared_ledger() as ledger:
         run = await poller.wait(run_id, wait_s)
         await asyncio.to_thread(write_bill, ledger, run)
@@ -80,7 +80,7 @@ async def wait_for_eval_run(run_id: str, wait_s: float) -> EvalRun:
 
 
 async def settle_purchases(account: str) -> None:
-    """Write the bills of eval runs that ended while no run waited for them."""
+    """Record the bills of eval runs that ended while no flow run waited for them."""
     async with shared_ledger() as ledger, shared_client() as pareta:
         for run_id in await asyncio.to_thread(unsettled, ledger, account):
             with suppress(NotFoundError):
@@ -88,7 +88,7 @@ async def settle_purchases(account: str) -> None:
 
 
 async def spent_under(account: Account) -> Spending:
-    """Return what an account has spent in all its runs."""
+    """Return the spending of an account in all its runs."""
     async with shared_ledger() as ledger:
         return await asyncio.to_thread(spending, ledger, account.name)
 
@@ -97,7 +97,7 @@ async def spent_under(account: Account) -> Spending:
 async def results_of(
     spec: ComparisonSpec, run: EvalRun, plan: EvalPlan, rows: EvalRows | None
 ) -> tuple[EvalRun, ComparisonContext]:
-    """Put the reused baselines' scores beside those of the run, with what else is known of the comparison."""
+    """Return the run with the reused baseline scores added, and the context of the comparison."""
     async with shared_ledger() as ledger, shared_client() as pareta:
         work = EvalRunner(spec, pareta, ledger)
         count = len(rows.items) if rows else await work.row_count(run.eval_set_id)
@@ -118,14 +118,14 @@ async def results_of(
 
 
 def completed(run: EvalRun) -> EvalRun:
-    """Give a run that is over if it was completed. Raises EvalRunFailed."""
+    """Return a run that has ended if it completed. Raises EvalRunFailed."""
     if run.status != "completed":
         raise EvalRunFailed(str(run.id), run.error_detail or f"its status is {run.status!r}")
     return run
 
 
 async def run_comparisons(comparisons: Comparisons) -> tuple[Comparison, ...]:
-    """Run the comparisons, no more at a time than their limit; give them in the order asked for."""
+    """Run the comparisons within their limit of concurrent runs; return them in the order of the spec."""
     results: dict[str, Comparison] = {}
 
     async def run(spec: ComparisonSpec) -> None:
@@ -137,7 +137,7 @@ async def run_comparisons(comparisons: Comparisons) -> tuple[Comparison, ...]:
 
 
 async def run_comparison(spec: ComparisonSpec, wait_s: float, account: Account) -> Comparison:
-    """Score the candidates and judge them; whatever fails is this comparison's failure and nobody else's."""
+    """Score the candidates and judge them; return an error as a failed comparison, so that others continue."""
     run_id = None
     try:
         eval_set_id, rows = await prepare_eval_set(spec)

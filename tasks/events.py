@@ -18,11 +18,14 @@ def endpoint_ready(endpoint: Endpoint) -> None:
 
 
 def batch_ended(report: BatchReport) -> None:
-    """Emit `pareta.batch.completed` or `pareta.batch.incomplete`: payload is the report; and what stopped it."""
+    """Emit `pareta.batch.completed` or `pareta.batch.incomplete`: payload is the report.
+
+    Also emits `pareta.credits.exhausted` if missing credit stopped the batch.
+    """
     ending = "completed" if report.status == "completed" else "incomplete"
     resource = f"pareta.batch.{report.name}"
     _emit(f"pareta.batch.{ending}", resource, report.model_dump(mode="json"))
-    if report.stopped == "InsufficientCreditsError":
+    if report.stopped == InsufficientCreditsError.__name__:
         _credits_exhausted(resource, report.name, report.pending)
 
 
@@ -40,14 +43,14 @@ def comparison_decided(comparison: Comparison) -> None:
 
 
 def comparison_failed(name: str, error: Exception) -> None:
-    """Emit `pareta.credits.exhausted` if that is why the comparison failed: payload `name`, and `pending` of null."""
+    """Emit `pareta.credits.exhausted` if the comparison failed for it: payload `name`, and `pending` of null."""
     if isinstance(error, InsufficientCreditsError):
         _credits_exhausted(f"pareta.comparison.{name}", name, None)
 
 
 @contextmanager
-def watch_unpaid_told(watch: str) -> Iterator[None]:
-    """Emit `pareta.credits.exhausted` if that is what ends the body: payload `name`, and `pending` of null."""
+def announce_unpaid_watch(watch: str) -> Iterator[None]:
+    """Emit `pareta.credits.exhausted` if missing credit ends the body: payload `name`, and `pending` of null."""
     try:
         yield
     except InsufficientCreditsError:

@@ -1,4 +1,4 @@
-"""Tasks of the cost guard: read how much our live endpoints are used, and remember it until the next look."""
+"""Tasks of the cost guard: read the activity of live endpoints, and keep it for the next reading."""
 
 import json
 from datetime import datetime
@@ -10,14 +10,14 @@ from prefect.cache_policies import NO_CACHE
 from pareta_batch import id_of
 from pareta_client import Endpoint
 from tasks.artifacts import artifact_key
-from tasks.idle_policy import ActivityReading, read_again, readings_in
+from tasks.idle_policy import ActivityReading, next_reading, readings_in
 from tasks.resources import shared_client
 from tasks.retries import RETRIES
 
 
 @task(task_run_name="activity of {name_prefix}*", cache_policy=NO_CACHE, **RETRIES)
 async def read_activity(name_prefix: str, now: datetime) -> list[ActivityReading]:
-    """Read how often each live endpoint of ours was asked."""
+    """Return the request count of each live endpoint with the name prefix."""
     earlier = await _last_readings(name_prefix)
     readings = []
     async with shared_client() as pareta:
@@ -27,18 +27,18 @@ async def read_activity(name_prefix: str, now: datetime) -> list[ActivityReading
             activity = await pareta.endpoints.metrics(id_of(endpoint)).activity()
             requests = activity.get("requests") if isinstance(activity, dict) else None
             if not isinstance(requests, int):
-                _not_told(endpoint)
+                _warn_unknown_activity(endpoint)
                 requests = None
             before = earlier.get(id_of(endpoint))
-            readings.append(read_again(before, id_of(endpoint), str(endpoint.name), requests, now))
+            readings.append(next_reading(before, id_of(endpoint), str(endpoint.name), requests, now))
     return readings
 
 
 @task(task_run_name="remember activity of {name_prefix}*", cache_policy=NO_CACHE)
 async def save_activity(name_prefix: str, readings: list[ActivityReading], now: datetime) -> None:
-    """Leave the readings as a table: a person sees them, and the next look begins from them."""
+    """Publish the readings as a table artifact, from which the next run loads them."""
     rows = [reading.row(now) for reading in readings]
-    await acreate_table_artifact(rows, key=_key(name_prefix), description="Live endpoints, and since when unused")
+    await acreate_table_artifact(rows, key=_key(name_prefix), description="Live endpoints and their last use")
 
 
 async def _last_readings(name_prefix: str) -> dict[str, ActivityReading]:
@@ -52,5 +52,5 @@ def _key(name_prefix: str) -> str:
     return artifact_key("activity", name_prefix)
 
 
-def _not_told(endpoint: Endpoint) -> None:
-    get_run_logger().warning("the service does not tell how much %s is used: it is never idle", endpoint.id)
+def _warn_unknown_activity(endpoint: Endpoint) -> None:
+    get_run_logger().warning("endpoint %s: the service reports no request count, so it is never idle", endpoint.id)

@@ -1,4 +1,4 @@
-"""Which live endpoints to stop: those whose count of requests has not grown for long, or that are live for too long."""
+"""Idle policy: when a live endpoint is stopped, by its request count and its time live."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class IdlePolicy:
-    """How long an endpoint may be live without being used, and how long at all."""
+    """Time without requests, and time live, after which an endpoint is stopped."""
 
     idle: timedelta
     live: timedelta | None = None
@@ -16,7 +16,11 @@ class IdlePolicy:
 
 @dataclass(frozen=True)
 class ActivityReading:
-    """A live endpoint's count of requests, if the service tells it, and since when it is the same; live since when."""
+    """Request count of a live endpoint.
+
+    `requests` is None if the service does not report it. `since` is the first reading of this count, `live_since` the
+    first reading of the endpoint.
+    """
 
     endpoint: str
     name: str
@@ -24,25 +28,25 @@ class ActivityReading:
     since: datetime
     live_since: datetime
 
-    def stop_reason(self, patience: IdlePolicy, now: datetime) -> str | None:
-        """Say why to stop it, if so. At the first look nothing is known yet of how long it is live or idle."""
+    def stop_reason(self, policy: IdlePolicy, now: datetime) -> str | None:
+        """Return the reason to stop the endpoint, or None; always None at its first reading."""
         if now == self.live_since:
             return None
-        if self.requests is not None and now > self.since and now - self.since >= patience.idle:
-            return f"nobody used it since {_shown(self.since)}"
-        if patience.live is not None and now - self.live_since >= patience.live:
-            return f"it is live since {_shown(self.live_since)} at the latest"
+        if self.requests is not None and now > self.since and now - self.since >= policy.idle:
+            return f"no request since {_shown(self.since)}"
+        if policy.live is not None and now - self.live_since >= policy.live:
+            return f"live since {_shown(self.live_since)} or earlier"
         return None
 
     def row(self, now: datetime) -> dict[str, Any]:
-        """Give it as a row of a table."""
+        """Return the reading as a row of a table."""
         times = {"since": self.since.isoformat(), "live_since": self.live_since.isoformat()}
         return {**asdict(self), **times, "idle_minutes": round((now - self.since).total_seconds() / 60, 1)}
 
 
 def readings_in(rows: Iterable[Mapping[str, Any]]) -> dict[str, ActivityReading]:
-    """Read a table of readings back, by endpoint."""
-    found = [
+    """Return the readings of a table by endpoint."""
+    readings = [
         ActivityReading(
             endpoint=row["endpoint"],
             name=row["name"],
@@ -52,13 +56,13 @@ def readings_in(rows: Iterable[Mapping[str, Any]]) -> dict[str, ActivityReading]
         )
         for row in rows
     ]
-    return {reading.endpoint: reading for reading in found}
+    return {reading.endpoint: reading for reading in readings}
 
 
-def read_again(
+def next_reading(
     earlier: ActivityReading | None, endpoint: str, name: str, requests: int | None, now: datetime
 ) -> ActivityReading:
-    """Take a new reading; a count that is the same as before leaves since when it is."""
+    """Return a new reading; an unchanged count keeps the time of its first reading."""
     if earlier is None:
         return ActivityReading(endpoint, name, requests, now, now)
     since = earlier.since if earlier.requests == requests else now

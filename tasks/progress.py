@@ -1,4 +1,4 @@
-"""Progress while a batch runs: an artifact in the Prefect UI, and a snapshot for whoever watches in this process."""
+"""Progress of a running batch: an artifact in the Prefect UI, and snapshots for a watcher in this process."""
 
 import asyncio
 import logging
@@ -14,43 +14,44 @@ from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifa
 from pareta_batch import Progress, Session, Snapshot
 from tasks.artifacts import artifact_key
 
-EVERY_S = 1.0
-# An update costs tens of milliseconds here and in the server.
-ARTIFACT_EVERY = 3
+UPDATE_INTERVAL_S = 1.0
+"""Seconds between snapshots. Raising it makes the progress bar coarser."""
+UPDATES_PER_ARTIFACT = 3
+"""Snapshots for each update of the artifact, which costs tens of milliseconds. Raising it makes the UI lag."""
 
 log = logging.getLogger(__name__)
 
 Watcher = Callable[[Snapshot], None]
 
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
-"""Set before a flow is called in this process, it is told the progress of every batch that the flow completes."""
+"""Callback for the snapshots of every batch of a flow; set it before the flow is called in this process."""
 
 
 @asynccontextmanager
-async def progress_shown(session: Session) -> AsyncIterator[None]:
-    """Show a session's progress while the body runs, and once more at its end."""
+async def show_progress(session: Session) -> AsyncIterator[None]:
+    """Show the progress of a session while the body runs, and at its end."""
     progress = session.progress
     artifact = await acreate_progress_artifact(
         progress=0.0, key=artifact_key(progress.name, "progress"), description=f"Rows of {progress.name}"
     )
-    showing = asyncio.create_task(_keep_showing(artifact, progress))
+    showing = asyncio.create_task(_update_repeatedly(artifact, progress))
     try:
         yield
     finally:
         showing.cancel()
-        _tell(progress)
+        _notify(progress)
         await _show(artifact, progress)
 
 
-async def _keep_showing(artifact: UUID, progress: Progress) -> None:
+async def _update_repeatedly(artifact: UUID, progress: Progress) -> None:
     for turn in count():
-        _tell(progress)
-        if turn % ARTIFACT_EVERY == 0:
+        _notify(progress)
+        if turn % UPDATES_PER_ARTIFACT == 0:
             await _show(artifact, progress)
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(UPDATE_INTERVAL_S)
 
 
-def _tell(progress: Progress) -> None:
+def _notify(progress: Progress) -> None:
     if watch := watcher.get():
         watch(progress.snapshot())
 
@@ -60,5 +61,5 @@ async def _show(artifact: UUID, progress: Progress) -> None:
     try:
         await aupdate_progress_artifact(artifact, 100 * snapshot.share, description=str(snapshot))
     except httpx.HTTPError as error:
-        # The Prefect server is away for a while: a paid batch goes on, and is shown again when it is back.
-        log.debug("the progress of %s is not shown: %s", progress.name, error)
+        # The Prefect server is unreachable: the batch continues, and the next update shows its progress.
+        log.debug("progress of %s not shown: %s", progress.name, error)

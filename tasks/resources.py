@@ -1,6 +1,6 @@
-"""What everything awaited in one flow run shares: one client, one ledger, one session of a batch.
+"""Resources shared within one flow run: one client, one ledger, one poller, one session of a batch.
 
-A task that runs in another process, thread or event loop finds nothing to share there, and opens its own.
+A task in another process, thread or event loop has no shared resource and opens its own.
 """
 
 import asyncio
@@ -13,31 +13,33 @@ from pareta_batch import ALL_UNSETTLED, Batch, Ledger, RowSelection, Session, op
 from pareta_client import AsyncPareta
 from pareta_evals import EvalPoller
 from tasks.credentials import make_client
+from tasks.endpoint_slots import lease_slots
+from tasks.progress import show_progress
 
-Thing = TypeVar("Thing")
+Resource = TypeVar("Resource")
 
 
-class Shared(Generic[Thing]):
-    """One thing for everybody inside: whoever comes first opens it, and closes it at the end."""
+class Shared(Generic[Resource]):
+    """A resource opened by its first user in a context and shared by nested users."""
 
     def __init__(self, name: str) -> None:
-        self._found: ContextVar[tuple[asyncio.AbstractEventLoop, Thing] | None] = ContextVar(name, default=None)
+        self._current: ContextVar[tuple[asyncio.AbstractEventLoop, Resource] | None] = ContextVar(name, default=None)
 
     @asynccontextmanager
-    async def use(self, opening: Callable[[], AbstractAsyncContextManager[Thing]]) -> AsyncIterator[Thing]:
-        """Give the thing that is open on this event loop, else open one for everything awaited inside."""
+    async def use(self, opening: Callable[[], AbstractAsyncContextManager[Resource]]) -> AsyncIterator[Resource]:
+        """Yield the resource that is open on this event loop, else open one until the body ends."""
         loop = asyncio.get_running_loop()
-        match self._found.get():
-            # A context can be copied to another thread's loop, where the thing would hang.
-            case (where, thing) if where is loop:
-                yield thing
+        match self._current.get():
+            # A context can be copied to another thread's event loop, where the resource would hang.
+            case (owner, resource) if owner is loop:
+                yield resource
             case _:
-                async with opening() as thing:
-                    token = self._found.set((loop, thing))
+                async with opening() as resource:
+                    token = self._current.set((loop, resource))
                     try:
-                        yield thing
+                        yield resource
                     finally:
-                        self._found.reset(token)
+                        self._current.reset(token)
 
 
 _client = Shared[AsyncPareta]("client")
@@ -47,23 +49,33 @@ _session = Shared[Session]("session")
 
 
 def shared_client() -> AbstractAsyncContextManager[AsyncPareta]:
-    """Share the client to the service."""
+    """Return a context manager of the shared client of the service."""
     return _client.use(_open_client)
 
 
 def shared_ledger() -> AbstractAsyncContextManager[Ledger]:
-    """Share the ledger."""
+    """Return a context manager of the shared ledger."""
     return _ledger.use(_open_ledger)
 
 
 def shared_poller() -> AbstractAsyncContextManager[EvalPoller]:
-    """Share the poller that looks at the eval runs which are waited for."""
+    """Return a context manager of the shared poller of eval runs."""
     return _poller.use(_open_poller)
 
 
-def shared_session(batch: Batch, wanted: RowSelection = ALL_UNSETTLED) -> AbstractAsyncContextManager[Session]:
-    """Share the session of a batch: the rows it sends, its slots, its stop, its progress."""
-    return _session.use(lambda: _open_session(batch, wanted))
+def shared_session(batch: Batch, selection: RowSelection = ALL_UNSETTLED) -> AbstractAsyncContextManager[Session]:
+    """Return a context manager of the shared session of a batch."""
+    return _session.use(lambda: _open_session(batch, selection))
+
+
+@asynccontextmanager
+async def open_sending_session(batch: Batch, selection: RowSelection = ALL_UNSETTLED) -> AsyncIterator[Session]:
+    """Yield the shared session of the batch, with its calls in flight capped at its endpoint slots."""
+    # The slots are outermost: they are held until the last call has ended.
+    async with lease_slots(batch) as lease, shared_session(batch, selection) as session, show_progress(session):
+        if lease is not None:
+            lease.attach(session)
+        yield session
 
 
 @asynccontextmanager
@@ -88,11 +100,11 @@ async def _open_ledger() -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def _open_session(batch: Batch, wanted: RowSelection) -> AsyncIterator[Session]:
-    # A client of its own: the session's calls run on another loop than the flow's.
+async def _open_session(batch: Batch, selection: RowSelection) -> AsyncIterator[Session]:
+    # A separate client, because the session's calls run on its own event loop.
     async with (
         shared_ledger() as ledger,
-        open_session(batch, await make_client(), ledger, wanted) as session,
+        open_session(batch, await make_client(), ledger, selection) as session,
         remote_control(session, ledger),
     ):
         yield session

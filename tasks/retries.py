@@ -1,4 +1,4 @@
-"""Verdicts as Prefect retries: half-minutes that survive a short outage, never for what money or a key must mend."""
+"""Retry policy of tasks, by verdict: delays that outlast a short outage, and no retry without credit or key."""
 
 from typing import Any, TypedDict
 
@@ -12,7 +12,7 @@ RETRIED = frozenset({Verdict.TRANSIENT, Verdict.RATE_LIMIT, Verdict.NOT_READY, V
 
 
 class Retries(TypedDict):
-    """The part of a task's decoration that says when it is run again."""
+    """Retry arguments of the `task` decorator."""
 
     retries: int
     retry_delay_seconds: list[float]
@@ -23,7 +23,7 @@ class Retries(TypedDict):
 # A plain function on purpose: Prefect silently never retries when it is given a
 # functools.partial, a bound method or a callable object.
 def worth_retrying(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Say whether another attempt of the task can end better: the one table of verdicts decides."""
+    """Return whether a retry of the task can succeed, by the verdict of its error."""
     match state.data:
         case RowsUnanswered():
             return True

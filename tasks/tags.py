@@ -1,16 +1,16 @@
-"""Tags by which a person finds the runs of a batch or of an endpoint in the Prefect UI."""
+"""Tags to find the runs of a batch or of an endpoint in the Prefect UI."""
 
 from prefect import get_client
 from prefect.context import FlowRunContext
 
 
 async def tag_run(*, batch: str | None = None, endpoint: str | None = None) -> None:
-    """Tag this flow run with its batch and its endpoint, beside the tags that it has.
+    """Add tags for the batch and the endpoint to this flow run.
 
-    The run alone: a tag of a task run costs a question to the server for a slot of it, every time.
+    Only the flow run is tagged: for every tagged task run Prefect asks the server for a concurrency slot.
     """
-    given = {"batch": batch, "endpoint": endpoint}
-    tags = [f"{kind}:{name}" for kind, name in given.items() if name is not None]
+    named = {"batch": batch, "endpoint": endpoint}
+    tags = [f"{kind}:{name}" for kind, name in named.items() if name is not None]
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return

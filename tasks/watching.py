@@ -1,4 +1,4 @@
-"""Tasks of a watch: its history in the ledger, the run to compare with, and the plot of the series."""
+"""Tasks of a watch: its history in the ledger, the drift, and the plot of the series."""
 
 import asyncio
 from collections.abc import Mapping
@@ -40,10 +40,10 @@ Scale = tuple[float, float] | None
 
 
 @task(task_run_name="history of {watch}", cache_policy=NO_CACHE)
-async def enter_in_history(
+async def append_history(
     watch: str, occasion: str, run: EvalRun, rows: EvalRows | None, score_range: Scale = None
 ) -> tuple[QualityPoint, ...]:
-    """Write down what this occasion scored, and give the whole series on these rows, the earliest occasion first."""
+    """Record the scores of this occurrence, and return the series on these rows, the earliest first."""
     points = [point.model_dump() for point in quality_points(occasion, run, rows.groups if rows else None, score_range)]
     series = series_of(watch, str(run.eval_set_id))
     async with shared_ledger() as ledger:
@@ -56,7 +56,7 @@ async def enter_in_history(
 async def drift_from(
     watch: str, history: tuple[QualityPoint, ...], run: EvalRun, rows: EvalRows | None, score_range: Scale = None
 ) -> tuple[Drift, Drift | None]:
-    """Compare a run with all runs of the series before it, and with the one before it alone."""
+    """Compare a run with all earlier runs of the series, and with the previous run alone."""
     groups = rows.groups if rows else None
     series = series_of(watch, str(run.eval_set_id))
     run_ids = list(dict.fromkeys(point.run_id for point in history))
@@ -73,7 +73,7 @@ async def drift_from(
 
 
 async def _looks(ledger: Ledger, series: str, run_ids: list[str], score_range: Scale) -> dict[str, dict[str, Look]]:
-    """Return the scores of these runs by model, from the ledger, else from the service if it still has the run."""
+    """Return the scores of these runs by model: from the ledger, else from the service if it has the run."""
     known = await asyncio.to_thread(remembered_scores, ledger, series)
     looks: dict[str, dict[str, Look]] = {}
     async with shared_client() as pareta:
@@ -82,7 +82,7 @@ async def _looks(ledger: Ledger, series: str, run_ids: list[str], score_range: S
                 looks[run_id] = {entry["model"]: _look(entry) for entry in mine}
                 continue
             with suppress(NotFoundError):
-                # A watch that began before the ledger kept scores.
+                # The watch began before the ledger kept scores.
                 looks[run_id] = looks_of(await pareta.evals.runs.retrieve(run_id), score_range)
                 await asyncio.to_thread(_remember, ledger, series, run_id, looks[run_id])
     return looks
@@ -95,14 +95,14 @@ def _remember(ledger: Ledger, series: str, run_id: str, looks: Mapping[str, Look
 
 
 def _look(entry: Mapping[str, Any]) -> Look:
-    # The keys of a JSON object are text.
+    # JSON object keys are strings.
     scores = {int(row): score for row, score in entry["scores"].items()}
     return Look(scores, entry["asked"], entry["errors"], entry["mean"], entry["standard_error"])
 
 
 @task(task_run_name="plot of {watch}", cache_policy=NO_CACHE)
 async def publish_history(watch: str, history: tuple[QualityPoint, ...], path: str) -> str:
-    """Write the plot of the series, and leave it and its numbers with the run."""
+    """Write the plot of the series, and publish the plot and its numbers as artifacts."""
     uri = await asyncio.to_thread(_write_plot, history, Path(path))
     rows = [point.model_dump() for point in history]
     await acreate_table_artifact(

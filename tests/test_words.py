@@ -22,11 +22,8 @@ PACKAGES = (
 )
 PENDING = (
     "pareta_batch",
-    "pareta_cli",
     "pareta_evals",
     "pareta_report",
-    "flows",
-    "tasks",
 )
 """Packages whose docstrings are still to be rewritten. A package that is done leaves this list."""
 MAX_WORDS_IN_A_SENTENCE = 25

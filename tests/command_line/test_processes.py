@@ -32,7 +32,6 @@ def started(tmp_path: Path, slow: Sandbox) -> Iterator[Processes]:
     rows = "\n".join(f"{n},ticket {n}" for n in range(200))
     (tmp_path / "rows.csv").write_text(f"id,text\n{rows}\n", encoding="utf-8")
     (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
-    (tmp_path / "examples").symlink_to(PROJECT / "examples")
     environment = {
         "PREFECT_HOME": str(tmp_path / "prefect"),
         "PREFECT_PROFILES_PATH": str(tmp_path / "prefect" / "profiles.toml"),
@@ -130,8 +129,8 @@ def test_a_child_ends_with_its_parent_also_one_that_ignores_sigterm(started: Pro
 
 OUTLETS = """
 import os, sys
-from pareta_cli.outlets import make_outlets_last
-make_outlets_last()
+from pareta_cli.outlets import use_durable_outputs
+use_durable_outputs()
 sys.stdin.read()
 for n in range(3):
     print("x" * 100_000, file=sys.{stream}, flush=True)

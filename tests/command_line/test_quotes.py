@@ -118,7 +118,7 @@ def test_a_promotion_costs_its_comparison_and_says_what_each_candidate_costs_onc
     assert {model: 20 * cost for model, cost in wanted["request_micro_usd"].items()} == {
         model: models[model] for model in ("wren-1", "heron-2")
     }
-    assert "1,000 requests to it then cost: wren-1 $" in quote(spec).stdout
+    assert "1,000 requests to its endpoint cost: wren-1 $" in quote(spec).stdout
     asked_nothing_but_questions(service)
 
 
@@ -132,7 +132,7 @@ def test_a_watch_costs_one_occasion_on_which_nothing_is_reused(service: Sandbox,
     (occasion,) = wanted["occasion"]["comparisons"]
     assert (occasion["paid_for"], occasion["reused"]) == (None, {})
     assert set(occasion["models"]) == {"wren-1", "heron-2", "summit-mini", "summit-pro"}
-    assert quote(spec).stdout.endswith("sentiment: as much every time it runs\n")
+    assert quote(spec).stdout.endswith("sentiment: the same cost for each run\n")
     assert service.books().debited_micro_usd == before.debited_micro_usd
     assert service.books().eval_runs_created == before.eval_runs_created
 

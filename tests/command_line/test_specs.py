@@ -34,7 +34,7 @@ def test_set_overrides_a_field_and_a_nested_one(tmp_path: Path) -> None:
         ("name: reviews", r"batch\.yaml: dataset: Field required"),
         (SPEC + "sampling: {model: ep_other}", r"sampling may not set model"),
         (SPEC + "output: answers.xlsx", r"output 'answers\.xlsx' must end in \.csv, \.jsonl, \.parquet"),
-        ("- a list", "holds no fields"),
+        ("- a list", "not a mapping; write fields"),
         ("a: [", "batch.yaml"),
     ],
 )

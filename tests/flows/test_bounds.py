@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows import bounds as module
-from flows.bounds import Bounds, compared_here, continued_here, started_here
+from flows.bounds import Bounds, admit_batch, admit_comparisons, admit_known_batch
 from pareta_batch.answers.output_claims import claim
 from pareta_batch.errors import NotAllowed
 from pareta_batch.ledger.ledger import Ledger
@@ -30,10 +30,10 @@ def started_as(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     monkeypatch.setenv("PARETA_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
 
     def be(origin: str) -> None:
-        async def origin_here() -> str:
+        async def current_origin() -> str:
             return origin
 
-        monkeypatch.setattr(module, "origin_here", origin_here)
+        monkeypatch.setattr(module, "current_origin", current_origin)
 
     be(HERE)
     return be
@@ -50,7 +50,7 @@ def batch(name: str = "new", **fields: object) -> Batch:
 
 
 def started(wanted: Batch, bounds: Bounds | None = OWN) -> Batch:
-    return asyncio.run(started_here(wanted, bounds))
+    return asyncio.run(admit_batch(wanted, bounds))
 
 
 def refusal(wanted: Batch, bounds: Bounds = OWN) -> str:
@@ -124,8 +124,8 @@ def test_a_page_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_the_batch_did_not_write_is_not_overwritten(tmp_path: Path, ledger: Ledger) -> None:
     (tmp_path / "inbox/there.csv").write_text("id\n")
     wanted = batch(output="inbox/there.csv")
-    assert "did not write" in refusal(wanted)
-    assert "did not write" in refusal(batch(output="inbox/rows.csv"))
+    assert "was not written by batch 'new'" in refusal(wanted)
+    assert "was not written by batch 'new'" in refusal(batch(output="inbox/rows.csv"))
     claim(batch(output=str(tmp_path / "inbox/there.csv")), ledger)
     assert started(wanted).output == str(tmp_path / "inbox/there.csv")
 
@@ -157,26 +157,26 @@ def test_a_retry_continues_batches_of_the_origins_that_are_named_and_no_others(
     claim_origin("payroll", "complete-batch", ledger)
     started_as("retry-failed/after-incomplete-batch")
     named = Bounds(folder="inbox", budget_usd=5, origins=(ELSEWHERE,))
-    assert asyncio.run(continued_here(batch("ours"), named)).name == "ours"
+    assert asyncio.run(admit_known_batch(batch("ours"), named)).name == "ours"
     for name in ("payroll", "unknown"):
         with pytest.raises(NotAllowed, match=name):
-            asyncio.run(continued_here(batch(name), named))
+            asyncio.run(admit_known_batch(batch(name), named))
 
 
 def test_a_dry_run_starts_nothing_and_reads_nothing_outside(ledger: Ledger) -> None:
-    asyncio.run(started_here(batch(), OWN, dry_run=True))
+    asyncio.run(admit_batch(batch(), OWN, dry_run=True))
     assert origin_of("new", ledger) is None
     with pytest.raises(NotAllowed):
-        asyncio.run(started_here(batch(dataset="other.csv"), OWN, dry_run=True))
+        asyncio.run(admit_batch(batch(dataset="other.csv"), OWN, dry_run=True))
 
 
 def test_comparisons_read_and_write_under_the_folder(tmp_path: Path) -> None:
     fields = {"name": "c", "task": "t", "rows": "inbox/rows.jsonl", "models": ["a"]}
     wanted = Comparisons.model_validate({"name": "new-models", "comparisons": [fields]})
-    found = compared_here(wanted, OWN)
+    found = admit_comparisons(wanted, OWN)
     assert found.report == str(tmp_path / "inbox/reports/new-models.html")
     assert found.comparisons[0].rows == str(tmp_path / "inbox/rows.jsonl")
     assert found.budget_usd == 5
     for outside in ({"report": "x.html"}, {"comparisons": [{**fields, "rows": "../rows.jsonl"}]}):
         with pytest.raises(NotAllowed):
-            compared_here(Comparisons.model_validate({**wanted.model_dump(), **outside}), OWN)
+            admit_comparisons(Comparisons.model_validate({**wanted.model_dump(), **outside}), OWN)

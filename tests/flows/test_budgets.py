@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from flows.compare_models import compare_models
-from flows.outcomes import report_of
+from flows.outcome_table import ExitStatus, end_state
+from flows.outcomes import end_reason, report_of
 from flows.promote_winner import promote_winner
 from flows.run_pipeline import run_pipeline
 from flows.watch_quality import watch_quality
 from pareta_batch.errors import BudgetReached
 from pareta_batch.money.budget import micro_usd
-from pareta_cli.runner import Exit, _exit_for
 from pareta_evals.spec import Comparisons
 from pareta_sandbox.testing import Sandbox
 from tests.flows.test_compare_models import comparisons, several
@@ -33,7 +33,7 @@ async def test_comparisons_that_do_not_fit_are_not_bought_and_a_larger_budget_bu
     work = work.model_copy(update={"max_runs_in_flight": 1})
     state = await compare_models(within(work, 0.002), return_state=True)
     first = await report_of(state)
-    assert (state.name, _exit_for(first)) == ("BudgetReached", Exit.STOPPED)
+    assert (state.name, end_state(end_reason(first)).exit_status) == ("BudgetReached", ExitStatus.STOPPED)
     assert [each.status for each in first.comparisons] == ["completed", "failed"]
     assert "are left" in str(first.comparisons[1].error)
     assert first.spent is not None
@@ -59,8 +59,13 @@ async def test_an_endpoint_is_bounded_by_the_model_that_it_serves(pareta: Sandbo
 
 async def test_a_promotion_without_room_deploys_nothing(pareta: Sandbox, tmp_path: Path) -> None:
     state = await promote_winner(promotion(tmp_path).model_copy(update={"budget_usd": 0.0001}), return_state=True)
-    report = await report_of(state)
-    assert (state.name, _exit_for(report), endpoints(), spent(pareta)) == ("BudgetReached", Exit.STOPPED, {}, 0)
+    status = end_state(end_reason(await report_of(state))).exit_status
+    assert (state.name, status, endpoints(), spent(pareta)) == (
+        "BudgetReached",
+        ExitStatus.STOPPED,
+        {},
+        0,
+    )
     report = await promote_winner(promotion(tmp_path, max_loss=0.05).model_copy(update={"budget_usd": 5.0}))
     assert report.endpoint is not None
 

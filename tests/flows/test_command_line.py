@@ -7,9 +7,12 @@ from typing import Literal
 import pytest
 from typer.testing import CliRunner, Result
 
+from flows.parameters import Pipeline
 from pareta_batch.engine.control import Controls
 from pareta_batch.ledger.ledger import Ledger
+from pareta_cli import demo
 from pareta_cli.app import app
+from pareta_cli.specs import read_spec
 from pareta_sandbox.faults.kinds import KeyEcho, OddReply, Status
 from pareta_sandbox.testing import Sandbox
 from tests.flows.datasets import batch, write_rows
@@ -88,6 +91,21 @@ def test_an_address_where_nothing_answers_is_2_and_is_named(
     monkeypatch.setenv("PARETA_BASE_URL", "https://nowhere.invalid")
     ended = pareta_pipeline("complete", spec(tmp_path))
     assert (ended.exit_code, "nothing answers at https://nowhere.invalid" in ended.stderr) == (2, True)
+
+
+def test_a_demo_in_a_folder_that_is_not_writable_is_2_and_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".pareta").write_text("a file, where the demo needs a folder", encoding="utf-8")
+    ended = pareta_pipeline("demo")
+    assert (ended.exit_code, ended.stderr.count("\n"), ended.stdout) == (2, 1, ""), ended.output
+    assert ended.stderr.startswith(f"demo folder '{tmp_path}/.pareta/demo': not writable: ")
+
+
+def test_the_spec_of_the_demo_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_spec(Pipeline, demo.SPEC).name == "licences"
 
 
 def test_an_unexpected_exception_is_3_and_is_named(

@@ -166,7 +166,7 @@ async def test_a_report_over_a_file_of_somebody_else_is_refused_before_anything_
     """The comparisons beside a report are named after it: `spec.json` beside `spec.html`."""
     (tmp_path / "spec.json").write_text('{"name": "mine"}')
     before = pareta.books()
-    with pytest.raises(OutputError, match=r"report .*spec\.json: a file that is no report of ours is there"):
+    with pytest.raises(OutputError, match=r"report .*spec\.json': existing file is not a report of ours; move it"):
         await compare_models(comparisons(tmp_path, "one").model_copy(update={"report": str(tmp_path / "spec.html")}))
     assert pareta.books() == before
     assert (tmp_path / "spec.json").read_text() == '{"name": "mine"}'

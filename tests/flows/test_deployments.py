@@ -21,7 +21,7 @@ from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel
 
 from flows.bounds import Bounds
-from flows.reference import written
+from flows.reference import with_tables
 
 PROJECT = Path(__file__).parents[2]
 FILE = yaml.safe_load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))
@@ -143,7 +143,7 @@ def test_a_schedule_names_its_time_zone_and_spends_nothing_unasked(deployment: d
 
 
 def test_the_tables_in_the_docs_are_those_of_the_code() -> None:
-    assert written(DOCS) == DOCS
+    assert with_tables(DOCS) == DOCS
 
 
 def triggers() -> list[tuple[dict[str, Any], dict[str, Any]]]:

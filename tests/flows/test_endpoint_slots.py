@@ -13,7 +13,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from flows.complete_batch import complete_batch
 from pareta_sandbox.testing import Sandbox
 from tasks.endpoint_slots import InitialSlots, Limit, lease_slots, limit_name
-from tasks.sending_session import open_sending_session
+from tasks.resources import open_sending_session
 from tests.flows.datasets import batch
 
 LIMIT = limit_name("auto")
@@ -65,7 +65,7 @@ async def seen(look: Callable[[], Awaitable[object]], wanted: object) -> None:
 
 @pytest.fixture
 def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.endpoint_slots.LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr("tasks.endpoint_slots.LIMIT_POLL_INTERVAL_S", 0.02)
 
 
 async def test_a_run_that_sends_follows_its_limit_down_and_up_to_what_it_has_use_for(
@@ -136,12 +136,12 @@ async def test_a_run_that_waits_for_more_slots_than_the_limit_now_has_waits_for_
 def test_a_run_that_began_with_the_whole_limit_goes_with_it_up_to_what_it_has_use_for(
     limit: int | None, share: int
 ) -> None:
-    assert InitialSlots(slots=4, limit=4, most=8).share_of(None if limit is None else Limit(limit, 0)) == share
+    assert InitialSlots(slots=4, limit=4, max_slots=8).allotment(None if limit is None else Limit(limit, 0)) == share
 
 
 @pytest.mark.parametrize(("limit", "share"), [(8, 4), (4, 2), (1, 1), (16, 4)])
 def test_a_run_that_began_with_half_the_limit_keeps_to_a_half(limit: int, share: int) -> None:
-    assert InitialSlots(slots=4, limit=8, most=4).share_of(Limit(limit, 0)) == share
+    assert InitialSlots(slots=4, limit=8, max_slots=4).allotment(Limit(limit, 0)) == share
 
 
 async def test_slots_that_cannot_be_given_back_do_not_end_a_batch_that_was_sent(
@@ -152,7 +152,7 @@ async def test_slots_that_cannot_be_given_back_do_not_end_a_batch_that_was_sent(
 
     monkeypatch.setattr("prefect.concurrency._asyncio.arelease_concurrency_slots_with_lease", away)
     assert (await complete_batch(batch(tmp_path))).status == "completed"
-    assert "could not be given back: nobody there" in caplog.text
+    assert "not released, they expire in 60 s: nobody there" in caplog.text
     assert (tmp_path / "answers.jsonl").exists()
 
 

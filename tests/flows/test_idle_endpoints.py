@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from flows.stop_idle_endpoints import IdleGuard, stop_idle_endpoints
 from pareta_client import Pareta
 from pareta_sandbox.testing import Sandbox
-from tasks.idle_policy import ActivityReading, IdlePolicy, read_again, readings_in
+from tasks.idle_policy import ActivityReading, IdlePolicy, next_reading, readings_in
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -17,7 +17,7 @@ def look(*counts: int | None, every: timedelta) -> tuple[ActivityReading, str | 
     """Look again and again at an endpoint with such counts; give the last reading and why to stop it."""
     reading = None
     for number, requests in enumerate(counts):
-        reading = read_again(reading, "ep_1", "ours", requests, NOON + number * every)
+        reading = next_reading(reading, "ep_1", "ours", requests, NOON + number * every)
     assert reading is not None
     return reading, reading.stop_reason(PATIENCE, NOON + (len(counts) - 1) * every)
 
@@ -27,7 +27,7 @@ QUARTER = timedelta(minutes=15)
 
 def test_a_count_that_has_not_grown_for_long_enough_means_idle() -> None:
     assert look(7, 7, every=QUARTER)[1] is None
-    assert look(7, 7, 7, every=QUARTER)[1] == "nobody used it since 2026-11-23 12:00+00:00"
+    assert look(7, 7, 7, every=QUARTER)[1] == "no request since 2026-11-23 12:00+00:00"
 
 
 def test_a_count_that_has_grown_means_used_until_now() -> None:
@@ -36,11 +36,11 @@ def test_a_count_that_has_grown_means_used_until_now() -> None:
 
 def test_the_first_look_never_stops_anything() -> None:
     patience = IdlePolicy(idle=timedelta(0), live=timedelta(seconds=1))
-    assert read_again(None, "ep_1", "ours", 7, NOON).stop_reason(patience, NOON) is None
+    assert next_reading(None, "ep_1", "ours", 7, NOON).stop_reason(patience, NOON) is None
 
 
 def test_one_that_is_live_for_too_long_is_stopped_used_or_not_and_told_or_not() -> None:
-    reason = "it is live since 2026-11-23 12:00+00:00 at the latest"
+    reason = "live since 2026-11-23 12:00+00:00 or earlier"
     assert look(1, 2, 3, 4, every=timedelta(hours=1))[1] == reason
     assert look(None, None, None, None, every=timedelta(hours=1))[1] == reason
 

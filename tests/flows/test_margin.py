@@ -26,7 +26,7 @@ def test_the_policys_loss_is_the_margin_of_the_comparison() -> None:
 
 def test_two_margins_are_refused_with_both() -> None:
     with pytest.raises(
-        ValidationError, match=r"max_loss 0\.05 of the policy is not the margin 0\.03 of the comparison"
+        ValidationError, match=r"max_loss 0\.05 of the policy differs from margin 0\.03 of the comparison"
     ):
         promotion({"max_loss": 0.05}, margin=0.03)
 

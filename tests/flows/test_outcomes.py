@@ -1,18 +1,36 @@
-"""How runs end: an exception that carries the report, across processes too."""
+"""End states of runs: the table, and the exception that carries the report across processes."""
 
+import ast
 import pickle
+from collections.abc import Iterator
+from pathlib import Path
 
 import cloudpickle  # type: ignore[import-untyped]
 import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.outcome_table import REASONS
-from flows.outcomes import IncompleteRun, end, named_outcome
-from pareta_batch.errors import BatchError, BatchStopped, DatasetError
+import pareta_batch
+from flows.outcome_table import END_STATES, OTHER, ExitStatus, StopReason, end_state
+from flows.outcomes import IncompleteRun, finish, named_outcome
+from pareta_batch.errors import BatchError, BatchStopped, DatasetError, LedgerError, ModelsUnknown, RowsUnanswered
 from pareta_batch.report import BatchReport
-from pareta_client import AuthenticationError, EndpointWaitTimeoutError, ParetaError
+from pareta_client import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    EndpointWaitTimeoutError,
+    InsufficientCreditsError,
+    NotFoundError,
+    ParetaError,
+)
 from tests.flows.test_retries import PASSES, STAYS
+
+
+class MissingThing(NotFoundError):
+    """A subclass that the table does not name."""
+
 
 STOP = BatchStopped("InsufficientCreditsError", "out of credit")
 
@@ -47,17 +65,81 @@ def test_an_unfinished_run_crosses_processes_with_its_report(pickler: object) ->
 
 def test_a_completed_batch_ends_with_its_report() -> None:
     done = report()
-    assert end(done) is done
+    assert finish(done) is done
 
 
-def test_every_error_of_the_client_and_of_a_batch_has_a_reason() -> None:
-    raised = {type(error).__name__ for error in PASSES + STAYS if isinstance(error, (ParetaError, BatchError))}
+def test_every_error_of_the_client_and_of_a_batch_has_an_end_state() -> None:
+    raised = [error for error in PASSES + STAYS if isinstance(error, (ParetaError, BatchError))]
     # A stop ends under the name of its reason, rows that a shard left are counted as failures.
-    assert raised - {"BatchStopped", "RowsUnanswered"} <= REASONS.keys()
+    missing = [error for error in raised if end_state(error) is OTHER]
+    assert {type(error) for error in missing} == {BatchStopped, RowsUnanswered}
+
+
+def test_every_error_class_has_an_end_state() -> None:
+    # What a flow never ends with: the abstract base, and the two that a report replaces.
+    internal = {BatchError, BatchStopped, RowsUnanswered}
+    classes = {each for base in (ParetaError, BatchError) for each in with_subclasses(base)} - internal
+    assert len(classes) > 25
+    assert [each.__name__ for each in classes if end_state(each.__name__) is OTHER] == []
+
+
+def test_every_stop_reason_has_an_end_state() -> None:
+    assert [reason for reason in StopReason if reason not in END_STATES] == []
+
+
+def test_every_reason_that_the_engine_stops_for_has_an_end_state() -> None:
+    reasons = {
+        call.args[0].value
+        for path in Path(pareta_batch.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).endswith(("stop_because", "BatchStopped"))
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert {"NoReceipts", "ServiceUnreachable", "BudgetReached", "Cancelled", "LedgerError"} <= reasons
+    assert [reason for reason in reasons if end_state(str(reason)) is OTHER] == []
+
+
+def with_subclasses(error: type[Exception]) -> Iterator[type[Exception]]:
+    yield error
+    for each in error.__subclasses__():
+        yield from with_subclasses(each)
+
+
+@pytest.mark.parametrize("error", [APITimeoutError(), MissingThing("no such endpoint", status_code=404)])
+def test_a_subclass_ends_a_run_as_its_base_does(error: ParetaError) -> None:
+    base = type(error).__bases__[0]
+    assert end_state(error) is END_STATES[base]
+    assert end_state(type(error).__name__) is END_STATES[base]
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        (AuthenticationError("no such key", status_code=401), ExitStatus.BAD_INPUT),
+        (ModelsUnknown(["wren-9"], ["wren-1"], "the leaderboard"), ExitStatus.BAD_INPUT),
+        (LedgerError("no such database"), ExitStatus.BAD_INPUT),
+        ("LedgerError", ExitStatus.STOPPED),
+        (APIConnectionError(), ExitStatus.STOPPED),
+        (APIConnectionError(unreachable=True), ExitStatus.BAD_INPUT),
+        ("ServiceUnreachable", ExitStatus.BAD_INPUT),
+        (APIStatusError("boom", status_code=500), ExitStatus.STOPPED),
+        (APIStatusError("not allowed", status_code=405), ExitStatus.BAD_INPUT),
+        (APIStatusError("slow", status_code=408), ExitStatus.STOPPED),
+        (InsufficientCreditsError("empty", status_code=402), ExitStatus.STOPPED),
+        (StopReason.TOO_MANY_FAILURES, ExitStatus.FAILURES),
+        (ZeroDivisionError(), ExitStatus.STOPPED),
+        ("ZeroDivisionError", ExitStatus.STOPPED),
+    ],
+    ids=repr,
+)
+def test_an_ending_has_one_exit_status(ending: Exception | str, status: ExitStatus) -> None:
+    assert end_state(ending).exit_status is status
 
 
 async def ended(error: Exception, *, retries: int = 0) -> tuple[State[None], int]:
-    """Run a flow that always fails so; give its state and how often it was run."""
+    """Run a flow that always raises the error; return its state and the number of runs."""
     runs = 0
 
     @flow(retries=retries, retry_delay_seconds=0)
@@ -96,13 +178,13 @@ async def test_every_ending_has_a_name(error: Exception, name: str, prefect_serv
 
 
 async def test_every_error_that_is_raised_ends_a_run_in_the_state_that_the_table_says(prefect_server: None) -> None:
-    raised = [error for error in PASSES + STAYS if type(error).__name__ in REASONS]
-    endings = {type(error).__name__: (await ended(error))[0] for error in raised}
-    assert {name: (state.is_failed(), state.name) for name, state in endings.items()} == {
-        name: (True, REASONS[name].state) for name in endings
-    }
-    assert all(f"{name}: " in str(state.message) for name, state in endings.items())
-    assert all(str(state.message).endswith(REASONS[name].next_step) for name, state in endings.items())
+    raised = [error for error in PASSES + STAYS if end_state(error) is not OTHER]
+    assert len(raised) > 20
+    for error in raised:
+        state, expected = (await ended(error))[0], end_state(error)
+        assert (state.is_failed(), state.name) == (True, expected.state)
+        assert str(state.message).startswith(f"{type(error).__name__}: ")
+        assert str(state.message).endswith(expected.next_step)
 
 
 async def test_retries_that_cannot_help_are_given_up(prefect_server: None) -> None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from flows.outcomes import report_of
+from flows.outcome_table import ExitStatus, end_state
+from flows.outcomes import end_reason, report_of
 from flows.parameters import Promotion
 from flows.promote_winner import promote_winner
-from pareta_cli.runner import Exit, _exit_for
 from pareta_client import Pareta
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox
@@ -47,5 +47,9 @@ async def test_a_comparison_that_failed_is_told_from_a_gate_that_was_not_passed(
 ) -> None:
     pareta.inject(Status(route="eval_runs", status=402))
     state = await promote_winner(promotion(tmp_path), return_state=True)
-    assert (state.name, _exit_for(await report_of(state))) == ("ComparisonFailed", Exit.STOPPED)
+    status = end_state(end_reason(await report_of(state))).exit_status
+    assert (state.name, status) == (
+        "ComparisonFailed",
+        ExitStatus.STOPPED,
+    )
     assert endpoints() == {}

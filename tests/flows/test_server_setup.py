@@ -9,7 +9,7 @@ from prefect import get_client
 from prefect.server.concurrency import lease_storage
 
 from pareta_cli import server_setup as module
-from pareta_cli.server_setup import FORGETFUL, SetUpError, read_limits, set_up
+from pareta_cli.server_setup import LEASES_IN_MEMORY, SetUpError, read_limits, set_up
 from tasks.endpoint_slots import limit_name
 
 
@@ -36,7 +36,7 @@ def test_a_limit_that_is_none_is_refused(option: str) -> None:
 
 def test_outside_of_the_project_it_says_where_to_run_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SetUpError, match="run it in the project's folder"):
+    with pytest.raises(SetUpError, match="run the command in the project folder"):
         set_up({})
 
 
@@ -62,9 +62,9 @@ def test_a_repository_is_cloned_from_its_branch_and_no_file_is_left(
 
 
 def test_it_says_when_the_server_forgets_its_leases(project: Path, deployed: list[dict[str, object]]) -> None:
-    assert set_up({}) == (FORGETFUL,)
+    assert set_up({}) == (LEASES_IN_MEMORY,)
 
 
 def test_the_storage_that_it_names_exists() -> None:
-    name = FORGETFUL.partition("LEASE_STORAGE=")[2]
+    name = LEASES_IN_MEMORY.partition("LEASE_STORAGE=")[2]
     assert name == f"{lease_storage.__name__}.filesystem"

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from flows.parameters import Watch
 from flows.watch_quality import watch_quality
 from pareta_batch.errors import OutputError
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.schema import quality_scores
+from pareta_cli.app import app
 from pareta_client import AsyncPareta
 from pareta_evals.history import remembered_scores, series_of
 from pareta_sandbox.faults.kinds import EvalRunFails, ModelWeakens
@@ -109,6 +111,18 @@ async def test_a_watch_without_credit_says_so_as_an_event(
     state = await watch_quality(watch(tmp_path), return_state=True)
     assert (state.is_failed(), state.name) == (True, "InsufficientCredits")
     assert emitted == [("pareta.credits.exhausted", "pareta.watch.sentiment")]
+    assert pareta.books().eval_runs_created == 0
+
+
+def test_a_watch_of_an_unknown_model_ends_as_bad_input_before_anything_is_bought(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    given = watch(tmp_path)
+    unknown = given.model_copy(update={"comparison": given.comparison.model_copy(update={"models": ("wren-99",)})})
+    path = tmp_path / "watch.json"
+    path.write_text(unknown.model_dump_json(), encoding="utf-8")
+    ended = CliRunner().invoke(app, ["watch", str(path)])
+    assert (ended.exit_code, "'wren-99'" in ended.stderr) == (2, True), ended.output
     assert pareta.books().eval_runs_created == 0
 
 
