@@ -57,16 +57,16 @@ _STATUSES: Mapping[int, tuple[type[APIStatusError], Verdict, bool]] = {
     402: (InsufficientCreditsError, Verdict.OUT_OF_CREDIT, False),
     403: (PermissionDeniedError, Verdict.FATAL_TO_BATCH, False),
     404: (NotFoundError, Verdict.FATAL_TO_BATCH, False),
-    405: (APIStatusError, Verdict.FATAL_TO_BATCH, False),  # another service than ours, or a page of it
-    407: (APIStatusError, Verdict.FATAL_TO_BATCH, False),  # a proxy that wants a password
+    405: (APIStatusError, Verdict.FATAL_TO_BATCH, False),  # base_url is another service or a web page
+    407: (APIStatusError, Verdict.FATAL_TO_BATCH, False),  # the proxy requires authentication
     408: (APIStatusError, Verdict.TRANSIENT, True),
     409: (ConflictError, Verdict.TRANSIENT, True),
-    410: (APIStatusError, Verdict.FATAL_TO_BATCH, False),  # as 404, for good
+    410: (APIStatusError, Verdict.FATAL_TO_BATCH, False),  # like 404, permanent
     422: (BadRequestError, Verdict.FATAL_TO_ITEM, False),
-    421: (APIStatusError, Verdict.TRANSIENT, False),  # a connection that ended at another host
+    421: (APIStatusError, Verdict.TRANSIENT, False),  # misdirected request
     425: (APIStatusError, Verdict.TRANSIENT, False),  # too early
     429: (RateLimitError, Verdict.RATE_LIMIT, True),
-    499: (APIStatusError, Verdict.TRANSIENT, False),  # a gateway that gave the request up
+    499: (APIStatusError, Verdict.TRANSIENT, False),  # the gateway cancelled the request
     500: (APIStatusError, Verdict.TRANSIENT, True),
     502: (APIStatusError, Verdict.TRANSIENT, True),
     503: (EndpointNotReadyError, Verdict.NOT_READY, True),
@@ -114,7 +114,7 @@ def _verdict_of_status(status: int) -> Verdict:
         return _STATUSES[status][1]
     if redirected(status):
         return Verdict.FATAL_TO_BATCH
-    # Below 200: a connection that went over to another protocol, or no status at all.
+    # Below 200: a switched protocol, or an invalid status.
     return Verdict.TRANSIENT if status >= 500 or status < 200 else Verdict.FATAL_TO_ITEM
 
 

@@ -17,9 +17,12 @@ from pareta_client.secret import Secret
 
 DEFAULT_BASE_URL = "https://api.pareta.ai"
 DEFAULT_MAX_RETRIES = 2
+"""Further attempts; raising it hides longer outages and delays their errors."""
 DEFAULT_TIMEOUT = 60.0
+"""Seconds for one attempt; raising it detects a hanging service later."""
 _CREDENTIALS = re.compile(r"//[^/?#]*@")
 CONNECT_TIMEOUT = 10.0
+"""Seconds for connecting; raising it detects an unreachable host later."""
 CONNECT_SHARE = 0.9
 """Fraction of an attempt's timeout for connecting; below 1, so that an unreachable host fails as a connect timeout."""
 MAX_REPLY_BYTES = 64 * 1024 * 1024

@@ -63,7 +63,7 @@ def _reason_of(content: Json) -> str | None:
 
 
 def _keyless_response(reply: Reply, request: Request) -> httpx.Response:
-    # Raw, because a header may hold bytes that no text encoding of ours gives back.
+    # Raw bytes, because a header may not be valid in any text encoding.
     headers = [(name, value) for name, value in reply.headers if name.lower() not in _BODY_HEADERS]
     return httpx.Response(
         reply.status,

@@ -36,7 +36,7 @@ class EventDecoder:
     `data:` is an event; and two events may follow each other without a blank line.
     """
 
-    _rest: bytes = b""
+    _buffer: bytes = b""
     _name: str = ""
     _data: list[str] = field(default_factory=list)
     _size: int = 0
@@ -44,26 +44,26 @@ class EventDecoder:
 
     def feed(self, received: bytes) -> Iterator[Event | Comment]:
         """Yield the items that these bytes complete; raise LineTooLong."""
-        text = self._rest + received
+        text = self._buffer + received
         if not self._has_begun:
             if len(text) < len(_BOM) and _BOM.startswith(text):
-                self._rest = text
+                self._buffer = text
                 return
             self._has_begun, text = True, text.removeprefix(_BOM)
         # A final carriage return may be the first byte of CRLF.
         kept = b"\r" if text.endswith(b"\r") else b""
         lines = text.removesuffix(kept).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._rest = lines.pop() + kept
-        if len(self._rest) > MAX_LINE_BYTES:
+        self._buffer = lines.pop() + kept
+        if len(self._buffer) > MAX_LINE_BYTES:
             raise LineTooLong(f"a line of the stream is longer than {MAX_LINE_BYTES} bytes")
         for line in lines:
             yield from self._line(line)
 
     def end(self) -> Iterator[Event | Comment]:
         """Yield the items of the last bytes; some services omit the line end after the last event."""
-        rest, self._rest = self._rest.removesuffix(b"\r"), b""
-        if rest:
-            yield from self._line(rest)
+        line, self._buffer = self._buffer.removesuffix(b"\r"), b""
+        if line:
+            yield from self._line(line)
         yield from self._dispatch()
 
     def _line(self, line: bytes) -> Iterator[Event | Comment]:
@@ -83,7 +83,7 @@ class EventDecoder:
             case "error" | "Error" if value.strip() not in ("", "null"):
                 yield from self._dispatch()
                 yield Event("error", value)
-            case _ if name.startswith("{"):  # JSON without `data:`, as some servers send their errors
+            case _ if name.startswith("{"):  # some servers send errors as JSON without `data:`
                 yield from self._dispatch()
                 yield Event("message", text)
             case _:
@@ -104,7 +104,7 @@ class EventDecoder:
     def _dispatch(self) -> Iterator[Event]:
         name, data = self._name or "message", self._data
         self._name, self._data, self._size = "", [], 0
-        if data or name.lower() == "error":  # an error event without a word is one all the same
+        if data or name.lower() == "error":  # an error event without data is still an error
             yield Event(name, "\n".join(data))
 
 

@@ -53,7 +53,7 @@ def _no_answer_reason(choice: dict[str, Any]) -> str | None:
         return "has an answer that the service aborted"
     message = choice.get("message")
     if not message and _finish(choice) is Finish.FILTERED:
-        return None  # a filter withheld the whole message, and would again
+        return None  # a filter removed the whole message; a retry would give the same result
     if not isinstance(message, dict) or not message:
         return "has a first choice without a message"
     if message.get("content") is not None or any(message.get(name) for name in _OTHER_ANSWER_FIELDS):
