@@ -1,6 +1,7 @@
 """Faults on demand: kinds, selection of requests, effects on replies, and scenarios.
 
-No routes and no books: a fault changes a request or a reply, never the rules of the service.
+A fault changes requests or replies, and only those. `scenario` also changes settings, balance and endpoints of the
+service.
 """
 
 __all__ = ["effects", "injection", "kinds", "odd_replies", "scenario"]

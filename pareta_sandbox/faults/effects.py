@@ -102,27 +102,27 @@ class _Tampering:
             case TruncatedJson() | OddReply() | KeyEcho(), "http.response.start":
                 self._start = message  # sent with the body, which decides the content length
             case TruncatedJson(), _:
-                await self._half(message)
+                await self._send_half(message)
             case OddReply() as fault, _:
-                await self._odd(message, fault)
+                await self._send_odd(message, fault)
             case KeyEcho() as fault, _:
-                await self._with_key(message, fault)
+                await self._send_with_key(message, fault)
             case Drop(how=how), "http.response.body":
                 await self.send({**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True})
-                await self._flushed()
+                await self._wait_until_sent()
                 await self._exchange.drop(how)
             case SlowBody(seconds=seconds), "http.response.body":
-                await self._slowly(message, seconds)
+                await self._send_slowly(message, seconds)
             case CutStream() as cut, "http.response.body":
-                await self._cut(message, cut)
+                await self._send_or_cut(message, cut)
             case _:
                 await self.send(message)
 
-    async def _half(self, message: Message) -> None:
+    async def _send_half(self, message: Message) -> None:
         body = message.get("body", b"")
         await self._send_body(message, body[: len(body) // 2])
 
-    async def _odd(self, message: Message, fault: OddReply) -> None:
+    async def _send_odd(self, message: Message, fault: OddReply) -> None:
         if self._start is None or message.get("more_body"):
             await self._send_body(message, message.get("body", b""))
             return
@@ -131,7 +131,7 @@ class _Tampering:
         self._start.update(status=changed.status, headers=list(changed.headers.items()))
         await self._send_body(message, changed.body)
 
-    async def _with_key(self, message: Message, fault: KeyEcho) -> None:
+    async def _send_with_key(self, message: Message, fault: KeyEcho) -> None:
         key = (self._exchange.api_key or "").encode()
         body = message.get("body", b"")
         if fault.where == "answer":
@@ -151,7 +151,7 @@ class _Tampering:
             self._start = None
         await self.send({**message, "body": body})
 
-    async def _slowly(self, message: Message, seconds: float) -> None:
+    async def _send_slowly(self, message: Message, seconds: float) -> None:
         body = message.get("body", b"")
         size = max(1, -(-len(body) // PIECES))
         pieces = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
@@ -160,15 +160,15 @@ class _Tampering:
             await asyncio.sleep(seconds / len(pieces))
             await self.send({**message, "body": piece, "more_body": message.get("more_body") or number < len(pieces)})
 
-    async def _cut(self, message: Message, cut: CutStream) -> None:
+    async def _send_or_cut(self, message: Message, cut: CutStream) -> None:
         ending = not message.get("more_body")
         if ending if cut.when == "after" else self._bodies >= cut.after_chunks:
-            await self._flushed()
+            await self._wait_until_sent()
             await self._exchange.drop()
         self._bodies += 1
         await self.send(message)
 
-    async def _flushed(self) -> None:
+    async def _wait_until_sent(self) -> None:
         # Aborting a connection discards its send buffer: wait until the buffer is sent.
         for _ in range(3):
             await asyncio.sleep(0.005)
