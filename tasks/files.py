@@ -34,7 +34,7 @@ def check_report(path: str, *, exports: bool, apart_from: Sequence[Path] = ()) -
 
 
 def check_plot(path: str) -> None:
-    """Check that the plot of a watch replaces no file of somebody else; raises OutputError."""
+    """Check that the plot of a watch replaces no file of another program; raises OutputError."""
     _check(Path(path), "plot", "plot")
 
 
