@@ -23,7 +23,6 @@ PACKAGES = (
 PENDING = (
     "pareta_batch",
     "pareta_evals",
-    "pareta_report",
 )
 """Packages whose docstrings are still to be rewritten. A package that is done leaves this list."""
 MAX_WORDS_IN_A_SENTENCE = 25

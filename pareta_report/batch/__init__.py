@@ -1,4 +1,4 @@
-"""What became of the rows and dollars of a batch. No HTML."""
+"""The outcome of a batch: rows, costs, answers and measured quality. No HTML."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""A batch's output file as a table, every column with one type whatever the file format."""
+"""A batch's output file as a table, with the same column types for every file format."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -6,10 +6,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:  # pandas takes most of a second to import; a flow that only judges should not wait for it
+if TYPE_CHECKING:  # pandas takes most of a second to import
     import pandas as pd
 
-# The columns a batch adds to those of its dataset, and what they hold.
+# The columns that a batch adds to those of its dataset, by type.
 WHOLE_NUMBERS = ("attempts", "prompt_tokens", "completion_tokens", "billed_micro_usd")
 NUMBERS = ("latency_ms",)
 TEXTS = ("answer", "error", "flag", "request_id")
@@ -18,28 +18,31 @@ BATCH_COLUMNS = (
     *("billed_micro_usd", "request_id"),
 )
 
-# What stands before the name of a result when the dataset has a column of that name.
 PREFIX = "pareta_"
+"""Prefix of a result column when the dataset has a column of the same name."""
 
-# How the error of a row begins that has none: it was not sent, or its answer has not come.
 PENDING = "pending: "
+"""Prefix of the `error` of a row that has no answer yet."""
 
 
-def answers_table(answers: "Path | str | pd.DataFrame", most: int | None = None) -> "pd.DataFrame":
-    """Return one row per input row: the dataset's own columns as they were, then the batch's with fixed types.
+def answers_table(answers: "Path | str | pd.DataFrame", max_rows: int | None = None) -> "pd.DataFrame":
+    """Return one row per input row: the dataset's own columns unchanged, then the result columns with fixed types.
 
-    Columns have the names that they have in the file: `result_columns` finds the batch's. Given `most`, only so many
-    rows are read. Empty texts count as missing.
+    Column names are those of the file; `result_columns` finds the result columns. Empty texts are missing values.
 
-    Raises ValueError naming the file and the column when one of the batch's is missing, or when the file is not .csv,
-    .jsonl or .parquet.
+    Args:
+        answers: The output file, or its table.
+        max_rows: Number of rows to read, from the first; all by default.
+
+    Raises:
+        ValueError: A result column is missing, or the file is not .csv, .jsonl or .parquet.
     """
     import pandas as pd
 
     if isinstance(answers, pd.DataFrame):
-        table = answers.copy() if most is None else answers.head(most).copy()
+        table = answers.copy() if max_rows is None else answers.head(max_rows).copy()
     else:
-        table = _read(Path(answers), most)
+        table = _read(Path(answers), max_rows)
     source = "the table" if isinstance(answers, pd.DataFrame) else str(answers)
     results = result_columns(list(table.columns))
     if missing := [column for column in BATCH_COLUMNS if column not in results]:
@@ -53,16 +56,16 @@ def answers_table(answers: "Path | str | pd.DataFrame", most: int | None = None)
 
 
 def result_columns(columns: Sequence[str]) -> dict[str, str]:
-    """Return the column of each result: the last one of its name, because a dataset's own columns come before.
+    """Return the column name of each result: the last match, because the dataset's own columns come first.
 
-    A dataset that has a column `answer` leaves `pareta_answer` to the batch.
+    With a dataset column `answer`, the result column is `pareta_answer`.
     """
     results = set(BATCH_COLUMNS)
     return {bare: column for column in columns if (bare := _bare(str(column))) in results}
 
 
 def state_of(answer: object, error: object, attempts: object) -> Literal["settled", "failed", "pending"]:
-    """Return what the ledger says of a row, from its results; those that are missing are None."""
+    """Return the ledger state of a row, from its result values (None where missing)."""
     if error is not None:
         return "pending" if str(error).startswith(PENDING) else "failed"
     return "settled" if answer is not None or attempts else "pending"
@@ -74,25 +77,25 @@ def _bare(column: str) -> str:
     return column
 
 
-def _read(path: Path, most: int | None) -> "pd.DataFrame":
+def _read(path: Path, max_rows: int | None) -> "pd.DataFrame":
     import pandas as pd
 
     match path.suffix.lower():
         case ".csv":
-            # As texts: pandas would turn an id 007 into 7 and a truth 'NA' into nothing.
-            return pd.read_csv(path, dtype=str, keep_default_na=False, nrows=most)
+            # As text: pandas would turn an id 007 into 7 and a truth 'NA' into a missing value.
+            return pd.read_csv(path, dtype=str, keep_default_na=False, nrows=max_rows)
         case ".jsonl" | ".ndjson":
             with path.open(encoding="utf-8") as lines:
-                rows = islice((line for line in lines if line.strip()), most)
+                rows = islice((line for line in lines if line.strip()), max_rows)
                 return _table_of([json.loads(line) for line in rows])
         case ".parquet":
-            return _read_parquet(path, most)
+            return _read_parquet(path, max_rows)
         case suffix:
-            raise ValueError(f"{path}: cannot read {suffix or 'a file without a suffix'}; use .csv, .jsonl or .parquet")
+            raise ValueError(f"{path}: unsupported file type {suffix!r}; use .csv, .jsonl or .parquet")
 
 
 def _table_of(rows: Sequence[dict[str, object]]) -> "pd.DataFrame":
-    """Make a table of rows that may have different columns; the results, which end the first row, stay the last."""
+    """Return a table of rows that may have different columns; result columns come last."""
     import pandas as pd
 
     first = list(rows[0]) if rows else []
@@ -106,16 +109,16 @@ def _columns_of(rows: Iterable[dict[str, object]]) -> Sequence[str]:
     return list(dict.fromkeys(column for row in rows for column in row))
 
 
-def _read_parquet(path: Path, most: int | None) -> "pd.DataFrame":
-    """Read values as Python has them: pandas would turn whole numbers with gaps into floats."""
+def _read_parquet(path: Path, max_rows: int | None) -> "pd.DataFrame":
+    """Read values as Python objects: pandas would turn integers with missing values into floats."""
     import pandas as pd
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
-        if most is None:
+        if max_rows is None:
             table = file.read()
         else:
-            beginning = next(file.iter_batches(batch_size=most), None)
-            table = file.schema_arrow.empty_table() if beginning is None else beginning
+            first_batch = next(file.iter_batches(batch_size=max_rows), None)
+            table = file.schema_arrow.empty_table() if first_batch is None else first_batch
         values = {name: column.to_pylist() for name, column in zip(table.schema.names, table.columns, strict=True)}
         return pd.DataFrame(values, columns=table.schema.names, dtype=object)

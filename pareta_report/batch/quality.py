@@ -1,4 +1,4 @@
-"""How good a batch's own answers are, where the dataset says what is true."""
+"""Measured quality of a batch: its answers compared with the true labels of the dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,30 +14,32 @@ if TYPE_CHECKING:
 
 
 def batch_measured_quality(answers: "Path | str | pd.DataFrame", truth_column: str) -> MeasuredQuality | None:
-    """Compare the answers with the truth; None when no row that is done has a truth.
+    """Compare the answers with the true labels; return None if no finished row has one.
 
-    Labels are equal as `label_of` defines it. A failed row counts as wrong, a pending one does not count.
-    Raises ValueError when there is no such column.
+    Labels are compared by `label_of`. A failed row counts as wrong; a pending row is excluded.
+    Raises ValueError if the column is missing.
     """
     table = answers_table(answers)
     if truth_column not in table.columns:
-        there = ", ".join(map(str, table.columns))
-        raise ValueError(f"the answers have no column {truth_column!r}; they have: {there}")
+        columns = ", ".join(map(str, table.columns))
+        raise ValueError(f"the answers have no column {truth_column!r}; they have: {columns}")
     states = _states(table)
-    answer = table[result_columns(list(table.columns))["answer"]]
-    labels = [(label_of(truth), label_of(said)) for truth, said in zip(table[truth_column], answer, strict=True)]
-    with_truth = [
-        (state, truth, said) for state, (truth, said) in zip(states, labels, strict=True) if truth is not None
+    answers_column = table[result_columns(list(table.columns))["answer"]]
+    labels = [
+        (label_of(truth), label_of(answer)) for truth, answer in zip(table[truth_column], answers_column, strict=True)
     ]
-    pairs = [(truth, said) for state, truth, said in with_truth if state != "pending"]
+    with_truth = [
+        (state, truth, answer) for state, (truth, answer) in zip(states, labels, strict=True) if truth is not None
+    ]
+    pairs = [(truth, answer) for state, truth, answer in with_truth if state != "pending"]
     if not pairs:
         return None
-    right = sum(truth == said for truth, said in pairs)
+    right = sum(truth == answer for truth, answer in pairs)
     low, high = intervals.exact(right, len(pairs))
     return MeasuredQuality(
         n=len(pairs),
         right=right,
-        unanswered=sum(said is None for _, said in pairs),
+        unanswered=sum(answer is None for _, answer in pairs),
         failed=sum(state == "failed" for state, _, _ in with_truth),
         pending=len(with_truth) - len(pairs),
         accuracy=right / len(pairs),
@@ -51,13 +53,13 @@ def batch_measured_quality(answers: "Path | str | pd.DataFrame", truth_column: s
 def _states(table: "pd.DataFrame") -> list[str]:
     results = result_columns(list(table.columns))
     columns = (table[results[name]].astype(object) for name in ("answer", "error", "attempts"))
-    given = (column.where(column.notna(), None) for column in columns)
-    return [state_of(*row) for row in zip(*given, strict=True)]
+    values = (column.where(column.notna(), None) for column in columns)
+    return [state_of(*row) for row in zip(*values, strict=True)]
 
 
 def _macro_f1(pairs: Sequence[tuple[str, str | None]]) -> float:
-    """Return the mean F1 over the labels of the truth; an answer outside them is a miss of its true label."""
-    labels = sorted({truth for truth, _ in pairs})  # in one order: sums of floats depend on it
+    """Return the mean F1 over the true labels; any other answer is a false negative of its true label."""
+    labels = sorted({truth for truth, _ in pairs})  # sorted: the sum of floats depends on the order
     return sum(_f1(label, pairs) for label in labels) / len(labels)
 
 

@@ -1,4 +1,4 @@
-"""A batch's answers as the rows a page shows."""
+"""A batch's answers as rows of a page."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 State = Literal["right", "wrong", "answered", "failed", "pending"]
 
-# Longer texts are folded, and cut on the page: it must stay a page one can open. The output file has them whole.
-FOLDED = 100
-CUT = 20_000
+FOLDED_CHARS = 100
+"""Characters from which a text is folded. Raised: a longer page."""
+MAX_CHARS = 20_000
+"""Characters of a text on the page; the output file has all. Raised: a page that opens slowly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One of the dataset's own values: `left_out` counts the characters that were cut."""
+    """A value of the dataset; `left_out` is the number of characters cut."""
 
     name: str
     text: str
@@ -29,12 +30,12 @@ class Text:
 
     @property
     def beginning(self) -> str:
-        return " ".join(self.text[: 4 * FOLDED].split())[:FOLDED]
+        return " ".join(self.text[: 4 * FOLDED_CHARS].split())[:FOLDED_CHARS]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the batch, ready to be shown."""
+    """One row of the batch for display."""
 
     number: int
     id: str | None
@@ -52,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ShownRows:
-    """The rows shown, how many more there are, and how many of those shown stand in each state."""
+    """The rows shown, the number of rows left out, and the number of rows shown by state."""
 
     rows: tuple[Row, ...]
     more: int
@@ -60,16 +61,16 @@ class ShownRows:
 
 
 def shown_rows(
-    table: "pd.DataFrame", most: int, id_column: str | None, truth_column: str | None, *, of: int | None = None
+    table: "pd.DataFrame", max_rows: int, id_column: str | None, truth_column: str | None, *, total: int | None = None
 ) -> ShownRows:
-    """Return the first rows of an answers table, which itself may be the beginning of one `of` so many rows."""
-    records = artifact_rows(table, most)
+    """Return the first `max_rows` rows of an answers table; `total` is the number of rows of the batch if larger."""
+    records = artifact_rows(table, max_rows)
     results = result_columns(list(table.columns))
     rows = tuple(
         _row(number, record, results, id_column, truth_column) for number, record in enumerate(records, start=1)
     )
     found = Counter(row.state for row in rows)
-    more = max(of or 0, len(table)) - len(rows)
+    more = max(total or 0, len(table)) - len(rows)
     return ShownRows(rows, more, {state: found[state] for state in get_args(State) if found[state]})
 
 
@@ -80,43 +81,43 @@ def _row(
     id_column: str | None,
     truth_column: str | None,
 ) -> Row:
-    got = {result: record[column] for result, column in results.items()}
+    values = {result: record[column] for result, column in results.items()}
     own = [name for name in record if name not in results.values() and name not in {id_column, truth_column}]
     texts = [_text(name, record[name]) for name in own if record[name] is not None]
-    truth, latency = record.get(truth_column or ""), got["latency_ms"]
+    truth, latency = record.get(truth_column or ""), values["latency_ms"]
     return Row(
         number=number,
-        id=_said(record.get(id_column or "")),
-        state=_state(got, truth),
-        answer=_said(got["answer"]),
-        truth=_said(truth),
-        error=_said(got["error"]),
-        flag=_said(got["flag"]),
-        attempts=_whole(got["attempts"]),
+        id=_string(record.get(id_column or "")),
+        state=_state(values, truth),
+        answer=_string(values["answer"]),
+        truth=_string(truth),
+        error=_string(values["error"]),
+        flag=_string(values["flag"]),
+        attempts=_integer(values["attempts"]),
         latency_ms=float(latency) if isinstance(latency, int | float) else None,
-        billed_micro_usd=_whole(got["billed_micro_usd"]),
-        short=tuple(text for text in texts if len(text.text) <= FOLDED),
-        long=tuple(text for text in texts if len(text.text) > FOLDED),
+        billed_micro_usd=_integer(values["billed_micro_usd"]),
+        short=tuple(text for text in texts if len(text.text) <= FOLDED_CHARS),
+        long=tuple(text for text in texts if len(text.text) > FOLDED_CHARS),
     )
 
 
-def _state(got: Mapping[str, object], truth: object) -> State:
-    state = state_of(got["answer"], got["error"], got["attempts"])
+def _state(values: Mapping[str, object], truth: object) -> State:
+    state = state_of(values["answer"], values["error"], values["attempts"])
     if state != "settled":
         return state
     if truth is not None:
-        return "right" if is_right(truth, got["answer"]) else "wrong"
+        return "right" if is_right(truth, values["answer"]) else "wrong"
     return "answered"
 
 
 def _text(name: str, value: object) -> Text:
     text = str(value)
-    return Text(name, text[:CUT], max(len(text) - CUT, 0))
+    return Text(name, text[:MAX_CHARS], max(len(text) - MAX_CHARS, 0))
 
 
-def _said(value: object) -> str | None:
+def _string(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _whole(value: object) -> int | None:
+def _integer(value: object) -> int | None:
     return value if isinstance(value, int) else None

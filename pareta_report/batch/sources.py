@@ -1,4 +1,4 @@
-"""What the report must know of a batch."""
+"""The facts of a batch that a report needs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class BatchFacts(Protocol):
-    """A finished or interrupted batch in numbers. Money is in micro-USD, None where the service does not tell."""
+    """A finished or interrupted batch in numbers. Money is in micro-USD, None if unknown."""
 
     @property
     def name(self) -> str: ...

@@ -1,4 +1,4 @@
-"""When an answer equals a truth, whatever the file format made of both."""
+"""Equality of answers and true labels, independent of the file format."""
 
 import json
 import math
@@ -17,16 +17,15 @@ _DECIMALS_OF_A_TIME = re.compile(r"(?<=:[0-9]{2})\.([0-9]{1,9})(?![0-9])")
 
 
 def is_right(truth: object, answer: object) -> bool:
-    """Return whether an answer equals the truth; a missing one never does."""
+    """Return whether an answer equals the true label; a missing answer never does."""
     return (label := label_of(answer)) is not None and label_of(truth) == label
 
 
 def label_of(value: object) -> str | None:
-    """Return a label in the form in which labels are compared; None for a missing or blank one.
+    """Return the canonical form in which labels are compared; None for a missing or blank label.
 
-    Texts ignore case and the length of blanks, in Unicode form NFKC. Numbers are equal however they are written: `1`,
-    `1.0`, `1e0`. So are durations in ISO 8601: `PT1H`, `PT60M`. JSON objects and lists are equal in any order of
-    fields, with any blanks.
+    Text: Unicode NFKC, case folded, whitespace collapsed. Numbers: by value (`1`, `1.0` and `1e0` are equal). ISO 8601
+    durations: by value (`PT1H` and `PT60M`). JSON objects and lists: any order of fields, any whitespace.
     """
     text = _normal(_text(value))
     if _NUMBER.fullmatch(text):
@@ -42,7 +41,7 @@ def label_of(value: object) -> str | None:
 def _text(value: object) -> str:
     import pandas as pd
 
-    if callable(to_python := getattr(value, "tolist", None)):  # numpy's scalars and arrays
+    if callable(to_python := getattr(value, "tolist", None)):  # numpy scalars and arrays
         value = to_python()
     match value:
         case None:
@@ -86,7 +85,7 @@ def _duration(value: timedelta) -> str:
 
 def _normal(text: str) -> str:
     text = " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
-    # Folding the case can take a text out of its normal form.
+    # Case folding can undo NFKC normalization.
     text = unicodedata.normalize("NFKC", text)
     return _DECIMALS_OF_A_TIME.sub(lambda found: f".{found[1]}".rstrip("0").rstrip("."), text)
 
@@ -104,7 +103,7 @@ def _json(text: str) -> str:
     try:
         parsed = json.loads(text, parse_int=Decimal, parse_float=Decimal)
         return json.dumps(_labels(parsed), sort_keys=True, ensure_ascii=False)
-    except (ValueError, RecursionError):  # a text that only begins like JSON, or one too deep to compare
+    except (ValueError, RecursionError):  # no JSON after the first character, or nested too deeply
         return text
 
 

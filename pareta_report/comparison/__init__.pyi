@@ -1,6 +1,6 @@
 from .candidates import Candidate
 from .confusion import confusion_matrix
-from .cost import said
+from .cost import value_text
 from .results import Comparison, Disagreement, MeasuredQuality, ModelScore
 from .slices import Rows, confusions, slicings
 
@@ -13,6 +13,6 @@ __all__ = [
     "Rows",
     "confusion_matrix",
     "confusions",
-    "said",
     "slicings",
+    "value_text",
 ]

@@ -1,4 +1,4 @@
-"""An eval run's results as candidates to compare, each on all rows asked; what was left out is noted."""
+"""The candidates of an eval run, each on all rows requested, and notes on excluded values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ __all__ = ["Candidate", "Item", "candidates", "membership", "reservations"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One model of a run. `items` is empty where the service gave no complete per-row scores.
+    """One model of a run. `items` is empty without complete per-row scores.
 
-    `answered_quality` is the mean score of the rows that were answered; `faults` says what was set aside.
+    `answered_quality` is the mean score of the answered rows; `faults` lists the excluded values.
     """
 
     model: str
@@ -42,7 +42,7 @@ class Candidate:
     faults: tuple[str, ...] = ()
 
     def scores(self, rows: Sequence[int], unanswered: float = 0.0) -> Scores:
-        """Return the scores of the given rows, in their order; a row without an answer scores `unanswered`."""
+        """Return the scores of the given rows, in their order; a row without an answer has the score `unanswered`."""
         items = [self.items[row] for row in rows]
         return np.array([unanswered if item.errored else item.score for item in items], dtype=np.float64)
 
@@ -52,12 +52,12 @@ class Candidate:
 
     @property
     def no_answer(self) -> float:
-        """The share of the rows asked that have no answer; 0 where it is not known."""
+        """Share of the rows requested without an answer; 0 if unknown."""
         return (self.errors or 0) / self.n if self.n else 0.0
 
     @property
     def at_best(self) -> float | None:
-        """The quality if every row without an answer had been right."""
+        """Quality if every row without an answer counts as right."""
         if self.quality is None:
             return None
         answered = self.quality if self.items else self.quality * (1 - self.no_answer)
@@ -69,10 +69,10 @@ def candidates(
     groups: Mapping[int, str] | None = None,
     score_range: tuple[float, float] | None = None,
 ) -> tuple[Candidate, ...]:
-    """Return the run's models, the highest quality first, the cheaper first among equals, unscored ones last.
+    """Return the models of a run by quality, highest first; ties by cost, lowest first; models without a score last.
 
-    Every model is taken on all rows asked: a row that one has no result for is a row without an answer. `score_range`
-    is the declared scale of the scores.
+    Every model is compared on all rows requested: a row without a result is a row without an answer. `score_range` is
+    the declared scale of the scores.
     """
     results = readings(run.results, score_range)
     rows = sorted(rows_asked(results))
@@ -81,25 +81,25 @@ def candidates(
 
 
 def membership(groups: Mapping[int, str] | None, rows: Sequence[int]) -> list[str] | None:
-    """Return the group of each row, or None when rows do not belong together; a row of no group is one of its own."""
+    """Return the group of each row, or None without groups; a row without a group is a group of its own."""
     return [groups.get(row, f"row {row}\0") for row in rows] if groups else None
 
 
 def reservations(found: Sequence[Candidate]) -> tuple[str, ...]:
-    """Return notes that a reader needs before trusting the scores."""
-    notes = [f"Set aside of {c.model}: {fault}." for c in found for fault in c.faults]
+    """Return notes on the limitations of the scores."""
+    notes = [f"Excluded for {c.model}: {fault}." for c in found for fault in c.faults]
     if errored := [f"{c.model} ({count(c.errors, 'row')})" for c in found if c.items and c.errors]:
         notes.append(
-            f"Rows without an answer: {listing(errored)}. They bring no quality;"
-            " what is claimed holds whether they would have been right or wrong."
+            f"Rows without an answer: {listing(errored)}. They count as 0 in the quality;"
+            " every verdict holds whether they count as right or as wrong."
         )
     if unclear := [f"{c.model} ({count(c.errors, 'row')})" for c in found if not c.items and c.errors]:
-        notes.append(f"The published quality may leave out rows that errored: {listing(unclear)}.")
+        notes.append(f"The published quality may exclude rows without an answer: {listing(unclear)}.")
     if other := [c for c in found if c.items and c.published is not None and _differs(c)]:
         figures = listing([f"{c.model} {percent(c.published)}" for c in other])
         notes.append(
-            f"The service publishes other figures ({figures}): it summarises the rows differently or leaves some out. "
-            "Compared here is the mean score per row."
+            f"The service publishes other figures ({figures}): it uses another metric or excludes rows. "
+            "This comparison uses the mean score per row."
         )
     if unscored := [c.model for c in found if c.quality is None]:
         notes.append(f"Not scored by the service: {listing(unscored)}.")
@@ -155,5 +155,5 @@ def _rank(candidate: Candidate) -> tuple[bool, float, float, str]:
 
 
 def _differs(candidate: Candidate) -> bool:
-    # Services round to three digits; a thousandth is no other figure.
+    # Services round to three digits: a difference of up to 0.001 is rounding.
     return abs((candidate.published or 0.0) - (candidate.quality or 0.0)) > 0.001

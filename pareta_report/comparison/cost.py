@@ -1,4 +1,4 @@
-"""How far the mean cost of a request may be off, from how many tokens each row took."""
+"""Interval of the mean cost of a request, from the tokens of each row."""
 
 import json
 from collections.abc import Sequence
@@ -12,42 +12,42 @@ from pareta_report.stats.intervals import Interval, Scores
 if TYPE_CHECKING:
     from pareta_client import EvalResult
 
-WRITTEN_TO_READ = (1.0, 3.0, 8.0)
-"""Prices of a written token in read ones. The interval is the widest of these: the service tells no price."""
-ROUNDED = 1.0
-"""Micro-USD by which the service may have rounded a mean cost."""
+PRICE_RATIOS = (1.0, 3.0, 8.0)
+"""Assumed prices of a completion token in prompt tokens: the service reports no price. The interval covers them all."""
+ROUNDING_MICRO_USD = 1.0
+"""Rounding error of a reported mean cost. Raised: wider intervals."""
 DRAWS = 1_000
-"""Resamples. Raised: a steadier interval, slower."""
+"""Resamples. Raised: less random variation of the interval, slower."""
 
 
 def of_result(result: "EvalResult", groups: Sequence[str] | None = None) -> Interval | None:
-    """Bound a model's mean cost by the tokens of its rows; None where the service does not tell those of each row.
+    """Bound a model's mean cost by the tokens of its rows; None if the service does not report them for every row.
 
-    The text of an answer is no substitute: tokens of hidden reasoning are billed and not in it.
+    The text of an answer cannot replace them: it does not contain the tokens of hidden reasoning, which are billed.
     """
-    used = [item.get("usage") for item in result.per_item if not item.error]
-    tokens = [(use.get("prompt_tokens"), use.get("completion_tokens")) for use in used if isinstance(use, dict)]
-    whole = [(read, written) for read, written in tokens if isinstance(read, int) and isinstance(written, int)]
-    if not whole or len(whole) < len(used) or not isinstance(result.mean_cost_micro_usd, int | float):
+    usages = [item.get("usage") for item in result.per_item if not item.error]
+    tokens = [(use.get("prompt_tokens"), use.get("completion_tokens")) for use in usages if isinstance(use, dict)]
+    known = [(read, written) for read, written in tokens if isinstance(read, int) and isinstance(written, int)]
+    if not known or len(known) < len(usages) or not isinstance(result.mean_cost_micro_usd, int | float):
         return None
-    read, written = zip(*whole, strict=True)
+    read, written = zip(*known, strict=True)
     return of_mean_cost(float(result.mean_cost_micro_usd), read, written, groups)
 
 
 def of_mean_cost(
     mean_cost: float | None, read: Sequence[int], written: Sequence[int], groups: Sequence[str] | None = None
 ) -> Interval | None:
-    """Bound a mean cost (micro-USD) by how rows differ in tokens read and written; None for fewer than two samples.
+    """Bound a mean cost (micro-USD) by the variation of prompt and completion tokens; None with fewer than two samples.
 
-    A row's cost is taken as proportional to its tokens; a ratio of sums over groups where rows belong together.
+    The cost of a row is assumed proportional to its weighted tokens. With groups, the sample is the groups.
     """
-    times = WRITTEN_TO_READ if any(written) else WRITTEN_TO_READ[:1]
-    found = [_of_weights(np.asarray(read) + each * np.asarray(written), groups) for each in times]
+    ratios = PRICE_RATIOS if any(written) else PRICE_RATIOS[:1]
+    found = [_of_weights(np.asarray(read) + each * np.asarray(written), groups) for each in ratios]
     bounds = [each for each in found if each is not None]
     if mean_cost is None or not bounds:
         return None
     low, high = min(each.low for each in bounds), max(each.high for each in bounds)
-    return Interval(max(mean_cost * max(low, 0.0) - ROUNDED, 0.0), mean_cost * high + ROUNDED)
+    return Interval(max(mean_cost * max(low, 0.0) - ROUNDING_MICRO_USD, 0.0), mean_cost * high + ROUNDING_MICRO_USD)
 
 
 def _of_weights(weights: Scores, groups: Sequence[str] | None) -> Interval | None:
@@ -79,8 +79,8 @@ def _ratios(sums: Scores, counts: Scores) -> tuple[Scores, Scores]:
     return means, errors
 
 
-def said(value: object) -> str:
-    """Write a value of a row as a reader wants to see it: text as it is, anything else as JSON."""
+def value_text(value: object) -> str:
+    """Return a value of a row for display: text unchanged, any other value as JSON."""
     if isinstance(value, dict) and len(value) == 1:
         (value,) = value.values()
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

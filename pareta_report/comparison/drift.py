@@ -1,4 +1,4 @@
-"""Quality over time: whether a model became worse on the same rows in a series of runs, and a plot of the series."""
+"""Drift: tests for a drop in quality over a series of runs on the same rows, and a plot of the series."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
     from pareta_client import EvalRun
 
-MOST_TICKS = 8
-LABELLED = len("2026-11-01T06:00")
+MAX_TICKS = 8
+"""Labels on the time axis. Raised: labels overlap."""
+LABEL_CHARS = len("2026-11-01T06:00")
 REFERENCE_RUNS = 4
-"""First runs whose mean is the reference that a change is told against. Raised: steadier, slower to be complete."""
+"""Number of first runs whose mean is the reference of a change. Raised: less noise, complete later."""
 UNAVAILABLE = 0.05
-"""Share of rows without an answer above which a model counts as unavailable. Raised: fewer events."""
+"""Share of rows without an answer above which a model is unavailable. Raised: fewer events."""
 
 
 class QualityPoint(BaseModel):
-    """A model's quality on the rows that it answered on one occasion, from 0 to 1, with its 95 % interval."""
+    """A model's quality (0 to 1) on the rows answered in one run of a series, with its 95 % interval."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,7 +42,7 @@ class QualityPoint(BaseModel):
 
 
 class Unavailable(BaseModel):
-    """A model that left rows without an answer: never part of its quality, a signal of its own."""
+    """A model with rows without an answer: a signal separate from its quality."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,10 +54,10 @@ class Unavailable(BaseModel):
 
 
 class Drift(BaseModel):
-    """How every model did in the latest run of a series; `reference` is the first of the runs before it.
+    """Change of every model in the latest run of a series; `reference` is the id of the first run.
 
-    A change is told against the mean of the first runs, on the rows that both answered. `p_adjusted` of a change and
-    `distinguishable` rest on the evidence of the whole series and hold at every look.
+    A change is relative to the mean of the first runs, on the rows answered in both. `p_adjusted` and `distinguishable`
+    use the evidence of the whole series and are valid at every look.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,29 +69,29 @@ class Drift(BaseModel):
 
     @property
     def drifted(self) -> tuple[Difference, ...]:
-        """The models that are worse: e-BH over the models, at most one series in twenty ever alarms by chance."""
+        """Models that are worse, by e-BH over the models. At most one series in twenty ever has a false alarm."""
         return tuple(change for change in self.changes if change.distinguishable and change.difference < 0)
 
     def __str__(self) -> str:
-        silent = [f"{each}" for each in self.unavailable]
+        unavailable = [f"{each}" for each in self.unavailable]
         if self.reference == self.run_id:
-            return "; ".join(["The series begins with this run", *silent]) + "."
-        if not self.changes and not silent:
+            return "; ".join(["The series begins with this run", *unavailable]) + "."
+        if not self.changes and not unavailable:
             return "No model was scored in both runs."
-        return "; ".join([*map(_said, self.drifted or self.changes), *silent]) + "."
+        return "; ".join([*map(_sentence, self.drifted or self.changes), *unavailable]) + "."
 
 
 Looks = Mapping[str, Mapping[str, Look]]
-"""The looks of a series: run id → model → look, the earliest run first."""
+"""The looks of a series, run id → model → look, in order of time."""
 
 
 def looks_of(run: "EvalRun", score_range: tuple[float, float] | None = None) -> dict[str, Look]:
-    """Return each model's scores in a run, without the rows that were not answered."""
+    """Return each model's scores in a run, without the rows that have no answer."""
     return {found.model: _look(found) for found in candidates(run, None, score_range)}
 
 
 def drift_in(looks: Looks, groups: Mapping[int, str] | None = None) -> Drift:
-    """Compare the latest run of a series with those before it; rows of one group count as one sample."""
+    """Compare the latest run of a series with the runs before it; a group of rows is one sample."""
     run_ids = list(looks)
     latest = looks[run_ids[-1]]
     series = {model: [looks[run][model] for run in run_ids if model in looks[run]] for model in latest}
@@ -122,7 +123,7 @@ def quality_points(
     groups: Mapping[int, str] | None = None,
     score_range: tuple[float, float] | None = None,
 ) -> tuple[QualityPoint, ...]:
-    """Return each model's quality in a run on the rows it answered; rows of one group count as one sample."""
+    """Return each model's quality in a run on the rows it answered; a group of rows is one sample."""
     return tuple(_point(occasion, run, found, groups) for found in candidates(run, groups, score_range))
 
 
@@ -149,7 +150,7 @@ def _look(found: Candidate) -> Look:
 
 
 def _change(model: str, looks: Sequence[Look], groups: Mapping[int, str] | None) -> Difference | None:
-    """Return the change of the latest look against the mean of the first ones, without a judgement."""
+    """Return the change of the latest look from the mean of the first ones, before the test."""
     *before, now = looks
     reference = before[:REFERENCE_RUNS]
     if now.mean is not None:
@@ -179,21 +180,21 @@ def _judged(change: Difference, worse: float, better: float) -> Difference:
 
 
 def quality_over_time(history: Sequence[QualityPoint]) -> str:
-    """Return a plot of the series, with 95 % intervals, as a standalone SVG; the same for the same history."""
+    """Return a plot of the series with 95 % intervals as a standalone SVG, which depends on the history alone."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     occasions = list(dict.fromkeys(point.occasion for point in history))
-    # Names come from outside: a dollar in one is no formula.
+    # Names are untrusted: a dollar sign must not start a formula.
     with mpl.rc_context({"svg.hashsalt": "quality over time", "text.parse_math": False}):
         figure = Figure(figsize=(8.4, 4.2), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         for model in dict.fromkeys(point.model for point in history):
             _draw_series(axes, model, [point for point in history if point.model == model], occasions)
-        shown = range(0, len(occasions), -(-len(occasions) // MOST_TICKS))
-        axes.set_xticks(list(shown), [occasions[place][:LABELLED].replace("T", "\n") for place in shown])
+        shown = range(0, len(occasions), -(-len(occasions) // MAX_TICKS))
+        axes.set_xticks(list(shown), [occasions[place][:LABEL_CHARS].replace("T", "\n") for place in shown])
         axes.set_ylabel("quality, %, with 95 % interval")
         axes.grid(alpha=0.3)
         axes.spines[:].set_visible(False)
@@ -212,7 +213,7 @@ def _draw_series(axes: "Axes", model: str, points: Sequence[QualityPoint], occas
     axes.fill_between(at, low, high, color=line.get_color(), alpha=0.12)
 
 
-def _said(change: Difference) -> str:
+def _sentence(change: Difference) -> str:
     bounds = interval(change.ci_low, change.ci_high)
     if change.ci_low is None:
         bounds = f"{points(change.difference)} points"

@@ -1,4 +1,4 @@
-"""The gate before a rollout: which open model may take over, by a policy on quality, cost and sample."""
+"""The gate before a rollout: selects the open model that replaces the baseline, by a policy."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pareta_report.comparison.results import Comparison, ModelScore, Standing
 from pareta_report.render import count, listing, percent, points, unit_cost
 
-MEETS = 1e-9  # a bound that misses what is asked by less was rounded
+ROUNDING = 1e-9
+"""Tolerance of a bound, for rounding. Raised: a bound may miss its requirement by more."""
 
 
 class Policy(BaseModel):
-    """What a comparison must show before a model is deployed."""
+    """Requirements of a comparison before a model is deployed."""
 
     model_config = ConfigDict(title="Policy", extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -20,53 +21,55 @@ class Policy(BaseModel):
         None,
         ge=0,
         le=1,
-        title="Most quality lost",
-        description="How much worse than the baseline it may be, as a share (0.02 is two points), with 95 % confidence;"
+        title="Largest loss of quality",
+        description="Largest loss of quality against the baseline, as a share (0.02 is two points), at 95 % confidence;"
         " by default the comparison's margin",
     )
     max_cost_micro_usd: float | None = Field(
-        None, gt=0, title="Highest cost", description="Mean cost of a request in micro-USD"
+        None, gt=0, title="Maximum cost", description="Maximum mean cost of a request, in micro-USD"
     )
-    min_rows: int = Field(100, ge=1, title="Fewest rows", description="Rows that both models answered")
+    min_rows: int = Field(
+        100, ge=1, title="Minimum rows", description="Minimum number of rows that both models answered"
+    )
     min_groups: int = Field(
-        20, ge=2, title="Fewest groups", description="Groups of rows, where the comparison has a group column"
+        20, ge=2, title="Minimum groups", description="Minimum number of groups of rows, with a group column"
     )
     min_quality: float = Field(
         0.5,
         ge=0,
         le=1,
-        title="Lowest quality",
-        description="Lower end of the model's 95 % interval, rows without an answer counted as wrong",
+        title="Minimum quality",
+        description="Minimum of the lower end of the model's 95 % interval; rows without an answer count as wrong",
     )
     min_baseline_quality: float = Field(
         0.5,
         ge=0,
         le=1,
-        title="Lowest quality of the baseline",
-        description="Lower end of its 95 % interval; a baseline below it does not work and nothing passes",
+        title="Minimum quality of the baseline",
+        description="Minimum of the lower end of its 95 % interval; below it no model passes",
     )
     max_errors: float = Field(
         0.05,
         ge=0,
         le=1,
-        title="Largest share of errors",
-        description="Share of the rows without an answer, of the model and of the baseline each",
+        title="Maximum share of errors",
+        description="Maximum share of rows without an answer, for the model and for the baseline",
     )
     prefer: Literal["cost", "quality"] = Field(
-        "cost", title="Prefer", description="Among the models that pass: the cheapest, or the one that scored highest"
+        "cost", title="Prefer", description="Choice among the models that pass: lowest cost or highest quality"
     )
 
     @field_validator("*", mode="before")
     @classmethod
-    def numbers_are_not_true_or_false(cls, value: object) -> object:
-        # Python takes True for 1.
+    def refuse_booleans(cls, value: object) -> object:
+        # bool is a subclass of int: pydantic accepts True as 1.
         if value is True or value is False:
-            raise ValueError(f"{str(value).lower()} is no number; write a number")
+            raise ValueError(f"{str(value).lower()} is not a number; write a number")
         return value
 
 
 class Refusal(BaseModel):
-    """Why one model may not take over."""
+    """The reasons why a model did not pass."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -75,7 +78,7 @@ class Refusal(BaseModel):
 
 
 class Decision(BaseModel):
-    """Which model passed, if any, and why each of the others did not."""
+    """The model that passed, if any, and the reasons why the others did not."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -85,12 +88,12 @@ class Decision(BaseModel):
 
     @property
     def passed(self) -> bool:
-        """Whether there is a model to deploy."""
+        """Whether a model passed."""
         return self.model is not None
 
 
 def decide(comparison: Comparison, policy: Policy) -> Decision:
-    """Apply a policy to a comparison; without a baseline that works, or without data, nothing passes."""
+    """Apply a policy to a comparison; without a working baseline, or without data, no model passes."""
     if problem := _no_gate(comparison, policy):
         return Decision(model=None, sentence=f"Nothing passes: {problem}")
     standings = {standing.model: standing for standing in _standings(comparison)}
@@ -102,23 +105,23 @@ def decide(comparison: Comparison, policy: Policy) -> Decision:
     passing = [score for score, refusal in zip(open_models, refusals, strict=True) if not refusal.reasons]
     refused = tuple(refusal for refusal in refusals if refusal.reasons)
     if not passing:
-        said = "; ".join(f"{refusal.model}: {listing(refusal.reasons)}" for refusal in refused)
+        reasons = "; ".join(f"{refusal.model}: {listing(refusal.reasons)}" for refusal in refused)
         return Decision(
-            model=None, sentence=f"Nothing passes. {said or 'No open model was compared'}.", refused=refused
+            model=None, sentence=f"Nothing passes. {reasons or 'No open model was compared'}.", refused=refused
         )
     chosen = min(passing, key=lambda score: _rank(score, policy))
     return Decision(
-        model=chosen.model, sentence=_said(chosen, standings[chosen.model], comparison, policy), refused=refused
+        model=chosen.model, sentence=_sentence(chosen, standings[chosen.model], comparison, policy), refused=refused
     )
 
 
 def _no_gate(comparison: Comparison, policy: Policy) -> str | None:
-    """Return why no model could pass, whatever it scored; None if one could."""
+    """Return the reason why no model can pass, or None."""
     if comparison.status != "completed":
         return str(comparison.error)
     baseline = next((score for score in comparison.scores if score.model == comparison.baseline), None)
     if baseline is None:
-        return "the comparison has no baseline to be no worse than."
+        return "the comparison has no baseline."
     unscored = [score.model for score in comparison.scores if score.kind == "frontier" and score.quality is None]
     if unscored:
         return (
@@ -130,18 +133,18 @@ def _no_gate(comparison: Comparison, policy: Policy) -> str | None:
     return None
 
 
-def _failing(score: ModelScore, floor: float, most_errors: float) -> str | None:
-    """Return what is wrong: too many rows without an answer, or a quality that may be below the floor."""
+def _failing(score: ModelScore, floor: float, max_errors: float) -> str | None:
+    """Return the fault of a model: too many rows without an answer, or a quality below `floor`; None if it has none."""
     errors = (score.errors or 0) / score.n if score.n else 0.0
-    if errors > most_errors:
-        again = count(score.errors or 0, "row")
-        return f"{percent(errors)} of its rows have no answer ({percent(most_errors)} allowed); run the {again} again"
+    if errors > max_errors:
+        rows = count(score.errors or 0, "row")
+        return f"{percent(errors)} of its rows have no answer ({percent(max_errors)} allowed); run the {rows} again"
     if score.ci_low is None:
         return "its quality has no interval"
-    # Published means may leave out the rows that errored.
+    # Published means may exclude the rows without an answer.
     lowest = (score.ci_low or 0.0) * (1.0 if score.right is not None else 1 - errors)
-    if lowest < floor - MEETS or lowest <= 0:
-        return f"its quality may be as low as {percent(lowest)} ({percent(floor)} asked for)"
+    if lowest < floor - ROUNDING or lowest <= 0:
+        return f"its quality may be as low as {percent(lowest)} ({percent(floor)} required)"
     return None
 
 
@@ -155,9 +158,9 @@ def _reasons(score: ModelScore, standing: Standing | None, comparison: Compariso
         return
     both = (standing.n or 0) - standing.rerun
     if both < policy.min_rows:
-        yield f"{count(both, 'row')} are fewer than the {policy.min_rows:,} asked for"
+        yield f"{count(both, 'row')} are fewer than the {policy.min_rows:,} required"
     if standing.groups is not None and standing.groups < policy.min_groups:
-        yield f"{count(standing.groups, 'group')} are fewer than the {policy.min_groups:,} asked for"
+        yield f"{count(standing.groups, 'group')} are fewer than the {policy.min_groups:,} required"
     if problem := _failing(score, policy.min_quality, policy.max_errors):
         yield problem
     allowed = _allowed(comparison, policy)
@@ -166,8 +169,8 @@ def _reasons(score: ModelScore, standing: Standing | None, comparison: Compariso
         worst = points(max(0.0, -standing.lower))
         yield f"it may be up to {worst} points worse than the baseline ({points(allowed)} allowed){again}"
     if policy.max_cost_micro_usd is not None and not _affordable(score, policy.max_cost_micro_usd):
-        most = unit_cost(policy.max_cost_micro_usd)
-        yield f"{unit_cost(score.mean_cost_micro_usd)} per 1,000 requests is more than {most}"
+        limit = unit_cost(policy.max_cost_micro_usd)
+        yield f"{unit_cost(score.mean_cost_micro_usd)} per 1,000 requests is more than {limit}"
 
 
 def _allowed(comparison: Comparison, policy: Policy) -> float:
@@ -175,14 +178,14 @@ def _allowed(comparison: Comparison, policy: Policy) -> float:
 
 
 def _within(standing: Standing, margin: float, allowed: float) -> bool:
-    """Return whether a model is shown to lose no more than is allowed, whichever of the candidates is chosen."""
+    """Return whether the loss of a model is within `allowed`, with confidence for all candidates together."""
     if standing.word == "as good" and margin <= allowed:
         return True
     return standing.lower is not None and standing.lower >= -allowed
 
 
-def _affordable(score: ModelScore, most: float) -> bool:
-    return score.mean_cost_micro_usd is not None and score.mean_cost_micro_usd <= most
+def _affordable(score: ModelScore, limit: float) -> bool:
+    return score.mean_cost_micro_usd is not None and score.mean_cost_micro_usd <= limit
 
 
 def _rank(score: ModelScore, policy: Policy) -> tuple[float, float, str]:
@@ -191,7 +194,7 @@ def _rank(score: ModelScore, policy: Policy) -> tuple[float, float, str]:
     return (cost, worse, score.model) if policy.prefer == "cost" else (worse, cost, score.model)
 
 
-def _said(chosen: ModelScore, standing: Standing, comparison: Comparison, policy: Policy) -> str:
+def _sentence(chosen: ModelScore, standing: Standing, comparison: Comparison, policy: Policy) -> str:
     saved = f" and saves {percent(chosen.saving)} of its cost" if chosen.saving else ""
     lost = max(0.0, -(standing.lower or 0.0))
     if standing.word == "as good" and comparison.margin <= _allowed(comparison, policy):

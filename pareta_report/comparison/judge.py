@@ -1,4 +1,4 @@
-"""Judge an eval run: which model is better, by how much, at what cost, and what the sample cannot tell."""
+"""The judgement of an eval run: models by quality and cost, tests of their differences, and the verdict."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pareta_report.comparison import tradeoff
 from pareta_report.comparison.candidates import Candidate, candidates, membership, reservations
-from pareta_report.comparison.cost import said
+from pareta_report.comparison.cost import value_text
 from pareta_report.comparison.pairs import against, best_against_rest
 from pareta_report.comparison.recommendation import recommended
 from pareta_report.comparison.results import MARGIN, Comparison, Difference, ModelScore
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ComparisonContext:
-    """What is known of a comparison beside the run itself.
+    """Facts of a comparison that are not in its eval run.
 
-    `rows` are the eval rows in their order. `groups` names by place which of them belong together (pages of one
-    document). `slices` is a column by which results are shown in parts, and its value by place. `margin` is how much
-    worse than the baseline counts as good (0.02 is two points), `score_range` the scale of the scores where it is not 0
-    to 1. `estimates` are micro-USD per model by listed prices, None where unknown. `reused` names the earlier run that
-    paid for a baseline.
+    Args:
+        rows: Eval rows, in order.
+        groups: Group of each row by index (for example the document of a page).
+        slices: Slice column, and its value by row index.
+        estimates: Expected cost by model in micro-USD, from listed prices; None if uncontext.
+        reused: Id of the earlier run that paid for a baseline, by model.
+        margin: Loss of quality up to which a model is as good as the baseline (0.02 is two points).
+        score_range: Scale of the scores; 0 to 1 by default.
     """
 
     rows: Sequence[Mapping[str, object]] | None = None
@@ -39,57 +42,57 @@ class ComparisonContext:
     score_range: tuple[float, float] | None = None
 
 
-NOTHING_KNOWN = ComparisonContext()
+NO_CONTEXT = ComparisonContext()
 
 
-def judge(name: str, task: str | None, run: "EvalRun", known: ComparisonContext = NOTHING_KNOWN) -> Comparison:
+def judge(name: str, task: str | None, run: "EvalRun", context: ComparisonContext = NO_CONTEXT) -> Comparison:
     """Compare the models of a finished eval run.
 
-    With complete per-row scores the best model is compared with every other row by row; without, by the published
-    intervals. Rows that belong together count as one sample, and so do rows with the same input. A run that did not
-    complete gives a failed comparison with the scores it has and no verdict.
+    The best model is compared with every other one by paired rows, or by published intervals without complete per-row
+    scores. A group of rows is one sample; so are rows with the same input. A run that did not complete results in a
+    failed comparison with the scores it has and no verdict.
     """
-    groups = known.groups or _repeated(known.rows)
-    found = candidates(run, groups, known.score_range)
+    groups = context.groups or _repeated(context.rows)
+    found = candidates(run, groups, context.score_range)
     baseline = tradeoff.baseline_of(found)
     completed = run.status == "completed"
     error = None if completed else run.error_detail or f"the eval run is {run.status!r}, not completed"
     pairs = best_against_rest(found, groups) if completed else ()
     to_baseline = against(baseline, found, groups) if completed else ()
-    recommendation = recommended(found, baseline, to_baseline, groups, known.margin)
+    recommendation = recommended(found, baseline, to_baseline, groups, context.margin)
     comparison = Comparison(
         name=name,
         task=task,
         eval_set_id=run.eval_set_id,
         run_id=run.id,
-        started_at=known.started_at,
+        started_at=context.started_at,
         status="completed" if completed else "failed",
         error=error,
-        scores=tuple(_score(candidate, found, baseline, known) for candidate in found),
-        total_cost_micro_usd=run.cost_micro_usd or None,  # the client gives 0 where the service does not tell
-        verdict=no_verdict(error) if error else verdict_of(found, pairs, recommendation, known.margin),
+        scores=tuple(_score(candidate, found, baseline, context) for candidate in found),
+        total_cost_micro_usd=run.cost_micro_usd or None,  # 0 in the client if unknown
+        verdict=no_verdict(error) if error else verdict_of(found, pairs, recommendation, context.margin),
         baseline=baseline and baseline.model,
-        margin=known.margin,
+        margin=context.margin,
         groups=_number_of_groups(found, groups),
         recommendation=recommendation,
         differences=pairs,
         against_baseline=to_baseline,
-        notes=(*reservations(found), *_restrictions(pairs), *_reused(known.reused)),
+        notes=(*reservations(found), *_restrictions(pairs), *_reused(context.reused)),
     )
-    return with_details(comparison, run, found, known.rows, groups, known.slices) if completed else comparison
+    return with_details(comparison, run, found, context.rows, groups, context.slices) if completed else comparison
 
 
 def failed_comparison(name: str, task: str | None, error: BaseException, run_id: str | None = None) -> Comparison:
-    """Return a comparison that could not be made, with the error that kept it from being made."""
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return Comparison(name=name, task=task, run_id=run_id, status="failed", error=said, verdict=no_verdict(said))
+    """Return a failed comparison with its error."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Comparison(name=name, task=task, run_id=run_id, status="failed", error=text, verdict=no_verdict(text))
 
 
 def _score(
-    candidate: Candidate, found: Sequence[Candidate], baseline: Candidate | None, known: ComparisonContext
+    candidate: Candidate, found: Sequence[Candidate], baseline: Candidate | None, context: ComparisonContext
 ) -> ModelScore:
     dominated_by = tradeoff.dominator(candidate, found)
-    reused_from = known.reused.get(candidate.model)
+    reused_from = context.reused.get(candidate.model)
     comparable = candidate.quality is not None and candidate.mean_cost is not None
     return ModelScore(
         model=candidate.model,
@@ -107,14 +110,14 @@ def _score(
         dominated_by=dominated_by,
         saving=tradeoff.saving(candidate, baseline),
         published_quality=candidate.published,
-        estimated_micro_usd=known.estimates.get(candidate.model),
+        estimated_micro_usd=context.estimates.get(candidate.model),
         billed_micro_usd=0.0 if reused_from else _billed(candidate),
         reused_from=reused_from,
     )
 
 
 def _shares(candidate: Candidate) -> dict[str, float | None]:
-    """Return the shares of the rows asked that are right, wrong and without an answer; graded scores count by part."""
+    """Return the shares of rows that are right, wrong and without an answer; a graded score is the share right."""
     if not candidate.items or candidate.quality is None:
         return {}
     return {
@@ -126,12 +129,12 @@ def _shares(candidate: Candidate) -> dict[str, float | None]:
 
 
 def _repeated(rows: Sequence[Mapping[str, object]] | None) -> Mapping[int, str] | None:
-    """Return groups of the rows with the same input, if any stands twice: they are one question, asked again."""
-    asked = [
-        said(row.get("input")) if row.get("input") is not None else f"row {place}"
-        for place, row in enumerate(rows or ())
+    """Return the rows grouped by input if any input is repeated; None without repetition."""
+    inputs = [
+        value_text(row.get("input")) if row.get("input") is not None else f"row {index}"
+        for index, row in enumerate(rows or ())
     ]
-    return dict(enumerate(asked)) if len(set(asked)) < len(asked) else None
+    return dict(enumerate(inputs)) if len(set(inputs)) < len(inputs) else None
 
 
 def _number_of_groups(found: Sequence[Candidate], groups: Mapping[int, str] | None) -> int | None:
@@ -148,11 +151,11 @@ def _billed(candidate: Candidate) -> float | None:
 def _reused(reused: Mapping[str, str]) -> tuple[str, ...]:
     if not reused:
         return ()
-    said = listing([f"{model} (from {run_id})" for model, run_id in reused.items()])
-    return (f"Scored before on the same rows, and not bought again: {said}.",)
+    models = listing([f"{model} (from {run_id})" for model, run_id in reused.items()])
+    return (f"Reused from earlier runs on the same rows: {models}.",)
 
 
 def _restrictions(pairs: Sequence[Difference]) -> tuple[str, ...]:
     if all(pair.method == "paired" for pair in pairs):
         return ()
-    return ("Without complete per-row scores two models count as different only if their intervals do not overlap.",)
+    return ("Without complete per-row scores, two models count as different only if their intervals do not overlap.",)

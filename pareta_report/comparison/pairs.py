@@ -1,4 +1,4 @@
-"""Two models compared: row by row where the service gave per-row scores, else by its published intervals."""
+"""Differences of two models: paired by row, or by published intervals without per-row scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,31 +18,31 @@ from pareta_report.stats.significance import ALPHA
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """The differences of two models by row: as scored, and the lowest and highest that each could have been.
+    """The differences of two models by row: as scored, and the lowest and highest possible values.
 
-    They differ on the rows that either model has no answer to: it could have been right or wrong. `together` names the
-    group of each row, where rows belong together.
+    These differ on rows without an answer of either model, which could have been right or wrong. `row_groups` is the
+    group of each row, None without groups.
     """
 
     scored: Scores
     lows: Scores
     highs: Scores
-    together: list[str] | None
+    row_groups: list[str] | None
     answered: NDArray[np.bool_]
 
     @property
     def groups(self) -> int | None:
-        """How many groups the rows are in, where rows belong together."""
-        return None if self.together is None else len(set(self.together))
+        """Number of groups; None without groups."""
+        return None if self.row_groups is None else len(set(self.row_groups))
 
     @property
     def rerun(self) -> int:
-        """How many rows either model has no answer to."""
+        """Number of rows without an answer of either model."""
         return int(self.answered.size - self.answered.sum())
 
 
 def gaps_of(one: Candidate, other: Candidate, groups: Mapping[int, str] | None = None) -> Gaps | None:
-    """Return the differences of two models on the rows both were asked; None without per-row scores of both."""
+    """Return the differences of two models on their common rows; None without per-row scores of both."""
     rows = sorted(one.items.keys() & other.items.keys())
     if not rows:
         return None
@@ -50,22 +50,22 @@ def gaps_of(one: Candidate, other: Candidate, groups: Mapping[int, str] | None =
         scored=one.scores(rows) - other.scores(rows),
         lows=one.scores(rows) - other.scores(rows, unanswered=1.0),
         highs=one.scores(rows, unanswered=1.0) - other.scores(rows),
-        together=membership(groups, rows),
+        row_groups=membership(groups, rows),
         answered=np.array([one.answered(row) and other.answered(row) for row in rows]),
     )
 
 
 def best_against_rest(found: Sequence[Candidate], groups: Mapping[int, str] | None = None) -> tuple[Difference, ...]:
-    """Compare the highest-scoring candidate with every other scored one; fewer than two give nothing.
+    """Compare the candidate with the highest score with every other one; empty with fewer than two scored.
 
-    Only a lead makes it distinguishable: on rows that both have it may also trail.
+    A pair is distinguishable only if the best candidate leads: on the common rows it may also trail.
     """
     scored = [candidate for candidate in found if candidate.quality is not None]
     if len(scored) < 2:
         return ()
     best, *rest = scored
-    looks = significance.pairs_of(len(scored))
-    pairs = [_compared(best, other, looks, groups) for other in rest]
+    tests = significance.pairs_of(len(scored))
+    pairs = [_compared(best, other, tests, groups) for other in rest]
     adjusted = significance.best_against_rest(_p_values(pairs))
     decided = [_decided(pair, p, best, other) for pair, p, other in zip(pairs, adjusted, rest, strict=True)]
     return tuple(d.model_copy(update={"distinguishable": d.distinguishable and d.difference > 0}) for d in decided)
@@ -74,22 +74,22 @@ def best_against_rest(found: Sequence[Candidate], groups: Mapping[int, str] | No
 def against(
     baseline: Candidate | None, found: Sequence[Candidate], groups: Mapping[int, str] | None = None
 ) -> tuple[Difference, ...]:
-    """Compare every other scored candidate with the baseline; either may be distinguishable as the better one."""
+    """Compare every other scored candidate with the baseline; either of a pair may be the better one."""
     if baseline is None:
         return ()
     others = [candidate for candidate in found if candidate.quality is not None and candidate is not baseline]
     rivals = sum(candidate.kind == "frontier" for candidate in others)
-    # The baseline is the best of its rivals by these very rows, so each of them could have been looked at as it.
-    looks = significance.pairs_of(len(others) + 1) - significance.pairs_of(len(others) - rivals)
-    pairs = [_compared(other, baseline, looks, groups) for other in others]
-    adjusted = significance.holm(_p_values(pairs), looks)
+    # The baseline was selected as the best frontier model on these rows: any of them could have been the baseline.
+    tests = significance.pairs_of(len(others) + 1) - significance.pairs_of(len(others) - rivals)
+    pairs = [_compared(other, baseline, tests, groups) for other in others]
+    adjusted = significance.holm(_p_values(pairs), tests)
     return tuple(_decided(pair, p, other, baseline) for pair, p, other in zip(pairs, adjusted, others, strict=True))
 
 
 def since(
     then: Sequence[Candidate], now: Sequence[Candidate], groups: Mapping[int, str] | None = None
 ) -> tuple[Difference, ...]:
-    """Compare every model with itself at an earlier time, on the rows that both times have; corrected over models."""
+    """Compare every model with itself at an earlier time, on the common rows; corrected for the number of models."""
     earlier = {candidate.model: candidate for candidate in then if candidate.quality is not None}
     both = [(c, earlier[c.model]) for c in now if c.quality is not None and c.model in earlier]
     pairs = [_compared(one, other, len(both), groups) for one, other in both]
@@ -97,16 +97,16 @@ def since(
     return tuple(_decided(pair, p, *models) for pair, p, models in zip(pairs, adjusted, both, strict=True))
 
 
-def _compared(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference:
-    return _paired(one, other, looks, groups) or _published(one, other, looks)
+def _compared(one: Candidate, other: Candidate, tests: int, groups: Mapping[int, str] | None) -> Difference:
+    return _paired(one, other, tests, groups) or _published(one, other, tests)
 
 
-def _paired(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, str] | None) -> Difference | None:
+def _paired(one: Candidate, other: Candidate, tests: int, groups: Mapping[int, str] | None) -> Difference | None:
     gaps = gaps_of(one, other, groups)
     if gaps is None:
         return None
-    low, high = intervals.of_gaps(gaps.lows, gaps.highs, gaps.together)
-    detectable, needed = _shown(gaps, looks)
+    low, high = intervals.of_gaps(gaps.lows, gaps.highs, gaps.row_groups)
+    detectable, needed = _sensitivity(gaps, tests)
     return Difference(
         model=one.model,
         other=other.model,
@@ -116,7 +116,7 @@ def _paired(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, s
         difference=float(gaps.scored.mean()),
         ci_low=low,
         ci_high=high,
-        p_value=significance.p_of_gaps(gaps.lows, gaps.highs, gaps.together),
+        p_value=significance.p_of_gaps(gaps.lows, gaps.highs, gaps.row_groups),
         detectable=detectable,
         rows_needed=needed,
         rerun=gaps.rerun,
@@ -125,32 +125,32 @@ def _paired(one: Candidate, other: Candidate, looks: int, groups: Mapping[int, s
 
 
 def _on_answered(gaps: Gaps) -> Answered | None:
-    """Compare on the rows that both answered; None where that is all of them or none."""
+    """Compare on the rows that both answered; None if these are all rows or none."""
     both = gaps.scored[gaps.answered]
     if not gaps.rerun or not both.size:
         return None
-    names = gaps.together
-    together = names and [name for name, answered in zip(names, gaps.answered, strict=True) if answered]
-    low, high = intervals.of_difference(both, together)
+    names = gaps.row_groups
+    row_groups = names and [name for name, answered in zip(names, gaps.answered, strict=True) if answered]
+    low, high = intervals.of_difference(both, row_groups)
     return Answered(n=both.size, difference=float(both.mean()), ci_low=low, ci_high=high)
 
 
-def _shown(gaps: Gaps, looks: int) -> tuple[float | None, int | None]:
-    """Return the difference that such a sample shows in four of five cases, and the rows that show the one seen."""
+def _sensitivity(gaps: Gaps, tests: int) -> tuple[float | None, int | None]:
+    """Return the difference detectable with 80 % power, and the rows needed to detect the observed one."""
     size = gaps.scored.size
-    if gaps.together is None and not gaps.rerun and intervals.all_in(gaps.scored, (-1.0, 0.0, 1.0)):
+    if gaps.row_groups is None and not gaps.rerun and intervals.all_in(gaps.scored, (-1.0, 0.0, 1.0)):
         better, worse = (float((gaps.scored * sign > 0).mean()) for sign in (1, -1))
-        return power.detectable(size, better + worse, looks), power.rows_needed(better, worse, looks)
+        return power.detectable(size, better + worse, tests), power.rows_needed(better, worse, tests)
     ahead = float(gaps.scored.mean()) >= 0
-    units = units_of(gaps.lows if ahead else -gaps.highs, gaps.together)
+    units = units_of(gaps.lows if ahead else -gaps.highs, gaps.row_groups)
     adverse = abs(float(gaps.scored.mean())) - float(mean_of(units))
-    detectable = power.detectable_mean(units, adverse, looks) if power.can_show(units) else None
-    needed = power.units_needed(units, 0.0, -1.0, ALPHA / 2 / looks) if power.can_plan(units) else None
+    detectable = power.detectable_mean(units, adverse, tests) if power.can_show(units) else None
+    needed = power.units_needed(units, 0.0, -1.0, ALPHA / 2 / tests) if power.can_plan(units) else None
     return detectable, needed and ceil(needed * size / float(units.weights.sum()))
 
 
-def _published(one: Candidate, other: Candidate, looks: int) -> Difference:
-    """Compare two published means; their samples are taken as independent, which overstates the error."""
+def _published(one: Candidate, other: Candidate, tests: int) -> Difference:
+    """Compare two published means as independent samples, which overstates the error."""
     mean = (one.quality or 0.0) - (other.quality or 0.0)
     pair = Difference(
         model=one.model,
@@ -168,20 +168,20 @@ def _published(one: Candidate, other: Candidate, looks: int) -> Difference:
             "ci_low": max(low, -1.0),
             "ci_high": min(high, 1.0),
             "p_value": significance.p_by_normal(mean, error),
-            "detectable": power.detectable_by_normal(error, looks),
-            "rows_needed": power.rows_needed_by_normal(mean, error, pair.n, looks) if pair.n else None,
+            "detectable": power.detectable_by_normal(error, tests),
+            "rows_needed": power.rows_needed_by_normal(mean, error, pair.n, tests) if pair.n else None,
         }
     )
 
 
 def _p_values(pairs: Sequence[Difference]) -> list[float]:
-    """Return the p values; a pair without a test counts as one that shows nothing."""
+    """Return the p values; 1 for a pair without a test."""
     return [1.0 if pair.p_value is None else pair.p_value for pair in pairs]
 
 
 def _decided(pair: Difference, p_adjusted: float, one: Candidate, other: Candidate) -> Difference:
     better, worse = (one, other) if pair.difference > 0 else (other, one)
-    # A test and an interval may disagree at the edge; what is claimed must be seen in both.
+    # Test and interval may disagree at the boundary: a difference must be shown by both.
     apart = _excludes_zero(pair) if pair.method == "paired" else _intervals_apart(better, worse)
     adjusted = None if pair.p_value is None else p_adjusted
     decided = pair.model_copy(update={"p_adjusted": adjusted, "distinguishable": p_adjusted <= ALPHA and apart})
@@ -209,5 +209,5 @@ def _excludes_zero(pair: Difference) -> bool:
 def _intervals_apart(better: Candidate, worse: Candidate) -> bool:
     if better.low is None or worse.high is None:
         return False
-    # Whether a published mean leaves errored rows out is unknown, so either model is taken at its end.
+    # It is unknown whether a published mean excludes rows without an answer: assume the worst case for each model.
     return better.low * (1 - better.no_answer) > min(1.0, worse.high * (1 - worse.no_answer) + worse.no_answer)

@@ -1,6 +1,6 @@
-"""One model's result as the service sent it, checked: what cannot be right is set aside by name, never used.
+"""Validation of the results of the service: invalid values are excluded and named.
 
-Scores and figures outside the scale, bounds in the wrong order, counts that are no numbers, a row or a model twice.
+Checks: scores and means within the scale, order of bounds, counts are integers, no duplicate row or model.
 """
 
 import json
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from pareta_client import EvalItemResult, EvalResult
 
 SCALE = (0.0, 1.0)
-ROUNDING = 1e-9  # a score that is off the scale by less was rounded
+ROUNDING = 1e-9
+"""Tolerance of the scale, for rounding. Raised: scores farther outside the scale are accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One row's score (0 without an answer), what the model said, and whether there is no answer."""
+    """Score of one row (0 without an answer), the model's answer, and whether the answer is missing."""
 
     score: float
     prediction: str | None
@@ -33,7 +34,7 @@ NO_RESULT = Item(0.0, "no result", errored=True)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A result as far as it can be used. `items` is empty where there are no complete per-row scores."""
+    """The valid part of a result. `items` is empty without complete per-row scores."""
 
     model: str
     kind: ModelKind | None
@@ -48,25 +49,27 @@ class Reading:
 
 
 def readings(results: Sequence["EvalResult"], scale: tuple[float, float] | None = None) -> tuple[Reading, ...]:
-    """Return the results, those of a model that stands twice as one that was not scored.
+    """Return the validated results; a duplicate model counts as not scored.
 
-    `scale` is the declared range of the scores, 0 to 1 unless told; every figure is brought to 0 to 1.
+    `scale` is the declared range of the scores, 0 to 1 by default. Every score and mean is rescaled to 0 to 1.
     """
     read = [_reading(result, scale or SCALE) for result in results]
     times = Counter(reading.model for reading in read)
     once = {reading.model: reading for reading in read}
     return tuple(
-        reading if times[model] == 1 else Reading(model, reading.kind, faults=(f"it stands {times[model]} times",))
+        reading
+        if times[model] == 1
+        else Reading(model, reading.kind, faults=(f"duplicate model, {times[model]} results",))
         for model, reading in once.items()
     )
 
 
 def rows_asked(read: Sequence[Reading]) -> frozenset[int]:
-    """Return the rows that any model has a result for, and as many more as the counts say were asked."""
-    asked = {row for reading in read for row in reading.items}
+    """Return the row indices with a result of any model, extended to the number of rows by the reported counts."""
+    listed = {row for reading in read for row in reading.items}
     counted = max((reading.rows or 0 for reading in read if reading.items), default=0)
-    unlisted = (row for row in range(counted) if row not in asked)
-    return frozenset(asked | {row for row, _ in zip(unlisted, range(counted - len(asked)), strict=False)})
+    unlisted = (row for row in range(counted) if row not in listed)
+    return frozenset(listed | {row for row, _ in zip(unlisted, range(counted - len(listed)), strict=False)})
 
 
 def _reading(result: "EvalResult", scale: tuple[float, float]) -> Reading:
@@ -93,8 +96,8 @@ def _reading(result: "EvalResult", scale: tuple[float, float]) -> Reading:
 
 def _items(result: "EvalResult", scale: tuple[float, float], succeeded: int, rows: int) -> Mapping[int, Item]:
     items = {item.idx: _item(item, scale) for item in result.per_item if item.idx is not None}
-    # A part of the rows is not the sample: better the published figures than an accuracy on what happens to be there.
-    # Rows that errored may be left out; they then count as rows without an answer.
+    # With some rows missing, the published figures are used instead: the listed rows are no random sample. Rows with
+    # an error may be missing: they count as rows without an answer.
     answered = sum(not item.errored for item in items.values())
     return items if len(items) >= rows or answered >= succeeded else {}
 
@@ -103,31 +106,31 @@ def _item(item: "EvalItemResult", scale: tuple[float, float]) -> Item:
     score = number(item.score)
     if item.error or score is None:
         return Item(0.0, str(item.error or "not scored"), errored=True)
-    return Item(_scaled(score, scale), _said(item.prediction), errored=False)
+    return Item(_scaled(score, scale), _text(item.prediction), errored=False)
 
 
 def _published(
     result: "EvalResult", scale: tuple[float, float]
 ) -> tuple[float | None, float | None, float | None, tuple[str, ...]]:
-    """Return the published mean and its bounds, without what cannot be right, and what that was."""
+    """Return the published mean and its bounds, None where invalid, and the faults."""
     mean, low, high = (number(value) for value in (result.quality_mean, result.quality_ci_low, result.quality_ci_high))
     if mean is not None and not _on(mean, scale):
         return None, None, None, (f"its published quality {mean:g} is not between {scale[0]:g} and {scale[1]:g}",)
     quality = None if mean is None else _scaled(mean, scale)
     if low is None or high is None:
         return quality, None, None, ()
-    said = f"its published interval {low:g} to {high:g}"
+    published = f"its published interval {low:g} to {high:g}"
     if not (_on(low, scale) and _on(high, scale)):
-        return quality, None, None, (f"{said} is not between {scale[0]:g} and {scale[1]:g}",)
+        return quality, None, None, (f"{published} is not between {scale[0]:g} and {scale[1]:g}",)
     if low > high or (mean is not None and not low <= mean <= high):
-        return quality, None, None, (f"{said} is not around its mean",)
+        return quality, None, None, (f"{published} does not contain its mean",)
     if low == high:
-        return quality, None, None, (f"{said} has no width",)
+        return quality, None, None, (f"{published} has no width",)
     return quality, _scaled(low, scale), _scaled(high, scale), ()
 
 
 def _wrong_counts(result: "EvalResult") -> str | None:
-    # As sent: a record reads a text as the number in it.
+    # The raw value: a record converts a numeral to a number.
     counts = {name: result.get(name) for name in ("n_succeeded", "error_count")}
     wrong = [f"{name} is {value!r}" for name, value in counts.items() if value is not None and _whole(value) is None]
     return f"{' and '.join(wrong)}, not a number of rows" if wrong else None
@@ -135,10 +138,10 @@ def _wrong_counts(result: "EvalResult") -> str | None:
 
 def _wrong_rows(result: "EvalResult") -> str | None:
     times = Counter(item.idx for item in result.per_item if item.idx is not None)
-    if twice := [row for row, number_of in times.items() if number_of > 1]:
-        return f"row {twice[0]!r} stands {times[twice[0]]} times"
+    if duplicates := [row for row, number_of in times.items() if number_of > 1]:
+        return f"duplicate row {duplicates[0]!r}, {times[duplicates[0]]} results"
     wrong = [row for row in times if _whole(row) is None]
-    return f"{wrong[0]!r} is no row" if wrong else None
+    return f"invalid row index {wrong[0]!r}" if wrong else None
 
 
 def _off_scale(result: "EvalResult", scale: tuple[float, float]) -> str | None:
@@ -158,13 +161,13 @@ def _scaled(value: float, scale: tuple[float, float]) -> float:
     return min(max((value - scale[0]) / (scale[1] - scale[0]), 0.0), 1.0)
 
 
-def _said(prediction: object) -> str | None:
+def _text(prediction: object) -> str | None:
     if prediction is None or isinstance(prediction, str):
         return prediction
     return json.dumps(prediction, ensure_ascii=False, default=str)
 
 
-# Records hand on what the service sent, also where it is not of the type that was promised.
+# A record may contain values of another type than declared.
 
 
 def _kind(value: object) -> ModelKind | None:
@@ -176,7 +179,7 @@ def _kind(value: object) -> ModelKind | None:
 
 
 def number(value: object) -> float | None:
-    """Return a finite number as a float, anything else as None."""
+    """Return a finite number as a float, any other value as None."""
     return float(value) if isinstance(value, int | float) and isfinite(value) else None
 
 

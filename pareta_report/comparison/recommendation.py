@@ -1,4 +1,4 @@
-"""What to use: the cheapest model that is as good as the baseline within the margin, and what is still open."""
+"""The recommendation: the cheapest model that is as good as the baseline within the margin."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,9 +8,11 @@ from pareta_report.comparison.standings import standings
 from pareta_report.comparison.tradeoff import saving
 from pareta_report.render import count, listing, percent, points
 
-# Below this share of right answers the comparison itself is taken for broken: prompt, scorer or service. Raised, hard
-# tasks get no recommendation.
-BROKEN = 0.1
+BROKEN_BELOW_QUALITY = 0.1
+"""Quality of the baseline below which prompt, scorer or service is assumed broken.
+
+Raised: hard tasks get no recommendation.
+"""
 
 
 def recommended(
@@ -20,37 +22,41 @@ def recommended(
     groups: Mapping[int, str] | None,
     margin: float,
 ) -> Recommendation | None:
-    """Return what to use in place of the baseline, if anything; None without a baseline or a model beside it."""
+    """Return the recommendation; None without a baseline or another model."""
     if baseline is None or not pairs:
         return None
-    stood = standings(found, baseline, pairs, groups, margin)
+    verdicts = standings(found, baseline, pairs, groups, margin)
     if problem := _broken(found, baseline):
         sentence = f"Nothing is recommended: {problem}."
         return Recommendation(
-            model=None, baseline=baseline.model, margin=margin, sentence=sentence, standings=_opened(stood, problem)
+            model=None,
+            baseline=baseline.model,
+            margin=margin,
+            sentence=sentence,
+            standings=_all_open(verdicts, problem),
         )
-    chosen = _cheapest(found, baseline, stood)
+    chosen = _cheapest(found, baseline, verdicts)
     return Recommendation(
         model=chosen.model if chosen else baseline.model,
         baseline=baseline.model,
         margin=margin,
         at_most=chosen.at_most if chosen else None,
         saving=chosen.saving if chosen else None,
-        sentence=_sentence(chosen, baseline, stood, margin),
-        standings=stood,
+        sentence=_sentence(chosen, baseline, verdicts, margin),
+        standings=verdicts,
     )
 
 
-def beside_baseline(recommendation: Recommendation) -> str:
-    """Write what to use, and what is shown of every model in three words."""
+def against_baseline_text(recommendation: Recommendation) -> str:
+    """Return the recommendation and the verdict on every model as text."""
     words = {
         "as good": [standing.model for standing in recommendation.named("as good")],
         "worse": [standing.model for standing in recommendation.named("worse")],
         "open": [f"{standing.model} ({standing.reason})" for standing in recommendation.named("open")],
     }
     within = {"as good": f"As good (within {points(recommendation.margin)} points)"}
-    said = [f"{within.get(word, word.capitalize())}: {listing(names)}." for word, names in words.items() if names]
-    return " ".join([recommendation.sentence, *said])
+    lines = [f"{within.get(word, word.capitalize())}: {listing(names)}." for word, names in words.items() if names]
+    return " ".join([recommendation.sentence, *lines])
 
 
 def _broken(found: Sequence[Candidate], baseline: Candidate) -> str | None:
@@ -59,29 +65,29 @@ def _broken(found: Sequence[Candidate], baseline: Candidate) -> str | None:
     if baseline.errors is not None and baseline.errors == baseline.n:
         return f"the baseline {baseline.model} answered none of {count(baseline.n or 0, 'row')}; run it again"
     quality = baseline.quality if baseline.answered_quality is None else baseline.answered_quality
-    if (quality or 0.0) < BROKEN:
+    if (quality or 0.0) < BROKEN_BELOW_QUALITY:
         return (
             f"the baseline {baseline.model} scores {percent(quality)} on the rows it answered; check prompt and scorer"
         )
     return None
 
 
-def _opened(stood: Sequence[Standing], problem: str) -> tuple[Standing, ...]:
-    return tuple(standing.model_copy(update={"word": "open", "reason": problem}) for standing in stood)
+def _all_open(verdicts: Sequence[Standing], problem: str) -> tuple[Standing, ...]:
+    return tuple(standing.model_copy(update={"word": "open", "reason": problem}) for standing in verdicts)
 
 
-def _cheapest(found: Sequence[Candidate], baseline: Candidate, stood: Sequence[Standing]) -> Standing | None:
+def _cheapest(found: Sequence[Candidate], baseline: Candidate, verdicts: Sequence[Standing]) -> Standing | None:
     """Return the cheapest model that is as good as the baseline and does not cost more."""
     models = {candidate.model: candidate for candidate in found}
-    cheaper = [s for s in stood if s.word == "as good" and (saving(models[s.model], baseline) or -1.0) >= 0]
+    cheaper = [s for s in verdicts if s.word == "as good" and (saving(models[s.model], baseline) or -1.0) >= 0]
     return cheaper[0] if cheaper else None
 
 
-def _sentence(chosen: Standing | None, baseline: Candidate, stood: Sequence[Standing], margin: float) -> str:
+def _sentence(chosen: Standing | None, baseline: Candidate, verdicts: Sequence[Standing], margin: float) -> str:
     within = f"within {points(margin)} points of the baseline {baseline.model}"
     if chosen is not None:
         saved = f", saves {percent(chosen.saving)} of the cost" if chosen.saving else ", at the same cost"
         return f"The cheapest {within}: {chosen.model} (at most {points(chosen.at_most)} points worse){saved}."
-    if any(standing.word == "as good" for standing in stood):
+    if any(standing.word == "as good" for standing in verdicts):
         return f"Stay with {baseline.model}: no model that is known to cost less is shown to be {within}."
     return f"Stay with {baseline.model}: no model is shown to be {within}."

@@ -1,4 +1,4 @@
-"""What a comparison and a measured batch say, as records that survive a trip through JSON."""
+"""Records of a comparison and of the measured quality of a batch; they can be stored as JSON."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,10 +11,12 @@ PairVerdict = Literal["better", "worse", "not distinguishable", "too few rows"]
 Method = Literal["paired", "published"]
 Word = Literal["as good", "worse", "open"]
 
-# A sample that would miss even this difference is called too small: nobody who compares would shrug it off.
 COARSE = 0.15
-FEW = 50  # rows or groups that are too few when what they show cannot be told
-MARGIN = 0.02  # share of quality that a model may lose and still be as good; raised, more models are
+"""Detectable difference above which a sample has too few rows. Raised: fewer verdicts of `too few rows`."""
+FEW_UNITS = 50
+"""Rows or groups below which a sample of unknown power has too few rows. Raised: more verdicts of `too few rows`."""
+MARGIN = 0.02
+"""Loss of quality up to which a model is as good as the baseline. Raised: more models are as good."""
 
 
 class _Record(BaseModel):
@@ -22,18 +24,20 @@ class _Record(BaseModel):
 
 
 class ModelScore(_Record):
-    """How one model did: quality is the mean score per row from 0 to 1, a row without an answer bringing none.
+    """The result of one model. Costs are in micro-USD, shares and qualities from 0 to 1.
 
-    `right`, `wrong` and `no_answer` are shares of the rows asked, with the sum 1; a graded score is right by its part.
-    `answered_quality` is the mean score of the rows that were answered. All four need per-row scores.
-
-    `latency_p50_ms` and `latency_p95_ms` are known where the service tells how long each row took.
-
-    `published_quality` is the service's own figure; it differs where the service summarises rows otherwise (macro F1).
-    `dominated_by` names a model that scored at least as high for at most the same cost. `saving` is the share of the
-    baseline's unit cost that this model saves; negative when it costs more. The cost's interval is estimated from how
-    the rows differ in length. `estimated_micro_usd` is what this model was expected to cost in all, and
-    `billed_micro_usd` what it did (the mean cost times the rows); `reused_from` names the earlier run that paid for it.
+    Attributes:
+        quality: Mean score per row; a row without an answer counts as 0.
+        right, wrong, no_answer: Shares of the rows requested, with the sum 1; a graded score is the share right.
+        answered_quality: Mean score of the answered rows. Needs per-row scores, as the three shares do.
+        latency_p50_ms, latency_p95_ms: None if the service does not report the latency by row.
+        cost_low_micro_usd, cost_high_micro_usd: Interval of the mean cost, from the tokens of each row.
+        dominated_by: A model with at least the same quality for at most the same cost.
+        saving: Share of the baseline's mean cost that this model saves; negative if it costs more.
+        published_quality: The service's own figure; another metric (macro F1) has another value.
+        estimated_micro_usd: Expected total cost.
+        billed_micro_usd: Mean cost times rows.
+        reused_from: Id of the earlier run that paid for this result.
     """
 
     model: str
@@ -71,16 +75,20 @@ class Answered(_Record):
 
 
 class Difference(_Record):
-    """By how much `model` scored more than `other` (0.05 is five points), with a 95 % interval.
+    """The score of `model` minus the score of `other` (0.05 is five points), with a 95 % interval.
 
-    The interval holds whichever way the `rerun` rows that either model has no answer to would have gone; `answered`
-    stands beside it where there are any. `groups` counts the groups of the `n` rows, where rows belong together.
-    `p_adjusted` is corrected for the number of looks; `distinguishable` rests on it. `detectable` is the smallest true
-    difference that a sample like this shows in four of five cases, None if none does or it cannot be told (fewer than
-    50 groups, or one more than twice the mean size); `rows_needed` is the sample that would show the observed one as
-    often. `flip_price_micro_usd` is the price of one wrong answer at which the two cost the same all in all: below it
-    the cheaper model is the better buy, above it the more accurate one. It is known only with its interval, and for
-    pairs that are distinguishable.
+    Attributes:
+        ci_low, ci_high: Interval that holds whether rows without an answer count as right or as wrong.
+        p_adjusted: p value, corrected for the number of tests; `distinguishable` depends on it.
+        n: Rows.
+        groups: Groups of the `n` rows; None without groups.
+        detectable: Smallest true difference that such a sample detects with 80 % power. None if there is none, or if
+            it is unknown (fewer than 50 groups, or a group of more than twice the mean size).
+        rows_needed: Rows that detect the observed difference with 80 % power.
+        rerun: Rows without an answer of either model.
+        answered: The difference on the rows that both answered; None if `rerun` is 0.
+        flip_price_micro_usd: Price of one wrong answer at which both models have the same total cost. Above it, the
+            more accurate model is cheaper. Known only for distinguishable pairs, with its interval.
     """
 
     model: str
@@ -104,23 +112,23 @@ class Difference(_Record):
 
     @property
     def verdict(self) -> PairVerdict:
-        """What the pair decides about `model`: it is better, worse, not to be told apart, or not on so few rows."""
+        """The verdict on `model`: better, worse, not distinguishable, or too few rows."""
         if self.distinguishable:
             return "better" if self.difference > 0 else "worse"
-        return "too few rows" if self._shows > COARSE else "not distinguishable"
+        return "too few rows" if self._detectable_if_answered > COARSE else "not distinguishable"
 
     @property
-    def _shows(self) -> float:
-        """The difference that the rows could show if all had an answer; everything where they are too few to tell."""
+    def _detectable_if_answered(self) -> float:
+        """Detectable difference if all rows had an answer; 1 if too few units to know."""
         unanswered = self.rerun / self.n if self.n else 0.0
         if self.detectable is not None:
             return self.detectable - unanswered
         units = self.n if self.groups is None else self.groups
-        return 1.0 if self.method == "paired" and not self.rerun and (units or 0) < FEW else 0.0
+        return 1.0 if self.method == "paired" and not self.rerun and (units or 0) < FEW_UNITS else 0.0
 
 
 class Disagreement(_Record):
-    """A row that the two models of the decision did not get the same score for; `best` is the first of them."""
+    """A row with different scores of the two models of the decision; `best` is the first of them."""
 
     idx: int
     best_score: float
@@ -132,13 +140,18 @@ class Disagreement(_Record):
 
 
 class Standing(_Record):
-    """What is shown of one model against the baseline: as good (within the margin), worse, or open.
+    """The verdict on one model against the baseline: as good (within the margin), worse, or open.
 
-    `difference` is as scored; `lower` bounds it from below at 95 % for all models at once, with the baseline's rows
-    without an answer taken as right and this model's as wrong. `at_most` is how much worse it may be by that, at least
-    0, and no more than the margin where it is as good. `rerun` counts the rows that either has no answer to, of the `n`
-    rows in `groups` groups. `rows_needed` would show it to be as good in four of five cases, if the truth is what was
-    seen. `reason` says why it is open.
+    Attributes:
+        difference: Score minus score of the baseline.
+        lower: Lower bound of the difference at 95 % for all models together. Rows without an answer count as right for
+            the baseline and as wrong for this model.
+        at_most: Largest loss of quality by `lower`, at least 0; at most the margin if the model is as good.
+        n: Rows.
+        groups: Groups of the `n` rows; None without groups.
+        rerun: Rows without an answer of either model.
+        rows_needed: Rows that show it to be as good with 80 % power, if the truth is as observed.
+        reason: Why the verdict is open.
     """
 
     model: str
@@ -156,9 +169,9 @@ class Standing(_Record):
 
 
 class Recommendation(_Record):
-    """What to use: the cheapest model that is as good as the baseline within the margin, else the baseline.
+    """The cheapest model that is as good as the baseline within the margin, else the baseline.
 
-    `model` is None where the baseline does not work. `standings` holds every other scored model, the cheapest first.
+    `model` is None if the baseline is broken. `standings` holds every other scored model, the cheapest first.
     """
 
     model: str | None
@@ -170,12 +183,12 @@ class Recommendation(_Record):
     standings: tuple[Standing, ...] = ()
 
     def named(self, word: Word) -> tuple[Standing, ...]:
-        """Return the models of which one thing is shown."""
+        """Return the models with one verdict."""
         return tuple(standing for standing in self.standings if standing.word == word)
 
 
 class Confusion(_Record):
-    """Rows by true label and by what the model said, and macro-F1 (from 0 to 1) with a 95 % interval."""
+    """Rows by true label (`labels`) and by answer (`said`), and macro F1 (0 to 1) with a 95 % interval."""
 
     model: str
     labels: tuple[str, ...]
@@ -187,7 +200,7 @@ class Confusion(_Record):
 
 
 class SliceScore(_Record):
-    """How one model did on a part of the rows, with a 95 % interval."""
+    """The quality of one model on a slice of the rows, with a 95 % interval."""
 
     model: str
     quality: float
@@ -196,9 +209,9 @@ class SliceScore(_Record):
 
 
 class Slice(_Record):
-    """A part of the rows: both models of the decision, by how much the first is ahead, and the rows that flip.
+    """A slice of the rows: the quality of both models of the decision, and their difference.
 
-    `gained` rows got a higher score from the first model than from the second, `lost` rows a lower one.
+    `gained` counts rows with a higher score of the first model, `lost` rows with a lower one.
     """
 
     value: str
@@ -212,7 +225,7 @@ class Slice(_Record):
 
 
 class Slicing(_Record):
-    """The rows in parts: by label, by group, or by a column of theirs. `left_out` counts parts that are not shown."""
+    """The slices by label, by group, or by a column of the rows. `left_out` counts slices that are not shown."""
 
     by: str
     slices: tuple[Slice, ...]
@@ -220,7 +233,7 @@ class Slicing(_Record):
 
 
 class ComparisonVerdict(_Record):
-    """What the comparison decides, in one word and in words to read."""
+    """The verdict of a comparison, as a kind and as sentences."""
 
     kind: VerdictKind
     winner: str | None = None
@@ -229,13 +242,18 @@ class ComparisonVerdict(_Record):
 
 
 class Comparison(_Record):
-    """One eval run, judged. Scores stand in order of quality, highest first, unscored models last.
+    """A judged eval run.
 
-    `deciding` names the two models that one decides between: `disagreements` (the first of `disagreeing` rows) and
-    `slicings` are about them. `differences` compares the highest-scoring model with every other one, `against_baseline`
-    every model with the baseline: the frontier model that scores highest when its rows without an answer are taken as
-    right. `margin` is how much worse than it counts as good. `groups` counts the groups of rows, where rows belong
-    together. `started_at` is when the eval run was asked for.
+    Attributes:
+        started_at: Time of the request for the eval run.
+        scores: Models by quality, highest first; models without a score last.
+        baseline: The frontier model with the highest quality if its rows without an answer count as right.
+        margin: Loss of quality up to which a model is as good as the baseline.
+        groups: Groups of rows; None without groups.
+        differences: The model with the highest score against every other model.
+        against_baseline: Every model against the baseline.
+        deciding: The two models of the decision; `disagreements` and `slicings` are about them.
+        disagreements: The first of the `disagreeing` rows.
     """
 
     name: str
@@ -262,21 +280,21 @@ class Comparison(_Record):
     notes: tuple[str, ...] = ()
 
     def standing(self, model: str) -> Literal["winner", "highest score"] | PairVerdict | None:
-        """How a model did against the highest-scoring one; None where it was not compared."""
+        """Return the verdict on a model against the one with the highest score; None if it was not compared."""
         if self.differences and self.differences[0].model == model:
             return "winner" if self.verdict.winner else "highest score"
         pair = next((pair for pair in self.differences if pair.other == model), None)
         if pair is None:
             return None
-        # The pair speaks of the best model, the standing is the other one's.
+        # The verdict of the pair is about the best model; invert it.
         return "worse" if pair.verdict == "better" else pair.verdict
 
 
 class MeasuredQuality(_Record):
-    """How often a batch's answers equal the truth, with an exact 95 % interval.
+    """The share of a batch's answers that equal the true label, with an exact 95 % interval.
 
-    `n` rows are done and have a truth. `unanswered` ones of them `failed` or have a blank answer, and count as wrong.
-    `pending` rows with a truth are not among them. `matrix` is there where the truths are few enough to be labels.
+    `n` counts finished rows with a true label. Of these, `unanswered` rows failed or have a blank answer, and count as
+    wrong. `pending` rows are not in `n`. `matrix` is None with too many different labels.
     """
 
     n: int

@@ -1,4 +1,4 @@
-"""Results in parts: by label, by group, by a column of the rows; and which label was taken for which."""
+"""Results by slice (label, group or a column of the rows), and confusion matrices."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,12 @@ from pareta_report.comparison.confusion import confusion_matrix
 from pareta_report.comparison.results import Confusion, Slice, SliceScore, Slicing
 from pareta_report.stats import intervals
 
-MOST_SLICES = 20
-"""Parts that are shown, the largest first. Raised: a longer page; each part has a smaller sample."""
-MOST_LABELS = 50
-"""Different expected answers up to which they are taken for labels. Raised: free text may pass for a label."""
-ROWS_PER_LABEL = 2
-"""Rows that a label has on average at least. Raised: fewer tasks are taken for a classification."""
+MAX_SLICES = 20
+"""Slices shown, the largest first. Raised: a longer page, with slices of fewer rows."""
+MAX_LABELS = 50
+"""Number of different expected answers up to which they are labels. Raised: free text may count as labels."""
+MIN_ROWS_PER_LABEL = 2
+"""Minimum mean number of rows per label. Raised: fewer tasks count as classifications."""
 
 Rows = Sequence[Mapping[str, object]]
 Pair = tuple[Candidate, Candidate]
@@ -23,14 +23,14 @@ Pair = tuple[Candidate, Candidate]
 def slicings(
     pair: Pair, rows: Rows | None, groups: Mapping[int, str] | None, named: Mapping[int, str] | None, column: str | None
 ) -> tuple[Slicing, ...]:
-    """Return the rows of two models in parts, each with intervals and the rows that flip between the models.
+    """Return the results of two models by slice, with intervals and the number of rows that differ.
 
     Args:
-        pair: the two models that one decides between.
-        rows: the eval rows; their expected answers are labels where there are few of them.
-        groups: the group of each row, by its place.
-        named: the value of the slice column of each row, by its place.
-        column: the name of that column.
+        pair: The two models of the decision.
+        rows: The eval rows; expected answers are labels if they are few.
+        groups: The group of each row, by index.
+        named: The value of the slice column of each row, by index.
+        column: The name of the slice column.
     """
     labels = labels_of(rows)
     parts = (("label", labels), ("group", groups), (column or "column", named))
@@ -40,7 +40,7 @@ def slicings(
 def confusions(
     found: Sequence[Candidate], rows: Rows | None, groups: Mapping[int, str] | None
 ) -> tuple[Confusion, ...]:
-    """Return the confusion matrix of each model with per-row answers, where the expected answers are labels."""
+    """Return the confusion matrix of each model with per-row answers, if the expected answers are labels."""
     labels = labels_of(rows)
     if labels is None:
         return ()
@@ -49,18 +49,18 @@ def confusions(
 
 
 def labels_of(rows: Rows | None) -> Mapping[int, str] | None:
-    """Return the label of each row, by its place; None where the expected answers are no labels."""
+    """Return the label of each row, by index; None if the expected answers are not labels."""
     expected = [row.get("expected", row.get("expected_output")) for row in rows or ()]
-    labels = {place: label_of(_alone(value)) for place, value in enumerate(expected)}
-    told = {place: label for place, label in labels.items() if label is not None}
-    kinds = len(set(told.values()))
-    if len(told) < len(labels) or not 2 <= kinds <= MOST_LABELS or len(told) < ROWS_PER_LABEL * kinds:
+    labels = {index: label_of(_scalar(value)) for index, value in enumerate(expected)}
+    known = {index: label for index, label in labels.items() if label is not None}
+    kinds = len(set(known.values()))
+    if len(known) < len(labels) or not 2 <= kinds <= MAX_LABELS or len(known) < MIN_ROWS_PER_LABEL * kinds:
         return None
-    return told
+    return known
 
 
-def _alone(value: object) -> object:
-    """Return the value of an object with one field, and nothing of what is no scalar."""
+def _scalar(value: object) -> object:
+    """Return a scalar, also from an object with one field; None for any other value."""
     if isinstance(value, dict) and len(value) == 1:
         (value,) = value.values()
     return value if isinstance(value, str | int | float | bool) else None
@@ -68,10 +68,10 @@ def _alone(value: object) -> object:
 
 def _confusion(candidate: Candidate, labels: Mapping[int, str], groups: Mapping[int, str] | None) -> Confusion | None:
     rows = [row for row in sorted(candidate.items) if row in labels]
-    said = [None if candidate.items[row].errored else label_of(candidate.items[row].prediction) for row in rows]
-    apart = len(set(membership(groups, rows) or rows))
+    answers = [None if candidate.items[row].errored else label_of(candidate.items[row].prediction) for row in rows]
+    samples = len(set(membership(groups, rows) or rows))
     return confusion_matrix(
-        candidate.model, [(labels[row], answer) for row, answer in zip(rows, said, strict=True)], apart
+        candidate.model, [(labels[row], answer) for row, answer in zip(rows, answers, strict=True)], samples
     )
 
 
@@ -79,7 +79,7 @@ def _slicing(by: str, members: Mapping[int, str], pair: Pair, groups: Mapping[in
     one, other = pair
     rows = sorted(one.items.keys() & other.items.keys() & members.keys())
     sizes = Counter(members[row] for row in rows)
-    shown = sorted(sizes, key=lambda value: (-sizes[value], value))[:MOST_SLICES]
+    shown = sorted(sizes, key=lambda value: (-sizes[value], value))[:MAX_SLICES]
     return Slicing(
         by=by,
         slices=tuple(_slice(value, [row for row in rows if members[row] == value], pair, groups) for value in shown),
@@ -89,13 +89,13 @@ def _slicing(by: str, members: Mapping[int, str], pair: Pair, groups: Mapping[in
 
 def _slice(value: str, rows: Sequence[int], pair: Pair, groups: Mapping[int, str] | None) -> Slice:
     one, other = pair
-    together = membership(groups, rows)
+    row_groups = membership(groups, rows)
     gaps = one.scores(rows) - other.scores(rows)
-    low, high = intervals.of_difference(gaps, together)
+    low, high = intervals.of_difference(gaps, row_groups)
     return Slice(
         value=value,
         n=len(rows),
-        scores=tuple(_score(candidate, rows, together) for candidate in pair),
+        scores=tuple(_score(candidate, rows, row_groups) for candidate in pair),
         difference=float(gaps.mean()),
         ci_low=low,
         ci_high=high,
@@ -104,7 +104,7 @@ def _slice(value: str, rows: Sequence[int], pair: Pair, groups: Mapping[int, str
     )
 
 
-def _score(candidate: Candidate, rows: Sequence[int], together: Sequence[str] | None) -> SliceScore:
+def _score(candidate: Candidate, rows: Sequence[int], row_groups: Sequence[str] | None) -> SliceScore:
     scores = candidate.scores(rows)
-    low, high = intervals.of_mean(scores, together)
+    low, high = intervals.of_mean(scores, row_groups)
     return SliceScore(model=candidate.model, quality=float(scores.mean()), ci_low=low, ci_high=high)

@@ -1,7 +1,7 @@
-"""Every model against the baseline, in three words: as good (within the margin), worse, or open.
+"""The verdict on every model against the baseline: as good (within the margin), worse, or open.
 
-"As good" rejects "worse by more than the margin" at 2.5 %, one-sided, corrected by Holm over all models compared with
-the baseline. It must hold with the baseline's rows without an answer taken as right and the model's as wrong.
+"As good" is a non-inferiority test at 2.5 %, one-sided, corrected by Holm over all models compared with the baseline.
+Rows without an answer count as right for the baseline and as wrong for the model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,22 +18,23 @@ from pareta_report.stats import power
 from pareta_report.stats.bounded_mean import lower_bound, p_at_most, units_of
 from pareta_report.stats.significance import ALPHA, holm
 
-ONE_SIDED = ALPHA / 2  # of a bound from below: the lower end of a 95 % interval
+ONE_SIDED = ALPHA / 2
+"""Level of a lower bound: the lower end of a 95 % interval."""
 
 
 class Bound(Protocol):
-    """How far a model may lie below the baseline."""
+    """A lower bound of the difference between a model and the baseline."""
 
     def p(self, margin: float) -> float:
         """Return the p value of "it is worse by at least the margin"."""
         ...
 
     def lower(self, alpha: float) -> float:
-        """Return the lower bound of the difference; a true one is below it with chance `alpha`."""
+        """Return the lower bound of the difference; the true one is below it with probability `alpha`."""
         ...
 
     def rows_needed(self, margin: float, alpha: float) -> int | None:
-        """Return the rows that show it to be as good in four of five samples, if the truth is what was seen."""
+        """Return the rows that show it to be as good with 80 % power, if the truth is as observed."""
         ...
 
 
@@ -44,15 +45,15 @@ def standings(
     groups: Mapping[int, str] | None,
     margin: float,
 ) -> tuple[Standing, ...]:
-    """Return what is shown of every model that was compared with the baseline, the cheapest first."""
+    """Return the verdict on every model that was compared with the baseline, the cheapest first."""
     models = {candidate.model: candidate for candidate in found}
     bounds = [_bound(models[pair.model], baseline, groups) for pair in pairs]
     adjusted = holm([bound.p(margin) if bound else 1.0 for bound in bounds])
-    stood = [
+    found_standings = [
         _standing(pair, bound, p, len(pairs), margin, saving(models[pair.model], baseline))
         for pair, bound, p in zip(pairs, bounds, adjusted, strict=True)
     ]
-    return tuple(sorted(stood, key=lambda standing: _cost(models[standing.model])))
+    return tuple(sorted(found_standings, key=lambda standing: _cost(models[standing.model])))
 
 
 def _standing(
@@ -71,7 +72,7 @@ def _standing(
         return shown.model_copy(update={"reason": "it cannot be compared with the baseline row by row"})
     lower = bound.lower(ONE_SIDED / family)
     good = p <= ONE_SIDED
-    # Guilbaud, Biometrical J. 50:678, 2008: what Holm rejects is bounded by the margin itself.
+    # Guilbaud, Biometrical J. 50:678, 2008: for a hypothesis rejected by Holm, the bound is the margin.
     worst = max(lower, -margin) if good else lower
     known = shown.model_copy(
         update={
@@ -88,7 +89,7 @@ def _standing(
 
 def _why_open(pair: Difference, needed: int | None, margin: float) -> str:
     if pair.rerun:
-        return f"run the {count(pair.rerun, 'row')} without an answer again{beside_answered(pair)}"
+        return f"run the {count(pair.rerun, 'row')} without an answer again{difference_if_answered(pair)}"
     if needed is None and pair.difference < -margin:
         return f"it is {points(-pair.difference)} points behind here, not shown to be worse"
     if needed is None:
@@ -98,8 +99,8 @@ def _why_open(pair: Difference, needed: int | None, margin: float) -> str:
     )
 
 
-def beside_answered(pair: Difference) -> str:
-    """Write the difference on the rows that both models answered, where that is not all of them."""
+def difference_if_answered(pair: Difference) -> str:
+    """Return the difference on the rows that both models answered, as text; empty if these are all rows."""
     if pair.answered is None:
         return ""
     both = pair.answered
@@ -120,37 +121,37 @@ def _bound(one: Candidate, baseline: Candidate, groups: Mapping[int, str] | None
     gaps = gaps_of(one, baseline, groups)
     if gaps is not None:
         return ByRow(gaps)
-    # Without per-row scores it is unknown how much the rows of a group say together.
+    # Without per-row scores the correlation of the rows of a group is unknown.
     return Published(one, baseline) if not groups and one.n and baseline.n else None
 
 
 @dataclass(frozen=True, slots=True)
 class ByRow:
-    """The bound from the differences by row, with the rows without an answer taken against the model."""
+    """The bound from the differences by row; rows without an answer count against the model."""
 
     gaps: Gaps
 
     def p(self, margin: float) -> float:
         """Return the p value of "it is worse by at least the margin"."""
-        return p_at_most(units_of(self.gaps.lows, self.gaps.together), -margin, -1.0)
+        return p_at_most(units_of(self.gaps.lows, self.gaps.row_groups), -margin, -1.0)
 
     def lower(self, alpha: float) -> float:
         """Return the lower bound of the difference."""
-        return lower_bound(units_of(self.gaps.lows, self.gaps.together), -1.0, alpha)
+        return lower_bound(units_of(self.gaps.lows, self.gaps.row_groups), -1.0, alpha)
 
     def rows_needed(self, margin: float, alpha: float) -> int | None:
-        """Return the rows that show it to be as good, with the same share of them without an answer."""
-        units = units_of(self.gaps.lows, self.gaps.together)
+        """Return the rows that show it to be as good, with the same share of rows without an answer."""
+        units = units_of(self.gaps.lows, self.gaps.row_groups)
         needed = power.units_needed(units, -margin, -1.0, alpha) if power.can_plan(units) else None
         return needed and ceil(needed * self.gaps.lows.size / float(units.weights.sum()))
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The bound from two published means, whose samples are taken as independent.
+    """The bound from two published means, with samples assumed independent.
 
-    Each end is the wider of the published interval and the exact one of as many right answers. A published interval
-    says nothing of how it was made.
+    Each end is the wider one of the published interval and the exact interval of the same share of right answers: the
+    method of a published interval is unknown.
     """
 
     one: Candidate
@@ -171,7 +172,7 @@ class Published:
         return mine - min(1.0, worst_baseline * best + self.baseline.no_answer)
 
     def rows_needed(self, margin: float, alpha: float) -> int | None:
-        """Return None: how much more rows would show is not known without per-row scores."""
+        """Return None: the rows needed are unknown without per-row scores."""
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""Quality against cost: dominated models, savings, and the price of an error at which the ranking flips."""
+"""Trade-off of quality and cost: dominated models, savings, and the break-even price of an error."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from pareta_report.comparison.results import Difference
 
 
 class FlipPrice(NamedTuple):
-    """The price of one wrong answer at which two models cost the same all in all, with its 95 % interval, micro-USD."""
+    """The price of one wrong answer (micro-USD) at which two models have the same total cost, with a 95 % interval."""
 
     price: float
     low: float
@@ -16,34 +16,34 @@ class FlipPrice(NamedTuple):
 
 
 def dominator(candidate: Candidate, others: Sequence[Candidate]) -> str | None:
-    """Return the model that scored at least as high for at most the same cost, and is better in one of the two."""
+    """Return a model with at least the same quality for at most the same cost, and better in one of the two."""
     better = [other for other in others if _dominates(other, candidate)]
-    # The best of them, so that the name given is itself on the front.
+    # The best of them is on the Pareto front.
     return min(better, key=lambda c: (-(c.quality or 0.0), c.mean_cost or 0.0, c.model)).model if better else None
 
 
 def baseline_of(found: Sequence[Candidate]) -> Candidate | None:
-    """Return the frontier model that scores highest when its rows without an answer are taken as right.
+    """Return the frontier model with the highest quality if its rows without an answer count as right.
 
-    So an outage of the best one does not put a weaker one in its place.
+    So an outage of the best model does not make a weaker one the baseline.
     """
     frontier = [c for c in found if c.kind == "frontier" and c.at_best is not None]
     return min(frontier, key=lambda c: (-(c.at_best or 0.0), -(c.quality or 0.0), _cost(c), c.model), default=None)
 
 
 def saving(candidate: Candidate, baseline: Candidate | None) -> float | None:
-    """Return the share of the baseline's unit cost saved, from micro-USD; negative when it costs more."""
+    """Return the share of the baseline's mean cost that a model saves; negative if it costs more."""
     if baseline is None or candidate.mean_cost is None or not baseline.mean_cost or candidate is baseline:
         return None
     return 1 - candidate.mean_cost / baseline.mean_cost
 
 
 def flip_price(one: Candidate, other: Candidate, pair: Difference) -> FlipPrice | None:
-    """Return the price of one wrong answer at which both models cost the same all in all, with its interval.
+    """Return the price of one wrong answer at which both models have the same `cost + price × (1 − quality)`.
 
-    From `cost + price × (1 − quality)` of both. The interval is Fieller's (J. R. Stat. Soc. B 16:175, 1954) for any
-    correlation of cost and quality: the ends of the one difference over those of the other. None unless the pair is
-    distinguishable, both costs have an interval, and the better model also costs more.
+    The interval is Fieller's (J. R. Stat. Soc. B 16:175, 1954) for any correlation of cost and quality: the ends of the
+    cost difference over those of the quality difference. None unless the pair is distinguishable, both costs have an
+    interval, and the better model costs more.
     """
     if not pair.distinguishable or pair.ci_low is None or pair.ci_high is None:
         return None

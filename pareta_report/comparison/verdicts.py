@@ -1,15 +1,15 @@
-"""The verdict of a comparison in one word and a few sentences that never say more than the scores do."""
+"""The verdict of a comparison, as a kind and as sentences."""
 
 from collections.abc import Sequence
 
 from pareta_report.comparison.candidates import Candidate
-from pareta_report.comparison.recommendation import beside_baseline
+from pareta_report.comparison.recommendation import against_baseline_text
 from pareta_report.comparison.results import COARSE, MARGIN, ComparisonVerdict, Difference, Recommendation, VerdictKind
-from pareta_report.comparison.standings import beside_answered
+from pareta_report.comparison.standings import difference_if_answered
 from pareta_report.render import about, count, listing, percent, points, unit_cost
 
-# Less would be printed as "0.0 points ahead".
-SHOWS = 0.0005
+MIN_LEAD = 0.0005
+"""Smallest lead of a winner: a smaller one would be displayed as 0.0 points."""
 
 
 def verdict_of(
@@ -18,13 +18,13 @@ def verdict_of(
     recommendation: Recommendation | None = None,
     margin: float = MARGIN,
 ) -> ComparisonVerdict:
-    """Return the winner of a completed run, or why there is none, and what to use in the baseline's place.
+    """Return the winner of a completed run, or the reason why there is none, and the recommendation.
 
-    A winner is better than every other model, by no less than the margin within which two count as equally good.
+    A winner is better than every other model by at least the margin.
     """
-    verdict = _verdict_of(found, differences, max(margin, SHOWS))
-    beside = recommendation and beside_baseline(recommendation)
-    return verdict.model_copy(update={"against_baseline": beside})
+    verdict = _verdict_of(found, differences, max(margin, MIN_LEAD))
+    against_baseline = recommendation and against_baseline_text(recommendation)
+    return verdict.model_copy(update={"against_baseline": against_baseline})
 
 
 def _verdict_of(found: Sequence[Candidate], differences: Sequence[Difference], margin: float) -> ComparisonVerdict:
@@ -67,7 +67,7 @@ def _open(found: Sequence[Candidate], scored: Sequence[Candidate], differences: 
     if pair is None:
         unscored = [candidate.model for candidate in found if candidate.quality is None]
         return f"{best.model} is better than every other scored model, but {listing(unscored)} could not be scored."
-    names = [level.other for level in differences if not level.distinguishable]
+    names = [pair.other for pair in differences if not pair.distinguishable]
     alike = [candidate for candidate in scored if candidate.model in {best.model, *names}]
     sentences = [
         f"{best.model} scored highest ({percent(best.quality)}) but is not distinguishable from {listing(names)}"
@@ -81,12 +81,12 @@ def _open(found: Sequence[Candidate], scored: Sequence[Candidate], differences: 
 
 
 def _deciding(scored: Sequence[Candidate], differences: Sequence[Difference]) -> Difference | None:
-    """Return the pair that decides what to use: the best model against the cheapest that may be as good."""
-    level = [pair for pair in differences if not pair.distinguishable]
-    names = {scored[0].model, *(pair.other for pair in level)}
+    """Return the deciding pair: the best model and the cheapest one not distinguishable from it."""
+    undecided = [pair for pair in differences if not pair.distinguishable]
+    names = {scored[0].model, *(pair.other for pair in undecided)}
     alike = [candidate for candidate in scored if candidate.model in names]
-    cheapest = _cheapest(alike) if level else None
-    return next((pair for pair in level if pair.other == cheapest), level[0] if level else None)
+    cheapest = _cheapest(alike) if undecided else None
+    return next((pair for pair in undecided if pair.other == cheapest), undecided[0] if undecided else None)
 
 
 def _ahead_by_little(scored: Sequence[Candidate], closest: Difference, margin: float) -> str:
@@ -104,7 +104,7 @@ def _could_still_differ(pair: Difference, alike: Sequence[Candidate]) -> str:
         name = f"The cheapest of them, {name} ({unit_cost(cost)} per 1,000 requests),"
     gap = f"{points(pair.difference)} points behind {pair.model}" if pair.difference else f"level with {pair.model}"
     still = _range(pair, ", with a 95 % interval of {}")
-    alone = ", which does not hold once corrected for having picked the best" if _excludes_zero(pair) else ""
+    alone = ", which is not significant after correction for selecting the best model" if _excludes_zero(pair) else ""
     return f"{name} is {gap} here{still}{alone}."
 
 
@@ -117,7 +117,7 @@ def _behind(names: Sequence[str]) -> str:
 
 
 def _cheapest(alike: Sequence[Candidate]) -> str | None:
-    """Return the one model that costs less than all others; None when that is not known or not one."""
+    """Return the model with the lowest cost; None if a cost is unknown or the lowest is shared."""
     costs = sorted(float("-inf") if c.mean_cost is None else c.mean_cost for c in alike)
     if costs[0] == float("-inf") or costs[0] == costs[1]:
         return None
@@ -125,7 +125,7 @@ def _cheapest(alike: Sequence[Candidate]) -> str | None:
 
 
 def _who_is_cheapest(alike: Sequence[Candidate]) -> str:
-    """Write which cost least, unless that is the one model of which more is said next."""
+    """Return the models with the lowest cost as text; empty if the next sentence is about that one model."""
     if any(c.mean_cost is None for c in alike):
         return "Which of them is cheapest is unknown: a cost is missing."
     least = min(c.mean_cost or 0.0 for c in alike)
@@ -139,15 +139,16 @@ def _who_is_cheapest(alike: Sequence[Candidate]) -> str:
 
 def _too_few_rows(pair: Difference) -> str:
     if pair.rerun:
-        return f"{count(pair.rerun, 'row')} without an answer could decide it; run them again{beside_answered(pair)}."
+        rows = f"{count(pair.rerun, 'row')} without an answer could decide it"
+        return f"{rows}; run them again{difference_if_answered(pair)}."
     if pair.n is None:
         return ""
-    needed = f"; to show this one takes about {about(pair.rows_needed)} rows" if pair.rows_needed else ""
+    needed = f"; to detect the observed one takes about {about(pair.rows_needed)} rows" if pair.rows_needed else ""
     if pair.detectable is None:
         sample = count(pair.n, "row") if pair.groups is None else count(pair.groups, "group")
         few = pair.verdict == "too few rows"
-        return f"Too few rows: what {sample} show in four of five cases cannot be told{needed}." if few else ""
-    shows = f"{count(pair.n, 'row')} can show a difference of about {points(pair.detectable)} points or more"
+        return f"Too few rows: the difference that {sample} can detect is unknown{needed}." if few else ""
+    shows = f"{count(pair.n, 'row')} can detect a difference of about {points(pair.detectable)} points or more"
     return f"{'Too few rows: ' if pair.detectable > COARSE else ''}{shows}{needed}."
 
 

@@ -1,4 +1,4 @@
-"""Files that reports are written to: whole or not at all, and never over a file of somebody else."""
+"""Atomic writes of report files, which never replace a file that is not a report."""
 
 import json
 import secrets
@@ -8,30 +8,30 @@ from contextlib import suppress
 from pathlib import Path
 
 MARK = '<meta name="generator" content="pareta-pipelines">'
-"""What a page has in its head, by which it is known again."""
+"""Tag in the head of a page that identifies it as a report."""
 
 EARLIER_MARK = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-"
-"""The content policy of pages that are older than the mark."""
+"""Content policy that identifies pages written before `MARK` existed."""
 
 PLOT_CREATOR = "pareta-pipelines"
-"""The creator in the metadata of an SVG plot."""
+"""Creator in the metadata that identifies an SVG plot as a report."""
 
 EARLIER_PLOT = 'viewBox="0 0 604.8 302.4"'
-"""The size of plots that are older than the creator."""
+"""Size that identifies plots written before `PLOT_CREATOR` existed."""
 
 HEAD_CHARS = 2_000
-"""Characters of a file in which a mark is looked for: a page's head, and nothing of what it shows."""
+"""Characters of a file searched for a mark. Raised: text in the body of a page could match."""
 
 COLUMNS_BEGIN = "comparison,task,status,verdict,"
 
 
 def exports_of(page: Path) -> tuple[Path, Path]:
-    """Return the files beside a page that hold its comparisons, as JSON and as CSV."""
+    """Return the paths of the JSON and CSV exports of a page, in its folder."""
     return page.with_suffix(".json"), page.with_suffix(".csv")
 
 
 def may_replace(path: Path) -> bool:
-    """Return whether a path is free, or has a report of ours (HTML, a plot, or comparisons as JSON or CSV)."""
+    """Return whether a path is free or holds a report (HTML, a plot, or comparisons as JSON or CSV)."""
     try:
         if not path.resolve().exists():
             return True
@@ -40,18 +40,18 @@ def may_replace(path: Path) -> bool:
         with path.open(encoding="utf-8", errors="replace") as file:
             head = file.read(HEAD_CHARS)
             whole = head + file.read() if path.suffix == ".json" else head
-    except (OSError, ValueError, RuntimeError):  # a name that no disk has; symlinks in a circle
+    except (OSError, ValueError, RuntimeError):  # invalid file name; circular symlinks
         return False
     return not head or _is_page(head) or _is_plot(head) or head.startswith(COLUMNS_BEGIN) or _are_comparisons(whole)
 
 
 def write_whole(path: Path, text: str) -> Path:
-    """Write a file in one step and return its path; a symlink stays, and its target is replaced.
+    """Write a file atomically and return its path; a symlink is kept and its target replaced.
 
-    Raises FileExistsError where a file of somebody else is.
+    Raises FileExistsError if the path holds a file that is not a report.
     """
     if not may_replace(path):
-        raise FileExistsError(f"{path}: a file that is no report of ours is there; move it, or choose another path")
+        raise FileExistsError(f"{path}: the existing file is not a report; move it, or choose another path")
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".pareta-{secrets.token_hex(8)}.part")

@@ -1,4 +1,4 @@
-"""Place the names beside the points of a plot so that no name covers another or a point."""
+"""Placement of the labels of a plot: no label overlaps another one or a point."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,16 @@ from typing import Literal
 Anchor = Literal["start", "middle", "end"]
 
 GAP = 11.0
+"""Distance of a label from its point, in plot points. Raised: fewer labels fit."""
 LINE_HEIGHT = 12.0
-LETTER_WIDTH = 5.9  # a generous mean for bold sans serif of nine to ten points
+"""Height of a label, in plot points. Raised: fewer labels fit."""
+LETTER_WIDTH = 5.9
+"""Mean width of a character, in plot points: bold sans serif of 9 to 10 points. Raised: fewer labels fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point to name, in plot points (1/72 inch) from the lower left, with the reach of its interval up and down."""
+    """A point to label, with the ends of its vertical interval; in plot points (1/72 inch) from the lower left."""
 
     x: float
     y: float
@@ -23,7 +26,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a name goes: its anchor at x, its vertical middle at y."""
+    """Position of a label: anchor at x, vertical middle at y."""
 
     x: float
     y: float
@@ -47,7 +50,7 @@ class _Box:
 
 
 def place(points: Sequence[Point], names: Sequence[str], width: float, height: float) -> list[Place | None]:
-    """Return a place for every name, or None where there is none free; earlier names choose first."""
+    """Return a place for every label, or None if no place is free; earlier labels have priority."""
     frame = _Box(0, 0, width, height)
     taken = [_Box(p.x - 3, p.low, p.x + 3, p.high) for p in points] + [_dot(p) for p in points]
     places: list[Place | None] = []
@@ -60,7 +63,7 @@ def place(points: Sequence[Point], names: Sequence[str], width: float, height: f
 
 
 def _options(point: Point) -> list[Place]:
-    beside = [
+    sides = [
         Place(point.x + side * GAP, point.y + shift, anchor)
         for shift in (0, LINE_HEIGHT, -LINE_HEIGHT, 2 * LINE_HEIGHT, -2 * LINE_HEIGHT)
         for side, anchor in _SIDES
@@ -69,7 +72,7 @@ def _options(point: Point) -> list[Place]:
         Place(point.x, max(point.high, point.y + GAP) + LINE_HEIGHT * 0.7, "middle"),
         Place(point.x, min(point.low, point.y - GAP) - LINE_HEIGHT * 0.7, "middle"),
     ]
-    return beside + ends
+    return sides + ends
 
 
 _SIDES: tuple[tuple[int, Anchor], ...] = ((1, "start"), (-1, "end"))

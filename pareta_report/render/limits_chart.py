@@ -1,4 +1,4 @@
-"""How hard a batch pressed over time, as an SVG that follows the page's colours: what the engine learned of a limit."""
+"""Limits over time as an SVG in the colours of the page: calls in flight and calls per second."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,7 +8,7 @@ WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 840, 180, 60, 10, 24
 
 
 class Limit(Protocol):
-    """What was allowed from a moment on (seconds since the first call): calls in flight, calls a second if bounded."""
+    """Limits from `at_s` (seconds since the first call) on; `per_s` is None without a rate limit."""
 
     @property
     def at_s(self) -> float: ...
@@ -19,18 +19,18 @@ class Limit(Protocol):
 
 
 def limits_over_time(limits: Sequence[Limit], until_s: float) -> str:
-    """Draw the bound on calls in flight, and below it that on calls a second; return an SVG element.
+    """Return an SVG element: the limit of calls in flight, below it the limit of calls per second.
 
-    A gap in the lower line is a time without a bound. Nothing is drawn where nothing was learned.
+    A gap in the lower line is a time without a rate limit. The text is empty if fewer than two limits are known.
     """
     if len(limits) < 2:
         return ""
     end = max(until_s, limits[-1].at_s, 1e-3)
     lines = [
         _chart([(each.at_s, float(each.in_flight)) for each in limits], end, "calls in flight", 0),
-        _chart([(each.at_s, each.per_s) for each in limits], end, "calls a second", HEIGHT),
+        _chart([(each.at_s, each.per_s) for each in limits], end, "calls per second", HEIGHT),
     ]
-    label = "Bounds on calls in flight and on calls a second over time"
+    label = "Limits of calls in flight and of calls per second over time"
     return (
         f'<svg class="limits" role="img" aria-label="{label}" xmlns="http://www.w3.org/2000/svg" '
         f'viewBox="0 0 {WIDTH} {2 * HEIGHT}" style="font:12px system-ui,sans-serif;fill:currentColor">'

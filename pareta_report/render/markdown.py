@@ -1,4 +1,4 @@
-"""The same verdict as Markdown, for a Prefect artifact or a pull request."""
+"""The report as Markdown, for a Prefect artifact or a pull request."""
 
 import re
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from pareta_report.batch import BatchFacts
 from pareta_report.comparison import Comparison, MeasuredQuality, ModelScore
 from pareta_report.render.text import UNKNOWN, count, duration, interval, money, percent, unit_cost
 
-# Everything Markdown or HTML could take as markup, wherever it stands; and what begins an address that is a link even
-# without markup (`https://…`, `www.…`, `me@…`). Names and error texts come from outside.
+# Markup of Markdown and HTML at any position, and the start of an autolink (`https://…`, `www.…`, `me@…`). Names and
+# error texts are untrusted.
 _MARKUP = re.compile(r"([\\`*_\[\]#|<>~$&@]|:(?=//)|(?<=[Ww]{3})\.)")
 
-# What makes a list or a heading of a line that begins with it.
+# Start of a list item or a heading.
 _LINE_START = re.compile(r"^(\d{0,9})([-+=.)])")
 
 
@@ -21,7 +21,7 @@ def markdown_summary(
     quality: MeasuredQuality | None = None,
     title: str | None = None,
 ) -> str:
-    """Write the verdict of every comparison, its table, and the batch in a few lines of Markdown."""
+    """Return the batch in a few lines, and the verdict and the table of every comparison, as Markdown."""
     parts = [f"# {markdown_text(title)}"] if title else []
     if batch is not None:
         parts += _batch(batch, quality)
@@ -37,10 +37,10 @@ def _batch(batch: BatchFacts, quality: MeasuredQuality | None) -> list[str]:
         f"- billed {markdown_text(money(batch.billed_micro_usd))} in {duration(batch.wall_s)}",
     ]
     if quality is not None:
-        sure = interval(quality.ci_low, quality.ci_high)
+        ci = interval(quality.ci_low, quality.ci_high)
         lines.append(
-            f"- measured quality {percent(quality.accuracy)} (95 % interval {sure}), macro F1 {quality.macro_f1:.3f},"
-            f" {count(quality.n, 'row')} with a truth, {quality.unanswered:,} of them unanswered and counted as wrong"
+            f"- measured quality {percent(quality.accuracy)} (95 % interval {ci}), macro F1 {quality.macro_f1:.3f},"
+            f" {count(quality.n, 'row')} with a true label, {quality.unanswered:,} unanswered and counted as wrong"
             + (f"; {quality.pending:,} pending not counted" if quality.pending else "")
         )
     lines += [f"- {markdown_text(name)}: {number:,}" for name, number in sorted(batch.errors.items())]
@@ -80,6 +80,6 @@ def _place(score: ModelScore) -> str:
 
 
 def markdown_text(text: str | None) -> str:
-    """Return a text as Markdown that shows it as it is, on one line: no markup, no link, no HTML comes of it."""
+    """Return a text escaped for Markdown, on one line: no markup, link or HTML results from it."""
     one_line = " ".join("".join(each if each.isprintable() else " " for each in text or "").split())
     return _LINE_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", one_line))

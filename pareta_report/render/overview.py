@@ -1,4 +1,4 @@
-"""Many comparisons at one glance: models down, comparisons across."""
+"""Overview of several comparisons: one row per model, one column per comparison."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pareta_report.comparison import Comparison, ModelScore
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One model in one comparison: `leads` when it is the best there or not distinguishable from it."""
+    """One model in one comparison; `leads` if it is the best one or not distinguishable from it."""
 
     score: ModelScore
     leads: bool
@@ -16,7 +16,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One model across all comparisons, None where it was not scored."""
+    """One model across all comparisons; a cell is None if the model was not scored."""
 
     model: str
     frontier: bool
@@ -24,20 +24,20 @@ class Line:
 
     @property
     def led(self) -> int:
-        """In how many comparisons it leads or cannot be told from the leader."""
+        """Number of comparisons in which it leads or is not distinguishable from the leader."""
         return sum(cell.leads for cell in self.cells if cell is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The comparisons that have scores, by their place on the page, and a line per model, the most leading first."""
+    """The comparisons with scores, by index on the page, and a line per model, the most frequent leader first."""
 
     places: tuple[int, ...]
     lines: tuple[Line, ...]
 
 
 def overview(comparisons: Sequence[Comparison]) -> Overview | None:
-    """Lay out the comparisons beside each other; None when fewer than two have a model in common with another."""
+    """Return the overview, or None if no model is in two comparisons."""
     scored = {place: c for place, c in enumerate(comparisons) if any(s.quality is not None for s in c.scores)}
     models = {s.model: s for c in scored.values() for s in c.scores if s.quality is not None}
     lines = [_line(model, score.kind == "frontier", tuple(scored.values())) for model, score in models.items()]

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: the verdict first, then what it rests on."""
+"""Self-contained HTML page: the verdict first, then the evidence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Page:
-    """What a report page tells.
+    """Content of a report page.
 
-    `answers` is a batch's output file (or its table); `truth_column` and `id_column` name columns in it. `ran` says
-    what was run, label to text. `most_rows` bounds the answers shown; the rest stands in the output file. `limits` is
-    what the batch learned of the service's.
+    Args:
+        answers: Output file of the batch, or its table.
+        id_column: Column of `answers` that identifies a row.
+        truth_column: Column of `answers` with the true label.
+        ran: Run details, label to text.
+        max_rows: Maximum number of answers on the page.
+        limits: Limits of the service that the batch detected, over time.
     """
 
     title: str
@@ -35,19 +39,19 @@ class Page:
     truth_column: str | None = None
     comparisons: Sequence[Comparison] = ()
     ran: Mapping[str, str] = field(default_factory=dict)
-    most_rows: int = 500
+    max_rows: int = 500
     limits: Sequence[Limit] = ()
 
 
 def render_page(page: Page) -> str:
-    """Return the page as HTML that needs no network; every text in it is escaped."""
+    """Return the page as HTML without external resources; every text is escaped."""
     from pareta_report.render.template import environment, script_hash
 
-    # To measure takes all answers, to show them the first few.
-    most = None if page.truth_column or page.batch is None else page.most_rows
-    table = None if page.answers is None else answers_table(page.answers, most)
+    # Measured quality needs all answers; the page shows the first ones.
+    rows_read = None if page.truth_column or page.batch is None else page.max_rows
+    table = None if page.answers is None else answers_table(page.answers, rows_read)
     measured = batch_measured_quality(table, page.truth_column) if table is not None and page.truth_column else None
-    of = page.batch.total if page.batch else None
+    total = page.batch.total if page.batch else None
     return (
         environment()
         .get_template("page.html")
@@ -59,21 +63,23 @@ def render_page(page: Page) -> str:
             quality=measured,
             latency=None if table is None else latency(table),
             account=account(page.batch) if page.batch else (),
-            rows=None if table is None else shown_rows(table, page.most_rows, page.id_column, page.truth_column, of=of),
+            rows=None
+            if table is None
+            else shown_rows(table, page.max_rows, page.id_column, page.truth_column, total=total),
             script_hash=script_hash(),
         )
     )
 
 
 def latency(table: "pd.DataFrame") -> tuple[float, float, int] | None:
-    """Return the median and the 95th percentile of the latency in milliseconds, and of how many answered rows."""
+    """Return the median and the 95th percentile of the latency in ms, and the number of answered rows."""
     columns = result_columns(list(table.columns))
     known = table[columns["latency_ms"]][table[columns["answer"]].notna()].dropna().astype(float)
     return (float(known.quantile(0.5)), float(known.quantile(0.95)), len(known)) if len(known) else None
 
 
 def write_exports(comparisons: Sequence[Comparison], page: Path | str) -> tuple[Path, Path]:
-    """Write what the page says of comparisons as JSON (all of it) and CSV (a line per model) beside it."""
+    """Write the comparisons as JSON (complete) and CSV (a line per model) to the folder of the page."""
     from pareta_report.render.tables import comparison_table
 
     as_json, as_csv = exports_of(Path(page))
@@ -84,5 +90,5 @@ def write_exports(comparisons: Sequence[Comparison], page: Path | str) -> tuple[
 
 
 def write_page(page: Page, path: Path | str) -> Path:
-    """Write the page, whole or not at all, and return its path; raises FileExistsError over a file that is no page."""
+    """Write the page atomically and return its path; raise FileExistsError if the file there is not a report."""
     return write_whole(Path(path), render_page(page))

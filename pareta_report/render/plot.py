@@ -1,4 +1,4 @@
-"""Quality against cost as an SVG that follows the reader's light or dark theme."""
+"""Plot of quality against cost as an SVG in the light or dark theme of the reader."""
 
 import io
 import re
@@ -16,12 +16,12 @@ if TYPE_CHECKING:  # matplotlib takes most of a second to import
 
 Shape = Literal["wide", "narrow"]
 
-# In inches. The narrow one is drawn for a phone, where a shrunken wide one would be unreadable.
+# In inches. `narrow` is for phones: a scaled-down `wide` plot is unreadable there.
 _SIZES: dict[Shape, tuple[float, float]] = {"wide": (8.4, 4.6), "narrow": (4.6, 4.4)}
-# A logarithmic axis helps when the costs lie far apart.
-_FAR_APART = 5.0
+_LOG_SCALE_RATIO = 5.0
+"""Ratio of highest to lowest cost from which the axis is logarithmic. Raised: fewer logarithmic axes."""
 
-# matplotlib must be given colours; these stand for the CSS variables that replace them in the SVG.
+# Placeholder colours for matplotlib: CSS variables replace them in the SVG.
 INK, MUTED, GRID, OPEN, FRONTIER, SURFACE = (f"#00000{digit}" for digit in range(1, 7))
 _VARIABLES = dict(
     zip(
@@ -54,7 +54,7 @@ _NOTHING = (
 
 @dataclass(frozen=True, slots=True)
 class _Dot:
-    """A model that can be drawn. Cost is in US dollars per 1,000 requests."""
+    """A model in the plot. Cost is in US dollars per 1,000 requests."""
 
     score: ModelScore
     cost: float
@@ -84,24 +84,24 @@ class _Dot:
 
 
 def quality_against_cost(comparison: Comparison, shape: Shape = "wide") -> str:
-    """Draw every model that has a quality and a cost; return an SVG element, the same for the same comparison.
+    """Return a plot of every model with a quality and a cost as an SVG element.
 
-    Intervals are 95 %; the line joins the Pareto front, and its models have a ring. Without such a model the drawing
-    says so.
+    Intervals are 95 %. A line joins the models of the Pareto front, which have a ring. The SVG depends on the
+    comparison and the shape alone.
     """
     dots = _dots(comparison)
     return _themed(_drawn(dots, shape), dots, comparison.name) if dots else _NOTHING
 
 
 def missing(comparison: Comparison) -> list[str]:
-    """Name the models that cannot be drawn, for want of a quality or a cost."""
+    """Return the models that are not drawn because their quality or cost is unknown."""
     return [s.model for s in comparison.scores if s.mean_cost_micro_usd is None or s.quality is None]
 
 
 def unnamed(comparison: Comparison, shape: Shape = "wide") -> list[str]:
-    """Name the models whose point has no room for a name in a drawing."""
-    written = set(re.findall(r"@(\d+)@", _drawn(dots, shape))) if (dots := _dots(comparison)) else set()
-    return [dot.score.model for number, dot in enumerate(dots) if str(number) not in written]
+    """Return the models whose point has no room for a label."""
+    labelled = set(re.findall(r"@(\d+)@", _drawn(dots, shape))) if (dots := _dots(comparison)) else set()
+    return [dot.score.model for number, dot in enumerate(dots) if str(number) not in labelled]
 
 
 def _dots(comparison: Comparison) -> list[_Dot]:
@@ -139,9 +139,9 @@ def _dress(axes: "Axes", dots: Sequence[_Dot]) -> None:
     low, high = min(dot.low for dot in dots), max(dot.high for dot in dots)
     room = max((high - low) * 0.12, 0.01)
     axes.set_ylim(max(low - room, -0.06), min(high + room, 1.06))
-    if min(costs) > 0 and max(costs) / min(costs) >= _FAR_APART:
+    if min(costs) > 0 and max(costs) / min(costs) >= _LOG_SCALE_RATIO:
         axes.set_xscale("log")
-        # A lower bound of nothing has no place on a logarithmic axis; the bar then ends at the edge.
+        # A lower bound of 0 is outside a logarithmic axis: the bar ends at the edge.
         axes.set_xlim(min(costs) / 1.6, max(costs) * 1.6)
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -149,7 +149,7 @@ def _dress(axes: "Axes", dots: Sequence[_Dot]) -> None:
         room = (max(costs) - min(costs)) * 0.15 or max(costs) * 0.5 or 1.0
         axes.set_xlim(max(min(costs) - room, -0.05 * max(costs)), max(costs) + room)
         axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(_tick))
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(_share))
     axes.set_xlabel("cost per 1,000 requests, US dollars", color=MUTED)
@@ -160,15 +160,22 @@ def _dress(axes: "Axes", dots: Sequence[_Dot]) -> None:
     axes.spines[:].set_visible(False)
 
 
+def _tick(value: float, _: object) -> str:
+    """Return a tick of the cost axis without an exponent; ticks keep the digits that tell them apart."""
+    import numpy as np
+
+    return np.format_float_positional(value, precision=6, fractional=False, trim="-")
+
+
 def _share(value: float, _: object) -> str:
-    # There is room above 100 % for a point's ring, but nothing is as good as that.
+    # The axis extends above 100 % to leave room for the ring of a point.
     return f"{100 * value:.4g} %" if -1e-9 <= value <= 1 + 1e-9 else ""
 
 
 def _draw_front(axes: "Axes", dots: Sequence[_Dot]) -> None:
     front = sorted((dot.cost, dot.quality) for dot in dots if dot.score.on_pareto_front)
     costs, qualities = [cost for cost, _ in front], [quality for _, quality in front]
-    # In steps: what a budget buys is the best model within it, not a mixture of two.
+    # In steps: a budget buys the best model within it, not a mixture of two.
     axes.plot(costs, qualities, color=MUTED, linewidth=1.2, dashes=(4, 3), drawstyle="steps-post", zorder=2)
 
 
@@ -183,7 +190,7 @@ def _draw_dot(axes: "Axes", dot: _Dot, number: int) -> None:
 
 
 def _draw_names(axes: "Axes", dots: Sequence[_Dot]) -> None:
-    """Write a token where each name goes; names come from outside and may be no text matplotlib can set."""
+    """Draw a placeholder for each label: names are untrusted and may contain characters that matplotlib cannot set."""
     box = axes.get_window_extent()
     pixels = [axes.transData.transform([(d.cost, d.quality), (d.cost, d.low), (d.cost, d.high)]) for d in dots]
     points = [Point(p[0][0] - box.x0, p[0][1] - box.y0, p[1][1] - box.y0, p[2][1] - box.y0) for p in pixels]
@@ -211,12 +218,12 @@ def _write(axes: "Axes", spot: Place, token: str, *, bold: bool) -> None:
     )
 
 
-def _short(name: str, most: int = 28) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+def _short(name: str, max_chars: int = 28) -> str:
+    return name if len(name) <= max_chars else f"{name[: max_chars - 1]}…"
 
 
 def _themed(svg: str, dots: Sequence[_Dot], title: str) -> str:
-    """Turn a standalone file into an element for a page: themed, named, without prolog and idle ids."""
+    """Return a standalone SVG file as an element of a page: themed, titled, without prolog and unused ids."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style type=\"text/css\">.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"#00000[1-6]", lambda colour: f"var(--plot-{_VARIABLES[colour[0]]})", svg)
@@ -225,7 +232,7 @@ def _themed(svg: str, dots: Sequence[_Dot], title: str) -> str:
         lambda font: f"font: {font[1] or ''}{font[2]}px system-ui, sans-serif",
         svg,
     )
-    svg = re.sub(r'<g id="dot-(\d+)">', lambda dot: f"<g><title>{_xml(_told(dots[int(dot[1])]))}</title>", svg)
+    svg = re.sub(r'<g id="dot-(\d+)">', lambda dot: f"<g><title>{_xml(_tooltip(dots[int(dot[1])]))}</title>", svg)
     svg = re.sub(r"@(\d+)@", lambda token: _xml(_short(dots[int(token[1])].score.model)), svg)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     label = _xml(f"Quality against cost: {title}")
@@ -233,12 +240,12 @@ def _themed(svg: str, dots: Sequence[_Dot], title: str) -> str:
     return svg.replace("<svg", head, 1).replace("<defs>", f"<style>{_STYLE}</style><defs>", 1).strip()
 
 
-def _told(dot: _Dot) -> str:
-    sure = f" ({interval(dot.score.ci_low, dot.score.ci_high)})" if dot.score.ci_low is not None else ""
+def _tooltip(dot: _Dot) -> str:
+    ci = f" ({interval(dot.score.ci_low, dot.score.ci_high)})" if dot.score.ci_low is not None else ""
     cost = unit_cost(dot.score.mean_cost_micro_usd)
-    return f"{dot.score.model}: {percent(dot.quality)}{sure}, {cost} per 1,000 requests"
+    return f"{dot.score.model}: {percent(dot.quality)}{ci}, {cost} per 1,000 requests"
 
 
 def _xml(text: str) -> str:
-    # Control characters are no XML at all, escaped or not.
+    # Control characters are invalid in XML, escaped or not.
     return escape(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "�", text), quote=True)

@@ -1,4 +1,4 @@
-"""Comparisons and batches as pandas tables, and any table as rows that JSON can hold."""
+"""Comparisons and batches as pandas tables, and tables as JSON-compatible rows."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> "pd.DataFrame":
-    """Return one row per comparison and model; a comparison without scores has one row that says so.
+    """Return one row per comparison and model; a comparison without scores has one row with its verdict.
 
-    Qualities and savings are shares of 1, costs micro-USD per request. `against_baseline` is the verdict of the test
-    of the pair; `standing` is `as good`, `worse` or `open`. The baseline has `baseline` in both.
+    Qualities and savings are from 0 to 1, costs in micro-USD per request. `against_baseline` is the verdict of the
+    paired test; `standing` is `as good`, `worse` or `open`. The baseline has `baseline` in both.
     """
     import pandas as pd
 
@@ -26,15 +26,15 @@ def batch_table(batches: BatchFacts | Sequence[BatchFacts]) -> "pd.DataFrame":
     """Return one row per batch: rows by state, money in micro-USD, time in seconds, rate in rows per second."""
     import pandas as pd
 
-    several = batches if isinstance(batches, Sequence) else [batches]
-    return pd.DataFrame([_batch_row(batch) for batch in several]).astype({"billed_micro_usd": "Int64"})
+    rows = batches if isinstance(batches, Sequence) else [batches]
+    return pd.DataFrame([_batch_row(batch) for batch in rows]).astype({"billed_micro_usd": "Int64"})
 
 
-def artifact_rows(table: "pd.DataFrame", most: int | None = None) -> list[dict[str, object]]:
-    """Return a table's rows as plain dicts that JSON can hold: missing is None, no number is NaN or infinite."""
+def artifact_rows(table: "pd.DataFrame", max_rows: int | None = None) -> list[dict[str, object]]:
+    """Return the rows of a table as JSON-compatible dicts: missing, NaN and infinite values are None."""
     return [
         {str(column): _plain(value) for column, value in zip(table.columns, row, strict=True)}
-        for row in table.head(len(table) if most is None else most).itertuples(index=False, name=None)
+        for row in table.head(len(table) if max_rows is None else max_rows).itertuples(index=False, name=None)
     ]
 
 

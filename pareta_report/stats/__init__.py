@@ -1,1 +1,1 @@
-"""Intervals, tests and power. No knowledge of models or pages; used as modules (`intervals.wilson`)."""
+"""Intervals, tests and power. No models and no pages. Used as modules (`intervals.exact`)."""

@@ -1,7 +1,7 @@
 """95 % intervals for scores and for paired differences of scores.
 
-Scores lie between 0 and 1, differences between -1 and 1, and so do the bounds. Nothing is resampled: every interval is
-a function of its input alone.
+Scores are from 0 to 1, differences from -1 to 1, and so are the bounds. No resampling: every interval depends on its
+input alone.
 """
 
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ class Interval(NamedTuple):
     high: float
 
 
-@lru_cache(maxsize=4_096)  # the same few counts come again and again, and scipy takes its time
+@lru_cache(maxsize=4_096)  # the same counts recur, and scipy is slow
 def exact(right: int, n: int) -> Interval:
     """Return the interval of a proportion by Clopper and Pearson (Biometrika 26:404, 1934); n is at least 1.
 
-    It covers at least 95 % of samples at every proportion. Wilson's covers 91 % where 98 of 100 are right.
+    It covers the true value in at least 95 % of samples at every proportion. Wilson's: 91 % at 98 of 100.
     """
     from scipy.stats import binomtest
 
@@ -61,10 +61,10 @@ def of_difference(differences: Scores, groups: Sequence[str] | None = None) -> I
 
 
 def of_gaps(lows: Scores, highs: Scores, groups: Sequence[str] | None = None, tail: float = TAIL) -> Interval:
-    """Return the interval of a mean of paired differences of which each row has a lowest and a highest value.
+    """Return the interval of a mean of paired differences with a lowest and a highest value per row.
 
-    Rows without an answer have two: it could have been right or wrong (Horowitz and Manski, J. Am. Stat. Assoc.
-    95:77, 2000). The interval covers the truth whichever way they would have gone. `tail` is the chance of a miss on
+    The two values differ for a row without an answer, which could have been right or wrong (Horowitz and Manski, J. Am.
+    Stat. Assoc. 95:77, 2000). The interval covers the true value in either case. `tail` is the error probability on
     either side.
     """
     low = lower_bound(units_of(lows, groups), -1.0, tail)
@@ -80,7 +80,7 @@ def by_normal(mean: float, standard_error: float) -> Interval:
 
 
 def all_in(values: Scores, allowed: tuple[float, ...]) -> bool:
-    """Return whether every value is one of those allowed."""
+    """Return whether every value is one of the allowed ones."""
     return bool(np.isin(values, allowed).all())
 
 

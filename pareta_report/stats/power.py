@@ -1,10 +1,9 @@
-"""What a sample can show: the power of the very tests of `significance` and of the gate.
+"""Power and sample size of the tests of `significance` and of the gate.
 
-Right-or-wrong scores: the power of McNemar's exact test, by enumerating the disagreements. Graded or grouped scores:
-the power of Gaffke's test when the truth is what the sample shows. Its normal quantile varies around that of the sample
-itself; by how much follows from the sum of logarithms under its root (the delta method), so nothing is simulated. That
-is within five points of the real power for rows, and for groups that are not too few or of too unequal a size; for
-others no claim is made.
+- Right-or-wrong scores: the power of McNemar's exact test, by enumeration of the disagreements.
+- Graded or grouped scores: the power of Gaffke's test if the truth equals the sample. The variance of its normal
+  quantile is from the delta method, so nothing is simulated. It is within five points of the true power. Samples with
+  too few groups, or groups of too unequal size, have no result (`can_plan`, `can_show`).
 """
 
 from collections.abc import Callable
@@ -13,24 +12,31 @@ from math import ceil, log2, sqrt
 
 import numpy as np
 
-from pareta_report.stats.bounded_mean import NEAR_THE_MEAN, Scores, Units, centred, mean_of, tail
+from pareta_report.stats.bounded_mean import MEAN_TOLERANCE, Scores, Units, centred, mean_of, tail
 from pareta_report.stats.significance import ALPHA
 
-POWER = 0.8  # of a claim "shows it in four of five cases"
-MOST_ROWS = 1_000_000  # more are never said to be needed; raised, the search takes longer
-BLOCK = 512  # numbers of disagreements whose critical values are found and kept together
-SEARCHED = 1e-4  # how exactly a detectable difference is found, as a share of 1
-# A sample in which two models never disagreed still allows for some: rule of thumb of two labellers of one task.
+POWER = 0.8
+"""Power of a detectable difference and of the rows needed. Raised: larger values of both."""
+MAX_ROWS = 1_000_000
+"""Largest result for the rows needed. Raised: a longer search."""
+BLOCK = 512
+"""Numbers of disagreements per cached block of critical values. Raised: fewer, larger blocks."""
+SEARCH_TOLERANCE = 1e-4
+"""Absolute tolerance of a detectable difference. Raised: a faster, coarser search."""
 DISAGREEING = 0.2
-FEWEST_TO_PLAN = 10  # rows or groups from which more are planned; raised, fewer samples say what they lack
-FEWEST_TO_SHOW = 50  # rows or groups of which it is said what they show; raised, likewise
-MOST_UNEVEN = 2.0  # largest group of which it is said what they show, in mean sizes; raised, claims are coarser
+"""Assumed share of rows that only one of two models gets right. Raised: more rows needed."""
+MIN_UNITS_TO_PLAN = 10
+"""Rows or groups from which the rows needed are known. Raised: fewer samples with a result."""
+MIN_UNITS_TO_SHOW = 50
+"""Rows or groups from which the detectable difference is known. Raised: fewer samples with a result."""
+MAX_SIZE_RATIO = 2.0
+"""Largest group, in mean group sizes, up to which the detectable difference is known. Raised: less exact results."""
 
 
 def of_mcnemar(rows: int, better: float, worse: float, tests: int = 1) -> float:
-    """Return the chance that McNemar's exact test shows a difference at 5 % as one of `tests` (Bonferroni).
+    """Return the power of McNemar's exact test at 5 % as one of `tests` (Bonferroni).
 
-    `better` and `worse` are the shares of rows that only the one or only the other model gets right.
+    `better` is the share of rows that only the first model gets right, `worse` the share of the second one.
     """
     from scipy.special import bdtrc
     from scipy.stats import binom
@@ -47,9 +53,9 @@ def of_mcnemar(rows: int, better: float, worse: float, tests: int = 1) -> float:
 
 
 def of_bound(units: Units, mean: float, lowest: float, alpha: float, scale: float = 1.0) -> float:
-    """Return the chance that "the mean is at most `mean`" is rejected at `alpha`, if the truth is this sample.
+    """Return the power to reject "the mean is at most `mean`" at `alpha`, if the truth equals this sample.
 
-    `scale` is the size of the sample planned, as a multiple of this one.
+    `scale` is the planned sample size as a multiple of this one.
     """
     from scipy.special import ndtr, ndtri
 
@@ -60,13 +66,13 @@ def of_bound(units: Units, mean: float, lowest: float, alpha: float, scale: floa
     root = sqrt(max(2 * float((weights * logs).sum()), 0.0))
     total = float(planned.weights.sum())
     varied = float((planned.weights * (logs[:-1] - (planned.weights * logs[:-1]).sum() / total) ** 2).sum())
-    spread = sqrt(varied) / root if root > NEAR_THE_MEAN else 1.0
+    spread = sqrt(varied) / root if root > MEAN_TOLERANCE else 1.0
     ahead = float(ndtri(alpha)) - float(found.z)
     return float(ndtr(ahead / spread)) if spread > 0 else float(ahead > 0)
 
 
 def detectable(rows: int, disagreeing: float = DISAGREEING, tests: int = 1) -> float | None:
-    """Return the smallest difference of right-or-wrong scores that shows in four of five samples; None if none does.
+    """Return the smallest difference of right-or-wrong scores detected with 80 % power; None if there is none.
 
     `disagreeing` is the share of rows that only one of the two models gets right, at least the difference itself.
     """
@@ -79,17 +85,17 @@ def detectable(rows: int, disagreeing: float = DISAGREEING, tests: int = 1) -> f
 
 
 def rows_needed(better: float, worse: float, tests: int = 1) -> int | None:
-    """Return the fewest rows on which McNemar's test shows this difference in four of five samples."""
+    """Return the smallest number of rows on which McNemar's test detects this difference with 80 % power."""
     if better == worse:
         return None
-    return _fewest(lambda rows: of_mcnemar(rows, better, worse, tests), 1)
+    return _smallest_number(lambda rows: of_mcnemar(rows, better, worse, tests), 1)
 
 
 def detectable_mean(units: Units, adverse: float = 0.0, tests: int = 1) -> float | None:
-    """Return the smallest mean difference of graded or grouped scores that shows in four of five such samples.
+    """Return the smallest mean difference of graded or grouped scores detected with 80 % power.
 
-    The differences are moved until their mean is it. `adverse` is how much lower the test takes the mean to be than
-    it was scored, because of rows without an answer.
+    The differences are shifted to the mean in question. `adverse` is the reduction of the mean in the test because of
+    rows without an answer.
     """
 
     def power(difference: float) -> float:
@@ -99,17 +105,17 @@ def detectable_mean(units: Units, adverse: float = 0.0, tests: int = 1) -> float
 
 
 def units_needed(units: Units, mean: float, lowest: float, alpha: float) -> int | None:
-    """Return how many units like these reject "the mean is at most `mean`" in four of five samples, if any number."""
+    """Return the number of such units that rejects "the mean is at most `mean`" with 80 % power, or None."""
     if float(mean_of(units)) <= mean:
         return None
     have = float(units.weights.sum())
-    return _fewest(lambda number: of_bound(units, mean, lowest, alpha, number / have), 2)
+    return _smallest_number(lambda number: of_bound(units, mean, lowest, alpha, number / have), 2)
 
 
 def of_gate(rows: int, disagreeing: float = DISAGREEING, margin: float = 0.02, candidates: int = 1) -> float:
-    """Return the chance that a model as good as the baseline passes a gate of this margin, for a plan.
+    """Return the probability that a model as good as the baseline passes a gate with this margin.
 
-    Right-or-wrong scores without groups and errors; `disagreeing` as for `detectable`.
+    For right-or-wrong scores without groups and errors; `disagreeing` as in `detectable`.
     """
     half = disagreeing / 2
     counts = rows * np.array([half, 1 - disagreeing, half])
@@ -118,49 +124,49 @@ def of_gate(rows: int, disagreeing: float = DISAGREEING, margin: float = 0.02, c
 
 
 def rows_to_pass(margin: float = 0.02, candidates: int = 1, disagreeing: float = DISAGREEING) -> int | None:
-    """Return the rows on which a model as good as the baseline passes the gate in four of five cases, to two digits."""
-    needed = _fewest(lambda rows: of_gate(rows, disagreeing, margin, candidates), 2) if margin > 0 else None
+    """Return the rows on which a model as good as the baseline passes the gate with 80 % power, to two digits."""
+    needed = _smallest_number(lambda rows: of_gate(rows, disagreeing, margin, candidates), 2) if margin > 0 else None
     return None if needed is None else ceil(needed / (step := 10 ** max(0, len(str(needed)) - 2))) * step
 
 
 def detectable_by_normal(standard_error: float, tests: int = 1) -> float:
-    """Return the true difference that shows in four of five samples with this standard error (normal approximation)."""
-    return _reach(tests) * standard_error
+    """Return the true difference detected with 80 % power at this standard error (normal approximation)."""
+    return _standard_errors(tests) * standard_error
 
 
 def rows_needed_by_normal(difference: float, standard_error: float, rows: int, tests: int = 1) -> int | None:
-    """Return the rows that show `difference` in four of five samples, never fewer than a sign test can decide on.
+    """Return the rows that detect `difference` with 80 % power, at least the minimum of a sign test.
 
     `standard_error` is that of `rows` rows.
     """
     if difference == 0:
         return None
-    fewest = ceil(log2(2 * tests / ALPHA))
-    return max(fewest, ceil(rows * (_reach(tests) * standard_error / difference) ** 2))
+    minimum = ceil(log2(2 * tests / ALPHA))
+    return max(minimum, ceil(rows * (_standard_errors(tests) * standard_error / difference) ** 2))
 
 
 def can_plan(units: Units) -> bool:
-    """Return whether it can be told from these units how many more would show a difference."""
-    return float(units.weights.sum()) >= FEWEST_TO_PLAN
+    """Return whether there are enough units to estimate the rows needed."""
+    return float(units.weights.sum()) >= MIN_UNITS_TO_PLAN
 
 
 def can_show(units: Units) -> bool:
-    """Return whether it can be told which difference a sample like these units shows."""
+    """Return whether the units are enough, and even enough in size, for a detectable difference."""
     mean = float((units.weights * units.sizes).sum() / units.weights.sum())
-    return float(units.weights.sum()) >= FEWEST_TO_SHOW and float(units.sizes.max()) <= MOST_UNEVEN * mean
+    return float(units.weights.sum()) >= MIN_UNITS_TO_SHOW and float(units.sizes.max()) <= MAX_SIZE_RATIO * mean
 
 
 def moved(units: Units, mean: float) -> Units:
-    """Return the units with every row's value moved alike until their mean is `mean`, inside -1 to 1."""
+    """Return the units with all values shifted to the mean `mean` and clipped to -1 to 1."""
     shifted = units.sums + (mean - float(mean_of(units))) * units.sizes
     return units._replace(sums=np.clip(shifted, -units.sizes, units.sizes))
 
 
-def _critical(fewest: int, most: int, tests: int) -> Scores:
-    """Return, for each number of disagreements, how many of them must fall to one side (one more than all: none do)."""
-    first = fewest // BLOCK
-    blocks = [_critical_block(block, tests) for block in range(first, most // BLOCK + 1)]
-    return np.concatenate(blocks)[fewest - first * BLOCK : most - first * BLOCK + 1]
+def _critical(low: int, high: int, tests: int) -> Scores:
+    """Return the critical value for each number of disagreements: the count on one side; above the number if none."""
+    first = low // BLOCK
+    blocks = [_critical_block(block, tests) for block in range(first, high // BLOCK + 1)]
+    return np.concatenate(blocks)[low - first * BLOCK : high - first * BLOCK + 1]
 
 
 @lru_cache(maxsize=4_096)
@@ -168,7 +174,7 @@ def _critical_block(block: int, tests: int) -> Scores:
     from scipy.special import bdtrc, ndtri
 
     alpha, several = ALPHA / 2 / tests, np.arange(block * BLOCK, (block + 1) * BLOCK)
-    # From the normal quantile, which is off by one or two.
+    # Start at the normal quantile, which is off by one or two.
     needed = np.ceil(several / 2 - float(ndtri(alpha)) * np.sqrt(several) / 2)
     needed = np.clip(needed, 1, several + 1)
     while np.any(short := (needed <= several) & (bdtrc(needed - 1, several, 0.5) > alpha)):
@@ -182,17 +188,17 @@ def _smallest_share(power: Callable[[float], float]) -> float | None:
     low, high = 0.0, 1.0
     if power(high) < POWER:
         return None
-    while high - low > SEARCHED:
+    while high - low > SEARCH_TOLERANCE:
         middle = (low + high) / 2
         low, high = (low, middle) if power(middle) >= POWER else (middle, high)
     return high
 
 
-def _fewest(power: Callable[[int], float], fewest: int) -> int | None:
-    low, high = fewest - 1, fewest
+def _smallest_number(power: Callable[[int], float], minimum: int) -> int | None:
+    low, high = minimum - 1, minimum
     while power(high) < POWER:
         low, high = high, 2 * high
-        if low >= MOST_ROWS:
+        if low >= MAX_ROWS:
             return None
     while high - low > 1:
         middle = (low + high) // 2
@@ -200,7 +206,7 @@ def _fewest(power: Callable[[int], float], fewest: int) -> int | None:
     return high
 
 
-def _reach(tests: int) -> float:
+def _standard_errors(tests: int) -> float:
     from scipy.stats import norm
 
     return float(norm.ppf(1 - ALPHA / 2 / tests) + norm.ppf(POWER))

@@ -52,7 +52,7 @@ async def test_a_page_beside_the_answers_tells_what_became_of_every_row_and_ever
     report = await complete_batch(work)
     page = work.page_path.read_text()
     assert page.count('class="row ') == report.total
-    assert "Every row and every dollar" in page
+    assert "Rows and cost by outcome" in page
     assert f"{report.refused} requests of this run refused" in page
     assert 'class="limits"' in page, "the history of the limit is drawn"
     link = await Artifacts.aget(key="paged-batch-report")

@@ -37,7 +37,7 @@ async def test_the_cheapest_model_that_passes_is_deployed_and_live(pareta: Sandb
 async def test_when_nothing_passes_nothing_is_deployed_and_the_state_says_so(pareta: Sandbox, tmp_path: Path) -> None:
     state = await promote_winner(promotion(tmp_path, min_rows=10_000), return_state=True)
     assert (state.is_failed(), state.name) == (True, "GateNotPassed")
-    assert "120 rows are fewer than the 10,000 asked for" in (state.message or "")
+    assert "120 rows are fewer than the 10,000 required" in (state.message or "")
     assert (await report_of(state)).endpoint is None
     assert endpoints() == {}
 

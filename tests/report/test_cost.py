@@ -64,7 +64,7 @@ def test_the_bill_stands_beside_its_estimate_and_a_reused_baseline_costs_nothing
     comparison = judge("x", None, run(*results), known)
     bills = {s.model: (s.estimated_micro_usd, s.billed_micro_usd, s.reused_from) for s in comparison.scores}
     assert bills == {"a": (9_000.0, 10_000.0, None), "top": (None, 0.0, "run_0")}
-    assert "Scored before on the same rows, and not bought again: top (from run_0)." in comparison.notes
+    assert "Reused from earlier runs on the same rows: top (from run_0)." in comparison.notes
 
 
 def test_a_disagreement_shows_what_was_asked_and_expected() -> None:

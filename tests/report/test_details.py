@@ -5,7 +5,7 @@ import pytest
 
 from pareta_report import Comparison, ComparisonContext, judge
 from pareta_report.comparison.confusion import confusion_matrix, macro_f1
-from pareta_report.comparison.slices import MOST_SLICES
+from pareta_report.comparison.slices import MAX_SLICES
 from tests.report.runs import items, right, run, scored
 
 LABELS = ("billing", "sales", "shipping")
@@ -74,7 +74,7 @@ def test_a_slice_has_the_quality_and_interval_of_its_rows_alone() -> None:
 def test_of_many_groups_the_largest_are_shown_and_the_others_counted() -> None:
     comparison = compared(groups={i: str(i // 3) for i in range(300)})
     by_group = comparison.slicings[1]
-    assert (len(by_group.slices), by_group.left_out) == (MOST_SLICES, 100 - MOST_SLICES)
+    assert (len(by_group.slices), by_group.left_out) == (MAX_SLICES, 100 - MAX_SLICES)
 
 
 @pytest.mark.parametrize("expected", [{"vendor": "A", "total": 3}, ["a"], None], ids=["an object", "a list", "nothing"])

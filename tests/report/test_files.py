@@ -36,7 +36,7 @@ def test_a_file_of_somebody_else_is_not_replaced(tmp_path: Path, name: str) -> N
     path = tmp_path / name
     path.write_text(OTHERS[name], encoding="utf-8")
     assert not may_replace(path)
-    with pytest.raises(FileExistsError, match="no report of ours"):
+    with pytest.raises(FileExistsError, match="the existing file is not a report"):
         write_page(Page("t", NOW), path)
     assert path.read_text(encoding="utf-8") == OTHERS[name]
     assert [each.name for each in tmp_path.iterdir()] == [name]

@@ -44,7 +44,7 @@ def test_a_model_that_may_be_too_much_worse_does_not_pass_although_its_score_is_
 
 def test_too_few_rows_do_not_pass() -> None:
     decision = decide(compared(50, 50, n=50), Policy(min_rows=100))
-    assert "50 rows are fewer than the 100 asked for" in decision.sentence
+    assert "50 rows are fewer than the 100 required" in decision.sentence
 
 
 def test_a_model_that_costs_too_much_does_not_pass() -> None:
@@ -202,7 +202,7 @@ def test_groups_are_counted_not_rows() -> None:
     groups = {row: str(row // 100) for row in range(1_000)}
     results = scored("wren", right(1_000, 1_000)), scored("summit", right(1_000, 1_000), kind="frontier", cost=5_000)
     decision = decide(judge("x", None, run(*results), ComparisonContext(groups=groups)), Policy(max_loss=1.0))
-    assert "10 groups are fewer than the 20 asked for" in decision.sentence
+    assert "10 groups are fewer than the 20 required" in decision.sentence
     # Twenty documents without a failure cannot exclude that one of fifty fails as a whole.
     groups = {row: str(row // 50) for row in range(1_000)}
     twenty = judge("x", None, run(*results), ComparisonContext(groups=groups))

@@ -232,7 +232,7 @@ def test_an_unknown_cost_is_admitted() -> None:
 def test_too_few_rows_are_called_so_with_the_number_that_would_do() -> None:
     sentence = judged(scored("a", right(9, 12)), scored("b", right(8, 12))).verdict.sentence
     assert "Too few rows: 12 rows" in sentence
-    assert "to show this one takes about" in sentence
+    assert "to detect the observed one takes about" in sentence
 
 
 def test_models_behind_are_named_and_those_level_are_not_among_them() -> None:
@@ -257,7 +257,7 @@ def test_rows_of_one_group_count_once() -> None:
     results = [scored(name, values) for name, values in scores.items()]
     alone = judge("x", None, run(*results))
     together = judge(
-        "x", None, run(*results), known=ComparisonContext(groups={row: str(row // 10) for row in range(100)})
+        "x", None, run(*results), context=ComparisonContext(groups={row: str(row // 10) for row in range(100)})
     )
     assert alone.verdict.kind == "winner"
     assert together.verdict.kind == "too_few_rows", "ten rows of one document are one piece of evidence"

@@ -165,15 +165,15 @@ def test_a_large_batch_shows_its_first_rows_and_says_how_many_more_there_are() -
         Page("t", NOW, batch=Facts(total=501, output="all.parquet"), answers=table(rows), id_column="id")
     )
     assert html.count('class="row ') == 500
-    assert "The first 500 rows are shown; 1 row more stands in all.parquet ." in Tags(html).text
+    assert "The first 500 rows are shown; 1 more row is in all.parquet ." in Tags(html).text
 
 
 @pytest.mark.parametrize("kind", [".jsonl", ".csv", ".parquet"])
 def test_only_the_answers_that_are_shown_are_read(tmp_path: Path, kind: str) -> None:
     file = written(tmp_path / f"answers{kind}", [answer(str(n), "MIT") for n in range(5)])
-    html = render_page(Page("t", NOW, batch=Facts(total=1_000_000), answers=file, most_rows=3))
+    html = render_page(Page("t", NOW, batch=Facts(total=1_000_000), answers=file, max_rows=3))
     assert html.count('class="row ') == 3
-    assert "999,997 more stand" in Tags(html).text or "999,997 rows more stand" in Tags(html).text
+    assert "999,997 more rows are in" in Tags(html).text
 
 
 def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
@@ -204,17 +204,17 @@ def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
     text = Tags(render_page(Page("t", NOW, batch=batch))).text
     for said in (
         "answered 60 $1.50 billed",
-        "flagged cut: kept, and not bought again 3",
-        "whose answer never came 2",
+        "flagged cut: kept, not requested again 3",
+        "answered after an earlier request without a response 2",
         "whose receipt is lost 1 $0.000777 at most",
         "failed 10 APITimeoutError 10",
-        "pending 30 about $0.75 to come",
-        "certainly not paid 35",
-        "a request's answer never came 5 $0.00432 at most",
-        "edited or removed since they were worked on 4 $0.22 billed besides",
-        "the dearest receipt is 20.5 times what the cheapest allow",
+        "pending 30 about $0.75 expected",
+        "without an answer, not billed 35",
+        "possibly billed: a request had no response 5 $0.00432 at most",
+        "edited or removed after processing 4 $0.22 billed in addition",
+        "the highest receipt is 20.5 times the bound from the lowest ones",
         "above the budget of $1.40 $0.099 at most",
-        "17 requests of this run refused",
+        "17 requests of this run were rate limited",
         "Stopped early: InsufficientCreditsError , out of credit",
     ):
         assert said in text
@@ -248,7 +248,7 @@ def test_many_comparisons_get_an_overview_of_every_model() -> None:
         for i in range(3)
     ]
     text = Tags(render_page(Page("t", NOW, comparisons=several))).text
-    assert "Every model on every comparison model leads task 0 task 1 task 2 a 3 90.0" in text
+    assert "Models by comparison model leads task 0 task 1 task 2 a 3 90.0" in text
     assert "Every model" not in Tags(render_page(Page("t", NOW, comparisons=several[:1]))).text
 
 
@@ -327,7 +327,7 @@ def test_the_decision_stands_first_then_its_reasons_and_the_details_are_folded()
     for part in (
         "good and top by label (2)",
         "good and top by language (2)",
-        "Which label was taken for which, and macro F1",
+        "Confusion matrix and macro F1",
         f"Where good and top disagree ({comparison.disagreeing} rows)",
     ):
         assert part in text
@@ -342,7 +342,7 @@ def test_dollars_are_written_as_dollars_everywhere() -> None:
 
 def test_a_cost_without_an_interval_says_why() -> None:
     text = Tags(render_page(Page("t", NOW, comparisons=[decided()]))).text
-    assert "Costs have no interval: the service tells one mean for all rows, and tokens that are not in an" in text
+    assert "Costs have no interval: the service reports one mean for all rows and no tokens by row." in text
 
 
 def test_tables_that_may_scroll_are_reached_by_keyboard_and_named_once_each() -> None:
@@ -363,7 +363,7 @@ def test_of_many_comparisons_the_overview_comes_first_and_each_is_folded() -> No
     many = [decided(f"task {i}") for i in range(5)]
     html = render_page(Page("t", NOW, comparisons=many))
     text = Tags(html).text
-    assert text.index("Every model on every comparison") < text.index("use good")
+    assert text.index("Models by comparison") < text.index("use good")
     assert text.count("Plot and 3 models") == text.count("Why As good") == 5
 
 
@@ -390,5 +390,5 @@ def test_a_batch_with_labels_has_a_confusion_matrix_and_an_interval_of_macro_f1(
     said = ["MIT"] * 9 + ["ISC"] + ["ISC"] * 8 + ["MIT"] * 2
     rows = [answer(str(n), each, licence="MIT" if n < 10 else "ISC") for n, each in enumerate(said)]
     text = Tags(render_page(Page("t", NOW, answers=table(rows), truth_column="licence"))).text
-    assert "Which label was taken for which true label, and what the batch said isc mit isc 8 2 mit 1 9" in text
+    assert "Confusion matrix true label, by answer of the batch isc mit isc 8 2 mit 1 9" in text
     assert "macro F1 0.850 95 % interval 0.6" in text

@@ -1,4 +1,4 @@
-"""What cannot be right in a result is set aside by name; a declared scale brings scores to 0 to 1."""
+"""Invalid values of a result are excluded and named; a declared scale brings scores to 0 to 1."""
 
 from collections.abc import Mapping
 
@@ -28,46 +28,49 @@ WRONG: dict[str, tuple[dict[str, object], str]] = {
     "a published percentage": (published("odd", 90, 85, 95), "its published quality 90 is not between 0 and 1"),
     "a row twice": (
         {**scored("odd", [1.0]), "per_item": [{"idx": 3, "score": 1.0}, {"idx": 3, "score": 0.0}]},
-        "row 3 stands 2 times",
+        "duplicate row 3, 2 results",
     ),
-    "a row before the first": ({**scored("odd", [1.0]), "per_item": [{"idx": -1, "score": 1.0}]}, "-1 is no row"),
+    "a row before the first": (
+        {**scored("odd", [1.0]), "per_item": [{"idx": -1, "score": 1.0}]},
+        "invalid row index -1",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_model_is_set_aside_by_name_for(case: str) -> None:
+def test_a_model_is_excluded_by_name_for(case: str) -> None:
     result, why = WRONG[case]
     score, comparison = of(result)
     assert (score.quality, score.right, score.ci_low) == (None, None, None)
-    assert any(note.startswith(f"Set aside of odd: {why}") for note in comparison.notes), comparison.notes
+    assert any(note.startswith(f"Excluded for odd: {why}") for note in comparison.notes), comparison.notes
     assert comparison.verdict.winner is None
 
 
 @pytest.mark.parametrize(
     ("bounds", "why"),
     [
-        ((0.95, 0.85), "its published interval 0.95 to 0.85 is not around its mean"),
-        ((0.95, 0.99), "its published interval 0.95 to 0.99 is not around its mean"),
+        ((0.95, 0.85), "its published interval 0.95 to 0.85 does not contain its mean"),
+        ((0.95, 0.99), "its published interval 0.95 to 0.99 does not contain its mean"),
         ((0.9, 0.9), "its published interval 0.9 to 0.9 has no width"),
         ((0.8, 1.7), "its published interval 0.8 to 1.7 is not between 0 and 1"),
     ],
 )
-def test_a_published_interval_is_set_aside_without_the_mean_for(bounds: tuple[float, float], why: str) -> None:
+def test_a_published_interval_is_excluded_without_the_mean_for(bounds: tuple[float, float], why: str) -> None:
     score, comparison = of(published("odd", 0.9, *bounds))
     assert (score.quality, score.ci_low, score.ci_high) == (0.9, None, None)
-    assert f"Set aside of odd: {why}." in comparison.notes
+    assert f"Excluded for odd: {why}." in comparison.notes
 
 
-def test_a_model_that_stands_twice_is_set_aside_and_named_once() -> None:
+def test_a_model_listed_twice_is_excluded_and_named_once() -> None:
     comparison = judge("x", None, run(scored("odd", [1.0] * 9), scored("odd", [0.0] * 9), BESIDE))
     assert [score.model for score in comparison.scores] == ["beside", "odd"]
-    assert "Set aside of odd: it stands 2 times." in comparison.notes
+    assert "Excluded for odd: duplicate model, 2 results." in comparison.notes
 
 
 def test_a_cost_below_zero_is_no_saving() -> None:
     score, comparison = of(scored("odd", right(80, 100), cost=-500))
     assert (score.quality, score.mean_cost_micro_usd, score.saving) == (0.8, None, None)
-    assert "Set aside of odd: its cost is -500 micro-USD." in comparison.notes
+    assert "Excluded for odd: its cost is -500 micro-USD." in comparison.notes
 
 
 def test_a_declared_scale_brings_scores_and_published_figures_to_0_to_1() -> None:

@@ -148,7 +148,7 @@ def test_artifact_rows_are_strict_json() -> None:
     rows = json.loads(json.dumps(artifact_rows(odd), allow_nan=False))
     assert [row["a"] for row in rows] == [1, None, None]
     assert rows[0]["c"] == {"x": 2.0}
-    assert len(artifact_rows(odd, most=2)) == 2
+    assert len(artifact_rows(odd, max_rows=2)) == 2
 
 
 def test_the_page_stands_beside_the_same_as_json_and_csv(tmp_path: Path) -> None:

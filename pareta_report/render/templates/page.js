@@ -1,6 +1,6 @@
-// What is folded cannot be read on paper.
+// Folded sections are not printed.
 addEventListener("beforeprint", () => {
-  // Of many comparisons only reasons and scores: the details would be dozens of sheets.
+  // With many comparisons only reasons and scores: the details would fill dozens of pages.
   const many = document.body.classList.contains("many");
   document.querySelectorAll(many ? ".verdict details, .comparison > details:not(.more)" : "details.more").forEach((part) => { part.open = true; });
 });
@@ -32,11 +32,11 @@ addEventListener("beforeprint", () => {
   controls.addEventListener("submit", (event) => event.preventDefault());
   controls.hidden = false;
 })();
-// A table that is wider than its place says so; a folded one has no width yet.
+// Mark tables that are wider than their container; a folded one has no width yet.
 (() => {
-  const places = document.querySelectorAll(".scroll");
-  const look = () => places.forEach((place) => place.classList.toggle("overflows", place.scrollWidth > place.clientWidth + 1));
-  addEventListener("resize", look);
-  document.querySelectorAll("details").forEach((part) => part.addEventListener("toggle", look));
-  look();
+  const containers = document.querySelectorAll(".scroll");
+  const update = () => containers.forEach((each) => each.classList.toggle("overflows", each.scrollWidth > each.clientWidth + 1));
+  addEventListener("resize", update);
+  document.querySelectorAll("details").forEach((part) => part.addEventListener("toggle", update));
+  update();
 })();
