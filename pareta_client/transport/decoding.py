@@ -17,6 +17,7 @@ PIECE_BYTES = 256 * 1024
 MAX_ENCODINGS = 5
 """Nested encodings of one body; raising it costs a buffer for each."""
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZLIB_HEADERS = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
 _SNIFF_BYTES = 6
 """Bytes needed to distinguish a plain body from a deflated one."""
 _PLAIN = re.compile(
@@ -72,6 +73,10 @@ class Decoder:
 
     def _begin(self, start: bytes) -> None:
         self._state = _State.INFLATING
+        if start.startswith(_GZIP_MAGIC):
+            self._is_gzip = True  # also where the header says deflate
+        elif self._is_gzip and not self._has_member and start.startswith(_ZLIB_HEADERS):
+            self._is_gzip = False
         if self._is_gzip:
             self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
             if not start.startswith(_GZIP_MAGIC):

@@ -48,6 +48,12 @@ def test_deflate_is_read_with_and_without_the_zlib_format(content: bytes, size: 
     assert read(gzip.compress(zlib.compress(content)), "deflate, gzip", size) == content
 
 
+@given(content=some.sampled_from(TEXTS) | some.binary(min_size=1, max_size=300), size=some.integers(1, 40))
+def test_gzip_and_deflate_may_be_named_for_one_another(content: bytes, size: int) -> None:
+    assert read(gzip.compress(content) + gzip.compress(content), "deflate", size) == content * 2
+    assert read(zlib.compress(content), "gzip", size) == content
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity", "gzip, gzip", "made-up", ""])
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("size", [1, 3, 1000])
