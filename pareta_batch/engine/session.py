@@ -159,12 +159,18 @@ class Session:
         try:
             self._loop.close(self._close_client(), within_s=DRAIN_TIMEOUT_S)
         finally:
-            self.check.close()
-            self.lost = self.group_commit.close()
+            self._close_parts()
         if self.lost:
             lost = f"{self.lost} outcomes, which may be paid answers, could not be written to the ledger"
             stop = self.stop or BatchStopped("LedgerError", "the ledger failed at the end of the run")
             self.stop = BatchStopped(stop.reason, f"{stop.message}; {lost}")
+
+    def _close_parts(self) -> None:
+        # The writer first and in any case: its queue may hold paid answers.
+        try:
+            self.lost = self.group_commit.close()
+        finally:
+            self.check.close()
 
     async def _close_client(self) -> None:
         self.recovery.cancel()

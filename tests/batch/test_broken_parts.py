@@ -282,6 +282,19 @@ async def test_a_ledger_error_stops_the_batch_and_what_was_settled_is_in_the_ans
     assert sum(row["answer"] is not None for row in read_answers(batch)) == report.settled < ROWS
 
 
+async def test_whatever_else_cannot_be_closed_the_writer_writes_and_ends(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: AnswerCheck) -> None:
+        raise ValueError("boom")
+
+    monkeypatch.setattr(AnswerCheck, "close", broken)
+    with pytest.raises(ValueError, match="boom"):
+        await run(batch_in(tmp_path, ROWS), sandbox, ledger)
+    assert not [thread for thread in threading.enumerate() if thread.name == "settler of test"]
+    assert ledger.tally("test").settled == ROWS
+
+
 async def test_rows_that_wait_for_the_budget_end_when_one_of_them_breaks(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
