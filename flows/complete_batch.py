@@ -9,7 +9,7 @@ from flows.bounds import Bounds, admit_batch
 from flows.outcomes import end_as_quote, finish, named_outcome
 from flows.pages import batch_page
 from flows.suspension import OnEmptyBalance, suspend_when_out_of_credit
-from pareta_batch import Batch, BatchReport, RunPlan, Session, stop_told
+from pareta_batch import Batch, BatchReport, RunPlan, Session, report_ledger_failure
 from tasks import (
     build_report,
     complete_shards,
@@ -56,7 +56,7 @@ async def complete_batch(
 
 async def publish_results(batch: Batch, plan: RunPlan, session: Session) -> BatchReport:
     """Write the answers, then build and publish the report of rows and dollars."""
-    with stop_told(session):
+    with report_ledger_failure(session):
         await write_answers_file(batch)
         report = await build_report(plan, session)
     await publish_batch(report)

@@ -1,7 +1,7 @@
 from .allowed_folder import confined
 from .answers.answers_file import write_answers
 from .answers.output_claims import check_known, is_ours
-from .answers.whole_file import part_beside
+from .answers.whole_file import part_path
 from .engine.control import Controls, remote_control
 from .engine.endpoint_recovery import endpoint_named, wait_until_live
 from .engine.planning import RunPlan, check_output, register_rows
@@ -10,7 +10,7 @@ from .engine.row_worker import may_have_been_paid
 from .engine.session import Session, open_session, stop_open_sessions
 from .engine.worker_pool import fan_out, gather_settled
 from .errors import (
-    MOST_PROBLEMS_SHOWN,
+    MAX_PROBLEMS_SHOWN,
     BatchBusy,
     BatchError,
     BatchStopped,
@@ -56,15 +56,15 @@ from .rows.dataset import Dataset, Row, check_column
 from .rows.identity import digest, id_of
 from .rows.requests import check_rows
 from .rows.values import plain
-from .run import complete_shards, stop_told
+from .run import complete_shards, report_ledger_failure
 from .spec import Batch, BatchWork, Name
 from .spec_base import Spec
 
 __all__ = [
     "ALL_UNSETTLED",
     "LEADERBOARD_RANGE",
+    "MAX_PROBLEMS_SHOWN",
     "MICRO_PER_USD",
-    "MOST_PROBLEMS_SHOWN",
     "NOTHING_BILLED",
     "NO_ACCOUNT",
     "Account",
@@ -135,7 +135,7 @@ __all__ = [
     "micro_usd",
     "open_session",
     "origin_of",
-    "part_beside",
+    "part_path",
     "plain",
     "quality",
     "quality_scores",
@@ -144,12 +144,12 @@ __all__ = [
     "register_rows",
     "release_purchase",
     "remote_control",
+    "report_ledger_failure",
     "reserve_purchase",
     "shares",
     "spending",
     "spent_micro_usd",
     "stop_open_sessions",
-    "stop_told",
     "unsettled",
     "wait_until_live",
     "write_answers",

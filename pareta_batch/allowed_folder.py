@@ -1,4 +1,4 @@
-"""Paths that may come from outside: kept under one folder, wherever links and dots lead."""
+"""Confinement of untrusted paths to one folder, after links and dots are resolved."""
 
 import re
 from pathlib import Path
@@ -10,9 +10,9 @@ EXPANDED = ("~", "$", "%", "{")
 
 
 def confined(path: str, folder: str, what: str) -> str:
-    """Return a path, resolved, that is under a folder after every link is followed.
+    """Return the resolved path, which is inside the folder.
 
-    Raises NotAllowed for one that leads out of it, for an address (s3://…), and for what a shell would expand.
+    Raises NotAllowed for a path outside it, for an address (s3://…), and for characters that a shell expands.
     """
     if ADDRESS.match(path) or "\\" in path or path.startswith("//"):
         raise NotAllowed(f"{what} {path!r:.200}: not a path of this machine; name a file under {folder!r}")
@@ -21,7 +21,7 @@ def confined(path: str, folder: str, what: str) -> str:
     try:
         home, found = Path(folder).resolve(), Path(path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise NotAllowed(f"{what} {path!r:.200}: cannot be followed ({error})") from None
+        raise NotAllowed(f"{what} {path!r:.200}: cannot be resolved ({error}); name a file under {folder!r}") from None
     if not found.is_relative_to(home):
         raise NotAllowed(f"{what} {path!r:.200}: leads out of {folder!r}, the folder that this deployment may use")
     return str(found)

@@ -1,47 +1,46 @@
-"""What can be wrong with a batch before anything is sent, and what ends it early.
+"""Errors of a batch: those raised before anything is sent, and those that end a run early.
 
 BatchError
-├── DatasetError       the file, a row or the prompt does not fit; nothing was sent
-├── ModelsUnknown      a comparison names models that the service does not have; nothing was sent
-├── EvalRunFailed      the service could not carry out an eval run; the next run is a new one
+├── DatasetError       the file, a row or the prompt is invalid; nothing was sent
+├── ModelsUnknown      a comparison names unknown models; nothing was sent
+├── EvalRunFailed      an eval run failed at the service; the next run makes a new one
 ├── OutputError        the answers file cannot be written
 ├── LedgerError        the ledger cannot be read or written; nothing more is sent
 ├── BatchUnknown       the ledger has no batch of that name
-├── NotAllowed         the bounds of a deployment that events start exclude a file, a batch or a cost
-├── BatchBusy          another run works on the batch; wait for it or stop it
-├── UnexpectedError    an exception that no part of the engine expects; nothing more is sent
-├── BudgetReached      an eval run does not fit in what is left of the budget; it was not bought
-├── CostUnbounded      a budget cannot bound what a model costs; nothing was bought
-├── BatchStopped       the whole batch ended early (credit, key, model, budget, cancelled); what was paid is kept
-└── RowsUnanswered     some rows of a shard failed in a way that may pass; a later attempt may answer them
+├── NotAllowed         a deployment's bounds exclude a file, a batch or a cost
+├── BatchBusy          another run holds the batch; wait for it or stop it
+├── UnexpectedError    an unexpected exception in the engine; nothing more is sent
+├── BudgetReached      the budget left is too small for an eval run; it was not bought
+├── CostUnbounded      the cost of a model cannot be bounded; nothing was bought
+├── BatchStopped       the batch ended early (credit, key, model, budget, cancelled); paid answers are kept
+└── RowsUnanswered     rows of a shard failed with transient errors; a later attempt may succeed
 """
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-MOST_PROBLEMS_SHOWN = 10
-"""Of what is wrong with a dataset: the first few tell how to mend the rest."""
+MAX_PROBLEMS_SHOWN = 10
+"""Problems of a dataset in one message; higher makes longer messages."""
 
-
-MOST_SHOWN = 2_000
-"""Characters of an exception's text in a message: a longer text hides the rest of the message."""
+MAX_TEXT_CHARS = 2_000
+"""Characters of an exception's text in a message; higher makes longer messages."""
 
 
 def shown(error: BaseException) -> str:
     """Return the text of an exception, shortened; never raises."""
     try:
         text = str(error)
-    except Exception as broken:  # noqa: BLE001 - an exception whose text cannot be made is reported all the same
+    except Exception as broken:  # noqa: BLE001 - an exception without a text must be reported too
         text = f"its text raises {type(broken).__name__}"
-    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
+    return text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS - 1] + "…"
 
 
 class BatchError(Exception):
-    """Something about a batch that its owner can act on."""
+    """Base class of the errors of a batch that its owner can act on."""
 
 
 class DatasetError(BatchError):
-    """A dataset that cannot be turned into requests; `problems` says each reason with its file and row."""
+    """An invalid dataset or prompt; each of `problems` names its file and row."""
 
     def __init__(self, problems: Sequence[str], total: int | None = None) -> None:
         self.problems = tuple(problems)
@@ -55,7 +54,7 @@ class DatasetError(BatchError):
 
 
 class ModelsUnknown(BatchError):
-    """Candidates or baselines that do not exist `where` (a leaderboard, a roster); `known` are those that do."""
+    """Candidates or baselines that are unknown to `where` (a leaderboard, a roster); `known` are its models."""
 
     def __init__(self, models: Sequence[str], known: Sequence[str], where: str) -> None:
         self.models = tuple(models)
@@ -97,7 +96,7 @@ class LedgerError(BatchError):
 
 
 class BatchUnknown(BatchError):
-    """A batch `name` that the ledger does not have; `known` are those that it has."""
+    """A batch `name` that the ledger does not have; `known` are its batches."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         self.name = name
@@ -111,7 +110,7 @@ class BatchUnknown(BatchError):
 
 
 class UnexpectedError(BatchError):
-    """An exception of class `kind` that no part of the engine expects; `where` names the part."""
+    """An unexpected exception of class `kind` in the part `where` of the engine."""
 
     def __init__(self, where: str, kind: str, text: str) -> None:
         self.where = where
@@ -121,7 +120,7 @@ class UnexpectedError(BatchError):
 
     @classmethod
     def of(cls, error: BaseException, where: str) -> "UnexpectedError":
-        """Return the error for an exception; one that has a place already keeps it."""
+        """Return the error for an exception; an UnexpectedError is returned unchanged."""
         return error if isinstance(error, cls) else cls(where, type(error).__name__, shown(error))
 
     def __str__(self) -> str:
@@ -129,11 +128,11 @@ class UnexpectedError(BatchError):
 
 
 class NotAllowed(BatchError):
-    """A file, a batch or a cost that the bounds of a deployment exclude; nothing was sent."""
+    """A file, a batch or a cost outside the bounds of a deployment; nothing was sent."""
 
 
 class BatchBusy(BatchError):
-    """Another run, `owner`, works on `batch`: two would send the same rows."""
+    """A batch that another run, `owner`, holds; two runs would send the same rows."""
 
     def __init__(self, batch: str, owner: str) -> None:
         self.batch = batch
@@ -145,11 +144,11 @@ class BatchBusy(BatchError):
 
 
 class BudgetReached(BatchError):
-    """A purchase that does not fit in what is left of a budget; nothing was bought."""
+    """A purchase that exceeds the remaining budget; nothing was bought."""
 
 
 class CostUnbounded(BatchError):
-    """A purchase with `models` whose cost is not listed, so that a budget cannot bound it; nothing was bought."""
+    """A purchase with `models` without a listed cost, which a budget cannot bound; nothing was bought."""
 
     def __init__(self, what: str, models: Sequence[str]) -> None:
         self.what = what
@@ -162,7 +161,10 @@ class CostUnbounded(BatchError):
 
 
 class BatchStopped(BatchError):
-    """No further row is sent for one `reason`: an error's class name, `BudgetReached`, `Interrupted` or `Cancelled`."""
+    """The end of a run before all rows were sent.
+
+    `reason`: the class name of an error, `BudgetReached`, `Interrupted` or `Cancelled`.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
@@ -174,7 +176,7 @@ class BatchStopped(BatchError):
 
 
 class RowsUnanswered(BatchError):
-    """`count` rows of a shard are unanswered for a `reason` (an error's class name) that may pass."""
+    """Rows of a shard, `count` of them, that failed with a transient error; `reason` is the last error's class name."""
 
     def __init__(self, shard: int, count: int, reason: str, message: str) -> None:
         self.shard = shard

@@ -1,4 +1,4 @@
-"""What a batch will cost and how long it will take, before it is sent."""
+"""Quotes of a batch's cost and duration before it is sent."""
 
 import asyncio
 from contextlib import suppress
@@ -14,24 +14,23 @@ from pareta_batch.money import dollars, estimate, fetch_leaderboard
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, NotFoundError
 
-FEWEST_ANSWERS = 5
+MIN_ANSWERS = 5
 LEADERBOARD_RANGE = 3.0
-"""The leaderboard's rows are not these rows: a third to three times its cost."""
+"""Quoted range from the leaderboard: its cost divided and multiplied by this. Higher quotes a wider range."""
 
-
-RARE = 0.01
-TIMES_AS_LONG = 100
-"""A kind of row that a small sample misses: one in 100, with an answer 100 times as long. Raised: a longer warning."""
-SEES_RARE = ceil(log(0.05) / log(1 - RARE))
-"""Answers among which a kind of row with the share `RARE` is with 95 % probability."""
+RARE_SHARE = 0.01
+RARE_LENGTH_FACTOR = 100
+"""Assumed rare rows, which a small sample misses: 1 in 100, with 100 × as long an answer; higher warns of more cost."""
+ANSWERS_TO_SEE_RARE = ceil(log(0.05) / log(1 - RARE_SHARE))
+"""Answers that contain a row with the share `RARE_SHARE` with a probability of 95 %: log(0.05) / log(1 - share)."""
 
 
 class Quote(BaseModel):
-    """Rows to send, and what they will cost (micro-USD) and take (seconds) as far as `basis` can tell.
+    """A batch's rows to send, with their expected cost (micro-USD) and duration (seconds).
 
-    From `receipts`, low and high are a 95 % interval; from the `leaderboard`, an order of magnitude. `answers` is the
-    number of receipts. `rare_micro_usd` is what rows that so few answers can miss would add. `held` of the latest
-    `checked` quotes with the same basis contained what was then paid.
+    From `receipts`, low and high are a 95 % interval; from the `leaderboard`, an order of magnitude. `answers`: number
+    of receipts. `rare_micro_usd`: additional cost of rare rows that the sample can miss. `held`: those of the latest
+    `checked` quotes with this basis whose interval contained the paid cost.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,21 +61,21 @@ class Quote(BaseModel):
         if not self.rare_micro_usd:
             return ""
         return (
-            f"; {self.answers} answers can miss rare rows: if one row in {round(1 / RARE)} has an answer"
-            f" {TIMES_AS_LONG} times as long, add {dollars(self.rare_micro_usd)}"
+            f"; {self.answers} answers can miss rare rows: if one row in {round(1 / RARE_SHARE)} has an answer"
+            f" {RARE_LENGTH_FACTOR} times as long, add {dollars(self.rare_micro_usd)}"
         )
 
 
 async def quote_rows(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, pilot: int = 0) -> Quote:
-    """Return what a run of the batch will cost, from its own receipts, else from the leaderboard.
+    """Return the quote of a run of the batch, from its own receipts, else from the leaderboard; the ledger keeps it.
 
-    The ledger keeps the quote. With `pilot`, that many rows are sent first; their answers are part of the batch.
-    Nothing else is sent. Takes over `pareta`. Raises what `enrol` raises, and BatchStopped when the pilot was stopped.
+    `pilot`: number of rows to send first; their answers are part of the batch. Nothing else is sent. Takes ownership
+    of `pareta`. Raises as `register_rows`, and BatchStopped if the pilot was stopped.
     """
     plan = await asyncio.to_thread(register_rows, batch, ledger)
     async with open_session(batch, pareta, ledger) as session:
         if pilot and plan.to_send:
-            # Rows that failed are sent again with the rest.
+            # Failed rows are sent again in the full run.
             with suppress(RowsUnanswered):
                 await session.pilot(pilot)
         rate = await session.ask(_leaderboard_rate(batch, session.pareta))
@@ -84,8 +83,8 @@ async def quote_rows(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, pilot
 
 
 def quote_from(batch: Batch, total: int, to_send: int, sample: Sample, rate: float | None) -> Quote:
-    """Return a quote from a sample of answers, else from a rate in micro-USD a request."""
-    if len(sample.answered) >= FEWEST_ANSWERS:
+    """Return a quote from a sample of answers, else from a rate in micro-USD per request."""
+    if len(sample.answered) >= MIN_ANSWERS:
         return _from_receipts(batch, total, to_send, sample)
     if rate is not None:
         likely = to_send * rate
@@ -100,7 +99,11 @@ def _from_receipts(batch: Batch, total: int, to_send: int, sample: Sample) -> Qu
     longest = batch.sampling.most_tokens
     cost = forecast(sample.answered, sample.to_send, longest)
     duration = to_send * sample.latency_ms / 1000 / min(batch.max_in_flight, max(to_send, 1))
-    rare = None if sample.answers >= SEES_RARE else to_send * RARE * _rare_micro_usd(sample, cost.answer_token, longest)
+    rare = (
+        None
+        if sample.answers >= ANSWERS_TO_SEE_RARE
+        else to_send * RARE_SHARE * _rare_micro_usd(sample, cost.answer_token, longest)
+    )
     return Quote(
         name=batch.name,
         total=total,
@@ -114,11 +117,11 @@ def _from_receipts(batch: Batch, total: int, to_send: int, sample: Sample) -> Qu
 
 
 def _rare_micro_usd(sample: Sample, answer_token: float | None, longest: int | None) -> float:
-    """Return what one row with a very long answer costs more than a typical one."""
+    """Return the additional cost of one row with a very long answer, compared with a typical one."""
     if answer_token is None:
-        return (TIMES_AS_LONG - 1) * sample.mean_micro_usd
+        return (RARE_LENGTH_FACTOR - 1) * sample.mean_micro_usd
     typical = sum(row.completion_tokens for row in sample.answered) / len(sample.answered)
-    tokens = TIMES_AS_LONG * typical if longest is None else min(TIMES_AS_LONG * typical, longest)
+    tokens = RARE_LENGTH_FACTOR * typical if longest is None else min(RARE_LENGTH_FACTOR * typical, longest)
     return answer_token * max(tokens - typical, 0.0)
 
 
@@ -149,7 +152,7 @@ def _kept(batch: Batch, ledger: Ledger, total: int, rate: float | None) -> Quote
 
 
 async def _leaderboard_rate(batch: Batch, pareta: AsyncPareta) -> float | None:
-    """Find what a request to the batch's endpoint costs by the leaderboard of its task."""
+    """Return the cost of a request to the batch's endpoint, in micro-USD, from the leaderboard of its task."""
     if batch.model == "auto":
         return None
     try:

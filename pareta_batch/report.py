@@ -1,4 +1,4 @@
-"""What became of a batch: every row and every dollar, as the flow returns it."""
+"""The report of a batch's run: row counts and costs, as the flow returns them."""
 
 from typing import Literal
 
@@ -11,9 +11,10 @@ from pareta_batch.rate_limit import Limits
 
 
 class BatchReport(BaseModel):
-    """The state of a batch when a run of it ended; money in micro-USD, rows are those of the current dataset.
+    """The state of a batch at the end of a run; money in micro-USD, rows of the current dataset.
 
-    Every row is paid (settled), not paid, or unknown: a request may have been paid without its answer having come.
+    Every row is paid (settled), not paid, or unknown: a request may have been paid although its answer was not
+    received.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -25,7 +26,7 @@ class BatchReport(BaseModel):
     settled: int
     failed: int
     pending: int
-    changed: int = Field(description="Rows whose earlier version was worked on before; they were new work")
+    changed: int = Field(description="Rows whose earlier version was worked on before; they count as new work")
     errors: dict[str, int] = Field(description="Failed rows by error class")
     flagged: dict[str, int] = Field(
         description="Settled rows whose answer is cut at max_tokens, filtered, empty, no fit for the JSON schema "
@@ -33,26 +34,30 @@ class BatchReport(BaseModel):
     )
     not_paid: int = Field(description="Rows for which certainly nothing was paid")
     unknown: int = Field(description="Rows without an answer for which a request may have been paid")
-    unknown_at_most_micro_usd: int | None = Field(description="What they may have cost; None while no price is known")
-    billed_unanswered: int = Field(0, description="Rows without an answer for which a reply was billed for certain")
-    unanswered_micro_usd: int = Field(0, description="What replies of rows without an answer were billed")
+    unknown_at_most_micro_usd: int | None = Field(description="Upper bound of their cost; None while no price is known")
+    billed_unanswered: int = Field(0, description="Rows without an answer for which a reply was billed")
+    unanswered_micro_usd: int = Field(0, description="Receipts for replies without a usable answer")
     resent: int = Field(
-        description="Answers that came after a request in doubt; a service that ignores idempotency keys billed it too"
+        description="Answers after a request in doubt; a service that ignores idempotency keys billed both"
     )
-    replayed: int = Field(description="Those billed 0: paid for by an earlier request, whose receipt is lost")
-    replayed_at_most_micro_usd: int | None = Field(description="What the replayed answers cost when they were given")
-    billed_micro_usd: int | None = Field(description="Sum of the receipts; None when the service gives none")
+    replayed: int = Field(
+        description="Resent answers with a receipt of 0: paid by an earlier request, whose receipt is lost"
+    )
+    replayed_at_most_micro_usd: int | None = Field(
+        description="Upper bound of the original cost of the replayed answers"
+    )
+    billed_micro_usd: int | None = Field(description="Sum of the receipts; None without a receipt")
     rest_micro_usd: int | None = Field(
-        description="What the pending rows will roughly cost; None while no answer was billed"
+        description="Estimated cost of the pending rows; None while no answer was billed"
     )
     superseded_micro_usd: int = Field(description="Receipts of rows that were edited or removed since")
-    budget_usd: float | None = Field(None, description="The ceiling of all runs of the batch together")
+    budget_usd: float | None = Field(None, description="Ceiling of the cost of all runs of the batch together")
     overspent_micro_usd: int | None = Field(
-        None, description="Debits above the budget at most, lost answers included; None without a budget"
+        None, description="Upper bound of the debits above the budget, with lost answers; None without a budget"
     )
     price_rise: float | None = Field(
         None,
-        description="The dearest receipt as a multiple of what the cheapest ones told at most; None while they agree",
+        description="The highest receipt as a multiple of its price bound from cheaper ones; None if none exceeds it",
     )
     prompt_tokens: int
     completion_tokens: int
@@ -60,13 +65,13 @@ class BatchReport(BaseModel):
     stopped: str | None = Field(description="Error class that ended the run early")
     stopped_message: str | None
     wall_s: float
-    refused: int = Field(description="Requests of this run that the service refused because there were too many")
-    limits: tuple[Limits, ...] = Field(description="What was learned of the service's limits, the latest of it")
+    refused: int = Field(description="Requests of this run that the service refused for its rate limit")
+    limits: tuple[Limits, ...] = Field(description="The latest learned limits of the service")
     output: str
 
     @property
     def status(self) -> Literal["completed", "incomplete", "stopped"]:
-        """Completed only when every row is settled or within the tolerated share of failures."""
+        """`completed` only if no row is pending and the failures are within the tolerated share."""
         if self.stopped is not None:
             return "stopped"
         tolerated = self.failed <= self.tolerated_failures * self.total
@@ -96,7 +101,7 @@ class BatchReport(BaseModel):
 
 
 def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport:
-    """Put together what the ledger says of a batch and how this run of it ended."""
+    """Return the report from the ledger's tally and this run's session."""
     batch, stop, limiter = session.batch, session.stop, session.gate.limiter
     return BatchReport(
         name=batch.name,

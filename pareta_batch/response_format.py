@@ -1,4 +1,4 @@
-"""What an answer has to be when `sampling.response_format` asks for JSON: a service does not always keep to it."""
+"""Validation of answers against `sampling.response_format`, which services do not always enforce."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ from pareta_batch import schema_checker
 
 Fit = Literal["fits", "misfit", "unchecked"]
 
-MOST_KILLED = 3
-"""Checks that may take too long before the session checks no more: each keeps later answers from being settled."""
+MAX_KILLED_CHECKS = 3
+"""Killed checks after which the session stops checking; higher delays the settling of later answers longer."""
 
 _FITS: Mapping[bytes, Fit] = {
     schema_checker.FITS: "fits",
@@ -25,18 +25,18 @@ _FITS: Mapping[bytes, Fit] = {
 
 
 class AnswerCheck:
-    """Checks answers against the format that was asked for; without one, every text fits."""
+    """A validator of answers against the response format; without one, any text is valid."""
 
-    def __init__(self, response_format: Any) -> None:  # whatever the sampling fields say
+    def __init__(self, response_format: Any) -> None:  # any JSON value
         self._schema = _schema_of(response_format)
         self._only_object = self._schema == {"type": "object"}
         self._killed = 0
         self._checker: subprocess.Popen[bytes] | None = None
-        # One thread: it waits for the process, and the loop of the session for the thread.
+        # One thread waits for the process, so that the session's loop does not block.
         self._thread = ThreadPoolExecutor(1, "schema check")
 
     async def __call__(self, answer: str) -> Fit:
-        """Return whether an answer fits; `unchecked` where that takes too long."""
+        """Return whether an answer fits; `unchecked` if the check takes too long."""
         if self._schema is None:
             return "fits"
         if self._only_object:
@@ -44,15 +44,15 @@ class AnswerCheck:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, answer)
 
     def close(self) -> None:
-        """End the process; a check under way ends as `unchecked`."""
-        self._killed = MOST_KILLED
+        """End the process; a running check returns `unchecked`."""
+        self._killed = MAX_KILLED_CHECKS
         if self._checker is not None:
             self._checker.kill()
         self._thread.shutdown()
         self._reap()
 
     def _ask(self, answer: str) -> Fit:
-        if self._killed >= MOST_KILLED:
+        if self._killed >= MAX_KILLED_CHECKS:
             return "unchecked"
         try:
             self._checker = self._checker or _started(self._schema)
@@ -71,7 +71,7 @@ class AnswerCheck:
         checker, self._checker = self._checker, None
         if checker is not None:
             checker.kill()
-            # Not by `communicate` or `with`: what is left in the buffer of a broken pipe raises once more.
+            # Not `communicate` or `with`: flushing the rest of the buffer to a broken pipe raises again.
             checker.wait()
             for pipe in (checker.stdin, checker.stdout):
                 assert pipe is not None
@@ -81,15 +81,15 @@ class AnswerCheck:
                     continue
 
 
-def check_response_format(response_format: Any) -> None:  # whatever the sampling fields say
-    """Raise ValueError for a schema that is not valid, or that refers to what it does not hold."""
+def check_response_format(response_format: Any) -> None:  # any JSON value
+    """Raise ValueError for an invalid schema, or one with a reference that cannot be resolved."""
     match response_format:
         case {"type": "json_schema", "json_schema": {"schema": given}} if not isinstance(given, Mapping | bool):
             raise ValueError(f"sampling.response_format has no valid JSON schema: {given!r:.60} is no object")
     schema = _schema_of(response_format)
     if schema is None or schema == {"type": "object"}:
         return
-    # Most batches ask for no format, and the library takes a tenth of a second to import.
+    # Most batches use no schema, and importing the library takes 0.1 s.
     from jsonschema import SchemaError
 
     try:
@@ -120,7 +120,7 @@ def _is_object(answer: str) -> Fit:
 
 
 def _started(schema: Any) -> "subprocess.Popen[bytes]":
-    # -P: the folder of the program holds modules with the names of others.
+    # -P: modules in the program's folder would shadow modules of other packages.
     command = [sys.executable, "-P", schema_checker.__file__]
     checker = subprocess.Popen(  # noqa: S603 - our own program
         command,
@@ -141,7 +141,7 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 def _check_references(schema: Any) -> None:
-    """Raise ValueError for a reference that leads nowhere, to the network, or back to itself without an end."""
+    """Raise ValueError for a reference that is unresolvable, on the network, or part of an endless cycle."""
     from jsonschema_specifications import REGISTRY
     from referencing.jsonschema import DRAFT202012, specification_with
 
@@ -162,7 +162,9 @@ def _check_references(schema: Any) -> None:
     try:
         TopologicalSorter(applied).prepare()
     except CycleError:
-        raise ValueError("sampling.response_format: a $ref leads back to itself without an end") from None
+        raise ValueError(
+            "sampling.response_format: a $ref refers to itself in an endless cycle; remove the cycle"
+        ) from None
 
 
 def _looked_up(resolver: Any, reference: str) -> tuple[Any, Any]:  # of `referencing`
@@ -178,7 +180,7 @@ def _looked_up(resolver: Any, reference: str) -> tuple[Any, Any]:  # of `referen
 
 
 def _in_place(schema: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the subschemas that look at the same value as the schema itself."""
+    """Yield the subschemas that apply to the same value as the schema itself."""
     yield from (schema[name] for name in _IN_PLACE if name in schema)
     for name in _IN_PLACE_LISTS:
         yield from schema.get(name, ())

@@ -1,4 +1,4 @@
-"""A whole run of a batch in this process, without an orchestrator."""
+"""A complete run of a batch in this process, without an orchestrator."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -15,15 +15,15 @@ from pareta_client import AsyncPareta
 
 
 async def run_batch(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> BatchReport:
-    """Send what the ledger is missing of the dataset and write the answers of all rows.
+    """Send the missing rows of the dataset, write the answers of all rows, and return the report.
 
-    Takes over `pareta`, as `open_session` does. Raises what `enrol` raises, and LedgerError when the ledger cannot be
-    read in the end; a ledger that fails while rows are sent stops the batch, as the report says.
+    Takes ownership of `pareta`, as `open_session` does. Raises as `register_rows`, and LedgerError if the ledger cannot
+    be read at the end. A ledger error while rows are sent stops the batch and is in the report.
     """
     plan = await asyncio.to_thread(register_rows, batch, ledger)
     async with open_session(batch, pareta, ledger) as session:
         await complete_shards(session, plan.missing)
-    with stop_told(session):
+    with report_ledger_failure(session):
         await asyncio.to_thread(write_answers, batch, ledger)
         tally = await asyncio.to_thread(ledger.tally, batch.name)
         await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
@@ -31,16 +31,16 @@ async def run_batch(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> BatchR
 
 
 async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors: Sequence[str] = ()) -> BatchReport:
-    """Send again what failed in a way that may pass, or what failed with one of the error classes named, even finally.
+    """Send failed rows again: those with a transient error, or those with one of the named error classes.
 
     It works from the ledger: the dataset is not read, and the answers file is not written. An old error stays until
-    the new outcome is in. Takes over `pareta`.
+    the new outcome is durable. Takes ownership of `pareta`.
     """
     wanted = RowSelection(only_failed=True, errors=tuple(errors))
     async with open_session(batch, pareta, ledger, wanted) as session:
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
         await complete_shards(session, shards)
-    with stop_told(session):
+    with report_ledger_failure(session):
         tally = await asyncio.to_thread(ledger.tally, batch.name)
         await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
     return batch_report(tally, session, changed=0)
@@ -49,20 +49,20 @@ async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors
 async def complete_shards(
     session: Session, shards: Iterable[int], complete: Callable[[int], Awaitable[None]] | None = None
 ) -> None:
-    """Complete shards, a bounded number at a time, until done or stopped.
+    """Complete shards, a bounded number at a time, until all are done or the session is stopped.
 
-    `complete` does one shard, by default the session itself.
+    `complete` works on one shard; by default it is the session's own method.
     """
-    do = complete or session.complete
+    complete_shard = complete or session.complete
 
     async def work(shard: int) -> None:
         try:
-            await do(shard)
+            await complete_shard(shard)
         except (BatchStopped, RowsUnanswered):
-            # Both stand in the ledger, row by row; the report counts them.
+            # The ledger has both, row by row; the report counts them.
             return
         except LedgerError:
-            # It stopped the session. What was settled before is reported, and written to the answers file.
+            # It stopped the session. Outcomes settled before are in the report and the answers file.
             if session.stop is None:
                 raise
 
@@ -70,16 +70,16 @@ async def complete_shards(
 
 
 @contextmanager
-def stop_told(session: Session) -> Iterator[None]:
-    """Raise LedgerError with both reasons when a session was stopped by its ledger and cannot be accounted for."""
+def report_ledger_failure(session: Session) -> Iterator[None]:
+    """Raise LedgerError with both reasons if the ledger stopped a session and then fails in the body too."""
     try:
         yield
     except BatchError as error:
         if session.stop is None or session.stop.reason != "LedgerError":
             raise
-        raise LedgerError(f"{session.stop.message}; in the end: {error}") from error
+        raise LedgerError(f"{session.stop.message}; at the end of the run: {error}") from error
 
 
 def shards_at_once(batch: Batch) -> int:
-    """Give how many shards to work on: those that fill the slots, one whose tail is under way, one that begins."""
+    """Return the number of concurrent shards: those that fill max_in_flight, one that ends and one that begins."""
     return ceil(batch.max_in_flight / batch.shard_size) + 2

@@ -1,10 +1,10 @@
-"""Names of sampling fields that services know: a near miss of one is a misspelling, another name passes through."""
+"""Known sampling fields of services, and the detection of misspelt ones; other names pass through."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-CLOSE = 0.84
-"""Least likeness (0 to 1) of a misspelling to the name that was meant; raising it lets more misspellings pass."""
+MIN_SIMILARITY = 0.84
+"""Minimum similarity (0 to 1) of a misspelling to a known name; higher lets more misspellings pass."""
 
 OPENAI = (
     "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "max_completion_tokens",
@@ -36,20 +36,20 @@ _BY_LETTERS = {name.replace("_", ""): name for name in sorted(KNOWN)}
 
 
 def misspelt(names: Iterable[str], known: frozenset[str] = KNOWN) -> dict[str, str]:
-    """Return the names that are near misses of known ones, each with the name that was meant."""
+    """Return the misspelt names, each with the most similar known name."""
     meant = {name: _meant(name, known) for name in names if name not in known}
     return {name: found for name, found in meant.items() if found is not None}
 
 
 def no_booleans(fields: Mapping[str, object]) -> list[str]:
-    """Return the names of the fields that take true or false and were given text, as `yes`."""
+    """Return the names of the boolean fields whose value is text, such as `yes`."""
     return sorted(name for name in BOOLEANS & fields.keys() if isinstance(fields[name], str))
 
 
 def _meant(name: str, known: frozenset[str]) -> str | None:
-    # maxTokens, MAX-TOKENS and "max_tokens " differ in no letter.
+    # maxTokens, MAX-TOKENS and "max_tokens " have the same letters.
     letters = "".join(filter(str.isalnum, name.lower()))
     if (same := _BY_LETTERS.get(letters)) in known:
         return same
-    close = get_close_matches(name.lower(), known, n=1, cutoff=CLOSE)
+    close = get_close_matches(name.lower(), known, n=1, cutoff=MIN_SIMILARITY)
     return close[0] if close else None

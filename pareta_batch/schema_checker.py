@@ -1,7 +1,7 @@
-"""A program that checks answers against a JSON schema: in a process of its own, because a check may take for ever.
+"""A program that checks answers against a JSON schema, in a separate process because a check may never end.
 
-Started with the schema's length and text on standard input, then those of each answer; writes one byte for each.
-A check that takes too much CPU time kills the process: Python's `re` can be interrupted in no other way.
+It reads the length and text of the schema from standard input, then those of each answer, and writes one byte for
+each answer. A check that exceeds `CPU_S` kills the process: Python's `re` cannot be interrupted in another way.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 from typing import IO, Any
 
 CPU_S = 1.0
-"""CPU seconds that one check may take. Raising it keeps paid answers longer from being settled."""
+"""CPU seconds that one check may take; higher delays the settling of paid answers longer."""
 FITS, MISFIT, UNCHECKED = b"y", b"n", b"?"
 LENGTH_BYTES = 8
 
@@ -24,7 +24,7 @@ def validator_of(schema: Any) -> Any:  # a JSON schema; a validator of jsonschem
 
 
 def checked(validator: Any, answer: bytes) -> bytes:
-    """Return whether an answer fits."""
+    """Return the result byte of an answer."""
     try:
         value = json.loads(answer)
     except (ValueError, RecursionError):
@@ -33,25 +33,25 @@ def checked(validator: Any, answer: bytes) -> bytes:
         return FITS if validator.is_valid(value) else MISFIT
     except RecursionError:  # nested deeper than the schema describes
         return MISFIT
-    except Exception:  # noqa: BLE001 - a pattern that Python cannot compile, say: the answer may be good
+    except Exception:  # noqa: BLE001 - for example a pattern that Python cannot compile: the answer may be valid
         return UNCHECKED
 
 
 def received(stream: IO[bytes]) -> bytes | None:
-    """Return the next text that the other end sent; None at the end."""
+    """Return the next text from the stream; None at its end."""
     head = stream.read(LENGTH_BYTES)
     return stream.read(int.from_bytes(head)) if len(head) == LENGTH_BYTES else None
 
 
 def sent(stream: IO[bytes], text: bytes) -> None:
-    """Send a text to the other end."""
+    """Send a text, preceded by its length, and flush the stream."""
     stream.write(len(text).to_bytes(LENGTH_BYTES) + text)
     stream.flush()
 
 
 def main() -> None:
     """Check answers until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run: it ends this process when it is done
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends this process itself
     validator = validator_of(json.loads(received(sys.stdin.buffer) or b"true"))
     while (answer := received(sys.stdin.buffer)) is not None:
         signal.setitimer(signal.ITIMER_PROF, CPU_S)

@@ -1,4 +1,4 @@
-"""What a person says about a batch: the parameters of `complete_batch`."""
+"""The specification of a batch: the parameters of `complete_batch`."""
 
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar
@@ -25,14 +25,14 @@ Name = Annotated[
 
 
 class Sampling(Spec):
-    """How the model samples; fields not named here are passed through to the service untouched."""
+    """Sampling fields of a request; fields not declared here are passed to the service unchanged."""
 
     model_config = ConfigDict(extra="allow")
     in_body: ClassVar[frozenset[str]] = frozenset({"model", "messages", "stream"})
     reserved: ClassVar[frozenset[str]] = in_body | {
         *("timeout", "deadline", "idempotency_key", "max_retries", "extra_headers", "extra_query")
     }
-    """Fields that the batch sets, and arguments of the client that are no request fields."""
+    """Fields that the batch sets, and arguments of the client that are not request fields."""
 
     temperature: float | None = Field(None, ge=0, le=2, description="0 for the most likely answer, up to 2")
     top_p: float | None = Field(None, gt=0, le=1, description="Share of probability mass to sample from")
@@ -55,10 +55,7 @@ class Sampling(Spec):
         return self
 
     def fields(self) -> dict[str, Any]:  # the service's own fields: any JSON value
-        """Give the request fields that were set.
-
-        Raises ValueError for a field that the batch itself decides.
-        """
+        """Return the request fields that were set; raises ValueError for a field that the batch sets itself."""
         fields = self.model_dump(exclude_none=True)
         extra = fields.get(EXTRA_BODY, {})
         if not isinstance(extra, dict) or EXTRA_BODY in extra:
@@ -70,13 +67,13 @@ class Sampling(Spec):
 
     @property
     def response_format(self) -> Any:  # any JSON value
-        """The format that is asked for, also by `extra_body`, which is merged over the other fields."""
+        """The response format, with `extra_body` merged over the other fields."""
         fields = self.fields()
         return {**fields, **fields.get(EXTRA_BODY, {})}.get("response_format")
 
     @property
     def most_tokens(self) -> int | None:
-        """The most tokens that one answer may have, all its choices together; None where that is not bounded."""
+        """Upper bound of the tokens of one answer, all choices together; None if it is unbounded."""
         return most_answer_tokens(self.fields())
 
 
@@ -85,7 +82,7 @@ def _plain(name: str) -> str:
 
 
 def _inner(fields: dict[str, Any], path: str) -> list[str]:  # any JSON value
-    """Return the names of the fields under a dotted path, none where there is no object."""
+    """Return the names of the fields under a dotted path; empty if its value is not an object."""
     found: Any = fields
     for name in path.split("."):
         found = found.get(name) if isinstance(found, dict) else None
@@ -93,7 +90,7 @@ def _inner(fields: dict[str, Any], path: str) -> list[str]:  # any JSON value
 
 
 class BatchTarget(Spec):
-    """Which batch, answered by which model."""
+    """The name of a batch and the model that answers it."""
 
     name: Name
     model: str = Field(
@@ -102,28 +99,30 @@ class BatchTarget(Spec):
 
 
 class BatchWork(Spec):
-    """The rows, what is asked of each, and how hard to press."""
+    """The dataset, the prompt, the sampling, and the limits of a batch."""
 
     dataset: str = Field(min_length=1, title="Dataset", description="Path of a .csv, .jsonl or .parquet file")
     prompt: str = Field(
-        min_length=1, title="Prompt", description="What is asked of each row: {column} stands for the row's value"
+        min_length=1, title="Prompt", description="Prompt of each row; {column} is replaced by the row's value"
     )
     system_prompt: str | None = Field(
         None,
         title="System prompt",
-        description="Sent first with every row; takes {column} as the prompt does, and {{ }} for braces",
+        description="System message of each row; {column} is replaced as in the prompt, {{ }} are literal braces",
     )
     id_column: str | None = Field(
         None, title="Id column", description="Column that identifies a row; without one, a hash of the row does"
     )
     sampling: Sampling = Field(default_factory=lambda: Sampling(), title="Sampling", description="Sampling fields")
-    max_in_flight: int = Field(16, ge=1, le=4096, title="Max in flight", description="Most requests at any moment")
+    max_in_flight: int = Field(
+        16, ge=1, le=4096, title="Max in flight", description="Maximum number of requests in flight"
+    )
     shard_size: int = Field(
         500,
         ge=1,
         le=10_000,
         title="Shard size",
-        description="Rows per task run; 1 shows every row as a task run of its own, for small batches",
+        description="Rows per task run; 1 shows each row as a separate task run, for small batches",
     )
     timeout_s: float = Field(
         180.0, gt=0, le=3600, title="Timeout", description="Longest wait for one answer, in seconds"
@@ -132,7 +131,7 @@ class BatchWork(Spec):
         None,
         ge=0.000001,
         title="Budget",
-        description="Most dollars to spend on this batch, all its runs together; needs sampling.max_tokens",
+        description="Maximum cost in dollars of all runs of this batch together; needs sampling.max_tokens",
     )
     tolerated_failures: float = Field(
         0.0, ge=0, le=1, title="Tolerated failures", description="Share of rows that may fail in a completed batch"
@@ -156,7 +155,7 @@ class BatchWork(Spec):
         if problems := unbounded(self.sampling.fields()):
             raise ValueError(f"{'; '.join(problems)}; leave it out, or leave budget_usd out")
         if self.sampling.most_tokens is None:
-            raise ValueError("budget_usd needs sampling.max_tokens: an answer of any length could cost anything")
+            raise ValueError("budget_usd needs sampling.max_tokens: the cost of an answer is unbounded without it")
         return self
 
     @field_validator("output")
@@ -167,18 +166,18 @@ class BatchWork(Spec):
         return output
 
 
-# The bases stand in this order so that the form asks for the name and the model first.
+# The order of the bases puts name and model first in Prefect's form.
 class Batch(BatchWork, BatchTarget):
-    """A dataset to be answered row by row, once, by one model."""
+    """A dataset whose rows one model answers, each once."""
 
     model_config = ConfigDict(title="Batch")
 
     @property
     def output_path(self) -> Path:
-        """Where the answers file goes."""
+        """Path of the answers file."""
         return Path(self.output or f"answers/{self.name}.jsonl")
 
     @property
     def page_path(self) -> Path:
-        """Where the HTML report goes: beside the answers file."""
+        """Path of the HTML report, next to the answers file."""
         return self.output_path.with_suffix(".html")

@@ -1,4 +1,4 @@
-"""What all parameters of flows have in common: no unknown fields, and numbers that are numbers."""
+"""The base class of all flow parameters: unknown fields and invalid numbers are refused."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ NUMBERS = frozenset({int, float, timedelta})
 
 
 class Spec(BaseModel):
-    """Parameters that a person writes: NaN, infinity, and true or false for a number are refused."""
+    """Base class of flow parameters; NaN, infinity, and a boolean in place of a number are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -19,14 +19,14 @@ class Spec(BaseModel):
     @classmethod
     def numbers_are_not_true_or_false(cls, value: object, info: ValidationInfo) -> object:
         field = cls.model_fields[info.field_name or ""]
-        # Python takes True for 1.
+        # pydantic accepts True as 1.
         if isinstance(value, bool) and NUMBERS & {field.annotation, *get_args(field.annotation)}:
-            raise ValueError(f"{str(value).lower()} is no number; write a number")
+            raise ValueError(f"{str(value).lower()} is not a number; write a number")
         return value
 
 
 def infinite(value: Any, place: str) -> Iterator[str]:  # any JSON value
-    """Yield the places below `place` that hold NaN or infinity, which JSON has not."""
+    """Yield the places below `place` with NaN or infinity, which JSON cannot represent."""
     match value:
         case float() if not math.isfinite(value):
             yield f"{place} is {value}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pareta_batch import MOST_PROBLEMS_SHOWN, Dataset, DatasetError, Row, digest, plain
+from pareta_batch import MAX_PROBLEMS_SHOWN, Dataset, DatasetError, Row, digest, plain
 
 EvalRow = dict[str, Any]  # what the service takes: any JSON value
 
@@ -31,7 +31,7 @@ def read_eval_rows(path: str, group_column: str | None = None, slice_column: str
     columns = {"group": group_column, "slice": slice_column}
     problems = [*_incomplete(rows, columns)] or [*_misshapen(rows), *_repeated(rows)]
     if problems:
-        raise DatasetError(problems[:MOST_PROBLEMS_SHOWN], len(problems))
+        raise DatasetError(problems[:MAX_PROBLEMS_SHOWN], len(problems))
     own = {group_column, slice_column} - {*EXPECTED, "input"}
     items = tuple({name: value for name, value in row.values.items() if name not in own} for row in rows)
     return EvalRows(items, _by_place(rows, group_column), _by_place(rows, slice_column))

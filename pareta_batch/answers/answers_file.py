@@ -1,4 +1,4 @@
-"""The answers file: a row for every input row, in input order, with its columns and what became of it."""
+"""The answers file: one row per input row, in input order, with the input columns and the results."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from pareta_batch.answers.output_claims import check_known, claim, is_written, m
 from pareta_batch.answers.whole_file import whole_file
 from pareta_batch.errors import OutputError
 from pareta_batch.ledger import Ledger, Outcome
-from pareta_batch.rows import CHUNK_ROWS, MOST_NESTED, Dataset, decimals_of, keyed_rows, nesting, schema
+from pareta_batch.rows import CHUNK_ROWS, MAX_NESTING, Dataset, decimals_of, keyed_rows, nesting, schema
 from pareta_batch.spec import Batch
 
 RESULTS = {
@@ -28,14 +28,14 @@ RESULTS = {
     "request_id": pyarrow.string(),
 }
 SOMETIMES = {"message": pyarrow.string(), "notes": pyarrow.string()}
-"""Results that get a column only where a row has one: most files keep the columns that they always had."""
+"""Results that get a column only if a row has a value: most files keep the columns of earlier versions."""
 
 
 def write_answers(batch: Batch, ledger: Ledger) -> Path:
-    """Write the answers file anew from the dataset and the ledger; an old one stays until the new one is whole.
+    """Write the answers file from the dataset and the ledger, and return its path; an old file is replaced atomically.
 
-    A result whose name is a column of the dataset, in small letters or capitals, is written as `pareta_NAME`. A file
-    is never replaced by one with fewer answers, unless all of them are in the ledger. Raises OutputError, DatasetError,
+    A result whose name is a column of the dataset, ignoring case, is written as `pareta_NAME`. A file is never
+    replaced by one with fewer answers, unless the ledger has all of them. Raises OutputError, DatasetError,
     LedgerError, BatchUnknown.
     """
     path = batch.output_path
@@ -56,12 +56,12 @@ def write_answers(batch: Batch, ledger: Ledger) -> Path:
 
 
 def results_of(batch: Batch, ledger: Ledger) -> Mapping[str, pyarrow.DataType]:
-    """Return the results that get a column, and its type."""
+    """Return the results that get a column, with their types."""
     return RESULTS | {name: kind for name, kind in SOMETIMES.items() if ledger.has_any(batch.name, name)}
 
 
 def layout_of(batch: Batch, results: Mapping[str, pyarrow.DataType] = RESULTS) -> tuple[Mapping[str, str], Layout]:
-    """Return the column of each result, and the columns of the answers file."""
+    """Return the column name of each result, and the layout of the answers file."""
     dataset = Dataset.open(batch.dataset)
     columns = schema(dataset)
     taken = {name.casefold() for name in columns.names}
@@ -96,23 +96,23 @@ def _results(outcome: Outcome | None) -> Record:
 def _parsed(message: str) -> object:
     try:
         parsed = json.loads(message)
-    except (ValueError, RecursionError):  # deeper than this Python reads: as text
+    except (ValueError, RecursionError):  # nested deeper than Python parses: it stays text
         return message
-    return message if nesting(parsed) > MOST_NESTED else parsed
+    return message if nesting(parsed) > MAX_NESTING else parsed
 
 
 def _check_nothing_is_lost(batch: Batch, ledger: Ledger, settled: int) -> None:
-    """Check that a file which is there is not replaced by one with fewer answers."""
+    """Check that an existing file is not replaced by one with fewer answers; raises OutputError."""
     path = batch.output_path
     if not path.exists():
         return
     if missing := ledger.tally(batch.name).settled - settled:
         raise OutputError(
             f"answers file {path}: dataset {batch.dataset} no longer has the rows of {missing} answers in the ledger; "
-            "run the batch again, which takes the dataset as it is now, or choose another output"
+            "run the batch again to register the changed dataset, or choose another output"
         )
-    if not is_written(batch, ledger) and (there := answers_in(path)) > settled:
+    if not is_written(batch, ledger) and (existing := answers_in(path)) > settled:
         raise OutputError(
-            f"answers file {path}: it holds {there} answers, the ledger has {settled} for batch {batch.name!r}; set "
+            f"answers file {path}: it holds {existing} answers, the ledger has {settled} for batch {batch.name!r}; set "
             "PARETA_LEDGER_URL to the ledger of that run, move the file, or choose another output"
         )

@@ -1,4 +1,4 @@
-"""The answers file as CSV, JSON lines and Parquet: records are written in chunks, in the file's columns."""
+"""Writers of the answers file as CSV, JSON Lines and Parquet, in chunks of records."""
 
 import csv
 import re
@@ -24,7 +24,7 @@ TIMESPECS = {0: "seconds", 3: "milliseconds", 6: "microseconds", 9: "nanoseconds
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of an answers file, and how many decimals of a second a timestamp has as text, by column."""
+    """The columns of an answers file, and the decimals of a second of timestamps in text, by column."""
 
     columns: pyarrow.Schema
     decimals: Mapping[str, int] = field(default_factory=dict)
@@ -35,7 +35,7 @@ def _csv_writer(path: Path, layout: Layout) -> Iterator[Write]:
     def cells(row: Record) -> dict[str, str | None]:
         return {name: _cell(value, layout.decimals.get(name)) for name, value in row.items()}
 
-    # A character that UTF-8 does not have never costs the file of an answer that is paid.
+    # A character that UTF-8 cannot encode must not prevent writing a paid answer.
     with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
         writer = csv.DictWriter(file, layout.columns.names)
         writer.writeheader()
@@ -67,7 +67,7 @@ def _parquet_writer(path: Path, layout: Layout) -> Iterator[Write]:
 
 
 def arrow_table(records: Iterable[Record], columns: pyarrow.Schema) -> pyarrow.Table:
-    """Return records as an Arrow table; values of a text column that are no text become their JSON."""
+    """Return records as an Arrow table; other values in a text column are converted to JSON text."""
     texts = {each.name for each in columns if each.type == pyarrow.string()}
 
     def fitted(row: Record) -> dict[str, object]:

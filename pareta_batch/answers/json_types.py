@@ -10,7 +10,7 @@ UINT64 = range(2**64)
 
 @dataclass
 class JsonColumn:
-    """What was seen of a column: kinds of values, the range of its whole numbers, whether floats hold them all."""
+    """The observed values of a column: types, range of integers, and whether floats represent them exactly."""
 
     kinds: set[type] = field(default_factory=set)
     least: int = 0
@@ -18,7 +18,7 @@ class JsonColumn:
     exact_as_floats: bool = True
 
     def see(self, value: object) -> None:
-        """Take a value into account."""
+        """Add a value to the observed ones."""
         if value is None:
             return
         self.kinds.add(type(value))
@@ -27,7 +27,7 @@ class JsonColumn:
             self.exact_as_floats = self.exact_as_floats and _is_exact(value)
 
     def type(self) -> pyarrow.DataType:
-        """Return the narrowest type without a loss; text (JSON) where values are nested, mixed or over 64 bits."""
+        """Return the narrowest lossless type; text (JSON) if values are nested, mixed or over 64 bits."""
         if self.kinds == {bool}:
             return pyarrow.bool_()
         if self.kinds == {int} and self.least in INT64 and self.most in INT64:

@@ -1,4 +1,4 @@
-"""Checks of the files that a batch will write, before anything is paid for them."""
+"""Checks of a batch's output files before anything is paid."""
 
 import glob
 import os
@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.parquet
 
 from pareta_batch.answers.formats import Layout, arrow_table
-from pareta_batch.answers.whole_file import part_beside
+from pareta_batch.answers.whole_file import part_path
 from pareta_batch.errors import DatasetError, OutputError
 from pareta_batch.ledger import Ledger
 from pareta_batch.rows import CHUNK_ROWS, Dataset, Row
@@ -31,27 +31,27 @@ def check_path(batch: Batch, ledger: Ledger) -> None:
     path = batch.output_path
     with named_errors(path):
         if _same_file(path, Path(batch.dataset)):
-            raise OutputError(f"answers file {path} is the dataset itself: choose another output")
+            raise OutputError(f"answers file {path} is the dataset itself; choose another output")
         if path.is_dir():
-            raise OutputError(f"answers file {path} is a folder: choose another output")
+            raise OutputError(f"answers file {path} is a folder; choose another output")
         if path.exists() and not path.is_file():
-            raise OutputError(f"answers file {path} is no regular file: choose another output")
+            raise OutputError(f"answers file {path} is not a regular file; choose another output")
         if any(_same_file(path, file) for file in _ledger_files(ledger)):
-            raise OutputError(f"answers file {path} is a file of the ledger: choose another output")
+            raise OutputError(f"answers file {path} is a file of the ledger; choose another output")
         if _has_rows_of_others(path):
             raise OutputError(
-                f"answers file {path}: a file with rows that are no answers is there; move it, or choose another output"
+                f"answers file {path}: its present rows are not answers; move it, or choose another output"
             )
-        os.fsencode(path.resolve()).decode()  # the ledger has room for text only
-        batch.page_path.exists()  # raises OSError for a name that is too long, which the answers file's may not be
-        trial = part_beside(path.resolve())
+        os.fsencode(path.resolve()).decode()  # the ledger stores paths as text
+        batch.page_path.exists()  # raises OSError if the page's name is too long
+        trial = part_path(path.resolve())
         trial.parent.mkdir(parents=True, exist_ok=True)
         trial.open("xb").close()
         trial.unlink()
 
 
 def check_content(batch: Batch, layout: Layout) -> None:
-    """Check that a Parquet answers file has room for the columns and every value of the dataset.
+    """Check that a Parquet answers file can hold the columns and every value of the dataset.
 
     Raises OutputError with file, row and column.
     """
@@ -71,7 +71,7 @@ def check_content(batch: Batch, layout: Layout) -> None:
 
 
 def answers_in(path: Path) -> int:
-    """Count the answers in a file; 0 for a file that is no answers file."""
+    """Return the number of answers in a file; 0 if it is not an answers file."""
     try:
         file = Dataset.open(path)
         columns = {name: _as_written(name, file.columns) for name in ANSWERS_HAVE}
@@ -84,10 +84,10 @@ def answers_in(path: Path) -> int:
 
 @contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Raise OutputError, naming the answers file, for whatever keeps it from being written."""
+    """Raise OutputError, with the path, for an error that prevents writing the answers file."""
     try:
         yield
-    # RuntimeError is what `resolve` raises for symlinks in a circle.
+    # `resolve` raises RuntimeError for a cycle of symlinks.
     except (*_CONTENT_ERRORS, OSError, RuntimeError) as error:
         raise OutputError(f"answers file {str(path)!r} cannot be written: {error}; choose another output") from error
 
@@ -114,7 +114,7 @@ def _ledger_files(ledger: Ledger) -> Iterator[Path]:
     with ledger.transaction() as db:
         if db.dialect.name != "sqlite":
             return
-        # SQLite knows the path, however the URL was written.
+        # SQLite returns the resolved path for every form of URL.
         found = [row[2] for row in db.exec_driver_sql("PRAGMA database_list") if row[2]]
     for file in map(Path, found):
         yield from (file.with_name(f"{file.name}{ending}") for ending in LEDGER_COMPANIONS)
@@ -132,7 +132,7 @@ def _unwritable(column: pyarrow.Field) -> str | None:
 
 
 def _unfit(path: Path, rows: Sequence[Row], columns: pyarrow.Schema) -> str | None:
-    """Name the first value that has no room in its column."""
+    """Return the problem of the first value that does not fit its column; None without one."""
     for row in rows:
         for name, value in row.values.items():
             column = columns.field(name)
@@ -147,7 +147,7 @@ def _unfit(path: Path, rows: Sequence[Row], columns: pyarrow.Schema) -> str | No
 
 
 def _as_written(result: str, columns: Sequence[str]) -> str | None:
-    """Return the column that holds a result: the last one of that name, with or without `pareta_` before it."""
+    """Return the column of a result: the last one of that name, with or without the prefix `pareta_`."""
     return next((name for name in reversed(columns) if _bare(name) == result), None)
 
 

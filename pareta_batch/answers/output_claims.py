@@ -1,4 +1,4 @@
-"""Which batch writes which file, as the ledger knows it: two batches never share one."""
+"""Ownership of output files, kept in the ledger: two batches never share a file."""
 
 import socket
 from collections.abc import Sequence
@@ -14,22 +14,22 @@ from pareta_batch.spec import Batch
 
 
 def check_known(name: str, ledger: Ledger) -> None:
-    """Check that the ledger has rows of a batch; raises BatchUnknown, which names those that it has."""
+    """Check that the ledger has rows of a batch; raises BatchUnknown with the known batches."""
     if name not in (known := ledger.batches()):
         raise BatchUnknown(name, known)
 
 
 def check_free(batch: Batch, ledger: Ledger) -> None:
-    """Check that neither the answers file nor the page beside it belongs to another batch; raises OutputError."""
+    """Check that neither the answers file nor its page belongs to another batch; raises OutputError."""
     for path in _files_of(batch):
         _check_free(path, batch.name, ledger)
 
 
 def claim(batch: Batch, ledger: Ledger) -> None:
-    """Enter in the ledger that a batch writes its answers file and the page beside it.
+    """Reserve the answers file and its page for a batch.
 
-    Called with the batch's lease held, it is exact: of two runs of two batches one gets the file. Raises OutputError
-    where one of the files belongs to another batch.
+    Call it with the batch's lease held: then only one of two batches gets a file. Raises OutputError if a file belongs
+    to another batch.
     """
     for path in _files_of(batch):
         if (released := _check_free(path, batch.name, ledger)) is None:
@@ -41,7 +41,7 @@ def claim(batch: Batch, ledger: Ledger) -> None:
 
 
 def release_earlier(batch: Batch, ledger: Ledger) -> None:
-    """Release the files that a batch wrote before its output was another one; it may still come back to them."""
+    """Release the files of a batch's earlier outputs; the batch may claim them again."""
     keys = [_key(batch.output_path), _key(batch.page_path)]
     with ledger.transaction() as db:
         earlier = (outputs.c.batch == batch.name, outputs.c.key.not_in(keys))
@@ -49,23 +49,23 @@ def release_earlier(batch: Batch, ledger: Ledger) -> None:
 
 
 def mark_written(batch: Batch, ledger: Ledger) -> None:
-    """Enter in the ledger what the answers file is like now that it is written."""
+    """Record the identity of the written answers file in the ledger."""
     with ledger.transaction() as db:
-        written_as = _seen(batch.output_path)
-        db.execute(outputs.update().where(_is_here(batch.output_path)).values(written_as=written_as))
+        written_as = _file_identity(batch.output_path)
+        db.execute(outputs.update().where(_is_path(batch.output_path)).values(written_as=written_as))
 
 
 def is_written(batch: Batch, ledger: Ledger) -> bool:
-    """Return whether the answers file is as this ledger wrote it, so that the ledger has every answer in it."""
+    """Return whether the answers file is unchanged since this ledger wrote it: the ledger has all its answers."""
     with ledger.transaction() as db:
-        entered = sa.select(outputs.c.written_as).where(_is_here(batch.output_path), outputs.c.batch == batch.name)
-        return db.scalar(entered) == _seen(batch.output_path)
+        recorded = sa.select(outputs.c.written_as).where(_is_path(batch.output_path), outputs.c.batch == batch.name)
+        return db.scalar(recorded) == _file_identity(batch.output_path)
 
 
 def is_ours(batch: Batch, ledger: Ledger) -> bool:
-    """Return whether the batch's answers file is entered in this ledger as the batch's."""
+    """Return whether the answers file is claimed for the batch in this ledger."""
     with ledger.transaction() as db:
-        found = sa.select(sa.exists().where(_is_here(batch.output_path), outputs.c.batch == batch.name))
+        found = sa.select(sa.exists().where(_is_path(batch.output_path), outputs.c.batch == batch.name))
         return bool(db.scalar(found))
 
 
@@ -101,17 +101,17 @@ def _is_same_place(entered: str, path: Path) -> bool:
 
 
 def _enter(db: sa.Connection, path: Path, batch: str, released: Sequence[str]) -> str:
-    """Enter a batch as the one that writes a path, and return the one that is entered: another may have come before."""
-    mine = outputs.update().where(_is_here(path), outputs.c.batch == batch).values(current=True)
-    if db.execute(mine).rowcount == 0:
+    """Record a batch as the owner of a path, and return the recorded owner: another batch may have been first."""
+    own_entry = outputs.update().where(_is_path(path), outputs.c.batch == batch).values(current=True)
+    if db.execute(own_entry).rowcount == 0:
         entry = {"path": str(path.resolve()), "host": socket.gethostname(), "batch": batch, "current": True}
-        db.execute(outputs.delete().where(_is_here(path), outputs.c.batch.in_(released)))
+        db.execute(outputs.delete().where(_is_path(path), outputs.c.batch.in_(released)))
         insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
         db.execute(insert(outputs).values(key=_key(path), **entry).on_conflict_do_nothing())
-    return str(db.scalar(sa.select(outputs.c.batch).where(_is_here(path))))
+    return str(db.scalar(sa.select(outputs.c.batch).where(_is_path(path))))
 
 
-def _seen(path: Path) -> str:
+def _file_identity(path: Path) -> str:
     found = path.stat()
     return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
@@ -131,7 +131,7 @@ def _is_running(batch: str, ledger: Ledger) -> bool:
         return True
 
 
-def _is_here(path: Path) -> sa.ColumnElement[bool]:
+def _is_path(path: Path) -> sa.ColumnElement[bool]:
     return outputs.c.key == _key(path)
 
 

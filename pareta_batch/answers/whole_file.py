@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all."""
+"""Atomic replacement of a file."""
 
 import secrets
 import shutil
@@ -9,12 +9,12 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a new file to write, which takes the place of `path` at the end.
+    """Yield the path of a new file, which replaces `path` when the body succeeds and is removed when it fails.
 
-    A symlink stays, and its target is replaced. The new file has a name of its own, and is removed when the body fails.
+    If `path` is a symlink, its target is replaced.
     """
     target = path.resolve()
-    part = part_beside(target)
+    part = part_path(target)
     part.open("xb").close()
     try:
         yield part
@@ -26,6 +26,6 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
 
 
-def part_beside(target: Path) -> Path:
-    """Return a path in the target's folder that no other file has; its length does not depend on the target's."""
+def part_path(target: Path) -> Path:
+    """Return a unique path in the target's folder; its length does not depend on the target's name."""
     return target.with_name(f".pareta-{secrets.token_hex(8)}.part")

@@ -1,11 +1,11 @@
-"""The name of a budget and its ceiling: what all runs, processes and days that name it share."""
+"""A named budget, shared by all runs that use its name."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Account:
-    """A budget by its name; `budget_usd` is its ceiling in dollars, None where purchases are only kept."""
+    """A named budget; `budget_usd` is its ceiling in dollars, None to record purchases without a limit."""
 
     name: str
     budget_usd: float | None = None

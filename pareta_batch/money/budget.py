@@ -29,7 +29,7 @@ class Unavailable(Enum):
 class Reservation:
     """Micro-USD reserved for one request with a prompt of `prompt_bytes`.
 
-    `priced`: whether it is a bound from receipts; without a known price, it is the whole rest of the budget.
+    `priced`: whether it is a bound from receipts; without a known price, it is the whole remaining budget.
     `rises`: number of price bounds that were refuted before it.
     """
 
@@ -58,7 +58,7 @@ class Budget:
     """Micro-USD spent and reserved under a ceiling.
 
     A request in doubt counts with its upper bound. `in_doubt` counts those that were sent while no price was known.
-    Until a price is known, they reserve the whole rest of the budget at that time, `held` micro-USD.
+    Until a price is known, they reserve the whole remaining budget at that time, `held` micro-USD.
 
     A receipt above its reservation refutes the price bound. The bound rises to this receipt, and only one request is
     in flight until a receipt fits its reservation again. The ceiling holds under two conditions: the service charges
@@ -129,7 +129,7 @@ class Budget:
 
     @property
     def blocked(self) -> bool:
-        """Whether requests in doubt reserve the whole rest of the budget, because no price is known."""
+        """Whether requests in doubt reserve the whole remaining budget, because no price is known."""
         return self.in_doubt > 0 and not self.prices.known
 
     def _bound(self, requests: int, prompt_bytes: int) -> int:
@@ -207,7 +207,7 @@ class BudgetGate:
 
     @property
     def blocked(self) -> bool:
-        """Whether requests in doubt reserve the whole rest of the budget, because no price is known."""
+        """Whether requests in doubt reserve the whole remaining budget, because no price is known."""
         return self.budget is not None and self.budget.blocked
 
     def exhausted_reason(self, budget_usd: float | None) -> str:

@@ -1,6 +1,6 @@
-"""Which request fields multiply the cost of a request, by how much, and which cannot be bounded.
+"""Request fields by their effect on the cost of a request.
 
-A field that is in none of these tables cannot be bounded: a budget is refused together with it.
+The cost of a field that is in none of these tables cannot be bounded: it is refused together with a budget.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,10 +24,10 @@ _FREE = (
     "user safety_identifier metadata store prompt_cache_key stream_options",
 )
 FREE = frozenset(name for names in _FREE for name in names.split())
-"""Fields that add no tokens beyond the token limit, or the same prompt tokens to every request of a batch."""
+"""Fields that add no tokens beyond the token limit, or equal prompt tokens to every request of a batch."""
 
 FREE_TOOLS = frozenset({"function", "custom"})
-"""Types of tools that the caller runs; the service bills a hosted tool by rates of its own."""
+"""Types of tools that the caller runs; the service bills hosted tools at separate rates."""
 
 ONE_RATE_TIERS = frozenset({"default", "flex"})
 """Service tiers with one rate for every request; `auto` and `priority` may change it between two requests."""
@@ -50,13 +50,13 @@ _CHECKED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def most_answer_tokens(fields: Fields) -> int | None:
-    """Return the most tokens that all choices of one answer have together; None where a field leaves it open."""
+    """Return the upper bound of the tokens of one answer, all choices together; None if a field leaves it open."""
     limit = _largest(fields, TOKEN_LIMITS)
     return None if limit is None else limit * (_largest(fields, CHOICES) or 1)
 
 
 def unbounded(fields: Fields) -> list[str]:
-    """Return why a field's cost cannot be bounded, one sentence for each such field."""
+    """Return a problem for each field whose cost cannot be bounded."""
     return [
         f"sampling.{place} is {value!r:.60}: {reason}"
         for place, name, value in _placed(fields)
@@ -75,7 +75,7 @@ def _problem(name: str, value: object) -> str | None:
 
 
 def _placed(fields: Fields) -> Iterator[tuple[str, str, object]]:
-    """Yield every field with its place and name, those of `extra_body` too: it becomes part of the request."""
+    """Yield every field with its place and name, including those of `extra_body`, which are merged into the request."""
     for name, value in fields.items():
         if name == EXTRA_BODY and isinstance(value, dict):
             yield from ((f"{EXTRA_BODY}.{inner}", str(inner), each) for inner, each in value.items())
@@ -84,6 +84,6 @@ def _placed(fields: Fields) -> Iterator[tuple[str, str, object]]:
 
 
 def _largest(fields: Fields, names: tuple[str, ...]) -> int | None:
-    # Of a field given twice either value may reach the model, and of two limits either may hold.
-    given = (value for _, name, value in _placed(fields) if name in names)
-    return max((value for value in given if isinstance(value, int) and not isinstance(value, bool)), default=None)
+    # Either value of a duplicate field may reach the model, and either of two limits may apply.
+    values = (value for _, name, value in _placed(fields) if name in names)
+    return max((value for value in values if isinstance(value, int) and not isinstance(value, bool)), default=None)

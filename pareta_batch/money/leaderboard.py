@@ -1,4 +1,4 @@
-"""What a task's leaderboard lists: which models there are, which is recommended, and what a request to each costs."""
+"""The leaderboard of a task: its models, their cost per request, and the recommended model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,22 +8,22 @@ from pareta_client import AsyncPareta, NotFoundError
 
 @dataclass(frozen=True)
 class LeaderboardPrices:
-    """The models of a leaderboard, each with what a request costs (micro-USD; None is not told)."""
+    """The models of a leaderboard with their cost per request (micro-USD; None if not listed)."""
 
     costs: Mapping[str, float | None] = field(default_factory=dict)
     recommended: str | None = None
 
     def resolved(self, model: str) -> str:
-        """Give the model's own name where the one that is recommended was asked for."""
+        """Return the name of the recommended model for `recommended`; another name is returned unchanged."""
         return self.recommended or model if model == "recommended" else model
 
     def cost(self, model: str) -> float | None:
-        """Give what a request to a model costs, as far as it is listed."""
+        """Return the listed cost of a request to a model; None if it is not listed."""
         return self.costs.get(self.resolved(model))
 
 
 async def fetch_leaderboard(pareta: AsyncPareta, task: str | None) -> LeaderboardPrices:
-    """Read the leaderboard of a task; nothing is listed for a task that has none."""
+    """Fetch the leaderboard of a task; the result is empty for a task without one."""
     if task is None:
         return LeaderboardPrices()
     try:

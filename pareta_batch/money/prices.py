@@ -1,4 +1,4 @@
-"""Upper bounds of the price of a token, learned from receipts, and the cost of requests without a receipt."""
+"""Upper bounds of token prices, learned from receipts, and of the cost of requests without a receipt."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -7,13 +7,13 @@ from math import ceil
 
 @dataclass(frozen=True)
 class Prices:
-    """Upper bounds of the micro-USD that a token costs, None until the first receipt; exact, never rounded down.
+    """Upper bounds of the price of a token in micro-USD, None until the first receipt; exact fractions.
 
-    A receipt is prompt tokens × one rate + completion tokens × another, so `billed / prompt_tokens` of any receipt
-    bounds the first rate and `billed / completion_tokens` the second. The lowest quotient is the tightest bound.
+    The service bills `prompt_tokens × rate_1 + completion_tokens × rate_2`. So `billed / prompt_tokens` of any receipt
+    bounds the first rate, and `billed / completion_tokens` bounds the second. The lowest quotient is the best bound.
+
     A receipt above these bounds refutes them: `rise` is its multiple of the bound. From then on the highest quotient
-    of such receipts counts.
-    `least_prompt_tokens` bounds what the service adds to every prompt.
+    of such receipts counts. `least_prompt_tokens` bounds the tokens that the service adds to every prompt.
     """
 
     prompt: Fraction | None = None
@@ -24,22 +24,22 @@ class Prices:
 
     @property
     def known(self) -> bool:
-        """Whether a receipt with tokens has come."""
+        """Whether a receipt with token counts was seen."""
         return self.prompt is not None and self.completion is not None
 
     def at_most(self, requests: int, prompt_tokens: int, completion_tokens: int) -> int | None:
-        """Return the upper bound in micro-USD of `requests` with these tokens in all; each may be rounded up."""
+        """Return the upper bound in micro-USD for a number of requests and their total tokens, each rounded up."""
         if self.prompt is None or self.completion is None:
             return None
         return ceil(self.prompt * prompt_tokens + self.completion * completion_tokens) + requests
 
     def of_requests(self, requests: int, prompt_bytes: int, max_tokens: int | None) -> int | None:
-        """Return the upper bound in micro-USD of requests by the bytes of their prompts: a token has at least one."""
+        """Return the upper bound in micro-USD of requests from their total prompt bytes (a token has at least one)."""
         longest = max(max_tokens or 0, self.most_completion_tokens)
         return self.at_most(requests, prompt_bytes + requests * self.least_prompt_tokens, requests * longest)
 
     def learn(self, billed: int | None, prompt_tokens: int | None, completion_tokens: int | None) -> "Prices":
-        """Return the bounds after one more receipt; one of 0 (a replay) or without tokens changes nothing."""
+        """Return the bounds after another receipt; a receipt of 0 (a replay) or without tokens changes nothing."""
         if not billed or not prompt_tokens or not completion_tokens:
             return self
         seen = replace(
@@ -58,7 +58,7 @@ class Prices:
         return replace(seen, prompt=min(self.prompt, quotients[0]), completion=min(self.completion, quotients[1]))
 
     def raised(self, rise: Fraction, prompt: Fraction | None = None, completion: Fraction | None = None) -> "Prices":
-        """Return the bounds after a receipt of `rise` times its bound: its own quotients, else all `rise` times."""
+        """Return the bounds after a receipt of `rise` × its bound: its quotients if given, else all × `rise`."""
         if self.prompt is None or self.completion is None:
             return self
         return replace(
@@ -69,7 +69,7 @@ class Prices:
         )
 
     def refuted_by(self, later: "Prices") -> bool:
-        """Check whether bounds that were known had to be raised to become `later`."""
+        """Return whether `later` has a higher bound than these known bounds."""
         if self.prompt is None or self.completion is None or later.prompt is None or later.completion is None:
             return False
         return later.prompt > self.prompt or later.completion > self.completion

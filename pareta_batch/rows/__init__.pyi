@@ -1,11 +1,11 @@
 from .dataset import CHUNK_ROWS, Dataset, Row, decimals_of, schema
 from .identity import Message, digest, idempotency_key
 from .requests import RowRequest, keyed_rows, row_requests
-from .values import MOST_NESTED, is_missing, json_text, nesting, text_of
+from .values import MAX_NESTING, is_missing, json_text, nesting, text_of
 
 __all__ = [
     "CHUNK_ROWS",
-    "MOST_NESTED",
+    "MAX_NESTING",
     "Dataset",
     "Message",
     "Row",

@@ -1,4 +1,4 @@
-"""Datasets as streams of rows: CSV, JSON lines and Parquet, read once, never held whole."""
+"""Datasets as streams of rows: CSV, JSON Lines and Parquet, read in chunks."""
 
 import csv
 import json
@@ -13,20 +13,20 @@ import pyarrow.parquet
 from pareta_batch.answers import JsonColumn
 from pareta_batch.errors import DatasetError
 from pareta_batch.rows.parquet import fraction_digits, parquet_rows
-from pareta_batch.rows.values import MOST_NESTED, nesting
+from pareta_batch.rows.values import MAX_NESTING, nesting
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 CHUNK_ROWS = 1_000
 
-LONGEST_NAME = 1_000
-"""Characters of a column's name: a longer one is a document in the place of the header."""
+MAX_COLUMN_NAME_CHARS = 1_000
+"""Upper bound of the characters of a column name; a longer one is text in place of the header."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One input row: its 0-based `position`, where a person finds it (`rows.csv line 7`), and its values."""
+    """One input row: its 0-based `position`, its place in the file (`rows.csv line 7`), and its values."""
 
     position: int
     place: str
@@ -42,13 +42,13 @@ class Dataset:
 
     @classmethod
     def open(cls, path: str | Path) -> "Dataset":
-        """Look at a file's head.
+        """Open a file and read its columns.
 
-        Raises DatasetError when it cannot be read, has no rows, or is of another format.
+        Raises DatasetError if it cannot be read, has no rows, or has an unsupported format.
         """
         path = Path(path)
         if path.suffix not in _READERS:
-            raise DatasetError([f"{path} is not a dataset we read: use {', '.join(_READERS)}"])
+            raise DatasetError([f"{path}: unsupported format; use {', '.join(_READERS)}"])
         if not _is_file(path):
             raise DatasetError([f"{path}: there is no such file"])
         first = next(cls(path, ()).rows(), None)
@@ -57,10 +57,7 @@ class Dataset:
         return cls(path, tuple(first.values))
 
     def rows(self) -> Iterator[Row]:
-        """Read the rows in order.
-
-        Raises DatasetError, naming the line or row, at the first that cannot be read.
-        """
+        """Yield the rows in order; raises DatasetError, with line or row, for the first unreadable one."""
         try:
             yield from _READERS[self.path.suffix](self.path)
         except UnicodeDecodeError as error:
@@ -77,7 +74,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _undecodable_line(path: Path) -> int:
-    # Text is decoded in blocks, so the reader's own line number is too early.
+    # Text is decoded in blocks: the reader's line number is too low.
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
@@ -105,7 +102,7 @@ def _read_csv(path: Path) -> Iterator[Row]:
 
 
 def _records(reader: "Reader") -> Iterator[tuple[int, list[str]]]:
-    """Give each record that is not blank with the line it begins on; a quoted field may span lines."""
+    """Yield each record that is not blank, with its first line; a quoted field may span lines."""
     begins = reader.line_num + 1
     for fields in reader:
         if fields:
@@ -116,11 +113,11 @@ def _records(reader: "Reader") -> Iterator[tuple[int, list[str]]]:
 def _check_columns(place: str, columns: Sequence[str]) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
-        raise DatasetError([f"{place}: column {', '.join(map(repr, twice))} stands there twice"])
+        raise DatasetError([f"{place}: duplicate column {', '.join(map(repr, twice))}; rename one"])
     for name in columns:
         if "\0" in name:
-            raise DatasetError([f"{place}: column name {name[:60]!r} holds NUL; rename the column"])
-        if len(name) > LONGEST_NAME:
+            raise DatasetError([f"{place}: column name {name[:60]!r} contains NUL; rename the column"])
+        if len(name) > MAX_COLUMN_NAME_CHARS:
             raise DatasetError([f"{place}: column name {name[:60]!r}… has {len(name)} characters; rename the column"])
 
 
@@ -149,21 +146,21 @@ def _json_object(line: bytes, place: str, encoding: str) -> dict[str, object]:
         raise DatasetError([f"{place}: not JSON: {error}"]) from error
     if not isinstance(values, dict):
         raise DatasetError([f"{place}: not a JSON object: {line[:60]!r}"])
-    # Brackets in texts count too: only then the values are looked at.
-    if line.count(b"[") + line.count(b"{") > MOST_NESTED and nesting(values) > MOST_NESTED:
+    # A cheap upper bound first: brackets in texts count too.
+    if line.count(b"[") + line.count(b"{") > MAX_NESTING and nesting(values) > MAX_NESTING:
         raise DatasetError([_too_deep(place)])
     if (column := _with_lone_surrogate(line, values)) is not None:
-        half = "has half of a surrogate pair (\\ud800 to \\udfff), which is no text"
-        raise DatasetError([f"{place}: {half}: column {column!r}"])
+        problem = "invalid Unicode: unpaired surrogate (\\ud800 to \\udfff); fix the dataset"
+        raise DatasetError([f"{place}, column {column!r}: {problem}"])
     return values
 
 
 def _too_deep(place: str) -> str:
-    return f"{place}: nested deeper than {MOST_NESTED} brackets; store the value as text"
+    return f"{place}: nested deeper than {MAX_NESTING} brackets; store the value as text"
 
 
 def _with_lone_surrogate(line: bytes, values: Mapping[str, object]) -> str | None:
-    # Only an escape can smuggle one in; it could neither be sent nor written.
+    # Only an escape can contain an unpaired surrogate; it could be neither sent nor written.
     if b"\\u" not in line:
         return None
     for name, value in values.items():
@@ -185,10 +182,10 @@ _READERS = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
 
 
 def schema(dataset: Dataset) -> pyarrow.Schema:
-    """Return the columns' types: Parquet's own, text for CSV, and for JSON lines what fits every value.
+    """Return the column types: those of Parquet, text for CSV, and for JSON Lines a type that fits every value.
 
-    A JSON column of nested values, of several kinds, or of numbers over 64 bits is text (their JSON). Whole numbers
-    beside floats are floats where each is exact as one. Reads JSON lines once.
+    A JSON column of nested values, of mixed types, or of numbers over 64 bits is text (their JSON). Integers mixed
+    with floats become floats if each integer is exact as a float. A JSON Lines file is read once.
     """
     if dataset.path.suffix == ".parquet":
         return pyarrow.parquet.read_schema(dataset.path)
@@ -202,14 +199,14 @@ def schema(dataset: Dataset) -> pyarrow.Schema:
 
 
 def check_column(path: str, column: str, named_as: str) -> None:
-    """Check that some row of a dataset has a column; raises DatasetError."""
+    """Check that a dataset has a column; raises DatasetError."""
     columns = schema(Dataset.open(path)).names
     if column not in columns:
         raise DatasetError([f"{path} has no column {column!r} ({named_as}); it has: {', '.join(columns)}"])
 
 
 def decimals_of(dataset: Dataset) -> Mapping[str, int]:
-    """Return how many decimals of a second each timestamp column of a Parquet file needs; other files have none."""
+    """Return the decimals of a second that each timestamp column of a Parquet file needs; empty for other formats."""
     if dataset.path.suffix != ".parquet":
         return {}
     with pyarrow.parquet.ParquetFile(dataset.path) as file:

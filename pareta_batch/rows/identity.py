@@ -1,4 +1,4 @@
-"""Identity of work: the same work has the same keys, in any process on any day."""
+"""Identity of work: keys that are the same for the same work in every process."""
 
 import hashlib
 import json
@@ -13,40 +13,37 @@ Message = dict[str, str]
 
 
 def row_key(row: Mapping[str, object], id_column: str | None) -> str:
-    """Identify a row by its id column, else by a hash of all its values."""
+    """Return the row's key: the value of its id column, else a hash of all values."""
     if id_column is not None:
         return str(row[id_column])
     return "row-" + digest(dict(row))[:32]
 
 
 def fingerprint(model: str, messages: Sequence[Message], sampling: Mapping[str, Any]) -> str:
-    """Hash what changes the answer: model, messages and sampling, never transport options."""
+    """Return a hash of the inputs of an answer: model, messages and sampling, without transport options."""
     return digest({"model": model, "messages": list(messages), "sampling": dict(sampling)})
 
 
 def idempotency_key(batch: str, key: str, work: str) -> str:
-    """Derive the key that the service debits once, from batch name, row key and fingerprint."""
+    """Return the idempotency key of a row, from batch name, row key and fingerprint."""
     return "pb1-" + digest([VERSION, batch, key, work])
 
 
 def digest(value: object) -> str:
-    """Hash a JSON value in its canonical form (SHA-256, hex)."""
+    """Return the SHA-256 digest, in hex, of a JSON value in canonical form."""
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 class Identified(Protocol):
-    """A record of the service that has an id, unless the service left it out."""
+    """A record of the service with an id, which the service may omit."""
 
     @property
     def id(self) -> str | None: ...
 
 
 def id_of(record: Identified) -> str:
-    """Give the id that the service gave.
-
-    Raises ParetaError when it gave none: what was made can then not be found again.
-    """
+    """Return the id of a record; raises ParetaError without one, because it could not be found again."""
     if not record.id:
-        raise ParetaError(f"the service gave no id for {record!r}")
+        raise ParetaError(f"the service returned no id for {record!r}")
     return record.id

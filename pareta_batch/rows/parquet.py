@@ -1,4 +1,4 @@
-"""Rows of a Parquet file as Python values, and the row and column of a value that is none."""
+"""Rows of a Parquet file as Python values, with the row and column of each unreadable value."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -7,9 +7,9 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 
-from pareta_batch.errors import MOST_PROBLEMS_SHOWN, DatasetError
+from pareta_batch.errors import MAX_PROBLEMS_SHOWN, DatasetError
 
-# What pyarrow raises for bytes that are not UTF-8, years past 9999, and time zones that nobody knows.
+# Raised by pyarrow for invalid UTF-8, years after 9999, and unknown time zones.
 UNREADABLE = (ValueError, OverflowError, LookupError, pyarrow.ArrowException)
 
 DAY_S = 86_400
@@ -17,9 +17,9 @@ PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def parquet_rows(file: pyarrow.parquet.ParquetFile, name: str, chunk_rows: int) -> Iterator[dict[str, object]]:
-    """Read a file's rows; texts that are stored as bytes are decoded.
+    """Yield a file's rows, with texts that are stored as bytes decoded.
 
-    Raises DatasetError with file `name`, row and column for a value that Python or UTF-8 does not have.
+    Raises DatasetError, with file `name`, row and column, for a value that Python or UTF-8 cannot represent.
     """
     first = 1
     as_bytes = [field.name for field in file.schema_arrow if _holds(_is_binary, field.type)]
@@ -39,7 +39,7 @@ def parquet_rows(file: pyarrow.parquet.ParquetFile, name: str, chunk_rows: int) 
 
 
 def decoded(value: object) -> object:
-    """Return a value with every bytes in it as text; raises UnicodeDecodeError."""
+    """Return a value with all nested bytes decoded as text; raises UnicodeDecodeError."""
     match value:
         case bytes():
             return value.decode()
@@ -52,9 +52,9 @@ def decoded(value: object) -> object:
 
 
 def fraction_digits(file: pyarrow.parquet.ParquetFile) -> Mapping[str, int]:
-    """Return how many decimals of a second each timestamp column needs: 0, 3, 6 or 9.
+    """Return the decimals of a second that each timestamp column needs: 0, 3, 6 or 9.
 
-    In a column with and without decimals a reader takes the texts for no timestamps.
+    CSV readers do not recognise timestamps in a column with different numbers of decimals.
     """
     stamps = [field for field in file.schema_arrow if pyarrow.types.is_timestamp(field.type)]
     digits = {field.name: 0 for field in stamps}
@@ -87,7 +87,7 @@ def _unreadable(chunk: pyarrow.RecordBatch, name: str, first: int) -> list[str]:
         for index, value in enumerate(values):
             if problem := _problem(lambda value=value: decoded(value.as_py())):  # type: ignore[misc]
                 problems.append((index, f"{name} row {first + index}, column {column!r}: {problem}"))
-    return [text for _, text in sorted(problems)[:MOST_PROBLEMS_SHOWN]]
+    return [text for _, text in sorted(problems)[:MAX_PROBLEMS_SHOWN]]
 
 
 def _problem(read: Callable[[], object]) -> str | None:
@@ -103,7 +103,7 @@ def _problem(read: Callable[[], object]) -> str | None:
 
 
 def _bad_times(chunk: pyarrow.RecordBatch, columns: list[str], name: str, first: int) -> list[str]:
-    """Find times of day that Python would change without a word: beyond 24 hours, or to the nanosecond."""
+    """Return the problems of times that Python would silently change: beyond 24 hours, or with nanoseconds."""
     problems = []
     for column in columns:
         values = chunk.column(column)
@@ -111,7 +111,7 @@ def _bad_times(chunk: pyarrow.RecordBatch, columns: list[str], name: str, first:
             if _has_bad_time(values.slice(index, 1)):
                 problem = "is no time of day to the microsecond; store it as text, or leave the column out"
                 problems.append(f"{name} row {first + index}, column {column!r}: {problem}")
-    return problems[:MOST_PROBLEMS_SHOWN]
+    return problems[:MAX_PROBLEMS_SHOWN]
 
 
 def _has_bad_time(values: pyarrow.Array) -> bool:

@@ -1,4 +1,4 @@
-"""Prompt templates: `{column}` stands for a row's value, `{{` and `}}` for braces."""
+"""Prompt templates: `{column}` is replaced by a row's value, `{{` and `}}` are literal braces."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ _EXCERPT = 20
 
 
 class MissingValue(ValueError):
-    """The row has no value for a column that the prompt names."""
+    """A row without a value for a column that the prompt names."""
 
     def __init__(self, column: str) -> None:
         self.column = column
@@ -22,7 +22,7 @@ class MissingValue(ValueError):
 
 @dataclass(frozen=True)
 class Prompt:
-    """A parsed template: pieces of text, each followed by a column's name (None at the end)."""
+    """A parsed template: pieces of text, each followed by a column name (None at the end)."""
 
     pieces: tuple[tuple[str, str | None], ...]
 
@@ -30,24 +30,24 @@ class Prompt:
     def parse(cls, template: str, name: str = "prompt") -> "Prompt":
         """Parse the template of the parameter `name`.
 
-        Raises ValueError where a brace is unbalanced or a field is more than a column's name.
+        Raises ValueError for an unbalanced brace, or a field that is not a plain column name.
         """
         try:
             return cls(tuple(_pieces(template)))
         except ValueError as error:
-            raise ValueError(f"{name}: {error}; write {{{{ and }}}} for braces that are meant as such") from None
+            raise ValueError(f"{name}: {error}; write {{{{ and }}}} for literal braces") from None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it names, each once, in order."""
+        """The columns that the template names, in order, without duplicates."""
         return tuple(dict.fromkeys(column for _, column in self.pieces if column is not None))
 
     def unknown(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """The columns it names that are not among `columns`."""
+        """Return the columns of the template that are not in `columns`."""
         return tuple(column for column in self.columns if column not in columns)
 
     def render(self, row: Mapping[str, object]) -> str:
-        """Fill in a row's values; values are never parsed, so braces in documents are safe.
+        """Return the prompt with a row's values; the values are not parsed, so braces in documents are safe.
 
         Raises MissingValue for a column without a value.
         """
@@ -55,9 +55,9 @@ class Prompt:
 
 
 def jinja_columns(template: str, columns: Sequence[str], *, loose: bool = False) -> tuple[str, ...]:
-    """Return the columns that a template names as Jinja does: `{{ ticket }}`, `{{ row.ticket | upper }}`.
+    """Return the columns that a template names in Jinja syntax: `{{ ticket }}`, `{{ row.ticket | upper }}`.
 
-    `loose`: `{{ticket}}` too, which is text in braces where other columns are filled in.
+    `loose`: also `{{ticket}}`, which is literal text in braces if the template names other columns.
     """
     found = (match["inner"] for match in _JINJA.finditer(template))
     names = (each.partition("|")[0].strip() for each in found if loose or each != each.strip() or "|" in each)
@@ -84,9 +84,9 @@ def _checked(template: str, start: int, column: str) -> str:
     if not column.strip():
         raise ValueError(f"{{}} {_place(template, start)} names no column")
     if column.strip()[0] in "%#":
-        raise ValueError(f"{{{column}}} {_place(template, start)} is Jinja, and only {{column}} is filled in")
+        raise ValueError(f"{{{column}}} {_place(template, start)} is Jinja syntax; only {{column}} is supported")
     if set(column) & set(":!"):
-        raise ValueError(f"{{{column}}} {_place(template, start)} may hold a column's name only, no format")
+        raise ValueError(f"{{{column}}} {_place(template, start)} may contain a column name only, no format")
     return column
 
 

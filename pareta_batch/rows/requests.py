@@ -1,11 +1,11 @@
-"""From rows to asks: what is sent for each row, checked before anything is sent."""
+"""Requests from rows: rendered and checked before anything is sent."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pareta_batch.errors import MOST_PROBLEMS_SHOWN, DatasetError
+from pareta_batch.errors import MAX_PROBLEMS_SHOWN, DatasetError
 from pareta_batch.rows.dataset import Dataset, Row
 from pareta_batch.rows.identity import Message, fingerprint, row_key
 from pareta_batch.rows.prompt_template import MissingValue, Prompt, jinja_columns
@@ -15,9 +15,9 @@ from pareta_batch.spec import Batch
 
 @dataclass(frozen=True)
 class RowRequest:
-    """What one row asks of the model, and who it is in the ledger.
+    """The request of one row, with its identity in the ledger.
 
-    `in_doubt`: an earlier request for it may have been paid without its answer having come.
+    `in_doubt`: an earlier request may have been paid although its answer was not received.
     """
 
     position: int
@@ -28,28 +28,28 @@ class RowRequest:
 
     @property
     def prompt_bytes(self) -> int:
-        """Bytes of what is said in the messages."""
+        """Bytes of the messages' content."""
         return sum(len(message["content"].encode()) for message in self.messages)
 
 
 @dataclass
 class _Problems:
-    """The first few problems of a dataset, and how many there are in all."""
+    """The first problems of a dataset, and their total number."""
 
     shown: list[str] = field(default_factory=list)
     total: int = 0
 
     def add(self, problem: str) -> None:
         self.total += 1
-        if len(self.shown) < MOST_PROBLEMS_SHOWN:
+        if len(self.shown) < MAX_PROBLEMS_SHOWN:
             self.shown.append(problem)
 
 
 def row_requests(batch: Batch) -> Iterator[RowRequest]:
-    """Read the batch's dataset and render each row.
+    """Yield the request of each row of the batch's dataset.
 
-    Raises DatasetError, with every problem found, when the dataset or the prompt does not fit. Rows before
-    the problem have been yielded by then: take none of them for good before the iterator ends.
+    Raises DatasetError, with all problems, for an invalid dataset or prompt. Requests may be yielded first: use none
+    before the iterator is exhausted.
     """
     dataset = Dataset.open(batch.dataset)
     prompts = _prompts_for(batch, dataset)
@@ -58,7 +58,7 @@ def row_requests(batch: Batch) -> Iterator[RowRequest]:
     problems = _Problems()
     for row in dataset.rows():
         try:
-            yield _ask(batch, prompts, sampling, keys.of(row), row)
+            yield _request(batch, prompts, sampling, keys.of(row), row)
         except MissingValue as missing:
             problems.add(
                 f"{row.place}: no value for column {missing.column!r}, which {prompts.naming(missing.column)} names"
@@ -70,12 +70,12 @@ def row_requests(batch: Batch) -> Iterator[RowRequest]:
 
 
 def check_rows(batch: Batch) -> int:
-    """Count the rows of a dataset that fits the batch; raises as `asks_of`."""
+    """Check all rows of the batch's dataset, and return their number; raises as `row_requests`."""
     return sum(1 for _ in row_requests(batch))
 
 
 def keyed_rows(batch: Batch) -> Iterator[tuple[str, Row]]:
-    """Yield each row of the batch's dataset with its key; raises DatasetError where it has none of its own."""
+    """Yield each row of the batch's dataset with its key; raises DatasetError for a missing or duplicate id."""
     keys = _Keys(batch.id_column)
     for row in Dataset.open(batch.dataset).rows():
         try:
@@ -86,7 +86,7 @@ def keyed_rows(batch: Batch) -> Iterator[tuple[str, Row]]:
 
 @dataclass(frozen=True)
 class _Prompts:
-    """The templates of a batch: of the system message, if there is one, and of the user's."""
+    """The templates of a batch: the optional system message and the user message."""
 
     system: Prompt | None
     user: Prompt
@@ -97,7 +97,7 @@ class _Prompts:
         return (*system, {"role": "user", "content": self.user.render(row.values)})
 
     def naming(self, column: str) -> str:
-        """Return which of the templates names a column."""
+        """Return the name of the template that names a column."""
         return "the prompt" if column in self.user.columns else "the system prompt"
 
 
@@ -123,19 +123,19 @@ def _unknown_columns(batch: Batch, prompts: _Prompts, dataset: Dataset) -> Itera
 
 
 def _no_columns(batch: Batch, prompts: _Prompts, dataset: Dataset) -> Iterator[str]:
-    """Find columns written as in Jinja, and a prompt without any column: every row would be asked the same."""
+    """Yield a problem for each column in Jinja syntax, and for a prompt without a column."""
     named = bool(prompts.user.columns or (prompts.system and prompts.system.columns))
     for name, template in (("prompt", batch.prompt), ("system_prompt", batch.system_prompt or "")):
         for column in jinja_columns(template, dataset.columns, loose=not named):
-            yield f"{name}: write {{{column}}}, not {{{{ {column} }}}}: it is no Jinja template"
+            yield f"{name}: {{{{ {column} }}}} is Jinja syntax; write {{{column}}}"
             named = True
     if not named:
         columns = ", ".join(f"{{{column}}}" for column in dataset.columns)
-        yield f"prompt {batch.prompt!r:.80} names no column: every row would be asked the same; there are: {columns}"
+        yield f"prompt {batch.prompt!r:.80}: no column, so all rows would have the same prompt; use one of: {columns}"
 
 
 class _Keys:
-    """Gives each row its key, and notices one that stands there twice."""
+    """The keys of a dataset's rows; duplicate ids are errors."""
 
     def __init__(self, id_column: str | None) -> None:
         self._id_column = id_column
@@ -143,9 +143,9 @@ class _Keys:
         self._times: Counter[str] = Counter()
 
     def of(self, row: Row) -> str:
-        """Give the row's key; equal rows without an id column are told apart by their count.
+        """Return the row's key; without an id column, equal rows get a counter as suffix.
 
-        Raises ValueError for an id that is missing or not unique.
+        Raises ValueError for a missing or duplicate id.
         """
         if self._id_column is None:
             key = row_key(row.values, None)
@@ -156,11 +156,11 @@ class _Keys:
             raise ValueError(f"no value in the id column {self._id_column!r}")
         key = row_key(row.values, self._id_column)
         if (first := self._first.setdefault(key, row.place)) != row.place:
-            raise ValueError(f"id {key!r} in column {self._id_column!r} stands already at {first}")
+            raise ValueError(f"duplicate id {key!r} in column {self._id_column!r}; it is also at {first}")
         return key
 
 
-def _ask(batch: Batch, prompts: _Prompts, sampling: Mapping[str, Any], key: str, row: Row) -> RowRequest:
+def _request(batch: Batch, prompts: _Prompts, sampling: Mapping[str, Any], key: str, row: Row) -> RowRequest:
     messages = prompts.messages(row)
     work = fingerprint(batch.model, messages, sampling)
     return RowRequest(row.position, key, work, messages)

@@ -1,4 +1,4 @@
-"""Values of a dataset as text and as JSON, whatever type the file format gave them."""
+"""Conversion of dataset values of any type to text and to JSON."""
 
 import json
 from datetime import timedelta
@@ -6,18 +6,18 @@ from decimal import Decimal
 
 NANOSECONDS = 1_000_000_000
 
-MOST_NESTED = 200
-"""Brackets within brackets of a JSON value. Python's own limit is near 900, and depends on who calls."""
+MAX_NESTING = 200
+"""Upper bound of the nesting of a JSON value, in brackets; Python's own limit is near 900 and depends on the stack."""
 
 
 def is_missing(value: object) -> bool:
-    """Return whether a value is absent: null, NaN or a timestamp that is none (NaT)."""
+    """Return whether a value is missing: null, NaN or NaT."""
     # NaN and NaT are the only values that differ from themselves.
     return value is None or bool(value != value)
 
 
 def nesting(value: object) -> int:
-    """Return how many brackets of a JSON value stand within one another."""
+    """Return the nesting depth of a JSON value, in brackets."""
     depth, layer = 0, [value]
     while layer := [item for item in layer if isinstance(item, dict | list)]:
         depth += 1
@@ -26,7 +26,7 @@ def nesting(value: object) -> int:
 
 
 def text_of(value: object) -> str:
-    """Return a value as it stands in a prompt or a CSV cell: a scalar without quotation marks, the others as JSON."""
+    """Return a value as text for a prompt or a CSV cell: scalars without quotation marks, other values as JSON."""
     match value:
         case str():
             return value
@@ -42,12 +42,12 @@ def json_text(value: object) -> str:
     """Return a value as strict JSON: NaN and infinity are null, dates and decimals are strings."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, default=leaf_of)
-    except ValueError:  # the only way to notice NaN without a look at every value
+    except ValueError:  # NaN or infinity: faster than checking every value first
         return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: object) -> object:
-    """Return a value as JSON has it: NaN and infinity are null, dates and decimals are strings."""
+    """Return a value in JSON types: NaN and infinity are null, dates and decimals are strings."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -62,7 +62,7 @@ def plain(value: object) -> object:
 
 
 def leaf_of(value: object) -> str | None:
-    """Return a scalar that JSON has no type for as text; None for a missing one."""
+    """Return a scalar without a JSON type as text; None for a missing value."""
     match value:
         case _ if is_missing(value):
             return None
@@ -75,9 +75,9 @@ def leaf_of(value: object) -> str | None:
 
 
 def _duration(value: timedelta) -> str:
-    """Return a duration in ISO 8601 (`-P1DT2H3M4.5S`): `str` writes negative ones in a way that few parsers read."""
+    """Return a duration in ISO 8601 (`-P1DT2H3M4.5S`); few parsers read the format of `str` for negative ones."""
     seconds = value.days * 86_400 + value.seconds
-    # A pandas Timedelta has nanoseconds besides.
+    # A pandas Timedelta also has nanoseconds.
     total = seconds * NANOSECONDS + value.microseconds * 1_000 + getattr(value, "nanoseconds", 0)
     seconds, fraction = divmod(abs(total), NANOSECONDS)
     minutes, seconds = divmod(seconds, 60)

@@ -309,7 +309,7 @@ async def test_a_price_that_rises_twentyfold_costs_no_more_than_what_was_in_flig
     overspent, report = await spent(batch, sandbox, ledger)
     dearest = max(debit.amount_micro_usd for debit in sandbox.books().debits)
     assert overspent <= 8 * dearest
-    assert "the price changed: the dearest receipt is" in report
+    assert "the price changed: the highest receipt is" in report
     if overspent > 0:
         assert "above the budget of $0.0006" in report
 

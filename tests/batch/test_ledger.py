@@ -153,7 +153,7 @@ class TestEnrolmentIsAllOrNothing:
         again: dict[str, object] = {"id": "r0", "text": "again"}
         rows = [*numbered(2), again]
         assert self.refused(ledger, tmp_path, rows) == (
-            f"{path} line 3: id 'r0' in column 'id' stands already at {path} line 1"
+            f"{path} line 3: duplicate id 'r0' in column 'id'; it is also at {path} line 1"
         )
 
     @pytest.mark.parametrize("gap", [{}, {"text": None}, {"text": float("nan")}])

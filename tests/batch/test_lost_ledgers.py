@@ -149,7 +149,9 @@ async def test_a_server_that_stays_away_ends_the_run_within_bounds_and_what_was_
     running = await under_way(batch, sandbox, on_postgres)
     try:
         await asyncio.to_thread(postgres_server.stop)
-        with pytest.raises(LedgerError, match=r"(?s)\d+ outcomes, which may be paid.*in the end: ledger postgresql"):
+        with pytest.raises(
+            LedgerError, match=r"(?s)\d+ outcomes, which may be paid.*at the end of the run: ledger postgresql"
+        ):
             await running
     finally:
         await asyncio.to_thread(postgres_server.start)

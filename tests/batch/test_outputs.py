@@ -165,7 +165,7 @@ def test_rows_that_are_no_answers_are_not_replaced(tmp_path: Path, ledger: Ledge
         theirs.write_bytes(content)
     before = theirs.read_bytes()
     batch = batch_in(tmp_path, output=str(theirs))
-    assert "a file with rows that are no answers is there; move it" in refusal(batch, ledger)
+    assert "its present rows are not answers; move it" in refusal(batch, ledger)
     assert theirs.read_bytes() == before
 
 

@@ -20,17 +20,17 @@ def refused(folder: Path, **changes: Any) -> list[str]:
 @pytest.mark.parametrize("prompt", ["hello", "{{braces}}", "$text", "%(text)s", "<text>", "[[text]]"])
 def test_a_prompt_without_a_column_is_refused_and_the_columns_are_named(tmp_path: Path, prompt: str) -> None:
     (problem,) = refused(tmp_path, prompt=prompt)
-    assert problem.endswith("names no column: every row would be asked the same; there are: {id}, {text}")
+    assert problem.endswith("no column, so all rows would have the same prompt; use one of: {id}, {text}")
     assert repr(prompt) in problem
 
 
 @pytest.mark.parametrize("prompt", ["{{ text }}", "{{text}}", "{{ text | upper }}", "{{row.text}}", "{{- text -}}"])
 def test_a_prompt_in_jinja_is_told_how_to_write_it(tmp_path: Path, prompt: str) -> None:
-    assert refused(tmp_path, prompt=prompt) == ["prompt: write {text}, not {{ text }}: it is no Jinja template"]
+    assert refused(tmp_path, prompt=prompt) == ["prompt: {{ text }} is Jinja syntax; write {text}"]
 
 
 def test_one_column_in_jinja_beside_another_is_refused_too(tmp_path: Path) -> None:
-    hint = "write {text}, not {{ text }}: it is no Jinja template"
+    hint = "{{ text }} is Jinja syntax; write {text}"
     assert refused(tmp_path, prompt="{id}: {{ text }}") == [f"prompt: {hint}"]
     assert refused(tmp_path, system_prompt="Row {{ text }}") == [f"system_prompt: {hint}"]
 

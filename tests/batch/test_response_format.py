@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.response_format import MOST_KILLED, AnswerCheck, check_response_format
+from pareta_batch.response_format import MAX_KILLED_CHECKS, AnswerCheck, check_response_format
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import batch_in, read_answers, run, until
 
@@ -70,10 +70,10 @@ async def test_a_check_that_takes_too_long_is_ended_and_the_next_one_is_done() -
 
 
 async def test_after_some_checks_that_take_too_long_no_more_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pareta_batch.response_format.MOST_KILLED", 1)
+    monkeypatch.setattr("pareta_batch.response_format.MAX_KILLED_CHECKS", 1)
     async with check_of(SLOW) as check:
         assert [await check(TOO_SLOW), await check('"aaa"')] == ["unchecked", "unchecked"]
-    assert MOST_KILLED > 1
+    assert MAX_KILLED_CHECKS > 1
 
 
 async def test_a_pattern_that_python_does_not_know_leaves_the_answer_unchecked() -> None:
@@ -140,7 +140,7 @@ def test_a_reference_that_leads_nowhere_or_to_the_network_is_refused(tmp_path: P
     ],
 )
 def test_a_reference_that_leads_back_to_itself_without_an_end_is_refused(schema: object) -> None:
-    with pytest.raises(ValueError, match="leads back to itself"):
+    with pytest.raises(ValueError, match="refers to itself"):
         check_response_format(asked(schema))
 
 

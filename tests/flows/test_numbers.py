@@ -61,7 +61,7 @@ def test_a_negative_number_is_refused(kind: type[BaseModel], name: str) -> None:
 
 
 def test_a_truth_value_is_told_from_a_number() -> None:
-    assert problems_of(Batch, "budget_usd", True) == ["Value error, true is no number; write a number"]
+    assert problems_of(Batch, "budget_usd", True) == ["Value error, true is not a number; write a number"]
     assert problems_of(Policy, "max_loss", False) == ["Value error, false is not a number; write a number"]
 
 
