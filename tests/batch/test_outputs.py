@@ -350,7 +350,7 @@ def test_an_id_that_stands_twice_now_is_named_when_answers_are_written(tmp_path:
     batch = batch_in(tmp_path)
     settled(batch, ledger)
     write_rows(tmp_path / "rows.jsonl", numbered(1) * 2)
-    with pytest.raises(DatasetError, match=r"rows\.jsonl line 2: id 'r0'"):
+    with pytest.raises(DatasetError, match=r"rows\.jsonl line 2: duplicate id 'r0'"):
         write_answers(batch, ledger)
 
 

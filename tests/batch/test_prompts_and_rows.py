@@ -58,7 +58,7 @@ def test_a_system_prompt_without_braces_is_sent_as_it_is_and_keeps_its_fingerpri
 @pytest.mark.parametrize(
     ("system_prompt", "said"),
     [
-        ('Answer as\n{"team": 1}', 'system_prompt: {"team": 1} at line 2, character 1 (\'{"team": 1}\') may hold a'),
+        ('Answer as\n{"team": 1}', 'system_prompt: {"team": 1} at line 2, character 1 (\'{"team": 1}\') may contain a'),
         (
             "Answer {as}",
             "has no column 'as'; it has: id, text (named in the system prompt; text in braces is written {{as}})",
