@@ -14,6 +14,8 @@ BatchError
 ├── CostUnbounded      the cost of a model cannot be bounded; nothing was bought
 ├── BatchStopped       the batch ended early (credit, key, model, budget, cancelled); paid answers are kept
 └── RowsUnanswered     rows of a shard failed with transient errors; a later attempt may succeed
+
+Each class is picklable.
 """
 
 from collections.abc import Sequence

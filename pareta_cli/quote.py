@@ -128,7 +128,7 @@ class _Quoter:
         return PromotionQuote(name=promotion.name, comparison=quote, request_micro_usd=costs)
 
     async def watch(self, watch: Watch) -> WatchQuote:
-        quote = await quote_comparisons(watch.comparisons(), self.pareta, self.ledger, occasion=NEXT_OCCURRENCE)
+        quote = await quote_comparisons(watch.comparisons(), self.pareta, self.ledger, occurrence=NEXT_OCCURRENCE)
         return WatchQuote(name=watch.name, occasion=quote)
 
     async def pipeline(self, pipeline: Pipeline) -> PipelineQuote:

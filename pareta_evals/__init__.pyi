@@ -1,4 +1,4 @@
-from .history import quality_history, remember_scores, remembered_scores, save_quality, series_of
+from .history import load_scores, quality_history, save_quality, save_scores, series_of
 from .plan import EvalPlan, eval_work_begun
 from .poller import EvalPoller
 from .quote import ComparisonQuote, ComparisonsQuote, PlannedSize, estimated, quote_comparisons, quote_of, subject_of
@@ -18,12 +18,12 @@ __all__ = [
     "PlannedSize",
     "estimated",
     "eval_work_begun",
+    "load_scores",
     "quality_history",
     "quote_comparisons",
     "quote_of",
-    "remember_scores",
-    "remembered_scores",
     "save_quality",
+    "save_scores",
     "series_of",
     "subject_of",
 ]

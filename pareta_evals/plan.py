@@ -1,7 +1,7 @@
-"""Which models an eval run is to score: those bought, and the baselines whose scores on the same rows are fresh enough.
+"""The plan of an eval run: the models to score, and the baselines with recent scores on the same rows.
 
-A plan is kept in the ledger before anything is bought: a restart buys the same models under the same key, whatever
-became of the frontier roster or of the age of a score in the meantime.
+The ledger keeps a plan before anything is bought. A restart buys the same models under the same key, even if the
+roster of frontier models or the age of a score has changed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,23 +16,23 @@ from pareta_batch import Ledger, ModelsUnknown, eval_plans, eval_scores, eval_wo
 
 @dataclass(frozen=True)
 class EvalPlan:
-    """The models that a run is to score, and the earlier run that holds each baseline's scores."""
+    """The models to score, and the earlier run with the scores of each reused baseline."""
 
     bought: tuple[str, ...]
     reused: Mapping[str, str] = field(default_factory=dict)
 
 
 def planned(models: Sequence[str], baselines: Sequence[str], fresh: Mapping[str, str]) -> EvalPlan:
-    """Plan to buy every model and the baselines that have no fresh scores."""
+    """Return a plan that buys all models and the baselines without fresh scores."""
     reused = {baseline: fresh[baseline] for baseline in baselines if baseline in fresh and baseline not in models}
     bought = (*models, *(baseline for baseline in baselines if baseline not in reused))
     return EvalPlan(tuple(dict.fromkeys(bought)), reused)
 
 
 def check_models(models: Sequence[str], known: Collection[str], where: str) -> None:
-    """Refuse models that do not exist; endpoints and `recommended` are the service's to know.
+    """Raise ModelsUnknown for models that are not known; endpoints, `auto` and `recommended` are not checked.
 
-    Raises ModelsUnknown. Where nothing is known (a service without a leaderboard) nothing is refused.
+    If no model is known (a service without a leaderboard), nothing is refused.
     """
     named = [model for model in models if model not in ("auto", "recommended") and not model.startswith("ep_")]
     unknown = [model for model in named if known and model not in known]
@@ -41,22 +41,22 @@ def check_models(models: Sequence[str], known: Collection[str], where: str) -> N
 
 
 def load_plan(ledger: Ledger, key: str) -> EvalPlan | None:
-    """Give the plan that was written down under a key."""
+    """Return the plan saved under a key, or None."""
     with ledger.transaction() as db:
         found = db.execute(sa.select(eval_plans).where(eval_plans.c.key == key)).first()
     return None if found is None else EvalPlan(tuple(found.bought), found.reused)
 
 
-def remember_plan(ledger: Ledger, key: str, plan: EvalPlan) -> None:
-    """Write down a plan in place of an earlier one of the same key."""
+def save_plan(ledger: Ledger, key: str, plan: EvalPlan) -> None:
+    """Save a plan; it replaces an earlier one with the same key."""
     row = {"key": key, "bought": list(plan.bought), "reused": dict(plan.reused)}
     with ledger.transaction() as db:
         insert = _insert(db, eval_plans).values(row)
         db.execute(insert.on_conflict_do_update(index_elements=["key"], set_=row))
 
 
-def remember_scored(ledger: Ledger, eval_set_id: str, run_id: str, models: Sequence[str]) -> None:
-    """Write down which models a run has whole scores of."""
+def save_scored_models(ledger: Ledger, eval_set_id: str, run_id: str, models: Sequence[str]) -> None:
+    """Save the models with complete scores in a run."""
     scored = [{"eval_set_id": eval_set_id, "run_id": run_id, "model": model} for model in models]
     if scored:
         with ledger.transaction() as db:
@@ -64,7 +64,7 @@ def remember_scored(ledger: Ledger, eval_set_id: str, run_id: str, models: Seque
 
 
 def scored_within(ledger: Ledger, eval_set_id: str, age: timedelta) -> dict[str, str]:
-    """Give the run that last scored each model on a set, of those runs that started no longer ago than `age`."""
+    """Return the latest run that scored each model on a set, among runs that started within `age`."""
     since = datetime.now(UTC).replace(tzinfo=None) - age
     query = (
         sa.select(eval_scores.c.model, eval_scores.c.run_id)
@@ -77,12 +77,12 @@ def scored_within(ledger: Ledger, eval_set_id: str, age: timedelta) -> dict[str,
 
 
 def eval_work_begun(ledger: Ledger, run_id: str) -> datetime | None:
-    """Give when an eval run was asked for, in UTC."""
+    """Return the time in UTC at which an eval run was requested; None for an unknown run."""
     with ledger.transaction() as db:
         begun = db.scalar(sa.select(sa.func.min(eval_work.c.created_at)).where(eval_work.c.id == run_id))
     return None if begun is None else begun.replace(tzinfo=UTC)
 
 
 def _insert(db: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    # Two comparisons may write the same at once; only the dialects' own inserts can say what then.
+    # Two comparisons may write the same row at once; only the dialects' inserts support ON CONFLICT.
     return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)

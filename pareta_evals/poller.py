@@ -1,4 +1,4 @@
-"""One poller for all eval runs that are waited for: backoff with jitter, and a deadline for each run."""
+"""One poller for all pending eval runs: backoff with jitter, and a deadline for each run."""
 
 import asyncio
 import random
@@ -10,43 +10,45 @@ from types import TracebackType
 
 from pareta_client import EvalRun, EvalWaitTimeoutError, ParetaError, if_transient
 
-FIRST_S = 0.5
-LONGEST_S = 15.0
+FIRST_INTERVAL_S = 0.5
+MAX_INTERVAL_S = 15.0
 GROWTH = 1.5
 JITTER = 0.2
-LOOKS_AT_ONCE = 8
+"""Intervals between polls: first, longest, factor, and relative jitter; higher polls less and notices the end later."""
+MAX_CONCURRENT_POLLS = 8
+"""Upper bound of concurrent requests; higher polls many runs faster, and loads the service more."""
 
 Read = Callable[[str], Awaitable[EvalRun]]
 
 
 @dataclass(slots=True, eq=False)
 class Watched:
-    """A run that somebody waits for; times are on the clock's scale, in seconds."""
+    """A pending run; times are in seconds of the poller's clock."""
 
     run_id: str
     since: float
     deadline: float
-    next_look: float
-    interval: float = FIRST_S
+    next_poll: float
+    interval: float = FIRST_INTERVAL_S
     status: str | None = None
-    trouble: ParetaError | None = None
+    last_error: ParetaError | None = None
     end: "asyncio.Future[EvalRun]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    def look_again(self, now: float, luck: float) -> None:
-        """Plan the next look, later each time; `luck` from 0 to 1 spreads those of many runs. The last is on time."""
+    def schedule(self, now: float, luck: float) -> None:
+        """Schedule the next poll with backoff, no later than the deadline; `luck` (0 to 1) gives the jitter."""
         wait = self.interval * (1 - JITTER + 2 * JITTER * luck)
-        self.next_look = min(now + wait, max(self.deadline, now))
-        self.interval = min(self.interval * GROWTH, LONGEST_S)
+        self.next_poll = min(now + wait, max(self.deadline, now))
+        self.interval = min(self.interval * GROWTH, MAX_INTERVAL_S)
 
     def overdue(self, now: float) -> EvalWaitTimeoutError:
-        """Say that the run was waited for in vain; it goes on at the service."""
+        """Return the error of a run that did not end before the deadline; the run continues at the service."""
         error = EvalWaitTimeoutError(self.run_id, waited=now - self.since, status=self.status)
-        error.__cause__ = self.trouble
+        error.__cause__ = self.last_error
         return error
 
 
 class EvalPoller:
-    """Looks at every watched run when it is due, a few at once; open it with `async with`."""
+    """A poller of many runs with bounded concurrency; open it with `async with`."""
 
     def __init__(
         self,
@@ -74,12 +76,12 @@ class EvalPoller:
             await asyncio.gather(self._polling, return_exceptions=True)
 
     async def wait(self, run_id: str, timeout_s: float) -> EvalRun:
-        """Wait until a run has ended; the first look is now. Raises EvalWaitTimeoutError, and what reading it raises.
+        """Wait until a run has ended, and return it; the first poll is immediate.
 
-        Trouble that may pass is waited out.
+        Transient errors are retried until the deadline. Raises EvalWaitTimeoutError, and the other errors of reading.
         """
         now = self._clock()
-        watched = Watched(run_id, since=now, deadline=now + timeout_s, next_look=now)
+        watched = Watched(run_id, since=now, deadline=now + timeout_s, next_poll=now)
         self._watched.add(watched)
         self._more.set()
         try:
@@ -91,48 +93,48 @@ class EvalPoller:
         while True:
             self._more.clear()
             now = self._clock()
-            due = sorted((w for w in self._watched if w.next_look <= now), key=lambda w: w.next_look)
-            await asyncio.gather(*(self._look(watched) for watched in due[:LOOKS_AT_ONCE]))
+            due = sorted((w for w in self._watched if w.next_poll <= now), key=lambda w: w.next_poll)
+            await asyncio.gather(*(self._poll_run(watched) for watched in due[:MAX_CONCURRENT_POLLS]))
             await self._until_next()
 
     async def _until_next(self) -> None:
-        """Sleep until a run is due or another one is to be watched."""
-        next_look = min((watched.next_look for watched in self._watched), default=None)
-        wait = None if next_look is None else max(0.0, next_look - self._clock())
+        """Sleep until a run is due or a run is added."""
+        next_poll = min((watched.next_poll for watched in self._watched), default=None)
+        wait = None if next_poll is None else max(0.0, next_poll - self._clock())
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await self._more.wait()
 
-    async def _look(self, watched: Watched) -> None:
+    async def _poll_run(self, watched: Watched) -> None:
         try:
-            run = await self._read_if_it_can_be(watched)
-        except Exception as error:  # noqa: BLE001 - handed to who waits
+            run = await self._read_or_note_error(watched)
+        except Exception as error:  # noqa: BLE001 - raised in the waiting caller
             self._end(watched, error)
             return
         if run is not None and run.is_terminal:
             self._end(watched, run)
         else:
-            self._again(watched)
+            self._reschedule(watched)
 
-    async def _read_if_it_can_be(self, watched: Watched) -> EvalRun | None:
+    async def _read_or_note_error(self, watched: Watched) -> EvalRun | None:
         try:
             run = await self._read(watched.run_id)
         except ParetaError as error:
-            watched.trouble = if_transient(error)
+            watched.last_error = if_transient(error)
             return None
         watched.status = run.status
         return run
 
-    def _again(self, watched: Watched) -> None:
+    def _reschedule(self, watched: Watched) -> None:
         now = self._clock()
         if now >= watched.deadline:
             self._end(watched, watched.overdue(now))
         else:
-            watched.look_again(now, self._luck())
+            watched.schedule(now, self._luck())
 
     def _end(self, watched: Watched, end: EvalRun | Exception) -> None:
         self._watched.discard(watched)
-        if watched.end.done():  # who waited has gone
+        if watched.end.done():  # the caller was cancelled
             return
         if isinstance(end, EvalRun):
             watched.end.set_result(end)

@@ -1,4 +1,4 @@
-"""What comparisons will cost, per model, before anything is bought."""
+"""Quotes of comparisons, by model, before anything is bought."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -16,10 +16,10 @@ ASSUMED = "with right-or-wrong scores, if the two models disagree on 20 % of the
 
 
 class PlannedSize(BaseModel):
-    """A number of rows, and what a comparison on them can do.
+    """A number of rows, with the power and the cost of a comparison on them.
 
-    `shows` is the smallest difference that shows in four of five cases (0.06 is six points; None if none does).
-    `passes` is the chance that a model as good as the baseline passes the gate. `likely_micro_usd` is what is bought.
+    `shows`: smallest difference detected with 80 % power (0.06 is six points; None if there is none). `passes`:
+    probability that a model as good as the baseline passes the gate. `likely_micro_usd`: expected cost.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,17 +29,17 @@ class PlannedSize(BaseModel):
     passes: float
     likely_micro_usd: int
 
-    def told(self, margin: float) -> str:
-        """Write the size as a line of a plan."""
+    def as_line(self, margin: float) -> str:
+        """Return the size as a line of a plan."""
         shows = "shows no difference" if self.shows is None else f"shows {100 * self.shows:.0f} points"
         passes = f"passes the gate at M = {100 * margin:g} with {100 * self.passes:.0f} %"
         return f"{self.rows:,} rows: {shows}, {passes}; costs {dollars(self.likely_micro_usd)}"
 
 
 class ComparisonQuote(BaseModel):
-    """Of one comparison: what each model will cost (micro-USD; None is not known), and what is not bought at all.
+    """The quote of one comparison: cost by model (micro-USD; None if unknown), and reused scores.
 
-    `plan` sets numbers of rows beside each other, for a model as good as the baseline and a gate with this `margin`.
+    `plan`: alternative numbers of rows, for a model as good as the baseline and a gate with this `margin`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,7 +56,7 @@ class ComparisonQuote(BaseModel):
 
     @property
     def likely_micro_usd(self) -> float:
-        """The sum of what is known."""
+        """The sum of the known costs."""
         return 0.0 if self.paid_for else sum(cost or 0.0 for cost in self.models.values())
 
     def __str__(self) -> str:
@@ -67,13 +67,13 @@ class ComparisonQuote(BaseModel):
         lines = [f"{self.name}: {self.rows} rows, about {dollars(self.likely_micro_usd)}"]
         lines += [f"  {model}: {'unknown' if cost is None else dollars(cost)}" for model, cost in self.models.items()]
         lines += [f"  {model}: reused from {run_id}" for model, run_id in self.reused.items()]
-        lines += [f"  {size.told(self.margin)}" for size in self.plan]
+        lines += [f"  {size.as_line(self.margin)}" for size in self.plan]
         independent = ", and if rows do not belong together (else read groups for rows)" if self.grouped else ""
         return "\n".join([*lines, *([f"  {ASSUMED}{independent}"] if self.plan else [])])
 
 
 class ComparisonsQuote(BaseModel):
-    """What comparisons will cost by the leaderboard: its rows are not these rows, so low and high lie far apart."""
+    """The quote of comparisons from the leaderboard; its costs are of other rows, so the range is wide."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -92,13 +92,13 @@ class ComparisonsQuote(BaseModel):
 
 
 async def quote_comparisons(
-    comparisons: Comparisons, pareta: AsyncPareta, ledger: Ledger, occasion: str | None = None
+    comparisons: Comparisons, pareta: AsyncPareta, ledger: Ledger, occurrence: str | None = None
 ) -> ComparisonsQuote:
-    """Return what every comparison will cost, or what is wrong with it; nothing is made or bought.
+    """Return the quote of every comparison, or its problem, and save the quotes; nothing is made or bought.
 
-    With an `occasion` it is one that is repeated on purpose: everything is bought anew. Kept in the ledger.
+    `occurrence`: key of a deliberate repetition, which buys everything again.
     """
-    quotes = [await quote_of(EvalRunner(spec, pareta, ledger, occasion)) for spec in comparisons.comparisons]
+    quotes = [await quote_of(EvalRunner(spec, pareta, ledger, occurrence)) for spec in comparisons.comparisons]
     likely = sum(quote.likely_micro_usd for quote in quotes)
     await asyncio.to_thread(_keep, ledger, quotes)
     so_far = await asyncio.to_thread(hit_rate, ledger, "comparison", "leaderboard")
@@ -116,15 +116,12 @@ async def quote_comparisons(
 async def estimated(
     work: EvalRunner, plan: EvalPlan, rows: int | None, eval_set_id: str | None
 ) -> dict[str, float | None]:
-    """Estimate what each model costs (micro-USD): the leaderboard's cost of a request, times the rows.
-
-    None where either is not known.
-    """
+    """Return the estimated cost by model (micro-USD): the leaderboard's cost per request × rows; None if unknown."""
     return await work.costs(plan, rows, eval_set_id)
 
 
 def subject_of(rows: int | None, bought: Collection[str]) -> str:
-    """Identify what a comparison's quote is for: a number of rows and the models that are bought."""
+    """Return the key of a comparison's quote: a digest of the number of rows and the bought models."""
     return digest([rows, sorted(bought)])
 
 
@@ -148,7 +145,7 @@ def _keep(ledger: Ledger, made: Sequence[ComparisonQuote]) -> None:
 
 
 async def quote_of(work: EvalRunner) -> ComparisonQuote:
-    """Return what one comparison will cost, or what is wrong with it; nothing is made, bought or kept."""
+    """Return the quote of one comparison, or its problem; nothing is made, bought or saved."""
     spec: ComparisonSpec = work.spec
     try:
         rows = await work.rows()

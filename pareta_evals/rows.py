@@ -1,4 +1,4 @@
-"""Eval rows from a file: each with an input and an expected answer, all of one shape, none twice."""
+"""Eval rows from a file: each has an input and an expected answer, all have one shape, inputs are unique."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ EXPECTED = ("expected", "expected_output")
 
 @dataclass(frozen=True)
 class EvalRows:
-    """The rows as they are sent, and by its place each row's group and its value of the slice column, if told."""
+    """The rows as they are sent; with each row's group and slice, by position, if such columns are named."""
 
     items: tuple[EvalRow, ...]
     groups: Mapping[int, str] | None = None
@@ -21,11 +21,10 @@ class EvalRows:
 
 
 def read_eval_rows(path: str, group_column: str | None = None, slice_column: str | None = None) -> EvalRows:
-    """Read eval rows and check them, before anything is paid for.
+    """Return the checked eval rows of a file, before anything is paid.
 
-    Group column and slice column are not sent: they change nothing of what a model is asked. Raises DatasetError
-    naming file and row, for a row without input or expected answer, of another shape than the first, or that stands
-    there twice.
+    Group column and slice column are not sent. Raises DatasetError, with file and row, for a missing input or
+    expected answer, another shape than the first row, or a duplicate input.
     """
     rows = [replace(row, values=_plain(row.values)) for row in Dataset.open(path).rows()]
     columns = {"group": group_column, "slice": slice_column}
@@ -38,7 +37,7 @@ def read_eval_rows(path: str, group_column: str | None = None, slice_column: str
 
 
 def expected_of(row: EvalRow) -> object:
-    """Give the answer that a row expects."""
+    """Return the expected answer of a row."""
     return next((row[name] for name in EXPECTED if row.get(name) is not None), None)
 
 
@@ -63,29 +62,29 @@ def _incomplete(rows: Sequence[Row], columns: Mapping[str, str | None]) -> Itera
 
 
 def _misshapen(rows: Sequence[Row]) -> Iterator[str]:
-    """Find the rows that are not of the first one's shape: they would be asked, or scored, in another way."""
-    first = {name: _shape(value) for name, value in _told(rows[0]).items()}
+    """Yield a problem for each row with another shape than the first: its prompt or its scoring would differ."""
+    first = {name: _shape(value) for name, value in _values(rows[0]).items()}
     for row in rows[1:]:
-        told = _told(row)
-        for name in first.keys() | told.keys():
-            had, has = first.get(name, "not there"), _shape(told[name]) if name in told else "not there"
-            if had != has:
-                yield f"{row.place}: {name!r} is {has}, in the first row it is {had}"
+        values = _values(row)
+        for name in first.keys() | values.keys():
+            expected, found = first.get(name, "missing"), _shape(values[name]) if name in values else "missing"
+            if expected != found:
+                yield f"{row.place}: {name!r} is {found}, in the first row it is {expected}; use one shape in all rows"
 
 
-def _told(row: Row) -> dict[str, object]:
+def _values(row: Row) -> dict[str, object]:
     return {name: row.values[name] for name in ("input", *EXPECTED) if row.values.get(name) is not None}
 
 
 def _shape(value: object) -> str:
     match value:
         case dict():
-            # Fields of the expected answer may be missing; those of the input fill the same prompt in every row.
+            # Fields of the expected answer may be missing; those of the input fill the same prompt in each row.
             return "an object"
         case str():
             return "text"
         case bool():
-            return "true or false"
+            return "a boolean"
         case int() | float():
             return "a number"
         case _:
@@ -93,10 +92,10 @@ def _shape(value: object) -> str:
 
 
 def _repeated(rows: Sequence[Row]) -> Iterator[str]:
-    """Find the rows that ask what an earlier one asks: they would be paid twice and count twice."""
+    """Yield a problem for each duplicate input: it would be paid and counted twice."""
     places: dict[str, str] = {}
     for row in rows:
-        asked = digest(row.values["input"])
-        if asked in places:
-            yield f"{row.place}: the same input as {places[asked]}"
-        places.setdefault(asked, row.place)
+        key = digest(row.values["input"])
+        if key in places:
+            yield f"{row.place}: duplicate input, the same input as {places[key]}; remove one row"
+        places.setdefault(key, row.place)

@@ -1,7 +1,7 @@
-"""The eval work of a comparison: a set made once per content, a plan, a run paid for once, and its results.
+"""The eval work of a comparison: one eval set per content, a plan, a run that is paid once, and its results.
 
-Everything is written down in the ledger before anybody goes on, and every request that makes something carries a key
-from the identity of the work, so that a restart at any point finds what is there instead of paying again.
+Each step is saved in the ledger before the next step. Every creating request has an idempotency key from the identity
+of the work. So a restart at any point finds the existing work instead of paying again.
 """
 
 import asyncio
@@ -31,22 +31,22 @@ from pareta_evals.spec import ComparisonSpec, eval_plan_key, eval_run_key, eval_
 
 @dataclass(frozen=True)
 class EvalRunner:
-    """The eval work of one comparison; `occasion` tells apart runs that are repeated on purpose."""
+    """The eval work of one comparison; `occurrence` distinguishes deliberate repetitions."""
 
     spec: ComparisonSpec
     pareta: AsyncPareta
     ledger: Ledger
-    occasion: str | None = None
+    occurrence: str | None = None
     account: Account = NO_ACCOUNT
 
     async def rows(self) -> EvalRows | None:
-        """Read and check the rows, where they are in a file. Raises DatasetError."""
+        """Read and check the rows of the spec's file; None for an eval set by id. Raises DatasetError."""
         if self.spec.rows is None:
             return None
         return await asyncio.to_thread(read_eval_rows, self.spec.rows, self.spec.group_column, self.spec.slice_column)
 
     async def eval_set(self, rows: EvalRows | None) -> str:
-        """Give the id of the eval set with these rows, made only if the service has none yet."""
+        """Return the id of the eval set with these rows; it is created if the service has none."""
         if rows is None:
             return self.spec.eval_set or ""
         key = eval_set_key(self.spec, rows.items)
@@ -54,7 +54,7 @@ class EvalRunner:
             return await self._find_eval_set(key, rows) or await self._make_eval_set(key, rows)
 
     async def known_eval_set(self, rows: EvalRows | None) -> str | None:
-        """Give the id of the eval set with these rows, if there is one."""
+        """Return the id of the existing eval set with these rows, or None."""
         if rows is None:
             return self.spec.eval_set
         return await self._find_eval_set(eval_set_key(self.spec, rows.items), rows)
@@ -63,40 +63,37 @@ class EvalRunner:
         known = await asyncio.to_thread(self.ledger.eval_work, key)
         if known is not None and await self._exists(known):
             return known
-        # A ledger that was lost, or a crash before the id was written down: the name is that of the content.
-        there = (each for each in await self.pareta.evals.sets.list() if self._is_of(each, key, rows))
-        return next((each.id for each in there if each.id), None)
+        # After a lost ledger, or a crash before the id was saved: the set's name is derived from its content.
+        existing = (each for each in await self.pareta.evals.sets.list() if self._is_of(each, key, rows))
+        return next((each.id for each in existing if each.id), None)
 
     async def plan(self, eval_set_id: str) -> EvalPlan:
-        """Give the plan that was made for this work, else make one: what is bought and what is reused.
-
-        Raises ModelsUnknown.
-        """
+        """Return the saved plan of this work, or make and save one. Raises ModelsUnknown."""
         known = await self.known_plan(eval_set_id)
         if known is not None:
             return known
         plan = await self.new_plan(eval_set_id)
-        key = eval_plan_key(self.spec, eval_set_id, self.occasion)
-        await asyncio.to_thread(eval_plan.remember_plan, self.ledger, key, plan)
+        key = eval_plan_key(self.spec, eval_set_id, self.occurrence)
+        await asyncio.to_thread(eval_plan.save_plan, self.ledger, key, plan)
         return plan
 
     async def known_plan(self, eval_set_id: str | None) -> EvalPlan | None:
-        """Give the plan that was made for this work, if the scores that it reuses are still there."""
+        """Return the saved plan of this work if the scores that it reuses still exist, or None."""
         if eval_set_id is None:
             return None
-        key = eval_plan_key(self.spec, eval_set_id, self.occasion)
+        key = eval_plan_key(self.spec, eval_set_id, self.occurrence)
         known = await asyncio.to_thread(eval_plan.load_plan, self.ledger, key)
         usable = known is not None and all([await self._usable(run_id) for run_id in known.reused.values()])
         return known if usable else None
 
     async def new_plan(self, eval_set_id: str | None) -> EvalPlan:
-        """Plan what to buy and what to reuse, without writing it down. Raises ModelsUnknown."""
+        """Return a new plan, without saving it. Raises ModelsUnknown."""
         task = await self._task(eval_set_id)
         roster = await self.pareta.evals.frontier_models(task)
         await self._check_models(roster, task)
         baselines = _baselines(self.spec, roster)
         fresh: Mapping[str, str] = {}
-        if eval_set_id is not None and self.occasion is None:
+        if eval_set_id is not None and self.occurrence is None:
             fresh = await asyncio.to_thread(
                 eval_plan.scored_within, self.ledger, eval_set_id, self.spec.baseline_max_age
             )
@@ -104,17 +101,17 @@ class EvalRunner:
         return eval_plan.planned(self.spec.models, baselines, usable)
 
     async def run(self, eval_set_id: str, plan: EvalPlan) -> str:
-        """Give the id of the eval run of this plan: the one paid for already, else a new one.
+        """Return the id of the eval run of this plan: one that is already paid, or a new one.
 
-        A run that failed at the service, or that it has no more, is replaced by a new one. The most it can cost is
-        reserved before it is made. Raises BudgetReached and CostUnbounded.
+        A run that failed or no longer exists at the service is replaced. The upper bound of its cost is reserved
+        before it is created. Raises BudgetReached and CostUnbounded.
         """
-        async with _one_at_a_time(eval_run_key(eval_set_id, plan.bought, occasion=self.occasion)):
+        async with _one_at_a_time(eval_run_key(eval_set_id, plan.bought, occurrence=self.occurrence)):
             known, key = await self.find_run(eval_set_id, plan)
             if known is not None:
                 return known
             run = await self._buy(key, eval_set_id, plan)
-            # Written down before anybody waits for it: a restart waits for this run and pays for no other.
+            # Saved before anything waits for the run: a restart waits for it and does not pay again.
             run_id = id_of(run)
             await asyncio.to_thread(self.ledger.save_eval_work, key, run_id)
             await asyncio.to_thread(mark_bought, self.ledger, key, run_id)
@@ -134,13 +131,13 @@ class EvalRunner:
             raise
 
     async def costs(self, plan: EvalPlan, rows: int | None, eval_set_id: str | None) -> dict[str, float | None]:
-        """Return what each bought model costs by the leaderboard (micro-USD); None where it or `rows` is not known."""
+        """Return the listed cost of each bought model (micro-USD); None if it or the number of rows is unknown."""
         board = await self.fetch_leaderboard(eval_set_id)
         each = {model: board.cost(await self._served_by(model)) for model in plan.bought}
         return {model: None if rows is None or cost is None else rows * cost for model, cost in each.items()}
 
     async def _served_by(self, model: str) -> str:
-        """Return the listed model behind an endpoint; another model is its own."""
+        """Return the model that an endpoint serves; another model is returned unchanged."""
         if not model.startswith("ep_"):
             return model
         try:
@@ -149,33 +146,33 @@ class EvalRunner:
             return model
 
     async def find_run(self, eval_set_id: str, plan: EvalPlan) -> tuple[str | None, str]:
-        """Give the usable run of this plan, if there is one, and the key under which the next one is made."""
-        key = eval_run_key(eval_set_id, plan.bought, occasion=self.occasion)
+        """Return the usable run of this plan, or None, and the key for the next run."""
+        key = eval_run_key(eval_set_id, plan.bought, occurrence=self.occurrence)
         while (known := await asyncio.to_thread(self.ledger.eval_work, key)) is not None:
             if await self._usable(known):
                 return known, key
-            key = eval_run_key(eval_set_id, plan.bought, after=known, occasion=self.occasion)
+            key = eval_run_key(eval_set_id, plan.bought, after=known, occurrence=self.occurrence)
         return None, key
 
     async def results(self, run: EvalRun, plan: EvalPlan) -> EvalRun:
-        """Give a run that is over with the results of the reused baselines beside its own; remember whose it has."""
+        """Return an ended run with the results of the reused baselines added; save the models that it scored."""
         if run.status == "completed" and run.id and run.eval_set_id:
             whole = [each.model_id for each in run.results if each.model_id and _is_whole(each)]
-            await asyncio.to_thread(eval_plan.remember_scored, self.ledger, run.eval_set_id, run.id, whole)
+            await asyncio.to_thread(eval_plan.save_scored_models, self.ledger, run.eval_set_id, run.id, whole)
         earlier = {run_id: await self.pareta.evals.runs.retrieve(run_id) for run_id in set(plan.reused.values())}
         return with_results(run, {model: earlier[run_id] for model, run_id in plan.reused.items()})
 
     async def fetch_leaderboard(self, eval_set_id: str | None) -> LeaderboardPrices:
-        """Give what the task's leaderboard lists."""
+        """Fetch the leaderboard of the task."""
         return await fetch_leaderboard(self.pareta, await self._task(eval_set_id))
 
     async def row_count(self, eval_set_id: str | None) -> int | None:
-        """Give how many rows the eval set has, as far as the service tells."""
+        """Return the number of rows of the eval set; None if it is unknown."""
         return None if eval_set_id is None else (await self.pareta.evals.sets.retrieve(eval_set_id)).item_count
 
     async def _make_eval_set(self, key: str, rows: EvalRows) -> str:
         made = await self.pareta.evals.sets.create(
-            # Nothing but the content may show in the request: equal rows are one set, whoever compares on them.
+            # The request must depend on the content only: all comparisons on equal rows share one set.
             task=self.spec.task,
             items=rows.items,
             name=_set_name(self.spec, key),
@@ -193,7 +190,7 @@ class EvalRunner:
         baselines = {model.id for model in roster if model.id}
         eval_plan.check_models(named, baselines, "the roster of frontier models")
         board = (await fetch_leaderboard(self.pareta, task)).costs
-        # Without a leaderboard the service itself refuses what it does not have.
+        # Without a leaderboard the service itself refuses unknown models.
         eval_plan.check_models(self.spec.models, {*board, *baselines} if board else (), f"the leaderboard of {task}")
 
     async def _task(self, eval_set_id: str | None) -> str | None:
@@ -216,7 +213,7 @@ class EvalRunner:
 
 
 def with_results(run: EvalRun, earlier: Mapping[str, EvalRun]) -> EvalRun:
-    """Give a run with the results that earlier runs have of other models."""
+    """Return a run with the results of other models from earlier runs added."""
     ours = [each.to_dict() for each in run.results]
     theirs = [each.to_dict() for model, other in earlier.items() for each in other.results if each.model_id == model]
     return EvalRun.model_validate({**run.to_dict(), "results": [*ours, *theirs]}) if theirs else run
@@ -235,7 +232,7 @@ def _baselines(spec: ComparisonSpec, roster: Sequence[FrontierModel]) -> tuple[s
 
 
 def _is_whole(result: EvalResult) -> bool:
-    """Tell whether scores are worth keeping: what failed that day may not fail the next."""
+    """Return whether a result has a score and no failed rows; only such results are reused."""
     return result.quality_mean is not None and not result.error_count
 
 
@@ -247,5 +244,5 @@ _locks: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], asyncio.Lock]
 
 
 def _one_at_a_time(key: str) -> asyncio.Lock:
-    """Give the lock of a piece of work: comparisons that run side by side may need the same set, or the same run."""
+    """Return the lock of a piece of work: concurrent comparisons may need the same eval set or run."""
     return _locks.setdefault((asyncio.get_running_loop(), key), asyncio.Lock())

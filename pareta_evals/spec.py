@@ -1,4 +1,4 @@
-"""What a person says about a comparison, and its identity: sets made once per content, runs paid for once."""
+"""The specification of a comparison, and the keys of its eval sets, plans and runs."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,7 +11,7 @@ from pareta_evals.rows import EvalRow
 
 
 class ComparisonSpec(Spec):
-    """Candidates and baselines to be scored on the same rows of one task."""
+    """Candidates and baselines to score on the same rows of one task."""
 
     model_config = ConfigDict(title="Comparison")
 
@@ -21,7 +21,7 @@ class ComparisonSpec(Spec):
         None, title="Eval rows", description="File (.jsonl, .csv, .parquet) with columns input and expected"
     )
     eval_set: str | None = Field(None, title="Eval set", description="Id of an eval set that exists, instead of rows")
-    prompt: str | None = Field(None, title="Prompt", description="What the models are told about each row")
+    prompt: str | None = Field(None, title="Prompt", description="Instruction to the models for each row")
     models: tuple[str, ...] = Field(min_length=1, title="Candidates", description="Open models to compare")
     frontier: Literal["none", "benchmarked", "all"] | tuple[str, ...] = Field(
         "benchmarked", title="Baselines", description="Frontier models to compare with: none, benchmarked, all, or ids"
@@ -35,24 +35,24 @@ class ComparisonSpec(Spec):
     group_column: str | None = Field(
         None,
         title="Group column",
-        description="Column that names what rows belong together (a document's pages); they count as one sample",
+        description="Column that groups rows (the pages of a document); a group counts as one sample",
     )
     slice_column: str | None = Field(
         None,
         title="Slice column",
-        description="Column by which the report shows results in parts (a language, a customer); it is not sent",
+        description="Column by which the report splits results (a language, a customer); it is not sent",
     )
     margin: float = Field(
         0.02,
         ge=0,
         le=1,
         title="Margin",
-        description="How much worse than the baseline still counts as good, as a share (0.02 is two points)",
+        description="Accepted loss against the baseline, as a fraction (0.02 is two points)",
     )
     score_range: tuple[float, float] | None = Field(
         None,
         title="Score range",
-        description="Lowest and highest score of a row, where it is not 0 to 1 ([1, 5] for a judge's grades)",
+        description="Lowest and highest score of a row, if it is not 0 to 1 ([1, 5] for a judge's grades)",
     )
 
     @field_validator("score_range")
@@ -78,13 +78,15 @@ class ComparisonSpec(Spec):
 
 
 class Comparisons(Spec):
-    """Comparisons to run at the same time, and where their report goes."""
+    """Comparisons to run concurrently, and the path of their report."""
 
     model_config = ConfigDict(title="Comparisons")
 
     name: Name = Field(description="Names the run, its report and its artifacts")
     comparisons: Annotated[tuple[ComparisonSpec, ...], Field(min_length=1, title="Comparisons")]
-    max_runs_in_flight: int = Field(4, ge=1, le=100, title="Max runs in flight", description="Most eval runs at once")
+    max_runs_in_flight: int = Field(
+        4, ge=1, le=100, title="Max runs in flight", description="Maximum of concurrent eval runs"
+    )
     wait_s: float = Field(
         3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for one eval run, in seconds"
     )
@@ -92,18 +94,18 @@ class Comparisons(Spec):
         None,
         ge=0.000001,
         title="Budget",
-        description="Most dollars to spend on comparisons of this name, all their runs together",
+        description="Maximum cost in dollars of all runs of the comparisons of this name together",
     )
     report: str | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
 
     @property
     def account(self) -> Account:
-        """The budget that its eval runs are bought under."""
+        """The budget of its eval runs."""
         return Account(f"compare/{self.name}", self.budget_usd)
 
     @property
     def report_path(self) -> str:
-        """Where the HTML report goes."""
+        """Path of the HTML report."""
         return self.report or f"reports/{self.name}.html"
 
     @model_validator(mode="after")
@@ -115,19 +117,21 @@ class Comparisons(Spec):
 
 
 def eval_set_key(spec: ComparisonSpec, rows: Sequence[EvalRow]) -> str:
-    """Identify an eval set by its content: task, prompt and rows."""
+    """Return the key of an eval set, derived from its content: task, prompt and rows."""
     return digest(["eval-set/1", spec.task, spec.prompt, list(rows)])
 
 
-def eval_plan_key(spec: ComparisonSpec, eval_set_id: str, occasion: str | None = None) -> str:
-    """Identify what was decided to buy for a comparison; `occasion` tells apart those repeated on purpose."""
+def eval_plan_key(spec: ComparisonSpec, eval_set_id: str, occurrence: str | None = None) -> str:
+    """Return the key of a comparison's plan; `occurrence` distinguishes deliberate repetitions."""
     age = spec.baseline_max_age.total_seconds()
-    return digest(["eval-plan/1", eval_set_id, list(spec.models), spec.frontier, age, occasion])
+    return digest(["eval-plan/1", eval_set_id, list(spec.models), spec.frontier, age, occurrence])
 
 
-def eval_run_key(eval_set_id: str, bought: Sequence[str], after: str | None = None, occasion: str | None = None) -> str:
-    """Identify an eval run by its set and the models it scores.
+def eval_run_key(
+    eval_set_id: str, bought: Sequence[str], after: str | None = None, occurrence: str | None = None
+) -> str:
+    """Return the key of an eval run, derived from its eval set and its models.
 
-    `after` names the failed run that it replaces; `occasion` tells runs apart that are repeated on purpose.
+    `after`: the failed run that it replaces. `occurrence`: distinguishes deliberate repetitions.
     """
-    return digest(["eval-run/2", eval_set_id, list(bought), after, occasion])
+    return digest(["eval-run/2", eval_set_id, list(bought), after, occurrence])

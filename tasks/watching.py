@@ -15,10 +15,10 @@ from pareta_batch import Ledger
 from pareta_client import EvalRun, NotFoundError
 from pareta_evals import (
     EvalRows,
+    load_scores,
     quality_history,
-    remember_scores,
-    remembered_scores,
     save_quality,
+    save_scores,
     series_of,
 )
 from pareta_report import (
@@ -74,7 +74,7 @@ async def drift_from(
 
 async def _looks(ledger: Ledger, series: str, run_ids: list[str], score_range: Scale) -> dict[str, dict[str, Look]]:
     """Return the scores of these runs by model: from the ledger, else from the service if it has the run."""
-    known = await asyncio.to_thread(remembered_scores, ledger, series)
+    known = await asyncio.to_thread(load_scores, ledger, series)
     looks: dict[str, dict[str, Look]] = {}
     async with shared_client() as pareta:
         for run_id in run_ids:
@@ -89,9 +89,7 @@ async def _looks(ledger: Ledger, series: str, run_ids: list[str], score_range: S
 
 
 def _remember(ledger: Ledger, series: str, run_id: str, looks: Mapping[str, Look]) -> None:
-    remember_scores(
-        ledger, series, [{"run_id": run_id, "model": model, **asdict(look)} for model, look in looks.items()]
-    )
+    save_scores(ledger, series, [{"run_id": run_id, "model": model, **asdict(look)} for model, look in looks.items()])
 
 
 def _look(entry: Mapping[str, Any]) -> Look:

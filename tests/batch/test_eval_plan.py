@@ -6,7 +6,7 @@ import pytest
 
 from pareta_batch.errors import ModelsUnknown
 from pareta_batch.ledger.ledger import Ledger
-from pareta_evals.plan import EvalPlan, check_models, load_plan, planned, remember_plan, remember_scored
+from pareta_evals.plan import EvalPlan, check_models, load_plan, planned, save_plan, save_scored_models
 from pareta_evals.plan import scored_within as within
 
 WEEK = timedelta(days=7)
@@ -16,13 +16,13 @@ def plans_and_scores_are_kept(ledger: Ledger) -> None:
     """Check what the ledger keeps of eval work, on any database."""
     plan = EvalPlan(("wren-1",), {"summit-pro": "run_1"})
     for each in (EvalPlan(("wren-1", "summit-pro")), plan):
-        remember_plan(ledger, "key", each)
+        save_plan(ledger, "key", each)
     assert (load_plan(ledger, "key"), load_plan(ledger, "other")) == (plan, None)
     for run_id in ("run_1", "run_2"):
         ledger.save_eval_work(f"key of {run_id}", run_id)
         for _ in range(2):  # written again, it stays
-            remember_scored(ledger, "set_1", run_id, ["summit-pro"])
-    remember_scored(ledger, "set_1", "run_3", ["wren-1"])
+            save_scored_models(ledger, "set_1", run_id, ["summit-pro"])
+    save_scored_models(ledger, "set_1", "run_3", ["wren-1"])
     assert within(ledger, "set_1", WEEK) == {"summit-pro": "run_2"}, "the last of the runs whose age is known"
     assert within(ledger, "set_1", timedelta(0)) == within(ledger, "set_2", WEEK) == {}
 

@@ -1,4 +1,4 @@
-"""Many runs, one poller: backoff, jitter, a deadline each, and trouble that passes is waited out."""
+"""Many runs, one poller: backoff, jitter, a deadline each, and last_error that passes is waited out."""
 
 import asyncio
 from collections import Counter
@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from pareta_client import APIConnectionError, EvalRun, EvalWaitTimeoutError, NotFoundError
-from pareta_evals.poller import FIRST_S, JITTER, LONGEST_S, LOOKS_AT_ONCE, EvalPoller, Watched
+from pareta_evals.poller import FIRST_INTERVAL_S, JITTER, MAX_CONCURRENT_POLLS, MAX_INTERVAL_S, EvalPoller, Watched
 
 
 def state(run_id: str, status: str) -> EvalRun:
@@ -21,7 +21,7 @@ class Service:
         self.looks = looks
         self.read: Counter[str] = Counter()
         self.at_once = self.most_at_once = 0
-        self.trouble: list[Exception] = []
+        self.last_error: list[Exception] = []
         self.read_once = asyncio.Event()
 
     async def retrieve(self, run_id: str) -> EvalRun:
@@ -29,8 +29,8 @@ class Service:
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0)
         self.at_once -= 1
-        if self.trouble:
-            raise self.trouble.pop()
+        if self.last_error:
+            raise self.last_error.pop()
         self.read[run_id] += 1
         self.read_once.set()
         return state(run_id, "completed" if self.read[run_id] >= self.looks else "running")
@@ -48,7 +48,7 @@ async def test_many_runs_share_one_poller_that_reads_a_few_at_once() -> None:
     async with EvalPoller(service.retrieve) as poller:
         runs = await asyncio.gather(*(poller.wait(f"run_{number}", 60) for number in range(50)))
     assert [run.id for run in runs] == [f"run_{number}" for number in range(50)]
-    assert service.most_at_once == LOOKS_AT_ONCE
+    assert service.most_at_once == MAX_CONCURRENT_POLLS
 
 
 async def test_each_run_has_a_deadline_of_its_own_and_the_others_go_on() -> None:
@@ -72,14 +72,14 @@ async def test_each_run_has_a_deadline_of_its_own_and_the_others_go_on() -> None
 
 async def test_trouble_that_may_pass_is_waited_out() -> None:
     service = Service(looks=1)
-    service.trouble = [APIConnectionError("cut")]
+    service.last_error = [APIConnectionError("cut")]
     async with EvalPoller(service.retrieve) as poller:
         assert (await poller.wait("run_1", 60)).status == "completed"
 
 
 async def test_a_run_that_is_not_there_is_not_waited_for() -> None:
     service = Service(looks=1)
-    service.trouble = [NotFoundError("no such run", status_code=404)]
+    service.last_error = [NotFoundError("no such run", status_code=404)]
     async with EvalPoller(service.retrieve) as poller:
         with pytest.raises(NotFoundError):
             await poller.wait("run_1", 60)
@@ -98,11 +98,11 @@ async def test_a_run_that_nobody_waits_for_any_more_is_not_read_any_more() -> No
 
 def looks(luck: float, count: int = 30, deadline: float = 10_000.0) -> list[float]:
     async def planned() -> list[float]:
-        watched = Watched("run_1", since=0.0, deadline=deadline, next_look=0.0)
+        watched = Watched("run_1", since=0.0, deadline=deadline, next_poll=0.0)
         times = [0.0]
         for _ in range(count):
-            watched.look_again(times[-1], luck)
-            times.append(watched.next_look)
+            watched.schedule(times[-1], luck)
+            times.append(watched.next_poll)
         return times
 
     return asyncio.run(planned())
@@ -110,14 +110,14 @@ def looks(luck: float, count: int = 30, deadline: float = 10_000.0) -> list[floa
 
 def test_looks_come_ever_later_up_to_a_bound() -> None:
     waits = [later - earlier for earlier, later in pairwise(looks(luck=0.5))]
-    assert waits[0] == pytest.approx(FIRST_S)
+    assert waits[0] == pytest.approx(FIRST_INTERVAL_S)
     assert all(second >= first - 1e-9 for first, second in pairwise(waits))
-    assert waits[-1] == pytest.approx(LONGEST_S)
+    assert waits[-1] == pytest.approx(MAX_INTERVAL_S)
 
 
 def test_jitter_spreads_the_looks_of_runs_that_began_together() -> None:
     early, late = looks(luck=0.0, count=1)[1], looks(luck=1.0, count=1)[1]
-    assert (early, late) == pytest.approx((FIRST_S * (1 - JITTER), FIRST_S * (1 + JITTER)))
+    assert (early, late) == pytest.approx((FIRST_INTERVAL_S * (1 - JITTER), FIRST_INTERVAL_S * (1 + JITTER)))
 
 
 def test_the_last_look_is_at_the_deadline() -> None:

@@ -35,8 +35,8 @@ def test_rows_are_read_as_they_are_sent(tmp_path: Path) -> None:
         ({"expected": "x"}, "line 2: no value for 'input'; it has: expected"),
         ({"input": {"text": "x"}, "expected": "y"}, "line 2: 'input' is an object, in the first row it is text"),
         ({"input": "x", "expected": 3}, "line 2: 'expected' is a number, in the first row it is text"),
-        ({"input": "x", "expected_output": "y"}, "line 2: 'expected' is not there, in the first row it is text"),
-        ({"input": "How are you?", "expected": "ill"}, "line 2: the same input as"),
+        ({"input": "x", "expected_output": "y"}, "line 2: 'expected' is missing, in the first row it is text"),
+        ({"input": "How are you?", "expected": "ill"}, "line 2: duplicate input, the same input as"),
     ],
 )
 def test_a_bad_row_is_named_with_its_file_line_and_reason(tmp_path: Path, second: dict[str, object], said: str) -> None:

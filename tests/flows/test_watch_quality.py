@@ -14,7 +14,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.schema import quality_scores
 from pareta_cli.app import app
 from pareta_client import AsyncPareta
-from pareta_evals.history import remembered_scores, series_of
+from pareta_evals.history import load_scores, series_of
 from pareta_sandbox.faults.kinds import EvalRunFails, ModelWeakens
 from pareta_sandbox.models.roster import Model
 from pareta_sandbox.state import eval_runs
@@ -145,7 +145,7 @@ async def test_the_score_of_each_row_is_kept_in_the_ledger(pareta: Sandbox, tmp_
     first = await watch_quality(watch(tmp_path))
     ledger = Ledger.open()
     try:
-        kept = remembered_scores(ledger, series_of("sentiment", await eval_set_of(first.run_id)))
+        kept = load_scores(ledger, series_of("sentiment", await eval_set_of(first.run_id)))
     finally:
         ledger.close()
     assert {(entry["run_id"], entry["model"]) for entry in kept} == {
