@@ -42,7 +42,7 @@ class Database:
             if self.is_sqlite:
                 sa.event.listen(self.engine, "do_connect", self._check_file)
                 sa.event.listen(self.engine, "connect", _tune_sqlite)
-                sa.event.listen(self.engine, "close", _count_closed)
+                sa.event.listen(self.engine, "close", self._count_closed)
             else:
                 sa.event.listen(self.engine, "connect", _fit_pooler)
 
@@ -121,6 +121,11 @@ class Database:
         # SQLite would create a new, empty file in place of a deleted one.
         if problem := self.problem():
             raise LedgerError(problem)
+
+    def _count_closed(self, _: Any, record: Any) -> None:
+        inode = record.info.pop("inode", None)
+        if inode is not None and note_closed(inode) and self.file is not None:
+            self.file.forget_log()
 
 
 @contextmanager
@@ -207,11 +212,6 @@ def _fit_pooler(connection: Any, _: object) -> None:  # the driver's own connect
     if cursor.fetchone() != (connection.info.backend_pid,):
         connection.prepare_threshold = None
     connection.rollback()
-
-
-def _count_closed(_: Any, record: Any) -> None:
-    if (inode := record.info.pop("inode", None)) is not None:
-        note_closed(inode)
 
 
 def _path_of(databases: Iterable[Sequence[Any]]) -> str:

@@ -30,10 +30,11 @@ class Descriptors:
         with self._mutex:
             self._connections[inode] += 1
 
-    def closed(self, inode: Inode) -> None:
-        """Count a closed connection to the file."""
+    def closed(self, inode: Inode) -> bool:
+        """Count a closed connection to the file; return whether no other one is open."""
         with self._mutex:
             self._connections[inode] -= 1
+            return self._connections[inode] == 0
 
     def take(self, path: Path, inode: Inode) -> int:
         """Return a descriptor of the file without a lock; raises OSError."""

@@ -134,9 +134,13 @@ class LedgerFile:
         finally:
             release()
 
+    def forget_log(self) -> None:
+        """Expect another log from now on: SQLite removes it when the last connection is closed."""
+        self._log = None
+
     def close(self) -> None:
         """Close the descriptors of released locks, once no connection of this process uses the file."""
-        self._log = None  # SQLite removes the log with the last connection
+        self.forget_log()
         _descriptors.close_idle(self._inode)
 
 
@@ -147,9 +151,9 @@ def note_opened(path: str) -> Inode:
     return inode
 
 
-def note_closed(inode: Inode) -> None:
-    """Record a closed connection."""
-    _descriptors.closed(inode)
+def note_closed(inode: Inode) -> bool:
+    """Record a closed connection; return whether no other one of this process is open."""
+    return _descriptors.closed(inode)
 
 
 def _lock_range(path: Path, inode: Inode, batch: str) -> Callable[[], None]:
