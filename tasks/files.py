@@ -34,7 +34,7 @@ def check_report(path: str, *, exports: bool, apart_from: Sequence[Path] = ()) -
 
 
 def check_plot(path: str) -> None:
-    """Check that the plot of a watch replaces no file of another program; raises OutputError."""
+    """Check that the plot of a watch replaces only a plot of ours. Raises OutputError."""
     _check(Path(path), "plot", "plot")
 
 
@@ -49,4 +49,4 @@ def _check(path: Path, what: str, parameter: str) -> None:
         probe.open("xb").close()
         probe.unlink()
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: circular symlinks
-        raise OutputError(f"{what} {str(path)!r} not writable: {error}; choose another {parameter}") from error
+        raise OutputError(f"{what} {str(path)!r}: not writable: {error}; choose another {parameter}") from error

@@ -152,7 +152,7 @@ def test_a_command_that_spends_nothing_has_no_quote(tmp_path: Path) -> None:
 
 def test_only_a_batch_has_a_pilot(service: Sandbox, tmp_path: Path) -> None:
     refused = quote(pipeline(tmp_path), "--pilot", "3")
-    assert (refused.exit_code, "--pilot sends rows of a batch" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "--pilot 3: the spec is not a batch; remove --pilot" in refused.stderr) == (2, True)
     assert service.books().requests == {}
 
 

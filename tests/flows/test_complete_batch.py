@@ -175,7 +175,7 @@ async def test_a_page_of_somebody_else_is_not_replaced_and_nothing_is_sent(paret
     work = batch(tmp_path)
     work.page_path.write_text("<!doctype html><title>mine</title>")
     before = pareta.books()
-    with pytest.raises(OutputError, match=r"page beside the answers file .*answers\.html: .* choose another output"):
+    with pytest.raises(OutputError, match=r"page beside the answers file .*answers\.html': .* choose another output"):
         await complete_batch(work)
     pareta.silent_since(before)
     assert work.page_path.read_text() == "<!doctype html><title>mine</title>"

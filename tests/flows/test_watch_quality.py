@@ -58,7 +58,7 @@ async def test_a_plot_of_somebody_else_is_refused_before_anything_is_bought(pare
     theirs = tmp_path / "theirs.svg"
     theirs.write_text("<svg>mine</svg>")
     before = pareta.books()
-    with pytest.raises(OutputError, match="a file that is no report of ours is there; move it, or choose another plot"):
+    with pytest.raises(OutputError, match="existing file is not a report of ours; move it or choose another plot"):
         await watch_quality(watch(tmp_path).model_copy(update={"plot": str(theirs)}))
     pareta.silent_since(before)
     assert theirs.read_text() == "<svg>mine</svg>"
