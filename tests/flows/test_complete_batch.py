@@ -53,7 +53,7 @@ async def test_a_page_beside_the_answers_tells_what_became_of_every_row_and_ever
     page = work.page_path.read_text()
     assert page.count('class="row ') == report.total
     assert "Rows and cost by outcome" in page
-    assert f"{report.refused} requests of this run refused" in page
+    assert f"{report.refused} requests of this run were rate limited and sent again" in page
     assert 'class="limits"' in page, "the history of the limit is drawn"
     link = await Artifacts.aget(key="paged-batch-report")
     assert link is not None
@@ -137,7 +137,7 @@ async def test_an_unknown_endpoint_stops_the_batch(pareta: Sandbox, tmp_path: Pa
 
 async def test_a_bad_dataset_fails_the_run_before_anything_is_sent(pareta: Sandbox, tmp_path: Path) -> None:
     dataset = write_rows(tmp_path / "bad.jsonl", [{"id": "a", "text": "fine"}, {"id": "a", "text": "twice"}])
-    with pytest.raises(DatasetError, match=r"bad\.jsonl line 2: id 'a'"):
+    with pytest.raises(DatasetError, match=r"bad\.jsonl line 2: duplicate id 'a' in column 'id'"):
         await complete_batch(batch(tmp_path, dataset=dataset))
     assert pareta.books().completions_seen == 0
 
