@@ -1,19 +1,19 @@
 """Errors of a batch: those raised before anything is sent, and those that end a run early.
 
-BatchError
-├── DatasetError       the file, a row or the prompt is invalid; nothing was sent
-├── ModelsUnknown      a comparison names unknown models; nothing was sent
-├── EvalRunFailed      an eval run failed at the service; the next run makes a new one
-├── OutputError        the answers file cannot be written
-├── LedgerError        the ledger cannot be read or written; nothing more is sent
-├── BatchUnknown       the ledger has no batch of that name
-├── NotAllowed         a deployment's bounds exclude a file, a batch or a cost
-├── BatchBusy          another run holds the batch; wait for it or stop it
-├── UnexpectedError    an unexpected exception in the engine; nothing more is sent
-├── BudgetReached      the budget left is too small for an eval run; it was not bought
-├── CostUnbounded      the cost of a model cannot be bounded; nothing was bought
-├── BatchStopped       the batch ended early (credit, key, model, budget, cancelled); paid answers are kept
-└── RowsUnanswered     rows of a shard failed with transient errors; a later attempt may succeed
+    BatchError
+    ├── DatasetError       the file, a row or the prompt is invalid; nothing was sent
+    ├── ModelsUnknown      a comparison names unknown models; nothing was sent
+    ├── EvalRunFailed      an eval run failed at the service; the next run makes a new one
+    ├── OutputError        the answers file cannot be written
+    ├── LedgerError        the ledger cannot be read or written; nothing more is sent
+    ├── BatchUnknown       the ledger has no batch of that name
+    ├── NotAllowed         a deployment's bounds exclude a file, a batch or a cost
+    ├── BatchBusy          another run holds the batch; wait for it or stop it
+    ├── UnexpectedError    an unexpected exception in the engine; nothing more is sent
+    ├── BudgetReached      the budget left is too small for an eval run; it was not bought
+    ├── CostUnbounded      the cost of a model cannot be bounded; nothing was bought
+    ├── BatchStopped       the batch ended early (credit, key, model, budget, cancelled); paid answers are kept
+    └── RowsUnanswered     rows of a shard failed with transient errors; a later attempt may succeed
 
 Each class is picklable.
 """

@@ -20,7 +20,7 @@ PACKAGES = (
     "benchmarks",
     "examples",
 )
-PENDING = ("pareta_batch",)
+PENDING: tuple[str, ...] = ()
 """Packages whose docstrings are still to be rewritten. A package that is done leaves this list."""
 MAX_WORDS_IN_A_SENTENCE = 25
 

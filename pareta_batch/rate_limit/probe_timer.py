@@ -1,16 +1,16 @@
-"""When more may be tried of what a service allows."""
+"""A timer for the next probe of a higher limit."""
 
 from math import inf
 
 
 class ProbeTimer:
-    """A moment, in seconds; never as long as nobody sets it."""
+    """The time of the next probe, in seconds; infinite until it is set."""
 
     def __init__(self) -> None:
         self.at = inf
-        self._put_off_to = inf
+        self._postponed_to = inf
 
-    def put_off(self, until: float) -> None:
-        """Try no more before, once for each try: errors now and then would keep a low limit low for ever."""
-        if self.at != self._put_off_to:
-            self.at = self._put_off_to = max(self.at, until)
+    def postpone(self, until: float) -> None:
+        """Defer the next probe, at most once: occasional errors must not postpone it forever."""
+        if self.at != self._postponed_to:
+            self.at = self._postponed_to = max(self.at, until)

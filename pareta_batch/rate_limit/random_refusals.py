@@ -1,94 +1,98 @@
-"""Refusals at random: some services refuse a few calls whatever the pace, and pressing less only makes it slow."""
+"""Random refusals: services that refuse some calls at any rate, where a lower rate does not help."""
 
 from collections import deque
 from itertools import pairwise
 from math import inf
 from statistics import fmean
 
-FAR_BELOW = 2.0
-"""Refused at so small a part of a pace that was rested at, it is perhaps not for the pace."""
-TEST = 2.0
-"""A measurement makes calls so many times further apart than answers were, which a limit had let through."""
-ENOUGH = 8
-CALLS_EACH = 200
-"""It ends with so many refused calls, or as soon as fewer than one in so many are refused: these are for a limit."""
-MANY, UNLUCKY = 0.2, 3
-"""More than that share of calls, and so many on top, are not refused by chance."""
-DOUBTFUL = 0.12
-"""A larger share is measured again at half the pace, until it stays: perhaps a limit is even lower by now."""
-MARGIN = 1.25
-"""What was measured from a few refusals may be too little."""
-AT_FIRST, AT_MOST = 2.0, 10.0
-"""So many more refusals than expected until now are by chance, too."""
-LATEST = 32
+MIN_RATE_DROP = 2.0
+"""Ratio of the best rate to a refused rate that starts a measurement; higher measures less often."""
+MEASUREMENT_GAPS = 2.0
+"""Interval between calls in a measurement, in mean intervals between answers; higher measures longer, more surely."""
+MIN_REFUSALS = 8
+"""Refused calls that complete a measurement; higher is more precise and takes longer."""
+MIN_CALLS_PER_REFUSAL = 200
+"""Calls per refusal above which refusals are not random but due to a limit; higher measures longer."""
+MAX_SHARE, SLACK_REFUSALS = 0.2, 3
+"""Upper bound of the refused calls in a measurement, as a share and a constant; higher accepts more as random."""
+MAX_ACCEPTED_SHARE = 0.12
+"""Share above which the measurement is repeated at half the rate: a limit may have fallen; higher repeats less."""
+SHARE_MARGIN = 1.25
+"""Factor on the measured share, which comes from few refusals; higher ignores more refusals."""
+INITIAL_SLACK, MAX_SLACK = 2.0, 10.0
+"""Slack: refusals beyond the expected count that still count as random, first and at most. Higher ignores more."""
+MAX_ANSWERS = 32
+"""Latest answers whose mean interval is used; higher averages over a longer time."""
 
 
 class RandomRefusals:
-    """Tells calls that are refused at random from those that are refused for what was sent.
+    """Estimate of the share of calls that are refused at random.
 
-    What a limit refuses becomes less with the pace, what is refused at random does not. Its share is measured at half
-    the pace at which answers came, while nothing is cut. From then on so many refusals are expected, and they teach
-    nothing.
+    A limit refuses fewer calls at a lower rate; random refusals do not depend on the rate. The share is measured at
+    half the rate of answers, while no limit is lowered. From then on, that many refusals are expected and ignored.
     """
 
     def __init__(self) -> None:
         self.gap_s = 0.0
-        """Seconds from one call to the next while a measurement goes on; else 0."""
+        """Seconds between calls during a measurement; otherwise 0."""
         self._best = 0.0
         self._share = 0.0
         self._expected = 0.0
-        self._excused = False
-        self._answered: deque[float] = deque(maxlen=LATEST)
-        # Since the latest measurement began; the share that it told at twice the pace.
+        self._is_ignored = False
+        self._answered: deque[float] = deque(maxlen=MAX_ANSWERS)
+        # Calls and refusals of the present measurement, and the share that the last one found at twice the rate.
         self._calls = self._refused = 0
-        self._told_before = inf
+        self._previous_share = inf
 
     def started(self) -> None:
         """Count a call that starts."""
         self._calls += 1
-        self._expected = min(self._expected + MARGIN * self._share, AT_MOST)
+        self._expected = min(self._expected + SHARE_MARGIN * self._share, MAX_SLACK)
 
     def answered(self, now: float) -> None:
         """Count an answer."""
         self._answered.append(now)
 
     def refused(self, *, first: bool) -> bool:
-        """Count a refused call, the first of its episode or not; say whether the episode was to be expected."""
+        """Count a refused call; return whether its burst of refusals was expected.
+
+        `first`: whether it is the first of its burst.
+        """
         self._refused += 1
         if first:
-            self._excused = self._expected >= 1
-        # All calls of an episode: a burst of them uses up what is expected for long, and the next one is not.
-        self._expected -= self._excused
-        return self._excused
+            self._is_ignored = self._expected >= 1
+        # Every call of a burst counts: after a large burst, the next one is not expected.
+        self._expected -= self._is_ignored
+        return self._is_ignored
 
-    def rested(self, pace: float, hold_s: float) -> None:
-        """Take note of a pace at rest (calls a second) that was refused; begin a measurement far below the best one."""
-        self._best = max(self._best, pace)
-        if pace < self._best / FAR_BELOW and len(self._answered) == LATEST:
-            self._best = pace
-            # Holds count, but no longer pause.
-            between_s = fmean(min(b - a, hold_s + 1 / pace) for a, b in pairwise(self._answered))
-            self._measure(TEST * between_s, told_before=inf)
+    def refused_at_rest(self, rate: float, pause_s: float) -> None:
+        """Record a settled rate (calls per second) that was refused; far below the best one, start a measurement."""
+        self._best = max(self._best, rate)
+        if rate < self._best / MIN_RATE_DROP and len(self._answered) == MAX_ANSWERS:
+            self._best = rate
+            # A rate-limit pause counts in full, a longer gap does not.
+            interval_s = fmean(min(b - a, pause_s + 1 / rate) for a, b in pairwise(self._answered))
+            self._measure(MEASUREMENT_GAPS * interval_s, previous_share=inf)
 
     def measured(self) -> bool:
-        """End a measurement that is over; say whether more calls are refused at random than was known."""
-        many = self._refused > UNLUCKY + MANY * self._calls
-        enough = self._refused >= ENOUGH and not many
-        hardly_any = self._calls >= CALLS_EACH * (self._refused + 1)
-        if not (many or enough or hardly_any):
+        """End a complete measurement; return whether it found a higher share of random refusals than before."""
+        too_many = self._refused > SLACK_REFUSALS + MAX_SHARE * self._calls
+        enough = self._refused >= MIN_REFUSALS and not too_many
+        nearly_none = self._calls >= MIN_CALLS_PER_REFUSAL * (self._refused + 1)
+        if not (too_many or enough or nearly_none):
             return False
         share = (self._refused - 1) / self._calls if enough else 0.0
-        if DOUBTFUL < share < self._told_before / 2:
-            self._measure(TEST * self.gap_s, told_before=share)
+        if MAX_ACCEPTED_SHARE < share < self._previous_share / 2:
+            self._measure(MEASUREMENT_GAPS * self.gap_s, previous_share=share)
             return False
         self.gap_s = 0.0
-        more = share > 1.5 * self._share
+        is_higher = share > 1.5 * self._share
         self._share = max(share, self._share)
-        if more:
-            self._expected = AT_FIRST
-        return more
+        if is_higher:
+            self._expected = INITIAL_SLACK
+        return is_higher
 
-    def _measure(self, gap_s: float, told_before: float) -> None:
+    def _measure(self, gap_s: float, previous_share: float) -> None:
         self.gap_s = gap_s
         self._calls = self._refused = 0
-        self._told_before = told_before
+        self._previous_share = previous_share

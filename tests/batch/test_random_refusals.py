@@ -3,16 +3,16 @@
 import pytest
 
 from pareta_batch.rate_limit.limiter import RateLimiter
-from pareta_batch.rate_limit.random_refusals import CALLS_EACH, LATEST, RandomRefusals
+from pareta_batch.rate_limit.random_refusals import MAX_ANSWERS, MIN_CALLS_PER_REFUSAL, RandomRefusals
 from tests.batch.services import Service, first_of, play
 
 
 def measuring(gap_s: float = 0.01, pause_s: float = 0.0) -> RandomRefusals:
     chance = RandomRefusals()
-    for call in range(LATEST):
-        chance.answered(call * gap_s + pause_s * (call > LATEST // 2))
-    chance.rested(100.0, hold_s=0.5)
-    chance.rested(40.0, hold_s=0.5)
+    for call in range(MAX_ANSWERS):
+        chance.answered(call * gap_s + pause_s * (call > MAX_ANSWERS // 2))
+    chance.refused_at_rest(100.0, pause_s=0.5)
+    chance.refused_at_rest(40.0, pause_s=0.5)
     assert chance.gap_s > 0
     return chance
 
@@ -29,10 +29,10 @@ def play_on(chance: RandomRefusals, calls: int, *, refuses_every: int) -> int:
 
 def test_nothing_is_measured_as_long_as_the_pace_is_half_of_the_best_one() -> None:
     chance = RandomRefusals()
-    for call in range(LATEST):
+    for call in range(MAX_ANSWERS):
         chance.answered(call * 0.01)
     for pace in (100.0, 70.0, 50.0):
-        chance.rested(pace, hold_s=0.0)
+        chance.refused_at_rest(pace, pause_s=0.0)
         assert chance.gap_s == 0
 
 
@@ -76,7 +76,7 @@ def test_a_measurement_ends_when_hardly_a_call_is_refused() -> None:
         chance.started()
         calls += 1
         assert not chance.measured()
-    assert calls == CALLS_EACH
+    assert calls == MIN_CALLS_PER_REFUSAL
 
 
 def test_a_measurement_ends_when_many_calls_are_refused() -> None:
@@ -101,7 +101,7 @@ def test_a_large_share_that_is_gone_at_half_the_pace_was_for_a_limit() -> None:
     chance = measuring()
     play_on(chance, 48, refuses_every=6)
     assert not chance.measured()
-    play_on(chance, CALLS_EACH, refuses_every=CALLS_EACH + 1)
+    play_on(chance, MIN_CALLS_PER_REFUSAL, refuses_every=MIN_CALLS_PER_REFUSAL + 1)
     assert not chance.measured()
     assert chance.gap_s == 0
     assert play_on(chance, 60, refuses_every=6) == 0

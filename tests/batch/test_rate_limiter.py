@@ -5,8 +5,8 @@ from math import inf
 import pytest
 
 from pareta_batch.rate_limit.concurrency import ConcurrencyEstimate
-from pareta_batch.rate_limit.limiter import LONGEST_UNTOLD_HOLD_S, MOST_HISTORY, RateLimiter
-from pareta_batch.rate_limit.rate import LONGEST_STEP, Rate
+from pareta_batch.rate_limit.limiter import MAX_DEFAULT_PAUSE_S, MAX_HISTORY, RateLimiter
+from pareta_batch.rate_limit.rate import MAX_STEP_FACTOR, Rate
 from tests.batch.services import Service, first_of, play
 
 MOST = 64
@@ -194,12 +194,12 @@ def test_what_the_service_taught_outlasts_a_lower_bound_of_ours() -> None:
 def test_a_trial_that_begins_above_a_lower_bound_of_ours_allows_no_more_than_that() -> None:
     cap = ConcurrencyEstimate(MOST)
     cap.refused(8)
-    cap.answered(0, now=0.0, held=True, period_s=1.0)
+    cap.answered(0, now=0.0, paused=True, period_s=1.0)
     cap.bound(4)
     cap.refused(8)  # sent before
     cap.started(0.1)
     for _ in range(40):
-        cap.answered(3, now=0.2, held=False, period_s=1.0)
+        cap.answered(3, now=0.2, paused=False, period_s=1.0)
     assert cap.next_at(10.0, in_flight=4) == inf
 
 
@@ -208,7 +208,7 @@ def test_a_number_whose_trial_was_cut_short_is_tried_again() -> None:
 
     def refused_twice_at_eight() -> int:
         for _ in range(2):
-            cap.answered(0, now=0.0, held=True, period_s=1.0)
+            cap.answered(0, now=0.0, paused=True, period_s=1.0)
             cap.refused(8)
         return cap.limit
 
@@ -224,8 +224,8 @@ def test_a_rate_that_is_refused_again_and_again_is_lowered_by_bounded_steps() ->
     rate.resting = True
     for second in range(1, 40):
         before = rate.per_s
-        rate.refused(second - 0.001, float(second), hold_s=0.02)
-        assert before / LONGEST_STEP <= rate.per_s < before
+        rate.refused(second - 0.001, float(second), pause_s=0.02)
+        assert before / MAX_STEP_FACTOR <= rate.per_s < before
 
 
 @pytest.mark.parametrize("latency_s", first_of(0.02, 0.1, 1.0))
@@ -276,7 +276,7 @@ def test_a_rate_that_is_raised_is_found_again(retry_after: str, after_s: float) 
 def test_the_history_of_the_limit_is_bounded_and_begins_with_the_first_call() -> None:
     limiter = RateLimiter(MOST)
     played = play(Service(0.1, per_s=200, burst=20, retry_after="none"), limiter, rows=100_000)
-    assert len(limiter.history) <= MOST_HISTORY
+    assert len(limiter.history) <= MAX_HISTORY
     assert limiter.history[0].at_s == 0
     assert limiter.history[-1].at_s > 0.9 * played.answers[-1]
 
@@ -306,7 +306,7 @@ def test_a_service_that_does_not_say_how_long_is_left_alone_longer_each_time() -
         limiter.refused(limiter.started(now), now + 0.001, None)
         holds.append(round(limiter.wait(now + 0.001) or 0.0, 6))
     assert holds == sorted(holds)
-    assert LONGEST_UNTOLD_HOLD_S <= holds[-1] <= LONGEST_UNTOLD_HOLD_S * 1.1 + 2
+    assert MAX_DEFAULT_PAUSE_S <= holds[-1] <= MAX_DEFAULT_PAUSE_S * 1.1 + 2
 
 
 def test_never_more_in_flight_than_the_bound() -> None:
