@@ -29,7 +29,7 @@ def _answered(batch: BatchFacts) -> Iterator[Line]:
     if batch.resent:
         yield Line("answered after an earlier request without a response", batch.resent, part=True)
     if batch.replayed:
-        lost = f"{dollars(batch.replayed_at_most_micro_usd)} at most"
+        lost = _at_most(batch.replayed_at_most_micro_usd)
         yield Line("billed $0: paid by an earlier request whose receipt is lost", batch.replayed, lost, part=True)
 
 
@@ -51,7 +51,7 @@ def _unanswered(batch: BatchFacts) -> Iterator[Line]:
         billed = f"{dollars(batch.unanswered_micro_usd)} of the billed amount"
         yield Line("without an answer, billed: every reply was unusable", batch.billed_unanswered, billed)
     if batch.unknown:
-        most = f"{dollars(batch.unknown_at_most_micro_usd)} at most"
+        most = _at_most(batch.unknown_at_most_micro_usd)
         yield Line("without an answer, possibly billed: a request had no response", batch.unknown, most)
 
 
@@ -67,7 +67,11 @@ def _other(batch: BatchFacts) -> Iterator[Line]:
         yield Line(
             f"above the budget of {budget_dollars(batch.budget_usd)}",
             None,
-            f"{dollars(batch.overspent_micro_usd)} at most",
+            _at_most(batch.overspent_micro_usd),
         )
     if batch.refused:
         yield Line(f"{batch.refused:,} requests of this run were rate limited and sent again", None)
+
+
+def _at_most(micro_usd: int | None) -> str:
+    return dollars(micro_usd) if micro_usd is None else f"{dollars(micro_usd)} at most"

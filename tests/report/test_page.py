@@ -220,6 +220,12 @@ def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
         assert said in text
 
 
+def test_a_bound_that_is_unknown_is_called_so() -> None:
+    text = Tags(render_page(Page("t", NOW, batch=Facts(unknown=5, unknown_at_most_micro_usd=None)))).text
+    assert "a request had no response 5 an unknown amount" in text
+    assert "an unknown amount at most" not in text
+
+
 def test_a_huge_document_is_cut_and_the_cut_is_said() -> None:
     html = render_page(Page("t", NOW, answers=table([answer("1", "MIT", document="long " * 10_000)])))
     assert len(html) < 100_000
