@@ -135,7 +135,7 @@ class LedgerFile:
             release()
 
     def forget_log(self) -> None:
-        """Expect another log from now on: SQLite removes it when the last connection is closed."""
+        """Forget the known log: SQLite removes it when the last connection is closed."""
         self._log = None
 
     def close(self) -> None:
