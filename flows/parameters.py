@@ -1,12 +1,18 @@
 """Parameters of the flows."""
 
 from pathlib import PurePath
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pareta_batch import Account, Batch, BatchWork, Name, Spec
-from pareta_evals import Comparisons, ComparisonSpec
+from pareta_batch import Account, Batch, BatchWork, BudgetUsd, Name, Spec
+from pareta_evals import Comparisons, ComparisonSpec, RunsInFlight, RunWait
 from pareta_report import Policy
+
+ReadyWithin = Annotated[
+    float,
+    Field(gt=0, le=7200, title="Ready within", description="Maximum wait until the endpoint is live, in seconds"),
+]
 
 
 class Deployment(Spec):
@@ -19,9 +25,7 @@ class Deployment(Spec):
     model: str = Field(
         "recommended", min_length=1, title="Model", description="`recommended`, or an alias from the task's leaderboard"
     )
-    ready_within_s: float = Field(
-        900.0, gt=0, le=7200, title="Ready within", description="Maximum wait until the endpoint is live, in seconds"
-    )
+    ready_within_s: ReadyWithin = 900.0
 
 
 class Pipeline(Spec):
@@ -39,13 +43,9 @@ class Pipeline(Spec):
     task: str | None = Field(None, title="Task", description="Catalogue id of the task, needed to deploy")
     batch: BatchWork = Field(title="Batch", description="Rows and prompt")
     comparisons: tuple[ComparisonSpec, ...] = Field((), title="Comparisons", description="Run while the batch runs")
-    max_runs_in_flight: int = Field(
-        4, ge=1, le=100, title="Max runs in flight", description="Maximum concurrent eval runs"
-    )
-    budget_usd: float | None = Field(
+    max_runs_in_flight: RunsInFlight = 4
+    budget_usd: BudgetUsd = Field(
         None,
-        ge=0.000001,
-        title="Budget",
         description="Maximum dollars for batch and comparisons, in all runs of this pipeline together",
     )
     truth_column: str | None = Field(
@@ -53,9 +53,7 @@ class Pipeline(Spec):
         title="Truth column",
         description="Column with the right answer, to measure the quality of the batch",
     )
-    ready_within_s: float = Field(
-        900.0, gt=0, le=7200, title="Ready within", description="Maximum wait until the endpoint is live, in seconds"
-    )
+    ready_within_s: ReadyWithin = 900.0
     stop_endpoint: bool = Field(
         True,
         title="Stop the endpoint",
@@ -125,16 +123,12 @@ class Promotion(Spec):
         title="Policy",
         description="Conditions that a model must meet to be deployed",
     )
-    wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Maximum wait for the eval run, seconds")
-    budget_usd: float | None = Field(
+    wait_s: RunWait = 3600.0
+    budget_usd: BudgetUsd = Field(
         None,
-        ge=0.000001,
-        title="Budget",
         description="Maximum dollars for comparisons of this name, in all runs together",
     )
-    ready_within_s: float = Field(
-        900.0, gt=0, le=7200, title="Ready within", description="Maximum wait until the endpoint is live, in seconds"
-    )
+    ready_within_s: ReadyWithin = 900.0
 
     @model_validator(mode="after")
     def deploying_needs_a_task(self) -> "Promotion":
@@ -175,11 +169,9 @@ class Watch(Spec):
 
     name: Name = Field(description="Name of the series; the same name continues the same series")
     comparison: ComparisonSpec = Field(title="Comparison", description="The models to watch, and the rows")
-    wait_s: float = Field(3600.0, gt=0, le=86_400, title="Wait", description="Maximum wait for the eval run, seconds")
-    budget_usd: float | None = Field(
+    wait_s: RunWait = 3600.0
+    budget_usd: BudgetUsd = Field(
         None,
-        ge=0.000001,
-        title="Budget",
         description="Maximum dollars for this watch, in all runs together",
     )
     plot: str | None = Field(

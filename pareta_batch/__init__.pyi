@@ -58,7 +58,7 @@ from .rows.requests import check_rows
 from .rows.values import plain
 from .run import complete_shards, report_ledger_failure
 from .spec import Batch, BatchWork, Name
-from .spec_base import Spec
+from .spec_base import BudgetUsd, Spec
 
 __all__ = [
     "ALL_UNSETTLED",
@@ -76,6 +76,7 @@ __all__ = [
     "BatchUnknown",
     "BatchWork",
     "BudgetReached",
+    "BudgetUsd",
     "Controls",
     "CostUnbounded",
     "Dataset",

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pareta_batch.money import EXTRA_BODY, most_answer_tokens, unbounded
 from pareta_batch.response_format import check_response_format
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, misspelt, no_booleans
-from pareta_batch.spec_base import Spec, infinite
+from pareta_batch.spec_base import BudgetUsd, Spec, infinite
 
 OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
 
@@ -127,10 +127,8 @@ class BatchWork(Spec):
     timeout_s: float = Field(
         180.0, gt=0, le=3600, title="Timeout", description="Longest wait for one answer, in seconds"
     )
-    budget_usd: float | None = Field(
+    budget_usd: BudgetUsd = Field(
         None,
-        ge=0.000001,
-        title="Budget",
         description="Maximum cost in dollars of all runs of this batch together; needs sampling.max_tokens",
     )
     tolerated_failures: float = Field(

@@ -3,11 +3,14 @@
 import math
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 NUMBERS = frozenset({int, float, timedelta})
+
+BudgetUsd = Annotated[float | None, Field(ge=0.000001, title="Budget")]
+"""A maximum cost in dollars; None for no limit. The smallest budget is one micro-USD."""
 
 
 class Spec(BaseModel):

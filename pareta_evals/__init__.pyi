@@ -4,7 +4,7 @@ from .poller import EvalPoller
 from .quote import ComparisonQuote, ComparisonsQuote, PlannedSize, estimated, quote_comparisons, quote_of, subject_of
 from .rows import EvalRows
 from .runner import EvalRunner
-from .spec import Comparisons, ComparisonSpec
+from .spec import Comparisons, ComparisonSpec, RunsInFlight, RunWait
 
 __all__ = [
     "ComparisonQuote",
@@ -16,6 +16,8 @@ __all__ = [
     "EvalRows",
     "EvalRunner",
     "PlannedSize",
+    "RunWait",
+    "RunsInFlight",
     "estimated",
     "eval_work_begun",
     "load_scores",

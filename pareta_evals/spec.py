@@ -6,8 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pareta_batch import Account, Name, Spec, digest
+from pareta_batch import Account, BudgetUsd, Name, Spec, digest
 from pareta_evals.rows import EvalRow
+
+RunsInFlight = Annotated[
+    int, Field(ge=1, le=100, title="Max runs in flight", description="Maximum number of concurrent eval runs")
+]
+RunWait = Annotated[
+    float, Field(gt=0, le=86_400, title="Wait", description="Maximum wait for each eval run, in seconds")
+]
 
 
 class ComparisonSpec(Spec):
@@ -84,16 +91,10 @@ class Comparisons(Spec):
 
     name: Name = Field(description="Names the run, its report and its artifacts")
     comparisons: Annotated[tuple[ComparisonSpec, ...], Field(min_length=1, title="Comparisons")]
-    max_runs_in_flight: int = Field(
-        4, ge=1, le=100, title="Max runs in flight", description="Maximum of concurrent eval runs"
-    )
-    wait_s: float = Field(
-        3600.0, gt=0, le=86_400, title="Wait", description="Longest wait for one eval run, in seconds"
-    )
-    budget_usd: float | None = Field(
+    max_runs_in_flight: RunsInFlight = 4
+    wait_s: RunWait = 3600.0
+    budget_usd: BudgetUsd = Field(
         None,
-        ge=0.000001,
-        title="Budget",
         description="Maximum cost in dollars of all runs of the comparisons of this name together",
     )
     report: str | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
