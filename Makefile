@@ -26,6 +26,7 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m scripts.unasync --check
 	$(BIN)/lint-imports
 	$(PYTEST) -m "long or not long"
 
@@ -41,6 +42,7 @@ statistics: install
 	$(BIN)/python -m benchmarks.watch
 
 format: install
+	$(BIN)/python -m scripts.unasync
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

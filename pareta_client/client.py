@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import httpx
 
-from pareta_client.resources.chat import AsyncChat, AsyncModels, Chat, Models
+from pareta_client.resources._async.chat import AsyncChat, AsyncModels
+from pareta_client.resources._sync.chat import Chat, Models
 from pareta_client.settings import DEFAULT_MAX_RETRIES, MAX_REPLY_BYTES, Options, Settings, Timeout, settings_for
 from pareta_client.transport import AsyncChannel, AsyncDispatcher, Channel, Dispatcher, async_channel_for, channel_for
 
 # Imported on first use: the record models take most of the client's import time.
 if TYPE_CHECKING:
-    from pareta_client.resources.endpoints import AsyncEndpoints, Endpoints
-    from pareta_client.resources.evals import AsyncEvals, Evals
-    from pareta_client.resources.tasks import AsyncTasks, Tasks
+    from pareta_client.resources._async.endpoints import AsyncEndpoints
+    from pareta_client.resources._async.evals import AsyncEvals
+    from pareta_client.resources._async.tasks import AsyncTasks
+    from pareta_client.resources._sync.endpoints import Endpoints
+    from pareta_client.resources._sync.evals import Evals
+    from pareta_client.resources._sync.tasks import Tasks
 
 
 class _Client:
@@ -95,21 +99,21 @@ class Pareta(_Client):
     @cached_property
     def endpoints(self) -> "Endpoints":
         """Deployed models."""
-        from pareta_client.resources.endpoints import Endpoints
+        from pareta_client.resources._sync.endpoints import Endpoints
 
         return Endpoints(self._dispatcher)
 
     @cached_property
     def tasks(self) -> "Tasks":
         """Task catalogue."""
-        from pareta_client.resources.tasks import Tasks
+        from pareta_client.resources._sync.tasks import Tasks
 
         return Tasks(self._dispatcher)
 
     @cached_property
     def evals(self) -> "Evals":
         """Eval sets, eval runs and frontier models."""
-        from pareta_client.resources.evals import Evals
+        from pareta_client.resources._sync.evals import Evals
 
         return Evals(self._dispatcher)
 
@@ -185,21 +189,21 @@ class AsyncPareta(_Client):
     @cached_property
     def endpoints(self) -> "AsyncEndpoints":
         """Deployed models."""
-        from pareta_client.resources.endpoints import AsyncEndpoints
+        from pareta_client.resources._async.endpoints import AsyncEndpoints
 
         return AsyncEndpoints(self._dispatcher)
 
     @cached_property
     def tasks(self) -> "AsyncTasks":
         """Task catalogue."""
-        from pareta_client.resources.tasks import AsyncTasks
+        from pareta_client.resources._async.tasks import AsyncTasks
 
         return AsyncTasks(self._dispatcher)
 
     @cached_property
     def evals(self) -> "AsyncEvals":
         """Eval sets, eval runs and frontier models."""
-        from pareta_client.resources.evals import AsyncEvals
+        from pareta_client.resources._async.evals import AsyncEvals
 
         return AsyncEvals(self._dispatcher)
 

@@ -19,6 +19,7 @@ PACKAGES = (
     "tasks",
     "benchmarks",
     "examples",
+    "scripts",
 )
 PENDING: tuple[str, ...] = ()
 """Packages whose docstrings are still to be rewritten. A package that is done leaves this list."""

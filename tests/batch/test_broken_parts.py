@@ -24,7 +24,7 @@ from pareta_batch.rate_limit.gate import AdmissionGate
 from pareta_batch.rate_limit.limiter import RateLimiter
 from pareta_batch.report import BatchReport
 from pareta_batch.response_format import AnswerCheck
-from pareta_client.resources.chat import AsyncCompletions
+from pareta_client.resources._async.chat import AsyncCompletions
 from pareta_sandbox.testing import EndpointStops, Sandbox, Status
 from tests.batch.batches import batch_in, read_answers, run, until
 from tests.batch.test_session import deployed

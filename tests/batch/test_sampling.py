@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pareta_client.resources.chat import AsyncCompletions
+from pareta_client.resources._async.chat import AsyncCompletions
 from tests.batch.batches import batch_in
 
 ARGUMENTS = [

@@ -1,0 +1,1 @@
+"""Resources of `Pareta`, generated from `_async` by `python -m scripts.unasync`."""
