@@ -30,6 +30,13 @@ OTHERS = (
 KNOWN = frozenset(OPENAI + OTHERS)
 RESPONSE_FORMAT = frozenset({"type", "json_schema", "schema", "name", "strict", "description"})
 
+TEXTS = frozenset(
+    {
+        *("chat_template", "grammar", "guided_grammar", "guided_regex", "prompt_cache_key", "reasoning_effort"),
+        *("regex", "route", "safety_identifier", "service_tier", "user", "verbosity"),
+    }
+)
+"""Fields whose value is text."""
 BOOLEANS = frozenset({"echo", "ignore_eos", "logprobs", "parallel_tool_calls", "store"})
 
 _BY_LETTERS = {name.replace("_", ""): name for name in sorted(KNOWN)}

@@ -1,5 +1,6 @@
 """The specification of a batch: the parameters of `complete_batch`."""
 
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar
 
@@ -7,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch.money import EXTRA_BODY, most_answer_tokens, unbounded
 from pareta_batch.response_format import check_response_format
-from pareta_batch.sampling_fields import RESPONSE_FORMAT, misspelt, no_booleans
+from pareta_batch.sampling_fields import RESPONSE_FORMAT, TEXTS, misspelt, no_booleans
 from pareta_batch.spec_base import BudgetUsd, Spec, infinite
 
 OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
@@ -33,6 +34,9 @@ class Sampling(Spec):
         *("timeout", "deadline", "idempotency_key", "max_retries", "extra_headers", "extra_query")
     }
     """Fields that the batch sets, and arguments of the client that are not request fields."""
+
+    undeclared: ClassVar[Mapping[str, Any]] = {**dict.fromkeys(TEXTS, str), "stop": str | tuple[str, ...]}
+    """Types of known fields that are not declared here, where the type is text."""
 
     temperature: float | None = Field(None, ge=0, le=2, description="0 for the most likely answer, up to 2")
     top_p: float | None = Field(None, gt=0, le=1, description="Share of probability mass to sample from")

@@ -1,7 +1,6 @@
 """Commands on a batch in the ledger: its status, control of its running run, and its answers file."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated
 
@@ -12,7 +11,9 @@ from pareta_cli.options import AsJson, BatchName, Overrides, SpecFile, bad_input
 
 
 def status(
-    name: Annotated[str | None, typer.Argument(metavar="BATCH", help="Name of a batch; by default all batches")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="BATCH", help="Name of a batch; by default all batches.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the status of batches in the ledger, and the progress of their running runs."""
@@ -41,7 +42,9 @@ def resume(name: BatchName, as_json: AsJson = False) -> None:
 
 
 def set_(
-    name: BatchName, request: Annotated[str, typer.Argument(metavar="max_in_flight=N")], as_json: AsJson = False
+    name: BatchName,
+    request: Annotated[str, typer.Argument(metavar="max_in_flight=N", help="New maximum of calls in flight.")],
+    as_json: AsJson = False,
 ) -> None:
     """Change the maximum calls in flight of a running run, up to its initial maximum."""
     key, _, value = request.partition("=")
@@ -59,15 +62,6 @@ def export(spec: SpecFile, overrides: Overrides = None) -> None:
 
     with report_bad_input():
         typer.echo(write_answers(read_spec(Batch, spec, overrides or ()), Ledger.open()))
-
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "status": status,
-    "pause": pause,
-    "resume": resume,
-    "set": set_,
-    "export": export,
-}
 
 
 def _request(name: str, as_json: bool, **changes: bool | int) -> None:

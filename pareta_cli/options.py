@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
-SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="YAML or JSON file with the flow's parameters")]
+from pareta_cli.debugging import print_traceback
+
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="YAML or JSON file with the parameters.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override one field; a nested field as sampling.temperature=0"),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one field; a nested field as sampling.temperature=0."),
 ]
-BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Name of a batch")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print only the report, as JSON, on standard output")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log")]
+BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Name of a batch.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print only the report, as JSON, on standard output.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log.")]
 
 
 @contextmanager
@@ -38,4 +40,6 @@ def report_bad_input() -> Iterator[None]:
 def bad_input(problem: object, status: int = 2) -> typer.Exit:
     """Print the problem and return the exit to raise."""
     typer.echo(str(problem), err=True)
+    if isinstance(problem, BaseException):
+        print_traceback(problem)
     return typer.Exit(status)

@@ -1,9 +1,8 @@
 """Quotes of a spec before it runs; only the pilot of a batch sends billed calls."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
@@ -27,55 +26,27 @@ from pareta_batch import (
     quote_from,
     quote_rows,
 )
-from pareta_cli.specs import Fields, SpecError, fields_of, spec_from
+from pareta_cli.spec_kinds import Command, command_for, kind_of
+from pareta_cli.specs import SpecError, fields_of, spec_from
 from pareta_client import AsyncPareta, Endpoint
 from pareta_evals import Comparisons, ComparisonsQuote, quote_comparisons
 
 NEXT_OCCURRENCE = "to come"
 
 
-class Command(StrEnum):
-    """Commands that spend money."""
-
-    COMPLETE = "complete"
-    COMPARE = "compare"
-    PROMOTE = "promote"
-    WATCH = "watch"
-    RUN = "run"
-
-
-KINDS: Mapping[Command, type[BaseModel]] = {
-    Command.COMPLETE: Batch,
-    Command.COMPARE: Comparisons,
-    Command.PROMOTE: Promotion,
-    Command.WATCH: Watch,
-    Command.RUN: Pipeline,
-}
+QUOTED = tuple(command for command in Command if command is not Command.DEPLOY)
+"""Commands with a quote: a deployed endpoint has no cost until it answers."""
 
 
 def spec_of(path: Path, overrides: Sequence[str], command: str | None = None) -> BaseModel:
     """Read the spec of a command; without `command`, detect it from the fields. Raises SpecError."""
-    if command is not None and command not in KINDS:
-        raise SpecError(f"--for {command!r}: unknown command; choose one of {', '.join(KINDS)}")
+    if command is not None and command not in QUOTED:
+        raise SpecError(f"--for {command!r}: unknown command; choose one of {', '.join(QUOTED)}")
     fields = fields_of(path)
-    return spec_from(KINDS[Command(command or command_for(path, fields))], path, fields, overrides)
-
-
-def command_for(path: Path, fields: Fields) -> Command:
-    """Detect the command of a spec from its fields. Raises SpecError if two commands accept it."""
-    match fields:
-        case {"batch": _}:
-            return Command.RUN
-        case {"comparisons": _}:
-            return Command.COMPARE
-        case {"policy": _} | {"comparison": _, "ready_within_s": _}:
-            return Command.PROMOTE
-        case {"comparison": _, "plot": _}:
-            return Command.WATCH
-        case {"comparison": _}:
-            raise SpecError(f"{path}: watch and promote both accept this spec; add --for watch or --for promote")
-        case _:
-            return Command.COMPLETE
+    found = Command(command or command_for(path, fields))
+    if found not in QUOTED:
+        raise SpecError(f"{path}: spec of {found}, which has no quote; name the spec of {', '.join(QUOTED)}")
+    return spec_from(kind_of(found), path, fields, overrides)
 
 
 def make_quote(spec: BaseModel, pilot: int = 0) -> AnyQuote:

@@ -14,6 +14,7 @@ from flows.outcome_table import ExitStatus, end_state
 from flows.outcomes import IncompleteRun, end_reason
 from flows.signals import run_until_interrupted
 from pareta_batch import Snapshot
+from pareta_cli.debugging import print_traceback
 from pareta_cli.embedded_server import bind_embedded_server
 from tasks import watcher
 
@@ -37,6 +38,7 @@ def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, ExitStatus]:
         return None, ExitStatus.STOPPED
     except (Exception, KeyboardInterrupt, TerminationSignal) as error:  # noqa: BLE001 - reported by its class
         messages.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
+        print_traceback(error)
         return None, end_state(error).exit_status
     return result, ExitStatus.DONE
 

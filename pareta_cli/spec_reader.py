@@ -4,7 +4,7 @@ Plain scalars have the types of JSON: `2026-11-01`, `no`, `12:30` and `017` are 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -31,10 +31,15 @@ MAX_VALUES = 20_000
 MERGE = "<<"
 
 
-def read_value(text: str) -> Value:
-    """Return the value of one YAML or JSON document. Raises SpecSyntaxError."""
+def read_value(text: str, *, all_text: bool = False) -> Value:
+    """Return the value of one YAML or JSON document. Raises SpecSyntaxError.
+
+    Args:
+        all_text: Read every scalar as text, so that `007` stays `007`.
+    """
     try:
-        return _Reader(yaml.parse(_without_tabs(text), Loader=yaml.SafeLoader)).document()
+        events = yaml.parse(_without_tabs(text), Loader=yaml.SafeLoader)
+        return _Reader(events, text_of if all_text else scalar_value).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise SpecSyntaxError(_one_line(error), mark.line + 1 if mark else 0) from None
@@ -59,8 +64,9 @@ class _Anchored:
 class _Reader:
     """Builder of values from parse events, which counts depth and values."""
 
-    def __init__(self, events: Iterator[Event]) -> None:
+    def __init__(self, events: Iterator[Event], read_scalar: Callable[[ScalarEvent], Scalar]) -> None:
         self._events = events
+        self._read_scalar = read_scalar
         self._anchors: dict[str, _Anchored] = {}
         self._values = 0
 
@@ -88,7 +94,7 @@ class _Reader:
 
     def _built(self, event: NodeEvent, depth: int) -> Value:
         if isinstance(event, ScalarEvent):
-            return scalar_value(event)
+            return self._read_scalar(event)
         assert isinstance(event, CollectionStartEvent)
         check_tag(event)
         if depth >= MAX_DEPTH:

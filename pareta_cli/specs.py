@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pareta_cli.overrides import override
 from pareta_cli.spec_problems import problem_lines
-from pareta_cli.spec_reader import MAX_DEPTH, Value, read_value
+from pareta_cli.spec_reader import Value, read_value
 from pareta_cli.spec_scalars import SpecSyntaxError, shown
 
 Spec = TypeVar("Spec", bound=BaseModel)
@@ -19,6 +20,9 @@ MAX_FILE_BYTES = 1024 * 1024
 """Bytes of a spec file. Raising it allows files that take seconds to read."""
 MAX_PARAMETERS_BYTES = 511 * 1024
 """Bytes of a spec as JSON. Prefect refuses flow-run parameters above 512 KiB, other parameters included."""
+
+SCHEMA_FIELD = "$schema"
+"""Field in which editors look for the schema of a JSON file; it is no parameter."""
 
 _KEY = re.compile(r"pareta_sk_[A-Za-z0-9_-]{8}")
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -38,8 +42,8 @@ def read_spec(kind: type[Spec], path: Path, overrides: Iterable[str] = ()) -> Sp
 
 def spec_from(kind: type[Spec], path: Path, fields: Fields, overrides: Iterable[str] = ()) -> Spec:
     """Apply the overrides and validate the fields of a spec file. Raises SpecError."""
-    for override in overrides:
-        _override(fields, override)
+    for setting in overrides:
+        _set(kind, fields, setting)
     try:
         spec = kind.model_validate(fields)
     except ValidationError as error:
@@ -62,6 +66,8 @@ def fields_of(path: Path) -> Fields:
         raise SpecError(f"{path}: empty file; write fields (key: value)")
     if not isinstance(fields, dict):
         raise SpecError(f"{path}: not a mapping; write fields (key: value)")
+    if isinstance(fields.get(SCHEMA_FIELD), str):
+        del fields[SCHEMA_FIELD]
     return fields
 
 
@@ -91,24 +97,13 @@ def _text_of(path: Path) -> str:
         ) from None
 
 
-def _override(fields: Fields, override: str) -> None:
-    if _key_in(override):
+def _set(kind: type[BaseModel], fields: Fields, setting: str) -> None:
+    if _key_in(setting):
         raise SpecError("--set: a field or a value is an API key; set it as PARETA_API_KEY in the environment instead")
-    key, equals, value = override.partition("=")
-    *parents, last = key.split(".")
-    if not equals or not last or not all(parents):
-        raise SpecError(f"--set {shown(override)}: write it as key=value")
-    if len(parents) >= MAX_DEPTH:
-        raise SpecError(f"--set {shown(override)}: nested more than {MAX_DEPTH} levels deep")
-    for parent in parents:
-        inner = fields.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            raise SpecError(f"--set {shown(override)}: {shown(parent)} has no fields of its own")
-        fields = inner
     try:
-        fields[last] = read_value(value)
+        override(kind, fields, setting)
     except SpecSyntaxError as error:
-        raise SpecError(f"--set {shown(override)}: {error.problem}") from None
+        raise SpecError(f"--set {shown(setting)}: {error.problem}") from None
 
 
 def _check_size(path: Path, spec: BaseModel) -> None:

@@ -1,0 +1,98 @@
+"""Commands that run a flow: one factory, and the commands with options of their own."""
+
+import json
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pareta_cli.environment import prepare_prefect
+from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, report_bad_input
+from pareta_cli.spec_kinds import Command, kind_of
+
+AnyFlow = Callable[..., Awaitable[Any]]  # flows return different reports
+
+
+def flow_command(command: Command, help_: str) -> Callable[..., None]:
+    """Return the function of a command that reads a spec and runs the flow of the same purpose."""
+
+    def run(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+        run_spec(command, spec, overrides, as_json=as_json, verbose=verbose)
+
+    run.__doc__ = help_
+    return run
+
+
+def retry_failed(
+    spec: SpecFile,
+    errors: Annotated[
+        list[str] | None, typer.Option("--error", metavar="CLASS", help="Send only rows with this error class.")
+    ] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Send only the failed rows of a batch again."""
+    prepare_prefect(verbose=verbose)
+    from flows.retry_failed import retry_failed
+
+    flow = partial(retry_failed, errors=tuple(errors or ()))
+    run_spec(Command.COMPLETE, spec, overrides, as_json=as_json, verbose=verbose, flow=flow)
+
+
+def run_spec(
+    command: Command,
+    path: Path,
+    overrides: list[str] | None,
+    *,
+    as_json: bool,
+    verbose: bool,
+    flow: AnyFlow | None = None,
+) -> None:
+    """Read a spec, run its flow, print the report, and raise typer.Exit with the status.
+
+    Args:
+        flow: Flow to run in place of the command's own.
+    """
+    prepare_prefect(verbose=verbose)
+    from pareta_cli.runner import run_flow
+    from pareta_cli.specs import read_spec
+
+    with report_bad_input():
+        parameter = read_spec(kind_of(command), path, overrides or ())
+    result, status = run_flow(flow or flow_of(command), parameter)
+    if result is not None:
+        as_text = json.dumps(result) if isinstance(result, str) else result.model_dump_json(indent=2)
+        typer.echo(as_text if as_json else str(result))
+    raise typer.Exit(status)
+
+
+def flow_of(command: Command) -> AnyFlow:
+    """Return the flow of a command; it is imported only now, because Prefect reads the environment at import."""
+    match command:
+        case Command.DEPLOY:
+            from flows.deploy_endpoint import deploy_endpoint
+
+            return deploy_endpoint
+        case Command.COMPLETE:
+            from flows.complete_batch import complete_batch
+
+            return complete_batch
+        case Command.COMPARE:
+            from flows.compare_models import compare_models
+
+            return compare_models
+        case Command.PROMOTE:
+            from flows.promote_winner import promote_winner
+
+            return promote_winner
+        case Command.WATCH:
+            from flows.watch_quality import watch_quality
+
+            return watch_quality
+        case Command.RUN:
+            from flows.run_pipeline import run_pipeline
+
+            return run_pipeline

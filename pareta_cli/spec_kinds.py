@@ -1,0 +1,75 @@
+"""Spec files by command: the model of each, and the detection of the command from the fields."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pareta_cli.specs import Fields, SpecError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+class Command(StrEnum):
+    """Commands that take a spec of their own."""
+
+    DEPLOY = "deploy"
+    COMPLETE = "complete"
+    COMPARE = "compare"
+    PROMOTE = "promote"
+    WATCH = "watch"
+    RUN = "run"
+
+
+OTHER_NAMES = {"pipeline": Command.RUN, "retry-failed": Command.COMPLETE, "export": Command.COMPLETE}
+"""Further names of a spec: the object that it describes, and commands that take the spec of another one."""
+
+
+def kind_of(command: Command) -> type["BaseModel"]:
+    """Return the model of a command's spec."""
+    # Import only now: the models take a second, and completion of a command line needs only the names.
+    from flows.parameters import Deployment, Pipeline, Promotion, Watch
+    from pareta_batch import Batch
+    from pareta_evals import Comparisons
+
+    match command:
+        case Command.DEPLOY:
+            return Deployment
+        case Command.COMPLETE:
+            return Batch
+        case Command.COMPARE:
+            return Comparisons
+        case Command.PROMOTE:
+            return Promotion
+        case Command.WATCH:
+            return Watch
+        case Command.RUN:
+            return Pipeline
+
+
+def command_named(name: str, option: str) -> Command:
+    """Return the command of this name; raises SpecError with all names, for the option or argument that named it."""
+    if name in OTHER_NAMES:
+        return OTHER_NAMES[name]
+    if name not in list(Command):
+        raise SpecError(f"{option} {name!r}: unknown command; choose one of {', '.join(Command)}")
+    return Command(name)
+
+
+def command_for(path: Path, fields: Fields) -> Command:
+    """Detect the command of a spec from its fields. Raises SpecError if two commands accept it."""
+    match fields:
+        case {"batch": _}:
+            return Command.RUN
+        case {"comparisons": _}:
+            return Command.COMPARE
+        case {"policy": _} | {"comparison": _, "ready_within_s": _}:
+            return Command.PROMOTE
+        case {"comparison": _, "plot": _}:
+            return Command.WATCH
+        case {"comparison": _}:
+            raise SpecError(f"{path}: watch and promote both accept this spec; add --for watch or --for promote")
+        case {"task": _} if not fields.keys() & {"dataset", "prompt"}:
+            return Command.DEPLOY
+        case _:
+            return Command.COMPLETE

@@ -1,0 +1,102 @@
+"""The program itself: version, panels of the help, and errors in one or two lines, with a traceback on request."""
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from pareta_cli.app import COMMANDS, app
+from pareta_cli.debugging import debug, masked
+
+
+@pytest.fixture(autouse=True)
+def without_debug() -> Iterator[None]:
+    token = debug.set(False)
+    yield
+    debug.reset(token)
+
+
+def pareta_pipeline(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    shown = pareta_pipeline("--version")
+    assert (shown.exit_code, shown.stdout) == (0, f"pareta-pipeline {version('pareta-pipelines')}\n")
+
+
+def test_the_help_lists_every_command_once_under_its_panel() -> None:
+    shown = pareta_pipeline("--help").stdout
+    listed = re.findall(r"^│ ([a-z][a-z-]*) ", shown, re.MULTILINE)
+    assert sorted(listed) == sorted([*(name for panel in COMMANDS.values() for name in panel), "sandbox"])
+    assert re.findall(r"─ ([A-Z][a-z ]+) ─", shown) == ["Options", "Run", "Look", "Control", "Set up"]
+
+
+@pytest.mark.parametrize("command", [name for panel in COMMANDS.values() for name in panel])
+def test_every_command_and_option_has_one_plain_sentence(command: str) -> None:
+    info = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
+    texts = [info.help, *(each.help for each in info.params)]
+    for text in texts:
+        assert text is not None, command
+        assert text[0].isupper() or text.startswith("complete, "), text
+        assert text.endswith("."), text
+        assert "\n" not in text.strip(), text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["complet"], "No such command 'complet'. Did you mean 'complete', 'compare'?; see: pareta-pipeline --help"),
+        (["--nope"], "No such option: --nope; see: pareta-pipeline --help"),
+        (["complete"], "Missing argument 'SPEC'; see: pareta-pipeline complete --help"),
+        (["complete", "a", "b"], "Got unexpected extra argument(s) (b); see: pareta-pipeline complete --help"),
+        (["quote", "a", "--pilot", "x"], "Invalid value for '--pilot': Input should be a valid integer"),
+        (["quote", "a", "--pilo", "3"], "No such option: --pilo (Possible options: --pilot); see: "),
+        (["complete", "/nowhere.yaml"], "/nowhere.yaml: No such file or directory"),
+        (["set", "a", "b"], "setting 'b': not supported; write max_in_flight=N"),
+    ],
+)
+def test_an_error_of_usage_is_2_and_one_line(arguments: list[str], line: str) -> None:
+    ended = pareta_pipeline(*arguments)
+    assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), ended.stderr
+    assert ended.stderr.startswith(line)
+
+
+def broken(*_: object, **__: object) -> None:
+    raise ZeroDivisionError("with pareta_sk_0123456789 and\npostgresql://me:secret@host/db")
+
+
+def test_an_unexpected_error_is_3_and_two_lines_without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pareta_cli.batch_status.batch_statuses", broken)
+    ended = pareta_pipeline("status")
+    assert (ended.exit_code, ended.stderr.count("\n")) == (3, 2)
+    assert ended.stderr.startswith("unexpected ZeroDivisionError: with pareta_sk_… and postgresql://me:…@host/db\n")
+    assert "--debug" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])
+def test_debug_prints_the_traceback_of_an_unexpected_error(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr("pareta_cli.batch_status.batch_statuses", broken)
+    ended = pareta_pipeline(*arguments)
+    assert ended.exit_code == 3
+    assert "Traceback (most recent call last)" in ended.stderr
+    assert "in broken" in ended.stderr
+    assert "0123456789" not in ended.stderr
+    assert "secret" not in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "complete", "/nowhere"], ["complete", "/nowhere", "--debug"]])
+def test_debug_prints_the_traceback_of_bad_input(arguments: list[str]) -> None:
+    ended = pareta_pipeline(*arguments)
+    assert (ended.exit_code, "SpecError: /nowhere" in ended.stderr) == (2, True)
+    assert "Traceback" not in pareta_pipeline("complete", "/nowhere").stderr
+
+
+def test_the_key_of_the_environment_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARETA_API_KEY", "my-own-key")
+    assert masked("sent my-own-key to https://user:pw@host") == "sent pareta_sk_… to https://user:…@host"
