@@ -46,9 +46,11 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# `make lock UPGRADE="prefect uv"` takes new versions of these packages.
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --group dev --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+		--no-emit-find-links --group dev --custom-compile-command "make lock" \
+		$(addprefix --upgrade-package ,$(UPGRADE)) pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .pareta

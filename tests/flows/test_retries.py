@@ -2,15 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import State, StateDetails
 from prefect.task_engine import AsyncTaskRunEngine
-from prefect.types import DateTime
 
 import pareta_client
 from pareta_batch.errors import BatchBusy, BatchStopped, DatasetError, LedgerError, OutputError, RowsUnanswered
@@ -91,7 +90,10 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         details = engine.state.state_details
         if details.scheduled_time is not None:
             made.append(details.scheduled_time.timestamp() - engine.state.timestamp.timestamp())
-            details.scheduled_time = DateTime.fromtimestamp(0, UTC)
+            # Validated, so that Prefect makes it a time of its own: some of its versions have a subclass of `datetime`.
+            engine.state.state_details = StateDetails.model_validate(
+                details.model_dump() | {"scheduled_time": datetime.fromtimestamp(0, UTC)}
+            )
         await wait_until_ready(engine)
 
     monkeypatch.setattr(AsyncTaskRunEngine, "wait_until_ready", at_once)
