@@ -1,7 +1,7 @@
 from .allowed_folder import confined
 from .answers.answers_file import write_answers
 from .answers.output_claims import check_known, is_ours
-from .answers.whole_file import part_path
+from .answers.whole_file import check_replaceable
 from .engine.control import Controls, remote_control
 from .engine.endpoint_recovery import endpoint_named, wait_until_live
 from .engine.planning import RunPlan, check_output, register_rows
@@ -112,6 +112,7 @@ __all__ = [
     "check_comparison_quote",
     "check_known",
     "check_output",
+    "check_replaceable",
     "check_rows",
     "claim_origin",
     "complete_shards",
@@ -136,7 +137,6 @@ __all__ = [
     "micro_usd",
     "open_session",
     "origin_of",
-    "part_path",
     "plain",
     "quality",
     "quality_scores",

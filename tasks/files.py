@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pareta_batch import Batch, OutputError, part_path
+from pareta_batch import Batch, OutputError, check_replaceable
 from pareta_report import exports_of, may_replace
 
 
@@ -44,9 +44,6 @@ def _check(path: Path, what: str, parameter: str) -> None:
             raise OutputError(
                 f"{what} {str(path)!r}: existing file is not a report of ours; move it or choose another {parameter}"
             )
-        probe = part_path(path.resolve())
-        probe.parent.mkdir(parents=True, exist_ok=True)
-        probe.open("xb").close()
-        probe.unlink()
+        check_replaceable(path)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: circular symlinks
         raise OutputError(f"{what} {str(path)!r}: not writable: {error}; choose another {parameter}") from error

@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.parquet
 
 from pareta_batch.answers.formats import Layout, arrow_table
-from pareta_batch.answers.whole_file import part_path
+from pareta_batch.answers.whole_file import check_replaceable
 from pareta_batch.errors import DatasetError, OutputError
 from pareta_batch.ledger import Ledger
 from pareta_batch.rows import CHUNK_ROWS, Dataset, Row
@@ -44,10 +44,7 @@ def check_path(batch: Batch, ledger: Ledger) -> None:
             )
         os.fsencode(path.resolve()).decode()  # the ledger stores paths as text
         batch.page_path.exists()  # raises OSError if the page's name is too long
-        trial = part_path(path.resolve())
-        trial.parent.mkdir(parents=True, exist_ok=True)
-        trial.open("xb").close()
-        trial.unlink()
+        check_replaceable(path)
 
 
 def check_content(batch: Batch, layout: Layout) -> None:

@@ -1,5 +1,8 @@
-"""Atomic replacement of a file."""
+"""Atomic replacement of a file, and the check that it is possible."""
 
+import errno
+import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -24,6 +27,47 @@ def whole_file(path: Path) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def check_replaceable(path: Path) -> None:
+    """Check that `whole_file` can create or replace a file; its folder is created, and the file is left unchanged.
+
+    Raises OSError, for instance for an immutable file or a read-only folder; RuntimeError for circular symlinks.
+    """
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    trial = part_path(target)
+    trial.open("xb").close()
+    trial.unlink()
+    if target.exists():
+        _check_existing(target, trial)
+
+
+def _check_existing(target: Path, trial: Path) -> None:
+    if str(target) in _mount_points():
+        raise OSError(errno.EBUSY, "it is a mount of its own, which cannot be replaced; mount its folder instead")
+    trial.mkdir()
+    try:
+        # A file never replaces a folder. The kernel checks first whether the file may be moved at all: it may not if
+        # it is immutable, or belongs to another user in a folder with the sticky bit.
+        target.rename(trial)
+    except IsADirectoryError:
+        pass
+    finally:
+        trial.rmdir()
+
+
+def _mount_points() -> set[str]:
+    try:
+        lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:  # other systems than Linux
+        return set()
+    return {re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4]) for line in lines}
+
+
+MOUNTS = Path("/proc/self/mountinfo")
 
 
 def part_path(target: Path) -> Path:
