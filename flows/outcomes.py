@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
-from flows.deployment_slot import ignore_lost_deployment_slot
+from flows.deployment_slot import ignore_lost_deployment_slot, outlives_its_slot
 from flows.outcome_table import StopReason, end_state
 from flows.reports import ComparisonReport, PipelineReport, PromotionReport, Report
 from flows.signals import hangup_terminates
@@ -72,6 +72,7 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
     Prefect unwraps the state: the caller that awaits the flow receives its result, or the error is raised.
     """
 
+    @outlives_its_slot
     @wraps(run)
     async def run_to_outcome(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:

@@ -1,16 +1,21 @@
 """The slot of a deployment with a concurrency limit: a run that loses it goes on."""
 
 import asyncio
+import logging
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import Flow, flow, get_client
+import yaml
+from prefect import Flow, flow, flow_engine, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.concurrency import _leases
 from prefect.context import FlowRunContext
 from prefect.flow_engine import run_flow_async
 from prefect.states import Pending
 
+from flows.deployment_slot import MARK, ignore_lost_deployment_slot
 from flows.outcomes import named_outcome
 
 
@@ -47,12 +52,53 @@ async def test_a_run_that_loses_the_slot_of_its_deployment_goes_on_and_says_so(
 ) -> None:
     @flow
     @named_outcome
-    async def open_sending_session() -> str:
+    async def loses_its_slot() -> str:
         await lose_the_slot()
         while "Execution will continue" not in caplog.text:  # noqa: ASYNC110 - the thread that renews tells nobody
             await asyncio.sleep(0.02)
         return "all of it"
 
     async with asyncio.timeout(60):
-        result: Any = await run_flow_async(open_sending_session, await taken_by_a_worker(open_sending_session))
+        result: Any = await run_flow_async(loses_its_slot, await taken_by_a_worker(loses_its_slot))
     assert result == "all of it"
+
+
+async def test_prefect_still_needs_the_patch_which_leaves_flows_of_others_alone(
+    prefect_server: None, renewing_often: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If this fails because nothing is cancelled any more, delete `flows/deployment_slot.py`."""
+
+    @flow
+    async def of_somebody_else() -> str:
+        await lose_the_slot()
+        await asyncio.sleep(30)
+        return "not cancelled"
+
+    async with asyncio.timeout(60):
+        with pytest.raises(asyncio.CancelledError):
+            await run_flow_async(of_somebody_else, await taken_by_a_worker(of_somebody_else))
+    assert "Terminating execution" in caplog.text
+
+
+def test_the_patch_knows_the_prefect_that_is_installed() -> None:
+    assert ignore_lost_deployment_slot()
+
+
+@pytest.mark.parametrize("version", ["3.7.9", "3.10.0", "4.0.0"])
+def test_another_prefect_is_left_as_it_is_and_the_log_says_so(
+    version: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(flow_engine, "amaintain_concurrency_lease", its_own := object())
+    monkeypatch.setattr(logging.getLogger("prefect"), "propagate", True)
+    assert not ignore_lost_deployment_slot(version)
+    assert vars(flow_engine)["amaintain_concurrency_lease"] is its_own
+    assert f"Prefect {version} is not one of 3.8, 3.9" in caplog.text
+
+
+def test_every_flow_of_ours_outlives_its_slot() -> None:
+    entrypoints = [
+        entry["entrypoint"]
+        for entry in yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())["deployments"]
+    ]
+    for module, _, name in (entrypoint.rpartition(".") for entrypoint in set(entrypoints)):
+        assert getattr(getattr(import_module(module), name).fn, MARK), f"{module}.{name} lacks `named_outcome`"
