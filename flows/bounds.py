@@ -131,7 +131,8 @@ def _confined(batch: Batch, bounds: Bounds, ledger: Ledger) -> Batch:
     """Return the batch with resolved paths; the default output is under the folder."""
     output = confined(batch.output or f"{bounds.folder}/answers/{batch.name}.jsonl", bounds.folder, "output")
     dataset = confined(batch.dataset, bounds.folder, "dataset")
-    bounded = batch.model_copy(update={"dataset": dataset, "output": output})
+    examples = None if batch.examples is None else confined(batch.examples, bounds.folder, "examples")
+    bounded = batch.model_copy(update={"dataset": dataset, "output": output, "examples": examples})
     confined(str(bounded.page_path), bounds.folder, "page")
     if bounded.output_path.exists() and not is_ours(bounded, ledger):
         raise NotAllowed(f"output {output!r}: the file was not written by batch {batch.name!r}; choose another output")

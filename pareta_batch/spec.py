@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch.money import EXTRA_BODY, most_answer_tokens, unbounded
+from pareta_batch.question import Question
 from pareta_batch.response_format import check_response_format
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, TEXTS, misspelt, no_booleans
 from pareta_batch.spec_base import BudgetUsd, Spec, infinite
@@ -102,18 +103,16 @@ class BatchTarget(Spec):
     )
 
 
-class BatchWork(Spec):
-    """The dataset, the prompt, the sampling, and the limits of a batch."""
+class BatchDataset(Spec):
+    """The dataset of a batch."""
 
     dataset: str = Field(min_length=1, title="Dataset", description="Path of a .csv, .jsonl or .parquet file")
-    prompt: str = Field(
-        min_length=1, title="Prompt", description="Prompt of each row; {column} is replaced by the row's value"
-    )
-    system_prompt: str | None = Field(
-        None,
-        title="System prompt",
-        description="System message of each row; {column} is replaced as in the prompt, {{ }} are literal braces",
-    )
+
+
+# The order of the bases puts the dataset before the question in Prefect's form.
+class BatchWork(Question, BatchDataset):
+    """The dataset, the question, the sampling, and the limits of a batch."""
+
     id_column: str | None = Field(
         None, title="Id column", description="Column that identifies a row; without one, a hash of the row does"
     )

@@ -68,7 +68,7 @@ def write_documents(pipeline: "Pipeline") -> None:
     dropped = ", ".join(f"{count} {reason}" for reason, count in collected.dropped.items())
     typer.echo(f"{collected.kept} licence texts in {collected.path} (left out: {dropped})", err=True)
     for comparison in pipeline.comparisons:
-        write_eval_rows(str(comparison.rows), pipeline.batch.prompt)
+        write_eval_rows(str(comparison.rows), pipeline.batch.prompt or "")
 
 
 def summarize(report: "PipelineReport") -> None:

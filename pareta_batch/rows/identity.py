@@ -9,7 +9,8 @@ from pareta_client import ParetaError
 
 VERSION = "pareta-batch/1"
 
-Message = dict[str, str]
+Message = dict[str, Any]
+"""A message of the request: role, content, and further fields of the service (any JSON value)."""
 
 
 def row_key(row: Mapping[str, object], id_column: str | None) -> str:

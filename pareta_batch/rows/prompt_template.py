@@ -1,10 +1,13 @@
 """Prompt templates: `{column}` is replaced by a row's value, `{{` and `}}` are literal braces."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pareta_batch.rows.placeholders import MissingValue, column_of, value_of
 from pareta_batch.rows.values import is_missing, text_of
+
+__all__ = ["MissingValue", "Prompt", "jinja_columns"]
 
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<column>[^{}]*)\}|[{}]")
 _JINJA = re.compile(r"\{\{[-+]?(?P<inner>[^{}]*?)[-+]?\}\}")
@@ -12,17 +15,9 @@ _EXCERPT = 20
 """Characters of a template that an error quotes."""
 
 
-class MissingValue(ValueError):
-    """A row without a value for a column that the prompt names."""
-
-    def __init__(self, column: str) -> None:
-        self.column = column
-        super().__init__(column)
-
-
 @dataclass(frozen=True)
 class Prompt:
-    """A parsed template: pieces of text, each followed by a column name (None at the end)."""
+    """A parsed template: pieces of text, each followed by a placeholder (None at the end)."""
 
     pieces: tuple[tuple[str, str | None], ...]
 
@@ -42,14 +37,14 @@ class Prompt:
         """The columns that the template names, in order, without duplicates."""
         return tuple(dict.fromkeys(column for _, column in self.pieces if column is not None))
 
-    def unknown(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """Return the columns of the template that are not in `columns`."""
-        return tuple(column for column in self.columns if column not in columns)
+    def unknown(self, columns: Container[str]) -> tuple[str, ...]:
+        """Return the placeholders of the template that read none of the `columns`."""
+        return tuple(name for name in self.columns if column_of(name, columns) is None)
 
     def render(self, row: Mapping[str, object]) -> str:
         """Return the prompt with a row's values; the values are not parsed, so braces in documents are safe.
 
-        Raises MissingValue for a column without a value.
+        Raises MissingValue for a column without a value, and ValueError for a path that its value does not have.
         """
         return "".join(text if column is None else text + _shown(row, column) for text, column in self.pieces)
 
@@ -84,7 +79,7 @@ def _checked(template: str, start: int, column: str) -> str:
     if not column.strip():
         raise ValueError(f"{{}} {_place(template, start)} names no column")
     if column.strip()[0] in "%#":
-        raise ValueError(f"{{{column}}} {_place(template, start)} is Jinja syntax; only {{column}} is supported")
+        raise ValueError(f"{{{column}}} {_place(template, start)} is Jinja syntax; set template: jinja to use it")
     if set(column) & set(":!"):
         raise ValueError(f"{{{column}}} {_place(template, start)} may contain a column name only, no format")
     return column
@@ -98,6 +93,4 @@ def _place(template: str, start: int) -> str:
 
 def _shown(row: Mapping[str, object], column: str) -> str:
     value = row.get(column)
-    if is_missing(value):
-        raise MissingValue(column)
-    return text_of(value)
+    return text_of(value_of(column, row) if is_missing(value) else value)

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pareta_batch.errors import MAX_PROBLEMS_SHOWN, DatasetError
 from pareta_batch.rows.dataset import Dataset, Row
 from pareta_batch.rows.identity import Message, fingerprint, row_key
-from pareta_batch.rows.prompt_template import MissingValue, Prompt, jinja_columns
+from pareta_batch.rows.message_size import bytes_of
+from pareta_batch.rows.messages import MessageBuilder
+from pareta_batch.rows.placeholders import MissingValue
 from pareta_batch.rows.values import is_missing
 from pareta_batch.spec import Batch
 
@@ -26,10 +29,10 @@ class RowRequest:
     messages: tuple[Message, ...]
     in_doubt: bool = False
 
-    @property
+    @cached_property
     def prompt_bytes(self) -> int:
-        """Bytes of the messages' content."""
-        return sum(len(message["content"].encode()) for message in self.messages)
+        """Bytes of the messages: an upper bound of their tokens."""
+        return sum(map(bytes_of, self.messages))
 
 
 @dataclass
@@ -52,19 +55,24 @@ def row_requests(batch: Batch) -> Iterator[RowRequest]:
     before the iterator is exhausted.
     """
     dataset = Dataset.open(batch.dataset)
-    prompts = _prompts_for(batch, dataset)
+    builder = MessageBuilder.of(batch, dataset)
     sampling = batch.sampling.fields()
     keys = _Keys(batch.id_column)
     problems = _Problems()
+    columns: set[str] = set()
     for row in dataset.rows():
+        if not row.values.keys() <= columns:
+            columns.update(row.values)
         try:
-            yield _request(batch, prompts, sampling, keys.of(row), row)
+            yield _request(batch, builder, sampling, keys.of(row), row)
         except MissingValue as missing:
             problems.add(
-                f"{row.place}: no value for column {missing.column!r}, which {prompts.naming(missing.column)} names"
+                f"{row.place}: no value for column {missing.column!r}, which {builder.naming(missing.column)} names"
             )
         except ValueError as problem:
             problems.add(f"{row.place}: {problem}")
+    for unknown in builder.unknown_names(columns):
+        problems.add(unknown)
     if problems.total:
         raise DatasetError(problems.shown, problems.total)
 
@@ -82,56 +90,6 @@ def keyed_rows(batch: Batch) -> Iterator[tuple[str, Row]]:
             yield keys.of(row), row
         except ValueError as problem:
             raise DatasetError([f"{row.place}: {problem}"]) from None
-
-
-@dataclass(frozen=True)
-class _Prompts:
-    """The templates of a batch: the optional system message and the user message."""
-
-    system: Prompt | None
-    user: Prompt
-
-    def messages(self, row: Row) -> tuple[Message, ...]:
-        """Return the messages of a row; raises MissingValue."""
-        system = [{"role": "system", "content": self.system.render(row.values)}] if self.system else []
-        return (*system, {"role": "user", "content": self.user.render(row.values)})
-
-    def naming(self, column: str) -> str:
-        """Return the name of the template that names a column."""
-        return "the prompt" if column in self.user.columns else "the system prompt"
-
-
-def _prompts_for(batch: Batch, dataset: Dataset) -> _Prompts:
-    try:
-        system = Prompt.parse(batch.system_prompt, "system_prompt") if batch.system_prompt else None
-        prompts = _Prompts(system, Prompt.parse(batch.prompt))
-    except ValueError as error:
-        raise DatasetError([str(error)]) from None
-    if problems := [*_unknown_columns(batch, prompts, dataset), *_no_columns(batch, prompts, dataset)]:
-        raise DatasetError(problems)
-    return prompts
-
-
-def _unknown_columns(batch: Batch, prompts: _Prompts, dataset: Dataset) -> Iterator[str]:
-    has = f"{dataset.path} has no column {{}}; it has: {', '.join(dataset.columns)}"
-    for column in prompts.user.unknown(dataset.columns):
-        yield has.format(repr(column)) + " (named in the prompt)"
-    for column in prompts.system.unknown(dataset.columns) if prompts.system else ():
-        yield has.format(repr(column)) + f" (named in the system prompt; text in braces is written {{{{{column}}}}})"
-    if batch.id_column is not None and batch.id_column not in dataset.columns:
-        yield has.format(repr(batch.id_column)) + " (the id column)"
-
-
-def _no_columns(batch: Batch, prompts: _Prompts, dataset: Dataset) -> Iterator[str]:
-    """Yield a problem for each column in Jinja syntax, and for a prompt without a column."""
-    named = bool(prompts.user.columns or (prompts.system and prompts.system.columns))
-    for name, template in (("prompt", batch.prompt), ("system_prompt", batch.system_prompt or "")):
-        for column in jinja_columns(template, dataset.columns, loose=not named):
-            yield f"{name}: {{{{ {column} }}}} is Jinja syntax; write {{{column}}}"
-            named = True
-    if not named:
-        columns = ", ".join(f"{{{column}}}" for column in dataset.columns)
-        yield f"prompt {batch.prompt!r:.80}: no column, so all rows would have the same prompt; use one of: {columns}"
 
 
 class _Keys:
@@ -160,7 +118,10 @@ class _Keys:
         return key
 
 
-def _request(batch: Batch, prompts: _Prompts, sampling: Mapping[str, Any], key: str, row: Row) -> RowRequest:
-    messages = prompts.messages(row)
+def _request(batch: Batch, builder: MessageBuilder, sampling: Mapping[str, Any], key: str, row: Row) -> RowRequest:
+    messages = builder.messages(row)
     work = fingerprint(batch.model, messages, sampling)
-    return RowRequest(row.position, key, work, messages)
+    request = RowRequest(row.position, key, work, messages)
+    # Raises here for a text that UTF-8 cannot encode.
+    assert request.prompt_bytes >= 0
+    return request

@@ -26,11 +26,13 @@ def test_a_prompt_without_a_column_is_refused_and_the_columns_are_named(tmp_path
 
 @pytest.mark.parametrize("prompt", ["{{ text }}", "{{text}}", "{{ text | upper }}", "{{row.text}}", "{{- text -}}"])
 def test_a_prompt_in_jinja_is_told_how_to_write_it(tmp_path: Path, prompt: str) -> None:
-    assert refused(tmp_path, prompt=prompt) == ["prompt: {{ text }} is Jinja syntax; write {text}"]
+    assert refused(tmp_path, prompt=prompt) == [
+        "prompt: {{ text }} is Jinja syntax; write {text}, or set template: jinja"
+    ]
 
 
 def test_one_column_in_jinja_beside_another_is_refused_too(tmp_path: Path) -> None:
-    hint = "{{ text }} is Jinja syntax; write {text}"
+    hint = "{{ text }} is Jinja syntax; write {text}, or set template: jinja"
     assert refused(tmp_path, prompt="{id}: {{ text }}") == [f"prompt: {hint}"]
     assert refused(tmp_path, system_prompt="Row {{ text }}") == [f"system_prompt: {hint}"]
 
