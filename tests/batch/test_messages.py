@@ -24,13 +24,13 @@ from tests.batch.batches import batch_in, read_answers, run, write_rows
 ROW: dict[str, object] = {"id": "a", "text": "Hello", "meta": {"tags": ["x", {"n": 2}], "none": None}, "a.b": "dotted"}
 
 
-def messages_of(folder: Path, rows: Sequence[dict[str, object]] = (ROW,), **changes: Any) -> list[list[Message]]:
+def messages_of(folder: Path, rows: Sequence[Any] = (ROW,), **changes: Any) -> list[list[Message]]:
     """Return the messages of each row."""
     changes = {"prompt": None, **changes}
     return [list(request.messages) for request in row_requests(batch_in(folder, rows, **changes))]
 
 
-def problems_of(folder: Path, rows: Sequence[dict[str, object]] = (ROW,), **changes: Any) -> list[str]:
+def problems_of(folder: Path, rows: Sequence[Any] = (ROW,), **changes: Any) -> list[str]:
     with pytest.raises(DatasetError) as caught:
         messages_of(folder, rows, **changes)
     return list(caught.value.problems)
