@@ -96,7 +96,7 @@ def test_set_takes_the_text_of_a_text_field_unchanged(tmp_path: Path, text: str)
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_set_takes_any_text_of_a_text_field_unchanged(text: str) -> None:
-    assert override(Batch, {}, f"prompt={text}") == {"prompt": text}
+    assert override(Batch, {}, f"dataset={text}") == {"dataset": text}
 
 
 @pytest.mark.parametrize("name", ["007", "1e3", "true", "2026-11-01", "null"])
