@@ -19,7 +19,6 @@ from tasks import (
     quality_unavailable,
     shared_client,
     shared_ledger,
-    shared_poller,
     spent_under,
     start_eval_run,
     wait_for_eval_run,
@@ -35,7 +34,7 @@ async def watch_quality(watch: Watch) -> WatchReport:
     """
     check_plot(watch.plot_path)
     occurrence = current_occurrence()
-    async with shared_client(), shared_ledger(), shared_poller():
+    async with shared_client(), shared_ledger():
         eval_set_id, rows = await prepare_eval_set(watch.comparison)
         plan = await plan_eval_run(watch.comparison, eval_set_id, occurrence)
         with announce_unpaid_watch(watch.name):

@@ -1,6 +1,5 @@
 from .history import load_scores, quality_history, save_quality, save_scores, series_of
 from .plan import EvalPlan, eval_work_begun
-from .poller import EvalPoller
 from .quote import ComparisonQuote, ComparisonsQuote, PlannedSize, estimated, quote_comparisons, quote_of, subject_of
 from .rows import EvalRows
 from .runner import EvalRunner
@@ -12,7 +11,6 @@ __all__ = [
     "Comparisons",
     "ComparisonsQuote",
     "EvalPlan",
-    "EvalPoller",
     "EvalRows",
     "EvalRunner",
     "PlannedSize",

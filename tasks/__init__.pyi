@@ -26,7 +26,7 @@ from .files import check_plot, check_report
 from .idle_endpoints import read_activity, save_activity
 from .idle_policy import IdlePolicy
 from .progress import watcher
-from .resources import open_sending_session, shared_client, shared_ledger, shared_poller
+from .resources import open_sending_session, shared_client, shared_ledger
 from .retries import RETRIED, RETRIES
 from .tags import tag_run
 from .watching import append_history, drift_from, publish_history
@@ -69,7 +69,6 @@ __all__ = [
     "share_budget",
     "shared_client",
     "shared_ledger",
-    "shared_poller",
     "smoke_call",
     "spent_under",
     "start_eval_run",

@@ -31,8 +31,11 @@ from pareta_evals import (
 )
 from pareta_report import Comparison, ComparisonContext, failed_comparison, judge
 from tasks.events import comparison_decided, comparison_failed
-from tasks.resources import shared_client, shared_ledger, shared_poller
+from tasks.resources import shared_client, shared_ledger
 from tasks.retries import RETRIES
+
+MAX_POLL_INTERVAL_S = 15.0
+"""Upper bound of the seconds between two polls of an eval run; raising it notices its end later."""
 
 
 @task(task_run_name="eval set of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
@@ -73,8 +76,8 @@ async def start_eval_run(
 @task(task_run_name="wait for {run_id}", cache_policy=NO_CACHE, **RETRIES)
 async def wait_for_eval_run(run_id: str, wait_s: float) -> EvalRun:
     """Wait until the run has ended, and record its bill; a retry waits for the same run."""
-    async with shared_poller() as poller, shared_ledger() as ledger:
-        run = await poller.wait(run_id, wait_s)
+    async with shared_client() as pareta, shared_ledger() as ledger:
+        run = await pareta.evals.runs.wait(run_id, poll_interval=MAX_POLL_INTERVAL_S, timeout=wait_s)
         await asyncio.to_thread(write_bill, ledger, run)
         return run
 
@@ -131,7 +134,7 @@ async def run_comparisons(comparisons: Comparisons) -> tuple[Comparison, ...]:
     async def run(spec: ComparisonSpec) -> None:
         results[spec.name] = await run_comparison(spec, comparisons.wait_s, comparisons.account)
 
-    async with shared_client(), shared_ledger(), shared_poller():
+    async with shared_client(), shared_ledger():
         await fan_out(comparisons.comparisons, run, workers=comparisons.max_runs_in_flight)
     return tuple(results[spec.name] for spec in comparisons.comparisons)
 

@@ -1,4 +1,4 @@
-"""Resources shared within one flow run: one client, one ledger, one poller, one session of a batch.
+"""Resources shared within one flow run: one client, one ledger, one session of a batch.
 
 A task in another process, thread or event loop has no shared resource and opens its own.
 """
@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 
 from pareta_batch import ALL_UNSETTLED, Batch, Ledger, RowSelection, Session, open_session, remote_control
 from pareta_client import AsyncPareta
-from pareta_evals import EvalPoller
 from tasks.credentials import make_client
 from tasks.endpoint_slots import lease_slots
 from tasks.progress import show_progress
@@ -44,7 +43,6 @@ class Shared(Generic[Resource]):
 
 _client = Shared[AsyncPareta]("client")
 _ledger = Shared[Ledger]("ledger")
-_poller = Shared[EvalPoller]("poller")
 _session = Shared[Session]("session")
 
 
@@ -56,11 +54,6 @@ def shared_client() -> AbstractAsyncContextManager[AsyncPareta]:
 def shared_ledger() -> AbstractAsyncContextManager[Ledger]:
     """Return a context manager of the shared ledger."""
     return _ledger.use(_open_ledger)
-
-
-def shared_poller() -> AbstractAsyncContextManager[EvalPoller]:
-    """Return a context manager of the shared poller of eval runs."""
-    return _poller.use(_open_poller)
 
 
 def shared_session(batch: Batch, selection: RowSelection = ALL_UNSETTLED) -> AbstractAsyncContextManager[Session]:
@@ -82,12 +75,6 @@ async def open_sending_session(batch: Batch, selection: RowSelection = ALL_UNSET
 async def _open_client() -> AsyncIterator[AsyncPareta]:
     async with await make_client() as client:
         yield client
-
-
-@asynccontextmanager
-async def _open_poller() -> AsyncIterator[EvalPoller]:
-    async with shared_client() as client, EvalPoller(client.evals.runs.retrieve) as poller:
-        yield poller
 
 
 @asynccontextmanager

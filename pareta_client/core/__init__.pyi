@@ -28,7 +28,7 @@ from .streams import Progress, chat_chunks, deploy_events
 from .tracing import Tracing, installed_tracing
 from .usable import unusable_reason
 from .values import MAX_COUNT, MAX_QUOTED_CHARACTERS, content_of, noted_count, shown
-from .waiting import if_transient
+from .waiting import PollTiming, if_transient, poll
 
 __all__ = [
     "MAX_COUNT",
@@ -47,6 +47,7 @@ __all__ = [
     "Json",
     "Moment",
     "Operation",
+    "PollTiming",
     "Progress",
     "RawHeaders",
     "Read",
@@ -82,6 +83,7 @@ __all__ = [
     "note",
     "noted_count",
     "object_of",
+    "poll",
     "post",
     "post_form",
     "read_clock",

@@ -19,7 +19,7 @@ class Send:
     """Send a request, with a timeout of `seconds` if not None. A streamed reply stays open for `Read`.
 
     `left` is the seconds to the deadline; unlike `seconds` it includes the wait for a connection slot.
-    `max_bytes` limits the decompressed body of a successful reply.
+    `max_bytes` limits the decompressed body of a successful reply. Polls have connection slots of their own.
     """
 
     request: Request
@@ -27,6 +27,7 @@ class Send:
     left: float | None = None
     streamed: bool = False
     max_bytes: int = sys.maxsize
+    is_poll: bool = False
 
 
 @dataclass(frozen=True, slots=True)

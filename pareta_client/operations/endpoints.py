@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pareta_client.core import (
@@ -9,21 +10,20 @@ from pareta_client.core import (
     Emit,
     Happened,
     Operation,
+    PollTiming,
     Progress,
     delete,
     deploy_events,
     exchange,
     get,
-    if_transient,
     json_of,
+    poll,
     post,
-    read_clock,
     record_of,
     records_of,
     segment,
-    sleep,
 )
-from pareta_client.errors import DeployError, EndpointWaitTimeoutError, ParetaError
+from pareta_client.errors import DeployError, EndpointWaitTimeoutError
 from pareta_client.models.endpoints import DeployEvent, Endpoint
 from pareta_client.settings import Settings
 
@@ -34,6 +34,8 @@ LIVE_TIMEOUT_S = 900.0
 """Default wait for a live endpoint; raising it reports a hanging deployment later."""
 FIRST_POLL_S = 0.25
 """First pause, doubled after each poll; raising it detects a fast start later."""
+POLL_GROWTH = 2.0
+"""Factor between two pauses; raising it polls less, and detects a live endpoint later."""
 _FAILED_STATUSES = ("failed", "error")
 
 
@@ -86,23 +88,20 @@ def wait_until_live(endpoint_id: str, poll_interval: float, timeout: float, sett
 
     Raises EndpointWaitTimeoutError after `timeout` seconds, and DeployError for a failed endpoint.
     """
-    now = started = yield from read_clock()
-    pause, status, last_error = FIRST_POLL_S, None, None
-    while True:
-        try:
-            endpoint = yield from retrieve(endpoint_id, settings)
-        except ParetaError as error:
-            last_error = if_transient(error)
-        else:
-            status = endpoint.status
-            if endpoint.is_live:
-                return endpoint
-            if status in _FAILED_STATUSES:
-                raise DeployError(f"endpoint {endpoint_id} is {status}; check its activity, or deploy again")
-        if now - started >= timeout:
-            raise EndpointWaitTimeoutError(endpoint_id, waited=now - started, status=status) from last_error
-        now = yield from sleep(min(pause, poll_interval), None)
-        pause *= 2
+    return poll(
+        lambda: retrieve(endpoint_id, settings),
+        partial(_is_live, endpoint_id),
+        PollTiming(timeout, longest=poll_interval, first=FIRST_POLL_S, growth=POLL_GROWTH),
+        settings.jitter,
+        lambda waited, status: EndpointWaitTimeoutError(endpoint_id, waited=waited, status=status),
+    )
+
+
+def _is_live(endpoint_id: str, endpoint: Endpoint) -> bool:
+    """Return whether the endpoint is live; raise DeployError if it failed."""
+    if endpoint.status in _FAILED_STATUSES:
+        raise DeployError(f"endpoint {endpoint_id} is {endpoint.status}; check its activity, or deploy again")
+    return endpoint.is_live
 
 
 def list_endpoints(settings: Settings) -> Operation[list[Endpoint]]:

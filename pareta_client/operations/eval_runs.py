@@ -6,33 +6,43 @@ from typing import Literal
 
 from pareta_client.core import (
     Operation,
+    PollTiming,
     exchange,
     get,
-    if_transient,
     malformed,
     object_of,
+    poll,
     post,
-    read_clock,
     record_of,
     segment,
-    sleep,
 )
-from pareta_client.errors import EvalWaitTimeoutError, ParetaError
+from pareta_client.errors import EvalWaitTimeoutError
 from pareta_client.models.evals import EvalRun, EvalSet
 from pareta_client.operations.eval_sets import Items, create_set, frontier_models, retrieve_set
 from pareta_client.settings import Settings
 
 PATH = "/v1/eval-runs"
+FIRST_POLL_S = 0.5
+"""First pause between two polls; raising it detects the end of a short run later."""
+POLL_GROWTH = 1.5
+"""Factor between two pauses; raising it polls less, and detects the end of a run later."""
 
 Frontier = Literal["all", "benchmarked", "none"] | Iterable[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Poll interval and timeout of a wait, in seconds."""
+    """Longest pause between two polls, and timeout, in seconds."""
 
     poll_interval: float = 3.0
     timeout: float = 900.0
+
+    def __post_init__(self) -> None:
+        self.timing()  # refuses invalid seconds before a run is created
+
+    def timing(self) -> PollTiming:
+        """Return the pauses of the wait; raise ValueError for invalid seconds."""
+        return PollTiming(self.timeout, longest=self.poll_interval, first=FIRST_POLL_S, growth=POLL_GROWTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +137,11 @@ def retrieve_run(run_id: str, settings: Settings) -> Operation[EvalRun]:
 
 
 def wait_for_run(run_id: str, wait: Wait, settings: Settings) -> Operation[EvalRun]:
-    """Poll until the run has ended, also after temporary errors; raise EvalWaitTimeoutError after the timeout."""
-    now = started = yield from read_clock()
-    status, last_error = None, None
-    while True:
-        try:
-            run = yield from retrieve_run(run_id, settings)
-        except ParetaError as error:
-            last_error = if_transient(error)
-        else:
-            status = run.status
-            if run.is_terminal:
-                return run
-        if now - started >= wait.timeout:
-            raise EvalWaitTimeoutError(run_id, waited=now - started, status=status) from last_error
-        now = yield from sleep(wait.poll_interval, None)
+    """Poll with growing pauses until the run has ended; raise EvalWaitTimeoutError after the timeout."""
+    return poll(
+        lambda: retrieve_run(run_id, settings),
+        lambda run: run.is_terminal,
+        wait.timing(),
+        settings.jitter,
+        lambda waited, status: EvalWaitTimeoutError(run_id, waited=waited, status=status),
+    )

@@ -21,8 +21,8 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from pareta_client.core import RawHeaders, Request, Timeouts
-from pareta_client.transport.channel import Incoming, IncomingFromHttpx, gather_into
 from pareta_client.transport.decoding import decoded_async
+from pareta_client.transport.incoming import Incoming, IncomingFromHttpx, gather_into
 from pareta_client.transport.tolerant_head import MAX_HEAD_BYTES, MAX_HEADERS, TolerantResponseHandler
 from pareta_client.transport.transport_errors import WHILE_CONNECTING
 

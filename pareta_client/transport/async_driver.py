@@ -21,8 +21,9 @@ from pareta_client.core import (
 )
 from pareta_client.errors import APIConnectionError
 from pareta_client.retry import succeeded
-from pareta_client.transport.channel import AsyncChannel, Incoming
+from pareta_client.transport.channel import AsyncChannel
 from pareta_client.transport.driver import TRANSPORT_ERRORS, max_body_bytes, outcome
+from pareta_client.transport.incoming import Incoming
 from pareta_client.transport.transport_errors import attempt_timed_out, connection_error, no_free_connection, timed_out
 
 T = TypeVar("T")
@@ -117,13 +118,14 @@ class AsyncDriver:
 
     async def _acquire_slot(self, step: Send) -> float | None:
         """Wait for a connection slot; return the seconds left for the attempt."""
-        slots, loop = self._slots, asyncio.get_running_loop()
+        slots = self._channel.poll_slots if step.is_poll else self._slots
         if slots is None:
             return step.seconds
         if not slots.locked():
             await slots.acquire()
             self._slot = slots
             return step.seconds
+        loop = asyncio.get_running_loop()
         ends = None if step.left is None else loop.time() + step.left
         async with asyncio.timeout_at(ends):
             await slots.acquire()

@@ -3,21 +3,23 @@
 import asyncio
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from pareta_client.core import RawHeaders, Request
-from pareta_client.transport.decoding import decoded_async
+from pareta_client.core import Request
+from pareta_client.transport.incoming import Incoming, IncomingFromHttpx
 
 if TYPE_CHECKING:
     from pareta_client.transport.aiohttp_channel import AiohttpChannel
 
 MAX_CONNECTIONS = 1000
 """Connections of one asynchronous client; further calls wait. Raising it costs memory and file descriptors."""
+MAX_CONCURRENT_POLLS = 8
+"""Requests of waits in flight in one asynchronous client; raising it polls many runs faster, and loads the service."""
 POOL_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=30.0)
 UNLIMITED_POOL = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30.0)
 
@@ -34,35 +36,15 @@ class Channel(Protocol):
         ...
 
 
-class Incoming(Protocol):
-    """A reply whose head has been received; the asynchronous counterpart of an httpx.Response."""
-
-    status: int
-    headers: RawHeaders
-
-    def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the decompressed body in chunks; raise httpx's exceptions."""
-        ...
-
-    async def read_into(self, body: list[bytes], max_bytes: int) -> bool:
-        """Read the decompressed body into the list `body`; raise httpx's exceptions.
-
-        Returns False if the body is larger than `max_bytes`; it is then not read to its end.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Release the connection."""
-        ...
-
-
 class AsyncChannel(Protocol):
     """Transport of an asynchronous client.
 
     `connection_slots` limits the requests in flight, from sending to closing the reply; None means no limit.
+    `poll_slots` limits the requests of all waits.
     """
 
     connection_slots: asyncio.Semaphore | None
+    poll_slots: asyncio.Semaphore
 
     def send(self, request: Request, within: float | None) -> Awaitable[Incoming]:
         """Send, and return the reply after its head; raise httpx's exceptions.
@@ -74,40 +56,6 @@ class AsyncChannel(Protocol):
     async def aclose(self) -> None:
         """Close the connections that this channel opened."""
         ...
-
-
-class IncomingFromHttpx:
-    """A reply of httpx with an unread body."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self.status = response.status_code
-        self.headers: RawHeaders = response.headers.raw
-
-    def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the decompressed body in chunks; raise httpx's exceptions."""
-        if self._response.is_stream_consumed:  # read by a hook or transport of the caller
-            return self._response.aiter_bytes()
-        return decoded_async(self._response.aiter_raw(), self.headers)
-
-    async def read_into(self, body: list[bytes], max_bytes: int) -> bool:
-        """Read the decompressed body into a list; return False if it is larger than `max_bytes`."""
-        return await gather_into(body, self.pieces(), max_bytes)
-
-    async def aclose(self) -> None:
-        """Release the connection."""
-        await self._response.aclose()
-
-
-async def gather_into(body: list[bytes], pieces: AsyncIterator[bytes], max_bytes: int) -> bool:
-    """Read all chunks into a list; return False if they are larger than `max_bytes`."""
-    left = max_bytes
-    async for piece in pieces:
-        body.append(piece)
-        left -= len(piece)
-        if left < 0:
-            return False
-    return True
 
 
 @cache
@@ -136,6 +84,7 @@ class SuppliedAsyncChannel:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
         self.connection_slots: asyncio.Semaphore | None = None
+        self.poll_slots = asyncio.Semaphore(MAX_CONCURRENT_POLLS)
 
     async def send(self, request: Request, within: float | None) -> Incoming:
         """Send through the caller's client."""
@@ -191,6 +140,7 @@ class DefaultAsyncChannel:
         self._channel: AiohttpChannel | None = None
         self._closed = False
         self.connection_slots: asyncio.Semaphore | None = asyncio.Semaphore(MAX_CONNECTIONS)
+        self.poll_slots = asyncio.Semaphore(MAX_CONCURRENT_POLLS)
 
     def send(self, request: Request, within: float | None) -> Awaitable[Incoming]:
         """Send a request; raise RuntimeError after `aclose` and on another event loop."""
@@ -215,6 +165,7 @@ class ProxiedAsyncChannel:
 
     def __init__(self) -> None:
         self.connection_slots: asyncio.Semaphore | None = asyncio.Semaphore(MAX_CONNECTIONS)
+        self.poll_slots = asyncio.Semaphore(MAX_CONCURRENT_POLLS)
         self._client: httpx.AsyncClient | None = None
 
     async def send(self, request: Request, within: float | None) -> Incoming:

@@ -15,7 +15,6 @@ import pytest_asyncio
 from pareta_batch.errors import ModelsUnknown
 from pareta_batch.ledger.ledger import Ledger
 from pareta_client import AsyncPareta, EvalRun
-from pareta_evals.poller import EvalPoller
 from pareta_evals.quote import quote_comparisons
 from pareta_evals.runner import EvalRunner
 from pareta_evals.spec import Comparisons, ComparisonSpec
@@ -45,8 +44,7 @@ async def scored(work: EvalRunner) -> EvalRun:
     eval_set_id = await work.eval_set(await work.rows())
     plan = await work.plan(eval_set_id)
     run_id = await work.run(eval_set_id, plan)
-    async with EvalPoller(work.pareta.evals.runs.retrieve) as poller:
-        return await work.results(await poller.wait(run_id, 60), plan)
+    return await work.results(await work.pareta.evals.runs.wait(run_id, timeout=60), plan)
 
 
 def models(run: EvalRun) -> set[str | None]:

@@ -117,7 +117,7 @@ def test_a_wait_for_an_endpoint_that_runs_out_carries_its_id() -> None:
 def test_a_run_is_waited_for_until_it_has_ended(status: str) -> None:
     played = play(wait_for_run("run_1", Wait(3.0, 900), settings()), [run("queued"), run("running"), run(status)])
     assert played.result is not None
-    assert (played.result.status, [step.seconds for step in played.sleeps]) == (status, [3.0, 3.0])
+    assert (played.result.status, [step.seconds for step in played.sleeps]) == (status, [0.5, 0.75])
 
 
 def test_a_wait_that_runs_out_carries_the_run_to_wait_for_again() -> None:

@@ -90,8 +90,8 @@ class EvalRuns:
     ) -> EvalRun:
         """Start a run on a stored set, or on rows that are stored first.
 
-        `frontier` is a list of ids, "all", "benchmarked" or "none". With `wait=True` it polls every `poll_interval`
-        seconds for at most `timeout` seconds; EvalWaitTimeoutError has the `run_id` for another wait.
+        `frontier` is a list of ids, "all", "benchmarked" or "none". With `wait=True` it polls for at most `timeout`
+        seconds, with pauses that grow to `poll_interval`; EvalWaitTimeoutError has the `run_id` for another wait.
         """
         settings = self._dispatcher.settings
         on = RunOn(eval_set, task, items, name, prompt)
