@@ -3,10 +3,10 @@
 import asyncio
 
 from prefect import get_client
-from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from flows.direct import current_flow_name
 from flows.outcomes import current_flow_run
 from pareta_batch import (
     Batch,
@@ -90,8 +90,7 @@ def admit_comparisons(comparisons: Comparisons, bounds: Bounds | None) -> Compar
 
 async def current_origin() -> str:
     """Return `flow/deployment` of this run, or the name of its flow if it has no deployment."""
-    run, context = current_flow_run(), FlowRunContext.get()
-    flow = context.flow.name if context and context.flow else ""
+    run, flow = current_flow_run(), current_flow_name()
     if run is None or run.deployment_id is None:
         return flow
     async with get_client() as client:

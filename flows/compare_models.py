@@ -1,8 +1,7 @@
 """Flow that scores candidates and baselines on every eval set concurrently, and reports the winner."""
 
-from prefect import flow
-
 from flows.bounds import Bounds, admit_comparisons
+from flows.direct import flow
 from flows.outcomes import finish, named_outcome
 from flows.pages import comparison_page
 from flows.reports import ComparisonReport

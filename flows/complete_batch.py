@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from flows.bounds import Bounds, admit_batch
+from flows.direct import flow
 from flows.outcomes import end_as_quote, finish, named_outcome
 from flows.pages import batch_page
 from flows.suspension import OnEmptyBalance, suspend_when_out_of_credit

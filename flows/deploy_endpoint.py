@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from prefect import flow
-
+from flows.direct import flow
 from flows.outcomes import named_outcome
 from flows.parameters import Deployment
 from pareta_batch import NO_ACCOUNT, Account

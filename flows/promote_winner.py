@@ -1,14 +1,13 @@
 """Flow that compares models, and deploys the winner if it passes the gate."""
 
-from prefect import flow, get_run_logger
-
 from flows.compare_models import compare_models
 from flows.deploy_endpoint import serving
+from flows.direct import flow
 from flows.outcomes import finish, named_outcome, report_of
 from flows.parameters import Promotion
 from flows.reports import PromotionReport
 from pareta_report import Decision, decide
-from tasks import shared_client, shared_ledger
+from tasks import run_logger, shared_client, shared_ledger
 
 
 @flow(name="promote-winner", flow_run_name="promote {promotion.name}")
@@ -18,7 +17,7 @@ async def promote_winner(promotion: Promotion) -> PromotionReport:
     async with shared_client(), shared_ledger():
         report = await report_of(await compare_models(promotion.comparisons(), return_state=True))
         decision = decide(report.comparisons[0], promotion.policy)
-        get_run_logger().info("%s: %s", promotion.name, decision.sentence)
+        run_logger().info("%s: %s", promotion.name, decision.sentence)
         endpoint = await deploy_winner(promotion, decision)
     return finish(PromotionReport(name=promotion.name, decision=decision, endpoint=endpoint, comparisons=report))
 

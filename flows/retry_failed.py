@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field
 
 from flows.bounds import Bounds, admit_known_batch
 from flows.complete_batch import publish_results
+from flows.direct import flow
 from flows.outcomes import finish, named_outcome
 from pareta_batch import Batch, BatchReport, RowSelection
 from tasks import complete_shards, open_sending_session, plan_retry, shared_ledger, tag_run

@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from prefect import flow
-
 from flows.compare_models import compare_models
 from flows.complete_batch import complete_batch
 from flows.deploy_endpoint import serving
+from flows.direct import flow
 from flows.outcomes import finish, named_outcome, report_of
 from flows.pages import pipeline_page
 from flows.parameters import Pipeline

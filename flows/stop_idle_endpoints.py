@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from prefect import flow, get_run_logger
 from pydantic import ConfigDict, Field
 
+from flows.direct import flow
 from flows.outcomes import named_outcome
 from pareta_batch import Spec
-from tasks import IdlePolicy, read_activity, save_activity, shared_client, stop_endpoint
+from tasks import IdlePolicy, read_activity, run_logger, save_activity, shared_client, stop_endpoint
 
 
 class IdleGuard(Spec):
@@ -53,7 +53,7 @@ async def stop_idle_endpoints(guard: IdleGuard) -> tuple[str, ...]:
         readings = await read_activity(guard.name_prefix, now)
         reasons = {each.endpoint: reason for each in readings if (reason := each.stop_reason(guard.policy, now))}
         for endpoint, reason in reasons.items():
-            get_run_logger().info("%s: %s%s", endpoint, reason, "; dry run: not stopped" if guard.dry_run else "")
+            run_logger().info("%s: %s%s", endpoint, reason, "; dry run: not stopped" if guard.dry_run else "")
             if not guard.dry_run:
                 await stop_endpoint(endpoint)
     await save_activity(guard.name_prefix, readings, now)

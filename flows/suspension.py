@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 from uuid import uuid4
 
-from prefect import get_client, get_run_logger
+from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.flow_runs import asuspend_flow_run
@@ -14,6 +14,7 @@ from pydantic import Field
 
 from flows.outcomes import IncompleteRun, current_flow_run, explained, out_of_credit
 from pareta_client import InsufficientCreditsError
+from tasks import NEEDS_API, run_logger, uses_prefect
 
 OnEmptyBalance = Annotated[
     Literal["fail", "suspend"],
@@ -38,9 +39,10 @@ async def suspend_when_out_of_credit(on_empty_balance: OnEmptyBalance) -> AsyncI
         run = current_flow_run()
         if run is None or run.deployment_id is None or run.parent_task_run_id is not None:
             # Only a worker can resume a run in another process.
-            get_run_logger().warning("run ends instead of being suspended: only a run of a deployment can be resumed")
+            reason = "only a run of a deployment can be resumed" if uses_prefect() else NEEDS_API
+            run_logger().warning("run ends instead of being suspended: %s", reason)
             raise
-        get_run_logger().warning("suspended until it is resumed: %s", explained(error))
+        run_logger().warning("suspended until it is resumed: %s", explained(error))
     else:
         return
     # A new key each time: Prefect treats a used key as a suspension that is over.

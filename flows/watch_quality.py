@@ -1,7 +1,8 @@
 """Flow that scores models again on the same rows, and reports a drop in quality."""
 
-from prefect import flow, get_run_logger
+from datetime import UTC, datetime
 
+from flows.direct import flow
 from flows.outcomes import current_flow_run, named_outcome
 from flows.parameters import Watch
 from flows.reports import WatchReport
@@ -17,6 +18,7 @@ from tasks import (
     publish_history,
     quality_drifted,
     quality_unavailable,
+    run_logger,
     shared_client,
     shared_ledger,
     spent_under,
@@ -42,7 +44,7 @@ async def watch_quality(watch: Watch) -> WatchReport:
         run = completed(await wait_for_eval_run(run_id, watch.wait_s))
         history = await append_history(watch.name, occurrence, run, rows, watch.comparison.score_range)
         drift, since_last = await drift_from(watch.name, history, run, rows, watch.comparison.score_range)
-    get_run_logger().info("%s: %s", watch.name, drift)
+    run_logger().info("%s: %s", watch.name, drift)
     if drift.drifted:
         quality_drifted(watch.name, drift)
     if drift.unavailable:
@@ -55,8 +57,10 @@ async def watch_quality(watch: Watch) -> WatchReport:
 
 
 def current_occurrence() -> str:
-    """Return the scheduled time of this flow run as the occurrence: a retry then buys no second eval run."""
+    """Return the scheduled time of this flow run as the occurrence: a retry then buys no second eval run.
+
+    Outside a flow run it is the present time.
+    """
     run = current_flow_run()
-    if run is None or run.expected_start_time is None:
-        raise RuntimeError("a watch needs a flow run: its scheduled time identifies the occurrence")
-    return run.expected_start_time.isoformat()
+    scheduled = run.expected_start_time if run else None
+    return (scheduled or datetime.now(UTC)).isoformat()

@@ -43,7 +43,6 @@ def run_demo() -> int:
 
         pipeline = read_spec(Pipeline, SPEC)
         write_documents(pipeline)
-        typer.echo("starting Prefect's embedded server (10 to 20 s the first time) …", err=True)
         report, status = run_flow(run_pipeline, pipeline)
     if report is not None:
         summarize(report)

@@ -5,7 +5,8 @@ import os
 
 def prepare_prefect(*, verbose: bool = False) -> None:
     """Set defaults for start and logging of Prefect under a terminal; the environment takes precedence."""
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
+    # Without an API a command runs without a server: Prefect must not start its embedded one.
+    os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     if not verbose:

@@ -15,7 +15,6 @@ from flows.outcomes import IncompleteRun, end_reason
 from flows.signals import run_until_interrupted
 from pareta_batch import Snapshot
 from pareta_cli.debugging import print_traceback
-from pareta_cli.embedded_server import bind_embedded_server
 from tasks import watcher
 
 T = TypeVar("T")
@@ -26,7 +25,6 @@ messages = Console(stderr=True, highlight=False)
 
 def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, ExitStatus]:
     """Run a flow to its end and show its progress; return its result, if any, and the exit status."""
-    bind_embedded_server()
     try:
         with _show_progress():
             result = run_until_interrupted(lambda: _awaited(flow(parameter)), _notify)

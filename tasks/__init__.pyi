@@ -10,6 +10,7 @@ from .batches import (
 )
 from .budgets import comparison_account, reserve_smoke_call, share_budget
 from .credentials import ParetaCredentials
+from .direct import NEEDS_API, run_logger, task, uses_prefect
 from .endpoint_slots import limit_name
 from .endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
 from .evals import (
@@ -32,6 +33,7 @@ from .tags import tag_run
 from .watching import append_history, drift_from, publish_history
 
 __all__ = [
+    "NEEDS_API",
     "RETRIED",
     "RETRIES",
     "IdlePolicy",
@@ -65,6 +67,7 @@ __all__ = [
     "register_batch",
     "reserve_smoke_call",
     "run_comparisons",
+    "run_logger",
     "save_activity",
     "share_budget",
     "shared_client",
@@ -74,6 +77,8 @@ __all__ = [
     "start_eval_run",
     "stop_endpoint",
     "tag_run",
+    "task",
+    "uses_prefect",
     "wait_for_eval_run",
     "wait_until_live",
     "watcher",

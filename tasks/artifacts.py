@@ -1,13 +1,11 @@
-"""Tasks that publish results in the Prefect UI: tables, a summary, a link to the report."""
+"""Tasks that write the report, and publish results as artifacts if Prefect is used."""
 
 import asyncio
 import base64
 import re
 from pathlib import Path
 
-from prefect import task
 from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact, acreate_table_artifact
-from prefect.cache_policies import NO_CACHE
 
 from pareta_batch import BatchReport, OutputError
 from pareta_report import (
@@ -25,6 +23,7 @@ from pareta_report import (
     write_exports,
     write_page,
 )
+from tasks.direct import task, uses_prefect
 from tasks.events import batch_ended
 
 
@@ -33,9 +32,11 @@ def artifact_key(*parts: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
-@task(task_run_name="publish {report.name}", cache_policy=NO_CACHE)
+@task(task_run_name="publish {report.name}")
 async def publish_batch(report: BatchReport) -> None:
     """Publish the batch's table and summary as artifacts, and emit its event."""
+    if not uses_prefect():
+        return
     table = artifact_rows(batch_table(report))
     await acreate_table_artifact(table, key=artifact_key(report.name, "batch"), description=markdown_text(str(report)))
     summary = markdown_summary(batch=report)
@@ -43,7 +44,7 @@ async def publish_batch(report: BatchReport) -> None:
     batch_ended(report)
 
 
-@task(task_run_name="quality of {output}", cache_policy=NO_CACHE)
+@task(task_run_name="quality of {output}")
 async def measure_quality(output: str, truth_column: str | None) -> MeasuredQuality | None:
     """Measure the answers against the truth column; return None without one."""
     if truth_column is None:
@@ -52,9 +53,11 @@ async def measure_quality(output: str, truth_column: str | None) -> MeasuredQual
     return batch_measured_quality(answers, truth_column)
 
 
-@task(task_run_name="publish {name}", cache_policy=NO_CACHE)
+@task(task_run_name="publish {name}")
 async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) -> None:
     """Publish the comparisons' table, summary and plots as artifacts."""
+    if not uses_prefect():
+        return
     table = artifact_rows(comparison_table(comparisons))
     await acreate_table_artifact(table, key=artifact_key(name, "comparison"), description="Quality and cost per model")
     summary = markdown_summary(comparisons=comparisons)
@@ -71,7 +74,7 @@ async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) ->
             )
 
 
-@task(task_run_name="report of {name}", cache_policy=NO_CACHE)
+@task(task_run_name="report of {name}")
 async def publish_page(name: str, page: Page, path: str) -> str:
     """Write the HTML report and its comparisons as JSON and CSV; publish a link, and return the path."""
     try:
@@ -80,9 +83,10 @@ async def publish_page(name: str, page: Page, path: str) -> str:
             await asyncio.to_thread(write_exports, page.comparisons, written)
     except OSError as error:
         raise OutputError(f"report {path!r}: not writable: {error}; choose another report") from error
-    shown = markdown_text(str(written))
-    uri, key = written.resolve().as_uri(), artifact_key(name, "report")
-    await acreate_link_artifact(uri, link_text="HTML report", key=key, description=f"On the worker's disk: {shown}")
+    if uses_prefect():
+        shown = markdown_text(str(written))
+        uri, key = written.resolve().as_uri(), artifact_key(name, "report")
+        await acreate_link_artifact(uri, link_text="HTML report", key=key, description=f"On the worker's disk: {shown}")
     return str(written)
 
 

@@ -2,9 +2,7 @@
 
 import asyncio
 
-from prefect import get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
 from pareta_batch import (
     Batch,
@@ -27,12 +25,13 @@ from pareta_batch import complete_shards as complete_shards_of
 from pareta_report import markdown_text
 from tasks.artifacts import artifact_key
 from tasks.credentials import make_client
+from tasks.direct import run_logger, task, uses_prefect
 from tasks.files import check_page
 from tasks.resources import shared_ledger, shared_session
 from tasks.retries import RETRIES
 
 
-@task(task_run_name="check {batch.dataset}", cache_policy=NO_CACHE)
+@task(task_run_name="check {batch.dataset}")
 async def check_dataset(batch: Batch, truth_column: str | None = None) -> None:
     """Check the dataset, the prompt, the output and the truth column before an endpoint is deployed."""
     check_page(batch)
@@ -41,20 +40,20 @@ async def check_dataset(batch: Batch, truth_column: str | None = None) -> None:
         await asyncio.to_thread(check_column, batch.dataset, truth_column, "the truth column")
     async with shared_ledger() as ledger:
         await asyncio.to_thread(check_output, batch, ledger)
-    get_run_logger().info("%s: %d rows fit the prompt", batch.dataset, rows)
+    run_logger().info("%s: %d rows fit the prompt", batch.dataset, rows)
 
 
-@task(task_run_name="register {batch.name}", cache_policy=NO_CACHE)
+@task(task_run_name="register {batch.name}")
 async def register_batch(batch: Batch) -> RunPlan:
     """Check the dataset and register its rows in the ledger; nothing is sent."""
     check_page(batch)
     async with shared_ledger() as ledger:
         plan = await asyncio.to_thread(register_rows, batch, ledger)
-    get_run_logger().info("%s: %s", batch.name, plan)
+    run_logger().info("%s: %s", batch.name, plan)
     return plan
 
 
-@task(task_run_name="failed rows of {batch.name}", cache_policy=NO_CACHE)
+@task(task_run_name="failed rows of {batch.name}")
 async def plan_retry(batch: Batch, selection: RowSelection) -> RunPlan:
     """Return the plan of the failed rows to send again, from the ledger; nothing is sent."""
     check_page(batch)
@@ -64,22 +63,23 @@ async def plan_retry(batch: Batch, selection: RowSelection) -> RunPlan:
         missing = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, selection)
         tally = await asyncio.to_thread(ledger.tally, batch.name)
     plan = RunPlan(tally.total, 0, missing)
-    get_run_logger().info("%s: %d failed rows to send again", batch.name, plan.to_send)
+    run_logger().info("%s: %d failed rows to send again", batch.name, plan.to_send)
     return plan
 
 
-@task(task_run_name="quote {batch.name}", cache_policy=NO_CACHE)
+@task(task_run_name="quote {batch.name}")
 async def quote_batch(batch: Batch) -> Quote:
     """Quote the rows to send, their cost and their duration; nothing is sent."""
     async with shared_ledger() as ledger:
         quote = await quote_rows(batch, await make_client(), ledger)
-    get_run_logger().info("%s", quote)
-    await acreate_markdown_artifact(f"**Quote** {markdown_text(str(quote))}", key=artifact_key(batch.name, "quote"))
+    run_logger().info("%s", quote)
+    if uses_prefect():
+        await acreate_markdown_artifact(f"**Quote** {markdown_text(str(quote))}", key=artifact_key(batch.name, "quote"))
     return quote
 
 
 # No tags: for every tagged task run Prefect asks the server for a concurrency slot, which costs more than a row.
-@task(task_run_name="{batch.name} shard {shard}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="{batch.name} shard {shard}", **RETRIES)
 async def complete_shard(batch: Batch, shard: int) -> None:
     """Send the rows of one shard that are missing in the ledger."""
     async with shared_session(batch) as session:
@@ -94,7 +94,7 @@ async def complete_shards(batch: Batch, plan: RunPlan) -> None:
         await complete_shards_of(session, plan.missing, lambda shard: complete_shard(allotted, shard))
 
 
-@task(task_run_name="answers of {batch.name}", cache_policy=NO_CACHE)
+@task(task_run_name="answers of {batch.name}")
 async def write_answers_file(batch: Batch) -> str:
     """Write the answers file from the dataset and the ledger; return its path."""
     async with shared_ledger() as ledger:
@@ -107,5 +107,5 @@ async def build_report(plan: RunPlan, session: Session) -> BatchReport:
         tally = await asyncio.to_thread(ledger.tally, session.batch.name)
         await asyncio.to_thread(check_batch_quote, ledger, session.batch.name, tally)
     report = batch_report(tally, session, changed=plan.changed)
-    get_run_logger().info("%s", report)
+    run_logger().info("%s", report)
     return report

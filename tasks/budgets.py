@@ -3,9 +3,6 @@
 import asyncio
 from uuid import uuid4
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-
 from pareta_batch import (
     MICRO_PER_USD,
     Account,
@@ -26,13 +23,14 @@ from pareta_batch import (
 )
 from pareta_client import AsyncPareta
 from pareta_evals import Comparisons, EvalRunner, quote_of
+from tasks.direct import run_logger, task
 from tasks.evals import settle_purchases
 from tasks.resources import shared_client, shared_ledger
 
 Shares = tuple[float | None, float | None]
 
 
-@task(task_run_name="shares of {batch.name}", cache_policy=NO_CACHE)
+@task(task_run_name="shares of {batch.name}")
 async def share_budget(budget_usd: float | None, batch: Batch, comparisons: Comparisons | None, account: str) -> Shares:
     """Return the dollars for a batch and for its comparisons; None without a budget.
 
@@ -50,11 +48,11 @@ async def share_budget(budget_usd: float | None, batch: Batch, comparisons: Comp
         raise BudgetReached(
             f"nothing of the budget of {budget_dollars(budget_usd)} is left for the batch {batch.name!r}"
         )
-    get_run_logger().info("of %s, %s are for the batch", budget_dollars(budget_usd), dollars(for_batch))
+    run_logger().info("of %s, %s are for the batch", budget_dollars(budget_usd), dollars(for_batch))
     return for_batch / MICRO_PER_USD, max(for_comparisons, 1) / MICRO_PER_USD
 
 
-@task(task_run_name="smoke call of {name}", cache_policy=NO_CACHE)
+@task(task_run_name="smoke call of {name}")
 async def reserve_smoke_call(name: str, task: str, model: str, account: Account) -> str:
     """Reserve the maximum cost of a smoke call before the deployment; return the key of the purchase.
 
@@ -67,7 +65,7 @@ async def reserve_smoke_call(name: str, task: str, model: str, account: Account)
         return purchase.key
 
 
-@task(task_run_name="comparison account of {batch.name}", cache_policy=NO_CACHE)
+@task(task_run_name="comparison account of {batch.name}")
 async def comparison_account(batch: Batch, budget_usd: float | None, account: str) -> Account:
     """Return the account for purchases other than the batch; its budget is the part that the batch leaves."""
     if budget_usd is None:

@@ -7,6 +7,7 @@ from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
 from pareta_client import AsyncPareta
+from tasks.direct import uses_prefect
 
 BLOCK_NAME = "pareta"
 log = logging.getLogger(__name__)
@@ -41,8 +42,10 @@ async with credentials.get_client() as pareta:
 async def make_client() -> AsyncPareta:
     """Return a new client from the block named `pareta`, else from PARETA_API_KEY and PARETA_BASE_URL.
 
-    Raises ParetaError if neither exists.
+    Only a Prefect API has blocks. Raises ParetaError if neither exists.
     """
+    if not uses_prefect():
+        return AsyncPareta.from_env()
     try:
         credentials: ParetaCredentials = await ParetaCredentials.aload(BLOCK_NAME)
     except ValueError:

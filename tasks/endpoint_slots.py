@@ -6,11 +6,12 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 
 import httpx
-from prefect import get_client, get_run_logger
+from prefect import get_client
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency
 from prefect.exceptions import ObjectNotFound
 
 from pareta_batch import Batch, Session
+from tasks.direct import run_logger, uses_prefect
 
 LEASE_S = 60
 """Seconds of a lease, Prefect's minimum. Raising it keeps the slots of a killed run taken for longer."""
@@ -82,7 +83,7 @@ class SlotLease:
                 self.held += extra
             allotment = min(allotment, self.held)
         if allotment != self.used:
-            get_run_logger().info("%d instead of %d calls in flight, by limit %s", allotment, self.used, self._name)
+            run_logger().info("%d instead of %d calls in flight, by limit %s", allotment, self.used, self._name)
         self.used = allotment
         if self._session is not None:
             self._session.limit_to(allotment)
@@ -97,19 +98,22 @@ def limit_name(model: str) -> str:
 async def lease_slots(batch: Batch) -> AsyncIterator[SlotLease | None]:
     """Hold slots of the endpoint's limit while the body runs, initially all up to max_in_flight.
 
-    Waits until the slots are free. Yields None if the endpoint has no limit. Losing the lease does not stop a running
-    batch.
+    Waits until the slots are free. Yields None if the endpoint has no limit, or if no Prefect API is configured. Losing
+    the lease does not stop a running batch.
     """
+    if not uses_prefect():
+        yield None
+        return
     name = limit_name(batch.model)
     completed = False
     try:
         async with AsyncExitStack() as held:
             initial = await _lease_initial_slots(name, batch.max_in_flight, held)
             if initial is None:
-                get_run_logger().info("no concurrency limit %s: max_in_flight alone bounds this run", name)
+                run_logger().info("no concurrency limit %s: max_in_flight alone bounds this run", name)
                 yield None
             else:
-                get_run_logger().info("holding %d slots of %s", initial.slots, name)
+                run_logger().info("holding %d slots of %s", initial.slots, name)
                 async with _following(lease := SlotLease(name, initial)):
                     yield lease
             completed = True
@@ -117,7 +121,7 @@ async def lease_slots(batch: Batch) -> AsyncIterator[SlotLease | None]:
         if not completed:
             raise
         # The Prefect server is unreachable. The lease expires by itself, and the answers must still be written.
-        get_run_logger().warning("slots of %s not released, they expire in %d s: %s", name, LEASE_S, error)
+        run_logger().warning("slots of %s not released, they expire in %d s: %s", name, LEASE_S, error)
 
 
 @asynccontextmanager
@@ -129,20 +133,20 @@ async def _following(lease: SlotLease) -> AsyncIterator[None]:
         following.cancel()
         (ended,) = await asyncio.gather(following, return_exceptions=True)
         if isinstance(ended, Exception):
-            get_run_logger().warning("stopped following the limit: %r", ended)
+            run_logger().warning("stopped following the limit: %r", ended)
 
 
 async def _lease_initial_slots(name: str, max_slots: int, held: AsyncExitStack) -> InitialSlots | None:
     while (limit := await _limit(name)) is not None:
         # One lease per run: a lease per request would cost more than the request.
         if slots := min(max_slots, limit.slots):
-            get_run_logger().info("waiting for %d of the %d slots of %s", slots, limit.slots, name)
+            run_logger().info("waiting for %d of the %d slots of %s", slots, limit.slots, name)
             try:
                 await held.enter_async_context(_slots(name, slots))
                 return InitialSlots(slots, limit.slots, max_slots)
             except ConcurrencySlotAcquisitionError as error:
                 # The limit was lowered below the requested slots.
-                get_run_logger().info("reading limit %s again: %s", name, error)
+                run_logger().info("reading limit %s again: %s", name, error)
         await asyncio.sleep(LIMIT_POLL_INTERVAL_S)
     return None
 

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-
 from pareta_batch import BatchBusy, endpoint_named, id_of, mark_bought
 from pareta_batch import wait_until_live as endpoint_live
 from pareta_client import APIConnectionError, AsyncPareta, DeployError, Endpoint, NotFoundError, ParetaError
 from tasks import events
+from tasks.direct import run_logger, task
 from tasks.resources import shared_client, shared_ledger
 from tasks.retries import RETRIES
 
@@ -18,13 +16,13 @@ LOCK_POLL_INTERVAL_S = 1.0
 """Seconds between attempts to take the lock of a name. Raising it delays the second of two runs."""
 
 
-@task(task_run_name="deploy or reuse {name}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="deploy or reuse {name}", **RETRIES)
 async def deploy_or_reuse(name: str, task: str, model: str) -> str:
     """Return the id of the endpoint of this name and task; deploy it only if it does not exist."""
     async with endpoint_lock(name), shared_client() as pareta:
         found = await endpoint_named(pareta, name, task)
         if found is not None:
-            get_run_logger().info("reusing endpoint %s (%s): %s", found.id, name, found.status)
+            run_logger().info("reusing endpoint %s (%s): %s", found.id, name, found.status)
             return id_of(found)
         try:
             return await _deploy(pareta, name, task, model)
@@ -36,16 +34,16 @@ async def deploy_or_reuse(name: str, task: str, model: str) -> str:
             return id_of(found)
 
 
-@task(task_run_name="wait until {endpoint_id} is live", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="wait until {endpoint_id} is live", **RETRIES)
 async def wait_until_live(endpoint_id: str, ready_within_s: float) -> None:
     """Start the endpoint if it is stopped, and wait until it is live."""
     async with shared_client() as pareta:
         endpoint = await endpoint_live(pareta, endpoint_id, deadline_s=ready_within_s)
-    get_run_logger().info("endpoint %s is live: %s for %s", endpoint.id, endpoint.model, endpoint.task)
+    run_logger().info("endpoint %s is live: %s for %s", endpoint.id, endpoint.model, endpoint.task)
     events.endpoint_ready(endpoint)
 
 
-@task(task_run_name="smoke call to {endpoint_id}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="smoke call to {endpoint_id}", **RETRIES)
 async def smoke_call(endpoint_id: str, purchase: str) -> None:
     """Send one short call, so that a broken endpoint fails before the batch, and record the bill."""
     question = [{"role": "user", "content": "Answer with the word ready."}]
@@ -54,13 +52,13 @@ async def smoke_call(endpoint_id: str, purchase: str) -> None:
     if answer.billed_micro_usd is not None:
         async with shared_ledger() as ledger:
             await asyncio.to_thread(mark_bought, ledger, purchase, answer.request_id, answer.billed_micro_usd)
-    get_run_logger().info("endpoint %s answered a smoke call (request %s)", endpoint_id, answer.request_id)
+    run_logger().info("endpoint %s answered a smoke call (request %s)", endpoint_id, answer.request_id)
 
 
-@task(task_run_name="stop {endpoint_id}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="stop {endpoint_id}", **RETRIES)
 async def stop_endpoint(endpoint_id: str) -> None:
     """Stop the endpoint, because a live endpoint costs money."""
-    log = get_run_logger()
+    log = run_logger()
     async with shared_client() as pareta:
         try:
             await pareta.endpoints.stop(endpoint_id)
@@ -73,7 +71,7 @@ async def stop_endpoint(endpoint_id: str) -> None:
     log.info("endpoint %s is stopped", endpoint_id)
 
 
-@task(task_run_name="find {name}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="find {name}", **RETRIES)
 async def find_endpoint(name: str, task: str) -> str | None:
     """Return the id of the endpoint of this name and task, or None."""
     async with shared_client() as pareta:
@@ -100,7 +98,7 @@ async def endpoint_lock(name: str) -> AsyncIterator[None]:
 
 
 async def _deploy(pareta: AsyncPareta, name: str, task: str, model: str) -> str:
-    log = get_run_logger()
+    log = run_logger()
     async for event in await pareta.endpoints.deploy(task=task, model=model, name=name):
         match event["event"]:
             case "progress":

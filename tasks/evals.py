@@ -3,9 +3,6 @@
 import asyncio
 from contextlib import suppress
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-
 from pareta_batch import (
     NO_ACCOUNT,
     Account,
@@ -30,6 +27,7 @@ from pareta_evals import (
     subject_of,
 )
 from pareta_report import Comparison, ComparisonContext, failed_comparison, judge
+from tasks.direct import run_logger, task
 from tasks.events import comparison_decided, comparison_failed
 from tasks.resources import shared_client, shared_ledger
 from tasks.retries import RETRIES
@@ -38,7 +36,7 @@ MAX_POLL_INTERVAL_S = 15.0
 """Upper bound of the seconds between two polls of an eval run; raising it notices its end later."""
 
 
-@task(task_run_name="eval set of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="eval set of {spec.name}", **RETRIES)
 async def prepare_eval_set(spec: ComparisonSpec) -> tuple[str, EvalRows | None]:
     """Return the id of the eval set with these rows, and the rows; create the set only if it does not exist."""
     async with shared_ledger() as ledger, shared_client() as pareta:
@@ -47,14 +45,14 @@ async def prepare_eval_set(spec: ComparisonSpec) -> tuple[str, EvalRows | None]:
         return await work.eval_set(rows), rows
 
 
-@task(task_run_name="plan of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="plan of {spec.name}", **RETRIES)
 async def plan_eval_run(spec: ComparisonSpec, eval_set_id: str, occasion: str | None = None) -> EvalPlan:
     """Decide which models are bought and which scores are reused. Raises ModelsUnknown."""
     async with shared_ledger() as ledger, shared_client() as pareta:
         return await EvalRunner(spec, pareta, ledger, occasion).plan(eval_set_id)
 
 
-@task(task_run_name="start eval run of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="start eval run of {spec.name}", **RETRIES)
 async def start_eval_run(
     spec: ComparisonSpec,
     eval_set_id: str,
@@ -69,11 +67,11 @@ async def start_eval_run(
     async with shared_ledger() as ledger, shared_client() as pareta:
         await settle_purchases(account.name)
         run_id = await EvalRunner(spec, pareta, ledger, occasion, account).run(eval_set_id, plan)
-    get_run_logger().info("eval run %s of %s on %s", run_id, ", ".join(plan.bought), eval_set_id)
+    run_logger().info("eval run %s of %s on %s", run_id, ", ".join(plan.bought), eval_set_id)
     return run_id
 
 
-@task(task_run_name="wait for {run_id}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="wait for {run_id}", **RETRIES)
 async def wait_for_eval_run(run_id: str, wait_s: float) -> EvalRun:
     """Wait until the run has ended, and record its bill; a retry waits for the same run."""
     async with shared_client() as pareta, shared_ledger() as ledger:
@@ -96,7 +94,7 @@ async def spent_under(account: Account) -> Spending:
         return await asyncio.to_thread(spending, ledger, account.name)
 
 
-@task(task_run_name="results of {spec.name}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="results of {spec.name}", **RETRIES)
 async def results_of(
     spec: ComparisonSpec, run: EvalRun, plan: EvalPlan, rows: EvalRows | None
 ) -> tuple[EvalRun, ComparisonContext]:
@@ -148,11 +146,11 @@ async def run_comparison(spec: ComparisonSpec, wait_s: float, account: Account) 
         run_id = await start_eval_run(spec, eval_set_id, plan, account=account)
         run, known = await results_of(spec, await wait_for_eval_run(run_id, wait_s), plan, rows)
     except (ParetaError, BatchError) as error:
-        get_run_logger().error("%s: %s: %s", spec.name, type(error).__name__, error)
+        run_logger().error("%s: %s: %s", spec.name, type(error).__name__, error)
         comparison_failed(spec.name, error)
         return failed_comparison(spec.name, spec.task, error, run_id=run_id)
     comparison = judge(spec.name, spec.task, run, known)
-    get_run_logger().info("%s: %s", spec.name, comparison.verdict.sentence)
+    run_logger().info("%s: %s", spec.name, comparison.verdict.sentence)
     if comparison.status == "completed":
         comparison_decided(comparison)
     return comparison

@@ -1,4 +1,7 @@
-"""Custom events that Prefect automations and triggers chain on; each has a stable resource id."""
+"""Custom events that Prefect automations and triggers chain on; each has a stable resource id.
+
+Without a configured Prefect API none is emitted.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +12,7 @@ from prefect.events import emit_event
 from pareta_batch import BatchReport
 from pareta_client import Endpoint, InsufficientCreditsError
 from pareta_report import Comparison, Drift
+from tasks.direct import uses_prefect
 
 
 def endpoint_ready(endpoint: Endpoint) -> None:
@@ -87,4 +91,5 @@ def _credits_exhausted(resource: str, name: str, pending: int | None) -> None:
 
 
 def _emit(event: str, resource: str, payload: dict[str, Any]) -> None:
-    emit_event(event, resource={"prefect.resource.id": resource}, payload=payload)
+    if uses_prefect():
+        emit_event(event, resource={"prefect.resource.id": resource}, payload=payload)

@@ -3,19 +3,18 @@
 import json
 from datetime import datetime
 
-from prefect import get_run_logger, task
 from prefect.artifacts import Artifact, acreate_table_artifact
-from prefect.cache_policies import NO_CACHE
 
 from pareta_batch import id_of
 from pareta_client import Endpoint
 from tasks.artifacts import artifact_key
+from tasks.direct import NEEDS_API, run_logger, task, uses_prefect
 from tasks.idle_policy import ActivityReading, next_reading, readings_in
 from tasks.resources import shared_client
 from tasks.retries import RETRIES
 
 
-@task(task_run_name="activity of {name_prefix}*", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="activity of {name_prefix}*", **RETRIES)
 async def read_activity(name_prefix: str, now: datetime) -> list[ActivityReading]:
     """Return the request count of each live endpoint with the name prefix."""
     earlier = await _last_readings(name_prefix)
@@ -34,14 +33,19 @@ async def read_activity(name_prefix: str, now: datetime) -> list[ActivityReading
     return readings
 
 
-@task(task_run_name="remember activity of {name_prefix}*", cache_policy=NO_CACHE)
+@task(task_run_name="remember activity of {name_prefix}*")
 async def save_activity(name_prefix: str, readings: list[ActivityReading], now: datetime) -> None:
     """Publish the readings as a table artifact, from which the next run loads them."""
+    if not uses_prefect():
+        run_logger().warning("readings of %s* are not kept: %s", name_prefix, NEEDS_API)
+        return
     rows = [reading.row(now) for reading in readings]
     await acreate_table_artifact(rows, key=_key(name_prefix), description="Live endpoints and their last use")
 
 
 async def _last_readings(name_prefix: str) -> dict[str, ActivityReading]:
+    if not uses_prefect():
+        return {}
     found = await Artifact.aget(key=_key(name_prefix))
     if found is None or not isinstance(found.data, str):
         return {}
@@ -53,4 +57,4 @@ def _key(name_prefix: str) -> str:
 
 
 def _warn_unknown_activity(endpoint: Endpoint) -> None:
-    get_run_logger().warning("endpoint %s: the service reports no request count, so it is never idle", endpoint.id)
+    run_logger().warning("endpoint %s: the service reports no request count, so it is never idle", endpoint.id)

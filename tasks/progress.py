@@ -13,6 +13,7 @@ from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifa
 
 from pareta_batch import Progress, Session, Snapshot
 from tasks.artifacts import artifact_key
+from tasks.direct import uses_prefect
 
 UPDATE_INTERVAL_S = 1.0
 """Seconds between snapshots. Raising it makes the progress bar coarser."""
@@ -31,9 +32,7 @@ watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 async def show_progress(session: Session) -> AsyncIterator[None]:
     """Show the progress of a session while the body runs, and at its end."""
     progress = session.progress
-    artifact = await acreate_progress_artifact(
-        progress=0.0, key=artifact_key(progress.name, "progress"), description=f"Rows of {progress.name}"
-    )
+    artifact = await _create(progress) if uses_prefect() else None
     showing = asyncio.create_task(_update_repeatedly(artifact, progress))
     try:
         yield
@@ -43,7 +42,13 @@ async def show_progress(session: Session) -> AsyncIterator[None]:
         await _show(artifact, progress)
 
 
-async def _update_repeatedly(artifact: UUID, progress: Progress) -> None:
+async def _create(progress: Progress) -> UUID:
+    return await acreate_progress_artifact(
+        progress=0.0, key=artifact_key(progress.name, "progress"), description=f"Rows of {progress.name}"
+    )
+
+
+async def _update_repeatedly(artifact: UUID | None, progress: Progress) -> None:
     for turn in count():
         _notify(progress)
         if turn % UPDATES_PER_ARTIFACT == 0:
@@ -56,7 +61,9 @@ def _notify(progress: Progress) -> None:
         watch(progress.snapshot())
 
 
-async def _show(artifact: UUID, progress: Progress) -> None:
+async def _show(artifact: UUID | None, progress: Progress) -> None:
+    if artifact is None:
+        return
     snapshot = progress.snapshot()
     try:
         await aupdate_progress_artifact(artifact, 100 * snapshot.share, description=str(snapshot))

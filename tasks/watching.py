@@ -7,9 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from prefect import task
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
-from prefect.cache_policies import NO_CACHE
 
 from pareta_batch import Ledger
 from pareta_client import EvalRun, NotFoundError
@@ -33,13 +31,14 @@ from pareta_report import (
     write_whole,
 )
 from tasks.artifacts import artifact_key
+from tasks.direct import task, uses_prefect
 from tasks.resources import shared_client, shared_ledger
 from tasks.retries import RETRIES
 
 Scale = tuple[float, float] | None
 
 
-@task(task_run_name="history of {watch}", cache_policy=NO_CACHE)
+@task(task_run_name="history of {watch}")
 async def append_history(
     watch: str, occasion: str, run: EvalRun, rows: EvalRows | None, score_range: Scale = None
 ) -> tuple[QualityPoint, ...]:
@@ -52,7 +51,7 @@ async def append_history(
     return tuple(QualityPoint.model_validate(entry) for entry in history)
 
 
-@task(task_run_name="drift of {run.id}", cache_policy=NO_CACHE, **RETRIES)
+@task(task_run_name="drift of {run.id}", **RETRIES)
 async def drift_from(
     watch: str, history: tuple[QualityPoint, ...], run: EvalRun, rows: EvalRows | None, score_range: Scale = None
 ) -> tuple[Drift, Drift | None]:
@@ -98,10 +97,12 @@ def _look(entry: Mapping[str, Any]) -> Look:
     return Look(scores, entry["asked"], entry["errors"], entry["mean"], entry["standard_error"])
 
 
-@task(task_run_name="plot of {watch}", cache_policy=NO_CACHE)
+@task(task_run_name="plot of {watch}")
 async def publish_history(watch: str, history: tuple[QualityPoint, ...], path: str) -> str:
-    """Write the plot of the series, and publish the plot and its numbers as artifacts."""
+    """Write the plot of the series; publish it and its numbers as artifacts if Prefect is used."""
     uri = await asyncio.to_thread(_write_plot, history, Path(path))
+    if not uses_prefect():
+        return path
     rows = [point.model_dump() for point in history]
     await acreate_table_artifact(
         rows, key=artifact_key(watch, "quality"), description=f"Quality of {markdown_text(watch)} over time"

@@ -5,10 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_RESULTS_LOCAL_STORAGE_PATH,
+    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+    temporary_settings,
+)
 from prefect.testing.utilities import prefect_test_harness
 
 from pareta_sandbox.testing import Sandbox, running
+
+ON_PREFECT = {"prefect_server", "either"}
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +29,28 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def pareta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: None) -> Iterator[Sandbox]:
+def pareta(service: Sandbox, prefect_server: None) -> Sandbox:
+    """A service to run against, with flows that are flow runs on the Prefect server."""
+    return service
+
+
+@pytest.fixture
+def direct(service: Sandbox) -> Iterator[Sandbox]:
+    """A service to run against, with flows that run without a Prefect server."""
+    # Without the embedded server every use of the API is an error.
+    with temporary_settings({PREFECT_API_URL: None, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
+        yield service
+
+
+@pytest.fixture(params=["server", "direct"])
+def either(request: pytest.FixtureRequest) -> Sandbox:
+    """A service to run against, in both ways."""
+    sandbox: Sandbox = request.getfixturevalue("pareta" if request.param == "server" else "direct")
+    return sandbox
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A service to run against, reached through the environment as users do."""
     monkeypatch.chdir(tmp_path)
     with running(latency_ms=2, deploy_s=0.05, cold_start_s=0.05, eval_s=0.05) as sandbox:
@@ -39,12 +67,12 @@ def _leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
     It is part of a reference cycle: without this, a later test would collect it and fail with its warning.
     """
     yield
-    if "prefect_server" in request.fixturenames:
+    if ON_PREFECT & set(request.fixturenames):
         gc.collect()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "prefect_server" in getattr(item, "fixturenames", ()):
+        if ON_PREFECT & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning"))

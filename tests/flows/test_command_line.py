@@ -19,6 +19,12 @@ from tests.flows.datasets import batch, write_rows
 from tests.flows.test_compare_models import comparisons
 
 
+@pytest.fixture
+def pareta(either: Sandbox) -> Sandbox:
+    """A service to run against; every command is tried on a Prefect server and without one."""
+    return either
+
+
 def spec(folder: Path, **fields: object) -> str:
     path = folder / "batch.json"
     path.write_text(batch(folder, **fields).model_dump_json(), encoding="utf-8")  # type: ignore[arg-type]

@@ -7,4 +7,5 @@ from tests.flows.conftest import (  # noqa: F401
     pareta,
     prefect_server,
     pytest_collection_modifyitems,
+    service,
 )
