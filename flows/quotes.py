@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict
 
-from pareta_batch import Quote, dollars, estimate
+from pareta_batch import CostQuote, CostRange, Quote, dollars
 from pareta_evals import ComparisonsQuote
 
 NOT_KNOWN = "not known"
 
 
-class PipelineQuote(BaseModel):
+class PipelineQuote(CostQuote):
     """Expected cost of a pipeline: its batch and its comparisons.
 
     `endpoint` is the id of the live endpoint, None if it is deployed first. `model` is the model that it serves.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     model: str
@@ -25,35 +23,12 @@ class PipelineQuote(BaseModel):
     batch: Quote
     comparisons: ComparisonsQuote | None
 
-    @computed_field  # type: ignore[prop-decorator]  # the order that pydantic requires
-    @property
-    def low_micro_usd(self) -> int | None:
-        """Lower bound; None if the cost of the batch is unknown."""
-        return _sum(self.batch.low_micro_usd, self.comparisons.low_micro_usd if self.comparisons else 0)
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def likely_micro_usd(self) -> int | None:
-        """Likely cost; None if the cost of the batch is unknown."""
-        return _sum(self.batch.likely_micro_usd, self.comparisons.likely_micro_usd if self.comparisons else 0)
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def high_micro_usd(self) -> int | None:
-        """Upper bound; None if the cost of the batch is unknown."""
-        return _sum(self.batch.high_micro_usd, self.comparisons.high_micro_usd if self.comparisons else 0)
-
     def __str__(self) -> str:
         endpoint = f"endpoint {self.endpoint} is reused" if self.endpoint else "an endpoint will be deployed"
         served = [f"{self.name}: {endpoint}, with {self.model}"] if self.deploys else []
         compared = [str(self.comparisons)] if self.comparisons else []
         smoke = ", and a smoke call" if self.deploys else ""
-        return "\n".join([*served, str(self.batch), *compared, f"{self.name} in all: {self._total()}{smoke}"])
-
-    def _total(self) -> str:
-        if self.likely_micro_usd is None or self.low_micro_usd is None or self.high_micro_usd is None:
-            return NOT_KNOWN
-        return estimate(self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd)
+        return "\n".join([*served, str(self.batch), *compared, f"{self.name} in all: {self.cost or NOT_KNOWN}{smoke}"])
 
 
 class PromotionQuote(BaseModel):
@@ -88,8 +63,9 @@ class WatchQuote(BaseModel):
 AnyQuote = Quote | ComparisonsQuote | PromotionQuote | WatchQuote | PipelineQuote
 
 
-def _sum(batch: int | None, comparisons: int) -> int | None:
-    return None if batch is None else batch + comparisons
+def cost_in_all(batch: Quote, comparisons: ComparisonsQuote | None) -> CostRange | None:
+    """Return the cost of a batch and its comparisons; None if the cost of the batch is unknown."""
+    return batch.cost if batch.cost is None or comparisons is None else batch.cost + comparisons.cost
 
 
 def _per_thousand(micro_usd: float | None) -> str:

@@ -47,10 +47,11 @@ from .ledger.schema import eval_plans, eval_scores, eval_work, quality, quality_
 from .ledger.selection import ALL_UNSETTLED, RowSelection
 from .money.account import NO_ACCOUNT, Account
 from .money.budget import MICRO_PER_USD, micro_usd
-from .money.format import budget_dollars, dollars, estimate
+from .money.cost_range import CostQuote, CostRange
+from .money.format import budget_dollars, dollars
 from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
 from .money.overspending import holds_all, spent_micro_usd
-from .quote import LEADERBOARD_RANGE, Quote, quote_from, quote_rows
+from .quote import Quote, quote_from, quote_rows
 from .report import BatchReport, batch_report
 from .rows.dataset import Dataset, Row, check_column
 from .rows.identity import digest, id_of
@@ -62,7 +63,6 @@ from .spec_base import BudgetUsd, Spec
 
 __all__ = [
     "ALL_UNSETTLED",
-    "LEADERBOARD_RANGE",
     "MAX_PROBLEMS_SHOWN",
     "MICRO_PER_USD",
     "NOTHING_BILLED",
@@ -78,6 +78,8 @@ __all__ = [
     "BudgetReached",
     "BudgetUsd",
     "Controls",
+    "CostQuote",
+    "CostRange",
     "CostUnbounded",
     "Dataset",
     "DatasetError",
@@ -120,7 +122,6 @@ __all__ = [
     "digest",
     "dollars",
     "endpoint_named",
-    "estimate",
     "eval_plans",
     "eval_scores",
     "eval_work",

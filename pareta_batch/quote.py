@@ -3,21 +3,18 @@
 import asyncio
 from contextlib import suppress
 from math import ceil, log
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pareta_batch.engine import open_session, register_rows
 from pareta_batch.errors import RowsUnanswered
 from pareta_batch.ledger import Ledger, Quoted, Sample, hit_rate, keep_quote
-from pareta_batch.money import dollars, estimate, fetch_leaderboard
+from pareta_batch.money import CostQuote, CostRange, dollars, fetch_leaderboard
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, NotFoundError
 
 MIN_ANSWERS = 5
-LEADERBOARD_RANGE = 3.0
-"""Quoted range from the leaderboard: its cost divided and multiplied by this. Higher quotes a wider range."""
-
 RARE_SHARE = 0.01
 RARE_LENGTH_FACTOR = 100
 """Assumed rare rows, which a small sample misses: 1 in 100, with 100 × as long an answer; higher warns of more cost."""
@@ -25,7 +22,7 @@ ANSWERS_TO_SEE_RARE = ceil(log(0.05) / log(1 - RARE_SHARE))
 """Answers that contain a row with the share `RARE_SHARE` with a probability of 95 %: log(0.05) / log(1 - share)."""
 
 
-class Quote(BaseModel):
+class Quote(CostQuote):
     """A batch's rows to send, with their expected cost (micro-USD) and duration (seconds).
 
     From `receipts`, low and high are a 95 % interval; from the `leaderboard`, an order of magnitude. `answers`: number
@@ -33,15 +30,10 @@ class Quote(BaseModel):
     `checked` quotes with this basis whose interval contained the paid cost.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     name: str
     total: int
     to_send: int
     basis: Literal["receipts", "leaderboard", "nothing"]
-    low_micro_usd: int | None = None
-    likely_micro_usd: int | None = None
-    high_micro_usd: int | None = None
     duration_s: float | None = Field(None, description="At max_in_flight and the latency seen so far")
     answers: int = 0
     rare_micro_usd: int | None = None
@@ -50,12 +42,11 @@ class Quote(BaseModel):
 
     def __str__(self) -> str:
         rows = f"{self.name}: {self.to_send} of {self.total} rows to send"
-        if self.low_micro_usd is None or self.high_micro_usd is None or self.likely_micro_usd is None:
+        if self.cost is None:
             return f"{rows}; cost unknown: ask for a pilot of some rows"
-        cost = estimate(self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd, self.basis)
         took = "" if self.duration_s is None else f", some {self.duration_s:.0f} s"
         record = f"; of the last {self.checked} quotes {self.held} held" if self.checked else ""
-        return f"{rows}; {cost}{took}{self._rare()}{record}"
+        return f"{rows}; {self.cost.described(self.basis)}{took}{self._rare()}{record}"
 
     def _rare(self) -> str:
         if not self.rare_micro_usd:
@@ -87,9 +78,8 @@ def quote_from(batch: Batch, total: int, to_send: int, sample: Sample, rate: flo
     if len(sample.answered) >= MIN_ANSWERS:
         return _from_receipts(batch, total, to_send, sample)
     if rate is not None:
-        likely = to_send * rate
-        low, high = likely / LEADERBOARD_RANGE, likely * LEADERBOARD_RANGE
-        return Quote(name=batch.name, total=total, to_send=to_send, basis="leaderboard", **_rounded(low, likely, high))
+        cost = CostRange.from_leaderboard(to_send * rate)
+        return Quote(name=batch.name, total=total, to_send=to_send, basis="leaderboard", cost=cost)
     return Quote(name=batch.name, total=total, to_send=to_send, basis="nothing")
 
 
@@ -112,7 +102,7 @@ def _from_receipts(batch: Batch, total: int, to_send: int, sample: Sample) -> Qu
         duration_s=round(duration, 1),
         answers=sample.answers,
         rare_micro_usd=None if rare is None else round(rare),
-        **_rounded(cost.low, cost.likely, cost.high),
+        cost=CostRange.rounded(cost.low, cost.likely, cost.high),
     )
 
 
@@ -125,14 +115,10 @@ def _rare_micro_usd(sample: Sample, answer_token: float | None, longest: int | N
     return answer_token * max(tokens - typical, 0.0)
 
 
-def _rounded(low: float, likely: float, high: float) -> dict[str, Any]:
-    return {"low_micro_usd": max(0, int(low)), "likely_micro_usd": round(likely), "high_micro_usd": ceil(high)}
-
-
 def _kept(batch: Batch, ledger: Ledger, total: int, rate: float | None) -> Quote:
     to_send = sum(ledger.missing_shards(batch.name, batch.shard_size).values())
     made = quote_from(batch, total, to_send, ledger.sample(batch.name), rate)
-    if made.low_micro_usd is None or made.likely_micro_usd is None or made.high_micro_usd is None or not to_send:
+    if made.cost is None or not to_send:
         return made
     tally = ledger.tally(batch.name)
     quoted = Quoted(
@@ -140,9 +126,7 @@ def _kept(batch: Batch, ledger: Ledger, total: int, rate: float | None) -> Quote
         name=batch.name,
         basis=made.basis,
         rows=to_send,
-        low=made.low_micro_usd,
-        likely=made.likely_micro_usd,
-        high=made.high_micro_usd,
+        cost=made.cost,
         settled_before=tally.settled,
         billed_before=(tally.billed_micro_usd or 0) + tally.superseded_micro_usd,
     )

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from flows.parameters import Pipeline, Promotion, Watch
 from flows.planning import with_plans
-from flows.quotes import AnyQuote, PipelineQuote, PromotionQuote, WatchQuote
+from flows.quotes import AnyQuote, PipelineQuote, PromotionQuote, WatchQuote, cost_in_all
 from flows.signals import run_until_interrupted
 from pareta_batch import (
     NOTHING_BILLED,
@@ -105,14 +105,17 @@ class _Quoter:
     async def pipeline(self, pipeline: Pipeline) -> PipelineQuote:
         board = await fetch_leaderboard(self.pareta, pipeline.task)
         endpoint = await self._endpoint_of(pipeline)
+        batch = await self._batch_of(pipeline, endpoint, board)
         comparisons = pipeline.model_comparisons()
+        compared = await self.comparisons(comparisons) if comparisons else None
         return PipelineQuote(
             name=pipeline.name,
             model=(endpoint.model if endpoint else None) or board.resolved(pipeline.model),
             endpoint=id_of(endpoint) if endpoint else None,
             deploys=pipeline.deploys,
-            batch=await self._batch_of(pipeline, endpoint, board),
-            comparisons=await self.comparisons(comparisons) if comparisons else None,
+            batch=batch,
+            comparisons=compared,
+            cost=cost_in_all(batch, compared),
         )
 
     async def _endpoint_of(self, pipeline: Pipeline) -> Endpoint | None:

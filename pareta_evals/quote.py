@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from math import ceil
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from pareta_batch import LEADERBOARD_RANGE, BatchError, Ledger, Quoted, digest, dollars, estimate, hit_rate, keep_quote
+from pareta_batch import BatchError, CostQuote, CostRange, Ledger, Quoted, digest, dollars, hit_rate, keep_quote
 from pareta_client import AsyncPareta, ParetaError
 from pareta_evals.plan import EvalPlan
 from pareta_evals.runner import EvalRunner
@@ -72,21 +71,17 @@ class ComparisonQuote(BaseModel):
         return "\n".join([*lines, *([f"  {ASSUMED}{independent}"] if self.plan else [])])
 
 
-class ComparisonsQuote(BaseModel):
+class ComparisonsQuote(CostQuote):
     """The quote of comparisons from the leaderboard; its costs are of other rows, so the range is wide."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     comparisons: tuple[ComparisonQuote, ...]
-    low_micro_usd: int
-    likely_micro_usd: int
-    high_micro_usd: int
+    cost: CostRange = Field(exclude=True)
     held: int = 0
     checked: int = 0
 
     def __str__(self) -> str:
-        total = estimate(self.low_micro_usd, self.likely_micro_usd, self.high_micro_usd, "leaderboard")
+        total = self.cost.described("leaderboard")
         record = f"; of the last {self.checked} quotes of comparisons {self.held} held" if self.checked else ""
         return "\n".join([*map(str, self.comparisons), f"{self.name}: {total}{record}"])
 
@@ -99,7 +94,6 @@ async def quote_comparisons(
     `occurrence`: key of a deliberate repetition, which buys everything again.
     """
     quotes = [await quote_of(EvalRunner(spec, pareta, ledger, occurrence)) for spec in comparisons.comparisons]
-    likely = sum(quote.likely_micro_usd for quote in quotes)
     await asyncio.to_thread(_keep, ledger, quotes)
     so_far = await asyncio.to_thread(hit_rate, ledger, "comparison", "leaderboard")
     return ComparisonsQuote(
@@ -107,9 +101,7 @@ async def quote_comparisons(
         checked=so_far.checked,
         name=comparisons.name,
         comparisons=tuple(quotes),
-        low_micro_usd=int(likely / LEADERBOARD_RANGE),
-        likely_micro_usd=round(likely),
-        high_micro_usd=ceil(likely * LEADERBOARD_RANGE),
+        cost=CostRange.from_leaderboard(sum(quote.likely_micro_usd for quote in quotes)),
     )
 
 
@@ -130,15 +122,12 @@ def _keep(ledger: Ledger, made: Sequence[ComparisonQuote]) -> None:
         whole = quote.models and None not in quote.models.values()
         if not whole or quote.rows is None or quote.paid_for or quote.problem:
             continue
-        likely = quote.likely_micro_usd
         quoted = Quoted(
             kind="comparison",
             name=quote.name,
             basis="leaderboard",
             rows=quote.rows,
-            low=int(likely / LEADERBOARD_RANGE),
-            likely=round(likely),
-            high=ceil(likely * LEADERBOARD_RANGE),
+            cost=CostRange.from_leaderboard(quote.likely_micro_usd),
             subject=subject_of(quote.rows, quote.models),
         )
         keep_quote(ledger, quoted)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.schema import quotes
+from pareta_batch.money import CostRange
 
 Kind = Literal["batch", "comparison"]
 
@@ -18,7 +19,7 @@ CHECKED_QUOTES = 12
 
 @dataclass(frozen=True)
 class Quoted:
-    """A quoted interval for a piece of work; money in micro-USD.
+    """A quoted cost range for a piece of work.
 
     `subject` identifies the quoted work; if it is empty, the name does. `settled_before` (rows) and `billed_before`
     (micro-USD) are the batch's totals at the time of the quote.
@@ -28,9 +29,7 @@ class Quoted:
     name: str
     basis: str
     rows: int
-    low: int
-    likely: int
-    high: int
+    cost: CostRange
     subject: str = ""
     settled_before: int = 0
     billed_before: int = 0
@@ -56,9 +55,9 @@ def keep_quote(ledger: Ledger, quoted: Quoted) -> None:
         "subject": quoted.subject,
         "basis": quoted.basis,
         "rows": quoted.rows,
-        "low_micro_usd": quoted.low,
-        "likely_micro_usd": quoted.likely,
-        "high_micro_usd": quoted.high,
+        "low_micro_usd": quoted.cost.low,
+        "likely_micro_usd": quoted.cost.likely,
+        "high_micro_usd": quoted.cost.high,
         "settled_before": quoted.settled_before,
         "billed_before_micro_usd": quoted.billed_before,
         "quoted_at": _now(),

@@ -2,7 +2,8 @@ from .account import Account
 from .budget import Budget, BudgetGate, Reservation, micro_usd
 from .cost_fields import EXTRA_BODY, most_answer_tokens, unbounded
 from .cost_forecast import forecast
-from .format import budget_dollars, dollars, estimate
+from .cost_range import CostQuote, CostRange
+from .format import budget_dollars, dollars
 from .leaderboard import fetch_leaderboard
 from .overspending import holds_all, money_notes, overspent_micro_usd
 from .prices import NO_PRICES, Prices
@@ -13,11 +14,12 @@ __all__ = [
     "Account",
     "Budget",
     "BudgetGate",
+    "CostQuote",
+    "CostRange",
     "Prices",
     "Reservation",
     "budget_dollars",
     "dollars",
-    "estimate",
     "fetch_leaderboard",
     "forecast",
     "holds_all",

@@ -29,12 +29,6 @@ def budget_dollars(usd: float | None) -> str:
     return dollars(None if usd is None else usd * 1_000_000)
 
 
-def estimate(low: float, likely: float, high: float, basis: str | None = None) -> str:
-    """Return an expected amount with its range, all from micro-USD; `basis` names the source."""
-    source = f", from {basis}" if basis else ""
-    return f"about {dollars(likely)} ({dollars(low)} to {dollars(high)}{source})"
-
-
 def _with_cents(number: str) -> str:
     whole, _, decimals = number.partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<2}"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pareta_batch.money.format import budget_dollars, dollars, estimate
+from pareta_batch.money.format import budget_dollars, dollars
 
 PACKAGES = ("pareta_batch", "pareta_cli", "pareta_evals", "pareta_report", "flows", "tasks")
 
@@ -68,11 +68,6 @@ def test_a_text_is_as_near_to_its_amount_as_its_digits_allow(micro_usd: int) -> 
 def test_a_larger_amount_never_reads_as_a_smaller_one(one: int, other: int) -> None:
     low, high = (Decimal(dollars(each).replace("$", "").replace(",", "")) for each in sorted((one, other)))
     assert low <= high
-
-
-def test_an_estimate_has_its_range_and_its_source() -> None:
-    assert estimate(46_000, 53_100, 62_149) == "about $0.0531 ($0.046 to $0.0621)"
-    assert estimate(1, 2, 3, "receipts") == "about $0.000002 ($0.000001 to $0.000003, from receipts)"
 
 
 def test_no_other_module_writes_a_dollar_sign_before_a_number() -> None:

@@ -17,6 +17,7 @@ from pareta_batch.ledger.kept_quotes import (
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.schema import quotes
+from pareta_batch.money import CostRange
 from pareta_batch.quote import quote_rows
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
@@ -28,8 +29,8 @@ def client(sandbox: Sandbox) -> AsyncPareta:
 
 
 def quoted(name: str = "test", low: int = 50, high: int = 150, **fields: object) -> Quoted:
-    given = {"kind": "batch", "basis": "receipts", "rows": 10, "likely": (low + high) // 2, **fields}
-    return Quoted(name=name, low=low, high=high, **given)  # type: ignore[arg-type]
+    given = {"kind": "batch", "basis": "receipts", "rows": 10, **fields}
+    return Quoted(name=name, cost=CostRange(low, (low + high) // 2, high), **given)  # type: ignore[arg-type]
 
 
 def paid(ledger: Ledger) -> list[tuple[str, int | None]]:
