@@ -6,7 +6,7 @@ from .engine.control import Controls, remote_control
 from .engine.endpoint_recovery import endpoint_named, wait_until_live
 from .engine.planning import RunPlan, check_output, register_rows
 from .engine.progress import Progress, Snapshot
-from .engine.row_worker import may_have_been_paid
+from .engine.row_sender import may_have_been_paid
 from .engine.session import Session, open_session, stop_open_sessions
 from .engine.worker_pool import fan_out, gather_settled
 from .errors import (

@@ -6,7 +6,16 @@ from contextlib import contextmanager
 from math import ceil
 
 from pareta_batch.answers import write_answers
-from pareta_batch.engine import Session, fan_out, open_session, register_rows
+from pareta_batch.engine import (
+    RETRY_POLICY,
+    TIMING,
+    RetryPolicy,
+    Session,
+    Timing,
+    fan_out,
+    open_session,
+    register_rows,
+)
 from pareta_batch.errors import BatchError, BatchStopped, LedgerError, RowsUnanswered
 from pareta_batch.ledger import Ledger, RowSelection, check_batch_quote
 from pareta_batch.report import BatchReport, batch_report
@@ -14,14 +23,21 @@ from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 
 
-async def run_batch(batch: Batch, pareta: AsyncPareta, ledger: Ledger) -> BatchReport:
+async def run_batch(
+    batch: Batch,
+    pareta: AsyncPareta,
+    ledger: Ledger,
+    *,
+    policy: RetryPolicy = RETRY_POLICY,
+    timing: Timing = TIMING,
+) -> BatchReport:
     """Send the missing rows of the dataset, write the answers of all rows, and return the report.
 
     Takes ownership of `pareta`, as `open_session` does. Raises as `register_rows`, and LedgerError if the ledger cannot
     be read at the end. A ledger error while rows are sent stops the batch and is in the report.
     """
     plan = await asyncio.to_thread(register_rows, batch, ledger)
-    async with open_session(batch, pareta, ledger) as session:
+    async with open_session(batch, pareta, ledger, policy=policy, timing=timing) as session:
         await complete_shards(session, plan.missing)
     with report_ledger_failure(session):
         await asyncio.to_thread(write_answers, batch, ledger)

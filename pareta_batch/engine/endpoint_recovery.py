@@ -2,12 +2,11 @@
 
 import asyncio
 
+from pareta_batch.engine.policy import Timing
 from pareta_client import AsyncPareta, ConflictError, Endpoint, EndpointWaitTimeoutError
 
 MAX_POLL_INTERVAL_S = 10.0
 """Upper bound of the seconds between two polls; higher polls less and notices a live endpoint later."""
-MAX_STOPPED_AFTER_START_S = 10.0
-"""Seconds that an endpoint may still read `stopped` after another client started it; higher fails later."""
 
 
 async def endpoint_named(pareta: AsyncPareta, name: str, task: str) -> Endpoint | None:
@@ -19,7 +18,9 @@ async def endpoint_named(pareta: AsyncPareta, name: str, task: str) -> Endpoint 
     return None
 
 
-async def wait_until_live(pareta: AsyncPareta, endpoint_id: str, *, deadline_s: float) -> Endpoint:
+async def wait_until_live(
+    pareta: AsyncPareta, endpoint_id: str, *, deadline_s: float, other_start_s: float = Timing.other_start_s
+) -> Endpoint:
     """Return the endpoint once it is live; a stopped one is started once.
 
     Raises EndpointWaitTimeoutError after `deadline_s` seconds, or much sooner if starting it is not allowed. Other
@@ -32,7 +33,7 @@ async def wait_until_live(pareta: AsyncPareta, endpoint_id: str, *, deadline_s: 
         try:
             await pareta.endpoints.start(endpoint_id)
         except ConflictError as refused:
-            within_s = min(MAX_STOPPED_AFTER_START_S, deadline_s)
+            within_s = min(other_start_s, deadline_s)
             await _wait_for_other_start(pareta, endpoint_id, refused, within_s=within_s)
     return await pareta.endpoints.wait_until_live(endpoint_id, poll_interval=MAX_POLL_INTERVAL_S, timeout=deadline_s)
 
@@ -55,17 +56,17 @@ async def _wait_for_other_start(
 class EndpointRecovery:
     """Recovery of one endpoint, shared by all rows: one start and one wait for any number of waiting calls."""
 
-    def __init__(self, pareta: AsyncPareta, endpoint_id: str, *, deadline_s: float) -> None:
+    def __init__(self, pareta: AsyncPareta, endpoint_id: str, timing: Timing) -> None:
         self._pareta = pareta
         self._endpoint_id = endpoint_id
-        self._deadline_s = deadline_s
+        self._timing = timing
         self._wait: asyncio.Task[Endpoint] | None = None
 
     async def recover(self) -> None:
         """Wait until the endpoint is live again; raises as `wait_until_live`."""
         if self._wait is None or self._wait.done():
-            waiting = wait_until_live(self._pareta, self._endpoint_id, deadline_s=self._deadline_s)
-            self._wait = asyncio.create_task(waiting)
+            limits = {"deadline_s": self._timing.ready_s, "other_start_s": self._timing.other_start_s}
+            self._wait = asyncio.create_task(wait_until_live(self._pareta, self._endpoint_id, **limits))
         await asyncio.shield(self._wait)
 
     def cancel(self) -> None:

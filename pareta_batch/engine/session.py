@@ -1,23 +1,28 @@
 """One run of a batch in one process, on its own event loop."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from pareta_batch.answers import claim
 from pareta_batch.engine.endpoint_recovery import EndpointRecovery
+from pareta_batch.engine.failure_handler import FailureHandler
 from pareta_batch.engine.gc_tuning import relaxed_gc
 from pareta_batch.engine.loop_thread import LoopThread
 from pareta_batch.engine.open_files import allow_open_files
+from pareta_batch.engine.policy import RETRY_POLICY, TIMING, RetryPolicy, Timing
 from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reachability import Reachability
+from pareta_batch.engine.row_sender import RowSender
 from pareta_batch.engine.row_worker import RowWorker
+from pareta_batch.engine.stop import StopSignal
 from pareta_batch.engine.worker_pool import fan_out
-from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered, UnexpectedError
+from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered
 from pareta_batch.ledger import ALL_UNSETTLED, GroupCommit, Ledger, Outcome, RowSelection, budget_of
-from pareta_batch.money import BudgetGate
+from pareta_batch.money import Budget, BudgetGate
 from pareta_batch.rate_limit import AdmissionGate, RateLimiter
 from pareta_batch.response_format import AnswerCheck
 from pareta_batch.rows import RowRequest
@@ -26,47 +31,40 @@ from pareta_client import AsyncPareta, ParetaError
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
-
-DRAIN_TIMEOUT_S = 10.0
-"""Seconds that calls in flight get to finish when the session closes; higher loses fewer answers, and ends later."""
-READY_TIMEOUT_S = 900.0
-"""Seconds to wait for an endpoint that is not ready; higher waits longer before the batch stops."""
-
 
 class Session:
-    """The state that the rows of one batch share while one process works on them.
+    """A batch while one process sends its rows; `open_session` is the constructor.
 
     Calls run on a separate event loop, which cancellation of the flow's tasks does not reach: a paid answer still
     arrives and is settled.
     """
 
-    def __init__(self, batch: Batch, pareta: AsyncPareta, ledger: Ledger, wanted: RowSelection = ALL_UNSETTLED) -> None:
-        tally = ledger.tally(batch.name)
-        to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, wanted).values())
-        self.batch = batch
-        self.sampling = batch.sampling.fields()
-        self.check = AnswerCheck(batch.sampling.response_format)
-        self.stop: BatchStopped | None = None
-        self.stopped = asyncio.Event()
-        self.lost = 0
-        self.reachability = Reachability()
-        self.address = pareta.base_url
-        self.gate = AdmissionGate(RateLimiter(batch.max_in_flight))
-        self.progress = Progress(batch.name, tally.total, to_send, lambda: self.gate.in_flight)
-        self.budget = BudgetGate(budget_of(batch, tally, ledger))
-        self.in_flight = asyncio.Semaphore(batch.max_in_flight)
+    def __init__(
+        self,
+        work: "_Work",
+        *,
+        client: AsyncPareta,
+        gate: AdmissionGate,
+        progress: Progress,
+        worker: RowWorker,
+        stop: StopSignal,
+        loop: LoopThread,
+    ) -> None:
+        self.batch = batch = work.batch
+        self.pareta = client
+        self.gate = gate
+        self.progress = progress
         self.allotment = batch.max_in_flight  # leased slots of the endpoint; a control request cannot exceed it
-        self.claim_ahead = asyncio.Semaphore(_claim_ahead(batch))
-        self.recovery = EndpointRecovery(pareta, batch.model, deadline_s=READY_TIMEOUT_S)
-        # One attempt per call: the row workers count and retry failures. `in_flight` and the gate limit the calls.
-        can_connect = allow_open_files(batch.max_in_flight, f"batch {batch.name!r}")
-        self.pareta = pareta.with_options(max_retries=0, unlimited_connections=can_connect)
-        self._ledger = ledger
-        self._wanted = wanted
-        # Last: an exception after a thread is started would leak the thread.
-        self._loop = LoopThread(f"session of {batch.name}", lambda error: self.stop_for(error, "the event loop"))
-        self.group_commit = GroupCommit(ledger, batch.name)
+        self._ledger = work.ledger
+        self._selection = work.selection
+        self._worker = worker
+        self._stop = stop
+        self._loop = loop
+
+    @property
+    def stop(self) -> BatchStopped | None:
+        """The reason why the session sends nothing more; None while it sends."""
+        return self._stop.reason
 
     async def complete(self, shard: int) -> None:
         """Send the missing rows of one shard, and settle each answer before it counts.
@@ -79,7 +77,7 @@ class Session:
             RowsUnanswered: rows failed with a transient error.
             LedgerError: an outcome cannot be written.
         """
-        await self._run(shard, self._ledger.missing(self.batch.name, shard, self.batch.shard_size, self._wanted))
+        await self._run(shard, self._ledger.missing(self.batch.name, shard, self.batch.shard_size, self._selection))
 
     async def pilot(self, rows: int) -> None:
         """Send a random sample of the missing rows, to estimate the cost of the others; raises as `complete`."""
@@ -88,6 +86,19 @@ class Session:
     async def ask(self, work: Coroutine[Any, Any, T]) -> T:
         """Run other work that uses the session's client on its loop, and return its result."""
         return await self._loop.run(work)
+
+    def stop_because(self, reason: str, message: str) -> None:
+        """Stop sending; calls in flight finish and settle. The first reason is kept. Safe from any thread."""
+        self._stop.stop(reason, message)
+
+    def apply(self, *, paused: bool, max_in_flight: int | None) -> None:
+        """Apply a control request (`max_in_flight` None: the whole allotment). Safe from any thread."""
+        allowed = min(max_in_flight or self.allotment, self.allotment)
+        self._loop.call_soon(lambda: self.gate.apply(paused=paused, max_in_flight=allowed))
+
+    def limit_to(self, slots: int) -> None:
+        """Set the allotment to the leased slots; it takes effect with the next control request that is applied."""
+        self.allotment = max(1, min(slots, self.batch.max_in_flight))
 
     async def _run(self, shard: int, requests: Iterable[RowRequest]) -> None:
         try:
@@ -100,108 +111,48 @@ class Session:
         unanswered: list[Outcome] = []
 
         async def work(request: RowRequest) -> None:
-            outcome = await RowWorker(self, request).answer()
+            outcome = await self._worker.answer(request)
             if outcome is not None and outcome.retryable:
                 unanswered.append(outcome)
 
-        workers = min(self.batch.max_in_flight + _claim_ahead(self.batch), self.batch.shard_size)
+        workers = min(pool_size(self.batch), self.batch.shard_size)
         try:
-            await fan_out(requests, work, workers=workers, stopped=self.is_stopped)
+            await fan_out(requests, work, workers=workers, stopped=self._stop.is_set)
         except (BatchError, ParetaError, asyncio.CancelledError):
             raise
         except BaseException as error:  # noqa: BLE001 - it stops the batch as an UnexpectedError
-            self.stop_for(error, f"shard {shard}")
+            self._stop.stop_for(error, f"shard {shard}")
         if self.stop is not None:
             raise self.stop
         if unanswered:
             last = unanswered[-1]
             raise RowsUnanswered(shard, len(unanswered), last.error or "", last.error_message or "")
 
-    def is_stopped(self) -> bool:
-        """Return whether the session sends nothing more."""
-        return self.stop is not None
-
-    def stop_because(self, reason: str, message: str) -> None:
-        """Stop sending; calls in flight finish and settle. The first reason is kept. Safe from any thread."""
-        self.stop = self.stop or BatchStopped(reason, message)
-        self._loop.call_soon(self._wake_waiting_rows)
-
-    def apply(self, *, paused: bool, max_in_flight: int | None) -> None:
-        """Apply a control request (`max_in_flight` None: the whole allotment). Safe from any thread."""
-        allowed = min(max_in_flight or self.allotment, self.allotment)
-        self._loop.call_soon(lambda: self.gate.apply(paused=paused, max_in_flight=allowed))
-
-    def limit_to(self, slots: int) -> None:
-        """Set the allotment to the leased slots; it takes effect with the next control request that is applied."""
-        self.allotment = max(1, min(slots, self.batch.max_in_flight))
-
-    def stop_for(self, error: BaseException, where: str = "the engine") -> None:
-        """Stop because of an error; the message contains the id of the request.
-
-        Any exception but BatchError and ParetaError becomes an UnexpectedError of the part `where`.
-        """
-        if not isinstance(error, BatchError | ParetaError):
-            log.error("%s stops for an unexpected exception in %s", self.batch.name, where, exc_info=error)
-            error = UnexpectedError.of(error, where)
-        request = getattr(error, "request_id", None)
-        self.stop_because(type(error).__name__, f"{error} (request {request})" if request else str(error))
-
-    @contextmanager
-    def stopped_by_faults(self, where: str) -> Iterator[None]:
-        """Stop the session for any exception of the body, and continue: a received answer has still to be settled."""
-        try:
-            yield
-        except BaseException as error:  # noqa: BLE001 - the answer is paid
-            self.stop_for(error, where)
-
-    def close(self) -> None:
-        """Wait up to `DRAIN_TIMEOUT_S` for calls in flight, and flush the queued writes to the ledger."""
-        try:
-            self._loop.close(self._close_client(), within_s=DRAIN_TIMEOUT_S)
-        finally:
-            self._close_parts()
-        if self.lost:
-            lost = f"{self.lost} outcomes, which may be paid answers, could not be written to the ledger"
-            stop = self.stop or BatchStopped("LedgerError", "the ledger failed at the end of the run")
-            self.stop = BatchStopped(stop.reason, f"{stop.message}; {lost}")
-
-    def _close_parts(self) -> None:
-        # The writer first and in any case: its queue may hold paid answers.
-        try:
-            self.lost = self.group_commit.close()
-        finally:
-            self.check.close()
-
-    async def _close_client(self) -> None:
-        self.recovery.cancel()
-        await self.pareta.aclose()
-
-    def _wake_waiting_rows(self) -> None:
-        self.stopped.set()
-        for where, close in (("the budget", self.budget.close), ("the rate limit", self.gate.close)):
-            with self.stopped_by_faults(where):
-                close()
-
 
 @asynccontextmanager
 async def open_session(
-    batch: Batch, pareta: AsyncPareta, ledger: Ledger, wanted: RowSelection = ALL_UNSETTLED
+    batch: Batch,
+    pareta: AsyncPareta,
+    ledger: Ledger,
+    wanted: RowSelection = ALL_UNSETTLED,
+    *,
+    policy: RetryPolicy = RETRY_POLICY,
+    timing: Timing = TIMING,
 ) -> AsyncIterator[Session]:
     """Open a session; it takes ownership of `pareta`, an unused client, and closes it.
 
     Received answers are written even if the body raises. Raises BatchBusy while another run holds the batch,
     OutputError while another batch owns its output.
     """
-    with ledger.lease(batch.name), relaxed_gc():
+    with ledger.lease(batch.name), relaxed_gc(), ExitStack() as opened:
         # Claimed again under the lease: another batch may have claimed the output since the rows were registered.
         await asyncio.to_thread(claim, batch, ledger)
-        session = await asyncio.to_thread(Session, batch, pareta, ledger, wanted)
+        work = await asyncio.to_thread(_read_work, batch, ledger, wanted)
+        # Not in a thread: if this task is cancelled, `opened` must know every part that was started.
+        session = _start(opened, work, pareta, policy, timing)
         _open_sessions.add(session)
-        try:
-            yield session
-        finally:
-            _open_sessions.remove(session)
-            session.close()
+        opened.callback(_open_sessions.remove, session)
+        yield session
 
 
 def stop_open_sessions(reason: str, message: str) -> bool:
@@ -215,6 +166,70 @@ def stop_open_sessions(reason: str, message: str) -> bool:
 _open_sessions: set[Session] = set()
 
 
-def _claim_ahead(batch: Batch) -> int:
-    """Return the number of rows that may be claimed before they are sent."""
-    return 1 + batch.max_in_flight // 4
+def pool_size(batch: Batch) -> int:
+    """Return the number of rows at work at once: those in flight, and a quarter more, claimed ahead."""
+    return batch.max_in_flight + 1 + batch.max_in_flight // 4
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The rows of a batch, those to send, and the budget with the spending of earlier runs."""
+
+    batch: Batch
+    ledger: Ledger
+    selection: RowSelection
+    total: int
+    to_send: int
+    budget: Budget | None
+
+
+def _read_work(batch: Batch, ledger: Ledger, selection: RowSelection) -> _Work:
+    tally = ledger.tally(batch.name)
+    to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, selection).values())
+    return _Work(batch, ledger, selection, tally.total, to_send, budget_of(batch, tally, ledger))
+
+
+def _start(opened: ExitStack, work: _Work, pareta: AsyncPareta, policy: RetryPolicy, timing: Timing) -> Session:
+    """Start the threads of a session and connect its parts; `opened` closes them in reverse order."""
+    batch, stop = work.batch, StopSignal(work.batch.name)
+    # One attempt per call: the row workers count and retry failures. The gate bounds the calls.
+    can_connect = allow_open_files(batch.max_in_flight, f"batch {batch.name!r}")
+    client = pareta.with_options(max_retries=0, unlimited_connections=can_connect)
+    recovery = EndpointRecovery(pareta, batch.model, timing)
+    check = AnswerCheck(batch.sampling.response_format)
+    opened.callback(check.close)
+    writer = GroupCommit(work.ledger, batch.name, last_interval_s=timing.last_write_interval_s)
+    opened.callback(lambda: stop.report_lost(writer.close()))
+    loop = LoopThread(f"session of {batch.name}", partial(stop.stop_for, where="the event loop"))
+    opened.callback(lambda: loop.close(_end(recovery, client), within_s=timing.drain_s))
+    gate, budget, reachability = (
+        AdmissionGate(RateLimiter(batch.max_in_flight)),
+        BudgetGate(work.budget),
+        Reachability(),
+    )
+    stop.on_stop(lambda: loop.call_soon(partial(_wake_rows, stop, budget, gate)))
+    progress = Progress(batch.name, work.total, work.to_send, lambda: gate.in_flight)
+    worker = RowWorker(
+        sender=RowSender(batch, client, gate=gate, budget=budget, reachability=reachability, stop=stop),
+        failures=FailureHandler(
+            batch, client.base_url, recovery, policy, gate=gate, reachability=reachability, progress=progress, stop=stop
+        ),
+        writer=writer,
+        budget=budget,
+        check=check,
+        progress=progress,
+        stop=stop,
+        slots=asyncio.Semaphore(pool_size(batch)),
+    )
+    return Session(work, client=client, gate=gate, progress=progress, worker=worker, stop=stop, loop=loop)
+
+
+async def _end(recovery: EndpointRecovery, client: AsyncPareta) -> None:
+    recovery.cancel()
+    await client.aclose()
+
+
+def _wake_rows(stop: StopSignal, budget: BudgetGate, gate: AdmissionGate) -> None:
+    for where, wake in (("the waits", stop.woken.set), ("the budget", budget.close), ("the rate limit", gate.close)):
+        with stop.stopped_by_faults(where):
+            wake()

@@ -18,8 +18,7 @@ from pareta_batch.rows import RowRequest
 CLAIM_DELAY_S = 0.005
 """Seconds that claims wait for an outcome to share a commit with; higher makes fewer commits and slower claims."""
 LAST_ATTEMPTS = 4
-LAST_ATTEMPTS_INTERVAL_S = 0.5
-"""Number and interval of the attempts to write unwritten outcomes at the end; higher loses fewer, and ends later."""
+"""Attempts to write unwritten outcomes at the end; higher loses fewer, and ends later."""
 WRITER = "the ledger's writer"
 
 Kind = Literal["claim", "release", "outcome"]
@@ -39,8 +38,9 @@ class GroupCommit:
     thread is raised in every waiting row.
     """
 
-    def __init__(self, ledger: Ledger, batch: str) -> None:
+    def __init__(self, ledger: Ledger, batch: str, *, last_interval_s: float) -> None:
         self._ledger = ledger
+        self._last_interval_s = last_interval_s
         self._batch = batch
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
         self._group: list[_Entry] = []
@@ -157,7 +157,7 @@ class GroupCommit:
             try:
                 self._ledger.write(self._batch, LedgerWrites(outcomes=self._unwritten))
             except BaseException:  # noqa: BLE001 - unwritten outcomes are counted as lost
-                time.sleep(LAST_ATTEMPTS_INTERVAL_S)
+                time.sleep(self._last_interval_s)
             else:
                 self._unwritten = []
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pareta_batch.engine.policy import RETRY_POLICY, TIMING, RetryPolicy, Timing
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Outcome
 from pareta_batch.report import BatchReport
@@ -54,9 +55,16 @@ def ledger_in(folder: Path) -> Ledger:
     return Ledger.open(f"sqlite:///{folder / 'ledger.db'}")
 
 
-async def run(batch: Batch, sandbox: Sandbox, ledger: Ledger) -> BatchReport:
+QUICK = RetryPolicy(backoff=lambda *_: 0.001)
+"""Retries without a noticeable wait."""
+
+
+async def run(
+    batch: Batch, sandbox: Sandbox, ledger: Ledger, policy: RetryPolicy = RETRY_POLICY, timing: Timing = TIMING
+) -> BatchReport:
     """Run a batch against a sandbox."""
-    return await run_batch(batch, AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url), ledger)
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    return await run_batch(batch, client, ledger, policy=policy, timing=timing)
 
 
 def read_answers(batch: Batch) -> list[dict[str, Any]]:

@@ -1,8 +1,10 @@
 """An arbitrary exception in any part stops the batch by name, or costs one row; nothing hangs or is paid twice."""
 
 import asyncio
+import gc
 import inspect
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +15,11 @@ import pytest
 from pareta_batch.engine import endpoint_recovery as readiness
 from pareta_batch.engine import reply_outcome as replies
 from pareta_batch.engine import row_worker as row_module
+from pareta_batch.engine import session as session_module
 from pareta_batch.engine.endpoint_recovery import EndpointRecovery
+from pareta_batch.engine.gc_tuning import GC_THRESHOLDS
 from pareta_batch.engine.loop_thread import LoopThread
+from pareta_batch.engine.policy import Timing
 from pareta_batch.engine.session import Session
 from pareta_batch.errors import LedgerError, UnexpectedError
 from pareta_batch.ledger.group_commit import GroupCommit
@@ -30,6 +35,7 @@ from tests.batch.batches import batch_in, read_answers, run, until
 from tests.batch.test_session import deployed
 
 ROWS = 16
+SOON = Timing(last_write_interval_s=0.01)
 EXCEPTIONS = [OverflowError("boom"), StopIteration("boom"), SystemExit("boom")]
 
 
@@ -40,11 +46,15 @@ def error(request: pytest.FixtureRequest) -> BaseException:
 
 
 @pytest.fixture(autouse=True)
-def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("pareta_batch.ledger.group_commit.LAST_ATTEMPTS_INTERVAL_S", 0.01)
+def no_thread_is_left() -> Iterator[None]:
     yield
+    no_session_is_left()
+
+
+def no_session_is_left() -> None:
     names = [thread.name for thread in threading.enumerate()]
-    assert not [name for name in names if name.startswith(("settler", "session of"))]
+    assert not [name for name in names if name.startswith(("settler", "session of", "schema check"))]
+    assert gc.get_threshold() != GC_THRESHOLDS
 
 
 def breaks(patch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException, *, after: int = 5) -> None:
@@ -70,10 +80,10 @@ async def run_broken(
     with pytest.MonkeyPatch.context() as patch:
         broken(patch)
         async with asyncio.timeout(30):
-            report = await run(batch, sandbox, ledger)
+            report = await run(batch, sandbox, ledger, timing=SOON)
     assert report.settled + report.failed + report.pending == ROWS
     async with asyncio.timeout(30):
-        whole = await run(batch, sandbox, ledger)
+        whole = await run(batch, sandbox, ledger, timing=SOON)
     assert (whole.settled + report.failed, whole.pending) == (ROWS, 0)
     sandbox.debited_once()
     return report
@@ -276,7 +286,7 @@ async def test_a_ledger_error_stops_the_batch_and_what_was_settled_is_in_the_ans
     breaks(monkeypatch, Ledger, "write", LedgerError("disk is full"), after=6)
     batch = batch_in(tmp_path, ROWS, max_in_flight=4)
     async with asyncio.timeout(30):
-        report = await run(batch, sandbox, ledger)
+        report = await run(batch, sandbox, ledger, timing=SOON)
     assert (report.status, report.stopped) == ("stopped", "LedgerError")
     assert (report.stopped_message or "").startswith("disk is full")
     assert sum(row["answer"] is not None for row in read_answers(batch)) == report.settled < ROWS
@@ -290,7 +300,7 @@ async def test_whatever_else_cannot_be_closed_the_writer_writes_and_ends(
 
     monkeypatch.setattr(AnswerCheck, "close", broken)
     with pytest.raises(ValueError, match="boom"):
-        await run(batch_in(tmp_path, ROWS), sandbox, ledger)
+        await run(batch_in(tmp_path, ROWS), sandbox, ledger, timing=SOON)
     assert not [thread for thread in threading.enumerate() if thread.name == "settler of test"]
     assert ledger.tally("test").settled == ROWS
 
@@ -318,3 +328,24 @@ async def test_an_answer_that_arrives_after_the_stop_is_settled(
     await until(lambda: sandbox.books().in_flight == 0)
     assert (report.stopped, report.unknown) == ("UnexpectedError", 0)
     assert report.settled >= 3
+
+
+def steps_of_the_start() -> list[str]:
+    """Return the names that `open_session` calls before the session is open."""
+    source = inspect.getsource(session_module.open_session) + inspect.getsource(session_module._start)
+    called = dict.fromkeys(re.findall(r"\b(\w+)\(", source))
+    return [name for name in called if name in vars(session_module) and name not in ("open_session", "_start", "_end")]
+
+
+@pytest.mark.parametrize("step", steps_of_the_start())
+async def test_a_failed_start_leaves_no_thread_and_no_lock(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, step: str
+) -> None:
+    batch = batch_in(tmp_path, ROWS)
+    with pytest.MonkeyPatch.context() as patch:
+        breaks(patch, session_module, step, OverflowError("boom"), after=0)
+        with pytest.raises(OverflowError, match="boom"):
+            await run(batch, sandbox, ledger)
+        no_session_is_left()
+    assert (await run(batch, sandbox, ledger)).settled == ROWS
+    sandbox.completed(ROWS)

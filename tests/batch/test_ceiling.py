@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pareta_batch.engine.planning import register_rows
+from pareta_batch.engine.policy import RETRY_POLICY, RetryPolicy
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.writes import LedgerWrites
 from pareta_batch.money.budget import Budget, BudgetGate, Reservation, Unavailable, micro_usd
@@ -21,7 +22,7 @@ from pareta_batch.rows.identity import idempotency_key
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Fault, OddReply, PriceChange, Sandbox, Status, TruncatedJson
-from tests.batch.batches import batch_in, run
+from tests.batch.batches import QUICK, batch_in, run
 
 MAX_TOKENS = 50
 
@@ -280,9 +281,9 @@ def test_an_empty_limit_in_extra_body_is_none_and_refused_with_a_budget(tmp_path
         batch_in(tmp_path, budget_usd=1, sampling=sampling)
 
 
-async def spent(batch: Batch, sandbox: Sandbox, ledger: Ledger) -> tuple[int, str]:
+async def spent(batch: Batch, sandbox: Sandbox, ledger: Ledger, policy: RetryPolicy = RETRY_POLICY) -> tuple[int, str]:
     """Run a batch twice, as after a crash; return what it really spent above its budget, and the report."""
-    reports = [await run(batch, sandbox, ledger) for _ in range(2)]
+    reports = [await run(batch, sandbox, ledger, policy) for _ in range(2)]
     assert batch.budget_usd is not None
     overspent = sandbox.books().debited_micro_usd - micro_usd(batch.budget_usd)
     assert reports[-1].overspent_micro_usd is not None
@@ -316,32 +317,30 @@ async def test_a_price_that_rises_twentyfold_costs_no_more_than_what_was_in_flig
 
 @pytest.mark.parametrize("lost", [1, 3, 20])
 async def test_answers_lost_before_any_receipt_are_not_counted_as_nothing(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, lost: int
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, lost: int
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.001)
     sandbox.inject(Drop(when="after", times=lost))
     batch = batch_in(tmp_path, 50, max_in_flight=8, budget_usd=0.000008)
-    overspent, report = await spent(batch, sandbox, ledger)
+    overspent, report = await spent(batch, sandbox, ledger, policy=QUICK)
     assert overspent <= 0, report
     assert sandbox.books().completions <= 1
     sandbox.clear_faults()
     # A higher ceiling goes on: what was lost holds the lower one, until a receipt tells the price.
-    higher = await run(batch_in(tmp_path, 50, max_in_flight=8, budget_usd=0.005), sandbox, ledger)
+    higher = await run(batch_in(tmp_path, 50, max_in_flight=8, budget_usd=0.005), sandbox, ledger, policy=QUICK)
     assert (higher.status, sandbox.books().completions) == ("completed", 50)
     sandbox.debited_once()
 
 
 async def test_what_was_lost_without_a_ceiling_holds_all_of_a_later_one(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.001)
     sandbox.inject(Drop(when="after", times=1))
-    await run(batch_in(tmp_path, 1), sandbox, ledger)
+    await run(batch_in(tmp_path, 1), sandbox, ledger, policy=QUICK)
     assert sandbox.books().completions == 1
     larger = batch_in(tmp_path, 20, max_in_flight=8, budget_usd=0.005)
-    report = await run(larger, sandbox, ledger)
+    report = await run(larger, sandbox, ledger, policy=QUICK)
     assert (report.stopped, sandbox.books().completions) == ("BudgetReached", 1)
-    await run(batch_in(tmp_path, 20), sandbox, ledger)
+    await run(batch_in(tmp_path, 20), sandbox, ledger, policy=QUICK)
     assert sandbox.books().completions == 20
 
 
@@ -361,11 +360,10 @@ async def test_answers_without_a_receipt_do_not_break_the_ceiling_by_run_after_r
 
 
 async def test_a_first_request_that_was_lost_before_the_work_tells_the_price_when_it_is_sent_again(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.001)
     sandbox.inject(Drop(when="before", how="reset", times=2))
-    report = await run(batch_in(tmp_path, 50, max_in_flight=8, budget_usd=1), sandbox, ledger)
+    report = await run(batch_in(tmp_path, 50, max_in_flight=8, budget_usd=1), sandbox, ledger, policy=QUICK)
     assert (report.status, report.settled) == ("completed", 50)
 
 
@@ -404,15 +402,13 @@ async def test_whatever_is_lost_and_whatever_it_costs_the_report_knows_what_is_a
     tmp_path: Path,
     sandbox: Sandbox,
     ledger: Ledger,
-    monkeypatch: pytest.MonkeyPatch,
     faults: tuple[Fault, ...],
     sampling: dict[str, int],
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.001)
     for fault in faults:
         sandbox.inject(fault)
     batch = batch_in(tmp_path, 150, max_in_flight=8, budget_usd=0.0006, sampling=sampling)
-    overspent, report = await spent(batch, sandbox, ledger)
+    overspent, report = await spent(batch, sandbox, ledger, policy=QUICK)
     if overspent > 0:
         assert "above the budget of $0.0006: " in report
     sandbox.debited_once()

@@ -4,12 +4,10 @@ import asyncio
 import time
 from pathlib import Path
 
-import pytest
-
 from pareta_batch.engine.session import stop_open_sessions
 from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.testing import Drop, EndpointStops, Fault, Hang, Sandbox, Status
-from tests.batch.batches import batch_in, numbered, on_both_databases, read_answers, run, write_rows
+from tests.batch.batches import QUICK, batch_in, numbered, on_both_databases, read_answers, run, write_rows
 from tests.batch.test_session import deployed
 
 pytestmark = on_both_databases
@@ -25,13 +23,12 @@ STORM: tuple[Fault, ...] = (
 
 
 async def test_in_a_storm_every_row_is_answered_and_debited_once_but_those_the_service_refuses(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.01)
     for fault in STORM:
         sandbox.inject(fault)
     batch = batch_in(tmp_path, 300, max_in_flight=16, timeout_s=1)
-    report = await run(batch, sandbox, ledger)
+    report = await run(batch, sandbox, ledger, policy=QUICK)
     books = sandbox.books()
     assert books.statuses[500] > 0 < books.statuses[429]
     assert (report.settled, report.pending) == (300 - report.failed, 0)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
+from pareta_batch.engine.policy import RetryPolicy
 from pareta_batch.ledger.kept_quotes import (
     CHECKED_QUOTES,
     HitRate,
@@ -55,15 +55,14 @@ async def test_a_quote_is_checked_against_what_the_run_paid_and_the_next_one_say
 
 
 async def test_a_quote_waits_until_each_row_that_it_was_for_is_answered(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 1)
     batch = batch_in(tmp_path, 30)
     await quote_rows(batch, client(sandbox), ledger, pilot=10)
     sandbox.inject(Status(status=500, times=2))
-    assert (await run(batch, sandbox, ledger)).settled < 30
+    assert (await run(batch, sandbox, ledger, policy=RetryPolicy(max_transient_failures=1))).settled < 30
     assert paid(ledger) == [("test", None)]
-    assert (await run(batch, sandbox, ledger)).settled == 30
+    assert (await run(batch, sandbox, ledger, policy=RetryPolicy(max_transient_failures=1))).settled == 30
     assert None not in dict(paid(ledger)).values()
 
 

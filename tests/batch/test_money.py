@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pareta_batch.engine.policy import RetryPolicy
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.queries import Sample
 from pareta_batch.money.budget import Budget, Reservation
@@ -140,13 +141,12 @@ def test_without_receipts_and_leaderboard_the_cost_is_unknown(tmp_path: Path) ->
 
 
 async def test_failed_rows_are_sent_again_by_error_class_without_the_dataset(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 1)
     sandbox.inject(Status(status=500, times=2))
     sandbox.inject(Status(status=422, times=1, skip=2))
     batch = batch_in(tmp_path, 10)
-    assert (await run(batch, sandbox, ledger)).failed == 3
+    assert (await run(batch, sandbox, ledger, policy=RetryPolicy(max_transient_failures=1))).failed == 3
     Path(batch.dataset).unlink()
     report = await retry_failed(batch, client(sandbox), ledger)
     assert report.errors == {"BadRequestError": 1}, "only what may pass was sent again"
@@ -157,13 +157,10 @@ async def test_failed_rows_are_sent_again_by_error_class_without_the_dataset(
     sandbox.debited_once()
 
 
-async def test_an_old_error_stays_until_the_new_outcome_is_in(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 1)
+async def test_an_old_error_stays_until_the_new_outcome_is_in(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
     fault = sandbox.inject(Status(status=500, detail="first"))
     batch = batch_in(tmp_path, 3)
-    await run(batch, sandbox, ledger)
+    await run(batch, sandbox, ledger, policy=RetryPolicy(max_transient_failures=1))
     sandbox.remove(fault)
     sandbox.set_balance(0)
     report = await retry_failed(batch, client(sandbox), ledger)

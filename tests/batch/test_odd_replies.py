@@ -14,7 +14,7 @@ from pareta_batch.run import run_batch
 from pareta_client import AsyncPareta
 from pareta_sandbox.faults.odd_replies import SHAPES
 from pareta_sandbox.testing import OddReply, Sandbox, Status, running
-from tests.batch.batches import batch_in, ledger_in, numbered, read_answers, run
+from tests.batch.batches import QUICK, batch_in, ledger_in, numbered, read_answers, run
 
 ANSWERS: dict[str, str | None] = {
     # shape: flag of the row that is settled with it
@@ -73,13 +73,12 @@ async def test_an_answer_in_an_odd_shape_is_settled_in_one_post(
 
 @pytest.mark.parametrize("shape", UNUSABLE)
 async def test_a_success_that_is_no_answer_is_asked_again_with_the_same_key(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, shape: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, shape: str
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.01)
     sandbox.inject(OddReply(shape=shape, times=2))
     batch = batch_in(tmp_path, 1)
     async with asyncio.timeout(30):
-        report = await run(batch, sandbox, ledger)
+        report = await run(batch, sandbox, ledger, policy=QUICK)
     (row,) = read_answers(batch)
     assert (report.settled, row["attempts"], row["flag"], bool(row["answer"])) == (1, 3, None, True)
     assert report.billed_micro_usd == sandbox.books().debited_micro_usd, "the first, useless reply was the paid one"
@@ -89,13 +88,12 @@ async def test_a_success_that_is_no_answer_is_asked_again_with_the_same_key(
 
 @pytest.mark.parametrize("shape", ["empty_body", "gateway_message", "finish_abort"])
 async def test_a_service_that_never_answers_fails_the_row_with_its_text_and_its_receipt(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, shape: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, shape: str
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.01)
     fault = sandbox.inject(OddReply(shape=shape))
     batch = batch_in(tmp_path, 2, budget_usd=1)
     async with asyncio.timeout(30):
-        report = await run(batch, sandbox, ledger)
+        report = await run(batch, sandbox, ledger, policy=QUICK)
     assert (report.errors, sandbox.books().completions_seen) == ({"MalformedReplyError": 2}, 12)
     assert (report.billed_unanswered, report.unknown, report.not_paid) == (2, 0, 0)
     assert report.unanswered_micro_usd == report.billed_micro_usd == sandbox.books().debited_micro_usd > 0
@@ -103,7 +101,7 @@ async def test_a_service_that_never_answers_fails_the_row_with_its_text_and_its_
     if shape == "gateway_message":
         assert all("token expired" in row["error"] for row in read_answers(batch))
     sandbox.remove(fault)
-    again = await run(batch, sandbox, ledger)
+    again = await run(batch, sandbox, ledger, policy=QUICK)
     assert (again.settled, again.unanswered_micro_usd) == (2, 0)
     assert again.billed_micro_usd == sandbox.books().debited_micro_usd, "and what was paid before is still counted"
 
@@ -180,15 +178,14 @@ def test_any_json_ends_in_one_outcome_for_each_row_and_the_receipts_add_up(
     sampling = {"max_tokens": 10} | ({"response_format": response_format} if response_format else {})
     batch = batch_in(folder, numbered(len(bodies)), sampling=sampling, max_in_flight=2)
     ledger = ledger_in(folder)
-    with running() as sandbox, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.001)
+    with running() as sandbox:
         for body in bodies:
             sandbox.inject(OddReply(body=json.dumps(body), share=1.0 / len(bodies)))
         pareta = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
 
         async def bounded() -> Any:
             async with asyncio.timeout(30):
-                return await run_batch(batch, pareta, ledger)
+                return await run_batch(batch, pareta, ledger, policy=QUICK)
 
         report = asyncio.run(bounded())
         assert (report.settled + report.failed, report.pending, report.stopped) == (len(bodies), 0, None)

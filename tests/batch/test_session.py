@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pareta_batch.engine.policy import RetryPolicy, Timing
 from pareta_batch.engine.session import open_session
 from pareta_batch.errors import BatchBusy
 from pareta_batch.ledger.ledger import Ledger
@@ -148,9 +149,9 @@ async def test_a_stopped_endpoint_is_started_once_and_waited_for_by_all(
 async def test_a_stopped_endpoint_that_may_not_be_started_stops_the_batch_soon(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.endpoint_recovery.MAX_STOPPED_AFTER_START_S", 0.2)
     sandbox.stop_endpoint("ep_seed_tickets")  # a seed: its start is refused with 409
-    report = await run(batch_in(tmp_path, 20, model="ep_seed_tickets"), sandbox, ledger)
+    soon = Timing(other_start_s=0.2)
+    report = await run(batch_in(tmp_path, 20, model="ep_seed_tickets"), sandbox, ledger, timing=soon)
     assert (report.stopped, report.settled, report.pending) == ("EndpointWaitTimeoutError", 0, 20)
     assert "refuses to start it" in (report.stopped_message or "")
     assert not sandbox.books().debits
@@ -171,12 +172,13 @@ async def test_an_endpoint_that_somebody_else_is_starting_is_waited_for(
 
 
 async def test_an_endpoint_about_which_nothing_can_be_learned_fails_rows_instead_of_trying_for_ever(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 2)
     sandbox.stop_endpoint("ep_seed_tickets")
     sandbox.inject(Status(status=500, route="endpoints", times=None, retry_after_s=0))
-    report = await run(batch_in(tmp_path, 2, model="ep_seed_tickets"), sandbox, ledger)
+    report = await run(
+        batch_in(tmp_path, 2, model="ep_seed_tickets"), sandbox, ledger, policy=RetryPolicy(max_transient_failures=2)
+    )
     assert (report.status, report.errors) == ("incomplete", {"EndpointNotReadyError": 2})
     assert not sandbox.books().debits
 
@@ -234,16 +236,15 @@ async def test_a_hanging_call_times_out_and_is_sent_again(tmp_path: Path, sandbo
 
 
 async def test_a_row_that_keeps_failing_is_reported_and_sent_again_by_the_next_run(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 2)
     fault = sandbox.inject(Status(status=500))
     batch = batch_in(tmp_path, 3)
-    report = await run(batch, sandbox, ledger)
+    report = await run(batch, sandbox, ledger, policy=RetryPolicy(max_transient_failures=2))
     assert (report.failed, report.errors, report.unknown) == (3, {"APIStatusError": 3}, 3)
     assert [row["attempts"] for row in read_answers(batch)] == [2, 2, 2]
     sandbox.remove(fault)
-    report = await run(batch, sandbox, ledger)
+    report = await run(batch, sandbox, ledger, policy=RetryPolicy(max_transient_failures=2))
     assert (report.settled, report.failed, report.unknown) == (3, 0, 0)
     assert [row["attempts"] for row in read_answers(batch)] == [3, 3, 3]
 
@@ -288,10 +289,9 @@ async def test_cancelling_lets_calls_in_flight_finish_and_settle(
 async def test_calls_that_do_not_end_in_time_are_given_up_and_accounted_for(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.session.DRAIN_TIMEOUT_S", 0.1)
     batch = batch_in(tmp_path, 50, max_in_flight=8)
     sandbox.inject(Hang(skip=4))
-    running = asyncio.create_task(run(batch, sandbox, ledger))
+    running = asyncio.create_task(run(batch, sandbox, ledger, timing=Timing(drain_s=0.1)))
     await until(lambda: sandbox.books().in_flight == 8)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pareta_batch.engine.policy import RetryPolicy
 from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reachability import MIN_FAILED_CONNECTIONS, UNREACHABLE_S, Reachability
 from pareta_batch.engine.session import stop_open_sessions
@@ -19,7 +20,7 @@ from pareta_batch.rate_limit.limiter import RateLimiter
 from pareta_batch.run import run_batch
 from pareta_client import APIConnectionError, APIStatusError, APITimeoutError, AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
-from tests.batch.batches import batch_in, run, until
+from tests.batch.batches import QUICK, batch_in, run, until
 from tests.client.servers import serving
 
 REFUSED = APIConnectionError("refused", never_sent=True, unreachable=True)
@@ -116,23 +117,19 @@ async def test_a_service_that_puts_every_row_off_stops_the_batch_with_its_reason
     assert sandbox.books().completions_seen < 50
 
 
-async def test_waits_of_one_row_add_up_to_the_bound(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_PAUSE_S", 0.25)
+async def test_waits_of_one_row_add_up_to_the_bound(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
     sandbox.inject(Status(status=500, retry_after_s=0.1, retry_after="fractional"))
-    report = await run(batch_in(tmp_path, 1), sandbox, ledger)
+    report = await run(batch_in(tmp_path, 1), sandbox, ledger, policy=RetryPolicy(max_pause_s=0.25))
     assert report.pending + report.failed == 1
     assert sandbox.books().statuses[500] <= 3
 
 
 async def test_an_endpoint_that_is_live_and_refuses_all_the_same_fails_its_rows(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.backoff", lambda *_: 0.01)
     sandbox.inject(Status(status=503, retry_after_s=1))
     async with asyncio.timeout(30):
-        report = await run(batch_in(tmp_path, 2), sandbox, ledger)
+        report = await run(batch_in(tmp_path, 2), sandbox, ledger, policy=QUICK)
     assert report.errors == {"EndpointNotReadyError": 2}
 
 

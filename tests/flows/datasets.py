@@ -2,9 +2,15 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
+from pareta_batch.engine.policy import RetryPolicy
+from pareta_batch.engine.session import open_session
 from pareta_batch.spec import Batch
+
+failing_at_once = partial(open_session, policy=RetryPolicy(max_transient_failures=1))
+"""Opens a session whose rows fail after one transient failure."""
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> str:

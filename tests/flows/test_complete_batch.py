@@ -16,8 +16,9 @@ from pareta_batch.report import BatchReport
 from pareta_batch.spec import Batch
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import RateLimit, Sandbox
+from tasks import resources
 from tasks.batches import complete_shard
-from tests.flows.datasets import batch, write_rows
+from tests.flows.datasets import batch, failing_at_once, write_rows
 
 
 async def ended(work: Batch) -> State[BatchReport]:
@@ -145,7 +146,7 @@ async def test_a_bad_dataset_fails_the_run_before_anything_is_sent(pareta: Sandb
 async def test_rows_that_fail_transiently_are_sent_again_by_the_task_retry(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 1)
+    monkeypatch.setattr(resources, "open_session", failing_at_once)
     monkeypatch.setattr(complete_shard, "retry_delay_seconds", [0.05])
     pareta.inject(Status(status=500, times=3))
     report = await complete_batch(batch(tmp_path))
@@ -156,7 +157,7 @@ async def test_rows_that_fail_transiently_are_sent_again_by_the_task_retry(
 async def test_a_retry_of_the_flow_goes_on_from_the_ledger(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 1)
+    monkeypatch.setattr(resources, "open_session", failing_at_once)
     monkeypatch.setattr(complete_shard, "retries", 0)
     pareta.inject(Status(status=500, times=3))
     report = await complete_batch.with_options(retries=1, retry_delay_seconds=0)(batch(tmp_path))

@@ -10,14 +10,15 @@ from flows.retry_failed import retry_failed
 from pareta_batch.errors import BatchUnknown
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox
+from tasks import resources
 from tasks.batches import complete_shard
-from tests.flows.datasets import batch
+from tests.flows.datasets import batch, failing_at_once
 
 
 async def test_rows_that_failed_for_a_passing_reason_are_sent_again(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pareta_batch.engine.row_worker.MAX_TRANSIENT_FAILURES", 1)
+    monkeypatch.setattr(resources, "open_session", failing_at_once)
     monkeypatch.setattr(complete_shard, "retries", 0)
     pareta.inject(Status(status=500, times=3))
     first = await report_of(await complete_batch(batch(tmp_path), return_state=True))
