@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two workers: tests that wait for a Prefect server do not block the others.
 PYTEST := $(BIN)/pytest -n 2
 
-.PHONY: install demo test check peers statistics format lock clean
+.PHONY: install demo test check peers statistics wheel format lock clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed
@@ -41,6 +41,10 @@ statistics: install
 	$(BIN)/python -m benchmarks.quotes
 	$(BIN)/python -m benchmarks.watch
 
+# Write the wheel and the sdist to dist/.
+wheel: install
+	$(BIN)/python -m hatchling build --directory dist
+
 format: install
 	$(BIN)/python -m scripts.unasync
 	$(BIN)/ruff format .
@@ -53,4 +57,4 @@ lock:
 		$(addprefix --upgrade-package ,$(UPGRADE)) pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .pareta
+	rm -rf $(VENV) .pareta dist

@@ -7,4 +7,6 @@ async with AsyncPareta.from_env() as pareta:
 
 import lazy_loader
 
+from pareta_client.version import __version__ as __version__
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

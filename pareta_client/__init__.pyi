@@ -32,6 +32,8 @@ from .retry import Verdict, backoff, error_class, retry_after_of, verdict_of
 from .settings import InsecureTransportWarning
 from .transport.stream import AsyncStream, Stream
 
+__version__: str
+
 __all__ = [
     "APIConnectionError",
     "APIStatusError",

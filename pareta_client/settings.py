@@ -7,13 +7,13 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import httpx
 
 from pareta_client.core import Tracing, installed_tracing
 from pareta_client.errors import ParetaError
 from pareta_client.secret import Secret
+from pareta_client.version import __version__
 
 DEFAULT_BASE_URL = "https://api.pareta.ai"
 DEFAULT_MAX_RETRIES = 2
@@ -140,13 +140,6 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-@lru_cache(maxsize=1)
 def user_agent() -> str:
     """Return the name and version of this client."""
-    # Imported here: with its dependencies it takes a tenth of the client's import time.
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"pareta-client-python/{version('pareta-pipelines')}"
-    except PackageNotFoundError:
-        return "pareta-client-python"
+    return f"pareta-client-python/{__version__}"

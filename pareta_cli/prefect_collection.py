@@ -1,0 +1,11 @@
+"""Entry point of Prefect's collections: the block type of the credentials, in any process that uses Prefect."""
+
+from importlib import import_module
+
+from pareta_cli.bundle import BUNDLED, bundled_packages_used
+
+# With a wheel, `tasks` in a process of other software is not ours.
+_top_level = not BUNDLED.is_dir() or bundled_packages_used()
+ParetaCredentials = import_module(
+    "tasks.credentials" if _top_level else "pareta_cli.bundled.tasks.credentials"
+).ParetaCredentials
