@@ -1,4 +1,4 @@
-# On a fresh clone run `make demo` or `make test`; both install first.
+# On a fresh clone run `make demo` or `make test`; both install first. `make demo KEEP=1` leaves its Prefect server running.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +17,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	touch $@
 
 demo: install
-	$(BIN)/pareta-pipeline demo
+	$(BIN)/pareta-pipeline demo $(if $(KEEP),--keep)
 
 test: install
 	$(PYTEST)

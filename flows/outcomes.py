@@ -1,6 +1,7 @@
 """Final states of the flows: Completed only when all work is done."""
 
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -8,6 +9,7 @@ from prefect import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
+from prefect.utilities.urls import url_for
 
 from flows.deployment_slot import ignore_lost_deployment_slot, outlives_its_slot
 from flows.outcome_table import StopReason, end_state
@@ -22,6 +24,10 @@ ignore_lost_deployment_slot()
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 AnyReport = TypeVar("AnyReport", BatchReport, ComparisonReport, PipelineReport, PromotionReport)
+
+
+on_run: ContextVar[Callable[[str], None] | None] = ContextVar("on_run", default=None)
+"""Callback for the link to the flow run in the Prefect UI; set it before the flow is called in this process."""
 
 
 class IncompleteRun(Exception):
@@ -75,6 +81,7 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
     @outlives_its_slot
     @wraps(run)
     async def run_to_outcome(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        _announce_run()
         try:
             with hangup_terminates():
                 return await run(*args, **kwargs)
@@ -157,6 +164,13 @@ async def _cancel_retries() -> None:
         policy = run.empirical_policy.model_copy(update={"retries": 0})
         async with get_client() as client:
             await client.update_flow_run(run.id, empirical_policy=policy)
+
+
+def _announce_run() -> None:
+    """Pass the link to this run to `on_run`, unless it is a subflow."""
+    run, announce = current_flow_run(), on_run.get()
+    if run is not None and run.parent_task_run_id is None and announce and (url := url_for(run)):
+        announce(url)
 
 
 def current_flow_run() -> FlowRun | None:

@@ -18,6 +18,7 @@ from pareta_cli.options import bad_input, report_bad_input
 from pareta_cli.outlets import use_durable_outputs
 from pareta_cli.registration import CommandFunction, Debug, Program, register
 from pareta_cli.run_commands import flow_command, retry_failed
+from pareta_cli.server_command import server
 from pareta_cli.spec_kinds import Command
 
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -45,12 +46,20 @@ def program(
     debug_is_on.set(debug)
 
 
-def demo() -> None:
+def demo(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the Prefect server running, to look at the runs.")
+    ] = False,
+) -> None:
     """Run the whole pipeline on real licence texts against a local sandbox."""
     from pareta_cli.demo import run_demo
+    from pareta_cli.prefect_server import ServerError
 
-    with report_bad_input():
-        raise typer.Exit(run_demo())
+    try:
+        with report_bad_input():
+            raise typer.Exit(run_demo(keep=keep))
+    except ServerError as error:
+        raise bad_input(error, status=3) from None
 
 
 def sandbox(context: typer.Context) -> None:
@@ -100,7 +109,7 @@ COMMANDS: dict[str, dict[str, CommandFunction]] = {
         "export": batch_commands.export,
     },
     "Control": {"pause": batch_commands.pause, "resume": batch_commands.resume, "set": batch_commands.set_},
-    "Set up": {"set-up": set_up, "demo": demo},
+    "Set up": {"set-up": set_up, "server": server, "demo": demo},
 }
 """Commands by the panel of the help that lists them."""
 

@@ -2,8 +2,11 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +15,19 @@ import typer
 
 from examples.licences import write, write_eval_rows
 from pareta_batch import OutputError
+from pareta_cli.background_server import start_server
 from pareta_cli.environment import prepare_prefect
 from pareta_cli.lifeline import start_child
 from pareta_cli.options import bad_input
+from pareta_cli.prefect_server import (
+    MODULE,
+    api_url,
+    free_port,
+    server_arguments,
+    server_environment,
+    wait_until_ready,
+)
+from pareta_cli.server_command import stop_command
 from pareta_cli.specs import read_spec
 
 if TYPE_CHECKING:
@@ -23,18 +36,26 @@ if TYPE_CHECKING:
 
 HOME = Path(".pareta/demo")
 LOG = HOME / "sandbox.log"
+KEPT_SERVER = HOME / "kept-server"
 BOOKS = HOME / "sandbox-books.txt"
 SPEC = Path(str(files("examples"))) / "licences.yaml"
 SANDBOX_OPTIONS = ("--port", "0", "--balance-usd", "25", "--cold-start-s", "1", "--deploy-s", "2")
+DRAIN_WITHIN_S = 5
+"""Seconds to send queued records to Prefect. Raising it delays the end of a demo whose server has died."""
 STOP_WITHIN_S = 15
 """Seconds for the sandbox to print its books and exit. Raising it delays the kill of a hung sandbox."""
 
 
-def run_demo() -> int:
-    """Run the pipeline of examples/licences.yaml without earlier state, and return the exit status."""
+def run_demo(*, keep: bool = False) -> int:
+    """Run the pipeline of examples/licences.yaml without earlier state, and return the exit status.
+
+    Args:
+        keep: Leave the Prefect server running.
+    """
+    typer.echo("starting a Prefect server and a sandbox; collecting licence texts …", err=True)
     delete_previous_state()
-    with sandbox() as base_url:
-        isolate_environment(HOME, base_url)
+    with kept_server() if keep else own_server() as prefect, sandbox() as base_url:
+        isolate_environment(HOME, base_url, prefect.api_url)
         prepare_prefect()
         # Import Prefect only now: it reads the environment at import.
         from flows.parameters import Pipeline
@@ -43,10 +64,58 @@ def run_demo() -> int:
 
         pipeline = read_spec(Pipeline, SPEC)
         write_documents(pipeline)
+        prefect.wait_until_ready()
         report, status = run_flow(run_pipeline, pipeline)
     if report is not None:
         summarize(report)
+    if keep:
+        typer.echo(f"Prefect: {prefect.api_url.removesuffix('/api')}, until you stop it: {stop_command(KEPT_SERVER)}")
     return int(status)
+
+
+@dataclass(frozen=True)
+class DemoServer:
+    """The Prefect server of a demo: the value of PREFECT_API_URL, and the wait until it answers."""
+
+    api_url: str
+    wait_until_ready: Callable[[], None]
+
+
+@contextmanager
+def own_server() -> Iterator[DemoServer]:
+    """Yield a Prefect server that starts meanwhile, in a child process that ends with this process."""
+    home, port = HOME / "prefect", free_port()
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "server.log"
+    environment = server_environment(home, port)
+    with log.open("w", encoding="utf-8") as file:
+        process = start_child(MODULE, server_arguments(port), stdout=file, stderr=file, environment=environment)
+    try:
+        url = api_url(port)
+        yield DemoServer(url, lambda: wait_until_ready(url, lambda: process.poll() is not None, log))
+    finally:
+        drain_prefect()
+        # SQLite survives it, and a graceful end takes seconds.
+        process.kill()
+        process.wait()
+
+
+def drain_prefect() -> None:
+    """Send the queued log records and events of Prefect, which would otherwise be reported as lost."""
+    if "prefect" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=DRAIN_WITHIN_S)
+
+
+@contextmanager
+def kept_server() -> Iterator[DemoServer]:
+    """Yield a Prefect server in the background, which the user stops."""
+    server, _ = start_server(KEPT_SERVER, free_port(), partial(typer.echo, err=True))
+    yield DemoServer(server.api_url, lambda: None)
 
 
 def delete_previous_state() -> None:
@@ -98,8 +167,8 @@ def sandbox() -> Iterator[str]:
             BOOKS.write_text(books, encoding="utf-8")
 
 
-def isolate_environment(home: Path, base_url: str) -> None:
-    """Set the environment so that Prefect and the ledger are under `home`, and the sandbox is the service."""
+def isolate_environment(home: Path, base_url: str, prefect_api_url: str) -> None:
+    """Set the environment so that Prefect's files and the ledger are under `home`, with the servers of the demo."""
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
     os.environ.update(
@@ -109,8 +178,7 @@ def isolate_environment(home: Path, base_url: str) -> None:
         MPLCONFIGDIR=str((home / "matplotlib").resolve()),
         PREFECT_HOME=str((home / "prefect").resolve()),
         PREFECT_PROFILES_PATH=str((home / "prefect" / "profiles.toml").resolve()),
-        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE="true",
-        PREFECT_SERVER_UI_ENABLED="false",
+        PREFECT_API_URL=prefect_api_url,
     )
 
 

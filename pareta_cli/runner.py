@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from flows.outcome_table import ExitStatus, end_state
-from flows.outcomes import IncompleteRun, end_reason
+from flows.outcomes import IncompleteRun, end_reason, on_run
 from flows.signals import run_until_interrupted
 from pareta_batch import Snapshot
 from pareta_cli.debugging import print_traceback
@@ -66,8 +66,10 @@ def _show_progress() -> Iterator[None]:
         bar.update(bars[snapshot.name], completed=snapshot.done, numbers=str(snapshot))
 
     token = watcher.set(watch)
+    link = on_run.set(lambda url: messages.print(f"run: {url}", markup=False, soft_wrap=True))
     try:
         with bar:
             yield
     finally:
+        on_run.reset(link)
         watcher.reset(token)

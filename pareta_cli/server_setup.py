@@ -15,9 +15,8 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists
 
-from pareta_cli.embedded_server import bind_embedded_server
 from pareta_cli.lifeline import start_child
-from tasks import ParetaCredentials, limit_name
+from tasks import NEEDS_API, ParetaCredentials, limit_name, uses_prefect
 
 PROJECT = Path("prefect.yaml")
 POOL = "pareta"
@@ -45,7 +44,8 @@ def set_up(limits: Mapping[str, int], repository: str | None = None, branch: str
     """
     if not PROJECT.is_file():
         raise SetUpError(f"no {PROJECT} in {Path.cwd()}: run the command in the project folder")
-    bind_embedded_server()
+    if not uses_prefect():
+        raise SetUpError(f"set-up: {NEEDS_API}")
     notes = asyncio.run(_prepare_server(limits))
     with _file_for(repository, branch) as file:
         _deploy(file)

@@ -66,7 +66,7 @@ def run(started: Processes, *arguments: str, folder: Path) -> subprocess.Popen[s
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
 @pytest.mark.parametrize(
     ("command", "children"),
-    [(("demo",), 1), (("complete", "spec.yaml"), 0)],
+    [(("demo",), 2), (("complete", "spec.yaml"), 0)],
 )
 def test_after_kill_9_nothing_stays_behind(
     started: Processes, slow: Sandbox, tmp_path: Path, command: tuple[str, ...], children: int

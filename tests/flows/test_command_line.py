@@ -1,6 +1,7 @@
 """`pareta-pipeline` as a script sees it: what it prints where, and its exit status."""
 
 import json
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from pareta_cli.app import app
 from pareta_cli.specs import read_spec
 from pareta_sandbox.faults.kinds import KeyEcho, OddReply, Status
 from pareta_sandbox.testing import Sandbox
+from tasks import uses_prefect
 from tests.flows.datasets import batch, write_rows
 from tests.flows.test_compare_models import comparisons
 
@@ -38,6 +40,12 @@ def pareta_pipeline(*arguments: str) -> Result:
 def test_done_is_0_and_json_prints_the_report_alone(pareta: Sandbox, tmp_path: Path) -> None:
     ended = pareta_pipeline("complete", spec(tmp_path), "--json")
     assert (ended.exit_code, json.loads(ended.stdout)["settled"]) == (0, 12)
+
+
+def test_the_link_to_the_run_is_printed_if_there_is_a_flow_run(pareta: Sandbox, tmp_path: Path) -> None:
+    ended = pareta_pipeline("complete", spec(tmp_path))
+    links = [line for line in ended.stderr.splitlines() if re.fullmatch(r"run: http://\S+/runs/flow-run/\S+", line)]
+    assert len(links) == uses_prefect()
 
 
 def test_more_failures_than_tolerated_is_1_unless_they_are_tolerated(pareta: Sandbox, tmp_path: Path) -> None:
