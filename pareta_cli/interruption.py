@@ -1,5 +1,6 @@
 """Signals that reach a command outside of a run: it ends with the status of an early stop, and cleans up."""
 
+import atexit
 import os
 import signal
 from contextlib import suppress
@@ -24,7 +25,14 @@ def _end(number: int, _: object) -> NoReturn:
     for each in SIGNALS:
         # A shell repeats SIGHUP: it must not interrupt the cleanup. SIG_IGN would print an error for a pending one.
         signal.signal(each, lambda *_: None)
+    atexit.register(_ignore_signals)
     with suppress(OSError):  # nobody reads it any more
         # Not through sys.stderr: the signal may have come while that was being written to.
         os.write(2, f"stopped by {signal.Signals(number).name} before it was done; run it again\n".encode())
     raise SystemExit(STOPPED)
+
+
+def _ignore_signals() -> None:
+    # The interpreter restores the default of every other handler while it ends.
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
