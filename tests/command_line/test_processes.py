@@ -77,7 +77,8 @@ def test_after_kill_9_nothing_stays_behind(
         until(lambda: slow.books().completions > 2 or None, within_s=120, what="a batch that sends")
     below = [pid for pid in started.alive() if pid != process.pid]
     assert len(below) == children
-    assert [pid for pid in below if knows_the_key(pid)] == []
+    # Between fork and exec a child still shows the environment of its parent.
+    until(lambda: not any(map(knows_the_key, below)) or None, within_s=10, what="children without the key")
     kill(process.pid)
     # The caller's pipes close with the command: nobody else holds them.
     process.communicate(timeout=5)
