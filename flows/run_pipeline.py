@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from flows.compare_models import compare_models
 from flows.complete_batch import complete_batch
@@ -12,13 +11,13 @@ from flows.direct import flow
 from flows.outcomes import finish, named_outcome, report_of
 from flows.pages import pipeline_page
 from flows.parameters import Pipeline
+from flows.report_files import check_reports
 from flows.reports import ComparisonReport, PipelineReport
 from flows.suspension import OnEmptyBalance, suspend_when_out_of_credit
 from pareta_batch import Batch, BatchReport, gather_settled
 from pareta_evals import Comparisons
 from tasks import (
     check_dataset,
-    check_report,
     comparison_account,
     measure_quality,
     publish_page,
@@ -57,14 +56,6 @@ async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "f
         )
         await publish_page(pipeline.name, pipeline_page(pipeline, report), pipeline.report_path)
         return finish(report)
-
-
-def check_reports(pipeline: Pipeline) -> None:
-    """Check that the reports replace no other file, before anything is paid. Raises OutputError."""
-    batch, comparisons = pipeline.batch_on("auto"), pipeline.model_comparisons()
-    files = (batch.output_path, Path(batch.dataset))
-    for path in (pipeline.report_path, *([comparisons.report_path] if comparisons else ())):
-        check_report(path, exports=comparisons is not None, apart_from=files)
 
 
 @asynccontextmanager

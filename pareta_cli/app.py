@@ -104,12 +104,13 @@ COMMANDS: dict[str, dict[str, CommandFunction]] = {
         "retry-failed": retry_failed,
     },
     "Look": {
+        "validate": spec_commands.validate,
         "quote": spec_commands.quote,
         "status": batch_commands.status,
         "export": batch_commands.export,
     },
     "Control": {"pause": batch_commands.pause, "resume": batch_commands.resume, "set": batch_commands.set_},
-    "Set up": {"set-up": set_up, "server": server, "demo": demo},
+    "Set up": {"schema": spec_commands.schema, "set-up": set_up, "server": server, "demo": demo},
 }
 """Commands by the panel of the help that lists them."""
 

@@ -1,10 +1,18 @@
 """Commands that read a spec and run no flow: its quote, its checks, its schema."""
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from pareta_cli.options import AsJson, Overrides, SpecFile, report_bad_input
+from pareta_cli.spec_kinds import OTHER_NAMES, Command, command_named, kind_of
+
+ForCommand = Annotated[
+    str | None,
+    typer.Option("--for", metavar="COMMAND", help="Command that reads the spec; by default from its fields."),
+]
 
 
 def quote(
@@ -12,12 +20,7 @@ def quote(
     pilot: Annotated[
         int, typer.Option(min=0, max=1_000_000, help="Rows to send first; their answers are part of the batch.")
     ] = 0,
-    command: Annotated[
-        str | None,
-        typer.Option(
-            "--for", metavar="COMMAND", help="complete, compare, promote, watch or run; by default from the spec."
-        ),
-    ] = None,
+    command: ForCommand = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -27,3 +30,37 @@ def quote(
     with report_bad_input():
         quote = make_quote(spec_of(spec, overrides or (), command), pilot)
     typer.echo(quote.model_dump_json(indent=2) if as_json else str(quote))
+
+
+def validate(spec: SpecFile, command: ForCommand = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Check a spec, its dataset, its prompt on every row, and its outputs; nothing is sent."""
+    from pareta_cli.spec_checks import checks_of
+
+    checks = []
+    for check in checks_of(spec, overrides or (), command):
+        checks.append(check)
+        if not as_json:
+            typer.echo(check)
+    faults = sum(not check.ok for check in checks)
+    if as_json:
+        typer.echo(json.dumps({"ok": not faults, "checks": [asdict(check) for check in checks]}, indent=2))
+    if faults:
+        typer.echo(f"{spec}: {faults} of {len(checks)} checks failed", err=True)
+        raise typer.Exit(2)
+
+
+def schema(
+    command: Annotated[
+        str,
+        typer.Argument(
+            metavar="COMMAND",
+            help="Command that reads the spec: complete, compare, promote, watch, run or deploy.",
+            autocompletion=lambda: [*Command, *OTHER_NAMES],
+        ),
+    ],
+) -> None:
+    """Print the JSON Schema of a command's spec, for editors."""
+    from pareta_cli.spec_schema import schema_of
+
+    with report_bad_input():
+        typer.echo(json.dumps(schema_of(kind_of(command_named(command, "schema"))), indent=2, ensure_ascii=False))

@@ -1,7 +1,7 @@
 from .history import load_scores, quality_history, save_quality, save_scores, series_of
 from .plan import EvalPlan, eval_work_begun
 from .quote import ComparisonQuote, ComparisonsQuote, PlannedSize, estimated, quote_comparisons, quote_of, subject_of
-from .rows import EvalRows
+from .rows import EvalRows, read_eval_rows
 from .runner import EvalRunner
 from .spec import Comparisons, ComparisonSpec, RunsInFlight, RunWait
 
@@ -22,6 +22,7 @@ __all__ = [
     "quality_history",
     "quote_comparisons",
     "quote_of",
+    "read_eval_rows",
     "save_quality",
     "save_scores",
     "series_of",

@@ -90,7 +90,9 @@ class Comparisons(Spec):
     model_config = ConfigDict(title="Comparisons")
 
     name: Name = Field(description="Names the run, its report and its artifacts")
-    comparisons: Annotated[tuple[ComparisonSpec, ...], Field(min_length=1, title="Comparisons")]
+    comparisons: Annotated[
+        tuple[ComparisonSpec, ...], Field(min_length=1, title="Comparisons", description="At least one")
+    ]
     max_runs_in_flight: RunsInFlight = 4
     wait_s: RunWait = 3600.0
     budget_usd: BudgetUsd = Field(

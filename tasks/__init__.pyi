@@ -23,7 +23,7 @@ from .evals import (
     wait_for_eval_run,
 )
 from .events import announce_unpaid_watch, quality_drifted, quality_unavailable
-from .files import check_plot, check_report
+from .files import check_page, check_plot, check_report
 from .idle_endpoints import read_activity, save_activity
 from .idle_policy import IdlePolicy
 from .progress import watcher
@@ -42,6 +42,7 @@ __all__ = [
     "append_history",
     "build_report",
     "check_dataset",
+    "check_page",
     "check_plot",
     "check_report",
     "comparison_account",
