@@ -1,12 +1,11 @@
 """Table of end states: how an error or a stop reason ends a flow run and the command that started it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from pareta_batch import (
     BatchBusy,
-    BatchError,
     BatchUnknown,
     BudgetReached,
     CostUnbounded,
@@ -17,6 +16,7 @@ from pareta_batch import (
     NotAllowed,
     OutputError,
     UnexpectedError,
+    error_class_named,
 )
 from pareta_client import (
     APIConnectionError,
@@ -116,7 +116,9 @@ END_STATES: Mapping[Ending, EndState] = {
         "ScoringUndecided", "name the task of the comparison, then run it again", False, _BAD_INPUT
     ),
     APIStatusError: EndState("ServiceFailed", "run it again later", True, _STOPPED),
-    StopReason.REQUEST_REFUSED: EndState("ServiceFailed", "run it again later", True, _BAD_INPUT),
+    StopReason.REQUEST_REFUSED: EndState(
+        "ServiceFailed", "check PARETA_BASE_URL and the proxy, then run it again", False, _BAD_INPUT
+    ),
     ParetaError: EndState("NotConfigured", "correct the configuration, then run it again", False, _BAD_INPUT),
     DatasetError: EndState("BadDataset", "fix the dataset or the prompt, then run it again", False, _BAD_INPUT),
     OutputError: EndState("OutputNotWritable", "choose a writable output, then run it again", False, _BAD_INPUT),
@@ -170,11 +172,5 @@ def _end_state_of_class(error: type[BaseException]) -> EndState:
 def _end_state_by_name(name: str) -> EndState:
     if (reason := next((each for each in StopReason if each == name), None)) is not None:
         return END_STATES[reason]
-    classes = (each for base in (ParetaError, BatchError) for each in _with_subclasses(base) if each.__name__ == name)
-    return next(map(_end_state_of_class, classes), OTHER)
-
-
-def _with_subclasses(error: type[Exception]) -> Iterator[type[Exception]]:
-    yield error
-    for each in error.__subclasses__():
-        yield from _with_subclasses(each)
+    error = error_class_named(name)
+    return OTHER if error is None else _end_state_of_class(error)

@@ -25,6 +25,7 @@ from .errors import (
     OutputError,
     RowsUnanswered,
     UnexpectedError,
+    error_class_named,
 )
 from .ledger.kept_quotes import Quoted, check_batch_quote, check_comparison_quote, hit_rate, keep_quote
 from .ledger.ledger import Ledger
@@ -122,6 +123,7 @@ __all__ = [
     "digest",
     "dollars",
     "endpoint_named",
+    "error_class_named",
     "eval_plans",
     "eval_scores",
     "eval_work",

@@ -18,8 +18,10 @@
 Each class is picklable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+
+from pareta_client import APIStatusError, ParetaError, Verdict, verdict_of
 
 MAX_PROBLEMS_SHOWN = 10
 """Problems of a dataset in one message; higher makes longer messages."""
@@ -35,6 +37,29 @@ def shown(error: BaseException) -> str:
     except Exception as broken:  # noqa: BLE001 - an exception without a text must be reported too
         text = f"its text raises {type(broken).__name__}"
     return text if len(text) <= MAX_TEXT_CHARS else text[: MAX_TEXT_CHARS - 1] + "…"
+
+
+REQUEST_REFUSED = "RequestRefused"
+"""Stop reason of a status that no retry can change and that has no error class: a redirect, 405, 407, 410."""
+
+
+def stop_reason(error: BaseException) -> str:
+    """Return the stop reason of an error: `RequestRefused`, or the name of its class."""
+    if type(error) is APIStatusError and verdict_of(error) is Verdict.FATAL_TO_BATCH:
+        return REQUEST_REFUSED
+    return type(error).__name__
+
+
+def error_class_named(reason: str) -> type[Exception] | None:
+    """Return the error class of a stop reason; None if the reason is not an error class."""
+    classes = (each for base in (ParetaError, BatchError) for each in _with_subclasses(base))
+    return next((each for each in classes if each.__name__ == reason), None)
+
+
+def _with_subclasses(error: type[Exception]) -> Iterator[type[Exception]]:
+    yield error
+    for each in error.__subclasses__():
+        yield from _with_subclasses(each)
 
 
 class BatchError(Exception):
@@ -165,7 +190,7 @@ class CostUnbounded(BatchError):
 class BatchStopped(BatchError):
     """The end of a run before all rows were sent.
 
-    `reason`: the class name of an error, `BudgetReached`, `Interrupted` or `Cancelled`.
+    `reason`: the class name of an error, `RequestRefused`, `BudgetReached`, `Interrupted` or `Cancelled`.
     """
 
     def __init__(self, reason: str, message: str) -> None:

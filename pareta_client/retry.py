@@ -4,7 +4,7 @@ No other module compares a status code. The client's retries (seconds), the batc
 orchestrator (minutes) read the same verdicts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -73,6 +73,9 @@ _STATUSES: Mapping[int, tuple[type[APIStatusError], Verdict, bool]] = {
     504: (APIStatusError, Verdict.TRANSIENT, True),
 }
 
+_OUT_OF_CREDIT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+"""Error codes of OpenAI-compatible services for missing credit; they come with 400, 403 or 429, and mean 402."""
+
 
 def succeeded(status: int) -> bool:
     """Check whether a status is a success."""
@@ -94,11 +97,18 @@ def error_class(status: int) -> type[APIStatusError]:
     return _STATUSES[status][0] if status in _STATUSES else APIStatusError
 
 
+def error_class_of(status: int, codes: Iterable[str]) -> type[APIStatusError]:
+    """Return the error class of a reply with these error codes in its body."""
+    if 400 <= status < 500 and not _OUT_OF_CREDIT_CODES.isdisjoint(codes):
+        return InsufficientCreditsError
+    return error_class(status)
+
+
 def verdict_of(error: ParetaError) -> Verdict:
     """Return the verdict of an error."""
     match error:
-        case APIStatusError(status_code=status):
-            return _verdict_of_status(status)
+        case APIStatusError():
+            return _verdict_of_status(_effective_status(error))
         case OversizedReplyError():
             return Verdict.FATAL_TO_ITEM
         case APIConnectionError() | MalformedReplyError():
@@ -107,6 +117,11 @@ def verdict_of(error: ParetaError) -> Verdict:
             return Verdict.STILL_RUNNING
         case _:
             return Verdict.FATAL_TO_ITEM
+
+
+def _effective_status(error: APIStatusError) -> int:
+    """Return the status in the table: 402 for an error code that means the same."""
+    return 402 if isinstance(error, InsufficientCreditsError) else error.status_code
 
 
 def _verdict_of_status(status: int) -> Verdict:
@@ -124,7 +139,8 @@ def retried_by_client(error: ParetaError) -> bool:
     A success status is never retried, even with an unusable body: it may have been billed.
     """
     match error:
-        case APIStatusError(status_code=status):
+        case APIStatusError():
+            status = _effective_status(error)
             return status in _STATUSES and _STATUSES[status][2]
         case _:
             return isinstance(error, APIConnectionError)
@@ -140,8 +156,8 @@ def certainly_not_processed(error: ParetaError) -> bool:
 def backoff(attempt: int, jitter: float, retry_after: float | None = None) -> float:
     """Return the seconds to wait after a failed attempt.
 
-    Formula: `wait + jitter · max(0.25 s, wait / 4)`, where `wait` is `retry_after`, or without it
-    `min(0.5 s · 2^(attempt - 1), 8 s)`.
+    Formula: `wait + jitter · max(0.25 s, wait / 4)`, where `wait` is the larger one of `retry_after` and
+    `min(0.5 s · 2^(attempt - 1), 8 s)`. So a service that asks for no wait at all is not called in a loop.
 
     Args:
         attempt: number of the failed attempt, 1-based.
@@ -150,7 +166,7 @@ def backoff(attempt: int, jitter: float, retry_after: float | None = None) -> fl
     """
     # The exponent is capped: the power of two overflows after about 1,000 attempts.
     own = min(FIRST_BACKOFF * 2.0 ** min(attempt - 1, 16), LONGEST_BACKOFF)
-    wait = own if retry_after is None else retry_after
+    wait = max(own, retry_after or 0.0)
     return wait + jitter * max(LEAST_JITTER, JITTER_SHARE * wait)
 
 

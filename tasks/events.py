@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from pareta_batch import BatchReport
+from pareta_batch import BatchReport, error_class_named
 from pareta_client import Endpoint, InsufficientCreditsError
 from pareta_report import Comparison, Drift
 from tasks.direct import uses_prefect
@@ -29,7 +29,8 @@ def batch_ended(report: BatchReport) -> None:
     ending = "completed" if report.status == "completed" else "incomplete"
     resource = f"pareta.batch.{report.name}"
     _emit(f"pareta.batch.{ending}", resource, report.model_dump(mode="json"))
-    if report.stopped == InsufficientCreditsError.__name__:
+    stopped_by = error_class_named(report.stopped) if report.stopped else None
+    if stopped_by is not None and issubclass(stopped_by, InsufficientCreditsError):
         _credits_exhausted(resource, report.name, report.pending)
 
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pareta_batch.errors import BatchError, BatchStopped, UnexpectedError
+from pareta_batch.errors import BatchError, BatchStopped, UnexpectedError, stop_reason
 from pareta_client import ParetaError
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class StopSignal:
             log.error("%s stops for an unexpected exception in %s", self._batch, where, exc_info=error)
             error = UnexpectedError.of(error, where)
         request = getattr(error, "request_id", None)
-        self.stop(type(error).__name__, f"{error} (request {request})" if request else str(error))
+        self.stop(stop_reason(error), f"{error} (request {request})" if request else str(error))
 
     @contextmanager
     def stopped_by_faults(self, where: str) -> Iterator[None]:

@@ -14,9 +14,9 @@ from pareta_batch.rate_limit.random_refusals import RandomRefusals
 from pareta_batch.rate_limit.rate import PROBE_INTERVAL_CALLS, Rate
 
 FIRST_PAUSE_S = 0.02
-"""First pause in seconds after a refusal without Retry-After; higher loses more time, with fewer refused calls."""
+"""Shortest first pause in seconds after a refusal; higher loses more time, with fewer refused calls."""
 MAX_DEFAULT_PAUSE_S = 8.0
-"""Upper bound of the doubled pauses without Retry-After, in seconds; higher sends less to a failing service."""
+"""Upper bound of the doubled pauses in seconds, if Retry-After is shorter; higher sends less to a failing service."""
 MAX_PROBE_FACTOR = 16.0
 """Upper bound of the factor on the time between probes of a concurrency limit; higher probes less often."""
 MAX_HISTORY = 1_000
@@ -134,7 +134,7 @@ class RateLimiter:
             # A refusal of the first call after a pause shows that the pause was too short, and nothing about limits.
             self._short_pauses = self._short_pauses + 1 if self._calls_since_cut == 1 and self._cut_at > -inf else 0
             self._calls_since_cut = 0
-        pause_s = self._default_pause_s() if retry_after is None else retry_after
+        pause_s = max(self._default_pause_s(), retry_after or 0.0)
         self._paused_until = max(self._paused_until, now + pause_s)
         if first:
             self._pause_s = pause_s

@@ -62,8 +62,7 @@ def attempts_of(
     repeatable: bool = True,
 ) -> Operation[Answer]:
     """Send prepared requests until one succeeds or no retry is allowed; `prepare` gets the seconds to the deadline."""
-    traced = settings.tracing.start(method, path)
-    attempt = 0
+    traced, attempt = settings.tracing.start(method, path), 0
     happened: Reply | Failed | None = None
     error: ParetaError | None = None
     billed: int | None = None
@@ -83,8 +82,7 @@ def attempts_of(
             if isinstance(happened, Reply) and succeeded(happened.status):
                 _log(method, path, attempt, happened, None)
                 if happened.is_oversized:
-                    error = oversized(happened, settings.options.max_reply_bytes).after(attempt)
-                    error.billed_micro_usd = added(billed, error.billed_micro_usd)
+                    error = _oversized(happened, settings, attempt, billed)
                     raise error
                 return Answer(happened, attempt, billed, deadline)
             error = _error_of(happened, request)
@@ -97,6 +95,12 @@ def attempts_of(
             now = yield from sleep(wait, verdict_of(error))
     finally:
         traced.end(attempt, happened, error)
+
+
+def _oversized(reply: Reply, settings: Settings, attempt: int, billed: int | None) -> ParetaError:
+    error = oversized(reply, settings.options.max_reply_bytes).after(attempt)
+    error.billed_micro_usd = added(billed, error.billed_micro_usd)
+    return error
 
 
 def _redacted(result: Reply | Failed, settings: Settings) -> Reply | Failed:

@@ -1,5 +1,6 @@
 """Conversion of replies into records and errors; every function raises only ParetaError."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NoReturn, TypeVar
 
@@ -12,7 +13,7 @@ from pareta_client.core.request import Request
 from pareta_client.core.steps import Reply
 from pareta_client.errors import APIStatusError, MalformedReplyError, OversizedReplyError
 from pareta_client.models.record import RawJson, Record
-from pareta_client.retry import error_class, parse_http_date, parse_retry_after, redirected
+from pareta_client.retry import error_class_of, parse_http_date, parse_retry_after, redirected
 
 R = TypeVar("R", bound=Record)
 M = TypeVar("M", bound=MalformedReplyError)
@@ -37,7 +38,7 @@ def status_error(reply: Reply, request: Request) -> APIStatusError:
         message = f"{message}: {_shortened(reason, 2_000)}"
     if redirected(reply.status):
         message = f"HTTP {reply.status}: redirected to {reply.header(b'location')!r}; check base_url"
-    return error_class(reply.status)(
+    return error_class_of(reply.status, _codes_of(content))(
         message,
         status_code=reply.status,
         detail=detail,
@@ -60,6 +61,15 @@ def _reason_of(content: Json) -> str | None:
     while isinstance(content, dict):
         content = next((content[name] for name in _REASONS if content.get(name)), None)
     return content if isinstance(content, str) else None
+
+
+def _codes_of(content: Json) -> Iterator[str]:
+    """Yield the error codes of a body in OpenAI's format, or in a similar one."""
+    if not isinstance(content, dict):
+        return
+    for place in (content, content.get("error"), content.get("detail")):
+        values = [place.get("code"), place.get("type")] if isinstance(place, dict) else [place]
+        yield from (value for value in values if isinstance(value, str))
 
 
 def _keyless_response(reply: Reply, request: Request) -> httpx.Response:

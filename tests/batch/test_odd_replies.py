@@ -135,6 +135,24 @@ async def test_half_a_402_stops_the_batch_with_one_post_for_each_call_in_flight(
     assert sandbox.books().completions_seen <= 2
 
 
+async def test_a_429_for_missing_credit_stops_the_batch_as_a_402_does(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    sandbox.inject(Status(status=429, detail="insufficient_quota", retry_after_s=0))
+    report = await run(batch_in(tmp_path, 30, max_in_flight=2), sandbox, ledger)
+    assert (report.stopped, report.unknown, report.pending) == ("InsufficientCreditsError", 0, 30)
+    assert sandbox.books().completions_seen <= 2
+
+
+@pytest.mark.parametrize("status", [405, 407, 410])
+async def test_a_status_of_another_service_stops_the_batch_as_a_refused_request(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, status: int
+) -> None:
+    sandbox.inject(Status(status=status))
+    report = await run(batch_in(tmp_path, 4, max_in_flight=2), sandbox, ledger)
+    assert (report.stopped, report.pending) == ("RequestRefused", 4)
+
+
 async def test_half_a_429_pauses(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
     sandbox.inject(Status(status=429, broken_off=True, times=2))
     report = await run(batch_in(tmp_path, 10), sandbox, ledger)

@@ -316,3 +316,23 @@ def test_never_more_in_flight_than_the_bound() -> None:
         now += limiter.wait(now) or 0.0
         limiter.started(now)
     assert limiter.wait(now + 1) is None
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.0, 1e-9, 0.001, 0.01])
+def test_a_service_that_refuses_everything_is_asked_ever_less_often(retry_after: float | None) -> None:
+    limiter, now, sent = RateLimiter(MOST), 0.0, 0
+    while now < 900:
+        wait = limiter.wait(now)
+        assert wait is not None
+        now += wait
+        call = limiter.started(now)
+        now += 0.001
+        limiter.refused(call, now, retry_after)
+        sent += 1
+    assert sent < 200
+
+
+def test_a_retry_after_longer_than_the_backoff_is_honoured() -> None:
+    limiter = RateLimiter(MOST)
+    limiter.refused(limiter.started(0.0), 0.1, 30.0)
+    assert limiter.wait(0.1) == pytest.approx(30.0)

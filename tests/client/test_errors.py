@@ -1,6 +1,8 @@
 """Errors: complete, picklable, and without the key."""
 
+import json
 import pickle
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -13,11 +15,13 @@ from pareta_client.errors import (
     APIStatusError,
     EndpointWaitTimeoutError,
     EvalWaitTimeoutError,
+    InsufficientCreditsError,
     MalformedReplyError,
     ParetaError,
     ScoringUndecidedError,
     WaitTimeoutError,
 )
+from pareta_client.retry import Verdict, error_class, retried_by_client, verdict_of
 from tests.client.playing import KEY, reply, settings
 
 REQUEST = request_for(post("/v1/x", "key-1", {"a": 1}), settings(), None)
@@ -124,3 +128,48 @@ def test_an_error_carries_request_and_response_but_never_the_key() -> None:
     assert "authorization" not in error.response.request.headers
     assert KEY.encode() not in pickle.dumps(error)
     assert KEY not in repr(vars(error))
+
+
+def coded(status: int, body: object) -> APIStatusError:
+    return status_error(reply(status, json.dumps(body).encode(), retry_after="1"), REQUEST)
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 429])
+@pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda code: {"error": {"message": "You exceeded your current quota", "type": code, "code": code}},
+        lambda code: {"error": {"message": "quota", "type": code, "code": None}},
+        lambda code: {"error": {"message": "quota", "type": None, "code": code}},
+        lambda code: {"error": code},
+        lambda code: {"detail": code},
+        lambda code: {"detail": {"code": code, "message": "quota"}},
+        lambda code: {"code": code, "message": "quota"},
+    ],
+)
+def test_an_error_code_for_missing_credit_means_402(
+    status: int, code: str, shape: Callable[[str], dict[str, object]]
+) -> None:
+    error = coded(status, shape(code))
+    assert isinstance(error, InsufficientCreditsError)
+    assert error.status_code == status
+    assert verdict_of(error) is Verdict.OUT_OF_CREDIT
+    assert not retried_by_client(error)
+    assert verdict_of(pickle.loads(pickle.dumps(error))) is Verdict.OUT_OF_CREDIT
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (429, {"error": {"type": "requests", "code": "rate_limit_exceeded"}}),
+        (429, {"error": {"message": "insufficient_quota is not the problem"}}),
+        (429, {"error": {"code": ["insufficient_quota"], "type": 7}}),
+        (429, ["insufficient_quota"]),
+        (429, None),
+        (500, {"error": {"code": "insufficient_quota"}}),
+        (503, {"detail": "insufficient_quota"}),
+    ],
+)
+def test_any_other_body_leaves_the_class_to_the_status(status: int, body: object) -> None:
+    assert type(coded(status, body)) is error_class(status)

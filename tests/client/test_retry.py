@@ -108,6 +108,11 @@ def test_a_wait_is_never_shorter_than_asked_and_jitter_adds_at_most_a_quarter(
     assert asked is None or wait >= asked
 
 
+@given(attempt=some.integers(1, 50), asked=some.floats(0, 0.01))
+def test_a_service_that_asks_for_no_wait_gets_the_usual_one(attempt: int, asked: float) -> None:
+    assert backoff(attempt, 0.0, asked) == backoff(attempt, 0.0)
+
+
 @pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), ("0", 0.0), ("0.25", 0.25), (" 3 ", 3.0)])
 def test_retry_after_is_read_as_seconds(value: str, seconds: float) -> None:
     assert parse_retry_after(value, NOW) == seconds

@@ -38,6 +38,7 @@ def emitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, A
         seen.append((event, resource["prefect.resource.id"], payload))
 
     monkeypatch.setattr(events, "emit_event", emit)
+    monkeypatch.setattr(events, "uses_prefect", lambda: True)
     return seen
 
 
@@ -65,6 +66,29 @@ def test_an_empty_balance_is_told_beside_the_incomplete_batch(emitted: list[tupl
     events.batch_ended(report(stop=BatchStopped("InsufficientCreditsError", "out of credit")))
     assert [event for event, _, _ in emitted] == ["pareta.batch.incomplete", "pareta.credits.exhausted"]
     assert emitted[1][1:] == ("pareta.batch.reviews", {"name": "reviews", "pending": 4})
+
+
+class NoQuotaError(InsufficientCreditsError):
+    """A more specific error of missing credit."""
+
+
+@pytest.mark.parametrize(
+    ("reason", "announced"),
+    [
+        ("InsufficientCreditsError", True),
+        ("NoQuotaError", True),
+        ("AuthenticationError", False),
+        ("APIStatusError", False),
+        ("BudgetReached", False),
+        ("Interrupted", False),
+        ("NoSuchReason", False),
+    ],
+)
+def test_the_class_of_the_stop_decides_whether_the_credit_is_exhausted(
+    emitted: list[tuple[str, str, dict[str, Any]]], reason: str, announced: bool
+) -> None:
+    events.batch_ended(report(stop=BatchStopped(reason, "stopped")))
+    assert ("pareta.credits.exhausted" in [event for event, _, _ in emitted]) == announced
 
 
 def test_any_other_failure_of_a_comparison_is_no_news_of_the_credit(

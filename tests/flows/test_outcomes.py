@@ -13,7 +13,15 @@ from prefect.client.schemas.objects import State
 import pareta_batch
 from flows.outcome_table import END_STATES, OTHER, ExitStatus, StopReason, end_state
 from flows.outcomes import IncompleteRun, finish, named_outcome
-from pareta_batch.errors import BatchError, BatchStopped, DatasetError, LedgerError, ModelsUnknown, RowsUnanswered
+from pareta_batch.errors import (
+    BatchError,
+    BatchStopped,
+    DatasetError,
+    LedgerError,
+    ModelsUnknown,
+    RowsUnanswered,
+    stop_reason,
+)
 from pareta_batch.report import BatchReport
 from pareta_client import (
     APIConnectionError,
@@ -24,6 +32,9 @@ from pareta_client import (
     InsufficientCreditsError,
     NotFoundError,
     ParetaError,
+    Verdict,
+    error_class,
+    verdict_of,
 )
 from tests.flows.test_retries import PASSES, STAYS
 
@@ -127,6 +138,7 @@ def test_a_subclass_ends_a_run_as_its_base_does(error: ParetaError) -> None:
         (APIStatusError("boom", status_code=500), ExitStatus.STOPPED),
         (APIStatusError("not allowed", status_code=405), ExitStatus.BAD_INPUT),
         (APIStatusError("slow", status_code=408), ExitStatus.STOPPED),
+        ("RequestRefused", ExitStatus.BAD_INPUT),
         (InsufficientCreditsError("empty", status_code=402), ExitStatus.STOPPED),
         (StopReason.TOO_MANY_FAILURES, ExitStatus.FAILURES),
         (ZeroDivisionError(), ExitStatus.STOPPED),
@@ -136,6 +148,13 @@ def test_a_subclass_ends_a_run_as_its_base_does(error: ParetaError) -> None:
 )
 def test_an_ending_has_one_exit_status(ending: Exception | str, status: ExitStatus) -> None:
     assert end_state(ending).exit_status is status
+
+
+@pytest.mark.parametrize("status", range(300, 600))
+def test_a_batch_that_a_status_stops_ends_as_the_error_of_that_status(status: int) -> None:
+    error = error_class(status)("no", status_code=status)
+    if verdict_of(error) in (Verdict.FATAL_TO_BATCH, Verdict.OUT_OF_CREDIT, Verdict.RATE_LIMIT):
+        assert end_state(stop_reason(error)) is end_state(error)
 
 
 async def ended(error: Exception, *, retries: int = 0) -> tuple[State[None], int]:
