@@ -104,7 +104,7 @@ def test_every_reason_that_the_engine_stops_for_has_an_end_state() -> None:
         for path in Path(pareta_batch.__file__).parent.rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(call, ast.Call)
-        and ast.unparse(call.func).endswith(("stop_because", "BatchStopped"))
+        and ast.unparse(call.func).endswith(("stop", "stop_because", "BatchStopped"))
         and call.args
         and isinstance(call.args[0], ast.Constant)
     }
