@@ -16,6 +16,7 @@ from pareta_batch import (
     budget_dollars,
     claim_origin,
     confined,
+    confined_dataset,
     is_ours,
     micro_usd,
     origin_of,
@@ -129,8 +130,8 @@ def _bounded(batch: Batch, bounds: Bounds, origin: str, started_by: str | None, 
 def _confined(batch: Batch, bounds: Bounds, ledger: Ledger) -> Batch:
     """Return the batch with resolved paths; the default output is under the folder."""
     output = confined(batch.output or f"{bounds.folder}/answers/{batch.name}.jsonl", bounds.folder, "output")
-    dataset = confined(batch.dataset, bounds.folder, "dataset")
-    examples = None if batch.examples is None else confined(batch.examples, bounds.folder, "examples")
+    dataset = confined_dataset(batch.dataset, bounds.folder, "dataset")
+    examples = None if batch.examples is None else confined_dataset(batch.examples, bounds.folder, "examples")
     bounded = batch.model_copy(update={"dataset": dataset, "output": output, "examples": examples})
     confined(str(bounded.page_path), bounds.folder, "page")
     if bounded.output_path.exists() and not is_ours(bounded, ledger):
@@ -141,7 +142,7 @@ def _confined(batch: Batch, bounds: Bounds, ledger: Ledger) -> Batch:
 def _compared(spec: ComparisonSpec, bounds: Bounds) -> ComparisonSpec:
     if spec.rows is None:
         return spec
-    return spec.model_copy(update={"rows": confined(spec.rows, bounds.folder, "rows")})
+    return spec.model_copy(update={"rows": confined_dataset(spec.rows, bounds.folder, "rows")})
 
 
 def _quoted(names: set[str]) -> str:

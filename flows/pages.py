@@ -31,7 +31,7 @@ def batch_page(batch: Batch, report: BatchReport) -> Page:
         answers=report.output if report.total else None,  # an answers file without rows may lack columns
         limits=report.limits,
         id_column=batch.id_column,
-        ran={"dataset": batch.dataset, "prompt": batch.shown_question},
+        ran={"dataset": str(batch.dataset), "prompt": batch.shown_question},
     )
 
 
@@ -48,7 +48,7 @@ def pipeline_page(pipeline: Pipeline, report: PipelineReport) -> Page:
         comparisons=report.comparisons.comparisons if report.comparisons else (),
         ran={
             "model": report.batch.model + (f" ({pipeline.model} for {pipeline.task})" if pipeline.deploys else ""),
-            "dataset": pipeline.batch.dataset,
+            "dataset": str(pipeline.batch.dataset),
             "prompt": pipeline.batch.shown_question,
         },
     )

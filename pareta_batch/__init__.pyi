@@ -1,4 +1,4 @@
-from .allowed_folder import confined
+from .allowed_folder import confined, confined_dataset
 from .answers.answers_file import write_answers
 from .answers.output_claims import check_known, is_ours
 from .answers.whole_file import check_replaceable
@@ -55,8 +55,10 @@ from .money.overspending import holds_all, spent_micro_usd
 from .quote import Quote, quote_from, quote_rows
 from .report import BatchReport, batch_report
 from .rows.dataset import Dataset, Row, check_column
+from .rows.frames import Table
 from .rows.identity import digest, id_of
 from .rows.requests import check_rows
+from .rows.source import AnyDataset, Source, SourceField
 from .rows.values import plain
 from .run import complete_shards, report_ledger_failure
 from .spec import Batch, BatchWork, Name
@@ -69,6 +71,7 @@ __all__ = [
     "NOTHING_BILLED",
     "NO_ACCOUNT",
     "Account",
+    "AnyDataset",
     "Batch",
     "BatchBusy",
     "BatchError",
@@ -102,8 +105,11 @@ __all__ = [
     "RunPlan",
     "Session",
     "Snapshot",
+    "Source",
+    "SourceField",
     "Spec",
     "Spending",
+    "Table",
     "Tally",
     "UnexpectedError",
     "batch_report",
@@ -120,6 +126,7 @@ __all__ = [
     "claim_origin",
     "complete_shards",
     "confined",
+    "confined_dataset",
     "digest",
     "dollars",
     "endpoint_named",

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from pareta_batch.errors import NotAllowed
+from pareta_batch.rows import AnyDataset, Table, local_files
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 EXPANDED = ("~", "$", "%", "{")
@@ -25,3 +26,16 @@ def confined(path: str, folder: str, what: str) -> str:
     if not found.is_relative_to(home):
         raise NotAllowed(f"{what} {path!r:.200}: leads out of {folder!r}, the folder that this deployment may use")
     return str(found)
+
+
+def confined_dataset(dataset: AnyDataset, folder: str, what: str) -> AnyDataset:
+    """Return the dataset with its resolved path; every file of it is inside the folder.
+
+    Raises NotAllowed, and DatasetError for a folder or glob that cannot be read.
+    """
+    if isinstance(dataset, Table):
+        raise NotAllowed(f"{what}: a table in memory; name a file under {folder!r}")
+    path = confined(str(dataset), folder, what)
+    for file in local_files(path):
+        confined(str(file), folder, what)
+    return path if isinstance(dataset, str) else dataset.model_copy(update={"path": path})

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from pareta_batch.rows import SourceField
 from pareta_batch.spec_base import Spec
 
 SOURCES = ("prompt", "messages", "messages_column")
@@ -46,11 +47,10 @@ class Question(Spec):
         title="Template",
         description="Syntax of all templates: {column}, or Jinja with conditions and loops",
     )
-    examples: str | None = Field(
+    examples: SourceField | None = Field(
         None,
-        min_length=1,
         title="Examples",
-        description="File with the columns user and assistant; its rows precede the question of each row",
+        description="Dataset with the columns user and assistant; its rows precede the question of each row",
     )
 
     @model_validator(mode="after")

@@ -106,7 +106,7 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
     return BatchReport(
         name=batch.name,
         model=batch.model,
-        dataset=batch.dataset,
+        dataset=str(batch.dataset),
         total=tally.total,
         settled=tally.settled,
         failed=tally.failed,

@@ -1,5 +1,6 @@
 """The specification of a batch: the parameters of `complete_batch`."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Annotated, Any, ClassVar
@@ -9,9 +10,11 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pareta_batch.money import EXTRA_BODY, most_answer_tokens, unbounded
 from pareta_batch.question import Question
 from pareta_batch.response_format import check_response_format
+from pareta_batch.rows import SourceField
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, TEXTS, misspelt, no_booleans
 from pareta_batch.spec_base import BudgetUsd, Spec, infinite
 
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
 
 Name = Annotated[
@@ -106,7 +109,10 @@ class BatchTarget(Spec):
 class BatchDataset(Spec):
     """The dataset of a batch."""
 
-    dataset: str = Field(min_length=1, title="Dataset", description="Path of a .csv, .jsonl or .parquet file")
+    dataset: SourceField = Field(
+        title="Dataset",
+        description="File, folder, glob, s3:// or gs:// URL, or - for standard input; or a path with options",
+    )
 
 
 # The order of the bases puts the dataset before the question in Prefect's form.
@@ -162,6 +168,10 @@ class BatchWork(Question, BatchDataset):
     @field_validator("output")
     @classmethod
     def output_has_a_known_format(cls, output: str | None) -> str | None:
+        if output is not None and (url := URL.match(output)):
+            raise ValueError(
+                f"output {url[0]}…: an object store cannot hold the answers file; name a file here, copy it"
+            )
         if output is not None and PurePath(output).suffix not in OUTPUT_FORMATS:
             raise ValueError(f"output {output!r} must end in {', '.join(OUTPUT_FORMATS)}")
         return output

@@ -14,9 +14,12 @@ BudgetUsd = Annotated[float | None, Field(ge=0.000001, title="Budget")]
 
 
 class Spec(BaseModel):
-    """Base class of flow parameters; NaN, infinity, and a boolean in place of a number are refused."""
+    """Base class of flow parameters; NaN, infinity, and a boolean in place of a number are refused.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    Errors hide the input: it may be a misplaced key, or a URL with credentials.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -132,7 +132,7 @@ def delete_previous_state() -> None:
 
 def write_documents(pipeline: "Pipeline") -> None:
     """Write the licence texts of the installed distributions as dataset and eval rows."""
-    collected = write(pipeline.batch.dataset)
+    collected = write(str(pipeline.batch.dataset))
     dropped = ", ".join(f"{count} {reason}" for reason, count in collected.dropped.items())
     typer.echo(f"{collected.kept} licence texts in {collected.path} (left out: {dropped})", err=True)
     for comparison in pipeline.comparisons:

@@ -9,7 +9,17 @@ from pydantic import BaseModel
 
 from flows.parameters import Pipeline, Promotion, Watch
 from flows.report_files import check_reports
-from pareta_batch import Batch, BatchError, Dataset, DatasetError, Ledger, check_column, check_output, check_rows
+from pareta_batch import (
+    AnyDataset,
+    Batch,
+    BatchError,
+    Dataset,
+    DatasetError,
+    Ledger,
+    check_column,
+    check_output,
+    check_rows,
+)
 from pareta_cli.spec_kinds import command_for, command_named, kind_of
 from pareta_cli.specs import SpecError, fields_of, spec_from
 from pareta_evals import Comparisons, ComparisonSpec, read_eval_rows
@@ -95,7 +105,7 @@ def _output(batch: Batch) -> str:
     return f"{batch.output_path} and {batch.page_path.name} can be written"
 
 
-def _labels(dataset: str, column: str) -> str:
+def _labels(dataset: AnyDataset, column: str) -> str:
     check_column(dataset, column, "the truth column")
     values = [str(row.values[column]) for row in Dataset.open(dataset).rows() if row.values.get(column) is not None]
     if not values:
@@ -110,10 +120,10 @@ def _eval_rows(comparison: ComparisonSpec) -> Check:
     return _checked(subject, partial(_read, comparison, comparison.rows))
 
 
-def _read(comparison: ComparisonSpec, path: str) -> str:
-    rows = read_eval_rows(path, comparison.group_column, comparison.slice_column)
+def _read(comparison: ComparisonSpec, dataset: AnyDataset) -> str:
+    rows = read_eval_rows(dataset, comparison.group_column, comparison.slice_column)
     groups = f" in {len(set(rows.groups.values())):,} groups" if rows.groups else ""
-    return f"{comparison.name}: {path}: {len(rows.items):,} eval rows{groups}, no duplicate input"
+    return f"{comparison.name}: {dataset}: {len(rows.items):,} eval rows{groups}, no duplicate input"
 
 
 def _report(path: str) -> str:

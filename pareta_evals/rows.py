@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pareta_batch import MAX_PROBLEMS_SHOWN, Dataset, DatasetError, Row, digest, plain
+from pareta_batch import MAX_PROBLEMS_SHOWN, AnyDataset, Dataset, DatasetError, Row, digest, plain
 
 EvalRow = dict[str, Any]  # what the service takes: any JSON value
 
@@ -20,13 +20,13 @@ class EvalRows:
     slices: Mapping[int, str] | None = None
 
 
-def read_eval_rows(path: str, group_column: str | None = None, slice_column: str | None = None) -> EvalRows:
-    """Return the checked eval rows of a file, before anything is paid.
+def read_eval_rows(dataset: AnyDataset, group_column: str | None = None, slice_column: str | None = None) -> EvalRows:
+    """Return the checked eval rows of a dataset, before anything is paid.
 
     Group column and slice column are not sent. Raises DatasetError, with file and row, for a missing input or
     expected answer, another shape than the first row, or a duplicate input.
     """
-    rows = [replace(row, values=_plain(row.values)) for row in Dataset.open(path).rows()]
+    rows = [replace(row, values=_plain(row.values)) for row in Dataset.open(dataset).rows()]
     columns = {"group": group_column, "slice": slice_column}
     problems = [*_incomplete(rows, columns)] or [*_misshapen(rows), *_repeated(rows)]
     if problems:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pareta_batch import Account, BudgetUsd, Name, Spec, digest
+from pareta_batch import Account, BudgetUsd, Name, SourceField, Spec, digest
 from pareta_evals.rows import EvalRow
 
 RunsInFlight = Annotated[
@@ -24,8 +24,8 @@ class ComparisonSpec(Spec):
 
     name: Name = Field(description="Names the comparison in the report and in events")
     task: str | None = Field(None, title="Task", description="Catalogue id of the task that says how to score")
-    rows: str | None = Field(
-        None, title="Eval rows", description="File (.jsonl, .csv, .parquet) with columns input and expected"
+    rows: SourceField | None = Field(
+        None, title="Eval rows", description="Dataset (file, folder, URL) with columns input and expected"
     )
     eval_set: str | None = Field(None, title="Eval set", description="Id of an eval set that exists, instead of rows")
     prompt: str | None = Field(None, title="Prompt", description="Instruction to the models for each row")

@@ -1,6 +1,7 @@
 """The Arrow type that fits every value of a JSON column without a loss."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pyarrow
 
@@ -36,6 +37,8 @@ class JsonColumn:
             return pyarrow.uint64()
         if float in self.kinds and self.kinds <= {int, float} and self.exact_as_floats:
             return pyarrow.float64()
+        if self.kinds == {datetime}:  # of a workbook
+            return pyarrow.timestamp("us")
         return pyarrow.string()
 
 

@@ -14,7 +14,7 @@ from pareta_batch.answers.formats import Layout, arrow_table
 from pareta_batch.answers.whole_file import check_replaceable
 from pareta_batch.errors import DatasetError, OutputError
 from pareta_batch.ledger import Ledger
-from pareta_batch.rows import CHUNK_ROWS, Dataset, Row
+from pareta_batch.rows import CHUNK_ROWS, Dataset, Row, is_part, local_files
 from pareta_batch.spec import Batch
 
 # Columns of every answers file, of older versions too.
@@ -30,8 +30,12 @@ def check_path(batch: Batch, ledger: Ledger) -> None:
     """
     path = batch.output_path
     with named_errors(path):
-        if _same_file(path, Path(batch.dataset)):
+        if any(_same_file(path, file) for file in local_files(batch.dataset)):
             raise OutputError(f"answers file {path} is the dataset itself; choose another output")
+        if is_part(batch.dataset, path):
+            raise OutputError(
+                f"answers file {path} would be part of the dataset {batch.dataset}; choose another output"
+            )
         if path.is_dir():
             raise OutputError(f"answers file {path} is a folder; choose another output")
         if path.exists() and not path.is_file():

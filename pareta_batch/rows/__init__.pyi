@@ -1,21 +1,31 @@
-from .dataset import CHUNK_ROWS, Dataset, Row, decimals_of, schema
+from .dataset import Dataset, Row, decimals_of, schema
+from .frames import Table
 from .identity import Message, digest, idempotency_key
+from .readers import CHUNK_ROWS
 from .requests import RowRequest, keyed_rows, row_requests
+from .source import AnyDataset, Source, SourceField
+from .storage import is_part, local_files
 from .values import MAX_NESTING, is_missing, json_text, nesting, text_of
 
 __all__ = [
     "CHUNK_ROWS",
     "MAX_NESTING",
+    "AnyDataset",
     "Dataset",
     "Message",
     "Row",
     "RowRequest",
+    "Source",
+    "SourceField",
+    "Table",
     "decimals_of",
     "digest",
     "idempotency_key",
     "is_missing",
+    "is_part",
     "json_text",
     "keyed_rows",
+    "local_files",
     "nesting",
     "row_requests",
     "schema",

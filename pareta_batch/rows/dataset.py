@@ -1,27 +1,29 @@
-"""Datasets as streams of rows: CSV, JSON Lines and Parquet, read in chunks."""
+"""Datasets as streams of rows: files of one format, or a table in memory, read in chunks."""
 
-import csv
-import json
-import sys
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pyarrow.parquet
+import pyarrow
+from pyarrow import fs
 
 from pareta_batch.answers import JsonColumn
 from pareta_batch.errors import DatasetError
-from pareta_batch.rows.parquet import fraction_digits, parquet_rows
-from pareta_batch.rows.values import MAX_NESTING, nesting
+from pareta_batch.rows.address import Address
+from pareta_batch.rows.columns import Record
+from pareta_batch.rows.frames import Table
+from pareta_batch.rows.parquet import fraction_digits, merged_schema, timestamps
+from pareta_batch.rows.readers import file_format, open_parquet, records, table_records
+from pareta_batch.rows.source import AnyDataset, FileFormat, Source
+from pareta_batch.rows.storage import StoredFile, files_of, readable
 
-if TYPE_CHECKING:
-    from _csv import Reader
+WITH_HEADER = frozenset({"csv", "tsv", "xlsx", "parquet"})
+"""Formats whose rows all have the same columns."""
 
-CHUNK_ROWS = 1_000
+AS_TEXT = frozenset({"csv", "tsv"})
 
-MAX_COLUMN_NAME_CHARS = 1_000
-"""Upper bound of the characters of a column name; a longer one is text in place of the header."""
+_WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 
 
 @dataclass(frozen=True)
@@ -34,162 +36,115 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """A readable dataset file and its columns, in order."""
+class Files:
+    """The files of a dataset, all in one format; `numbers` are the partition keys with whole numbers only."""
 
-    path: Path
+    source: Source
+    format: FileFormat
+    files: tuple[StoredFile, ...]
+    numbers: frozenset[str]
+
+    def records(self) -> Iterator[Record]:
+        """Yield the rows of all files in order, each with the values of its partitions."""
+        first: Sequence[str] | None = None
+        for file in self.files:
+            partitions = self.partitions(file)
+            for index, (place, values) in enumerate(records(file, self.format, self.source)):
+                # A column of the file has priority over a folder of the same name.
+                row = {**values, **{key: each for key, each in partitions.items() if key not in values}}
+                if index == 0 and self.format in WITH_HEADER:
+                    first = first or [*row]
+                    _check_same_columns(file, first, [*row], self.files[0])
+                yield place, row
+
+    def partitions(self, file: StoredFile) -> Mapping[str, object]:
+        """Return the values of a file's partitions: whole numbers or text."""
+        return {
+            key: int(value) if value is not None and key in self.numbers else value
+            for key, value in file.partitions.items()
+        }
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A readable dataset and its columns, in order; `path` is its name in messages."""
+
+    path: str
     columns: tuple[str, ...]
+    content: Files | Table
 
     @classmethod
-    def open(cls, path: str | Path) -> "Dataset":
-        """Open a file and read its columns.
+    def open(cls, dataset: AnyDataset | Path) -> "Dataset":
+        """Open a dataset and read its columns; a `Path` is a file of this machine, never a glob or a URL.
 
         Raises DatasetError if it cannot be read, has no rows, or has an unsupported format.
         """
-        path = Path(path)
-        if path.suffix not in _READERS:
-            raise DatasetError([f"{path}: unsupported format; use {', '.join(_READERS)}"])
-        if not _is_file(path):
-            raise DatasetError([f"{path}: there is no such file"])
-        first = next(cls(path, ()).rows(), None)
+        content = dataset if isinstance(dataset, Table) else _files(dataset)
+        name = "table" if isinstance(dataset, Table) else str(dataset)
+        first = next(cls(name, (), content).rows(), None)
         if first is None:
-            raise DatasetError([f"{path} has no rows"])
-        return cls(path, tuple(first.values))
+            raise DatasetError([f"{name} has no rows"])
+        return cls(name, tuple(first.values), content)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows in order; raises DatasetError, with line or row, for the first unreadable one."""
-        try:
-            yield from _READERS[self.path.suffix](self.path)
-        except UnicodeDecodeError as error:
-            raise DatasetError([f"{self.path} line {_undecodable_line(self.path)}: not UTF-8"]) from error
-        except (OSError, pyarrow.ArrowException) as error:
-            raise DatasetError([f"{self.path}: {error}"]) from error
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:  # a name that is too long, for one
-        raise DatasetError([f"{path}: {error.strerror}"]) from None
-
-
-def _undecodable_line(path: Path) -> int:
-    # Text is decoded in blocks: the reader's line number is too low.
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return number
-    raise AssertionError("called for a file that does not decode")
-
-
-def _read_csv(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(sys.maxsize)  # documents are longer than the default of 128 KiB
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        try:
-            header = next(reader, [])
-            _check_columns(f"{path} line 1", header)
-            for position, (begins, fields) in enumerate(_records(reader)):
-                place = f"{path} line {begins}"
-                if len(fields) != len(header):
-                    raise DatasetError([f"{place}: {len(fields)} fields, the header has {len(header)}"])
-                # CSV cannot tell an empty text from no value: it is taken for no value.
-                yield Row(position, place, {name: field or None for name, field in zip(header, fields, strict=True)})
-        except csv.Error as error:
-            raise DatasetError([f"{path} line {reader.line_num}: {error}"]) from error
-
-
-def _records(reader: "Reader") -> Iterator[tuple[int, list[str]]]:
-    """Yield each record that is not blank, with its first line; a quoted field may span lines."""
-    begins = reader.line_num + 1
-    for fields in reader:
-        if fields:
-            yield begins, fields
-        begins = reader.line_num + 1
-
-
-def _check_columns(place: str, columns: Sequence[str]) -> None:
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise DatasetError([f"{place}: duplicate column {', '.join(map(repr, twice))}; rename one"])
-    for name in columns:
-        if "\0" in name:
-            raise DatasetError([f"{place}: column name {name[:60]!r} contains NUL; rename the column"])
-        if len(name) > MAX_COLUMN_NAME_CHARS:
-            raise DatasetError([f"{place}: column name {name[:60]!r}… has {len(name)} characters; rename the column"])
-
-
-def _read_jsonl(path: Path) -> Iterator[Row]:
-    position = 0
-    known: set[str] = set()
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            place = f"{path} line {number}"
-            values = _json_object(line, place, "utf-8-sig" if number == 1 else "utf-8")
-            if not values.keys() <= known:
-                _check_columns(place, list(values))
-                known.update(values)
+        found = table_records(self.content) if isinstance(self.content, Table) else self.content.records()
+        for position, (place, values) in enumerate(found):
             yield Row(position, place, values)
-            position += 1
 
 
-def _json_object(line: bytes, place: str, encoding: str) -> dict[str, object]:
+def _files(dataset: str | Path | Source) -> Files:
+    source = dataset if isinstance(dataset, Source) else Source.model_construct(path=str(dataset))
+    files = _local_file(dataset) if isinstance(dataset, Path) else files_of(_address(source.path))
+    kinds = {kind: file for file in reversed(files) if (kind := file_format(file, source))}
+    if len(kinds) > 1:
+        named = " and ".join(file.name for file in list(kinds.values())[:2])
+        raise DatasetError([f"{source.path}: files of different formats ({named}); use a glob, such as *.csv"])
+    kind = next(iter(kinds))
+    keys = {key for file in files for key in file.partitions}
+    numbers = {key for key in keys if kind not in AS_TEXT and all(_is_whole(file.partitions, key) for file in files)}
+    return Files(source, kind, files, frozenset(numbers))
+
+
+def _address(path: str) -> Address:
     try:
-        values = json.loads(line.decode(encoding))
-    except RecursionError:
-        raise DatasetError([_too_deep(place)]) from None
+        return Address.parse(path)
     except ValueError as error:
-        raise DatasetError([f"{place}: not JSON: {error}"]) from error
-    if not isinstance(values, dict):
-        raise DatasetError([f"{place}: not a JSON object: {line[:60]!r}"])
-    # A cheap upper bound first: brackets in texts count too.
-    if line.count(b"[") + line.count(b"{") > MAX_NESTING and nesting(values) > MAX_NESTING:
-        raise DatasetError([_too_deep(place)])
-    if (column := _with_lone_surrogate(line, values)) is not None:
-        problem = "invalid Unicode: unpaired surrogate (\\ud800 to \\udfff); fix the dataset"
-        raise DatasetError([f"{place}, column {column!r}: {problem}"])
-    return values
+        raise DatasetError([f"dataset: {error}"]) from None
 
 
-def _too_deep(place: str) -> str:
-    return f"{place}: nested deeper than {MAX_NESTING} brackets; store the value as text"
+def _local_file(path: Path) -> tuple[StoredFile, ...]:
+    with readable(str(path)):
+        if not path.is_file():
+            raise DatasetError([f"{path}: there is no such file"])
+    return (StoredFile(str(path), str(path), fs.LocalFileSystem()),)
 
 
-def _with_lone_surrogate(line: bytes, values: Mapping[str, object]) -> str | None:
-    # Only an escape can contain an unpaired surrogate; it could be neither sent nor written.
-    if b"\\u" not in line:
-        return None
-    for name, value in values.items():
-        try:
-            json.dumps([name, value], ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            return name
-    return None
+def _is_whole(partitions: Mapping[str, str | None], key: str) -> bool:
+    value = partitions.get(key)
+    return value is None or _WHOLE.fullmatch(value) is not None
 
 
-def _read_parquet(path: Path) -> Iterator[Row]:
-    with pyarrow.parquet.ParquetFile(path) as file:
-        _check_columns(str(path), file.schema_arrow.names)
-        for position, values in enumerate(parquet_rows(file, str(path), CHUNK_ROWS)):
-            yield Row(position, f"{path} row {position + 1}", values)
-
-
-_READERS = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+def _check_same_columns(file: StoredFile, first: Sequence[str], columns: Sequence[str], first_file: StoredFile) -> None:
+    for name in (*first, *columns):
+        if name not in columns or name not in first:
+            has, lacks = (first_file, file) if name in first else (file, first_file)
+            problem = f"{lacks.name} has no column {name!r}, which {has.name} has"
+            raise DatasetError([f"{problem}; all files of a dataset need the same columns"])
 
 
 def schema(dataset: Dataset) -> pyarrow.Schema:
-    """Return the column types: those of Parquet, text for CSV, and for JSON Lines a type that fits every value.
+    """Return the column types: those of Parquet, text for CSV, and for JSON and workbooks a type that fits every value.
 
     A JSON column of nested values, of mixed types, or of numbers over 64 bits is text (their JSON). Integers mixed
-    with floats become floats if each integer is exact as a float. A JSON Lines file is read once.
+    with floats become floats if each integer is exact as a float. JSON and workbooks are read once.
     """
-    if dataset.path.suffix == ".parquet":
-        return pyarrow.parquet.read_schema(dataset.path)
-    if dataset.path.suffix == ".csv":
+    content = dataset.content
+    if isinstance(content, Table):
+        return content.content.schema
+    if content.format == "parquet":
+        return _parquet_schema(content)
+    if content.format in AS_TEXT:
         return pyarrow.schema([(name, pyarrow.string()) for name in dataset.columns])
     columns: dict[str, JsonColumn] = {}
     for row in dataset.rows():
@@ -198,16 +153,37 @@ def schema(dataset: Dataset) -> pyarrow.Schema:
     return pyarrow.schema([(name, column.type()) for name, column in columns.items()])
 
 
-def check_column(path: str, column: str, named_as: str) -> None:
+def _parquet_schema(content: Files) -> pyarrow.Schema:
+    found = []
+    for file in content.files:
+        with open_parquet(file) as parquet:
+            found.append(parquet.schema_arrow)
+    columns = merged_schema(found)
+    for key in content.files[0].partitions:
+        if key not in columns.names:
+            columns = columns.append(
+                pyarrow.field(key, pyarrow.int64() if key in content.numbers else pyarrow.string())
+            )
+    return columns
+
+
+def check_column(dataset: AnyDataset, column: str, named_as: str) -> None:
     """Check that a dataset has a column; raises DatasetError."""
-    columns = schema(Dataset.open(path)).names
+    opened = Dataset.open(dataset)
+    columns = schema(opened).names
     if column not in columns:
-        raise DatasetError([f"{path} has no column {column!r} ({named_as}); it has: {', '.join(columns)}"])
+        raise DatasetError([f"{opened.path} has no column {column!r} ({named_as}); it has: {', '.join(columns)}"])
 
 
 def decimals_of(dataset: Dataset) -> Mapping[str, int]:
-    """Return the decimals of a second that each timestamp column of a Parquet file needs; empty for other formats."""
-    if dataset.path.suffix != ".parquet":
-        return {}
-    with pyarrow.parquet.ParquetFile(dataset.path) as file:
-        return fraction_digits(file)
+    """Return the decimals of a second that each timestamp column of Arrow data needs; empty for other formats."""
+    content, digits = dataset.content, dict[str, int]()
+    if isinstance(content, Table):
+        return fraction_digits(content.content.schema, content.content.to_batches())
+    for file in content.files if content.format == "parquet" else ():
+        with open_parquet(file) as parquet:
+            names = [field.name for field in timestamps(parquet.schema_arrow)]
+            found = fraction_digits(parquet.schema_arrow, parquet.iter_batches(columns=names))
+        for name, number in found.items():
+            digits[name] = max(number, digits.get(name, 0))
+    return digits

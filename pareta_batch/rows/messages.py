@@ -12,6 +12,7 @@ from pareta_batch.rows.history import INSTRUCTIONS, history_of
 from pareta_batch.rows.identity import Message
 from pareta_batch.rows.jinja_template import JinjaPrompt
 from pareta_batch.rows.prompt_template import Prompt, jinja_columns
+from pareta_batch.rows.source import AnyDataset
 from pareta_batch.rows.values import is_missing, text_of
 
 SYSTEM_PROMPT = "system_prompt"
@@ -142,12 +143,12 @@ def _parsed(text: str, name: str, template: str) -> Template:
 EXAMPLE_COLUMNS = ("user", "assistant")
 
 
-def examples_in(path: str | None) -> tuple[Message, ...]:
-    """Return the messages of a file of examples, with the columns `user` and `assistant`; raises DatasetError."""
-    if path is None:
+def examples_in(dataset: AnyDataset | None) -> tuple[Message, ...]:
+    """Return the messages of a dataset of examples, with the columns `user` and `assistant`; raises DatasetError."""
+    if dataset is None:
         return ()
     found: list[Message] = []
-    for row in Dataset.open(path).rows():
+    for row in Dataset.open(dataset).rows():
         for role in EXAMPLE_COLUMNS:
             value = row.values.get(role)
             if is_missing(value):

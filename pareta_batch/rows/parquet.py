@@ -1,11 +1,10 @@
-"""Rows of a Parquet file as Python values, with the row and column of each unreadable value."""
+"""Rows of Arrow batches as Python values, with the row and column of each unreadable value."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow
 import pyarrow.compute
-import pyarrow.parquet
 
 from pareta_batch.errors import MAX_PROBLEMS_SHOWN, DatasetError
 
@@ -16,15 +15,17 @@ DAY_S = 86_400
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
-def parquet_rows(file: pyarrow.parquet.ParquetFile, name: str, chunk_rows: int) -> Iterator[dict[str, object]]:
-    """Yield a file's rows, with texts that are stored as bytes decoded.
+def arrow_rows(
+    schema: pyarrow.Schema, batches: Iterable[pyarrow.RecordBatch], name: str
+) -> Iterator[dict[str, object]]:
+    """Yield the rows of batches, with texts that are stored as bytes decoded.
 
     Raises DatasetError, with file `name`, row and column, for a value that Python or UTF-8 cannot represent.
     """
     first = 1
-    as_bytes = [field.name for field in file.schema_arrow if _holds(_is_binary, field.type)]
-    times = [field.name for field in file.schema_arrow if _holds(pyarrow.types.is_time, field.type)]
-    for chunk in file.iter_batches(batch_size=chunk_rows):
+    as_bytes = [field.name for field in schema if _holds(_is_binary, field.type)]
+    times = [field.name for field in schema if _holds(pyarrow.types.is_time, field.type)]
+    for chunk in batches:
         if problems := _bad_times(chunk, times, name, first):
             raise DatasetError(problems)
         try:
@@ -51,17 +52,42 @@ def decoded(value: object) -> object:
             return value
 
 
-def fraction_digits(file: pyarrow.parquet.ParquetFile) -> Mapping[str, int]:
+def fraction_digits(schema: pyarrow.Schema, batches: Iterable[pyarrow.RecordBatch]) -> Mapping[str, int]:
     """Return the decimals of a second that each timestamp column needs: 0, 3, 6 or 9.
 
     CSV readers do not recognise timestamps in a column with different numbers of decimals.
     """
-    stamps = [field for field in file.schema_arrow if pyarrow.types.is_timestamp(field.type)]
+    stamps = timestamps(schema)
     digits = {field.name: 0 for field in stamps}
-    for chunk in file.iter_batches(columns=list(digits)) if digits else ():
+    for chunk in batches if digits else ():
         for field in stamps:
             digits[field.name] = max(digits[field.name], _digits(chunk.column(field.name), field.type.unit))
     return digits
+
+
+def timestamps(schema: pyarrow.Schema) -> list[pyarrow.Field]:
+    """Return the timestamp columns."""
+    return [field for field in schema if pyarrow.types.is_timestamp(field.type)]
+
+
+def merged_schema(schemas: Iterable[pyarrow.Schema]) -> pyarrow.Schema:
+    """Return the columns of several files; a type that fits both, and text for types without one."""
+    first, *others = schemas
+    if all(first.equals(each) for each in others):
+        return first
+    fields = {field.name: field for field in first}
+    for other in others:
+        for field in other:
+            fields[field.name] = _merged(fields.get(field.name, field), field)
+    return pyarrow.schema([*fields.values()])
+
+
+def _merged(one: pyarrow.Field, other: pyarrow.Field) -> pyarrow.Field:
+    try:
+        both = [pyarrow.schema([each.remove_metadata()]) for each in (one, other)]
+        return pyarrow.unify_schemas(both, promote_options="permissive").field(0)
+    except pyarrow.ArrowException:
+        return pyarrow.field(one.name, pyarrow.string())
 
 
 def _holds(is_wanted: Callable[[pyarrow.DataType], bool], kind: pyarrow.DataType) -> bool:

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from pareta_batch.allowed_folder import confined
+from pareta_batch.allowed_folder import confined, confined_dataset
 from pareta_batch.errors import NotAllowed
+from pareta_batch.rows.frames import Table
+from pareta_batch.rows.source import Source
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +67,30 @@ def test_every_other_path_is_refused(path: str) -> None:
     with pytest.raises(NotAllowed, match="dataset") as refused:
         confined(path, "inbox", "dataset")
     assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("dataset", ["inbox", "inbox/*.csv", {"path": "inbox", "encoding": "utf-8"}])
+def test_a_folder_or_glob_with_a_file_that_leads_out_is_refused(project: Path, dataset: str | dict[str, str]) -> None:
+    (project / "secrets/rows.csv").touch()
+    source = dataset if isinstance(dataset, str) else Source.model_validate(dataset)
+    with pytest.raises(NotAllowed, match="leads out of"):
+        confined_dataset(source, "inbox", "dataset")
+
+
+def test_a_dataset_under_the_folder_keeps_its_options(project: Path) -> None:
+    (project / "inbox/deep/a.csv").touch()
+    source = Source(path="inbox/deep/*.csv", delimiter=";")
+    found = confined_dataset(source, "inbox", "dataset")
+    assert found == Source(path=str(project / "inbox/deep/*.csv"), delimiter=";")
+    assert confined_dataset("inbox/deep", "inbox", "dataset") == str(project / "inbox/deep")
+
+
+@pytest.mark.parametrize("dataset", ["s3://bucket/rows.csv", "file:///etc/passwd", "gs://b/*.csv", "-"])
+def test_a_dataset_that_is_no_file_of_the_folder_is_refused(project: Path, dataset: str) -> None:
+    with pytest.raises(NotAllowed):
+        confined_dataset(dataset, "inbox", "dataset")
+
+
+def test_a_table_in_memory_is_no_file_of_the_folder(project: Path) -> None:
+    with pytest.raises(NotAllowed, match="a table in memory"):
+        confined_dataset(Table.of(pa.table({"id": [1]})), "inbox", "dataset")

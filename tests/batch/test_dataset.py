@@ -92,10 +92,16 @@ def test_half_of_a_surrogate_pair_is_refused_before_it_could_break_a_request(tmp
     assert problem(path).endswith("fix the dataset")
 
 
+def test_a_duplicate_key_of_a_json_object_is_named(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path, '{"id": 1}', '{"id": 2, "a": {"b": 1, "b": 1}}')
+    assert problem(path) == f"{path} line 2: duplicate key 'b'; remove one of its values"
+    assert "line 1: duplicate key 'id'" in problem(write_jsonl(tmp_path, '{"id": 1, "id": 2}'))
+
+
 def test_bytes_that_are_not_utf_8_are_named_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(b"id,text\n" + b"a,x\n" * 5000 + b"b,caf\xe9\n")
-    assert problem(path) == f"{path} line 5002: not UTF-8"
+    assert problem(path) == f"{path} line 5002: not UTF-8; set encoding, for example encoding: cp1252"
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"a": 1}\n{"a": "caf\xe9"}\n')
     assert f"{path} line 2" in problem(path)
@@ -107,9 +113,9 @@ def test_a_parquet_file_that_is_none_is_named(tmp_path: Path) -> None:
     assert str(path) in problem(path)
 
 
-@pytest.mark.parametrize(("name", "message"), [("rows.xlsx", "unsupported format; use"), ("gone.csv", "no such file")])
+@pytest.mark.parametrize(("name", "message"), [("rows.xls", "unsupported format; use"), ("gone.csv", "no such file")])
 def test_a_file_that_cannot_be_a_dataset_is_refused(tmp_path: Path, name: str, message: str) -> None:
-    if name == "rows.xlsx":
+    if name == "rows.xls":
         (tmp_path / name).touch()
     assert message in problem(tmp_path / name)
 

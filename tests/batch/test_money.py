@@ -147,7 +147,7 @@ async def test_failed_rows_are_sent_again_by_error_class_without_the_dataset(
     sandbox.inject(Status(status=422, times=1, skip=2))
     batch = batch_in(tmp_path, 10)
     assert (await run(batch, sandbox, ledger, policy=RetryPolicy(max_transient_failures=1))).failed == 3
-    Path(batch.dataset).unlink()
+    Path(str(batch.dataset)).unlink()
     report = await retry_failed(batch, client(sandbox), ledger)
     assert report.errors == {"BadRequestError": 1}, "only what may pass was sent again"
     report = await retry_failed(batch, client(sandbox), ledger, ["AuthenticationError"])

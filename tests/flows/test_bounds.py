@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -109,8 +110,14 @@ def test_a_run_without_bounds_may_continue_every_batch_and_is_not_its_origin(
     assert origin_of("new", ledger) == HERE
 
 
-@pytest.mark.parametrize("field", ["dataset", "output", "examples"])
-@pytest.mark.parametrize("path", ["other.csv", "inbox/../other.csv", "/etc/passwd.csv", "~/x.csv", "s3://b/x.csv"])
+OUTSIDE = ("other.csv", "inbox/../other.csv", "/etc/passwd.csv", "~/x.csv", "s3://b/x.csv")
+
+
+@pytest.mark.parametrize(
+    ("field", "path"),
+    # A spec with an output on an object store is invalid.
+    [pair for pair in product(["dataset", "output", "examples"], OUTSIDE) if pair != ("output", "s3://b/x.csv")],
+)
 def test_a_file_outside_the_folder_is_refused_and_starts_no_batch(ledger: Ledger, field: str, path: str) -> None:
     assert field in refusal(batch(**{field: path}))
     assert origin_of("new", ledger) is None

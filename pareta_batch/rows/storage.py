@@ -1,0 +1,198 @@
+"""Files of a dataset on this machine or in an object store, in the order of their paths."""
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlencode
+
+import pyarrow
+from pyarrow import fs
+
+from pareta_batch.errors import DatasetError
+from pareta_batch.rows.address import STANDARD_INPUT, Address
+from pareta_batch.rows.frames import Table
+from pareta_batch.rows.glob_pattern import fixed_part, glob_pattern, has_wildcards, is_hidden, partitions_of
+from pareta_batch.rows.source import AnyDataset, compression_of
+from pareta_batch.rows.standard_input import standard_input
+
+BUFFER_BYTES = 4 * 1024 * 1024
+"""Bytes of one read from an object store. Raising it makes fewer requests and holds more memory per open column."""
+
+PIECE_BYTES = 64 * 1024
+"""Bytes of one read from a decompressed stream. Raising it makes fewer calls."""
+
+GCS_RETRY_S = 60
+"""Seconds of retries against Google Cloud Storage, whose own default is 15 minutes. Raising it delays the error."""
+
+SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file: its name in messages, its path in its store, and the values of its hive partitions (KEY=VALUE folders).
+
+    `store` is None for standard input.
+    """
+
+    name: str
+    path: str
+    store: fs.FileSystem | None
+    partitions: Mapping[str, str | None] = field(default_factory=dict)
+
+    def open_stream(self) -> IO[bytes]:
+        """Open the file for reading from front to back, decompressed by its suffix."""
+        if self.store is None:
+            return standard_input()
+        compression = compression_of(self.path)
+        if compression is None and self.is_local:
+            return Path(self.path).open("rb")
+        # Arrow's own detection of a compression is case-sensitive.
+        stream = self.store.open_input_stream(self.path, compression, buffer_size=BUFFER_BYTES)
+        return io.BufferedReader(stream, PIECE_BYTES)  # an Arrow stream has no lines
+
+    def open_file(self) -> IO[bytes]:
+        """Open the file for reading at any position."""
+        if self.store is None:
+            return standard_input()
+        file: IO[bytes] = self.store.open_input_file(self.path)
+        return file
+
+    @property
+    def is_local(self) -> bool:
+        """Whether reading at any position costs no request."""
+        return self.store is None or isinstance(self.store, fs.LocalFileSystem)
+
+
+def files_of(address: Address) -> tuple[StoredFile, ...]:
+    """Return the files of a file, folder or glob, in the order of their paths.
+
+    Names that begin with `_` or `.` are left out of a folder. Raises DatasetError if there is no file.
+    """
+    if address.store == STANDARD_INPUT:
+        return (StoredFile("standard input", STANDARD_INPUT, None),)
+    name = address.name_of(address.path)
+    with readable(name):
+        store = _store_of(address)
+        path = str(Path(address.path)) if address.store == "file" else address.path.rstrip("/")
+        kind = _type_of(store, path)
+        if kind == fs.FileType.File and not address.path.endswith("/"):
+            return (StoredFile(name, path, store),)
+        if kind == fs.FileType.Directory:
+            below = f"{path.rstrip('/')}/"
+            paths = [each for each in _below(store, path, recursive=True) if not is_hidden(each.removeprefix(below))]
+        elif has_wildcards(path):
+            paths = _matching(store, path)
+        else:
+            unfit = kind == fs.FileType.Unknown
+            raise DatasetError([f"{name}: {'not a regular file; name a file or a folder' if unfit else _NO_FILE}"])
+    if not paths:
+        raise DatasetError([f"{name}: no file found; names that begin with _ or . are left out"])
+    return tuple(StoredFile(address.name_of(each), each, store, partitions_of(each)) for each in sorted(paths))
+
+
+_NO_FILE = "there is no such file"
+
+
+def local_files(dataset: AnyDataset) -> tuple[Path, ...]:
+    """Return the files of this machine that a dataset names, whether they exist or not; empty for other datasets."""
+    address = _local_address(dataset)
+    if address is None:
+        return ()
+    path = Path(address.path)
+    if not path.is_dir() and (path.exists() or not has_wildcards(address.path)):
+        return (path,)
+    try:
+        return tuple(Path(file.path) for file in files_of(address))
+    except DatasetError:  # a folder without a file
+        return ()
+
+
+def is_part(dataset: AnyDataset, path: Path) -> bool:
+    """Return whether a file of this machine is, or would be, in the folder of a dataset or matched by its glob."""
+    address = _local_address(dataset)
+    if address is None:
+        return False
+    named, file = Path(address.path), path.resolve()
+    if named.is_dir():
+        return file.is_relative_to(named.resolve())
+    if not has_wildcards(address.path) or named.exists():
+        return False
+    base = fixed_part(address.path)
+    pattern = f"{Path(base).resolve()}/{address.path.removeprefix(base).removeprefix('./')}"
+    return glob_pattern(pattern).fullmatch(str(file)) is not None
+
+
+def _local_address(dataset: AnyDataset) -> Address | None:
+    if isinstance(dataset, Table):
+        return None
+    try:
+        address = Address.parse(str(dataset))
+    except ValueError:
+        return None
+    return address if address.store == "file" else None
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Raise DatasetError, with the file's name and without secrets, for an error that prevents reading it."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise
+    except (OSError, ValueError, EOFError, pyarrow.ArrowException) as error:
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        for secret in filter(None, map(os.environ.get, SECRETS)):
+            text = text.replace(secret, "[redacted]")
+        raise DatasetError([f"{name}: {text}{_next_step(text)}"]) from None
+
+
+def _next_step(problem: str) -> str:
+    if any(sign in problem for sign in ("ACCESS_DENIED", "credentials", "NO_CREDENTIALS", "INVALID_ACCESS_KEY")):
+        return "; credentials come from the environment (AWS_PROFILE, AWS_ACCESS_KEY_ID …)"
+    return ""
+
+
+def _store_of(address: Address) -> fs.FileSystem:
+    if address.store == "file":
+        return fs.LocalFileSystem()
+    bucket = address.path.split("/")[0]
+    options = dict(address.options) | ({"retry_limit_seconds": str(GCS_RETRY_S)} if address.store == "gs" else {})
+    store, _ = fs.FileSystem.from_uri(f"{address.store}://{bucket}" + (f"?{urlencode(options)}" if options else ""))
+    return store
+
+
+def _type_of(store: fs.FileSystem, path: str) -> fs.FileType:
+    if "\0" in path:
+        return fs.FileType.NotFound
+    if isinstance(store, fs.LocalFileSystem):
+        Path(path).is_file()
+    return store.get_file_info(path).type
+
+
+def _below(store: fs.FileSystem, folder: str, *, recursive: bool) -> Iterator[str]:
+    """Yield the files in a folder; a symbolic link to a folder is not followed."""
+    if not isinstance(store, fs.LocalFileSystem):
+        found = store.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=recursive))
+        yield from (each.path for each in found if each.type == fs.FileType.File)
+        return
+    for parent, folders, names in os.walk(folder or ".", onerror=_raise):
+        yield from (str(Path(parent, name)) for name in names if Path(parent, name).is_file())
+        if not recursive:
+            folders.clear()
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _matching(store: fs.FileSystem, pattern: str) -> list[str]:
+    base = fixed_part(pattern)
+    recursive = "/" in pattern[len(base) :].lstrip("/")
+    matches: Callable[[str], object] = glob_pattern(pattern).fullmatch
+    candidates: Iterable[str] = _below(store, base.rstrip("/") or base, recursive=recursive)
+    return [path for path in candidates if matches(path)]
