@@ -12,6 +12,7 @@ from pareta_batch import (
     Batch,
     Ledger,
     NotAllowed,
+    UserPath,
     billed_to,
     budget_dollars,
     claim_origin,
@@ -32,7 +33,7 @@ class Bounds(BaseModel):
 
     model_config = ConfigDict(title="Bounds", extra="forbid", frozen=True)
 
-    folder: str = Field(
+    folder: UserPath = Field(
         min_length=1,
         title="Folder",
         description="Only files under this folder are read and written, after links are resolved",

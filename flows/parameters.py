@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pareta_batch import Account, Batch, BatchWork, BudgetUsd, Name, Spec
+from pareta_batch import Account, Batch, BatchWork, BudgetUsd, Name, Spec, UserPath
 from pareta_evals import Comparisons, ComparisonSpec, RunsInFlight, RunWait
 from pareta_report import Policy
 
@@ -59,7 +59,7 @@ class Pipeline(Spec):
         title="Stop the endpoint",
         description="Stop the endpoint at the end, also if the run fails: a live endpoint costs money",
     )
-    report: str | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
+    report: UserPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
 
     @model_validator(mode="after")
     def deploying_needs_a_task(self) -> "Pipeline":
@@ -174,7 +174,7 @@ class Watch(Spec):
         None,
         description="Maximum dollars for this watch, in all runs together",
     )
-    plot: str | None = Field(
+    plot: UserPath | None = Field(
         None, title="Plot", description="Plot (SVG) of the series; by default reports/NAME-quality.svg"
     )
 

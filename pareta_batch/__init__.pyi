@@ -63,6 +63,7 @@ from .rows.values import plain
 from .run import complete_shards, report_ledger_failure
 from .spec import Batch, BatchWork, Name
 from .spec_base import BudgetUsd, Spec
+from .user_path import UserPath
 
 __all__ = [
     "ALL_UNSETTLED",
@@ -112,6 +113,7 @@ __all__ = [
     "Table",
     "Tally",
     "UnexpectedError",
+    "UserPath",
     "batch_report",
     "billed_to",
     "bound_micro_usd",

@@ -13,6 +13,7 @@ from pareta_batch.response_format import check_response_format
 from pareta_batch.rows import SourceField
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, TEXTS, misspelt, no_booleans
 from pareta_batch.spec_base import BudgetUsd, Spec, infinite
+from pareta_batch.user_path import UserPath
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
@@ -143,7 +144,7 @@ class BatchWork(Question, BatchDataset):
     tolerated_failures: float = Field(
         0.0, ge=0, le=1, title="Tolerated failures", description="Share of rows that may fail in a completed batch"
     )
-    output: str | None = Field(
+    output: UserPath | None = Field(
         None,
         title="Output",
         description="Answers file (.csv, .jsonl or .parquet); by default answers/NAME.jsonl",

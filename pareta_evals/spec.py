@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pareta_batch import Account, BudgetUsd, Name, SourceField, Spec, digest
+from pareta_batch import Account, BudgetUsd, Name, SourceField, Spec, UserPath, digest
 from pareta_evals.rows import EvalRow
 
 RunsInFlight = Annotated[
@@ -99,7 +99,7 @@ class Comparisons(Spec):
         None,
         description="Maximum cost in dollars of all runs of the comparisons of this name together",
     )
-    report: str | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
+    report: UserPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
 
     @property
     def account(self) -> Account:

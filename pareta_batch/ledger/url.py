@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 import sqlalchemy as sa
 
 from pareta_batch.errors import LedgerError
+from pareta_batch.user_path import expand_user
 
 SOURCE = "PARETA_LEDGER_URL"
 FORMS = "write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE"
@@ -79,6 +80,11 @@ def _sqlite(rest: str) -> sa.URL:
     if host or (rest and not slash):
         raise LedgerError(f"ledger URL in {SOURCE}: SQLite has no host {host!r}; write sqlite:///PATH")
     path, options = _options_apart(path)
+    scheme = "file:" if path.startswith("file:~") else ""
+    try:
+        path = scheme + expand_user(path.removeprefix(scheme))
+    except ValueError as error:
+        raise LedgerError(f"ledger URL in {SOURCE}: {error}") from None
     return sa.URL.create("sqlite", database=path or None, query=options)
 
 

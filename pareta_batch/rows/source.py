@@ -10,6 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pareta_batch.rows.address import Address
 from pareta_batch.rows.frames import Table, is_table
 from pareta_batch.spec_base import Spec
+from pareta_batch.user_path import UserPath
 
 FileFormat = Literal["csv", "tsv", "jsonl", "json", "parquet", "xlsx"]
 
@@ -31,7 +32,7 @@ class Source(Spec):
 
     model_config = ConfigDict(title="Dataset")
 
-    path: str = Field(
+    path: UserPath = Field(
         min_length=1,
         title="Path",
         description="File, folder, glob, s3:// or gs:// URL, or - for standard input",
@@ -138,7 +139,7 @@ AnyDataset: TypeAlias = str | Source | Table
 """A dataset as a spec names it."""
 
 SourceField: TypeAlias = Annotated[
-    Annotated[str, Field(min_length=1), AfterValidator(_check_path), Tag(_PATH)]
+    Annotated[UserPath, Field(min_length=1), AfterValidator(_check_path), Tag(_PATH)]
     | Annotated[Source, Tag(_OPTIONS)]
     | SkipJsonSchema[Annotated[Table, Tag(_TABLE)]],
     Discriminator(_kind),

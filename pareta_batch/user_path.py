@@ -1,0 +1,25 @@
+"""Paths that may begin with `~`, the home directory."""
+
+from os.path import expanduser
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+
+def expand_user(path: str) -> str:
+    """Return the path with `~` or `~USER` at its start replaced by the home directory.
+
+    A file name such as `~backup.csv` that names no user is returned unchanged. Raises ValueError for a folder `~USER`
+    of an unknown user.
+    """
+    if not path.startswith("~"):
+        return path
+    expanded = expanduser(path)  # noqa: PTH111 - pathlib normalises the text, and fails for every unknown user
+    user, slash, _ = path.partition("/")
+    if expanded == path and slash:
+        raise ValueError(f"path {path!r}: no user {user[1:]!r} on this machine; write the full path, or ./{path}")
+    return expanded
+
+
+UserPath = Annotated[str, AfterValidator(expand_user)]
+"""A path in a spec; `~` is the home directory of the user of the process that reads the spec."""
