@@ -29,7 +29,6 @@ def batch_page(batch: Batch, report: BatchReport) -> Page:
         generated_at=datetime.now(UTC),
         batch=report,
         answers=report.output if report.total else None,  # an answers file without rows may lack columns
-        limits=report.limits,
         id_column=batch.id_column,
         ran={"dataset": str(batch.dataset), "prompt": batch.shown_question},
     )
@@ -42,7 +41,6 @@ def pipeline_page(pipeline: Pipeline, report: PipelineReport) -> Page:
         generated_at=datetime.now(UTC),
         batch=report.batch,
         answers=report.batch.output,
-        limits=report.batch.limits,
         id_column=pipeline.batch.id_column,
         truth_column=pipeline.truth_column,
         comparisons=report.comparisons.comparisons if report.comparisons else (),

@@ -31,6 +31,7 @@ from .ledger.kept_quotes import Quoted, check_batch_quote, check_comparison_quot
 from .ledger.ledger import Ledger
 from .ledger.origins import billed_to, claim_origin, origin_of
 from .ledger.outcomes import Tally
+from .ledger.overspending import holds_all, spent_micro_usd
 from .ledger.purchases import (
     Purchase,
     Spending,
@@ -51,8 +52,8 @@ from .money.budget import MICRO_PER_USD, micro_usd
 from .money.cost_range import CostQuote, CostRange
 from .money.format import budget_dollars, dollars
 from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
-from .money.overspending import holds_all, spent_micro_usd
 from .quote import Quote, quote_from, quote_rows
+from .rate_limit.limiter import Limits
 from .report import BatchReport, batch_report
 from .rows.dataset import Dataset, Row, check_column
 from .rows.frames import Table
@@ -92,6 +93,7 @@ __all__ = [
     "LeaderboardPrices",
     "Ledger",
     "LedgerError",
+    "Limits",
     "ModelsUnknown",
     "Name",
     "NotAllowed",

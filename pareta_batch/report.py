@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pareta_batch.engine import Session
-from pareta_batch.ledger import Tally
-from pareta_batch.money import dollars, money_notes, overspent_micro_usd
+from pareta_batch.ledger import Tally, overspent_micro_usd
+from pareta_batch.money import dollars, money_notes
 from pareta_batch.rate_limit import Limits
 
 

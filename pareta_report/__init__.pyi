@@ -1,6 +1,5 @@
 from .batch.answers import answers_table
 from .batch.quality import batch_measured_quality
-from .batch.sources import BatchFacts
 from .comparison.drift import (
     Drift,
     QualityPoint,
@@ -19,11 +18,11 @@ from .comparison.results import (
     ComparisonVerdict,
     Difference,
     Disagreement,
-    MeasuredQuality,
     ModelScore,
     Recommendation,
     Standing,
 )
+from .comparison.row_results import MeasuredQuality
 from .render.files import exports_of, may_replace, write_whole
 from .render.markdown import markdown_summary, markdown_text
 from .render.page import Page, render_page, write_exports, write_page
@@ -35,7 +34,6 @@ from .stats.power import detectable, of_gate, rows_to_pass
 
 __all__ = [
     "Answered",
-    "BatchFacts",
     "Comparison",
     "ComparisonContext",
     "ComparisonVerdict",

@@ -92,68 +92,43 @@ async def _serve(server: Server, ready: Callable[[], None]) -> None:
 def arguments(argv: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m pareta_sandbox", description=__doc__, epilog=COMMANDS)
-    add = parser.add_argument
+    for add_options in (_add_access, _add_durations, _add_behaviour, _add_upstream):
+        add_options(parser.add_argument)
+    return parser.parse_args(argv)
+
+
+def _add_access(add: Callable[..., object]) -> None:
     add("--port", type=int, default=8765, help="port to listen on; 0 picks a free port (default: %(default)s)")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    add(
-        "--allow-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="further host name that requests may send as Host, besides this machine's own (repeatable)",
-    )
-    add(
-        "--balance-usd",
-        type=_micro_usd,
-        default=_micro_usd("100"),
-        metavar="USD",
-        help="opening balance (default: 100)",
-    )
+    hosts = "further host name that requests may send as Host, besides this machine's own (repeatable)"
+    add("--allow-host", action="append", default=[], metavar="NAME", help=hosts)
+    balance = _micro_usd("100")
+    add("--balance-usd", type=_micro_usd, default=balance, metavar="USD", help="opening balance (default: 100)")
     add("--keys", default="", metavar="K1,K2", help="valid API keys (default: every key that starts with pareta_sk_)")
-    add(
-        "--latency-ms",
-        type=_time,
-        default=None,
-        metavar="MS",
-        help="duration of a completion (default: depends on the model)",
-    )
-    add(
-        "--cold-start-s",
-        type=_time,
-        default=1.0,
-        metavar="S",
-        help="duration of a start (default: %(default)s)",
-    )
+
+
+def _add_durations(add: Callable[..., object]) -> None:
+    latency = "duration of a completion (default: depends on the model)"
+    add("--latency-ms", type=_time, default=None, metavar="MS", help=latency)
+    add("--cold-start-s", type=_time, default=1.0, metavar="S", help="duration of a start (default: %(default)s)")
     add("--deploy-s", type=_time, default=2.0, metavar="S", help="duration of a deploy (default: %(default)s)")
     add("--eval-s", type=_time, default=0.5, metavar="S", help="minimum duration of an eval run (default: %(default)s)")
+
+
+def _add_behaviour(add: Callable[..., object]) -> None:
     add("--no-idempotency", action="store_true", help="ignore idempotency keys: every request is billed")
-    add(
-        "--generation",
-        type=int,
-        choices=(1, 2),
-        default=2,
-        help="1: without keys, receipts and 'auto' (default: 2)",
-    )
-    add(
-        "--journal",
-        type=Path,
-        metavar="FILE",
-        help="SQLite file for the books; existing books are continued (default: a temporary file)",
-    )
+    generations = "1: without keys, receipts and 'auto' (default: 2)"
+    add("--generation", type=int, choices=(1, 2), default=2, help=generations)
+    journal = "SQLite file for the books; existing books are continued (default: a temporary file)"
+    add("--journal", type=Path, metavar="FILE", help=journal)
     add("--scenario", metavar="NAME", help=f"scenario to begin with: a YAML file, or {', '.join(scenario.names())}")
-    add(
-        "--upstream",
-        metavar="URL",
-        help="forward completions to an OpenAI-compatible server (its key: UPSTREAM_API_KEY)",
-    )
+
+
+def _add_upstream(add: Callable[..., object]) -> None:
+    upstream = "forward completions to an OpenAI-compatible server (its key: UPSTREAM_API_KEY)"
+    add("--upstream", metavar="URL", help=upstream)
     add("--upstream-model", metavar="NAME", help="model to request from the upstream (default: the first in its list)")
-    add(
-        "--seed",
-        type=int,
-        default=0,
-        help="seed of faults with a share (default: %(default)s)",
-    )
-    return parser.parse_args(argv)
+    add("--seed", type=int, default=0, help="seed of faults with a share (default: %(default)s)")
 
 
 def settings(chosen: argparse.Namespace) -> Settings:

@@ -1,10 +1,8 @@
 from .answers_file import layout_of, write_answers
-from .json_types import JsonColumn
 from .output_checks import check_content, check_path
 from .output_claims import check_free, claim, release_earlier
 
 __all__ = [
-    "JsonColumn",
     "check_content",
     "check_free",
     "check_path",

@@ -3,14 +3,14 @@ from .group_commit import GroupCommit
 from .kept_quotes import Quoted, check_batch_quote, hit_rate, keep_quote
 from .ledger import Ledger
 from .outcomes import MAX_KEPT_CHARS, Flag, Outcome, State, Tally
-from .queries import Answered, Sample
+from .overspending import holds_all, overspent_micro_usd, spent_micro_usd
+from .queries import Sample
 from .schema import outputs, runs
 from .selection import ALL_UNSETTLED, RowSelection
 
 __all__ = [
     "ALL_UNSETTLED",
     "MAX_KEPT_CHARS",
-    "Answered",
     "Flag",
     "GroupCommit",
     "Ledger",
@@ -23,7 +23,10 @@ __all__ = [
     "budget_of",
     "check_batch_quote",
     "hit_rate",
+    "holds_all",
     "keep_quote",
     "outputs",
+    "overspent_micro_usd",
     "runs",
+    "spent_micro_usd",
 ]

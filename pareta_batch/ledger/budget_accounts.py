@@ -4,8 +4,9 @@ import sqlalchemy as sa
 
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Tally
+from pareta_batch.ledger.overspending import holds_all
 from pareta_batch.ledger.schema import ceilings
-from pareta_batch.money import Budget, holds_all, micro_usd
+from pareta_batch.money import Budget, micro_usd
 from pareta_batch.spec import Batch
 
 

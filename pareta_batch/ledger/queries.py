@@ -13,7 +13,7 @@ from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.schema import rows
 from pareta_batch.ledger.selection import ALL_UNSETTLED, current
 from pareta_batch.ledger.storable import MAX_VALUE
-from pareta_batch.money import NO_PRICES, Prices
+from pareta_batch.money import NO_PRICES, Answered, Prices
 
 ROUNDED_UP = 2
 """Micro-USD that rounding up may add to one receipt and to its bound."""
@@ -64,16 +64,6 @@ def tally_of(db: sa.Connection, batch: str) -> Tally:
 
 MAX_SAMPLED_ROWS = 2_000
 """Answered rows in the sample of a forecast; higher gives a narrower interval and a slower quote."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """An answered row: prompt size, receipt in micro-USD, and tokens of prompt and answer (0 if not reported)."""
-
-    prompt_bytes: int
-    billed_micro_usd: int
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 @dataclass(frozen=True)

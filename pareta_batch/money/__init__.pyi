@@ -3,15 +3,15 @@ from .budget import Budget, BudgetGate, Reservation, micro_usd
 from .cost_fields import EXTRA_BODY, most_answer_tokens, unbounded
 from .cost_forecast import forecast
 from .cost_range import CostQuote, CostRange
-from .format import budget_dollars, dollars
+from .format import budget_dollars, dollars, money_notes
 from .leaderboard import fetch_leaderboard
-from .overspending import holds_all, money_notes, overspent_micro_usd
-from .prices import NO_PRICES, Prices
+from .prices import NO_PRICES, Answered, Prices
 
 __all__ = [
     "EXTRA_BODY",
     "NO_PRICES",
     "Account",
+    "Answered",
     "Budget",
     "BudgetGate",
     "CostQuote",
@@ -22,10 +22,8 @@ __all__ = [
     "dollars",
     "fetch_leaderboard",
     "forecast",
-    "holds_all",
     "micro_usd",
     "money_notes",
     "most_answer_tokens",
-    "overspent_micro_usd",
     "unbounded",
 ]

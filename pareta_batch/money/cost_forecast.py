@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pareta_batch.ledger import Answered
+from pareta_batch.money.prices import Answered
 
 Numbers = NDArray[np.float64]
 

@@ -32,3 +32,18 @@ def budget_dollars(usd: float | None) -> str:
 def _with_cents(number: str) -> str:
     whole, _, decimals = number.partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<2}"
+
+
+def money_notes(budget_usd: float | None, overspent: int | None, rise: float | None) -> list[str]:
+    """Return a report's notes on a risen price and on an exceeded budget."""
+    notes = []
+    if rise is not None:
+        notes.append(f"the price changed: the highest receipt is {rise:.3g} × the bound from the cheapest receipts")
+    if overspent:
+        why = (
+            "the requests in flight when the price changed were reserved at the old price"
+            if rise is not None
+            else "the first answer, sent before any price was known, cost more than the remaining budget"
+        )
+        notes.append(f"{dollars(overspent)} at most above the budget of {budget_dollars(budget_usd)}: {why}")
+    return notes

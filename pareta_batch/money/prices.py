@@ -76,3 +76,13 @@ class Prices:
 
 
 NO_PRICES = Prices()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answered row: prompt size, receipt in micro-USD, and tokens of prompt and answer (0 if not reported)."""
+
+    prompt_bytes: int
+    billed_micro_usd: int
+    prompt_tokens: int = 0
+    completion_tokens: int = 0

@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow
 from pyarrow import fs
 
-from pareta_batch.answers import JsonColumn
 from pareta_batch.errors import DatasetError
 from pareta_batch.rows.address import Address
 from pareta_batch.rows.columns import Record
 from pareta_batch.rows.frames import Table
+from pareta_batch.rows.json_types import JsonColumn
 from pareta_batch.rows.parquet import fraction_digits, merged_schema, timestamps
 from pareta_batch.rows.readers import file_format, open_parquet, records, table_records
 from pareta_batch.rows.source import AnyDataset, FileFormat, Source

@@ -2,11 +2,9 @@ from .accounting import account
 from .answers import answers_table, result_columns
 from .quality import batch_measured_quality
 from .rows import shown_rows
-from .sources import BatchFacts
 from .truth import label_of
 
 __all__ = [
-    "BatchFacts",
     "account",
     "answers_table",
     "batch_measured_quality",

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pareta_batch import budget_dollars, dollars
-from pareta_report.batch.sources import BatchFacts
+from pareta_batch import BatchReport, budget_dollars, dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +16,12 @@ class Line:
     part: bool = False
 
 
-def account(batch: BatchFacts) -> tuple[Line, ...]:
+def account(batch: BatchReport) -> tuple[Line, ...]:
     """Return the rows by outcome (answered, failed, pending) with their cost, and the costs that are uncertain."""
     return (*_answered(batch), *_failed(batch), *_pending(batch), *_unanswered(batch), *_other(batch))
 
 
-def _answered(batch: BatchFacts) -> Iterator[Line]:
+def _answered(batch: BatchReport) -> Iterator[Line]:
     yield Line("answered", batch.settled, dollars(batch.billed_micro_usd) + " billed")
     for flag, rows in sorted(batch.flagged.items()):
         yield Line(f"flagged {flag}: kept, not requested again", rows, part=True)
@@ -33,18 +32,18 @@ def _answered(batch: BatchFacts) -> Iterator[Line]:
         yield Line("billed $0: paid by an earlier request whose receipt is lost", batch.replayed, lost, part=True)
 
 
-def _failed(batch: BatchFacts) -> Iterator[Line]:
+def _failed(batch: BatchReport) -> Iterator[Line]:
     yield Line("failed", batch.failed)
     for error, rows in sorted(batch.errors.items()):
         yield Line(error, rows, part=True)
 
 
-def _pending(batch: BatchFacts) -> Iterator[Line]:
+def _pending(batch: BatchReport) -> Iterator[Line]:
     expected = f"about {dollars(batch.rest_micro_usd)} expected" if batch.pending and batch.rest_micro_usd else ""
     yield Line("pending", batch.pending, expected)
 
 
-def _unanswered(batch: BatchFacts) -> Iterator[Line]:
+def _unanswered(batch: BatchReport) -> Iterator[Line]:
     if batch.not_paid:
         yield Line("without an answer, not billed", batch.not_paid)
     if batch.billed_unanswered or batch.unanswered_micro_usd:
@@ -55,7 +54,7 @@ def _unanswered(batch: BatchFacts) -> Iterator[Line]:
         yield Line("without an answer, possibly billed: a request had no response", batch.unknown, most)
 
 
-def _other(batch: BatchFacts) -> Iterator[Line]:
+def _other(batch: BatchReport) -> Iterator[Line]:
     if batch.changed or batch.superseded_micro_usd:
         spent = dollars(batch.superseded_micro_usd) + " billed in addition" if batch.superseded_micro_usd else ""
         yield Line("edited or removed after processing", batch.changed or None, spent)

@@ -1,7 +1,8 @@
 from .candidates import Candidate
 from .confusion import confusion_matrix
 from .cost import value_text
-from .results import Comparison, Disagreement, MeasuredQuality, ModelScore
+from .results import Comparison, Disagreement, ModelScore
+from .row_results import MeasuredQuality
 from .slices import Rows, confusions, slicings
 
 __all__ = [

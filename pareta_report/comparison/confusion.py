@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pareta_report.comparison.results import Confusion
+from pareta_report.comparison.row_results import Confusion
 from pareta_report.stats.intervals import Interval
 
 Pair = tuple[str, str | None]

@@ -1,9 +1,9 @@
-"""Records of a comparison and of the measured quality of a batch; they can be stored as JSON."""
+"""Records of a comparison; they can be stored as JSON."""
 
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pareta_report.comparison.row_results import Confusion, Record, Slicing
 
 ModelKind = Literal["open", "frontier"]
 VerdictKind = Literal["winner", "not_distinguishable", "too_few_rows", "no_data"]
@@ -19,11 +19,7 @@ MARGIN = 0.02
 """Loss of quality up to which a model is as good as the baseline. Raised: more models are as good."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ModelScore(_Record):
+class ModelScore(Record):
     """The result of one model. Costs are in micro-USD, shares and qualities from 0 to 1.
 
     Attributes:
@@ -65,7 +61,7 @@ class ModelScore(_Record):
     reused_from: str | None = None
 
 
-class Answered(_Record):
+class Answered(Record):
     """The difference of two models on the `n` rows that both answered, with its 95 % interval."""
 
     n: int
@@ -74,7 +70,7 @@ class Answered(_Record):
     ci_high: float
 
 
-class Difference(_Record):
+class Difference(Record):
     """The score of `model` minus the score of `other` (0.05 is five points), with a 95 % interval.
 
     Attributes:
@@ -127,7 +123,7 @@ class Difference(_Record):
         return 1.0 if self.method == "paired" and not self.rerun and (units or 0) < FEW_UNITS else 0.0
 
 
-class Disagreement(_Record):
+class Disagreement(Record):
     """A row with different scores of the two models of the decision; `best` is the first of them."""
 
     idx: int
@@ -139,7 +135,7 @@ class Disagreement(_Record):
     expected: str | None = None
 
 
-class Standing(_Record):
+class Standing(Record):
     """The verdict on one model against the baseline: as good (within the margin), worse, or open.
 
     Attributes:
@@ -168,7 +164,7 @@ class Standing(_Record):
     reason: str = ""
 
 
-class Recommendation(_Record):
+class Recommendation(Record):
     """The cheapest model that is as good as the baseline within the margin, else the baseline.
 
     `model` is None if the baseline is broken. `standings` holds every other scored model, the cheapest first.
@@ -187,52 +183,7 @@ class Recommendation(_Record):
         return tuple(standing for standing in self.standings if standing.word == word)
 
 
-class Confusion(_Record):
-    """Rows by true label (`labels`) and by answer (`said`), and macro F1 (0 to 1) with a 95 % interval."""
-
-    model: str
-    labels: tuple[str, ...]
-    said: tuple[str, ...]
-    counts: tuple[tuple[int, ...], ...]
-    macro_f1: float
-    ci_low: float
-    ci_high: float
-
-
-class SliceScore(_Record):
-    """The quality of one model on a slice of the rows, with a 95 % interval."""
-
-    model: str
-    quality: float
-    ci_low: float
-    ci_high: float
-
-
-class Slice(_Record):
-    """A slice of the rows: the quality of both models of the decision, and their difference.
-
-    `gained` counts rows with a higher score of the first model, `lost` rows with a lower one.
-    """
-
-    value: str
-    n: int
-    scores: tuple[SliceScore, ...]
-    difference: float | None = None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    gained: int = 0
-    lost: int = 0
-
-
-class Slicing(_Record):
-    """The slices by label, by group, or by a column of the rows. `left_out` counts slices that are not shown."""
-
-    by: str
-    slices: tuple[Slice, ...]
-    left_out: int = 0
-
-
-class ComparisonVerdict(_Record):
+class ComparisonVerdict(Record):
     """The verdict of a comparison, as a kind and as sentences."""
 
     kind: VerdictKind
@@ -241,7 +192,7 @@ class ComparisonVerdict(_Record):
     against_baseline: str | None = None
 
 
-class Comparison(_Record):
+class Comparison(Record):
     """A judged eval run.
 
     Attributes:
@@ -288,22 +239,3 @@ class Comparison(_Record):
             return None
         # The verdict of the pair is about the best model; invert it.
         return "worse" if pair.verdict == "better" else pair.verdict
-
-
-class MeasuredQuality(_Record):
-    """The share of a batch's answers that equal the true label, with an exact 95 % interval.
-
-    `n` counts finished rows with a true label. Of these, `unanswered` rows failed or have a blank answer, and count as
-    wrong. `pending` rows are not in `n`. `matrix` is None with too many different labels.
-    """
-
-    n: int
-    right: int
-    unanswered: int
-    failed: int = 0
-    pending: int = 0
-    accuracy: float
-    ci_low: float
-    ci_high: float
-    macro_f1: float
-    matrix: Confusion | None = None

@@ -2,23 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Protocol
+
+from pareta_batch import Limits
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 840, 180, 60, 10, 24
 
 
-class Limit(Protocol):
-    """Limits from `at_s` (seconds since the first call) on; `per_s` is None without a rate limit."""
-
-    @property
-    def at_s(self) -> float: ...
-    @property
-    def in_flight(self) -> int: ...
-    @property
-    def per_s(self) -> float | None: ...
-
-
-def limits_over_time(limits: Sequence[Limit], until_s: float) -> str:
+def limits_over_time(limits: Sequence[Limits], until_s: float) -> str:
     """Return an SVG element: the limit of calls in flight, below it the limit of calls per second.
 
     A gap in the lower line is a time without a rate limit. The text is empty if fewer than two limits are known.

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from pareta_report.batch import BatchFacts
+from pareta_batch import BatchReport
 from pareta_report.comparison import Comparison, MeasuredQuality, ModelScore
 from pareta_report.render.text import UNKNOWN, count, duration, interval, money, percent, unit_cost
 
@@ -17,7 +17,7 @@ _LINE_START = re.compile(r"^(\d{0,9})([-+=.)])")
 
 def markdown_summary(
     comparisons: Sequence[Comparison] = (),
-    batch: BatchFacts | None = None,
+    batch: BatchReport | None = None,
     quality: MeasuredQuality | None = None,
     title: str | None = None,
 ) -> str:
@@ -30,7 +30,7 @@ def markdown_summary(
     return "\n\n".join(parts) + "\n"
 
 
-def _batch(batch: BatchFacts, quality: MeasuredQuality | None) -> list[str]:
+def _batch(batch: BatchReport, quality: MeasuredQuality | None) -> list[str]:
     lines = [
         f"- {batch.settled:,} of {count(batch.total, 'row')} answered by {markdown_text(batch.model)},"
         f" {batch.failed:,} failed, {batch.pending:,} pending",

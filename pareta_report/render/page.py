@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from pareta_report.batch import BatchFacts, account, answers_table, batch_measured_quality, result_columns, shown_rows
+from pareta_batch import BatchReport
+from pareta_report.batch import account, answers_table, batch_measured_quality, result_columns, shown_rows
 from pareta_report.comparison import Comparison
 from pareta_report.render.files import exports_of, write_whole
-from pareta_report.render.limits_chart import Limit, limits_over_time
+from pareta_report.render.limits_chart import limits_over_time
 from pareta_report.render.overview import overview
 
 if TYPE_CHECKING:
@@ -28,19 +29,17 @@ class Page:
         truth_column: Column of `answers` with the true label.
         ran: Run details, label to text.
         max_rows: Maximum number of answers on the page.
-        limits: Limits of the service that the batch detected, over time.
     """
 
     title: str
     generated_at: datetime
-    batch: BatchFacts | None = None
+    batch: BatchReport | None = None
     answers: "Path | str | pd.DataFrame | None" = None
     id_column: str | None = None
     truth_column: str | None = None
     comparisons: Sequence[Comparison] = ()
     ran: Mapping[str, str] = field(default_factory=dict)
     max_rows: int = 500
-    limits: Sequence[Limit] = ()
 
 
 def render_page(page: Page) -> str:
@@ -58,7 +57,7 @@ def render_page(page: Page) -> str:
         .render(
             page=page,
             overview=overview(page.comparisons),
-            limits=limits_over_time(page.limits, page.batch.wall_s if page.batch else 0.0),
+            limits=limits_over_time(page.batch.limits, page.batch.wall_s) if page.batch else "",
             output=page.batch and page.batch.output,
             quality=measured,
             latency=None if table is None else latency(table),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pareta_report.comparison import Comparison, ModelScore
 from pareta_report.render.labels import Place, Point, place
+from pareta_report.render.plot_colours import FRONTIER, GRID, INK, MUTED, OPEN, STYLE, SURFACE, VARIABLES
 from pareta_report.render.text import interval, percent, unit_cost
 
 if TYPE_CHECKING:  # matplotlib takes most of a second to import
@@ -21,32 +22,8 @@ _SIZES: dict[Shape, tuple[float, float]] = {"wide": (8.4, 4.6), "narrow": (4.6, 
 _LOG_SCALE_RATIO = 5.0
 """Ratio of highest to lowest cost from which the axis is logarithmic. Raised: fewer logarithmic axes."""
 
-# Placeholder colours for matplotlib: CSS variables replace them in the SVG.
-INK, MUTED, GRID, OPEN, FRONTIER, SURFACE = (f"#00000{digit}" for digit in range(1, 7))
-_VARIABLES = dict(
-    zip(
-        (INK, MUTED, GRID, OPEN, FRONTIER, SURFACE),
-        ("ink", "muted", "grid", "open", "frontier", "surface"),
-        strict=True,
-    )
-)
-# Ink, muted, grid, open, frontier, surface.
-_LIGHT = ("#1c2430", "#5d6878", "#e3e7ed", "#1f6feb", "#b4560b", "#fff")
-_DARK = ("#e8ecf2", "#9aa6b6", "#2b3440", "#79b0ff", "#f0a35e", "#161b22")
-
-
-def _palette(colours: Sequence[str]) -> str:
-    return ";".join(f"--plot-{name}:{colour}" for name, colour in zip(_VARIABLES.values(), colours, strict=True))
-
-
-_STYLE = (
-    f".quality-against-cost{{{_palette(_LIGHT)};font-family:system-ui,sans-serif}}"
-    f"@media screen and (prefers-color-scheme:dark){{.quality-against-cost{{{_palette(_DARK)}}}}}"
-    ".quality-against-cost *{stroke-linejoin:round;stroke-linecap:butt}"
-    ".quality-against-cost text{stroke:var(--plot-surface);stroke-width:3px;paint-order:stroke}"
-)
 _NOTHING = (
-    f'<svg class="quality-against-cost" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 60"><style>{_STYLE}</style>'
+    f'<svg class="quality-against-cost" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 60"><style>{STYLE}</style>'
     '<text x="0" y="35" style="font: 13px system-ui, sans-serif; fill: var(--plot-muted)">'
     "No model has both a quality and a cost.</text></svg>"
 )
@@ -226,7 +203,7 @@ def _themed(svg: str, dots: Sequence[_Dot], title: str) -> str:
     """Return a standalone SVG file as an element of a page: themed, titled, without prolog and unused ids."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style type=\"text/css\">.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"#00000[1-6]", lambda colour: f"var(--plot-{_VARIABLES[colour[0]]})", svg)
+    svg = re.sub(r"#00000[1-6]", lambda colour: f"var(--plot-{VARIABLES[colour[0]]})", svg)
     svg = re.sub(
         r"font: ((?:\d+|bold) )?([\d.]+)px[^;\"]*",
         lambda font: f"font: {font[1] or ''}{font[2]}px system-ui, sans-serif",
@@ -237,7 +214,7 @@ def _themed(svg: str, dots: Sequence[_Dot], title: str) -> str:
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     label = _xml(f"Quality against cost: {title}")
     head = f'<svg class="quality-against-cost" role="img" aria-label="{label}"'
-    return svg.replace("<svg", head, 1).replace("<defs>", f"<style>{_STYLE}</style><defs>", 1).strip()
+    return svg.replace("<svg", head, 1).replace("<defs>", f"<style>{STYLE}</style><defs>", 1).strip()
 
 
 def _tooltip(dot: _Dot) -> str:

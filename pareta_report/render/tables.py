@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pareta_report.batch import BatchFacts
+from pareta_batch import BatchReport
 from pareta_report.comparison import Comparison, ModelScore
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
 
 
-def batch_table(batches: BatchFacts | Sequence[BatchFacts]) -> "pd.DataFrame":
+def batch_table(batches: BatchReport | Sequence[BatchReport]) -> "pd.DataFrame":
     """Return one row per batch: rows by state, money in micro-USD, time in seconds, rate in rows per second."""
     import pandas as pd
 
@@ -88,7 +88,7 @@ def _standing(comparison: Comparison, score: ModelScore) -> str | None:
     return next((standing.word for standing in standings if standing.model == score.model), None)
 
 
-def _batch_row(batch: BatchFacts) -> dict[str, object]:
+def _batch_row(batch: BatchReport) -> dict[str, object]:
     done = batch.settled + batch.failed
     return {
         "batch": batch.name,
@@ -101,7 +101,7 @@ def _batch_row(batch: BatchFacts) -> dict[str, object]:
         "billed_micro_usd": batch.billed_micro_usd,
         "wall_s": batch.wall_s,
         "rows_per_s": done / batch.wall_s if batch.wall_s > 0 else None,
-        "output": None if batch.output is None else str(batch.output),
+        "output": batch.output,
     }
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pareta_batch.ledger.queries import Answered
 from pareta_batch.money.cost_forecast import forecast
+from pareta_batch.money.prices import Answered
 
 PROMPT_RATE, ANSWER_RATE, OVERHEAD_TOKENS = 0.1, 0.6, 40
 

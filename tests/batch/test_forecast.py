@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pareta_batch.ledger.queries import Answered, Sample
+from pareta_batch.ledger.queries import Sample
 from pareta_batch.money.cost_forecast import forecast
+from pareta_batch.money.prices import Answered
 from pareta_batch.quote import quote_from
 from tests.batch.batches import batch_in
 from tests.batch.pilots import LOGNORMAL, OTHERS, Rows, coverage

@@ -1,23 +1,26 @@
 """A finished batch: its facts and its answers."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import Field
 
-@dataclass(frozen=True)
-class Facts:
-    """What a batch reports of itself."""
+from pareta_batch.rate_limit.limiter import Limits
+from pareta_batch.report import BatchReport
+
+
+class Facts(BatchReport):
+    """A batch with one row of each kind."""
 
     name: str = "licences"
     model: str = "ep_1"
+    dataset: str = "rows.jsonl"
     total: int = 4
     settled: int = 2
     failed: int = 1
     pending: int = 1
-    errors: Mapping[str, int] = field(default_factory=lambda: {"BadRequestError": 1})
-    flagged: Mapping[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = Field(default={"BadRequestError": 1})
+    flagged: dict[str, int] = Field(default={})
     changed: int = 0
     not_paid: int = 2
     unknown: int = 0
@@ -28,16 +31,15 @@ class Facts:
     billed_micro_usd: int | None = 1_500
     rest_micro_usd: int | None = 750
     superseded_micro_usd: int = 0
-    billed_unanswered: int = 0
-    unanswered_micro_usd: int = 0
-    budget_usd: float | None = None
-    overspent_micro_usd: int | None = None
-    price_rise: float | None = None
+    prompt_tokens: int = 600
+    completion_tokens: int = 4
+    tolerated_failures: float = 0.0
     refused: int = 0
     stopped: str | None = None
     stopped_message: str | None = None
     wall_s: float = 2.0
-    output: str | Path | None = "answers.jsonl"
+    limits: tuple[Limits, ...] = ()
+    output: str = "answers.jsonl"
 
 
 def answer(row_id: str, text: str | None, **fields: object) -> dict[str, object]:

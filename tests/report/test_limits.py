@@ -1,22 +1,14 @@
 """How hard a batch pressed, drawn over time."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
+from pareta_batch.rate_limit.limiter import Limits
 from pareta_report import Page, render_page
 from pareta_report.render.limits_chart import limits_over_time
 from tests.report.batches import Facts
 
-
-@dataclass(frozen=True)
-class Allowed:
-    at_s: float
-    in_flight: int
-    per_s: float | None
-
-
-LEARNED = (Allowed(0, 64, None), Allowed(0.5, 64, 320.5), Allowed(2.0, 64, 201.0))
+LEARNED = (Limits(0, 64, None), Limits(0.5, 64, 320.5), Limits(2.0, 64, 201.0))
 
 
 def test_both_bounds_are_drawn_with_their_highest_value() -> None:
@@ -30,6 +22,6 @@ def test_where_nothing_was_learned_nothing_is_drawn() -> None:
 
 
 def test_the_page_of_a_batch_shows_what_the_service_allowed() -> None:
-    page = Page(title="t", generated_at=datetime(2026, 11, 24, tzinfo=UTC), batch=Facts(), limits=LEARNED)
+    page = Page(title="t", generated_at=datetime(2026, 11, 24, tzinfo=UTC), batch=Facts(limits=LEARNED))
     assert "Limits of the service over time" in render_page(page)
     assert "calls per second" in render_page(page)

@@ -263,7 +263,7 @@ def test_an_empty_page_is_still_a_page() -> None:
 
 
 def test_a_batch_of_nothing_is_shown() -> None:
-    nothing = Facts(total=0, settled=0, failed=0, pending=0, errors={}, billed_micro_usd=None, wall_s=0.0, output=None)
+    nothing = Facts(total=0, settled=0, failed=0, pending=0, errors={}, billed_micro_usd=None, wall_s=0.0, output="")
     assert "0 of 0" in render_page(Page("t", NOW, batch=nothing, answers=table([answer("1", "x")]).head(0)))
 
 

@@ -1,8 +1,7 @@
-"""Upper bound of a batch's spending above its budget, and its reason."""
+"""Upper bounds of a batch's spending, and of the part above its budget."""
 
-from pareta_batch.ledger import Tally
-from pareta_batch.money.budget import micro_usd
-from pareta_batch.money.format import budget_dollars, dollars
+from pareta_batch.ledger.outcomes import Tally
+from pareta_batch.money import micro_usd
 from pareta_batch.spec import Batch
 
 
@@ -24,18 +23,3 @@ def spent_micro_usd(batch: Batch, tally: Tally) -> int:
 def holds_all(tally: Tally) -> bool:
     """Return whether requests in doubt at an unknown price reserve the whole remaining budget."""
     return not tally.prices.known and tally.doubtful + tally.replayed > 0
-
-
-def money_notes(budget_usd: float | None, overspent: int | None, rise: float | None) -> list[str]:
-    """Return a report's notes on a risen price and on an exceeded budget."""
-    notes = []
-    if rise is not None:
-        notes.append(f"the price changed: the highest receipt is {rise:.3g} × the bound from the cheapest receipts")
-    if overspent:
-        why = (
-            "the requests in flight when the price changed were reserved at the old price"
-            if rise is not None
-            else "the first answer, sent before any price was known, cost more than the remaining budget"
-        )
-        notes.append(f"{dollars(overspent)} at most above the budget of {budget_dollars(budget_usd)}: {why}")
-    return notes
