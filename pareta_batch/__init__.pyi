@@ -62,6 +62,7 @@ from .rows.requests import check_rows
 from .rows.source import AnyDataset, Source, SourceField
 from .rows.values import plain
 from .run import complete_shards, report_ledger_failure
+from .samples import SampleReport, sample_answers
 from .spec import Batch, BatchWork, Name
 from .spec_base import BudgetUsd, Spec
 from .user_path import UserPath
@@ -106,6 +107,7 @@ __all__ = [
     "RowSelection",
     "RowsUnanswered",
     "RunPlan",
+    "SampleReport",
     "Session",
     "Snapshot",
     "Source",
@@ -161,6 +163,7 @@ __all__ = [
     "remote_control",
     "report_ledger_failure",
     "reserve_purchase",
+    "sample_answers",
     "shares",
     "spending",
     "spent_micro_usd",

@@ -69,8 +69,8 @@ async def quote_rows(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, pilot
             # Failed rows are sent again in the full run.
             with suppress(RowsUnanswered):
                 await session.pilot(pilot)
-        rate = await session.ask(_leaderboard_rate(batch, session.pareta))
-    return await asyncio.to_thread(_kept, batch, ledger, plan.total, rate)
+        rate = await session.ask(leaderboard_rate(batch, session.pareta))
+    return await asyncio.to_thread(kept_quote, batch, ledger, plan.total, rate)
 
 
 def quote_from(batch: Batch, total: int, to_send: int, sample: Sample, rate: float | None) -> Quote:
@@ -115,7 +115,8 @@ def _rare_micro_usd(sample: Sample, answer_token: float | None, longest: int | N
     return answer_token * max(tokens - typical, 0.0)
 
 
-def _kept(batch: Batch, ledger: Ledger, total: int, rate: float | None) -> Quote:
+def kept_quote(batch: Batch, ledger: Ledger, total: int, rate: float | None) -> Quote:
+    """Return the quote of the missing rows; the ledger keeps it, to compare it with the bill."""
     to_send = sum(ledger.missing_shards(batch.name, batch.shard_size).values())
     made = quote_from(batch, total, to_send, ledger.sample(batch.name), rate)
     if made.cost is None or not to_send:
@@ -135,7 +136,7 @@ def _kept(batch: Batch, ledger: Ledger, total: int, rate: float | None) -> Quote
     return made.model_copy(update={"held": rate_so_far.held, "checked": rate_so_far.checked})
 
 
-async def _leaderboard_rate(batch: Batch, pareta: AsyncPareta) -> float | None:
+async def leaderboard_rate(batch: Batch, pareta: AsyncPareta) -> float | None:
     """Return the cost of a request to the batch's endpoint, in micro-USD, from the leaderboard of its task."""
     if batch.model == "auto":
         return None

@@ -10,14 +10,16 @@ from typing import Annotated
 import typer
 
 from pareta_cli import batch_commands, spec_commands
+from pareta_cli.checks import print_checks
 from pareta_cli.debugging import debug as debug_is_on
 from pareta_cli.environment import prepare_prefect
+from pareta_cli.init_command import init
 from pareta_cli.interruption import end_on_signals
 from pareta_cli.lifeline import without_key
-from pareta_cli.options import bad_input, report_bad_input
+from pareta_cli.options import AsJson, bad_input, report_bad_input
 from pareta_cli.outlets import use_durable_outputs
 from pareta_cli.registration import CommandFunction, Debug, Program, register
-from pareta_cli.run_commands import flow_command, retry_failed
+from pareta_cli.run_commands import complete, flow_command, retry_failed
 from pareta_cli.server_command import server
 from pareta_cli.spec_kinds import Command
 
@@ -68,6 +70,13 @@ def sandbox(context: typer.Context) -> None:
     os.execve(sys.executable, [sys.executable, "-m", "pareta_sandbox", *context.args], without_key())  # noqa: S606
 
 
+def doctor(as_json: AsJson = False) -> None:
+    """Check key, service, clock, Prefect API, ledger, limits and disk; nothing is spent."""
+    from pareta_cli.doctor import diagnose
+
+    print_checks(diagnose(), as_json=as_json)
+
+
 def set_up(
     limits: Annotated[
         list[str] | None,
@@ -90,8 +99,6 @@ def set_up(
 
 
 FLOWS: dict[Command, str] = {
-    Command.DEPLOY: "Deploy or reuse an endpoint, and check that it answers.",
-    Command.COMPLETE: "Answer every row of a dataset once, and pay for it once.",
     Command.COMPARE: "Compare models on eval rows.",
     Command.PROMOTE: "Compare models, and deploy the winner if it passes the gate.",
     Command.WATCH: "Score models again on the same rows, and report a drop in quality.",
@@ -100,17 +107,20 @@ FLOWS: dict[Command, str] = {
 
 COMMANDS: dict[str, dict[str, CommandFunction]] = {
     "Run": {
+        "deploy": flow_command(Command.DEPLOY, "Deploy or reuse an endpoint, and check that it answers."),
+        "complete": complete,
         **{command.value: flow_command(command, text) for command, text in FLOWS.items()},
         "retry-failed": retry_failed,
     },
     "Look": {
+        "doctor": doctor,
         "validate": spec_commands.validate,
         "quote": spec_commands.quote,
         "status": batch_commands.status,
         "export": batch_commands.export,
     },
     "Control": {"pause": batch_commands.pause, "resume": batch_commands.resume, "set": batch_commands.set_},
-    "Set up": {"schema": spec_commands.schema, "set-up": set_up, "server": server, "demo": demo},
+    "Set up": {"init": init, "schema": spec_commands.schema, "set-up": set_up, "server": server, "demo": demo},
 }
 """Commands by the panel of the help that lists them."""
 

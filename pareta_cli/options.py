@@ -1,8 +1,8 @@
 """Options shared by the commands of `pareta-pipeline`, and the report of bad input."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +10,32 @@ import typer
 
 from pareta_cli.debugging import print_traceback
 
-SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="YAML or JSON file with the parameters.")]
+SPEC_ENDINGS = (".yaml", ".yml", ".json")
+DATASET_ENDINGS = (".csv", ".jsonl", ".parquet")
+
+
+def files_with(endings: Sequence[str]) -> Callable[[str], list[str]]:
+    """Return a function that completes the path of a file with one of these endings; folders end in a slash."""
+
+    def completions(incomplete: str) -> list[str]:
+        folder, slash, begun = incomplete.rpartition("/")
+        found = []
+        with suppress(OSError):
+            for path in sorted(Path(f"{folder}{slash}" or ".").iterdir()):
+                hidden = path.name.startswith(".") and not begun.startswith(".")
+                if path.name.startswith(begun) and not hidden and (path.is_dir() or path.suffix in endings):
+                    found.append(f"{folder}{slash}{path.name}{'/' if path.is_dir() else ''}")
+        return found
+
+    return completions
+
+
+SpecFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SPEC", help="YAML or JSON file with the parameters.", autocompletion=files_with(SPEC_ENDINGS)
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override one field; a nested field as sampling.temperature=0."),

@@ -25,6 +25,33 @@ def flow_command(command: Command, help_: str) -> Callable[..., None]:
     return run
 
 
+def complete(
+    spec: SpecFile,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            metavar="ROWS",
+            help="Send only this many rows, part of the batch, and show their answers.",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Answer every row of a dataset once, and pay for it once."""
+    if sample is None:
+        run_spec(Command.COMPLETE, spec, overrides, as_json=as_json, verbose=verbose)
+        return
+    from pareta_cli.sample import make_sample
+
+    with report_bad_input():
+        report = make_sample(spec, overrides or (), sample)
+    typer.echo(report.model_dump_json(indent=2) if as_json else str(report))
+    raise typer.Exit(int(report.failed > 0))
+
+
 def retry_failed(
     spec: SpecFile,
     errors: Annotated[

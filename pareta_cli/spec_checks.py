@@ -1,7 +1,6 @@
 """Checks of a spec and its files that need no call to the service."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,24 +19,11 @@ from pareta_batch import (
     check_output,
     check_rows,
 )
+from pareta_cli.checks import Check
 from pareta_cli.spec_kinds import command_for, command_named, kind_of
 from pareta_cli.specs import SpecError, fields_of, spec_from
 from pareta_evals import Comparisons, ComparisonSpec, read_eval_rows
 from tasks import check_page, check_plot, check_report
-
-INDENT = " " * 16
-
-
-@dataclass(frozen=True)
-class Check:
-    """The result of one check: its subject, whether it passed, and the finding or the problem."""
-
-    subject: str
-    ok: bool
-    text: str
-
-    def __str__(self) -> str:
-        return f"{'ok' if self.ok else 'FAULT':6} {self.subject:8} {self.text}".replace("\n", "\n" + INDENT)
 
 
 def checks_of(path: Path, overrides: Sequence[str] = (), command: str | None = None) -> Iterator[Check]:

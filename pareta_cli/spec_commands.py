@@ -1,11 +1,11 @@
 """Commands that read a spec and run no flow: its quote, its checks, its schema."""
 
 import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from pareta_cli.checks import print_checks
 from pareta_cli.options import AsJson, Overrides, SpecFile, report_bad_input
 from pareta_cli.spec_kinds import OTHER_NAMES, Command, command_named, kind_of
 
@@ -36,17 +36,7 @@ def validate(spec: SpecFile, command: ForCommand = None, overrides: Overrides = 
     """Check a spec, its dataset, its prompt on every row, and its outputs; nothing is sent."""
     from pareta_cli.spec_checks import checks_of
 
-    checks = []
-    for check in checks_of(spec, overrides or (), command):
-        checks.append(check)
-        if not as_json:
-            typer.echo(check)
-    faults = sum(not check.ok for check in checks)
-    if as_json:
-        typer.echo(json.dumps({"ok": not faults, "checks": [asdict(check) for check in checks]}, indent=2))
-    if faults:
-        typer.echo(f"{spec}: {faults} of {len(checks)} checks failed", err=True)
-        raise typer.Exit(2)
+    print_checks(checks_of(spec, overrides or (), command), as_json=as_json)
 
 
 def schema(

@@ -82,6 +82,8 @@ def _text_of(path: Path) -> str:
             content = file.read(MAX_FILE_BYTES + 1)
     except IsADirectoryError:
         raise SpecError(f"{path}: is a directory; name a YAML or JSON file") from None
+    except FileNotFoundError:
+        raise SpecError(f"{path}: no such file; write a spec with: pareta-pipeline init DATASET") from None
     except (OSError, ValueError) as error:
         raise SpecError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > MAX_FILE_BYTES:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pareta_sandbox import cli as remote
 from pareta_sandbox.faults import scenario
 from pareta_sandbox.http.server import Server
+from pareta_sandbox.printing import open_closed_streams, print_text
 from pareta_sandbox.settings import Settings
 from pareta_sandbox.state.books import format_books
 from pareta_sandbox.state.money import MICRO_PER_USD
@@ -30,6 +31,7 @@ COMMANDS = f"Commands to a running sandbox: {', '.join(remote.COMMANDS)} (see `b
 
 def main() -> int:
     """Serve until interrupted and print the books, or run a command against a running sandbox."""
+    open_closed_streams()
     if sys.argv[1:2] and sys.argv[1] in remote.COMMANDS:
         return remote.run(sys.argv[1:])
     chosen = arguments(sys.argv[1:])
@@ -46,20 +48,11 @@ def main() -> int:
     def ready() -> None:
         if day is not None:
             scenario.begin(server.service, day, chosen.scenario)
-        print(f"pareta sandbox ready at {server.service.base_url}", flush=True)  # noqa: T201
+        print_text(f"pareta sandbox ready at {server.service.base_url}")
 
     asyncio.run(_serve(server, ready))
-    print_books(format_books(server.service.books.snapshot(debits=False)))
+    print_text(format_books(server.service.books.snapshot(debits=False)))
     return 0
-
-
-def print_books(text: str) -> None:
-    """Print the text; ignore a closed pipe, because a reader may only have wanted the address."""
-    try:
-        print(text, flush=True)  # noqa: T201
-    except BrokenPipeError:
-        # The buffered text is flushed again at exit, and would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_loopback(host: str) -> bool:

@@ -1,6 +1,7 @@
 """Commands to a running sandbox: `python -m pareta_sandbox books`."""
 
 import argparse
+import os
 import sys
 import urllib.error
 from collections.abc import Callable, Mapping
@@ -9,8 +10,11 @@ from pydantic import ValidationError
 
 from pareta_sandbox.faults.kinds import FAULT
 from pareta_sandbox.faults.scenario import from_library, names
+from pareta_sandbox.printing import print_text
 from pareta_sandbox.state.books import format_books
 from pareta_sandbox.testing import Sandbox, attach
+
+DEFAULT_URL = "http://127.0.0.1:8765"
 
 Command = Callable[[Sandbox, list[str]], str]
 
@@ -19,8 +23,16 @@ def run(argv: list[str]) -> int:
     """Run one command and return its exit status."""
     chosen = _arguments(argv)
     try:
-        print(COMMANDS[chosen.command](attach(chosen.url), chosen.values))  # noqa: T201
-    except (urllib.error.URLError, ValueError) as error:
+        print_text(COMMANDS[chosen.command](attach(chosen.url), chosen.values))
+    except urllib.error.HTTPError as error:
+        print(f"{chosen.command} at {chosen.url}: {error}; is it a sandbox?", file=sys.stderr)  # noqa: T201
+        return 2
+    except OSError as error:  # also URLError, which holds the reason
+        start = "start one with: python -m pareta_sandbox, or name its address with --url or PARETA_BASE_URL"
+        why = getattr(error, "reason", error)
+        print(f"{chosen.command}: nothing listens at {chosen.url} ({why}); {start}", file=sys.stderr)  # noqa: T201
+        return 2
+    except ValueError as error:
         print(f"{chosen.command} at {chosen.url}: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
@@ -110,7 +122,11 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("values", nargs="*", help="arguments of the command")
-    parser.add_argument("--url", default="http://127.0.0.1:8765", help="URL of the sandbox (default: %(default)s)")
+    parser.add_argument(
+        "--url",
+        default=os.environ.get("PARETA_BASE_URL") or DEFAULT_URL,
+        help="URL of the sandbox (default: PARETA_BASE_URL, else " + DEFAULT_URL + ")",
+    )
     return parser.parse_args(argv)
 
 

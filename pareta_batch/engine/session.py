@@ -1,7 +1,7 @@
 """One run of a batch in one process, on its own event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -82,6 +82,10 @@ class Session:
     async def pilot(self, rows: int) -> None:
         """Send a random sample of the missing rows, to estimate the cost of the others; raises as `complete`."""
         await self._run(0, self._ledger.some_missing(self.batch.name, rows))
+
+    async def complete_rows(self, positions: Sequence[int]) -> None:
+        """Send the missing rows at these positions; raises as `complete`."""
+        await self._run(0, self._ledger.missing_at(self.batch.name, positions))
 
     async def ask(self, work: Coroutine[Any, Any, T]) -> T:
         """Run other work that uses the session's client on its loop, and return its result."""

@@ -113,6 +113,11 @@ class Ledger:
         """Return up to `count` rows to send: a reproducible pseudo-random sample, ordered by fingerprint."""
         return self._requests(remaining(batch, ALL_UNSETTLED).order_by(rows.c.fingerprint).limit(count))
 
+    def missing_at(self, batch: str, positions: Sequence[int]) -> list[RowRequest]:
+        """Return the rows to send at these positions, in input order."""
+        at = rows.c.position.in_(positions)
+        return self._requests(remaining(batch, ALL_UNSETTLED).where(at).order_by(rows.c.position))
+
     def sample(self, batch: str) -> Sample:
         """Return a sample of the batch's answers with their cost and latency."""
         return self._database.do(lambda db: sample_of(db, batch))

@@ -55,7 +55,7 @@ def test_every_command_and_option_has_one_plain_sentence(command: str) -> None:
         (["complete", "a", "b"], "Got unexpected extra argument(s) (b); see: pareta-pipeline complete --help"),
         (["quote", "a", "--pilot", "x"], "Invalid value for '--pilot': Input should be a valid integer"),
         (["quote", "a", "--pilo", "3"], "No such option: --pilo (Possible options: --pilot); see: "),
-        (["complete", "/nowhere.yaml"], "/nowhere.yaml: No such file or directory"),
+        (["complete", "/nowhere.yaml"], "/nowhere.yaml: no such file; write a spec with"),
         (["set", "a", "b"], "setting 'b': not supported; write max_in_flight=N"),
     ],
 )

@@ -153,7 +153,9 @@ def test_set_and_for_are_read_as_by_the_commands() -> None:
 def test_a_file_that_is_no_spec_is_a_fault_of_one_line() -> None:
     ended = CliRunner().invoke(app, ["validate", "nowhere.yaml"])
     assert ended.exit_code == 2
-    assert ended.stdout == "FAULT  spec     nowhere.yaml: No such file or directory\n"
+    assert (
+        ended.stdout == "FAULT  spec     nowhere.yaml: no such file; write a spec with: pareta-pipeline init DATASET\n"
+    )
 
 
 def problems(command: Command, fields: dict[str, Any]) -> list[str]:

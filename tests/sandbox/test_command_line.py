@@ -1,5 +1,6 @@
 """`python -m pareta_sandbox` as another process."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -81,7 +82,7 @@ def test_it_ends_quietly_when_nobody_reads_its_books() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 def test_books_that_cannot_be_printed_for_another_reason_are_an_error() -> None:
-    command = "from pareta_sandbox.__main__ import print_books as say; say('books')"
+    command = "from pareta_sandbox.printing import print_text as say; say('books')"
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([sys.executable, "-c", command], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode != 0
@@ -197,3 +198,52 @@ def test_a_fault_that_does_not_exist_is_an_error_of_one_line() -> None:
             [*RUN, "fault", "statuss", "--url", sandbox.base_url], capture_output=True, text=True, timeout=20
         )
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def remote_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if name != "PARETA_BASE_URL"}
+    return subprocess.run([*RUN, *arguments], capture_output=True, text=True, env=clean | environment)
+
+
+def unused_address() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("command", ["books", "clear", "stop ep_1"])
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_a_command_says_in_one_line_that_nothing_listens(command: str, by: str) -> None:
+    address = unused_address()
+    if by == "option":
+        ended = remote_command(*command.split(), "--url", address)
+    else:
+        ended = remote_command(*command.split(), PARETA_BASE_URL=address)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert f"{command.split()[0]}: nothing listens at {address} (" in ended.stderr
+    assert "start one with: python -m pareta_sandbox" in ended.stderr
+
+
+def test_a_command_follows_the_address_of_the_environment_and_the_option_comes_first() -> None:
+    with running(balance_usd=3) as sandbox:
+        assert "$3.00" in remote_command("books", PARETA_BASE_URL=sandbox.base_url).stdout
+        assert "$3.00" in remote_command("books", "--url", sandbox.base_url, PARETA_BASE_URL=unused_address()).stdout
+
+
+@pytest.mark.parametrize("closing", [">&-", "| true"])
+@pytest.mark.parametrize("arguments", ["scenarios", "--port 0"])
+def test_a_closed_standard_output_prints_no_traceback(closing: str, arguments: str) -> None:
+    command = f"{sys.executable} -m pareta_sandbox {arguments} {closing}"
+    if arguments == "scenarios":
+        ended = subprocess.run(["bash", "-c", command], stderr=subprocess.PIPE, text=True)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return
+    with subprocess.Popen(["bash", "-c", f"exec {command}"], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _, told = process.communicate(timeout=3)
+        except subprocess.TimeoutExpired:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            for pid in children or [str(process.pid)]:
+                os.kill(int(pid), signal.SIGTERM)
+            _, told = process.communicate(timeout=30)
+    assert told == ""

@@ -1,0 +1,24 @@
+"""`complete --sample`: a few rows of a batch, sent and shown."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from flows.signals import run_until_interrupted
+from pareta_batch import Batch, Ledger, SampleReport, sample_answers
+from pareta_cli.specs import read_spec
+from pareta_client import AsyncPareta
+
+
+def make_sample(path: Path, overrides: Sequence[str], rows: int) -> SampleReport:
+    """Send the missing rows of a sample and return all its rows. Raises SpecError, BatchError, ParetaError."""
+    batch = read_spec(Batch, path, overrides)
+    ledger = Ledger.open()
+    try:
+        return run_until_interrupted(
+            lambda: sample_answers(batch, AsyncPareta.from_env(), ledger, rows), partial(typer.echo, err=True)
+        )
+    finally:
+        ledger.close()
