@@ -18,6 +18,7 @@ LONG_TEXT_CHARS = 2_000
 ROWS_PER_CALL_IN_FLIGHT = 4
 """Rows for each call in flight. Raising it guesses fewer calls in flight for small datasets."""
 MAX_NAME_CHARS = 100
+ENDINGS = re.compile(r"(?i)\.(csv|tsv|jsonl|ndjson|json|parquet|xlsx)(\.(gz|zst))?$")
 WIDTH = 100
 """Columns of a line of comments."""
 
@@ -110,7 +111,8 @@ def first_spec(
 
 def name_for(dataset: str) -> str:
     """Return a valid batch name from the name of a file."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(dataset).stem).strip("-._")
+    stem = ENDINGS.sub("", Path(dataset).name)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")
     return name[:MAX_NAME_CHARS] or "batch"
 
 

@@ -20,7 +20,7 @@ def init(
         str | None,
         typer.Argument(
             metavar="DATASET",
-            help="Dataset: a .csv, .jsonl or .parquet file.",
+            help="Dataset: a file, a folder, a glob or a URL.",
             autocompletion=files_with(DATASET_ENDINGS),
         ),
     ] = None,
@@ -43,7 +43,7 @@ def init(
 
     asks = is_terminal() and not yes
     if dataset is None:
-        dataset = _ask("dataset (.csv, .jsonl or .parquet)") if asks else None
+        dataset = _ask("dataset (.csv, .jsonl, .parquet, …)") if asks else None
     if not dataset:
         raise bad_input("dataset: none named; write pareta-pipeline init DATASET")
     with report_bad_input():

@@ -11,7 +11,7 @@ import typer
 from pareta_cli.debugging import print_traceback
 
 SPEC_ENDINGS = (".yaml", ".yml", ".json")
-DATASET_ENDINGS = (".csv", ".jsonl", ".parquet")
+DATASET_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx", ".gz", ".zst")
 
 
 def files_with(endings: Sequence[str]) -> Callable[[str], list[str]]:

@@ -108,7 +108,7 @@ def test_a_spec_that_exists_is_never_replaced_without_force(folder: Path) -> Non
     [
         ([], "dataset: none named"),
         (["nowhere.csv"], "there is no such file"),
-        (["tickets.xlsx"], "unsupported format"),
+        (["tickets.docx"], "unsupported format"),
         (["tickets.jsonl", "--output", "spec.json"], "end its name in .yaml or .yml"),
         (["tickets.jsonl", "--prompt", "{nothing}"], "has no column 'nothing'"),
         (["tickets.jsonl", "--id-column", "team"], "duplicate id"),
@@ -120,7 +120,7 @@ def test_a_spec_that_exists_is_never_replaced_without_force(folder: Path) -> Non
 def test_what_cannot_be_a_spec_is_2_and_one_line_and_writes_none(folder: Path, arguments: list[str], said: str) -> None:
     write_jsonl(folder / "tickets.jsonl", TICKETS)
     write_jsonl(folder / "gaps.jsonl", [{"a": "x", "b": None}, {"a": None, "b": "y"}])
-    (folder / "tickets.xlsx").touch()
+    (folder / "tickets.docx").touch()
     ended = init(*arguments)
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert said in ended.stderr
