@@ -125,8 +125,10 @@ def attempt_seconds(settings: Settings, seconds_left: float | None) -> float | N
     timeout = settings.options.timeout
     if timeout is None and not settings.leaves_timeout_to_http_client:
         timeout = DEFAULT_TIMEOUT
-    bounds = [bound for bound in (timeout, seconds_left) if isinstance(bound, int | float)]
-    return min(bounds, default=None)
+    seconds = None if isinstance(timeout, httpx.Timeout) else timeout
+    if seconds is None or seconds_left is None:
+        return seconds_left if seconds is None else seconds
+    return min(seconds, seconds_left)
 
 
 def _timeouts(settings: Settings, seconds_left: float | None) -> Timeouts | None:

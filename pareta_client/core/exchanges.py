@@ -77,7 +77,7 @@ def attempts_of(
             result = yield Send(
                 request, attempt_seconds(settings, left), left, streamed, settings.options.max_reply_bytes
             )
-            assert isinstance(result, Reply | Failed)
+            assert isinstance(result, (Reply, Failed))  # a tuple: a union is built anew for every call
             happened, now = _redacted(result, settings), result.at
             if isinstance(happened, Reply) and succeeded(happened.status):
                 _log(method, path, attempt, happened, None)

@@ -25,7 +25,7 @@ class Comment:
 
 
 class LineTooLong(ValueError):
-    """A line, or the data of one event, is longer than MAX_LINE_BYTES."""
+    """A line, or the data of one event, is longer than the decoder allows."""
 
 
 @dataclass
@@ -36,6 +36,7 @@ class EventDecoder:
     `data:` is an event; and two events may follow each other without a blank line.
     """
 
+    max_line_bytes: int = MAX_LINE_BYTES
     _buffer: bytes = b""
     _name: str = ""
     _data: list[str] = field(default_factory=list)
@@ -54,8 +55,8 @@ class EventDecoder:
         kept = b"\r" if text.endswith(b"\r") else b""
         lines = text.removesuffix(kept).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._buffer = lines.pop() + kept
-        if len(self._buffer) > MAX_LINE_BYTES:
-            raise LineTooLong(f"a line of the stream is longer than {MAX_LINE_BYTES} bytes")
+        if len(self._buffer) > self.max_line_bytes:
+            raise LineTooLong(f"a line of the stream is longer than {self.max_line_bytes} bytes")
         for line in lines:
             yield from self._line(line)
 
@@ -96,8 +97,8 @@ class EventDecoder:
             yield from self._dispatch()
         self._data.append(value)
         self._size += len(value)
-        if self._size > MAX_LINE_BYTES:
-            raise LineTooLong(f"an event of the stream is longer than {MAX_LINE_BYTES} characters")
+        if self._size > self.max_line_bytes:
+            raise LineTooLong(f"an event of the stream is longer than {self.max_line_bytes} characters")
         if is_done:
             yield from self._dispatch()
 

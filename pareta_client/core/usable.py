@@ -32,7 +32,8 @@ def carries_error(content: dict[str, Any]) -> bool:
     if content.get("error") or content.get("object") == "error":
         return True
     choices = content.get("choices")
-    return isinstance(choices, list) and any(isinstance(one, dict) and one.get("error") for one in choices[:1])
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return isinstance(first, dict) and bool(first.get("error"))
 
 
 def is_aborted(choice: dict[str, Any]) -> bool:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pareta_client.core import sse
 from pareta_client.core.sse import Comment, Event, EventDecoder, LineTooLong
 
 
@@ -63,9 +62,8 @@ def test_only_one_space_after_the_colon_is_taken_away() -> None:
     assert decoded(b"data:a\n\ndata:  b\n\n") == [Event("message", "a"), Event("message", " b")]
 
 
-def test_a_line_without_end_is_not_collected_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "MAX_LINE_BYTES", 100)
-    decoder = EventDecoder()
+def test_a_line_without_end_is_not_collected_for_ever() -> None:
+    decoder = EventDecoder(max_line_bytes=100)
     assert list(decoder.feed(b"x" * 90)) == []
     with pytest.raises(LineTooLong):
         list(decoder.feed(b"x" * 20))
