@@ -67,16 +67,14 @@ def attempts_of(
     error: ParetaError | None = None
     billed: int | None = None
     try:
-        seconds = settings.options.deadline
+        seconds, max_bytes = settings.options.deadline, settings.options.max_reply_bytes
         now = 0.0 if seconds is None else (yield from read_clock())
         deadline = None if seconds is None else now + seconds
         while True:
             attempt, error, left = attempt + 1, None, _left(deadline, now)
             request = prepare(left)
             # Yielded directly, without a nested generator: every call takes this step.
-            result = yield Send(
-                request, attempt_seconds(settings, left), left, streamed, settings.options.max_reply_bytes
-            )
+            result = yield Send(request, attempt_seconds(settings, left), left, streamed, max_bytes)
             assert isinstance(result, (Reply, Failed))  # a tuple: a union is built anew for every call
             happened, now = _redacted(result, settings), result.at
             if isinstance(happened, Reply) and succeeded(happened.status):
@@ -87,8 +85,7 @@ def attempts_of(
                 return Answer(happened, attempt, billed, deadline)
             error = _error_of(happened, request)
             error.billed_micro_usd = billed = added(billed, error.billed_micro_usd)
-            again = retried_by_client(error) and (repeatable or certainly_not_processed(error))
-            wait = _wait(error, attempt, settings, _left(deadline, now)) if again else None
+            wait = _wait(error, attempt, settings, _left(deadline, now), repeatable)
             _log(method, path, attempt, happened, wait)
             if wait is None:
                 raise error.after(attempt)
@@ -125,8 +122,10 @@ def _left(deadline: float | None, now: float) -> float | None:
     return None if deadline is None else max(deadline - now, 0.001)
 
 
-def _wait(error: ParetaError, attempt: int, settings: Settings, left: float | None) -> float | None:
+def _wait(error: ParetaError, attempt: int, settings: Settings, left: float | None, repeatable: bool) -> float | None:
     """Return the seconds to wait before the next attempt, or None if no retry is allowed."""
+    if not retried_by_client(error) or not (repeatable or certainly_not_processed(error)):
+        return None
     if attempt > settings.options.max_retries:
         return None
     retry_after = retry_after_of(error)
