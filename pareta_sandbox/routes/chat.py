@@ -13,7 +13,7 @@ from pareta_sandbox.state.completion import Choices, Completion, Head, chunk, pi
 from pareta_sandbox.state.endpoints import Endpoint
 from pareta_sandbox.state.work import Local, Plan, Work, plan
 
-MAX_BODY_BYTES = 20 * 1024 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
 STREAM_HEADERS: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 if TYPE_CHECKING:

@@ -1,20 +1,87 @@
 """Body of a chat completion: its model, its validation and its fingerprint."""
 
+import base64
+import binascii
 import hashlib
 import json
+from functools import cached_property
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pareta_sandbox.http.errors import invalid_body
+from pareta_sandbox.models import media
 from pareta_sandbox.state import money
 
 
+class ImageUrl(BaseModel):
+    """An image: a data URL, or a URL that a real service downloads."""
+
+    url: str = Field(min_length=1)
+
+
+class InputAudio(BaseModel):
+    """Audio in base64."""
+
+    data: str = Field(min_length=1)
+    format: Literal["wav", "mp3"]
+
+
+class File(BaseModel):
+    """A file as a data URL."""
+
+    file_data: str = Field(min_length=1)
+    filename: str | None = None
+
+
 class Part(BaseModel):
-    """A part of the content of a message; only text is used."""
+    """A part of the content of a message. A part of a known type needs the field of that type."""
 
     type: str
     text: str | None = None
+    image_url: ImageUrl | None = None
+    input_audio: InputAudio | None = None
+    file: File | None = None
+
+    @model_validator(mode="after")
+    def has_its_content(self) -> "Part":
+        if self.type in ("image_url", "input_audio", "file") and getattr(self, self.type) is None:
+            raise ValueError(f"a part of the type {self.type} needs the field {self.type}")
+        self.medium  # noqa: B018 - refuses invalid content
+        return self
+
+    @cached_property
+    def medium(self) -> media.Medium | None:
+        """The image, PDF or audio as a model reads it; None for a text."""
+        if self.type == "image_url" and self.image_url is not None:
+            url = self.image_url.url
+            if url.startswith(("http://", "https://")):
+                return media.Medium("image", f"image at {url}", media.IMAGE_TOKENS)
+            return _medium(url, "image")
+        if self.type == "input_audio" and self.input_audio is not None:
+            return _medium(f"data:,{self.input_audio.data}", "audio")
+        if self.type == "file" and self.file is not None:
+            return _medium(self.file.file_data, "pdf")
+        return None
+
+    @property
+    def shown(self) -> str | None:
+        """The text of the part as a model reads it."""
+        return self.medium.text if self.medium else self.text
+
+
+def _medium(url: str, kind: str) -> media.Medium:
+    head, comma, encoded = url.partition(",")
+    if not head.startswith("data:") or not comma:
+        raise ValueError(f"the {kind} is no data URL and no http URL")
+    try:
+        content = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"the {kind} is no valid base64") from None
+    found = media.read(content)
+    if found is None or found.kind != kind:
+        raise ValueError(f"the content is no {kind}, it is {found.kind if found else 'unknown'}")
+    return found
 
 
 class Message(BaseModel):
@@ -27,8 +94,17 @@ class Message(BaseModel):
     def text(self) -> str:
         """The text of the message, its parts joined."""
         if isinstance(self.content, list):
-            return "\n".join(part.text for part in self.content if part.text)
+            return "\n".join(part.shown for part in self.content if part.shown)
         return self.content or ""
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of the message: those of its texts, and those of its images, PDFs and audio."""
+        if not isinstance(self.content, list):
+            return money.tokens(self.text)
+        found = [part.medium for part in self.content]
+        text = "\n".join(part.text for part in self.content if part.text and part.medium is None)
+        return money.tokens(text) + sum(medium.tokens for medium in found if medium)
 
 
 class StreamOptions(BaseModel):

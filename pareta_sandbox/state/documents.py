@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 
 from pareta_sandbox.http.errors import Refusal, invalid
+from pareta_sandbox.models import media
 from pareta_sandbox.state.eval_sets import EvalSet
 
 MAX_INLINE_BYTES = 5 * 1024 * 1024
@@ -63,7 +64,8 @@ class Uploads:
 def attach(eval_set: EvalSet, idx: int, field_name: str, mime: str, content: bytes) -> dict[str, object]:
     """Attach a document to a field of a row.
 
-    The built-in models read text only: a row with a binary document is answered with an error.
+    The built-in models read text, and images, PDFs and audio by their text or hash. A row with another binary
+    document is answered with an error.
     """
     if not 0 <= idx < len(eval_set.rows):
         raise invalid(["body", "idx"], f"there is no row {idx}; the set has {len(eval_set.rows)}")
@@ -79,7 +81,9 @@ def attach(eval_set: EvalSet, idx: int, field_name: str, mime: str, content: byt
 
 
 def readable(content: bytes) -> str | None:
-    """Return the text of a document, or None if it is not text."""
+    """Return the text of a document, as a model reads it; None for an unknown binary type."""
+    if (medium := media.read(content)) is not None:
+        return medium.text
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:

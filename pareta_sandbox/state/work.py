@@ -107,7 +107,7 @@ async def plan(request: ChatRequest, service: Service) -> Plan:
     """
     endpoint, task, model = await _resolve(request, service)
     system, user = request.conversation()
-    prompt_tokens = sum(money.tokens(message.text) for message in request.messages)
+    prompt_tokens = sum(message.tokens for message in request.messages)
     injected = None if request.has_system else TASKS[task].system_prompt
     if injected:
         prompt_tokens += money.tokens(injected)

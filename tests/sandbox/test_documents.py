@@ -56,7 +56,7 @@ def test_an_unknown_upload_url_is_forbidden(http: httpx.Client) -> None:
 
 
 def test_a_document_that_is_not_text_is_an_error_of_its_row(http: httpx.Client, set_id: str) -> None:
-    attach(http, set_id, b"%PDF-1.7\x00\xff", mime="application/pdf")
+    attach(http, set_id, b"PK\x03\x04\x00\xff", mime="application/zip")
     attach(http, set_id, TEXT, idx="1")
     items = per_item(http, set_id)
     assert "not text" in str(items[0]["error"])

@@ -137,7 +137,7 @@ def test_garbage_instead_of_http_is_survived(sandbox: Sandbox, http: httpx.Clien
 
 
 def test_an_oversized_body_is_refused(http: httpx.Client) -> None:
-    huge = b'{"model": "' + b"x" * (21 * 1024 * 1024) + b'"}'
+    huge = b'{"model": "' + b"x" * (65 * 1024 * 1024) + b'"}'
     try:
         reply = http.post("/v1/chat/completions", content=huge)
     except httpx.WriteError:
