@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from flows.direct import current_flow_name
 from flows.outcomes import current_flow_run
 from pareta_batch import (
+    AnyDataset,
     Batch,
     Ledger,
     NotAllowed,
@@ -18,6 +19,7 @@ from pareta_batch import (
     claim_origin,
     confined,
     confined_dataset,
+    folder_of,
     is_ours,
     micro_usd,
     origin_of,
@@ -133,7 +135,10 @@ def _confined(batch: Batch, bounds: Bounds, ledger: Ledger) -> Batch:
     output = confined(batch.output or f"{bounds.folder}/answers/{batch.name}.jsonl", bounds.folder, "output")
     dataset = confined_dataset(batch.dataset, bounds.folder, "dataset")
     examples = None if batch.examples is None else confined_dataset(batch.examples, bounds.folder, "examples")
-    bounded = batch.model_copy(update={"dataset": dataset, "output": output, "examples": examples})
+    files = {"files_folder": _files_folder(batch.files_folder, dataset, bounds), "examples": examples}
+    bounded = batch.model_copy(update={"dataset": dataset, "output": output, **files})
+    for path in bounded.attached_paths:
+        confined(path, bounds.folder, "attachment")
     confined(str(bounded.page_path), bounds.folder, "page")
     if bounded.output_path.exists() and not is_ours(bounded, ledger):
         raise NotAllowed(f"output {output!r}: the file was not written by batch {batch.name!r}; choose another output")
@@ -143,7 +148,13 @@ def _confined(batch: Batch, bounds: Bounds, ledger: Ledger) -> Batch:
 def _compared(spec: ComparisonSpec, bounds: Bounds) -> ComparisonSpec:
     if spec.rows is None:
         return spec
-    return spec.model_copy(update={"rows": confined_dataset(spec.rows, bounds.folder, "rows")})
+    rows = confined_dataset(spec.rows, bounds.folder, "rows")
+    return spec.model_copy(update={"rows": rows, "files_folder": _files_folder(spec.files_folder, rows, bounds)})
+
+
+def _files_folder(folder: str | None, dataset: AnyDataset, bounds: Bounds) -> str:
+    """Return the folder that attached files may not leave; by default that of the dataset."""
+    return confined(folder or str(folder_of(dataset)), bounds.folder, "files_folder")
 
 
 def _quoted(names: set[str]) -> str:

@@ -55,11 +55,13 @@ from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
 from .quote import Quote, quote_from, quote_rows
 from .rate_limit.limiter import Limits
 from .report import BatchReport, batch_report
+from .rows.attachments import Attacher
 from .rows.dataset import Dataset, Row, check_column
 from .rows.frames import Table
 from .rows.identity import digest, id_of
 from .rows.requests import check_rows
 from .rows.source import AnyDataset, Source, SourceField
+from .rows.storage import folder_of
 from .rows.values import plain
 from .run import complete_shards, report_ledger_failure
 from .samples import SampleReport, sample_answers
@@ -75,6 +77,7 @@ __all__ = [
     "NO_ACCOUNT",
     "Account",
     "AnyDataset",
+    "Attacher",
     "Batch",
     "BatchBusy",
     "BatchError",
@@ -142,6 +145,7 @@ __all__ = [
     "eval_work",
     "fan_out",
     "fetch_leaderboard",
+    "folder_of",
     "gather_settled",
     "hit_rate",
     "holds_all",

@@ -16,6 +16,9 @@ from pareta_batch.spec_base import BudgetUsd, Spec, infinite
 from pareta_batch.user_path import UserPath
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+ONE_PER_BATCH = frozenset({"response_format", "tools", "tool_choice", "functions", "function_call", EXTRA_BODY})
+"""Sampling fields that no column can set."""
+
 OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
 
 Name = Annotated[
@@ -124,6 +127,11 @@ class BatchWork(Question, BatchDataset):
         None, title="Id column", description="Column that identifies a row; without one, a hash of the row does"
     )
     sampling: Sampling = Field(default_factory=lambda: Sampling(), title="Sampling", description="Sampling fields")
+    sampling_columns: dict[str, str] = Field(
+        default_factory=dict,
+        title="Sampling columns",
+        description="Sampling field → column with its value in each row; a row without a value has that of `sampling`",
+    )
     max_in_flight: int = Field(
         16, ge=1, le=4096, title="Max in flight", description="Maximum number of requests in flight"
     )
@@ -155,6 +163,16 @@ class BatchWork(Question, BatchDataset):
     def sampling_leaves_the_batch_alone(cls, sampling: Sampling) -> Sampling:
         check_response_format(sampling.response_format)
         return sampling
+
+    @field_validator("sampling_columns")
+    @classmethod
+    def rows_set_known_fields(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if name in Sampling.reserved or name in ONE_PER_BATCH:
+                raise ValueError(f"sampling_columns may not set {name}: it is one for all rows; set it in the spec")
+        if wrong := misspelt(columns):
+            raise ValueError("; ".join(f"{_plain(name)}: did you mean {meant}?" for name, meant in wrong.items()))
+        return columns
 
     @model_validator(mode="after")
     def a_budget_needs_bounded_answers(self) -> "BatchWork":

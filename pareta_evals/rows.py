@@ -2,9 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from pareta_batch import MAX_PROBLEMS_SHOWN, AnyDataset, Dataset, DatasetError, Row, digest, plain
+from pareta_batch import (
+    MAX_PROBLEMS_SHOWN,
+    AnyDataset,
+    Attacher,
+    Dataset,
+    DatasetError,
+    Row,
+    digest,
+    folder_of,
+    plain,
+)
+from pareta_evals.documents import RowDocument, with_documents
 
 EvalRow = dict[str, Any]  # what the service takes: any JSON value
 
@@ -18,22 +30,33 @@ class EvalRows:
     items: tuple[EvalRow, ...]
     groups: Mapping[int, str] | None = None
     slices: Mapping[int, str] | None = None
+    documents: tuple[RowDocument, ...] = ()
 
 
-def read_eval_rows(dataset: AnyDataset, group_column: str | None = None, slice_column: str | None = None) -> EvalRows:
+def read_eval_rows(
+    dataset: AnyDataset,
+    group_column: str | None = None,
+    slice_column: str | None = None,
+    document_fields: Sequence[str] = (),
+    files_folder: str | None = None,
+) -> EvalRows:
     """Return the checked eval rows of a dataset, before anything is paid.
+
+    A document field of an input is a path; the row is sent with the hash of the file instead.
 
     Group column and slice column are not sent. Raises DatasetError, with file and row, for a missing input or
     expected answer, another shape than the first row, or a duplicate input.
     """
     rows = [replace(row, values=_plain(row.values)) for row in Dataset.open(dataset).rows()]
     columns = {"group": group_column, "slice": slice_column}
+    folder = Path(files_folder) if files_folder else None
+    rows, documents = with_documents(rows, document_fields, Attacher(folder or folder_of(dataset), folder))
     problems = [*_incomplete(rows, columns)] or [*_misshapen(rows), *_repeated(rows)]
     if problems:
         raise DatasetError(problems[:MAX_PROBLEMS_SHOWN], len(problems))
     own = {group_column, slice_column} - {*EXPECTED, "input"}
     items = tuple({name: value for name, value in row.values.items() if name not in own} for row in rows)
-    return EvalRows(items, _by_place(rows, group_column), _by_place(rows, slice_column))
+    return EvalRows(items, _by_place(rows, group_column), _by_place(rows, slice_column), documents)
 
 
 def expected_of(row: EvalRow) -> object:

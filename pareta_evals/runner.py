@@ -24,6 +24,7 @@ from pareta_batch import (
 )
 from pareta_client import AsyncPareta, EvalResult, EvalRun, EvalSet, FrontierModel, NotFoundError, ParetaError
 from pareta_evals import plan as eval_plan
+from pareta_evals.documents import upload_documents
 from pareta_evals.plan import EvalPlan
 from pareta_evals.rows import EvalRows, read_eval_rows
 from pareta_evals.spec import ComparisonSpec, eval_plan_key, eval_run_key, eval_set_key
@@ -41,17 +42,25 @@ class EvalRunner:
 
     async def rows(self) -> EvalRows | None:
         """Read and check the rows of the spec's file; None for an eval set by id. Raises DatasetError."""
-        if self.spec.rows is None:
+        spec, path = self.spec, self.spec.rows
+        if path is None:
             return None
-        return await asyncio.to_thread(read_eval_rows, self.spec.rows, self.spec.group_column, self.spec.slice_column)
+        columns = (spec.group_column, spec.slice_column, spec.document_fields, spec.files_folder)
+        return await asyncio.to_thread(read_eval_rows, path, *columns)
 
     async def eval_set(self, rows: EvalRows | None) -> str:
-        """Return the id of the eval set with these rows; it is created if the service has none."""
+        """Return the id of the eval set with these rows and their documents; it is created if the service has none."""
         if rows is None:
             return self.spec.eval_set or ""
         key = eval_set_key(self.spec, rows.items)
         async with _one_at_a_time(key):
-            return await self._find_eval_set(key, rows) or await self._make_eval_set(key, rows)
+            if saved := await self._saved_eval_set(key):
+                return saved
+            # A set that is not saved may lack documents: a crash can precede the last upload.
+            found = await self._find_eval_set(key, rows) or await self._make_eval_set(key, rows)
+            await upload_documents(self.pareta, found, key, rows.documents)
+            await asyncio.to_thread(self.ledger.save_eval_work, key, found)
+            return found
 
     async def known_eval_set(self, rows: EvalRows | None) -> str | None:
         """Return the id of the existing eval set with these rows, or None."""
@@ -60,12 +69,15 @@ class EvalRunner:
         return await self._find_eval_set(eval_set_key(self.spec, rows.items), rows)
 
     async def _find_eval_set(self, key: str, rows: EvalRows) -> str | None:
-        known = await asyncio.to_thread(self.ledger.eval_work, key)
-        if known is not None and await self._exists(known):
-            return known
+        if saved := await self._saved_eval_set(key):
+            return saved
         # After a lost ledger, or a crash before the id was saved: the set's name is derived from its content.
         existing = (each for each in await self.pareta.evals.sets.list() if self._is_of(each, key, rows))
         return next((each.id for each in existing if each.id), None)
+
+    async def _saved_eval_set(self, key: str) -> str | None:
+        known = await asyncio.to_thread(self.ledger.eval_work, key)
+        return known if known is not None and await self._exists(known) else None
 
     async def plan(self, eval_set_id: str) -> EvalPlan:
         """Return the saved plan of this work, or make and save one. Raises ModelsUnknown."""
@@ -179,7 +191,6 @@ class EvalRunner:
             prompt=self.spec.prompt,
             idempotency_key=key,
         )
-        await asyncio.to_thread(self.ledger.save_eval_work, key, id_of(made))
         return id_of(made)
 
     def _is_of(self, found: EvalSet, key: str, rows: EvalRows) -> bool:

@@ -49,6 +49,16 @@ class ComparisonSpec(Spec):
         title="Slice column",
         description="Column by which the report splits results (a language, a customer); it is not sent",
     )
+    document_fields: tuple[str, ...] = Field(
+        (),
+        title="Document fields",
+        description="Fields of the input with the path of an image, a PDF or audio, for tasks that read documents",
+    )
+    files_folder: str | None = Field(
+        None,
+        title="Files folder",
+        description="Folder of the documents; no other file is read. By default paths begin at the folder of the rows",
+    )
     margin: float = Field(
         0.02,
         ge=0,
@@ -76,8 +86,8 @@ class ComparisonSpec(Spec):
             raise ValueError(f"comparison {self.name!r}: give either rows (a file) or eval_set (an id)")
         if self.rows is not None and self.task is None and self.prompt is None:
             raise ValueError(f"comparison {self.name!r}: rows need a task (or a prompt) that says what they are for")
-        for field in ("group_column", "slice_column"):
-            if getattr(self, field) is not None and self.rows is None:
+        for field in ("group_column", "slice_column", "document_fields"):
+            if getattr(self, field) and self.rows is None:
                 raise ValueError(
                     f"comparison {self.name!r}: {field} names a column of rows (a file), not of an eval_set"
                 )

@@ -1,7 +1,9 @@
 """One attempt of a row: reservation of the budget, admission by the rate limiter, and the request."""
 
+import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pareta_batch.engine.reachability import Reachability
@@ -9,7 +11,7 @@ from pareta_batch.engine.row_state import RowState
 from pareta_batch.engine.stop import StopSignal
 from pareta_batch.money import BudgetGate, Reservation
 from pareta_batch.rate_limit import AdmissionGate, Call
-from pareta_batch.rows import RowRequest, idempotency_key
+from pareta_batch.rows import FileChanged, Message, RowRequest, idempotency_key, wire_messages
 from pareta_batch.spec import Batch
 from pareta_client import (
     APIConnectionError,
@@ -59,6 +61,11 @@ class RowSender:
 
         Any error but ParetaError is a reply that the client cannot read.
         """
+        try:
+            # Before the reservation: a row whose files cannot be read holds no budget.
+            messages = await self._messages(row.request)
+        except FileChanged as error:
+            return error
         reservation = await self._budget.reserve(row.request.prompt_bytes, again=row.in_doubt)
         if reservation is None:
             self._stop.stop("BudgetReached", self._budget.exhausted_reason(self._batch.budget_usd))
@@ -71,7 +78,7 @@ class RowSender:
         sent = time.monotonic()
         self._reachability.tried(sent)
         try:
-            completion = await self._create(row.request)
+            completion = await self._create(row.request, messages)
         except ParetaError as error:
             self._failed(row, error, call, reservation)
             return error
@@ -94,13 +101,19 @@ class RowSender:
             return None
         return call
 
-    async def _create(self, request: RowRequest) -> ChatCompletion:
+    async def _messages(self, request: RowRequest) -> Sequence[Message]:
+        """Return the messages with the bytes of their files, which nothing else holds; raises FileChanged."""
+        if request.options is None:
+            return request.messages
+        return await asyncio.to_thread(wire_messages, request.messages)
+
+    async def _create(self, request: RowRequest, messages: Sequence[Message]) -> ChatCompletion:
         completion: ChatCompletion = await self._client.chat.completions.create(
             model=self._batch.model,
-            messages=request.messages,
+            messages=messages,
             idempotency_key=idempotency_key(self._batch.name, request.key, request.fingerprint),
             timeout=self._batch.timeout_s,
-            **self._sampling,
+            **(self._sampling if request.sampling is None else request.sampling),
         )
         return completion
 

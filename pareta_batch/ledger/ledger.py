@@ -4,6 +4,7 @@ SQLite in WAL mode by default, PostgreSQL by URL. Work is identified by (batch, 
 batch's current dataset while it has a position. Work whose row was edited or removed keeps its receipts.
 """
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -124,7 +125,10 @@ class Ledger:
 
     def _requests(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[RowRequest]:
         found = self._database.do(lambda db: db.execute(query, given).all())
-        return [RowRequest(position, key, work, _messages(sent), doubt) for position, key, work, sent, doubt in found]
+        return [
+            RowRequest(position, key, work, _messages(sent), doubt, _sampling(options))
+            for position, key, work, sent, doubt, options in found
+        ]
 
     def write(self, batch: str, entries: LedgerWrites) -> None:
         """Write a group of entries in one durable transaction; an existing answer is never replaced.
@@ -197,6 +201,11 @@ def _outcome(row: Sequence[Any]) -> Outcome:  # a query's row, in the order of a
 
 def _messages(stored: Any) -> tuple[Message, ...]:  # a JSON column, written by `register`
     return tuple(dict(message) for message in stored or ())
+
+
+def _sampling(options: str | None) -> dict[str, Any] | None:  # the service's own fields: any JSON value
+    sampling: dict[str, Any] | None = json.loads(options)["sampling"] if options else None
+    return sampling
 
 
 def _now() -> datetime:

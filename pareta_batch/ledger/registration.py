@@ -18,12 +18,13 @@ CHUNK_ROWS = 1_000
 MAX_UNDERESTIMATE = 10
 """Rows of a batch per row that PostgreSQL expects; higher runs ANALYZE less often, and risks table scans."""
 
-Found = tuple[str, str, int]
+Found = tuple[str, str, int, str | None]
 
 _is_settled = rows.c.state == "settled"
 # The registered work at each position, and whether its request is stored or no longer needed.
 _has_request = sa.or_(_is_settled, rows.c.messages.is_not(sa.null()))
-_REGISTERED = sa.select(rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.prompt_bytes, _has_request).where(
+_COMPARED = (rows.c.key, rows.c.fingerprint, rows.c.prompt_bytes, rows.c.options)
+_REGISTERED = sa.select(rows.c.position, *_COMPARED, _has_request).where(
     rows.c.batch == sa.bindparam("of_batch"),
     rows.c.position >= sa.bindparam("first"),
     rows.c.position < sa.bindparam("end"),
@@ -76,12 +77,12 @@ def _register_chunk(db: sa.Connection, batch: str, chunk: Sequence[RowRequest], 
     """Register rows of adjacent positions."""
     span = {"of_batch": batch, "first": chunk[0].position, "end": chunk[-1].position + 1}
     registered: dict[int, Found] = {}
-    for position, key, work, prompt_bytes, has_request in db.execute(_REGISTERED, span):
-        registered[position] = (key, work, prompt_bytes if has_request else -1)
+    for position, key, work, prompt_bytes, options, has_request in db.execute(_REGISTERED, span):
+        registered[position] = (key, work, prompt_bytes if has_request else -1, options)
     new = [
         request
         for request in chunk
-        if registered.get(request.position) != (request.key, request.fingerprint, request.prompt_bytes)
+        if registered.get(request.position) != (request.key, request.fingerprint, request.prompt_bytes, request.options)
     ]
     # Positions are cleared before any is assigned: a row may only have moved.
     if left := registered.keys() - {request.position for request in chunk} | registered.keys() & {
@@ -96,7 +97,9 @@ def _upsert(db: sa.Connection) -> sa.Insert:
     statement = insert_into(db, rows)
     # The messages of an answered row are not stored again.
     messages = sa.case((_is_settled, sa.null()), else_=statement.excluded.messages)
-    renewed = {name: statement.excluded[name] for name in ("position", "prompt_bytes")} | {"messages": messages}
+    renewed = {name: statement.excluded[name] for name in ("position", "prompt_bytes", "options")} | {
+        "messages": messages
+    }
     return statement.on_conflict_do_update(index_elements=["batch", "key", "fingerprint"], set_=renewed)
 
 
@@ -110,4 +113,5 @@ def _pending(batch: str, request: RowRequest, now: datetime) -> dict[str, Any]:
         "prompt_bytes": request.prompt_bytes,
         "updated_at": now,
         "messages": list(request.messages),
+        "options": request.options,
     }

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from pareta_batch.errors import LedgerError
 
-VERSION = 3
+VERSION = 4
 
 metadata = sa.MetaData()
 
@@ -38,6 +38,13 @@ rows = sa.Table(
     # A reply's content besides its text, as JSON text: an unreadable value must not prevent opening the ledger.
     sa.Column("message", sa.Text),
     sa.Column("notes", sa.Text),
+    # JSON text: the row's own sampling, and the paths of its files; null for most rows.
+    sa.Column("options", sa.Text),
+    # Asking again for an answer that does not fit. `turns`: JSON text of the earlier turns.
+    sa.Column("turns", sa.Text),
+    sa.Column("turn_bytes", sa.BigInteger, nullable=False, default=0, server_default=sa.text("0")),
+    sa.Column("asked_again_micro_usd", sa.BigInteger),
+    sa.Column("receipt_lost", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Index("rows_in_order", "batch", "position"),
 )
 
@@ -168,8 +175,9 @@ origins = sa.Table(
 
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
+_ASKING = ("options", "turns", "turn_bytes", "asked_again_micro_usd", "receipt_lost")
 # Columns of `rows` added by each version; a new column has a server default or is nullable.
-_ADDED = {2: ("flag", "in_doubt", "resent", "prompt_bytes"), 3: ("message", "notes")}
+_ADDED = {2: ("flag", "in_doubt", "resent", "prompt_bytes"), 3: ("message", "notes"), 4: _ASKING}
 _WIDENED = {3: ("prompt_tokens", "completion_tokens")}
 """Columns of `rows` widened by each version; SQLite stores integers of any size without a change."""
 

@@ -1,6 +1,8 @@
+from .attached_files import FileChanged
 from .dataset import Dataset, Row, decimals_of, schema
 from .frames import Table
 from .identity import Message, digest, idempotency_key
+from .message_files import wire_messages
 from .readers import CHUNK_ROWS
 from .requests import RowRequest, keyed_rows, row_requests
 from .source import AnyDataset, Source, SourceField
@@ -12,6 +14,7 @@ __all__ = [
     "MAX_NESTING",
     "AnyDataset",
     "Dataset",
+    "FileChanged",
     "Message",
     "Row",
     "RowRequest",
@@ -30,4 +33,5 @@ __all__ = [
     "row_requests",
     "schema",
     "text_of",
+    "wire_messages",
 ]

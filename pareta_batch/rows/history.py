@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 
+from pareta_batch.rows.attached_files import check_inline
 from pareta_batch.rows.identity import Message
 from pareta_batch.rows.placeholders import MissingValue
 from pareta_batch.rows.values import MAX_NESTING, is_missing, nesting, plain
@@ -96,4 +97,5 @@ def _part(value: object, place: str) -> Message:
     part = {each: inner for each, inner in value.items() if inner is not None}
     if not fits(part.get(name)):
         raise ValueError(f"{place} of the type {kind} needs {name!r}: {shape}")
+    check_inline(part, place)
     return part

@@ -1,5 +1,6 @@
 """Requests from rows: rendered and checked before anything is sent."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,9 +10,11 @@ from typing import Any
 from pareta_batch.errors import MAX_PROBLEMS_SHOWN, DatasetError
 from pareta_batch.rows.dataset import Dataset, Row
 from pareta_batch.rows.identity import Message, fingerprint, row_key
+from pareta_batch.rows.message_files import file_paths, identity_of
 from pareta_batch.rows.message_size import bytes_of
 from pareta_batch.rows.messages import MessageBuilder
 from pareta_batch.rows.placeholders import MissingValue
+from pareta_batch.rows.row_sampling import RowSampling
 from pareta_batch.rows.values import is_missing
 from pareta_batch.spec import Batch
 
@@ -20,7 +23,8 @@ from pareta_batch.spec import Batch
 class RowRequest:
     """The request of one row, with its identity in the ledger.
 
-    `in_doubt`: an earlier request may have been paid although its answer was not received.
+    `in_doubt`: an earlier request may have been paid although its answer was not received. `sampling`: the row's own
+    sampling fields, None for those of the batch.
     """
 
     position: int
@@ -28,11 +32,20 @@ class RowRequest:
     fingerprint: str
     messages: tuple[Message, ...]
     in_doubt: bool = False
+    sampling: Mapping[str, Any] | None = None
 
     @cached_property
     def prompt_bytes(self) -> int:
-        """Bytes of the messages: an upper bound of their tokens."""
+        """Bytes of the messages, and the bound of the tokens of each attached file."""
         return sum(map(bytes_of, self.messages))
+
+    @cached_property
+    def options(self) -> str | None:
+        """JSON text of the row's own sampling and the paths of its files; None for a row without them."""
+        paths = file_paths(self.messages)
+        if self.sampling is None and not paths:
+            return None
+        return json.dumps({"sampling": self.sampling, "files": paths}, sort_keys=True)
 
 
 @dataclass
@@ -55,8 +68,8 @@ def row_requests(batch: Batch) -> Iterator[RowRequest]:
     before the iterator is exhausted.
     """
     dataset = Dataset.open(batch.dataset)
-    builder = MessageBuilder.of(batch, dataset)
-    sampling = batch.sampling.fields()
+    builder = MessageBuilder.of(batch, dataset, batch.dataset)
+    sampling = RowSampling.of(batch, dataset)
     keys = _Keys(batch.id_column)
     problems = _Problems()
     columns: set[str] = set()
@@ -118,10 +131,10 @@ class _Keys:
         return key
 
 
-def _request(batch: Batch, builder: MessageBuilder, sampling: Mapping[str, Any], key: str, row: Row) -> RowRequest:
-    messages = builder.messages(row)
-    work = fingerprint(batch.model, messages, sampling)
-    request = RowRequest(row.position, key, work, messages)
+def _request(batch: Batch, builder: MessageBuilder, sampling: RowSampling, key: str, row: Row) -> RowRequest:
+    messages, own = builder.messages(row), sampling.fields(row)
+    work = fingerprint(batch.model, identity_of(messages), sampling.default if own is None else own)
+    request = RowRequest(row.position, key, work, messages, sampling=own)
     # Raises here for a text that UTF-8 cannot encode.
     assert request.prompt_bytes >= 0
     return request

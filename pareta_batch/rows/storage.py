@@ -196,3 +196,14 @@ def _matching(store: fs.FileSystem, pattern: str) -> list[str]:
     matches: Callable[[str], object] = glob_pattern(pattern).fullmatch
     candidates: Iterable[str] = _below(store, base.rstrip("/") or base, recursive=recursive)
     return [path for path in candidates if matches(path)]
+
+
+def folder_of(dataset: AnyDataset) -> Path:
+    """Return the folder that relative paths in a dataset begin at; the working directory for one that is not local."""
+    address = _local_address(dataset)
+    if address is None:
+        return Path()
+    path = Path(address.path)
+    if path.is_dir():
+        return path
+    return Path(fixed_part(address.path)) if has_wildcards(address.path) and not path.exists() else path.parent

@@ -12,15 +12,17 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from pareta_batch.errors import ModelsUnknown
+from pareta_batch.errors import DatasetError, ModelsUnknown
 from pareta_batch.ledger.ledger import Ledger
 from pareta_client import AsyncPareta, EvalRun
 from pareta_evals.quote import quote_comparisons
+from pareta_evals.rows import read_eval_rows
 from pareta_evals.runner import EvalRunner
 from pareta_evals.spec import Comparisons, ComparisonSpec
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import until
+from tests.files import pdf, write
 
 TASK = "sentiment-classification"
 PROMPT = "Is this review positive, negative or neutral? Answer with one word.\n\n"
@@ -163,6 +165,7 @@ SCORE = """
 import asyncio, sys
 from pareta_evals.spec import Comparisons, ComparisonSpec
 from pareta_evals.quote import quote_comparisons
+from pareta_evals.rows import read_eval_rows
 from pareta_evals.runner import EvalRunner
 from pareta_batch.ledger.ledger import Ledger
 from pareta_client import AsyncPareta
@@ -218,3 +221,65 @@ async def test_a_quote_knows_what_is_paid_for_and_what_is_reused(
     paid, following = (await quote_comparisons(wanted, pareta, ledger)).comparisons
     assert (paid.paid_for, paid.likely_micro_usd) == (run.id, 0)
     assert (set(following.models), following.reused) == ({"wren-2"}, {"summit-mini": run.id, "summit-pro": run.id})
+
+
+def contracts(folder: Path, **fields: object) -> ComparisonSpec:
+    """Make a comparison on PDFs, for a task that reads documents."""
+    wanted = {"copyright_holder": "Ada", "year": "2020", "effective_date": None, "governing_law": None}
+    for number in range(3):
+        write(folder / f"{number}.pdf", pdf(f"Copyright (c) 2020 Ada\nContract {number}"))
+    rows = [{"input": {"document": f"{number}.pdf"}, "expected": wanted} for number in range(3)]
+    (folder / "contracts.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    given = {"rows": str(folder / "contracts.jsonl"), "task": "contract-extraction", "document_fields": ["document"]}
+    return ComparisonSpec.model_validate(
+        {"name": "contracts", "models": ["heron-2"], "frontier": "none", **given, **fields}
+    )
+
+
+async def test_documents_of_rows_are_uploaded_and_read_by_the_models(
+    tmp_path: Path, sandbox: Sandbox, pareta: AsyncPareta, ledger: Ledger
+) -> None:
+    compared = contracts(tmp_path)
+    run, _ = [await scored(EvalRunner(compared, pareta, ledger)) for _ in range(2)]
+    (result,) = run.results
+    assert (result.quality_mean, result.error_count) == (1.0, 0)
+    assert sandbox.books().requests["POST /v1/eval-sets/{id}/attach-blob"] == 3, "once, although it was asked twice"
+    write(tmp_path / "2.pdf", pdf("Copyright (c) 2021 Bob"))
+    changed = await scored(EvalRunner(compared, pareta, ledger))
+    assert changed.eval_set_id != run.eval_set_id, "another content is another set"
+
+
+async def test_a_set_whose_uploads_were_interrupted_gets_all_documents(
+    tmp_path: Path, sandbox: Sandbox, pareta: AsyncPareta, ledger: Ledger
+) -> None:
+    compared = contracts(tmp_path)
+    work = EvalRunner(compared, pareta, ledger)
+    rows = await work.rows()
+    assert rows is not None
+    (tmp_path / "2.pdf").unlink()
+    with pytest.raises(OSError, match=r"2\.pdf"):
+        await work.eval_set(rows)
+    contracts(tmp_path)
+    run = await scored(EvalRunner(compared, pareta, ledger))
+    assert run.results[0].error_count == 0
+    assert run.results[0].quality_mean == 1.0
+    assert sandbox.books().requests["POST /v1/eval-sets"] == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ("missing.pdf", "there is no such file"),
+        (None, "no path in the field 'document'"),
+        ("rows.txt", "it begins with"),
+    ],
+)
+def test_a_document_that_cannot_be_uploaded_is_refused_before_anything_is_sent(
+    tmp_path: Path, document: object, problem: str
+) -> None:
+    write(tmp_path / "rows.txt", b"text")
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"input": {"document": document}, "expected": "x"}) + "\n")
+    with pytest.raises(DatasetError) as caught:
+        read_eval_rows(str(tmp_path / "rows.jsonl"), document_fields=["document"])
+    assert caught.value.problems[0].startswith(f"{tmp_path / 'rows.jsonl'} line 1: ")
+    assert problem in caught.value.problems[0]

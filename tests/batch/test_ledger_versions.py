@@ -50,16 +50,20 @@ async def test_a_ledger_of_the_first_version_is_migrated_and_its_answers_are_not
     sandbox.silent_since(before)
 
 
-def test_a_ledger_of_the_second_version_gets_the_columns_of_the_third_and_keeps_its_rows(tmp_path: Path) -> None:
+ADDED = {3: ("message", "notes"), 4: ("options", "turns", "turn_bytes", "asked_again_micro_usd", "receipt_lost")}
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_ledger_of_an_earlier_version_gets_the_new_columns_and_keeps_its_rows(tmp_path: Path, version: int) -> None:
     first = ledger_in(tmp_path)
     register_rows(batch_in(tmp_path, 2), first)
     asks = list(first.missing("test", 0, 10))
     first.record("test", [answered(ask.key, ask.fingerprint) for ask in asks])
     first.close()
     with sqlite3.connect(tmp_path / "ledger.db") as db:
-        for column in ("message", "notes"):
+        for column in (name for added, names in ADDED.items() if added > version for name in names):
             db.execute(f"ALTER TABLE rows DROP COLUMN {column}")
-        db.execute("UPDATE ledger_version SET version = 2")
+        db.execute("UPDATE ledger_version SET version = ?", (version,))
     db.close()
     migrated = ledger_in(tmp_path)
     assert migrated.outcomes_of("test", ["r0"])["r0"] == answered("r0", asks[0].fingerprint)

@@ -111,12 +111,13 @@ def test_a_run_without_bounds_may_continue_every_batch_and_is_not_its_origin(
 
 
 OUTSIDE = ("other.csv", "inbox/../other.csv", "/etc/passwd.csv", "~/x.csv", "s3://b/x.csv")
+FIELDS = ("dataset", "output", "examples", "files_folder")
 
 
 @pytest.mark.parametrize(
     ("field", "path"),
     # A spec with an output on an object store is invalid.
-    [pair for pair in product(["dataset", "output", "examples"], OUTSIDE) if pair != ("output", "s3://b/x.csv")],
+    [pair for pair in product(FIELDS, OUTSIDE) if pair != ("output", "s3://b/x.csv")],
 )
 def test_a_file_outside_the_folder_is_refused_and_starts_no_batch(ledger: Ledger, field: str, path: str) -> None:
     assert field in refusal(batch(**{field: path}))
@@ -187,3 +188,9 @@ def test_comparisons_read_and_write_under_the_folder(tmp_path: Path) -> None:
     for outside in ({"report": "x.html"}, {"comparisons": [{**fields, "rows": "../rows.jsonl"}]}):
         with pytest.raises(NotAllowed):
             admit_comparisons(Comparisons.model_validate({**wanted.model_dump(), **outside}), OWN)
+
+
+def test_attachments_are_read_only_below_the_folder_of_the_bounds(tmp_path: Path) -> None:
+    assert started(batch()).files_folder == str(tmp_path / "inbox")
+    assert "attachment" in refusal(batch("other", attachments=[{"path": "/etc/passwd"}]))
+    assert started(batch("third", attachments=[{"path": "inbox/a.png"}])).attachments

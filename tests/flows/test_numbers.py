@@ -9,7 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from flows.parameters import Deployment, Pipeline, Promotion, Watch
 from flows.stop_idle_endpoints import IdleGuard
-from pareta_batch.question import MessageSpec
+from pareta_batch.question import Attachment, MessageSpec, TextPart
+from pareta_batch.rows.source import Source
 from pareta_batch.spec import Batch, BatchWork, Sampling
 from pareta_evals.spec import Comparisons, ComparisonSpec
 from pareta_report import Policy
@@ -17,7 +18,7 @@ from pareta_report import Policy
 KINDS: tuple[type[BaseModel], ...] = (
     *(Batch, BatchWork, Sampling, Comparisons, ComparisonSpec, Deployment, Pipeline, Promotion, Watch, Policy),
     IdleGuard,
-    MessageSpec,
+    *(Attachment, MessageSpec, Source, TextPart),
 )
 ALL_NUMBERS_ALLOWED = {"seed"}
 

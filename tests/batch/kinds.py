@@ -1,0 +1,91 @@
+"""One batch of every kind of request, on the endpoint that routes tickets."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pareta_batch.spec import Batch
+from tests import files
+from tests.batch.batches import batch_in, write_rows
+
+Rows = list[dict[str, object]]
+Make = Callable[[Path, Rows], dict[str, Any]]
+
+TEAMS = ("billing", "technical", "account", "shipping", "sales")
+
+
+def rows_of(count: int) -> Rows:
+    return [{"id": f"r{n}", "text": f"My invoice number {n} is wrong.", "limit": 5 + n % 5} for n in range(count)]
+
+
+def _messages(folder: Path, rows: Rows) -> dict[str, Any]:
+    for row in rows:
+        row["meta"] = {"tags": [row["text"]]}
+    ask = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Which team? {meta.tags[0]}"}]
+    return {"prompt": None, "messages": ask}
+
+
+def _history(folder: Path, rows: Rows) -> dict[str, Any]:
+    for row in rows:
+        row["chat"] = [
+            {"role": "user", "content": "Hello"},
+            {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {}}]},
+            {"role": "tool", "tool_call_id": "c", "content": "7"},
+            {"role": "user", "content": f"Which team? {row['text']}"},
+        ]
+    return {"prompt": None, "messages_column": "chat"}
+
+
+def _examples(folder: Path, rows: Rows) -> dict[str, Any]:
+    shown = write_rows(folder / "examples.jsonl", [{"user": "It crashes.", "assistant": "technical"}])
+    return {"examples": str(shown)}
+
+
+def _jinja(folder: Path, rows: Rows) -> dict[str, Any]:
+    return {"template": "jinja", "prompt": "Which team? {% for part in [text] %}{{ part }}{% endfor %}"}
+
+
+def _sampling(folder: Path, rows: Rows) -> dict[str, Any]:
+    return {"sampling_columns": {"max_tokens": "limit"}}
+
+
+def _tools(folder: Path, rows: Rows) -> dict[str, Any]:
+    return {"sampling": {"max_tokens": 10, "tools": [{"type": "function", "function": {"name": "route"}}]}}
+
+
+def _url(folder: Path, rows: Rows) -> dict[str, Any]:
+    for row in rows:
+        row["picture"] = f"https://example.com/invoice-{row['id']}.png"
+    return {"prompt": "Which team?", "attachments": [{"column": "picture"}]}
+
+
+def _attached(make: Callable[[str], bytes]) -> Make:
+    def changes(folder: Path, rows: Rows) -> dict[str, Any]:
+        for row in rows:
+            files.write(folder / f"{row['id']}.bin", make(str(row["text"])))
+            row["file"] = f"{row['id']}.bin"
+        return {"prompt": "Which team?", "attachments": [{"column": "file"}]}
+
+    return changes
+
+
+KINDS: dict[str, Make] = {
+    "prompt": lambda folder, rows: {},
+    "messages": _messages,
+    "history": _history,
+    "examples": _examples,
+    "jinja": _jinja,
+    "sampling": _sampling,
+    "tools": _tools,
+    "url": _url,
+    "image": _attached(files.png),
+    "pdf": _attached(files.pdf),
+    "audio": _attached(files.wav),
+}
+
+
+def batch_of(kind: str, folder: Path, count: int, **changes: Any) -> Batch:
+    """Make a batch of one kind of request."""
+    rows = rows_of(count)
+    own = KINDS[kind](folder, rows)
+    return batch_in(folder, rows, **{**own, **changes})
