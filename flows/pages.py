@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from flows.parameters import Pipeline
 from flows.reports import PipelineReport
-from pareta_batch import Batch, BatchReport
+from pareta_batch import Batch, BatchReport, BatchWork
 from pareta_evals import Comparisons
 from pareta_report import Comparison, Page
 
@@ -28,10 +28,15 @@ def batch_page(batch: Batch, report: BatchReport) -> Page:
         title=batch.name,
         generated_at=datetime.now(UTC),
         batch=report,
-        answers=report.output if report.total else None,  # an answers file without rows may lack columns
+        answers=_answers_of(batch, report),
         id_column=batch.id_column,
         ran={"dataset": str(batch.dataset), "prompt": batch.shown_question},
     )
+
+
+def _answers_of(batch: BatchWork, report: BatchReport) -> str | None:
+    """Return the answers file that a page can show; one without rows, or for another program, may lack columns."""
+    return report.output if report.total and batch.output_format == "columns" else None
 
 
 def pipeline_page(pipeline: Pipeline, report: PipelineReport) -> Page:
@@ -40,7 +45,7 @@ def pipeline_page(pipeline: Pipeline, report: PipelineReport) -> Page:
         title=pipeline.name,
         generated_at=datetime.now(UTC),
         batch=report.batch,
-        answers=report.batch.output,
+        answers=_answers_of(pipeline.batch, report.batch),
         id_column=pipeline.batch.id_column,
         truth_column=pipeline.truth_column,
         comparisons=report.comparisons.comparisons if report.comparisons else (),

@@ -68,6 +68,13 @@ class Pipeline(Spec):
         return self
 
     @model_validator(mode="after")
+    def labels_need_columns(self) -> "Pipeline":
+        if self.truth_column is not None and self.batch.output_format != "columns":
+            problem = f"output_format {self.batch.output_format!r} has no truth_column to compare with"
+            raise ValueError(f"pipeline {self.name!r}: {problem}; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
     def a_budget_needs_bounded_answers(self) -> "Pipeline":
         if self.budget_usd is not None:
             self.batch_on("auto", self.budget_usd)

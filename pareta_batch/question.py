@@ -117,7 +117,11 @@ class Question(Spec):
     def one_source_of_the_question(self) -> "Question":
         given = [name for name in SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
-            found = " and ".join(given) if given else "none of them"
+            found = (
+                " and ".join(given)
+                if given
+                else "none of them (a file made for OpenAI's batch API is a dataset of the format openai_batch)"
+            )
             raise ValueError(f"a batch needs exactly one of {', '.join(SOURCES)}; it has {found}")
         if self.messages is not None and self.system_prompt is not None:
             raise ValueError(

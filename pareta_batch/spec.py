@@ -3,14 +3,14 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch.money import EXTRA_BODY, most_answer_tokens, unbounded
 from pareta_batch.question import Question
 from pareta_batch.response_format import check_response_format
-from pareta_batch.rows import SourceField
+from pareta_batch.rows import OPENAI_BATCH, OPENAI_COLUMNS, SourceField, is_openai_batch
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, TEXTS, misspelt, no_booleans
 from pareta_batch.spec_base import BudgetUsd, Spec, infinite
 from pareta_batch.user_path import UserPath
@@ -157,6 +157,19 @@ class BatchWork(Question, BatchDataset):
         title="Output",
         description="Answers file (.csv, .jsonl or .parquet); by default answers/NAME.jsonl",
     )
+    output_format: Literal["columns", "openai_batch"] = Field(
+        "columns",
+        title="Output format",
+        description="Columns of the dataset and the results, or the lines of OpenAI's batch API (.jsonl)",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def requests_for_openai_bring_their_messages(cls, fields: object) -> object:
+        if not isinstance(fields, Mapping) or not is_openai_batch(fields.get("dataset")):
+            return fields
+        given = {name: fields.get(name) for name in ("id_column", "messages_column")}
+        return {**fields, **{name: given[name] or own for name, own in OPENAI_COLUMNS.items()}}
 
     @field_validator("sampling")
     @classmethod
@@ -182,6 +195,14 @@ class BatchWork(Question, BatchDataset):
             raise ValueError(f"{'; '.join(problems)}; leave it out, or leave budget_usd out")
         if self.sampling.most_tokens is None:
             raise ValueError("budget_usd needs sampling.max_tokens: the cost of an answer is unbounded without it")
+        return self
+
+    @model_validator(mode="after")
+    def lines_for_openai_are_json_lines(self) -> "BatchWork":
+        if self.output_format == OPENAI_BATCH and self.output and PurePath(self.output).suffix != ".jsonl":
+            raise ValueError(
+                f"output {self.output!r}: the output format {OPENAI_BATCH} is JSON Lines; end it in .jsonl"
+            )
         return self
 
     @field_validator("output")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow
 
 from pareta_batch.answers.formats import WRITERS, Layout, Record
+from pareta_batch.answers.openai_output import openai_record
 from pareta_batch.answers.output_checks import answers_in, check_path, named_errors
 from pareta_batch.answers.output_claims import check_known, claim, is_written, mark_written
 from pareta_batch.answers.whole_file import whole_file
@@ -43,13 +44,15 @@ def write_answers(batch: Batch, ledger: Ledger) -> Path:
     check_path(batch, ledger)
     claim(batch, ledger)
     names, layout = layout_of(batch, results_of(batch, ledger))
+    in_columns = batch.output_format == "columns"
+    error = names["error"] if in_columns else "error"
     with named_errors(path), whole_file(path) as part:
         settled = 0
         with WRITERS[path.suffix](part, layout) as write:
-            records = _records(batch, ledger, names)
+            records = _records(batch, ledger, names) if in_columns else _openai_records(batch, ledger)
             while chunk := list(islice(records, CHUNK_ROWS)):
                 write(chunk)
-                settled += sum(record[names["error"]] is None for record in chunk)
+                settled += sum(record[error] is None for record in chunk)
         _check_nothing_is_lost(batch, ledger, settled)
     mark_written(batch, ledger)
     return path
@@ -82,6 +85,14 @@ def _records(batch: Batch, ledger: Ledger, names: Mapping[str, str]) -> Iterator
         for key, row in chunk:
             results = _results(outcomes.get(key))
             yield {**row.values, **{column: results.get(name) for name, column in names.items()}}
+
+
+def _openai_records(batch: Batch, ledger: Ledger) -> Iterator[Record]:
+    rows = keyed_rows(batch)
+    while keys := [key for key, _ in islice(rows, CHUNK_ROWS)]:
+        outcomes, times = ledger.outcomes_of(batch.name, keys), ledger.settled_at(batch.name, keys)
+        for key in keys:
+            yield openai_record(batch.name, batch.model, key, outcomes.get(key), times.get(key))
 
 
 def _results(outcome: Outcome | None) -> Record:

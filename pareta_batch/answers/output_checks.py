@@ -11,6 +11,7 @@ import pyarrow
 import pyarrow.parquet
 
 from pareta_batch.answers.formats import Layout, arrow_table
+from pareta_batch.answers.openai_output import is_openai_output
 from pareta_batch.answers.whole_file import check_replaceable
 from pareta_batch.errors import DatasetError, OutputError
 from pareta_batch.ledger import Ledger
@@ -75,6 +76,8 @@ def answers_in(path: Path) -> int:
     """Return the number of answers in a file; 0 if it is not an answers file."""
     try:
         file = Dataset.open(path)
+        if is_openai_output(file.columns):
+            return sum(row.values.get("response") is not None for row in file.rows())
         columns = {name: _as_written(name, file.columns) for name in ANSWERS_HAVE}
         if not all(columns.values()):
             return 0
@@ -108,7 +111,7 @@ def _has_rows_of_others(path: Path) -> bool:
         columns = Dataset.open(path).columns
     except DatasetError:
         return False
-    return not all(_as_written(name, columns) for name in ANSWERS_HAVE)
+    return not is_openai_output(columns) and not all(_as_written(name, columns) for name in ANSWERS_HAVE)
 
 
 def _ledger_files(ledger: Ledger) -> Iterator[Path]:

@@ -159,6 +159,11 @@ class Ledger:
         query = sa.select(*columns).where(*current(batch), rows.c.key.in_(keys))
         return self._database.do(lambda db: {row.key: _outcome(row) for row in db.execute(query)})
 
+    def settled_at(self, batch: str, keys: Sequence[str]) -> dict[str, datetime]:
+        """Return the times (UTC, without zone) at which these current rows were last written, by key."""
+        query = sa.select(rows.c.key, rows.c.updated_at).where(*current(batch), rows.c.key.in_(keys))
+        return self._database.do(lambda db: {row.key: row.updated_at for row in db.execute(query)})
+
     def has_any(self, batch: str, column: str) -> bool:
         """Return whether a column has a value in any of the batch's current rows."""
         query = sa.select(sa.exists().where(*current(batch), rows.c[column].is_not(None)))

@@ -3,15 +3,18 @@ from .dataset import Dataset, Row, decimals_of, schema
 from .frames import Table
 from .identity import Message, digest, idempotency_key
 from .message_files import wire_messages
+from .openai_batch import OPENAI_COLUMNS, is_openai_batch
 from .readers import CHUNK_ROWS
 from .requests import RowRequest, keyed_rows, row_requests
-from .source import AnyDataset, Source, SourceField
+from .source import OPENAI_BATCH, AnyDataset, Source, SourceField
 from .storage import is_part, local_files
 from .values import MAX_NESTING, is_missing, json_text, nesting, text_of
 
 __all__ = [
     "CHUNK_ROWS",
     "MAX_NESTING",
+    "OPENAI_BATCH",
+    "OPENAI_COLUMNS",
     "AnyDataset",
     "Dataset",
     "FileChanged",
@@ -25,6 +28,7 @@ __all__ = [
     "digest",
     "idempotency_key",
     "is_missing",
+    "is_openai_batch",
     "is_part",
     "json_text",
     "keyed_rows",

@@ -9,7 +9,7 @@ import pyarrow
 from pyarrow import fs
 
 from pareta_batch.errors import DatasetError
-from pareta_batch.rows.address import Address
+from pareta_batch.rows.address import STANDARD_INPUT, Address
 from pareta_batch.rows.columns import Record
 from pareta_batch.rows.frames import Table
 from pareta_batch.rows.json_types import JsonColumn
@@ -80,7 +80,11 @@ class Dataset:
         Raises DatasetError if it cannot be read, has no rows, or has an unsupported format.
         """
         content = dataset if isinstance(dataset, Table) else _files(dataset)
-        name = "table" if isinstance(dataset, Table) else str(dataset)
+        name = (
+            "table"
+            if isinstance(dataset, Table)
+            else {STANDARD_INPUT: "standard input"}.get(str(dataset), str(dataset))
+        )
         first = next(cls(name, (), content).rows(), None)
         if first is None:
             raise DatasetError([f"{name} has no rows"])

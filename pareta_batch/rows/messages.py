@@ -12,7 +12,7 @@ from pareta_batch.rows.dataset import Dataset, Row
 from pareta_batch.rows.history import INSTRUCTIONS, history_of
 from pareta_batch.rows.identity import Message
 from pareta_batch.rows.message_templates import SYSTEM_PROMPT, MessageTemplate, message_templates
-from pareta_batch.rows.placeholders import column_of
+from pareta_batch.rows.placeholders import column_of, value_of
 from pareta_batch.rows.prompt_template import jinja_columns
 from pareta_batch.rows.source import AnyDataset
 from pareta_batch.rows.storage import folder_of
@@ -50,7 +50,8 @@ class MessageBuilder:
         before = [template.message(row.values, self.attacher) for template in self.before]
         found = [*before, *self.examples, *(each.message(row.values, self.attacher) for each in self.after)]
         if self.question.messages_column is not None:
-            found = self._with_history(before, history_of(*self._history(row)))
+            column = self.question.messages_column
+            found = self._with_history(before, history_of(value_of(column, row.values), column))
         self._attach(found, row)
         check_row_size(
             [part for message in found if isinstance(message["content"], list) for part in message["content"]]
@@ -73,10 +74,6 @@ class MessageBuilder:
     @property
     def _templates(self) -> tuple[MessageTemplate, ...]:
         return (*self.after, *self.before)
-
-    def _history(self, row: Row) -> tuple[object, str]:
-        column = self.question.messages_column or ""
-        return row.values.get(column), column
 
     def _with_history(self, before: list[Message], given: list[Message]) -> list[Message]:
         instructions = [*takewhile(lambda message: message["role"] in INSTRUCTIONS, given)]
@@ -106,7 +103,7 @@ class MessageBuilder:
         for attached in self.question.attachments:
             if attached.column and not column_of(attached.column, dataset.columns):
                 yield has.format(repr(attached.column)) + " (named in attachments)"
-        if (history := self.question.messages_column) is not None and history not in dataset.columns:
+        if (history := self.question.messages_column) is not None and not column_of(history, dataset.columns):
             yield has.format(repr(history)) + " (the messages column)"
 
     def _missing_columns(self, dataset: Dataset) -> Iterator[str]:

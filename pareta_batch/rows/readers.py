@@ -74,8 +74,8 @@ def _records(file: StoredFile, kind: FileFormat, source: Source) -> Iterator[Rec
         case "csv" | "tsv":
             with file.open_stream() as stream, open_text(stream, source.encoding, newline="") as text:
                 yield from delimited_rows(text, file.name, source, source.delimiter_of(kind))
-        case "jsonl" | "json":
-            read = json_lines_rows if kind == "jsonl" else json_array_rows
+        case "jsonl" | "json" | "openai_batch":
+            read = json_array_rows if kind == "json" else json_lines_rows
             with file.open_stream() as stream, open_text(stream, source.encoding, newline="\n") as text:
                 yield from read(text, file.name)
         case "xlsx":

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pareta_batch.errors import DatasetError
 from pareta_batch.money import most_answer_tokens, unbounded
 from pareta_batch.rows.dataset import Dataset, Row
+from pareta_batch.rows.openai_batch import is_openai_batch, sampling_in
 from pareta_batch.rows.placeholders import MissingValue, column_of, value_of
 from pareta_batch.rows.values import plain
 from pareta_batch.spec import Batch, Sampling
@@ -31,6 +32,8 @@ class RowSampling:
     columns: Mapping[str, str]
     max_tokens: int | None
     has_budget: bool
+    in_body: bool = False
+    """Whether the body of each row, a request made for OpenAI, has fields too."""
 
     @classmethod
     def of(cls, batch: Batch, dataset: Dataset) -> "RowSampling":
@@ -43,11 +46,15 @@ class RowSampling:
         if problems:
             raise DatasetError(problems)
         fields = batch.sampling.fields()
-        return cls(fields, batch.sampling_columns, batch.sampling.most_tokens, batch.budget_usd is not None)
+        has_budget, in_body = batch.budget_usd is not None, is_openai_batch(batch.dataset)
+        return cls(fields, batch.sampling_columns, batch.sampling.most_tokens, has_budget, in_body)
 
     def fields(self, row: Row) -> Mapping[str, Any] | None:
         """Return the row's own sampling, or None for that of the batch; raises ValueError for an invalid value."""
-        own = {name: value for name, column in self.columns.items() if (value := _value(name, column, row)) is not None}
+        own = dict(sampling_in(row.values)) if self.in_body else {}
+        own |= {
+            name: value for name, column in self.columns.items() if (value := _value(name, column, row)) is not None
+        }
         if not own:
             return None
         try:
@@ -66,7 +73,8 @@ class RowSampling:
     def _problem(self, error: ValidationError) -> str:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else ""
-        where = f"column {self.columns[name]!r}, {name} is {first['input']!r:.40}: " if name in self.columns else ""
+        where = f"{name} is {first['input']!r:.40}: " if self.in_body else ""
+        where = f"column {self.columns[name]!r}, {name} is {first['input']!r:.40}: " if name in self.columns else where
         return f"{where}{first['msg'].removeprefix('Value error, ')}; fix the value"
 
 

@@ -12,13 +12,15 @@ from pareta_batch.rows.frames import Table, is_table
 from pareta_batch.spec_base import Spec
 from pareta_batch.user_path import UserPath
 
-FileFormat = Literal["csv", "tsv", "jsonl", "json", "parquet", "xlsx"]
+FileFormat = Literal["csv", "tsv", "jsonl", "json", "parquet", "xlsx", "openai_batch"]
 
-FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
+OPENAI_BATCH: FileFormat = "openai_batch"
+"""JSON Lines of requests made for OpenAI's batch API."""
+FORMATS: tuple[FileFormat, ...] = tuple(each for each in get_args(FileFormat) if each != OPENAI_BATCH)
 OPTIONS: Mapping[str, tuple[FileFormat, ...]] = {
     "delimiter": ("csv", "tsv"),
     "decimal": ("csv", "tsv"),
-    "encoding": ("csv", "tsv", "jsonl", "json"),
+    "encoding": ("csv", "tsv", "jsonl", "json", "openai_batch"),
     "sheet": ("xlsx",),
 }
 """The formats that each option applies to."""
@@ -38,7 +40,9 @@ class Source(Spec):
         description="File, folder, glob, s3:// or gs:// URL, or - for standard input",
     )
     format: FileFormat | None = Field(
-        None, title="Format", description="csv, tsv, jsonl, json, parquet or xlsx; by default from the suffix"
+        None,
+        title="Format",
+        description="csv, tsv, jsonl, json, parquet, xlsx, openai_batch; by default by suffix",
     )
     delimiter: str | None = Field(
         None, title="Delimiter", description="Character between the fields; by default , in .csv and a tab in .tsv"
@@ -74,8 +78,7 @@ class Source(Spec):
         """Check that every option applies to a format; raises ValueError."""
         for option, formats in OPTIONS.items():
             if getattr(self, option) is not None and kind not in formats:
-                applies = ", ".join(f".{each}" for each in formats)
-                raise ValueError(f"{option} does not apply to .{kind}; it applies to {applies}")
+                raise ValueError(f"{option} does not apply to {kind}; it applies to {', '.join(formats)}")
         if self.decimal is not None and self.decimal == self.delimiter_of(kind):
             raise ValueError(f"decimal {self.decimal!r} is also the delimiter; set another one, such as delimiter: ';'")
 

@@ -286,7 +286,7 @@ def test_standard_input_takes_a_format_and_options(monkeypatch: pytest.MonkeyPat
 
 def test_a_terminal_is_no_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     given_input(monkeypatch, b"")
-    assert problem("-") == "- has no rows"
+    assert problem("-") == "standard input has no rows"
     standard_input._kept.cache_clear()
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(closed=False, isatty=lambda: True))
     assert "standard input: no data; pipe a file" in problem("-")
@@ -299,9 +299,9 @@ BAD = [
     ({"path": "x.csv", "encoding": "base64"}, "unknown encoding"),
     ({"path": "x.csv", "decimal": ","}, "is also the delimiter"),
     ({"path": "x.csv", "decimal": "'"}, "Input should be"),
-    ({"path": "x.parquet", "delimiter": ";"}, "delimiter does not apply to .parquet"),
-    ({"path": "x.JSONL.gz", "sheet": "One"}, "sheet does not apply to .jsonl"),
-    ({"path": "x.csv", "format": "xlsx", "encoding": "utf-8"}, "encoding does not apply to .xlsx"),
+    ({"path": "x.parquet", "delimiter": ";"}, "delimiter does not apply to parquet"),
+    ({"path": "x.JSONL.gz", "sheet": "One"}, "sheet does not apply to jsonl"),
+    ({"path": "x.csv", "format": "xlsx", "encoding": "utf-8"}, "encoding does not apply to xlsx"),
     ({"path": "x.csv", "delim": ";"}, "Extra inputs are not permitted"),
     ({"path": "x.csv", "format": "xls"}, "Input should be 'csv', 'tsv'"),
     ({"delimiter": ";"}, "Field required"),
