@@ -23,6 +23,9 @@ def confined(path: str, folder: str, what: str) -> str:
         home, found = Path(folder).resolve(), Path(path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise NotAllowed(f"{what} {path!r:.200}: cannot be resolved ({error}); name a file under {folder!r}") from None
+    if any(part.is_symlink() for part in (found, *found.parents)):
+        # From Python 3.13 on `resolve` leaves circular symlinks as they are.
+        raise NotAllowed(f"{what} {path!r:.200}: circular symlinks; name a file under {folder!r}")
     if not found.is_relative_to(home):
         raise NotAllowed(f"{what} {path!r:.200}: leads out of {folder!r}, the folder that this deployment may use")
     return str(found)

@@ -32,9 +32,13 @@ def whole_file(path: Path) -> Iterator[Path]:
 def check_replaceable(path: Path) -> None:
     """Check that `whole_file` can create or replace a file; its folder is created, and the file is left unchanged.
 
-    Raises OSError, for instance for an immutable file or a read-only folder; RuntimeError for circular symlinks.
+    Raises OSError, for instance for an immutable file or a read-only folder; before Python 3.13 RuntimeError for
+    circular symlinks.
     """
     target = path.resolve()
+    if target.is_symlink():
+        # From Python 3.13 on `resolve` leaves circular symlinks as they are.
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

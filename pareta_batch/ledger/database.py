@@ -41,10 +41,10 @@ class Database:
             self.engine = _engine(url)
             if self.is_sqlite:
                 sa.event.listen(self.engine, "do_connect", self._check_file)
-                sa.event.listen(self.engine, "connect", _tune_sqlite)
+                sa.event.listen(self.engine, "connect", _closing_on_error(_tune_sqlite))
                 sa.event.listen(self.engine, "close", self._count_closed)
             else:
-                sa.event.listen(self.engine, "connect", _fit_pooler)
+                sa.event.listen(self.engine, "connect", _closing_on_error(_fit_pooler))
 
     @property
     def is_sqlite(self) -> bool:
@@ -194,6 +194,19 @@ def _engine(url: sa.URL) -> sa.Engine:
         return sa.create_engine(url)
     # Each run holds one connection: with a pool of fixed size, parallel batches would wait for each other.
     return sa.create_engine(url, max_overflow=-1, pool_pre_ping=True)
+
+
+def _closing_on_error(prepare: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Return a listener that closes a new connection that cannot be prepared: SQLAlchemy drops it without closing."""
+
+    def listener(connection: Any, record: Any) -> None:
+        try:
+            prepare(connection, record)
+        except BaseException:
+            connection.close()
+            raise
+
+    return listener
 
 
 def _tune_sqlite(connection: Any, record: Any) -> None:  # the driver's own connection, the pool's own record

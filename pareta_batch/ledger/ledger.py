@@ -58,7 +58,11 @@ class Ledger:
         Raises LedgerError when it cannot be read and written.
         """
         database = Database(ledger_url(url or os.environ.get(SOURCE) or DEFAULT_URL))
-        database.prepare(prepare)
+        try:
+            database.prepare(prepare)
+        except BaseException:
+            database.close()
+            raise
         return cls(database)
 
     @property

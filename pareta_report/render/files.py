@@ -33,16 +33,25 @@ def exports_of(page: Path) -> tuple[Path, Path]:
 def may_replace(path: Path) -> bool:
     """Return whether a path is free or holds a report (HTML, a plot, or comparisons as JSON or CSV)."""
     try:
-        if not path.resolve().exists():
+        if _is_free(path):
             return True
         if not path.is_file():
             return False
         with path.open(encoding="utf-8", errors="replace") as file:
             head = file.read(HEAD_CHARS)
             whole = head + file.read() if path.suffix == ".json" else head
-    except (OSError, ValueError, RuntimeError):  # invalid file name; circular symlinks
+    except (OSError, ValueError):  # invalid file name; circular symlinks
         return False
     return not head or _is_page(head) or _is_plot(head) or head.startswith(COLUMNS_BEGIN) or _are_comparisons(whole)
+
+
+def _is_free(path: Path) -> bool:
+    # Not `resolve().exists()`: from Python 3.13 on it hides circular symlinks.
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    return False
 
 
 def write_whole(path: Path, text: str) -> Path:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import answered, batch_in, ledger_in, run
+
+OPEN_FILES = Path("/proc/self/fd")
 
 VERSION_1 = """
 CREATE TABLE rows (batch VARCHAR(100) NOT NULL, "key" VARCHAR NOT NULL, fingerprint VARCHAR(64) NOT NULL,
@@ -93,6 +96,22 @@ def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(LedgerError, match="version 99, this program knows up to"):
         ledger_in(tmp_path)
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="open files are listed by Linux only")
+@pytest.mark.parametrize("damage", ["newer", "no database", "half a database"])
+def test_a_ledger_that_cannot_be_opened_leaves_no_connection_open(tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "ledger.db"
+    ledger_in(tmp_path).close()
+    if damage == "newer":
+        with closing(sqlite3.connect(file)) as db, db:
+            db.execute("UPDATE ledger_version SET version = 99")
+    else:
+        file.write_bytes(b"no database, " * 100 if damage == "no database" else b"SQLite format 3\0" + b"\xff" * 4096)
+    with pytest.raises(LedgerError) as caught:
+        ledger_in(tmp_path)
+    assert caught.tb is not None, "the traceback holds the connection: it is closed, not only collected"
+    assert not [link for link in OPEN_FILES.iterdir() if link.is_symlink() and str(file) in str(link.readlink())]
 
 
 def test_runs_that_open_a_new_ledger_at_the_same_moment_find_one(tmp_path: Path) -> None:

@@ -27,9 +27,10 @@ def test_only_the_stronger_tell_bsd_2_from_bsd_3() -> None:
 
 def test_licences_installed_here_are_read_better_by_stronger_models() -> None:
     texts = [
-        (found.metadata["License-Expression"], text)
+        (licence, text)
         for found in distributions()
-        if found.metadata["License-Expression"] in {"MIT", "Apache-2.0", "BSD-3-Clause", "BSD-2-Clause", "MPL-2.0"}
+        if (licence := found.metadata.get("License-Expression"))
+        in {"MIT", "Apache-2.0", "BSD-3-Clause", "BSD-2-Clause", "MPL-2.0"}
         and (text := next((f.read_text(encoding="utf-8") for f in found.files or () if f.name == "LICENSE"), ""))
     ]
     assert len(texts) > 20
