@@ -1,14 +1,17 @@
-# On a fresh clone run `make demo` or `make test`; both install first. `make demo KEEP=1` leaves its Prefect server running.
+# On a fresh clone run `make demo` or `make test`; both install first. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Two workers: tests that wait for a Prefect server do not block the others.
 PYTEST := $(BIN)/pytest -n 2
 
-.PHONY: install demo test check peers statistics wheel format lock clean
+.PHONY: help install demo test lint check peers statistics wheel image audit format lock clean
 .DEFAULT_GOAL := install
 
-install: $(VENV)/.installed
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+
+install: $(VENV)/.installed ## create .venv from requirements.lock (the default)
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -16,45 +19,49 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: install
+demo: install ## run the whole pipeline against the sandbox; KEEP=1 leaves its Prefect server running
 	$(BIN)/pareta-pipeline demo $(if $(KEEP),--keep)
 
-test: install
+test: install ## run the fast tests
 	$(PYTEST)
 
-check: install
+lint: install ## check format, style, types, generated code and imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m scripts.unasync --check
 	$(BIN)/lint-imports
+
+check: lint ## run lint and all tests, as CI does
 	$(PYTEST) -m "long or not long"
 
-# Run third-party clients against the sandbox, each in its own environment under .pareta.
-peers: install
+peers: install ## run third-party clients against the sandbox, each in its own environment under .pareta
 	$(BIN)/python -m tests.client.sdks
 	$(BIN)/python -m tests.sandbox.fuzzing
 
-# Measure the error rates of the statistics: the tables of docs/statistics.md, docs/comparisons.md and docs/batch.md.
-statistics: install
+statistics: install ## measure the error rates of the statistics: tables of docs/statistics.md, comparisons.md, batch.md
 	$(BIN)/python -m benchmarks.claims
 	$(BIN)/python -m benchmarks.quotes
 	$(BIN)/python -m benchmarks.watch
 
-# Write the wheel and the sdist to dist/.
-wheel: install
+wheel: install ## write the wheel and the sdist to dist/
 	$(BIN)/python -m hatchling build --directory dist
 
-format: install
+image: ## build the worker image pareta-worker with Docker
+	docker build --tag pareta-worker .
+
+audit: install ## search known vulnerabilities of the locked versions; needs pypi.org, and fails without it
+	$(BIN)/uvx pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.lock
+
+format: install ## rewrite generated code, format and style
 	$(BIN)/python -m scripts.unasync
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# `make lock UPGRADE="prefect uv"` takes new versions of these packages.
-lock:
+lock: ## write requirements.lock; UPGRADE="prefect uv" takes new versions of these packages
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --group dev --custom-compile-command "make lock" \
 		$(addprefix --upgrade-package ,$(UPGRADE)) pyproject.toml -o requirements.lock
 
-clean:
+clean: ## delete .venv, dist and everything that a demo wrote
 	rm -rf $(VENV) .pareta dist

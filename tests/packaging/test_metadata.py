@@ -5,17 +5,19 @@ import re
 import sys
 import tomllib
 from importlib.metadata import distribution, packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import pareta_client
-from tests.packaging.environments import PROJECT, normalized, runtime_dependencies
+from tests.packaging.environments import PROJECT, normalized
 
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 PACKAGES: list[str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
-UNDECLARED = {"opentelemetry", "psycopg", "pydantic_core", "pytest"}
-"""Modules of an extra, of a plugin, of optional tracing, and the half of pydantic that has its version."""
+UNDECLARED = {"opentelemetry", "pydantic_core", "pytest"}
+"""Modules of a plugin, of optional tracing, and the half of pydantic that has its version."""
 
 
 def test_the_version_stands_in_one_place() -> None:
@@ -36,7 +38,9 @@ def test_the_licence_is_named_and_enclosed() -> None:
 
 
 def test_every_import_is_a_declared_dependency() -> None:
-    declared = {normalized(re.split(r"[\[ ]", name)[0]) for name in runtime_dependencies()}
+    project = PYPROJECT["project"]
+    extras = chain.from_iterable(project["optional-dependencies"].values())
+    declared = {normalized(Requirement(text).name) for text in (*project["dependencies"], *extras)}
     owners = packages_distributions()
     missing = {
         f"{name} in {path.relative_to(PROJECT)}"

@@ -29,7 +29,7 @@ def test_licences_installed_here_are_read_better_by_stronger_models() -> None:
     texts = [
         (licence, text)
         for found in distributions()
-        if (licence := found.metadata.get("License-Expression"))
+        if (licence := "".join(found.metadata.get_all("License-Expression") or ()))
         in {"MIT", "Apache-2.0", "BSD-3-Clause", "BSD-2-Clause", "MPL-2.0"}
         and (text := next((f.read_text(encoding="utf-8") for f in found.files or () if f.name == "LICENSE"), ""))
     ]
