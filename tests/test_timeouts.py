@@ -48,7 +48,9 @@ def test_after(): pass
 OUT_OF_TIME = ["slow", "slow_await", "slow_report", "slow_report_of_setup"]
 
 
-@pytest.mark.parametrize("processes", [[], ["-n", "1"]], ids=["one process", "xdist"])
+@pytest.mark.parametrize(
+    "processes", [[], pytest.param(["-n", "1"], marks=pytest.mark.long)], ids=["one process", "xdist"]
+)
 def test_a_test_that_runs_out_of_time_fails_alone(tmp_path: Path, processes: list[str]) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_slow.py").write_text(TESTS)

@@ -4,6 +4,8 @@ import asyncio
 import random
 from pathlib import Path
 
+import pytest
+
 from pareta_batch.engine.planning import register_rows
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.spec import Batch
@@ -12,7 +14,6 @@ from pareta_sandbox.testing import Sandbox, running
 from tests.batch.batches import batch_in, on_both_databases, run, until
 from tests.batch.processes import EXITS, running_elsewhere
 
-KILLS = 20
 ROWS = 300
 IN_FLIGHT = 8
 CLAIMED = IN_FLIGHT + 3  # those in flight, and those claimed to be sent next
@@ -27,19 +28,20 @@ async def killed_after(completions: int, batch: Batch, sandbox: Sandbox, ledger_
     await until(lambda: sandbox.books().in_flight == 0)
 
 
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.long)])
 @on_both_databases
 async def test_no_row_is_debited_twice_however_often_the_run_is_killed(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str, kills: int
 ) -> None:
     sandbox.change(latency_ms=20)
     batch = batch_in(tmp_path, ROWS, max_in_flight=IN_FLIGHT, shard_size=25)
     done = 0
-    for kills in range(1, KILLS + 1):
+    for killed in range(1, kills + 1):
         await killed_after(done + random.randint(0, 12), batch, sandbox, ledger_url)
         done = sandbox.books().completions
         tally = ledger.tally("test")
         assert tally.settled <= done <= tally.settled + tally.unknown, "what was paid is settled or known as unknown"
-        assert tally.unknown <= CLAIMED * kills
+        assert tally.unknown <= CLAIMED * killed
     sandbox.change(latency_ms=0)
     report = await run(batch, sandbox, ledger)
     assert (report.status, report.settled, report.unknown) == ("completed", ROWS, 0)

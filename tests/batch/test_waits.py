@@ -29,7 +29,9 @@ NO_PLACE = APIConnectionError("no free connection", never_sent=True)
 SLOW = APITimeoutError("no answer within 180 s")
 
 
-@pytest.fixture(params=["refused", "unknown host", "no HTTP", "no TLS"])
+@pytest.fixture(
+    params=["refused", "unknown host", *(pytest.param(each, marks=pytest.mark.long) for each in ("no HTTP", "no TLS"))]
+)
 def nowhere(request: pytest.FixtureRequest) -> Iterator[str]:
     """An address where no service answers."""
     match request.param:

@@ -45,6 +45,7 @@ def logged(house: House, run: dict[str, Any], words: str) -> None:
     until(lambda: words in house.prefect.log_of(run["id"]) or None, within_s=120, what=f"{words!r} in the log")
 
 
+@pytest.mark.long
 def test_two_workers_share_one_limit(slow: House, elsewhere: str, endpoint: str) -> None:
     before = slow.pareta.books().completions
     limit = f"{LIMITS}/pareta:{endpoint}"
@@ -69,6 +70,7 @@ def test_two_workers_share_one_limit(slow: House, elsewhere: str, endpoint: str)
     until(lambda: worker not in slow.processes.alive(), within_s=90, what="no second worker")
 
 
+@pytest.mark.long
 def test_a_run_whose_worker_was_killed_goes_on_with_what_is_missing_when_it_is_retried(
     slow: House, elsewhere: str
 ) -> None:

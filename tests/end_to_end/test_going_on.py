@@ -14,6 +14,7 @@ from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
 PACKAGES = {"flows", "tasks", "pareta_batch", "pareta_client", "pareta_evals", "pareta_report"}
 
 
+@pytest.mark.long
 def test_retry_in_the_menu_of_a_failed_run_sends_only_what_is_missing(house: House) -> None:
     before = house.pareta.books().completions
     house.pareta.inject(Status(status=402, skip=6))
@@ -29,6 +30,7 @@ def test_retry_in_the_menu_of_a_failed_run_sends_only_what_is_missing(house: Hou
     house.pareta.debited_once()
 
 
+@pytest.mark.long
 def test_of_three_runs_that_are_late_one_runs_and_the_others_are_dropped(house: House) -> None:
     late = [house.prefect.run(BATCH, batch=batch(house, "late-thrice")) for _ in range(3)]
     ends = sorted(house.prefect.ended(run["id"])["state"]["type"] for run in late)
@@ -56,6 +58,7 @@ def repository(house: House, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_run_from_a_git_checkout_clones_it_and_runs_its_code(house: House, repository: Path, tmp_path: Path) -> None:
     options = ("--repository", repository.as_uri(), "--branch", "release")
     house.processes.run("pareta-pipeline", "set-up", *options, folder=repository)

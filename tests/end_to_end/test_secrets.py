@@ -25,6 +25,7 @@ def keep(house: House) -> Iterator[Callable[[str], None]]:
     house.prefect.ask("DELETE", f"/block_documents/{block}")
 
 
+@pytest.mark.long
 def test_the_key_in_a_block_is_used_and_stands_in_nothing_that_runs_leave(
     house: House, keep: Callable[[str], None]
 ) -> None:
@@ -44,6 +45,7 @@ def test_the_key_in_a_block_is_used_and_stands_in_nothing_that_runs_leave(
         assert holding(house, key) == []
 
 
+@pytest.mark.long
 def test_a_key_that_the_service_says_back_stands_in_nothing_that_runs_leave(
     house: House, keep: Callable[[str], None]
 ) -> None:

@@ -56,7 +56,8 @@ def test_a_batch_whose_terminal_is_closed_settles_what_is_in_flight(slow: House)
     slow.pareta.debited_once()
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_deployed_run_settles_what_is_in_flight_on_a_hangup_as_on_a_termination(
     slow: House, number: signal.Signals
 ) -> None:

@@ -54,6 +54,7 @@ def test_an_empty_balance_suspends_a_batch_and_a_resume_sends_only_what_is_missi
     house.pareta.debited_once()
 
 
+@pytest.mark.long
 def test_an_empty_balance_suspends_a_pipeline_with_its_endpoint_stopped(
     house: House, out_of_credit: Callable[[int], str]
 ) -> None:
@@ -69,6 +70,7 @@ def test_an_empty_balance_suspends_a_pipeline_with_its_endpoint_stopped(
     house.pareta.debited_once()
 
 
+@pytest.mark.long
 def test_cancelling_stops_sending_settles_what_is_in_flight_and_stops_the_endpoint(house: House) -> None:
     before = house.pareta.books().completions
     house.pareta.change(latency_ms=400)

@@ -65,6 +65,7 @@ def test_one_event_starts_a_run_with_the_parameters_from_its_payload(house: Hous
     assert (house.folder / "examples/answers/late.jsonl").exists()
 
 
+@pytest.mark.long
 def test_an_event_takes_over_no_batch_and_one_that_lacks_a_field_starts_none(house: House) -> None:
     by_hand = house.prefect.run(BATCH, batch=batch(house, "payroll"))
     assert state_of(house.prefect.ended(by_hand["id"])) == ("COMPLETED", "Completed")
@@ -85,6 +86,7 @@ def test_an_event_takes_over_no_batch_and_one_that_lacks_a_field_starts_none(hou
     house.pareta.silent_since(before)
 
 
+@pytest.mark.long
 def test_a_finished_batch_starts_its_comparison_once_the_trigger_is_enabled(house: House) -> None:
     deployment = "compare-models/after-batch"
     with enabled(house, "pareta-compare-after-batch"):
@@ -99,6 +101,7 @@ def test_a_finished_batch_starts_its_comparison_once_the_trigger_is_enabled(hous
     assert len(runs_of(house, deployment)) == 1
 
 
+@pytest.mark.long
 def test_an_incomplete_batch_schedules_its_retry_once_the_trigger_is_enabled(house: House) -> None:
     deployment = "retry-failed/after-incomplete-batch"
     house.pareta.inject(Status(status=422, times=1))
@@ -119,6 +122,7 @@ def test_an_incomplete_batch_schedules_its_retry_once_the_trigger_is_enabled(hou
     assert len(runs_of(house, deployment)) == 1
 
 
+@pytest.mark.long
 @pytest.mark.skipif(version("sqlalchemy") >= "2.1", reason="Prefect 3.8's scheduler fails on SQLAlchemy 2.1")
 def test_a_schedule_starts_a_run_when_its_time_has_come(house: House) -> None:
     deployment = house.prefect.deployment(BATCH)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -267,7 +268,7 @@ def test_a_batch_of_nothing_is_shown() -> None:
     assert "0 of 0" in render_page(Page("t", NOW, batch=nothing, answers=table([answer("1", "x")]).head(0)))
 
 
-def test_the_same_page_is_the_same_bytes_in_any_process(tmp_path: Path) -> None:
+def test_the_same_page_is_the_same_bytes_in_any_process() -> None:
     code = (
         "import hashlib; from tests.report.test_page import full_page; from pareta_report import render_page;"
         "print(hashlib.sha256(render_page(full_page()).encode()).hexdigest())"
@@ -275,7 +276,7 @@ def test_the_same_page_is_the_same_bytes_in_any_process(tmp_path: Path) -> None:
     digests = {
         subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed, "MPLCONFIGDIR": str(tmp_path)},
+            env={"PYTHONHASHSEED": seed, "MPLCONFIGDIR": matplotlib.get_configdir()},
             capture_output=True,
             text=True,
             check=True,
