@@ -45,6 +45,7 @@ def pipeline_page(pipeline: Pipeline, report: PipelineReport) -> Page:
         title=pipeline.name,
         generated_at=datetime.now(UTC),
         batch=report.batch,
+        purchases_micro_usd=report.spent.spent_micro_usd if report.spent else None,
         answers=_answers_of(pipeline.batch, report.batch),
         id_column=pipeline.batch.id_column,
         truth_column=pipeline.truth_column,

@@ -6,8 +6,9 @@ from flows.direct import flow
 from flows.outcomes import finish, named_outcome, report_of
 from flows.parameters import Promotion
 from flows.reports import PromotionReport
+from flows.spent import spent_of
 from pareta_report import Decision, decide
-from tasks import run_logger, shared_client, shared_ledger
+from tasks import run_logger, shared_client, shared_ledger, spent_under
 
 
 @flow(name="promote-winner", flow_run_name="promote {promotion.name}")
@@ -15,11 +16,16 @@ from tasks import run_logger, shared_client, shared_ledger
 async def promote_winner(promotion: Promotion) -> PromotionReport:
     """Deploy the model that passes the policy; if no model passes, deploy nothing and report the reason."""
     async with shared_client(), shared_ledger():
+        account = promotion.comparisons().account
+        before = await spent_under(account)
         report = await report_of(await compare_models(promotion.comparisons(), return_state=True))
         decision = decide(report.comparisons[0], promotion.policy)
         run_logger().info("%s: %s", promotion.name, decision.sentence)
         endpoint = await deploy_winner(promotion, decision)
-    return finish(PromotionReport(name=promotion.name, decision=decision, endpoint=endpoint, comparisons=report))
+        spent = spent_of(await spent_under(account), promotion.budget_usd, before)
+    return finish(
+        PromotionReport(name=promotion.name, decision=decision, endpoint=endpoint, comparisons=report, spent=spent)
+    )
 
 
 async def deploy_winner(promotion: Promotion, decision: Decision) -> str | None:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from flows.spent import Spent
 from pareta_batch import BatchReport, BudgetReached
@@ -48,6 +48,15 @@ class PipelineReport(BaseModel):
     quality: MeasuredQuality | None
     comparisons: ComparisonReport | None
     report: str
+    spent: Spent | None = Field(None, description="Eval runs and smoke calls of this name, in all runs together")
+
+    @property
+    def total_micro_usd(self) -> int | None:
+        """Cost of batch, eval runs and smoke calls in all runs; None while the cost of the batch is unknown."""
+        if self.batch.billed_micro_usd is None:
+            return None
+        batch = self.batch.billed_micro_usd + self.batch.superseded_micro_usd
+        return batch + (self.spent.spent_micro_usd if self.spent else 0)
 
     @property
     def status(self) -> Status:
@@ -69,6 +78,7 @@ class PromotionReport(BaseModel):
     decision: Decision
     endpoint: str | None
     comparisons: ComparisonReport
+    spent: Spent | None = Field(None, description="Eval runs and smoke calls of this name, in all runs together")
 
     @property
     def status(self) -> Status:

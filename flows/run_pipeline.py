@@ -13,8 +13,9 @@ from flows.pages import pipeline_page
 from flows.parameters import Pipeline
 from flows.report_files import check_reports
 from flows.reports import ComparisonReport, PipelineReport
+from flows.spent import spent_of
 from flows.suspension import OnEmptyBalance, suspend_when_out_of_credit
-from pareta_batch import Batch, BatchReport, gather_settled
+from pareta_batch import Account, Batch, BatchReport, gather_settled
 from pareta_evals import Comparisons
 from tasks import (
     check_dataset,
@@ -24,6 +25,7 @@ from tasks import (
     share_budget,
     shared_client,
     shared_ledger,
+    spent_under,
     tag_run,
 )
 
@@ -42,6 +44,8 @@ async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "f
         await tag_run(batch=pipeline.name)
         check_reports(pipeline)
         await check_dataset(pipeline.batch_on("auto"), pipeline.truth_column)
+        purchases = Account(pipeline.account)
+        before = await spent_under(purchases)
         async with shared_client(), shared_ledger(), answering_model(pipeline) as model:
             for_batch, for_comparisons = await share_budget(
                 pipeline.budget_usd, pipeline.batch_on(model), pipeline.model_comparisons(), pipeline.account
@@ -50,9 +54,15 @@ async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "f
                 run_batch(pipeline.batch_on(model, for_batch)),
                 compare(pipeline.model_comparisons(for_comparisons)),
             )
+            spent = spent_of(await spent_under(purchases), pipeline.budget_usd, before)
         quality = await measure_quality(batch.output, pipeline.truth_column)
         report = PipelineReport(
-            name=pipeline.name, batch=batch, quality=quality, comparisons=comparisons, report=pipeline.report_path
+            name=pipeline.name,
+            batch=batch,
+            quality=quality,
+            comparisons=comparisons,
+            report=pipeline.report_path,
+            spent=spent,
         )
         await publish_page(pipeline.name, pipeline_page(pipeline, report), pipeline.report_path)
         return finish(report)

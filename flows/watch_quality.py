@@ -37,6 +37,7 @@ async def watch_quality(watch: Watch) -> WatchReport:
     check_plot(watch.plot_path)
     occurrence = current_occurrence()
     async with shared_client(), shared_ledger():
+        before = await spent_under(watch.account)
         eval_set_id, rows = await prepare_eval_set(watch.comparison)
         plan = await plan_eval_run(watch.comparison, eval_set_id, occurrence)
         with announce_unpaid_watch(watch.name):
@@ -50,7 +51,7 @@ async def watch_quality(watch: Watch) -> WatchReport:
     if drift.unavailable:
         quality_unavailable(watch.name, drift)
     plot = await publish_history(watch.name, history, watch.plot_path)
-    spent = spent_of(await spent_under(watch.account), watch.budget_usd)
+    spent = spent_of(await spent_under(watch.account), watch.budget_usd, before)
     return WatchReport(
         name=watch.name, occasion=occurrence, run_id=run_id, drift=drift, since_last=since_last, plot=plot, spent=spent
     )

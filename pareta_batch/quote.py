@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pareta_batch.durations import duration_text
 from pareta_batch.engine import open_session, register_rows
 from pareta_batch.errors import RowsUnanswered
 from pareta_batch.ledger import Ledger, Quoted, Sample, hit_rate, keep_quote
@@ -44,7 +45,7 @@ class Quote(CostQuote):
         rows = f"{self.name}: {self.to_send} of {self.total} rows to send"
         if self.cost is None:
             return f"{rows}; cost unknown: ask for a pilot of some rows"
-        took = "" if self.duration_s is None else f", some {self.duration_s:.0f} s"
+        took = "" if self.duration_s is None else f", some {duration_text(self.duration_s)}"
         record = f"; of the last {self.checked} quotes {self.held} held" if self.checked else ""
         return f"{rows}; {self.cost.described(self.basis)}{took}{self._rare()}{record}"
 

@@ -8,6 +8,7 @@ from pareta_batch.engine import Session
 from pareta_batch.ledger import Tally, overspent_micro_usd
 from pareta_batch.money import dollars, money_notes
 from pareta_batch.rate_limit import Limits
+from pareta_batch.run_counts import RunCounts, run_counts
 
 
 class BatchReport(BaseModel):
@@ -68,6 +69,7 @@ class BatchReport(BaseModel):
     refused: int = Field(description="Requests of this run that the service refused for its rate limit")
     limits: tuple[Limits, ...] = Field(description="The latest learned limits of the service")
     output: str
+    this_run: RunCounts | None = Field(None, description="Counts of the run that made this report")
 
     @property
     def status(self) -> Literal["completed", "incomplete", "stopped"]:
@@ -137,4 +139,5 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
         refused=limiter.refusals,
         limits=tuple(limiter.history),
         output=str(batch.output_path),
+        this_run=run_counts(session.progress),
     )

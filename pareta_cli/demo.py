@@ -52,8 +52,8 @@ def run_demo(*, keep: bool = False) -> int:
     Args:
         keep: Leave the Prefect server running.
     """
-    typer.echo("starting a Prefect server and a sandbox; collecting licence texts …", err=True)
     delete_previous_state()
+    typer.echo("starting a Prefect server and a sandbox; collecting licence texts …", err=True)
     with kept_server() if keep else own_server() as prefect, sandbox() as base_url:
         isolate_environment(HOME, base_url, prefect.api_url)
         prepare_prefect()
@@ -140,14 +140,16 @@ def write_documents(pipeline: "Pipeline") -> None:
 
 
 def summarize(report: "PipelineReport") -> None:
-    """Print the results and the paths of the written files."""
+    """Print the results, the cost, and the paths of the written files."""
+    from pareta_cli.summary import summary
+
     typer.echo(f"\n{report.batch}")
     if report.quality is not None:
         low, high = report.quality.ci_low, report.quality.ci_high
         typer.echo(f"measured quality: {report.quality.accuracy:.1%}, 95 % interval {low:.1%} to {high:.1%}")
     for comparison in report.comparisons.comparisons if report.comparisons else ():
         typer.echo(f"{comparison.name}: {comparison.error or comparison.verdict.sentence}")
-    typer.echo(f"answers: {report.batch.output}\nreport:  {report.report}\nbooks:   {BOOKS}")
+    typer.echo(f"{summary(report)}\nbooks:    {BOOKS}")
 
 
 @contextmanager

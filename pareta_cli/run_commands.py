@@ -62,10 +62,12 @@ def retry_failed(
     verbose: Verbose = False,
 ) -> None:
     """Send only the failed rows of a batch again."""
-    prepare_prefect(verbose=verbose)
-    from flows.retry_failed import retry_failed
 
-    flow = partial(retry_failed, errors=tuple(errors or ()))
+    def flow() -> AnyFlow:
+        from flows.retry_failed import retry_failed
+
+        return partial(retry_failed, errors=tuple(errors or ()))
+
     run_spec(Command.COMPLETE, spec, overrides, as_json=as_json, verbose=verbose, flow=flow)
 
 
@@ -76,23 +78,26 @@ def run_spec(
     *,
     as_json: bool,
     verbose: bool,
-    flow: AnyFlow | None = None,
+    flow: Callable[[], AnyFlow] | None = None,
 ) -> None:
-    """Read a spec, run its flow, print the report, and raise typer.Exit with the status.
+    """Read a spec, run its flow, print the report and a summary, and raise typer.Exit with the status.
 
     Args:
-        flow: Flow to run in place of the command's own.
+        flow: Returns the flow to run in place of the command's own.
     """
+    # First: the imports below take a second.
+    typer.echo(f"reading {path} …", err=True)
     prepare_prefect(verbose=verbose)
     from pareta_cli.runner import run_flow
     from pareta_cli.specs import read_spec
+    from pareta_cli.summary import summary
 
     with report_bad_input():
         parameter = read_spec(kind_of(command), path, overrides or ())
-    result, status = run_flow(flow or flow_of(command), parameter)
+    result, status = run_flow(flow() if flow else flow_of(command), parameter)
     if result is not None:
         as_text = json.dumps(result) if isinstance(result, str) else result.model_dump_json(indent=2)
-        typer.echo(as_text if as_json else str(result))
+        typer.echo(as_text if as_json else "\n".join(filter(None, [str(result), summary(result)])))
     raise typer.Exit(status)
 
 

@@ -1,21 +1,18 @@
 """Flow run in the process of the command, with progress on the terminal and an exit status."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from prefect.exceptions import TerminationSignal
 from pydantic import BaseModel
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from flows.outcome_table import ExitStatus, end_state
-from flows.outcomes import IncompleteRun, end_reason, on_run
+from flows.outcomes import IncompleteRun, end_reason
 from flows.signals import run_until_interrupted
-from pareta_batch import Snapshot
 from pareta_cli.debugging import print_traceback
-from tasks import watcher
+from pareta_cli.progress_bar import show_progress
 
 T = TypeVar("T")
 AnyFlow = Callable[[Any], Awaitable[Any]]
@@ -26,7 +23,7 @@ messages = Console(stderr=True, highlight=False)
 def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, ExitStatus]:
     """Run a flow to its end and show its progress; return its result, if any, and the exit status."""
     try:
-        with _show_progress():
+        with show_progress(messages):
             result = run_until_interrupted(lambda: _awaited(flow(parameter)), _notify)
     except IncompleteRun as incomplete:
         _notify(incomplete.message)
@@ -47,29 +44,3 @@ async def _awaited(running: Awaitable[T]) -> T:
 
 def _notify(text: str) -> None:
     messages.print(text, style="yellow", markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _show_progress() -> Iterator[None]:
-    """Show each batch of the run as a bar on a terminal, else as lines."""
-    bar = Progress(
-        TextColumn("{task.fields[name]}"), BarColumn(), TextColumn("{task.fields[numbers]}"), console=messages
-    )
-    bars: dict[str, TaskID] = {}
-
-    def watch(snapshot: Snapshot) -> None:
-        if not messages.is_terminal:
-            messages.print(f"{snapshot.name}: {snapshot}", markup=False, soft_wrap=True)
-            return
-        if snapshot.name not in bars:
-            bars[snapshot.name] = bar.add_task("", total=snapshot.total, name=snapshot.name, numbers="")
-        bar.update(bars[snapshot.name], completed=snapshot.done, numbers=str(snapshot))
-
-    token = watcher.set(watch)
-    link = on_run.set(lambda url: messages.print(f"run: {url}", markup=False, soft_wrap=True))
-    try:
-        with bar:
-            yield
-    finally:
-        on_run.reset(link)
-        watcher.reset(token)

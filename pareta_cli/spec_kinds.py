@@ -4,10 +4,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pareta_cli.specs import Fields, SpecError
-
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from pareta_cli.specs import Fields
 
 
 class Command(StrEnum):
@@ -52,12 +52,16 @@ def command_named(name: str, option: str) -> Command:
     if name in OTHER_NAMES:
         return OTHER_NAMES[name]
     if name not in list(Command):
+        from pareta_cli.specs import SpecError
+
         raise SpecError(f"{option} {name!r}: unknown command; choose one of {', '.join(Command)}")
     return Command(name)
 
 
-def command_for(path: Path, fields: Fields) -> Command:
+def command_for(path: Path, fields: "Fields") -> Command:
     """Detect the command of a spec from its fields. Raises SpecError if two commands accept it."""
+    from pareta_cli.specs import SpecError
+
     match fields:
         case {"batch": _}:
             return Command.RUN

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pareta_batch.durations import duration_text
 from pareta_batch.errors import shown
 from pareta_batch.ledger import Outcome
 from pareta_batch.money import dollars
@@ -20,7 +21,7 @@ class Snapshot:
     """The progress of a batch at one moment.
 
     `rate`: rows done per second in this run. `eta_s`: None while it is unknown. `waits`: the wait that the service
-    asked for, with its reason; None outside such a wait.
+    asked for, with its reason; None outside such a wait. `paused`: by a user.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Snapshot:
     spent_micro_usd: int
     eta_s: float | None
     waits: str | None = None
+    paused: bool = False
 
     @property
     def share(self) -> float:
@@ -39,11 +41,17 @@ class Snapshot:
         return self.done / self.total if self.total else 1.0
 
     def __str__(self) -> str:
-        eta = "–" if self.eta_s is None else f"{self.eta_s:.0f} s"
         return (
             f"{self.done}/{self.total} rows, {self.failed} failed, {self.in_flight} in flight, {self.rate:.1f} rows/s, "
-            f"{dollars(self.spent_micro_usd)} spent, ETA {eta}{(self.waits and f', {self.waits}') or ''}"
+            f"{dollars(self.spent_micro_usd)} spent, {self.remaining}{(self.waits and f', {self.waits}') or ''}"
         )
+
+    @property
+    def remaining(self) -> str:
+        """`paused`, or the estimated time to the end."""
+        if self.paused:
+            return "paused"
+        return "ETA –" if self.eta_s is None else f"ETA {duration_text(self.eta_s)}"
 
 
 @dataclass
@@ -54,21 +62,42 @@ class Progress:
     total: int
     to_send: int
     in_flight: Callable[[], int]
+    is_paused: Callable[[], bool] = lambda: False
     began: float = field(default_factory=time.monotonic)
     settled: int = 0
     spent_micro_usd: int = 0
+    receipts: int = 0
+    replayed: int = 0
     _failed: set[str] = field(default_factory=set)
+    _unanswered: set[str] = field(default_factory=set)
     _wait_ends: float = 0.0
     _wait_reason: str = ""
 
     def count(self, outcome: Outcome) -> None:
         """Count a durable outcome; a failed row that a later attempt settles no longer counts as failed."""
+        self._unanswered.discard(outcome.key)
         if outcome.state == "settled":
             self.settled += 1
+            self.replayed += outcome.resent and outcome.billed_micro_usd == 0
             self._failed.discard(outcome.key)
         else:
             self._failed.add(outcome.key)
+        self.receipts += outcome.billed_micro_usd is not None
         self.spent_micro_usd += outcome.billed_micro_usd or 0
+
+    def count_unanswered(self, key: str) -> None:
+        """Count a row that was sent, and that has no outcome because the batch was stopped."""
+        self._unanswered.add(key)
+
+    @property
+    def failed(self) -> int:
+        """Rows that failed, and that no later attempt settled."""
+        return len(self._failed)
+
+    @property
+    def sent(self) -> int:
+        """Rows for which at least one request was sent."""
+        return self.settled + len(self._failed) + len(self._unanswered)
 
     def report_wait(self, until: float, error: Exception) -> None:
         """Record a wait that the service asked for, until a monotonic time in seconds, and log it once."""
@@ -96,8 +125,9 @@ class Progress:
             spent_micro_usd=self.spent_micro_usd,
             eta_s=left / rate if done else None,
             waits=self._current_wait(),
+            paused=self.is_paused(),
         )
 
     def _current_wait(self) -> str | None:
         left = self._wait_ends - time.monotonic()
-        return f"waits {left:.0f} s ({self._wait_reason})" if left > 0 else None
+        return f"waits {duration_text(left)} ({self._wait_reason})" if left > 0 else None

@@ -59,6 +59,8 @@ class RowWorker:
             return None
         finally:
             self.budget.withdraw_price_source(request.key)
+            if row.attempts and row.claimed:
+                self.progress.count_unanswered(request.key)
         return outcome
 
     async def _answer(self, row: RowState) -> Outcome | None:

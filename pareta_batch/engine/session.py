@@ -212,7 +212,7 @@ def _start(opened: ExitStack, work: _Work, pareta: AsyncPareta, policy: RetryPol
         Reachability(),
     )
     stop.on_stop(lambda: loop.call_soon(partial(_wake_rows, stop, budget, gate)))
-    progress = Progress(batch.name, work.total, work.to_send, lambda: gate.in_flight)
+    progress = Progress(batch.name, work.total, work.to_send, lambda: gate.in_flight, lambda: gate.is_paused)
     worker = RowWorker(
         sender=RowSender(batch, client, gate=gate, budget=budget, reachability=reachability, stop=stop),
         failures=FailureHandler(

@@ -27,6 +27,11 @@ class AdmissionGate:
         """Calls that were started and have not returned."""
         return self.limiter.in_flight
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether a control request paused admission."""
+        return self._pause_requested
+
     async def enter(self) -> Call | None:
         """Wait until a call may start, count it as started, and return it; None once the gate is closed."""
         admission: asyncio.Future[Call | None] = asyncio.get_running_loop().create_future()

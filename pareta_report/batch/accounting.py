@@ -16,9 +16,14 @@ class Line:
     part: bool = False
 
 
-def account(batch: BatchReport) -> tuple[Line, ...]:
-    """Return the rows by outcome (answered, failed, pending) with their cost, and the costs that are uncertain."""
-    return (*_answered(batch), *_failed(batch), *_pending(batch), *_unanswered(batch), *_other(batch))
+def account(batch: BatchReport, purchases_micro_usd: int | None = None) -> tuple[Line, ...]:
+    """Return the rows by outcome (answered, failed, pending) with their cost, and the costs that are uncertain.
+
+    Args:
+        purchases_micro_usd: Cost of the eval runs and smoke calls beside the batch; None without them.
+    """
+    rows = (*_answered(batch), *_failed(batch), *_pending(batch), *_unanswered(batch), *_other(batch))
+    return (*rows, *_purchases(batch, purchases_micro_usd))
 
 
 def _answered(batch: BatchReport) -> Iterator[Line]:
@@ -70,6 +75,15 @@ def _other(batch: BatchReport) -> Iterator[Line]:
         )
     if batch.refused:
         yield Line(f"{batch.refused:,} requests of this run were rate limited and sent again", None)
+
+
+def _purchases(batch: BatchReport, micro_usd: int | None) -> Iterator[Line]:
+    if micro_usd is None:
+        return
+    yield Line("eval runs and smoke calls beside the batch, in all runs", None, dollars(micro_usd))
+    batch_micro_usd = None if batch.billed_micro_usd is None else batch.billed_micro_usd + batch.superseded_micro_usd
+    total = None if batch_micro_usd is None else batch_micro_usd + micro_usd
+    yield Line("batch, eval runs and smoke calls together", None, dollars(total))
 
 
 def _at_most(micro_usd: int | None) -> str:

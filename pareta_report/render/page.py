@@ -29,6 +29,7 @@ class Page:
         truth_column: Column of `answers` with the true label.
         ran: Run details, label to text.
         max_rows: Maximum number of answers on the page.
+        purchases_micro_usd: Cost of the eval runs and smoke calls beside the batch; None without them.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Page:
     comparisons: Sequence[Comparison] = ()
     ran: Mapping[str, str] = field(default_factory=dict)
     max_rows: int = 500
+    purchases_micro_usd: int | None = None
 
 
 def render_page(page: Page) -> str:
@@ -61,7 +63,7 @@ def render_page(page: Page) -> str:
             output=page.batch and page.batch.output,
             quality=measured,
             latency=None if table is None else latency(table),
-            account=account(page.batch) if page.batch else (),
+            account=account(page.batch, page.purchases_micro_usd) if page.batch else (),
             rows=None
             if table is None
             else shown_rows(table, page.max_rows, page.id_column, page.truth_column, total=total),

@@ -189,6 +189,37 @@ def test_a_signal_before_a_run_ends_the_command_as_stopped(
     assert said in {f"stopped by {each} before it was done; run it again\n" for each in (number.name, "SIGHUP")}
 
 
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+from pareta_cli.__main__ import main
+
+class Interrupt:
+    left = int(sys.argv.pop(1))
+
+    def find_spec(self, name, path=None, target=None):
+        Interrupt.left -= 1
+        if Interrupt.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+main()
+"""
+
+
+@pytest.mark.parametrize("imports", [1, 40, 300, 1_000])
+def test_a_signal_during_the_imports_prints_one_line(started: Processes, tmp_path: Path, imports: int) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT, str(imports), "complete", "spec.yaml"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=started.environment | {"PYTHONPATH": str(PROJECT)},
+        check=False,
+    )
+    said = ended.stderr.removeprefix("reading spec.yaml …\n")
+    assert (ended.returncode, said) == (3, "stopped by SIGINT before it was done; run it again\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_answers_are_written_leaves_no_part(
     started: Processes, tmp_path: Path, number: signal.Signals

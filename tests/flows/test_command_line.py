@@ -9,16 +9,18 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows.parameters import Pipeline
+from pareta_batch import dollars
 from pareta_batch.engine.control import Controls
 from pareta_batch.ledger.ledger import Ledger
 from pareta_cli import demo
 from pareta_cli.app import app
 from pareta_cli.specs import read_spec
-from pareta_sandbox.faults.kinds import KeyEcho, OddReply, Status
+from pareta_sandbox.faults.kinds import Drop, KeyEcho, OddReply, Status
 from pareta_sandbox.testing import Sandbox
 from tasks import uses_prefect
 from tests.flows.datasets import batch, write_rows
 from tests.flows.test_compare_models import comparisons
+from tests.flows.test_run_pipeline import pipeline
 
 
 @pytest.fixture
@@ -46,6 +48,55 @@ def test_the_link_to_the_run_is_printed_if_there_is_a_flow_run(pareta: Sandbox, 
     ended = pareta_pipeline("complete", spec(tmp_path))
     links = [line for line in ended.stderr.splitlines() if re.fullmatch(r"run: http://\S+/runs/flow-run/\S+", line)]
     assert len(links) == uses_prefect()
+
+
+def test_a_command_ends_with_what_this_run_did_and_its_files(pareta: Sandbox, tmp_path: Path) -> None:
+    pareta.inject(Status(status=402, skip=5))
+    stopped = pareta_pipeline("complete", spec(tmp_path, max_in_flight=1))
+    assert "this run: 6 rows sent, 5 settled, 0 failed, 0 replayed; $" in stopped.stdout
+    pareta.clear_faults()
+    pareta.inject(Status(status=422, times=1))
+    ended = pareta_pipeline("complete", spec(tmp_path, max_in_flight=1))
+    *_, counts, answers, page = ended.stdout.splitlines()
+    assert counts.startswith("this run: 7 rows sent, 6 settled, 1 failed, 0 replayed; $")
+    assert (answers, page) == (f"answers:  {tmp_path}/answers.jsonl", f"page:     {tmp_path}/answers.html")
+    again = pareta_pipeline("complete", spec(tmp_path))
+    assert "this run: 0 rows sent, 0 settled, 0 failed, 0 replayed; $0.00 billed\n" in again.stdout
+
+
+def test_a_replayed_answer_is_counted_apart(pareta: Sandbox, tmp_path: Path) -> None:
+    pareta.inject(Drop(when="after", times=1))
+    ended = pareta_pipeline("complete", spec(tmp_path))
+    assert "this run: 12 rows sent, 12 settled, 0 failed, 1 replayed; $" in ended.stdout
+
+
+def test_a_comparison_ends_with_its_cost_and_its_page(pareta: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "comparisons.json"
+    path.write_text(comparisons(tmp_path, "one").model_dump_json(), encoding="utf-8")
+    first, second = (pareta_pipeline("compare", str(path)).stdout.splitlines()[-2:] for _ in range(2))
+    billed = pareta.books().debited_micro_usd
+    assert first[0] == f"this run: 1 comparison decided, 0 failed; {dollars(billed)} for eval runs and smoke calls"
+    assert first[1].startswith("page:     ")
+    assert second[0] == "this run: 1 comparison decided, 0 failed; $0.00 for eval runs and smoke calls"
+
+
+def test_the_total_of_a_pipeline_is_what_the_service_debited_on_the_page_too(pareta: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.json"
+    path.write_text(pipeline(tmp_path).model_dump_json(), encoding="utf-8")
+    for _ in range(2):
+        before = pareta.books().debited_micro_usd
+        ended = pareta_pipeline("run", str(path))
+        assert ended.exit_code == 0, ended.output
+        counts, total, answers, page = ended.stdout.splitlines()[-4:]
+        debited = pareta.books().debited_micro_usd
+        (stands,) = json.loads(pareta_pipeline("status", "reviews", "--json").stdout)
+        bought = debited - stands["tally"]["billed_micro_usd"]
+        assert counts.startswith("this run: 12 rows sent" if before == 0 else "this run: 0 rows sent")
+        assert total == f"all runs: {dollars(debited)} in all, of it {dollars(bought)} for eval runs and smoke calls"
+        if before:
+            assert counts.endswith(f"; {dollars(debited - before)} for eval runs and smoke calls")
+        assert answers == f"answers:  {tmp_path}/answers.jsonl"
+        assert dollars(debited) in Path(page.removeprefix("page:     ")).read_text(encoding="utf-8")
 
 
 def test_more_failures_than_tolerated_is_1_unless_they_are_tolerated(pareta: Sandbox, tmp_path: Path) -> None:

@@ -221,6 +221,14 @@ def test_every_row_and_every_dollar_of_a_batch_is_accounted_for() -> None:
         assert said in text
 
 
+def test_the_purchases_beside_a_batch_are_added_to_its_cost() -> None:
+    batch = Facts(billed_micro_usd=1_500_000, superseded_micro_usd=222_000)
+    text = Tags(render_page(Page("t", NOW, batch=batch, purchases_micro_usd=300_000))).text
+    assert "eval runs and smoke calls beside the batch, in all runs $0.30" in text
+    assert "batch, eval runs and smoke calls together $2.02" in text
+    assert "smoke calls" not in Tags(render_page(Page("t", NOW, batch=batch))).text
+
+
 def test_a_bound_that_is_unknown_is_called_so() -> None:
     text = Tags(render_page(Page("t", NOW, batch=Facts(unknown=5, unknown_at_most_micro_usd=None)))).text
     assert "a request had no response 5 an unknown amount" in text
