@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from pareta_batch import stop_open_sessions
+from pareta_batch import OpenSessions
+from tasks import open_sessions
 
 T = TypeVar("T")
 Handler = Callable[[int, Any], None]  # signal number, stack frame (unused)
@@ -44,7 +45,9 @@ def run_until_interrupted(work: Callable[[], Coroutine[Any, Any, T]], notify: Ca
             outcome.set_exception(error)
 
     # Not on the main thread: there Prefect raises an exception at the current line for SIGTERM.
-    thread = threading.Thread(target=copy_context().run, args=(serve,), name="flow")
+    context = copy_context()
+    context.run(open_sessions.set, run.sessions)
+    thread = threading.Thread(target=context.run, args=(serve,), name="flow")
     with _handled(run.signalled):
         thread.start()
         thread.join()
@@ -55,6 +58,7 @@ class _Run:
     """A running coroutine and the signals that it received."""
 
     def __init__(self, notify: Callable[[str], None]) -> None:
+        self.sessions = OpenSessions()
         self._notify = notify
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -82,7 +86,7 @@ class _Run:
         assert self._loop is not None
         assert self._task is not None
         repeated, self._ending = self._ending, True
-        if stop_open_sessions("Interrupted", SIGNAL_REASONS[number]):
+        if self.sessions.stop_all("Interrupted", SIGNAL_REASONS[number]):
             again = "; press Ctrl-C again to cancel them" if number is signal.SIGINT else ""
             self._notify(f"stopping: {SIGNAL_REASONS[number]}: calls in flight finish and settle{again}")
             if number is not signal.SIGINT:

@@ -4,10 +4,11 @@ from .answers.output_claims import check_known, is_ours
 from .answers.whole_file import check_replaceable
 from .engine.control import Controls, remote_control
 from .engine.endpoint_recovery import endpoint_named, wait_until_live
+from .engine.open_sessions import OpenSessions
 from .engine.planning import RunPlan, check_output, register_rows
 from .engine.progress import Progress, Snapshot
 from .engine.row_sender import may_have_been_paid
-from .engine.session import Session, open_session, stop_open_sessions
+from .engine.session import Session, open_session
 from .engine.worker_pool import fan_out, gather_settled
 from .errors import (
     MAX_PROBLEMS_SHOWN,
@@ -101,6 +102,7 @@ __all__ = [
     "ModelsUnknown",
     "Name",
     "NotAllowed",
+    "OpenSessions",
     "OutputError",
     "Progress",
     "Purchase",
@@ -171,7 +173,6 @@ __all__ = [
     "shares",
     "spending",
     "spent_micro_usd",
-    "stop_open_sessions",
     "unsettled",
     "wait_until_live",
     "write_answers",

@@ -1,3 +1,4 @@
+from .open_sessions import OpenSessions
 from .planning import register_rows
 from .policy import RETRY_POLICY, TIMING, RetryPolicy, Timing
 from .progress import Progress
@@ -7,6 +8,7 @@ from .worker_pool import fan_out
 __all__ = [
     "RETRY_POLICY",
     "TIMING",
+    "OpenSessions",
     "Progress",
     "RetryPolicy",
     "Session",

@@ -13,6 +13,7 @@ from pareta_batch.engine.failure_handler import FailureHandler
 from pareta_batch.engine.gc_tuning import relaxed_gc
 from pareta_batch.engine.loop_thread import LoopThread
 from pareta_batch.engine.open_files import allow_open_files
+from pareta_batch.engine.open_sessions import OpenSessions
 from pareta_batch.engine.policy import RETRY_POLICY, TIMING, RetryPolicy, Timing
 from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reachability import Reachability
@@ -140,13 +141,14 @@ async def open_session(
     ledger: Ledger,
     wanted: RowSelection = ALL_UNSETTLED,
     *,
+    sessions: OpenSessions | None = None,
     policy: RetryPolicy = RETRY_POLICY,
     timing: Timing = TIMING,
 ) -> AsyncIterator[Session]:
     """Open a session; it takes ownership of `pareta`, an unused client, and closes it.
 
     Received answers are written even if the body raises. Raises BatchBusy while another run holds the batch,
-    OutputError while another batch owns its output.
+    OutputError while another batch owns its output. `sessions`: stops this session together with others.
     """
     with ledger.lease(batch.name), relaxed_gc(), ExitStack() as opened:
         # Claimed again under the lease: another batch may have claimed the output since the rows were registered.
@@ -154,20 +156,9 @@ async def open_session(
         work = await asyncio.to_thread(_read_work, batch, ledger, wanted)
         # Not in a thread: if this task is cancelled, `opened` must know every part that was started.
         session = _start(opened, work, pareta, policy, timing)
-        _open_sessions.add(session)
-        opened.callback(_open_sessions.remove, session)
+        if sessions is not None:
+            opened.enter_context(sessions.include(session._stop))
         yield session
-
-
-def stop_open_sessions(reason: str, message: str) -> bool:
-    """Stop every session of this process that is not stopped; return whether there was one."""
-    running = [session for session in _open_sessions if session.stop is None]
-    for session in running:
-        session.stop_because(reason, message)
-    return bool(running)
-
-
-_open_sessions: set[Session] = set()
 
 
 def pool_size(batch: Batch) -> int:

@@ -63,6 +63,8 @@ async def test_a_paused_run_sends_nothing_until_it_is_resumed(tmp_path: Path, sa
     async with under_way(tmp_path, sandbox, ledger) as controls:
         await seen(lambda: sandbox.books().completions > 8)
         controls.request(paused=True)
+        await next_look(controls)
+        await next_look(controls)  # by then the pause is applied: no call is on its way to the service
         await seen(lambda: sandbox.books().in_flight == 0 and _told(controls)["in_flight"] == 0)
         before = sandbox.books()
         await asyncio.sleep(0.3)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from pareta_batch.engine.session import stop_open_sessions
+from pareta_batch.engine.open_sessions import OpenSessions
 from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.testing import Drop, EndpointStops, Fault, Hang, Sandbox, Status
 from tests.batch.batches import QUICK, batch_in, numbered, on_both_databases, read_answers, run, write_rows
@@ -96,12 +96,13 @@ async def test_a_few_very_slow_calls_do_not_idle_the_other_slots(
     sandbox.change(latency_ms=5)
     sandbox.inject(Hang(times=3, skip=10))
     batch = batch_in(tmp_path, 300, max_in_flight=8, shard_size=20, timeout_s=3)
-    under_way = asyncio.create_task(run(batch, sandbox, ledger))
+    sessions = OpenSessions()
+    under_way = asyncio.create_task(run(batch, sandbox, ledger, sessions=sessions))
     deadline = time.monotonic() + 30
     while (answered := await asyncio.to_thread(lambda: sandbox.books().completions)) < 297:
         assert time.monotonic() < deadline, f"only {answered} rows are answered while three hang"
         await asyncio.sleep(0.01)
     assert not under_way.done()
     sandbox.clear_faults()
-    stop_open_sessions("Enough", "the test has seen what it came for")
+    sessions.stop_all("Enough", "the test has seen what it came for")
     await under_way

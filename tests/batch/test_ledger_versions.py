@@ -12,9 +12,10 @@ from pareta_batch.engine.planning import register_rows
 from pareta_batch.engine.session import open_session
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.rows.identity import idempotency_key
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
-from tests.batch.batches import answered, batch_in, ledger_in, run
+from tests.batch.batches import ENDPOINT, answered, batch_in, ledger_in, run
 
 OPEN_FILES = Path("/proc/self/fd")
 
@@ -51,6 +52,52 @@ async def test_a_ledger_of_the_first_version_is_migrated_and_its_answers_are_not
         assert (report.status, report.settled) == ("completed", 5)
         migrated.close()
     sandbox.silent_since(before)
+
+
+KEYS_238D6FF = {
+    "r7": "pb1-a3a391feda166c99c2be6bfbc03b06fc5834203392d70073f80325171511f661",
+    "r8": "pb1-c289c610a3c1e2bd7f26e620dff5e65d42618a4b75c586acfde7f7062b58945d",
+    "r9": "pb1-6bf9882c58a0a912bea5226f34249aa8ba85830530e71ff86b377108a8a37a6f",
+    "r10": "pb1-d0c15e305b89c3c58adc8f1c6ba1600022a8a02522db96767aec6713603696f7",
+    "r11": "pb1-b19d92ca0b87b14d425d117e9f61e695b36bbad977b423cf7e96e2dd2fc8b309",
+}
+"""Idempotency keys that commit 238d6ff sent, or would have sent, for the rows that `version_2.sql` leaves pending."""
+
+
+async def test_a_batch_that_an_earlier_commit_left_unfinished_is_resumed_without_a_second_debit(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """`version_2.sql` is a ledger of commit 238d6ff: three of twelve rows in flight, one claimed, one not."""
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        db.executescript((Path(__file__).parent / "ledgers" / "version_2.sql").read_text())
+    db.close()
+    async with AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url) as client:
+        for number in (7, 8, 9):
+            await client.chat.completions.create(
+                model=ENDPOINT,
+                messages=[{"role": "user", "content": f"Which team? My invoice number {number} is wrong."}],
+                max_tokens=10,
+                idempotency_key=KEYS_238D6FF[f"r{number}"],
+            )
+    ledger = ledger_in(tmp_path)
+    report = await run(batch_in(tmp_path, 12), sandbox, ledger)
+    assert (report.settled, report.failed, report.pending, report.unknown) == (11, 1, 0, 0)
+    assert (report.resent, report.replayed) == (4, 3)
+    assert sandbox.books().completions == 5
+    assert sandbox.books().completions_seen == 3 + 5
+    sandbox.debited_once()
+    ledger.close()
+
+
+def test_the_digests_and_keys_of_an_earlier_commit_are_those_of_today(tmp_path: Path) -> None:
+    ledger = ledger_in(tmp_path)
+    register_rows(batch_in(tmp_path, 12), ledger)
+    asked = {each.key: each for each in ledger.missing("test", 0, 12)}
+    assert asked["r0"].fingerprint == "a282556b77ff866ed512e47be9b08996b3c5aac3682273817b64d615b449b1cc"
+    assert asked["r11"].fingerprint == "0d0fc80fbc8a196d127b9e3833d29d25510a85f53f16171b8ae369c23418b18c"
+    today = {key: idempotency_key("test", key, asked[key].fingerprint) for key in KEYS_238D6FF}
+    assert today == KEYS_238D6FF
+    ledger.close()
 
 
 ADDED = {3: ("message", "notes"), 4: ("options", "turns", "turn_bytes", "asked_again_micro_usd", "receipt_lost")}

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from pareta_batch.engine.open_sessions import OpenSessions
 from pareta_batch.engine.policy import RetryPolicy
 from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reachability import MIN_FAILED_CONNECTIONS, UNREACHABLE_S, Reachability
-from pareta_batch.engine.session import stop_open_sessions
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.rate_limit.gate import AdmissionGate
 from pareta_batch.rate_limit.limiter import RateLimiter
@@ -139,10 +139,11 @@ async def test_a_long_wait_is_told_in_the_log_and_in_the_progress(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.inject(Status(status=429, detail="slow down", retry_after_s=300))
+    sessions = OpenSessions()
     with caplog.at_level(logging.WARNING, "pareta_batch"):
-        running = asyncio.create_task(run(batch_in(tmp_path, 5), sandbox, ledger))
+        running = asyncio.create_task(run(batch_in(tmp_path, 5), sandbox, ledger, sessions=sessions))
         await until(lambda: "waits" in caplog.text)
-        stop_open_sessions("Interrupted", "enough")
+        sessions.stop_all("Interrupted", "enough")
         await running
     assert "waits 300 s, as the service asks: RateLimitError: slow down" in caplog.text
 

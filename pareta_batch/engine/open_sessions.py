@@ -1,0 +1,29 @@
+"""The open sessions of one owner, who can stop them all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pareta_batch.engine.stop import StopSignal
+
+
+class OpenSessions:
+    """The stop signals of the sessions that were opened for one owner."""
+
+    def __init__(self) -> None:
+        self._open: list[StopSignal] = []
+
+    def stop_all(self, reason: str, message: str) -> bool:
+        """Stop every session that still sends; return whether there was one. Safe from any thread."""
+        sending = [stop for stop in self._open.copy() if not stop.is_set()]
+        for stop in sending:
+            stop.stop(reason, message)
+        return bool(sending)
+
+    @contextmanager
+    def include(self, stop: StopSignal) -> Iterator[None]:
+        """Include a session while the body runs."""
+        self._open.append(stop)
+        try:
+            yield
+        finally:
+            self._open.remove(stop)
