@@ -11,7 +11,6 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from pareta_batch import OpenSessions
-from tasks import open_sessions
 
 T = TypeVar("T")
 Handler = Callable[[int, Any], None]  # signal number, stack frame (unused)
@@ -46,7 +45,7 @@ def run_until_interrupted(work: Callable[[], Coroutine[Any, Any, T]], notify: Ca
 
     # Not on the main thread: there Prefect raises an exception at the current line for SIGTERM.
     context = copy_context()
-    context.run(open_sessions.set, run.sessions)
+    context.run(run.sessions.own)
     thread = threading.Thread(target=context.run, args=(serve,), name="flow")
     with _handled(run.signalled):
         thread.start()

@@ -9,7 +9,6 @@ from pareta_batch.answers import write_answers
 from pareta_batch.engine import (
     RETRY_POLICY,
     TIMING,
-    OpenSessions,
     RetryPolicy,
     Session,
     Timing,
@@ -29,7 +28,6 @@ async def run_batch(
     pareta: AsyncPareta,
     ledger: Ledger,
     *,
-    sessions: OpenSessions | None = None,
     policy: RetryPolicy = RETRY_POLICY,
     timing: Timing = TIMING,
 ) -> BatchReport:
@@ -39,7 +37,7 @@ async def run_batch(
     be read at the end. A ledger error while rows are sent stops the batch and is in the report.
     """
     plan = await asyncio.to_thread(register_rows, batch, ledger)
-    async with open_session(batch, pareta, ledger, sessions=sessions, policy=policy, timing=timing) as session:
+    async with open_session(batch, pareta, ledger, policy=policy, timing=timing) as session:
         await complete_shards(session, plan.missing)
     with report_ledger_failure(session):
         await asyncio.to_thread(write_answers, batch, ledger)

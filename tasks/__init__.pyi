@@ -27,7 +27,7 @@ from .files import check_page, check_plot, check_report
 from .idle_endpoints import read_activity, save_activity
 from .idle_policy import IdlePolicy
 from .progress import watcher
-from .resources import open_sending_session, open_sessions, shared_client, shared_ledger
+from .resources import open_sending_session, shared_client, shared_ledger
 from .retries import RETRIED, RETRIES
 from .tags import tag_run
 from .watching import append_history, drift_from, publish_history
@@ -54,7 +54,6 @@ __all__ = [
     "limit_name",
     "measure_quality",
     "open_sending_session",
-    "open_sessions",
     "plan_eval_run",
     "plan_retry",
     "prepare_eval_set",

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Generic, TypeVar
 
-from pareta_batch import ALL_UNSETTLED, Batch, Ledger, OpenSessions, RowSelection, Session, open_session, remote_control
+from pareta_batch import ALL_UNSETTLED, Batch, Ledger, RowSelection, Session, open_session, remote_control
 from pareta_client import AsyncPareta
 from tasks.credentials import make_client
 from tasks.endpoint_slots import lease_slots
@@ -44,9 +44,6 @@ class Shared(Generic[Resource]):
 _client = Shared[AsyncPareta]("client")
 _ledger = Shared[Ledger]("ledger")
 _session = Shared[Session]("session")
-
-open_sessions: ContextVar[OpenSessions | None] = ContextVar("open_sessions", default=None)
-"""The owner of every session of a flow; set it before the flow is called in this process."""
 
 
 def shared_client() -> AbstractAsyncContextManager[AsyncPareta]:
@@ -94,7 +91,7 @@ async def _open_session(batch: Batch, selection: RowSelection) -> AsyncIterator[
     # A separate client, because the session's calls run on its own event loop.
     async with (
         shared_ledger() as ledger,
-        open_session(batch, await make_client(), ledger, selection, sessions=open_sessions.get()) as session,
+        open_session(batch, await make_client(), ledger, selection) as session,
         remote_control(session, ledger),
     ):
         yield session

@@ -1,4 +1,3 @@
-from .open_sessions import OpenSessions
 from .planning import register_rows
 from .policy import RETRY_POLICY, TIMING, RetryPolicy, Timing
 from .progress import Progress
@@ -8,7 +7,6 @@ from .worker_pool import fan_out
 __all__ = [
     "RETRY_POLICY",
     "TIMING",
-    "OpenSessions",
     "Progress",
     "RetryPolicy",
     "Session",

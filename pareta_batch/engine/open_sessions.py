@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from pareta_batch.engine.stop import StopSignal
 
 
 class OpenSessions:
-    """The stop signals of the sessions that were opened for one owner."""
+    """The stop signals of the sessions that are opened in the contexts of one owner."""
 
     def __init__(self) -> None:
         self._open: list[StopSignal] = []
+
+    def own(self) -> None:
+        """Take ownership of the sessions that are opened in the current context, and in copies of it."""
+        _owner.set(self)
 
     def stop_all(self, reason: str, message: str) -> bool:
         """Stop every session that still sends; return whether there was one. Safe from any thread."""
@@ -27,3 +32,11 @@ class OpenSessions:
             yield
         finally:
             self._open.remove(stop)
+
+
+def owner_of_sessions() -> OpenSessions:
+    """Return the owner of the current context, or a new one."""
+    return _owner.get() or OpenSessions()
+
+
+_owner: ContextVar[OpenSessions | None] = ContextVar("owner", default=None)

@@ -13,7 +13,7 @@ from pareta_batch.engine.failure_handler import FailureHandler
 from pareta_batch.engine.gc_tuning import relaxed_gc
 from pareta_batch.engine.loop_thread import LoopThread
 from pareta_batch.engine.open_files import allow_open_files
-from pareta_batch.engine.open_sessions import OpenSessions
+from pareta_batch.engine.open_sessions import owner_of_sessions
 from pareta_batch.engine.policy import RETRY_POLICY, TIMING, RetryPolicy, Timing
 from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reachability import Reachability
@@ -141,14 +141,13 @@ async def open_session(
     ledger: Ledger,
     wanted: RowSelection = ALL_UNSETTLED,
     *,
-    sessions: OpenSessions | None = None,
     policy: RetryPolicy = RETRY_POLICY,
     timing: Timing = TIMING,
 ) -> AsyncIterator[Session]:
     """Open a session; it takes ownership of `pareta`, an unused client, and closes it.
 
     Received answers are written even if the body raises. Raises BatchBusy while another run holds the batch,
-    OutputError while another batch owns its output. `sessions`: stops this session together with others.
+    OutputError while another batch owns its output.
     """
     with ledger.lease(batch.name), relaxed_gc(), ExitStack() as opened:
         # Claimed again under the lease: another batch may have claimed the output since the rows were registered.
@@ -156,8 +155,7 @@ async def open_session(
         work = await asyncio.to_thread(_read_work, batch, ledger, wanted)
         # Not in a thread: if this task is cancelled, `opened` must know every part that was started.
         session = _start(opened, work, pareta, policy, timing)
-        if sessions is not None:
-            opened.enter_context(sessions.include(session._stop))
+        opened.enter_context(owner_of_sessions().include(session._stop))
         yield session
 
 

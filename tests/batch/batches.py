@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from pareta_batch.engine.open_sessions import OpenSessions
 from pareta_batch.engine.policy import RETRY_POLICY, TIMING, RetryPolicy, Timing
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Outcome
@@ -61,16 +60,11 @@ QUICK = RetryPolicy(backoff=lambda *_: 0.001)
 
 
 async def run(
-    batch: Batch,
-    sandbox: Sandbox,
-    ledger: Ledger,
-    policy: RetryPolicy = RETRY_POLICY,
-    timing: Timing = TIMING,
-    sessions: OpenSessions | None = None,
+    batch: Batch, sandbox: Sandbox, ledger: Ledger, policy: RetryPolicy = RETRY_POLICY, timing: Timing = TIMING
 ) -> BatchReport:
     """Run a batch against a sandbox."""
     client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
-    return await run_batch(batch, client, ledger, sessions=sessions, policy=policy, timing=timing)
+    return await run_batch(batch, client, ledger, policy=policy, timing=timing)
 
 
 def read_answers(batch: Batch) -> list[dict[str, Any]]:

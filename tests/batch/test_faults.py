@@ -97,7 +97,8 @@ async def test_a_few_very_slow_calls_do_not_idle_the_other_slots(
     sandbox.inject(Hang(times=3, skip=10))
     batch = batch_in(tmp_path, 300, max_in_flight=8, shard_size=20, timeout_s=3)
     sessions = OpenSessions()
-    under_way = asyncio.create_task(run(batch, sandbox, ledger, sessions=sessions))
+    sessions.own()
+    under_way = asyncio.create_task(run(batch, sandbox, ledger))
     deadline = time.monotonic() + 30
     while (answered := await asyncio.to_thread(lambda: sandbox.books().completions)) < 297:
         assert time.monotonic() < deadline, f"only {answered} rows are answered while three hang"

@@ -140,8 +140,9 @@ async def test_a_long_wait_is_told_in_the_log_and_in_the_progress(
 ) -> None:
     sandbox.inject(Status(status=429, detail="slow down", retry_after_s=300))
     sessions = OpenSessions()
+    sessions.own()
     with caplog.at_level(logging.WARNING, "pareta_batch"):
-        running = asyncio.create_task(run(batch_in(tmp_path, 5), sandbox, ledger, sessions=sessions))
+        running = asyncio.create_task(run(batch_in(tmp_path, 5), sandbox, ledger))
         await until(lambda: "waits" in caplog.text)
         sessions.stop_all("Interrupted", "enough")
         await running
