@@ -42,10 +42,7 @@ def init(
     from pareta_cli.first_spec import first_spec
 
     asks = is_terminal() and not yes
-    if dataset is None:
-        dataset = _ask("dataset (.csv, .jsonl, .parquet, …)") if asks else None
-    if not dataset:
-        raise bad_input("dataset: none named; write pareta-pipeline init DATASET")
+    dataset = _dataset(dataset, asks=asks)
     with report_bad_input():
         spec = first_spec(dataset, name=name, ids=_none(id_column), prompt=prompt, model=model)
         if asks:
@@ -54,15 +51,28 @@ def init(
             prompt = prompt or _ask_prompt(spec.prompt)
             spec = first_spec(dataset, name=name, ids=_none(id_column), prompt=prompt, model=model)
     path = output or Path(f"{spec.name}.yaml")
-    if path.suffix not in ENDINGS:
-        raise bad_input(f"spec {str(path)!r}: not a YAML file; end its name in {' or '.join(ENDINGS)}")
-    if path.exists() and not force:
-        raise bad_input(f"spec {str(path)!r}: exists already; add --force to replace it, or choose another --output")
+    _check_path(path, force=force)
     schema = _write_schema(path)
     _write(path, spec.text(schema), force=force)
     found = f"id column {spec.id_column!r}" if spec.id_column else "no id column"
     typer.echo(f"{path}: {spec.rows:,} rows of {dataset}, {found}, max_in_flight {spec.max_in_flight}")
     typer.echo(f"next: read the prompt in {path}, then pareta-pipeline complete {path} --sample 20")
+
+
+def _dataset(named: str | None, *, asks: bool) -> str:
+    """Return the dataset of the command line, or the user's answer."""
+    dataset = _ask("dataset (.csv, .jsonl, .parquet, …)") if named is None and asks else named
+    if not dataset:
+        raise bad_input("dataset: none named; write pareta-pipeline init DATASET")
+    return dataset
+
+
+def _check_path(path: Path, *, force: bool) -> None:
+    """Refuse a spec that is no YAML file, or that exists and may not be replaced."""
+    if path.suffix not in ENDINGS:
+        raise bad_input(f"spec {str(path)!r}: not a YAML file; end its name in {' or '.join(ENDINGS)}")
+    if path.exists() and not force:
+        raise bad_input(f"spec {str(path)!r}: exists already; add --force to replace it, or choose another --output")
 
 
 def is_terminal() -> bool:
