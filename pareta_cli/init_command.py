@@ -52,10 +52,13 @@ def init(
             spec = first_spec(dataset, name=name, ids=_none(id_column), prompt=prompt, model=model)
     path = output or Path(f"{spec.name}.yaml")
     _check_path(path, force=force)
-    schema = _write_schema(path)
-    _write(path, spec.text(schema), force=force)
-    found = f"id column {spec.id_column!r}" if spec.id_column else "no id column"
-    typer.echo(f"{path}: {spec.rows:,} rows of {dataset}, {found}, max_in_flight {spec.max_in_flight}")
+    _write(path, spec.text(_write_schema(path)), force=force)
+    id_column = f"id column {spec.id_column!r}" if spec.id_column else "no id column"
+    _announce(path, f"{spec.rows:,} rows of {dataset}, {id_column}, max_in_flight {spec.max_in_flight}")
+
+
+def _announce(path: Path, content: str) -> None:
+    typer.echo(f"{path}: {content}")
     typer.echo(f"next: read the prompt in {path}, then pareta-pipeline complete {path} --sample 20")
 
 
