@@ -7,7 +7,6 @@ of the work. So a restart at any point finds the existing work instead of paying
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from weakref import WeakValueDictionary
 
 from pareta_batch import (
     NO_ACCOUNT,
@@ -28,6 +27,7 @@ from pareta_evals.documents import upload_documents
 from pareta_evals.plan import EvalPlan
 from pareta_evals.rows import EvalRows, read_eval_rows
 from pareta_evals.spec import ComparisonSpec, eval_plan_key, eval_run_key, eval_set_key
+from pareta_evals.work_locks import PROCESS_LOCKS, WorkLocks
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class EvalRunner:
     ledger: Ledger
     occurrence: str | None = None
     account: Account = NO_ACCOUNT
+    locks: WorkLocks = PROCESS_LOCKS
 
     async def rows(self) -> EvalRows | None:
         """Read and check the rows of the spec's file; None for an eval set by id. Raises DatasetError."""
@@ -53,7 +54,7 @@ class EvalRunner:
         if rows is None:
             return self.spec.eval_set or ""
         key = eval_set_key(self.spec, rows.items)
-        async with _one_at_a_time(key):
+        async with self.locks.one_at_a_time(key):
             if saved := await self._saved_eval_set(key):
                 return saved
             # A set that is not saved may lack documents: a crash can precede the last upload.
@@ -118,7 +119,7 @@ class EvalRunner:
         A run that failed or no longer exists at the service is replaced. The upper bound of its cost is reserved
         before it is created. Raises BudgetReached and CostUnbounded.
         """
-        async with _one_at_a_time(eval_run_key(eval_set_id, plan.bought, occurrence=self.occurrence)):
+        async with self.locks.one_at_a_time(eval_run_key(eval_set_id, plan.bought, occurrence=self.occurrence)):
             known, key = await self.find_run(eval_set_id, plan)
             if known is not None:
                 return known
@@ -187,14 +188,14 @@ class EvalRunner:
             # The request must depend on the content only: all comparisons on equal rows share one set.
             task=self.spec.task,
             items=rows.items,
-            name=_set_name(self.spec, key),
+            name=f"{self.spec.task or 'rows'}-{key[:16]}",
             prompt=self.spec.prompt,
             idempotency_key=key,
         )
         return id_of(made)
 
     def _is_of(self, found: EvalSet, key: str, rows: EvalRows) -> bool:
-        return found.name == _set_name(self.spec, key) and found.item_count == len(rows.items)
+        return found.name == f"{self.spec.task or 'rows'}-{key[:16]}" and found.item_count == len(rows.items)
 
     async def _check_models(self, roster: Sequence[FrontierModel], task: str | None) -> None:
         named = () if isinstance(self.spec.frontier, str) else self.spec.frontier
@@ -245,15 +246,3 @@ def _baselines(spec: ComparisonSpec, roster: Sequence[FrontierModel]) -> tuple[s
 def _is_whole(result: EvalResult) -> bool:
     """Return whether a result has a score and no failed rows; only such results are reused."""
     return result.quality_mean is not None and not result.error_count
-
-
-def _set_name(spec: ComparisonSpec, key: str) -> str:
-    return f"{spec.task or 'rows'}-{key[:16]}"
-
-
-_locks: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], asyncio.Lock] = WeakValueDictionary()
-
-
-def _one_at_a_time(key: str) -> asyncio.Lock:
-    """Return the lock of a piece of work: concurrent comparisons may need the same eval set or run."""
-    return _locks.setdefault((asyncio.get_running_loop(), key), asyncio.Lock())
