@@ -84,13 +84,23 @@ def set_up(
     ] = None,
     repository: Annotated[str | None, typer.Option(help="Git URL that workers clone; by default none.")] = None,
     branch: Annotated[str | None, typer.Option(help="Branch of the repository.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--name", "-n", help="Only this deployment; can be repeated. By default all.")
+    ] = None,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Make the server as prefect.yaml, also what a person changed there.")
+    ] = False,
 ) -> None:
-    """Create work pool, block type, limits and deployments on the Prefect server of PREFECT_API_URL."""
+    """Create or update work pool, block type, limits and deployments on the Prefect server of PREFECT_API_URL.
+
+    Schedules, automations, parameters and limits that a person changed on the server are kept and printed.
+    """
     prepare_prefect()
-    from pareta_cli.server_setup import SetUpError, read_limits, set_up
+    from pareta_cli.server_setup import SetUp, SetUpError, read_limits, set_up
 
     try:
-        notes = set_up(read_limits(limits or ()), repository, branch)
+        wanted = SetUp(read_limits(limits or ()), repository, branch, tuple(names or ()), reset)
+        notes = set_up(wanted, typer.echo)
     except SetUpError as error:
         raise bad_input(error) from None
     for note in notes:

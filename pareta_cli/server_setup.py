@@ -1,22 +1,22 @@
 """Idempotent set-up of a Prefect server for the deployments."""
 
 import asyncio
-import os
-import subprocess
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
-import yaml
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from pareta_cli.lifeline import start_child
+from pareta_cli.deployment_file import FileDeployment, Json, SetUpError, read_deployments
+from pareta_cli.deployment_writer import Report, write_deployment
 from tasks import NEEDS_API, ParetaCredentials, limit_name, uses_prefect
+
+__all__ = ["SetUp", "SetUpError", "read_limits", "set_up"]
 
 PROJECT = Path("prefect.yaml")
 POOL = "pareta"
@@ -28,28 +28,58 @@ LEASES_IN_MEMORY = (
 )
 
 
-class SetUpError(Exception):
-    """A failed set-up; the message names the step."""
+RENAMED = {
+    "deploy-endpoint/tickets": "deploy-tickets",
+    "complete-batch/tickets": "complete-tickets",
+    "retry-failed/tickets": "retry-tickets",
+    "compare-models/tickets": "compare-tickets",
+    "promote-winner/tickets": "promote-tickets",
+    "run-pipeline/tickets": "pipeline-tickets",
+    "watch-quality/tickets": "watch-tickets",
+    "stop-idle-endpoints/tickets": "stop-idle-tickets",
+}
+"""Deployments of earlier versions, and their present names."""
+
+MAX_RETRIES = 7
+"""Retries of a request to a busy server, after 2, 4, 8 … seconds. Raising it by one doubles the longest wait."""
 
 
-def set_up(limits: Mapping[str, int], repository: str | None = None, branch: str | None = None) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class SetUp:
+    """Options of a set-up.
+
+    `limits`: slots by model or endpoint id. `repository` and `branch`: Git repository that workers clone for each run;
+    without it they run in this folder. `names`: deployments to write; empty for all. `reset`: make the server as the
+    file, also what a person changed there.
+    """
+
+    limits: Mapping[str, int] = field(default_factory=dict)
+    repository: str | None = None
+    branch: str | None = None
+    names: tuple[str, ...] = ()
+    reset: bool = False
+
+
+def set_up(wanted: SetUp, report: Report) -> tuple[str, ...]:
     """Create or update the work pool, the block type, the endpoint limits and the deployments of prefect.yaml.
 
-    Returns recommended changes to the server. Raises SetUpError.
+    Returns recommended changes to the server. What a person changed on the server is kept. Raises SetUpError.
 
     Args:
-        limits: Slots by model or endpoint id.
-        repository: Git URL that workers clone for each run; None to run in this folder.
-        branch: Branch of the repository; None for its default branch.
+        wanted: Options.
+        report: Receives a line for each step, and for each value that is kept.
     """
     if not PROJECT.is_file():
         raise SetUpError(f"no {PROJECT} in {Path.cwd()}: run the command in the project folder")
     if not uses_prefect():
         raise SetUpError(f"set-up: {NEEDS_API}")
-    notes = asyncio.run(_prepare_server(limits))
-    with _file_for(repository, branch) as file:
-        _deploy(file)
-    return notes
+    deployments = read_deployments(PROJECT, _pull_steps(wanted), wanted.names)
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: MAX_RETRIES}):
+        try:
+            return asyncio.run(_set_up(wanted, deployments, report))
+        except (httpx.HTTPError, PrefectException) as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise SetUpError(f"Prefect server: {problem}; repeat set-up: it continues where it stopped") from error
 
 
 def read_limits(options: Iterable[str]) -> dict[str, int]:
@@ -63,16 +93,45 @@ def read_limits(options: Iterable[str]) -> dict[str, int]:
     return limits
 
 
-async def _prepare_server(limits: Mapping[str, int]) -> tuple[str, ...]:
+async def _set_up(wanted: SetUp, deployments: Sequence[FileDeployment], report: Report) -> tuple[str, ...]:
     async with get_client() as client:
-        try:
-            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        except ObjectAlreadyExists:
-            await client.read_work_pool(POOL)
-        await ParetaCredentials.register_type_and_schema(client=client)
-        for model, slots in limits.items():
-            await client.upsert_global_concurrency_limit_by_name(limit_name(model), slots)
+        await _prepare_server(client, wanted.limits, report)
+        for deployment in deployments:
+            await write_deployment(client, deployment, reset=wanted.reset, report=report)
+        if not wanted.names:
+            await _report_renamed(client, {each.full_name for each in deployments}, report, reset=wanted.reset)
         return (LEASES_IN_MEMORY,) if await _forgets_leases(client) else ()
+
+
+async def _prepare_server(client: PrefectClient, limits: Mapping[str, int], report: Report) -> None:
+    try:
+        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        report(f"work pool {POOL}: created")
+    except ObjectAlreadyExists:
+        await client.read_work_pool(POOL)
+        report(f"work pool {POOL}: unchanged")
+    await ParetaCredentials.register_type_and_schema(client=client)
+    report("block type Pareta Credentials: registered")
+    for model, slots in limits.items():
+        await client.upsert_global_concurrency_limit_by_name(limit_name(model), slots)
+        report(f"limit {limit_name(model)}: {slots} slots")
+
+
+async def _report_renamed(client: PrefectClient, present: set[str], report: Report, *, reset: bool) -> None:
+    """Report deployments under their former names; a reset deletes them."""
+    for old, name in RENAMED.items():
+        if old in present:
+            continue
+        try:
+            found = await client.read_deployment_by_name(old)
+        except ObjectNotFound:
+            continue
+        if reset:
+            await client.delete_deployment(found.id)
+            report(f"{old}: deleted; it is now called {name}")
+        else:
+            step = f"move your changes to it, then run: prefect deployment delete {old}"
+            report(f"{old}: kept with its schedules and runs; it is now called {name}: {step}")
 
 
 async def _forgets_leases(client: PrefectClient) -> bool:
@@ -84,26 +143,8 @@ async def _forgets_leases(client: PrefectClient) -> bool:
     return str(settings["server"]["concurrency"]["lease_storage"]).endswith(".memory")
 
 
-@contextmanager
-def _file_for(repository: str | None, branch: str | None) -> Iterator[Path]:
-    if repository is None:
-        yield PROJECT
-        return
-    fields: dict[str, Any] = yaml.safe_load(PROJECT.read_text(encoding="utf-8"))
-    step = {"repository": repository} | ({"branch": branch} if branch else {})
-    fields["pull"] = [{"prefect.deployments.steps.git_clone": step}]
-    # In the same folder, because entrypoints are relative to the file.
-    file = PROJECT.with_name(f".prefect-{os.getpid()}.yaml")
-    file.write_text(yaml.safe_dump(fields, sort_keys=False), encoding="utf-8")
-    try:
-        yield file
-    finally:
-        file.unlink()
-
-
-def _deploy(file: Path) -> None:
-    command = ("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
-    with start_child("prefect", command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as deploying:
-        output, _ = deploying.communicate()
-    if deploying.returncode:
-        raise SetUpError(f"prefect deploy --all failed:\n{output}")
+def _pull_steps(wanted: SetUp) -> list[Json] | None:
+    if wanted.repository is None:
+        return None
+    step = {"repository": wanted.repository} | ({"branch": wanted.branch} if wanted.branch else {})
+    return [{"prefect.deployments.steps.git_clone": step}]
