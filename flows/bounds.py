@@ -1,16 +1,22 @@
 """Bounds of a deployment that events start, because the sender of an event names files and batches."""
 
 import asyncio
+import re
+from contextvars import ContextVar
+from typing import Annotated
 
 from prefect import get_client
 from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.direct import current_flow_name
+from flows.forms import titled
 from flows.outcomes import current_flow_run
+from flows.parameters import Pipeline, Promotion, Watch
 from pareta_batch import (
     AnyDataset,
     Batch,
+    EventIncomplete,
     Ledger,
     NotAllowed,
     UserPath,
@@ -28,6 +34,11 @@ from pareta_evals import Comparisons, ComparisonSpec
 from tasks import shared_ledger
 
 MICRO = 1_000_000
+
+EVENT_WITHOUT = re.compile("^event-without-([A-Za-z0-9_]+)")
+"""Default of a trigger's template for a missing field, as in `default('event-without-name')`."""
+
+_started_by: ContextVar[str | None] = ContextVar("started_by", default=None)
 
 
 class Bounds(BaseModel):
@@ -53,6 +64,9 @@ class Bounds(BaseModel):
     )
 
 
+BoundsForm = Annotated[Bounds | None, titled("Bounds")]
+
+
 async def admit_batch(batch: Batch, bounds: Bounds | None, *, dry_run: bool = False) -> Batch:
     """Return the batch within the bounds, and record this deployment as the origin of a new batch in the ledger.
 
@@ -61,6 +75,7 @@ async def admit_batch(batch: Batch, bounds: Bounds | None, *, dry_run: bool = Fa
     Raises:
         NotAllowed: Another deployment started the batch, a file is outside the folder, or the budget is used up.
     """
+    check_event(batch)
     origin = "" if dry_run else await current_origin()
     async with shared_ledger() as ledger:
         if dry_run:
@@ -70,6 +85,7 @@ async def admit_batch(batch: Batch, bounds: Bounds | None, *, dry_run: bool = Fa
 
 async def admit_known_batch(batch: Batch, bounds: Bounds | None) -> Batch:
     """Return a batch that the ledger has already, within the bounds. Raises NotAllowed."""
+    check_event(batch)
     if bounds is None:
         return batch
     origin = await current_origin()
@@ -83,17 +99,69 @@ def admit_comparisons(comparisons: Comparisons, bounds: Bounds | None) -> Compar
 
     Raises NotAllowed.
     """
+    check_event(comparisons)
     if bounds is None:
         return comparisons
     report = comparisons.report or f"{bounds.folder}/{comparisons.report_path}"
     specs = tuple(_compared(spec, bounds) for spec in comparisons.comparisons)
-    budget = min(bounds.budget_usd, comparisons.budget_usd or bounds.budget_usd)
+    budget = _smaller(bounds, comparisons.budget_usd)
     changes = {"report": confined(report, bounds.folder, "report"), "comparisons": specs, "budget_usd": budget}
     return comparisons.model_copy(update=changes)
 
 
+async def admit_pipeline(pipeline: Pipeline, bounds: Bounds | None) -> Pipeline:
+    """Return the pipeline within the bounds; its batch counts as started by this deployment. Raises NotAllowed."""
+    check_event(pipeline)
+    if bounds is None:
+        return pipeline
+    batch = await admit_batch(pipeline.batch_on("auto", pipeline.budget_usd), bounds)
+    # The batch runs as a subflow, which has no deployment of its own.
+    _started_by.set(await current_origin())
+    report = pipeline.report or f"{bounds.folder}/{pipeline.report_path}"
+    changes = {
+        "batch": pipeline.batch.model_copy(update={"dataset": batch.dataset, "output": batch.output}),
+        "budget_usd": batch.budget_usd,
+        "comparisons": tuple(_compared(spec, bounds) for spec in pipeline.comparisons),
+        "report": confined(report, bounds.folder, "report"),
+    }
+    return pipeline.model_copy(update=changes)
+
+
+def admit_promotion(promotion: Promotion, bounds: Bounds | None) -> Promotion:
+    """Return the promotion within the bounds; the report is admitted with its comparison. Raises NotAllowed."""
+    check_event(promotion)
+    if bounds is None:
+        return promotion
+    budget = _smaller(bounds, promotion.budget_usd)
+    return promotion.model_copy(update={"comparison": _compared(promotion.comparison, bounds), "budget_usd": budget})
+
+
+def admit_watch(watch: Watch, bounds: Bounds | None) -> Watch:
+    """Return the watch within the bounds. Raises NotAllowed."""
+    check_event(watch)
+    if bounds is None:
+        return watch
+    plot = confined(watch.plot or f"{bounds.folder}/{watch.plot_path}", bounds.folder, "plot")
+    changes = {
+        "comparison": _compared(watch.comparison, bounds),
+        "budget_usd": _smaller(bounds, watch.budget_usd),
+        "plot": plot,
+    }
+    return watch.model_copy(update=changes)
+
+
+def check_event(parameter: BaseModel) -> None:
+    """Check that no value is the default of a trigger for a missing field. Raises EventIncomplete."""
+    for value in parameter.model_dump().values():
+        if isinstance(value, str) and (missing := EVENT_WITHOUT.match(value)):
+            field = missing[1]
+            raise EventIncomplete(f"event without field {field!r}: nothing was started; add {field!r} to its payload")
+
+
 async def current_origin() -> str:
     """Return `flow/deployment` of this run, or the name of its flow if it has no deployment."""
+    if (started_by := _started_by.get()) is not None:
+        return started_by
     run, flow = current_flow_run(), current_flow_name()
     if run is None or run.deployment_id is None:
         return flow
@@ -155,6 +223,10 @@ def _compared(spec: ComparisonSpec, bounds: Bounds) -> ComparisonSpec:
 def _files_folder(folder: str | None, dataset: AnyDataset, bounds: Bounds) -> str:
     """Return the folder that attached files may not leave; by default that of the dataset."""
     return confined(folder or str(folder_of(dataset)), bounds.folder, "files_folder")
+
+
+def _smaller(bounds: Bounds, budget_usd: float | None) -> float:
+    return min(bounds.budget_usd, budget_usd or bounds.budget_usd)
 
 
 def _quoted(names: set[str]) -> str:

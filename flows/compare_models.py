@@ -1,7 +1,10 @@
 """Flow that scores candidates and baselines on every eval set concurrently, and reports the winner."""
 
-from flows.bounds import Bounds, admit_comparisons
+from typing import Annotated
+
+from flows.bounds import BoundsForm, admit_comparisons
 from flows.direct import flow
+from flows.forms import OfDeployment, titled
 from flows.outcomes import finish, named_outcome
 from flows.pages import comparison_page
 from flows.reports import ComparisonReport
@@ -12,8 +15,15 @@ from tasks import check_report, publish_comparisons, publish_page, run_compariso
 
 @flow(name="compare-models", flow_run_name="compare {comparisons.name}")
 @named_outcome
-async def compare_models(comparisons: Comparisons, bounds: Bounds | None = None) -> ComparisonReport:
-    """Run the comparisons concurrently within their limit, and report failed ones with the others."""
+async def compare_models(
+    comparisons: Annotated[Comparisons, OfDeployment("comparisons"), titled("Comparisons")], bounds: BoundsForm = None
+) -> ComparisonReport:
+    """Run the comparisons concurrently within their limit, and report failed ones with the others.
+
+    Args:
+        comparisons: Models to compare on the same rows. Fields that are not set are those of the deployment.
+        bounds: Files and dollars of a deployment that events start. None for other deployments.
+    """
     comparisons = admit_comparisons(comparisons, bounds)
     check_report(comparisons.report_path, exports=True)
     before = await spent_under(comparisons.account)

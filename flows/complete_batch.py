@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from flows.bounds import Bounds, admit_batch
+from flows.bounds import BoundsForm, admit_batch
 from flows.direct import flow
+from flows.forms import OfDeployment, titled
 from flows.outcomes import end_as_quote, finish, named_outcome
 from flows.pages import batch_page
 from flows.suspension import OnEmptyBalance, suspend_when_out_of_credit
@@ -23,24 +22,27 @@ from tasks import (
     write_answers_file,
 )
 
-DryRun = Annotated[
-    bool,
-    Field(title="Dry run", description="Send nothing; report the number of rows to send and their expected cost"),
-]
+BatchForm = Annotated[Batch, OfDeployment("batch"), titled("Batch")]
 
 
 @flow(name="complete-batch", flow_run_name="complete {batch.name} on {batch.model}")
 @named_outcome
 async def complete_batch(
-    batch: Batch,
+    batch: BatchForm,
     on_empty_balance: OnEmptyBalance = "fail",
-    dry_run: DryRun = False,
-    bounds: Bounds | None = None,
+    dry_run: Annotated[bool, titled("Dry run")] = False,
+    bounds: BoundsForm = None,
 ) -> BatchReport:
     """Send the rows of the dataset that the ledger has no answer for, and write the answers of all rows.
 
     Ends Completed only if every row is settled or within the tolerated failures. Otherwise it ends in a Failed state
     that is named for the reason and carries the report. A dry run ends in a state named Quoted, with the quote.
+
+    Args:
+        batch: Rows, prompt and model. Fields that are not set are those of the deployment.
+        on_empty_balance: `fail` ends the run; `suspend` waits, without a process, until it is resumed after a top-up.
+        dry_run: Send nothing; report the number of rows to send and their expected cost.
+        bounds: Files, batches and dollars of a deployment that events start. None for other deployments.
     """
     if dry_run:
         return end_as_quote(await quote_batch(await admit_batch(batch, bounds, dry_run=True)))

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
 
 from flows.direct import flow
+from flows.forms import OfDeployment, titled
 from flows.outcomes import named_outcome
 from flows.parameters import Deployment
 from pareta_batch import NO_ACCOUNT, Account
@@ -24,8 +26,14 @@ from tasks import (
 
 @flow(name="deploy-endpoint", flow_run_name="deploy {deployment.name}")
 @named_outcome
-async def deploy_endpoint(deployment: Deployment) -> str:
-    """Deploy or reuse the endpoint of this name and task, wait until it answers, and return its id."""
+async def deploy_endpoint(
+    deployment: Annotated[Deployment, OfDeployment("deployment"), titled("Endpoint")],
+) -> str:
+    """Deploy or reuse the endpoint of this name and task, wait until it answers, and return its id.
+
+    Args:
+        deployment: Name, task and model of the endpoint. Fields that are not set are those of the deployment.
+    """
     async with serving(deployment, stop=False) as endpoint_id:
         return endpoint_id
 

@@ -11,6 +11,7 @@ from pareta_batch import (
     CostUnbounded,
     DatasetError,
     EvalRunFailed,
+    EventIncomplete,
     LedgerError,
     ModelsUnknown,
     NotAllowed,
@@ -130,6 +131,7 @@ END_STATES: Mapping[Ending, EndState] = {
         "BatchUnknown", "check the batch's name and PARETA_LEDGER_URL, then run it again", False, _BAD_INPUT
     ),
     NotAllowed: EndState("NotAllowed", "change the event, or the bounds of the deployment", False, _STOPPED),
+    EventIncomplete: EndState("EventIncomplete", "correct the sender of the event", False, _STOPPED),
     BatchBusy: EndState("BatchBusy", "wait until the other run ends, or cancel it", True, _STOPPED),
     StopReason.INTERRUPTED: EndState("Interrupted", "run it again", False, _STOPPED),
     StopReason.CANCELLED: EndState("Stopped", "run it again", False, _STOPPED),

@@ -11,15 +11,20 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from prefect.utilities.urls import url_for
 
+from flows.cancelled_logs import log_cancelled_tasks_as_information
+from flows.closing import closing_of
+from flows.collisions import is_unattended, skip_reason_of_busy, skip_reason_of_schedule
 from flows.deployment_slot import ignore_lost_deployment_slot, outlives_its_slot
 from flows.outcome_table import StopReason, end_state
 from flows.reports import ComparisonReport, PipelineReport, PromotionReport, Report
 from flows.signals import hangup_terminates
-from pareta_batch import BatchError, BatchReport, Quote
+from pareta_batch import BatchBusy, BatchError, BatchReport, Quote
 from pareta_client import InsufficientCreditsError, ParetaError
+from tasks import run_logger
 
 # At import: every flow imports this module before Prefect's engine runs it.
 ignore_lost_deployment_slot()
+log_cancelled_tasks_as_information()
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -82,10 +87,16 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
     @wraps(run)
     async def run_to_outcome(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         _announce_run()
+        flow_run = current_flow_run()
+        if reason := await skip_reason_of_schedule(flow_run):
+            return cast(Result, _skipped(reason))
         try:
             with hangup_terminates():
-                return await run(*args, **kwargs)
+                return cast(Result, _completed(await run(*args, **kwargs)))
         except (IncompleteRun, ParetaError, BatchError) as error:
+            if isinstance(error, BatchBusy) and flow_run is not None and is_unattended(flow_run):
+                await _cancel_retries()
+                return cast(Result, _skipped(await skip_reason_of_busy(error, flow_run)))
             outcome = end_state(_cause_of(error))
             if outcome.flow_retry and _retries_left():
                 raise
@@ -94,6 +105,21 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
             return cast(Result, Failed(name=outcome.state, message=explained(error), data=error))
 
     return run_to_outcome
+
+
+def _completed(result: object) -> object:
+    """Return the Completed state with its closing sentence; a state is returned unchanged."""
+    run = current_flow_run()
+    if isinstance(result, State) or (run is not None and run.run_count > 1):
+        # After a retry in one process Prefect raises the first error again if the flow returns a state.
+        return result
+    return Completed(message=closing_of(result), data=result)
+
+
+def _skipped(reason: str) -> State[None]:
+    """Return the end of a run without work of its own: neither a success nor a failure for automations."""
+    run_logger().info("%s", reason)
+    return Completed(name="Skipped", message=reason)
 
 
 def out_of_credit(error: Exception) -> bool:
@@ -114,6 +140,20 @@ def explained(error: Exception) -> str:
     request = getattr(error, "request_id", None)
     request_part = f" (request {request})" if request else ""
     return f"{type(error).__name__}: {error}{request_part}; {end_state(error).next_step}"
+
+
+def sentence_of(report: Report) -> str:
+    """Return the message of the state in which a run with this report ends."""
+    return closing_of(report) or str(report) if report.status == "completed" else message_of(report)
+
+
+def suspension_message(error: Exception) -> str:
+    """Return the rows and dollars of a run without credit, and the next step in the UI."""
+    if not isinstance(error, IncompleteRun):
+        return f"{type(error).__name__}: {error}; top up, then Resume"
+    batch = _batch_of(error.report)
+    rows = f": only the {batch.pending} missing rows are sent" if batch else ""
+    return f"{error.report}; top up, then Resume{rows}"
 
 
 def message_of(report: Report) -> str:

@@ -5,7 +5,20 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pareta_batch import Account, Batch, BatchWork, BudgetUsd, Name, Spec, UserPath
+from pareta_batch import (
+    TEXT,
+    Account,
+    Batch,
+    BatchWork,
+    BudgetUsd,
+    JsonSchema,
+    Name,
+    Spec,
+    UserPath,
+    budget_needs_max_tokens,
+    has_question,
+    needs,
+)
 from pareta_evals import Comparisons, ComparisonSpec, RunsInFlight, RunWait
 from pareta_report import Policy
 
@@ -31,7 +44,7 @@ class Deployment(Spec):
 class Pipeline(Spec):
     """An endpoint, a batch that it answers, and comparisons of other models at the same time."""
 
-    model_config = ConfigDict(title="Pipeline")
+    model_config = ConfigDict(title="Pipeline", json_schema_extra=lambda schema: _rules_of_pipeline(schema))
 
     name: Name = Field(description="Name of its batch and endpoint; the same name continues the same batch")
     model: str = Field(
@@ -121,7 +134,7 @@ class Pipeline(Spec):
 class Promotion(Spec):
     """A comparison, the policy that its winner must pass, and the endpoint that serves the winner."""
 
-    model_config = ConfigDict(title="Promotion")
+    model_config = ConfigDict(title="Promotion", json_schema_extra=lambda schema: _rules_of_promotion(schema))
 
     name: Name = Field(description="Prefix of the name of the endpoint that serves the winner")
     comparison: ComparisonSpec = Field(title="Comparison", description="Candidates and baselines on the same rows")
@@ -198,3 +211,14 @@ class Watch(Spec):
     def plot_path(self) -> str:
         """Path of the plot of the series."""
         return self.plot or f"reports/{self.name}-quality.svg"
+
+
+def _rules_of_pipeline(schema: JsonSchema) -> None:
+    budget_needs_max_tokens(schema, "batch")
+    deploys = {"model": {"not": {"pattern": "^(auto$|ep_)"}}, "batch": has_question()}
+    needs(schema, {"required": ["task"], "properties": {"task": TEXT}}, deploys)
+
+
+def _rules_of_promotion(schema: JsonSchema) -> None:
+    complete = {"comparison": {"required": ["name", "models"]}}
+    needs(schema, {"properties": {"comparison": {"required": ["task"], "properties": {"task": TEXT}}}}, complete)

@@ -2,25 +2,29 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from flows.bounds import Bounds, admit_known_batch
-from flows.complete_batch import publish_results
+from flows.bounds import BoundsForm, admit_known_batch
+from flows.complete_batch import BatchForm, publish_results
 from flows.direct import flow
+from flows.forms import titled
 from flows.outcomes import finish, named_outcome
-from pareta_batch import Batch, BatchReport, RowSelection
+from pareta_batch import BatchReport, RowSelection
 from tasks import complete_shards, open_sending_session, plan_retry, shared_ledger, tag_run
-
-Errors = Annotated[
-    tuple[str, ...],
-    Field(title="Error classes", description="Only rows that failed with these classes, final failures included"),
-]
 
 
 @flow(name="retry-failed", flow_run_name="retry {batch.name} on {batch.model}")
 @named_outcome
-async def retry_failed(batch: Batch, errors: Errors = (), bounds: Bounds | None = None) -> BatchReport:
-    """Send the rows with a retryable failure again; an old error stays until the new outcome is settled."""
+async def retry_failed(
+    batch: BatchForm,
+    errors: Annotated[tuple[str, ...], titled("Error classes")] = (),
+    bounds: BoundsForm = None,
+) -> BatchReport:
+    """Send the rows with a retryable failure again; an old error stays until the new outcome is settled.
+
+    Args:
+        batch: Rows, prompt and model of the batch. Fields that are not set are those of the deployment.
+        errors: Only rows that failed with these classes, final failures included. Empty for all retryable failures.
+        bounds: Files, batches and dollars of a deployment that events start. None for other deployments.
+    """
     selection = RowSelection(only_failed=True, errors=errors)
     await tag_run(batch=batch.name, endpoint=batch.model)
     async with shared_ledger():

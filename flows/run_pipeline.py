@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
 
+from flows.bounds import BoundsForm, admit_pipeline
 from flows.compare_models import compare_models
 from flows.complete_batch import complete_batch
 from flows.deploy_endpoint import serving
 from flows.direct import flow
-from flows.outcomes import finish, named_outcome, report_of
+from flows.forms import OfDeployment, titled
+from flows.outcomes import finish, named_outcome, report_of, sentence_of
 from flows.pages import pipeline_page
 from flows.parameters import Pipeline
 from flows.report_files import check_reports
@@ -18,15 +21,18 @@ from flows.suspension import OnEmptyBalance, suspend_when_out_of_credit
 from pareta_batch import Account, Batch, BatchReport, gather_settled
 from pareta_evals import Comparisons
 from tasks import (
+    check_batch_is_free,
     check_dataset,
     comparison_account,
     measure_quality,
     publish_page,
+    publish_summary,
     share_budget,
     shared_client,
     shared_ledger,
     spent_under,
     tag_run,
+    work_lock,
 )
 
 STAGGER_S = 0.5
@@ -35,18 +41,28 @@ STAGGER_S = 0.5
 
 @flow(name="run-pipeline", flow_run_name="pipeline {pipeline.name}")
 @named_outcome
-async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "fail") -> PipelineReport:
+async def run_pipeline(
+    pipeline: Annotated[Pipeline, OfDeployment("pipeline"), titled("Pipeline")],
+    on_empty_balance: OnEmptyBalance = "fail",
+    bounds: BoundsForm = None,
+) -> PipelineReport:
     """Deploy or reuse an endpoint, complete the batch while models are compared, report, stop the endpoint.
 
     The endpoint is stopped on success and on failure. With model `auto` or an endpoint id, nothing is deployed.
+
+    Args:
+        pipeline: Endpoint, batch and comparisons. Fields that are not set are those of the deployment.
+        on_empty_balance: `fail` ends the run; `suspend` waits, without a process, until it is resumed after a top-up.
+        bounds: Files, batches and dollars of a deployment that events start. None for other deployments.
     """
     async with suspend_when_out_of_credit(on_empty_balance):
         await tag_run(batch=pipeline.name)
+        pipeline = await admit_pipeline(pipeline, bounds)
         check_reports(pipeline)
         await check_dataset(pipeline.batch_on("auto"), pipeline.truth_column)
         purchases = Account(pipeline.account)
         before = await spent_under(purchases)
-        async with shared_client(), shared_ledger(), answering_model(pipeline) as model:
+        async with shared_client(), alone(pipeline), answering_model(pipeline) as model:
             for_batch, for_comparisons = await share_budget(
                 pipeline.budget_usd, pipeline.batch_on(model), pipeline.model_comparisons(), pipeline.account
             )
@@ -65,7 +81,21 @@ async def run_pipeline(pipeline: Pipeline, on_empty_balance: OnEmptyBalance = "f
             spent=spent,
         )
         await publish_page(pipeline.name, pipeline_page(pipeline, report), pipeline.report_path)
+        await publish_summary(
+            pipeline.name, sentence_of(report), batch, quality, comparisons.comparisons if comparisons else ()
+        )
         return finish(report)
+
+
+@asynccontextmanager
+async def alone(pipeline: Pipeline) -> AsyncIterator[None]:
+    """Hold the pipeline's name while the body runs, so that a second run never stops the endpoint of the first.
+
+    Raises BatchBusy while another run has the pipeline or its batch.
+    """
+    async with shared_ledger(), work_lock("pipeline", pipeline.name):
+        await check_batch_is_free(pipeline.name)
+        yield
 
 
 @asynccontextmanager

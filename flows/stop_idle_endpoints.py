@@ -1,10 +1,12 @@
 """Flow that stops endpoints that are idle or live for too long, because a live endpoint costs money."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from flows.direct import flow
+from flows.forms import OfDeployment, titled
 from flows.outcomes import named_outcome
 from pareta_batch import Spec
 from tasks import IdlePolicy, read_activity, run_logger, save_activity, shared_client, stop_endpoint
@@ -43,10 +45,15 @@ class IdleGuard(Spec):
 
 @flow(name="stop-idle-endpoints", flow_run_name="stop idle {guard.name_prefix}*")
 @named_outcome
-async def stop_idle_endpoints(guard: IdleGuard) -> tuple[str, ...]:
+async def stop_idle_endpoints(
+    guard: Annotated[IdleGuard, OfDeployment("guard"), titled("Idle endpoints")],
+) -> tuple[str, ...]:
     """Stop the live endpoints with this prefix that are idle or live for too long, and return their ids.
 
     An endpoint is stopped at its second reading at the earliest: the first records its request count.
+
+    Args:
+        guard: Endpoints to watch and limits. Fields that are not set are those of the deployment.
     """
     now = datetime.now(UTC)
     async with shared_client():

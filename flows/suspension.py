@@ -2,27 +2,24 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Literal
-from uuid import uuid4
+from typing import Annotated, Literal, NoReturn
+from uuid import UUID, uuid4
 
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.flow_runs import asuspend_flow_run
+from prefect.exceptions import Pause
 from prefect.settings import get_current_settings
-from pydantic import Field
+from prefect.states import Suspended
+from prefect.utilities.engine import propose_state
 
-from flows.outcomes import IncompleteRun, current_flow_run, explained, out_of_credit
+from flows.forms import titled
+from flows.outcomes import IncompleteRun, current_flow_run, explained, out_of_credit, suspension_message
 from pareta_client import InsufficientCreditsError
 from tasks import NEEDS_API, run_logger, uses_prefect
 
-OnEmptyBalance = Annotated[
-    Literal["fail", "suspend"],
-    Field(
-        title="On empty balance",
-        description="`fail` ends the run; `suspend` waits, without a process, until it is resumed after a top-up",
-    ),
-]
+OnEmptyBalance = Annotated[Literal["fail", "suspend"], titled("On empty balance")]
 
 
 @asynccontextmanager
@@ -43,10 +40,21 @@ async def suspend_when_out_of_credit(on_empty_balance: OnEmptyBalance) -> AsyncI
             run_logger().warning("run ends instead of being suspended: %s", reason)
             raise
         run_logger().warning("suspended until it is resumed: %s", explained(error))
+        message = suspension_message(error)
     else:
         return
+    await _suspend(run.id, message)
+
+
+async def _suspend(run_id: UUID, message: str) -> NoReturn:
+    """End this process in a Suspended state; Prefect's `suspend_flow_run` has no message."""
     # A new key each time: Prefect treats a used key as a suspension that is over.
-    await asuspend_flow_run(key=uuid4().hex)
+    state: State[None] = Suspended(pause_key=uuid4().hex, message=message)
+    async with get_client() as client:
+        accepted = await propose_state(client, state, flow_run_id=run_id)
+    if not accepted.is_paused():
+        raise RuntimeError(f"run not suspended: the server answered with state {accepted.name!r}; run it again")
+    raise Pause(state=accepted)
 
 
 def resume_suspended(batch: str) -> list[str]:

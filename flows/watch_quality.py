@@ -1,8 +1,11 @@
 """Flow that scores models again on the same rows, and reports a drop in quality."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 
+from flows.bounds import BoundsForm, admit_watch
 from flows.direct import flow
+from flows.forms import OfDeployment, titled
 from flows.outcomes import current_flow_run, named_outcome
 from flows.parameters import Watch
 from flows.reports import WatchReport
@@ -23,20 +26,30 @@ from tasks import (
     shared_ledger,
     spent_under,
     start_eval_run,
+    tag_run,
     wait_for_eval_run,
+    work_lock,
 )
 
 
 @flow(name="watch-quality", flow_run_name="watch {watch.name}")
 @named_outcome
-async def watch_quality(watch: Watch) -> WatchReport:
+async def watch_quality(
+    watch: Annotated[Watch, OfDeployment("watch"), titled("Watch")], bounds: BoundsForm = None
+) -> WatchReport:
     """Compare the scores of the models with their scores since the first run of the watch.
 
     Emits `pareta.quality.drifted` on a drop, and `pareta.quality.unavailable` if rows have no answer.
+
+    Args:
+        watch: Models and rows to score again. Fields that are not set are those of the deployment.
+        bounds: Files and dollars of a deployment that events start. None for other deployments.
     """
+    watch = admit_watch(watch, bounds)
     check_plot(watch.plot_path)
     occurrence = current_occurrence()
-    async with shared_client(), shared_ledger():
+    await tag_run(watch=watch.name)
+    async with shared_client(), shared_ledger(), work_lock("watch", watch.name):
         before = await spent_under(watch.account)
         eval_set_id, rows = await prepare_eval_set(watch.comparison)
         plan = await plan_eval_run(watch.comparison, eval_set_id, occurrence)

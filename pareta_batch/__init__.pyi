@@ -20,6 +20,7 @@ from .errors import (
     CostUnbounded,
     DatasetError,
     EvalRunFailed,
+    EventIncomplete,
     LedgerError,
     ModelsUnknown,
     NotAllowed,
@@ -28,6 +29,7 @@ from .errors import (
     UnexpectedError,
     error_class_named,
 )
+from .form_schema import TEXT, JsonSchema, budget_needs_max_tokens, has_question, needs
 from .ledger.kept_quotes import Quoted, check_batch_quote, check_comparison_quote, hit_rate, keep_quote
 from .ledger.ledger import Ledger
 from .ledger.origins import billed_to, claim_origin, origin_of
@@ -76,6 +78,7 @@ __all__ = [
     "MICRO_PER_USD",
     "NOTHING_BILLED",
     "NO_ACCOUNT",
+    "TEXT",
     "Account",
     "AnyDataset",
     "Attacher",
@@ -95,6 +98,8 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "EvalRunFailed",
+    "EventIncomplete",
+    "JsonSchema",
     "LeaderboardPrices",
     "Ledger",
     "LedgerError",
@@ -127,6 +132,7 @@ __all__ = [
     "billed_to",
     "bound_micro_usd",
     "budget_dollars",
+    "budget_needs_max_tokens",
     "check_batch_quote",
     "check_column",
     "check_comparison_quote",
@@ -149,6 +155,7 @@ __all__ = [
     "fetch_leaderboard",
     "folder_of",
     "gather_settled",
+    "has_question",
     "hit_rate",
     "holds_all",
     "id_of",
@@ -157,6 +164,7 @@ __all__ = [
     "mark_bought",
     "may_have_been_paid",
     "micro_usd",
+    "needs",
     "open_session",
     "origin_of",
     "plain",

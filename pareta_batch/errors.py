@@ -8,6 +8,7 @@
     ├── LedgerError        the ledger cannot be read or written; nothing more is sent
     ├── BatchUnknown       the ledger has no batch of that name
     ├── NotAllowed         a deployment's bounds exclude a file, a batch or a cost
+    │   └── EventIncomplete    the event that started the run lacks a field
     ├── BatchBusy          another run holds the batch; wait for it or stop it
     ├── UnexpectedError    an unexpected exception in the engine; nothing more is sent
     ├── BudgetReached      the budget left is too small for an eval run; it was not bought
@@ -158,16 +159,29 @@ class NotAllowed(BatchError):
     """A file, a batch or a cost outside the bounds of a deployment; nothing was sent."""
 
 
+class EventIncomplete(NotAllowed):
+    """An event without a field that its deployment needs; nothing was sent."""
+
+
 class BatchBusy(BatchError):
-    """A batch that another run, `owner`, holds; two runs would send the same rows."""
+    """A batch that another run, `owner`, holds; two runs would send the same rows.
+
+    `batch`: the name of a batch, or kind and name of other work, as in `pipeline:tickets`.
+    """
 
     def __init__(self, batch: str, owner: str) -> None:
         self.batch = batch
         self.owner = owner
         super().__init__(batch, owner)
 
+    @property
+    def what(self) -> str:
+        """Kind and name of the work."""
+        kind, colon, name = self.batch.partition(":")
+        return f"{kind} {name!r}" if colon else f"batch {self.batch!r}"
+
     def __str__(self) -> str:
-        return f"batch {self.batch!r} is being worked on by {self.owner}: wait until that run ends, or stop it"
+        return f"{self.what} is being worked on by {self.owner}: wait until that run ends, or stop it"
 
 
 class BudgetReached(BatchError):

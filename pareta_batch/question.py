@@ -1,6 +1,6 @@
 """The question of a batch: a prompt, messages or a chat history, and the examples in front of it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -66,10 +66,14 @@ class MessageSpec(Spec):
         return "\n".join(part.text if isinstance(part, TextPart) else f"[{_source(part)}]" for part in self.content)
 
 
+MULTI_LINE = Field(json_schema_extra={"format": "json-string"})
+"""Field with an editor of several lines in Prefect's form, which shows other texts in one line. No server checks it."""
+
+
 class Question(Spec):
     """The question of a batch: exactly one of `prompt`, `messages` and `messages_column`."""
 
-    prompt: str | None = Field(
+    prompt: Annotated[str, MULTI_LINE] | None = Field(
         None,
         min_length=1,
         title="Prompt",
@@ -84,7 +88,7 @@ class Question(Spec):
         title="Messages column",
         description="In place of the prompt: the column with the chat history of each row, a list of role and content",
     )
-    system_prompt: str | None = Field(
+    system_prompt: Annotated[str, MULTI_LINE] | None = Field(
         None,
         title="System prompt",
         description="System message of each row; {column} is replaced as in the prompt, {{ }} are literal braces",

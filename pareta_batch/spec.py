@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from pareta_batch.form_schema import budget_needs_max_tokens
 from pareta_batch.money import EXTRA_BODY, most_answer_tokens, unbounded
 from pareta_batch.question import Question
 from pareta_batch.response_format import check_response_format
@@ -123,6 +124,8 @@ class BatchDataset(Spec):
 class BatchWork(Question, BatchDataset):
     """The dataset, the question, the sampling, and the limits of a batch."""
 
+    model_config = ConfigDict(json_schema_extra=lambda schema: budget_needs_max_tokens(schema))
+
     id_column: str | None = Field(
         None, title="Id column", description="Column that identifies a row; without one, a hash of the row does"
     )
@@ -156,6 +159,7 @@ class BatchWork(Question, BatchDataset):
         None,
         title="Output",
         description="Answers file (.csv, .jsonl or .parquet); by default answers/NAME.jsonl",
+        json_schema_extra={"pattern": rf"[^/]({'|'.join(OUTPUT_FORMATS)})$".replace(".", r"\.")},
     )
     output_format: Literal["columns", "openai_batch"] = Field(
         "columns",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pareta_batch import Account, BudgetUsd, Name, SourceField, Spec, UserPath, digest
+from pareta_batch import TEXT, Account, BudgetUsd, JsonSchema, Name, SourceField, Spec, UserPath, digest, needs
 from pareta_evals.rows import EvalRow
 
 RunsInFlight = Annotated[
@@ -17,10 +17,15 @@ RunWait = Annotated[
 ]
 
 
+_ROWS_OR_SET: JsonSchema = {
+    "anyOf": [{"required": [place], "properties": {place: TEXT}} for place in ("rows", "eval_set")]
+}
+
+
 class ComparisonSpec(Spec):
     """Candidates and baselines to score on the same rows of one task."""
 
-    model_config = ConfigDict(title="Comparison")
+    model_config = ConfigDict(title="Comparison", json_schema_extra=lambda schema: needs(schema, _ROWS_OR_SET))
 
     name: Name = Field(description="Names the comparison in the report and in events")
     task: str | None = Field(None, title="Task", description="Catalogue id of the task that says how to score")

@@ -1,4 +1,4 @@
-from .artifacts import measure_quality, publish_batch, publish_comparisons, publish_page
+from .artifacts import measure_quality, publish_batch, publish_comparisons, publish_page, publish_summary
 from .batches import (
     build_report,
     check_dataset,
@@ -26,7 +26,9 @@ from .events import announce_unpaid_watch, quality_drifted, quality_unavailable
 from .files import check_page, check_plot, check_report
 from .idle_endpoints import read_activity, save_activity
 from .idle_policy import IdlePolicy
+from .locks import check_batch_is_free, work_lock
 from .progress import watcher
+from .report_address import address_of
 from .resources import open_sending_session, shared_client, shared_ledger
 from .retries import RETRIED, RETRIES
 from .tags import tag_run
@@ -38,9 +40,11 @@ __all__ = [
     "RETRIES",
     "IdlePolicy",
     "ParetaCredentials",
+    "address_of",
     "announce_unpaid_watch",
     "append_history",
     "build_report",
+    "check_batch_is_free",
     "check_dataset",
     "check_page",
     "check_plot",
@@ -61,6 +65,7 @@ __all__ = [
     "publish_comparisons",
     "publish_history",
     "publish_page",
+    "publish_summary",
     "quality_drifted",
     "quality_unavailable",
     "quote_batch",
@@ -83,5 +88,6 @@ __all__ = [
     "wait_for_eval_run",
     "wait_until_live",
     "watcher",
+    "work_lock",
     "write_answers_file",
 ]

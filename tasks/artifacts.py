@@ -25,6 +25,7 @@ from pareta_report import (
 )
 from tasks.direct import task, uses_prefect
 from tasks.events import batch_ended
+from tasks.report_address import REPORTS_URL, report_url
 
 
 def artifact_key(*parts: str) -> str:
@@ -64,14 +65,10 @@ async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) ->
     await acreate_markdown_artifact(summary, key=artifact_key(name, "verdicts"), description="Which model wins, if any")
     for comparison in comparisons:
         if comparison.status == "completed":
-            plot = _embedded(await asyncio.to_thread(quality_against_cost, comparison))
             key = artifact_key(name, comparison.name, "plot")
-            # As markdown: an image artifact also prints its data URL, which is the whole image.
-            await acreate_markdown_artifact(
-                f"![{markdown_text(comparison.name)}]({plot})",
-                key=key,
-                description=f"{markdown_text(comparison.name)}: quality and cost",
-            )
+            description = f"{markdown_text(comparison.name)}: quality and cost"
+            plot = await asyncio.to_thread(_plot, comparison)
+            await acreate_markdown_artifact(plot, key=key, description=description)
 
 
 @task(task_run_name="report of {name}")
@@ -84,10 +81,47 @@ async def publish_page(name: str, page: Page, path: str) -> str:
     except OSError as error:
         raise OutputError(f"report {path!r}: not writable: {error}; choose another report") from error
     if uses_prefect():
-        shown = markdown_text(str(written))
-        uri, key = written.resolve().as_uri(), artifact_key(name, "report")
-        await acreate_link_artifact(uri, link_text="HTML report", key=key, description=f"On the worker's disk: {shown}")
+        await _publish_address(artifact_key(name, "report"), str(written))
     return str(written)
+
+
+@task(task_run_name="summary of {name}")
+async def publish_summary(
+    name: str,
+    closing: str,
+    batch: BatchReport,
+    quality: MeasuredQuality | None,
+    comparisons: tuple[Comparison, ...],
+) -> None:
+    """Publish the whole result of a pipeline on the page of its run: closing sentence, verdicts, plots, tables."""
+    if not uses_prefect():
+        return
+    plots = [await asyncio.to_thread(_plot, each) for each in comparisons if each.status == "completed"]
+    summary = markdown_summary(comparisons=comparisons, batch=batch, quality=quality)
+    text = "\n\n".join([f"**{markdown_text(closing)}**", summary, *plots])
+    await acreate_markdown_artifact(text, key=artifact_key(name, "pipeline"), description="Result of the pipeline")
+    rows = artifact_rows(batch_table(batch))
+    await acreate_table_artifact(rows, key=artifact_key(name, "pipeline", "batch"), description="Rows and dollars")
+    if comparisons:
+        models = artifact_rows(comparison_table(comparisons))
+        key = artifact_key(name, "pipeline", "models")
+        await acreate_table_artifact(models, key=key, description="Quality and cost per model")
+
+
+async def _publish_address(key: str, path: str) -> None:
+    """Publish a link to a report, or where it is on the worker's disk: a browser does not open `file://` links."""
+    shown = markdown_text(path)
+    if url := report_url(path):
+        await acreate_link_artifact(url, link_text="HTML report", key=key, description=f"On the worker's disk: {shown}")
+        return
+    step = f"set {markdown_text(REPORTS_URL)} on the workers to link it here"
+    text = f"HTML report on the worker's disk: {shown}; {step}"
+    await acreate_markdown_artifact(text, key=key, description="Place of the HTML report")
+
+
+def _plot(comparison: Comparison) -> str:
+    # As markdown: an image artifact also prints its data URL, which is the whole image.
+    return f"![{markdown_text(comparison.name)}]({_embedded(quality_against_cost(comparison))})"
 
 
 def _embedded(svg: str) -> str:

@@ -4,13 +4,12 @@ from prefect import get_client
 from prefect.context import FlowRunContext
 
 
-async def tag_run(*, batch: str | None = None, endpoint: str | None = None) -> None:
-    """Add tags for the batch and the endpoint to this flow run.
+async def tag_run(**named: str) -> None:
+    """Add a tag of each kind and name, as in `batch:tickets`, to this flow run.
 
     Only the flow run is tagged: for every tagged task run Prefect asks the server for a concurrency slot.
     """
-    named = {"batch": batch, "endpoint": endpoint}
-    tags = [f"{kind}:{name}" for kind, name in named.items() if name is not None]
+    tags = [f"{kind}:{name}" for kind, name in named.items()]
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return

@@ -21,8 +21,8 @@ from tests.end_to_end.prefect_api import PrefectApi  # noqa: E402
 from tests.end_to_end.processes import Processes, processes, until  # noqa: E402
 
 KEY = "pareta_sk_screenshots"
-PIPELINE = "run-pipeline/tickets"
-BATCH = "complete-batch/tickets"
+PIPELINE = "run-pipeline/pipeline-tickets"
+BATCH = "complete-batch/complete-tickets"
 CHROMIUM = (
     "--headless",
     "--no-sandbox",

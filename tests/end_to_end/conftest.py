@@ -70,6 +70,7 @@ def house(home: Path) -> Iterator[House]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PARETA_API_KEY": KEY,
         "PARETA_BASE_URL": f"http://127.0.0.1:{pareta_port}",
+        "PARETA_REPORTS_URL": "https://files.example/pareta",
         "PARETA_LEDGER_URL": f"sqlite:///{home}/ledger.db",
         "MPLCONFIGDIR": str(home / "matplotlib"),
     }

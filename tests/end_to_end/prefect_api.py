@@ -100,10 +100,19 @@ class PrefectApi:
         found = self.ask("POST", "/artifacts/filter", artifacts={"flow_run_id": {"any_": [run_id]}})
         return {artifact["key"]: artifact["type"] for artifact in found}
 
+    def artifact(self, key: str) -> str:
+        """Return the content of the latest artifact of a key."""
+        return str(self.ask("GET", f"/artifacts/{key}/latest")["data"])
+
     def log_of(self, run_id: str) -> str:
         """Return the log messages of a run."""
         lines = self.ask("POST", "/logs/filter", logs={"flow_run_id": {"any_": [run_id]}}, sort="TIMESTAMP_ASC")
         return "\n".join(line["message"] for line in lines)
+
+    def errors_of(self, run_id: str) -> list[str]:
+        """Return the log messages of a run at ERROR and above."""
+        wanted = {"flow_run_id": {"any_": [run_id]}, "level": {"ge_": 40}}
+        return [line["message"] for line in self.ask("POST", "/logs/filter", logs=wanted)]
 
     def refusal(self, method: str, path: str, **body: Any) -> str:
         """Send a request that must be refused, and return the reason."""

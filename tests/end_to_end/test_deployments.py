@@ -10,7 +10,7 @@ import pytest
 from tests.end_to_end.conftest import KEY, House
 from tests.end_to_end.processes import kill, until
 
-BATCH = "complete-batch/tickets"
+BATCH = "complete-batch/complete-tickets"
 
 
 def batch(house: House, name: str, **fields: Any) -> dict[str, Any]:
@@ -68,6 +68,34 @@ def test_a_wrong_value_is_refused_before_anything_runs(house: House) -> None:
     body = {"parameters": {"batch": batch(house, "wrong", max_in_flight=0)}, "enforce_parameter_schema": True}
     refused = house.prefect.refusal("POST", f"/deployments/{found['id']}/create_flow_run", **body)
     assert "max_in_flight" in refused
+    for wrong, reason in (({"output": "x.txt"}, "does not match"), ({"budget_usd": 5, "sampling": {}}, "max_tokens")):
+        body["parameters"] = {"batch": batch(house, "wrong", **wrong)}
+        refused = house.prefect.refusal("POST", f"/deployments/{found['id']}/create_flow_run", **body)
+        assert reason in refused
+
+
+def test_one_field_of_the_batch_is_set_and_the_others_are_those_of_the_deployment(house: House) -> None:
+    run = house.prefect.ended(house.prefect.run(BATCH, batch={"name": "one-field", "max_in_flight": 64})["id"])
+    assert state_of(run) == ("COMPLETED", "Completed")
+    own = house.prefect.deployment(BATCH)["parameters"]["batch"]
+    # Recorded with the run, so that its page shows what it did, and a resumed run does the same.
+    assert run["parameters"]["batch"] == {**own, "name": "one-field", "max_in_flight": 64}
+
+
+def test_a_second_run_of_a_batch_is_skipped_and_another_batch_is_not(slow: House) -> None:
+    slow.pareta.change(latency_ms=6000)
+    before = slow.pareta.books().completions
+    work = batch(slow, "twice", max_in_flight=2)
+    first = slow.prefect.run(BATCH, batch=work)
+    slow.settled(before, 1)
+    second, other = slow.prefect.run(BATCH, batch=work), slow.prefect.run(BATCH, batch=batch(slow, "other"))
+    skipped = slow.prefect.ended(second["id"])
+    assert state_of(skipped) == ("COMPLETED", "Skipped")
+    assert f"run 'complete twice on auto' ({first['id']})" in skipped["state"]["message"]
+    slow.pareta.change(latency_ms=5)
+    assert state_of(slow.prefect.ended(other["id"])) == ("COMPLETED", "Completed")
+    assert state_of(slow.prefect.ended(first["id"])) == ("COMPLETED", "Completed")
+    slow.pareta.debited_once()
 
 
 def test_a_killed_run_is_completed_by_the_next_with_every_row_debited_once(slow: House) -> None:
@@ -87,14 +115,25 @@ def test_a_killed_run_is_completed_by_the_next_with_every_row_debited_once(slow:
 
 
 def test_the_whole_pipeline_runs_from_the_command_line_and_its_parts_stand_below_it(house: House) -> None:
-    parameters = json.dumps({"pipeline": house.prefect.deployment("run-pipeline/tickets")["parameters"]["pipeline"]})
-    command = ("deployment", "run", "run-pipeline/tickets", "--params", parameters, "--watch")
+    parameters = json.dumps(
+        {"pipeline": house.prefect.deployment("run-pipeline/pipeline-tickets")["parameters"]["pipeline"]}
+    )
+    command = ("deployment", "run", "run-pipeline/pipeline-tickets", "--params", parameters, "--watch")
     house.processes.run("prefect", *command, folder=house.folder)
     (run,) = house.prefect.runs_named("pipeline tickets")
     assert state_of(run) == ("COMPLETED", "Completed")
     below = house.prefect.runs_below(run["id"])
     assert sorted(each["name"].split()[0] for each in below) == ["compare", "complete"]
     assert {state_of(each)[1] for each in below} == {"Completed"}
+    assert f"{rows(house)} of {rows(house)} rows settled" in run["state"]["message"]
+    assert run["state"]["message"].endswith("; report: https://files.example/pareta/reports/tickets.html")
+    # Its own page has the whole result, not only the pages of its parts.
+    shown = house.prefect.artifacts(run["id"])
+    assert shown.keys() >= {"tickets-pipeline", "tickets-pipeline-batch", "tickets-pipeline-models", "tickets-report"}
+    page = house.prefect.artifact("tickets-pipeline")
+    for part in ("rows settled", "## Batch tickets", "| model | quality |", "](data:image/svg+xml;base64,"):
+        assert part in page
+    assert "(https://files.example/pareta/reports/tickets.html)" in house.prefect.artifact("tickets-report")
     assert (house.folder / "reports/tickets.html").stat().st_size > 10_000
 
 

@@ -10,7 +10,7 @@ from tests.end_to_end.conftest import House
 from tests.end_to_end.processes import until
 from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
 
-PIPELINE = "run-pipeline/tickets"
+PIPELINE = "run-pipeline/pipeline-tickets"
 
 
 def pipeline(house: House, name: str, **fields: Any) -> dict[str, Any]:
@@ -49,8 +49,15 @@ def test_an_empty_balance_suspends_a_batch_and_a_resume_sends_only_what_is_missi
     before = house.pareta.books().completions
     out_of_credit(6)
     run = house.prefect.run(BATCH, batch=batch(house, "short"), on_empty_balance="suspend")
+    message = house.prefect.in_state(run["id"], "Suspended")["state"]["message"]
+    assert f"of {rows(house)} rows settled" in message
+    assert "billed; top up, then Resume: only the" in message
+    # Another run of the deployment is pending when this one is resumed; neither is cancelled.
+    house.pareta.clear_faults()
+    other = house.prefect.run(BATCH, batch=batch(house, "beside-a-resume"))
     assert state_of(resumed_after_a_top_up(house, run)) == ("COMPLETED", "Completed")
-    house.pareta.completed(before + rows(house))
+    assert state_of(house.prefect.ended(other["id"])) == ("COMPLETED", "Completed")
+    house.pareta.completed(before + 2 * rows(house))
     house.pareta.debited_once()
 
 
@@ -87,6 +94,8 @@ def test_cancelling_stops_sending_settles_what_is_in_flight_and_stops_the_endpoi
     assert sent.completions < before + rows(house)
     assert sent.in_flight == 0
     assert endpoints(house, "cancelled") == ["stopped"]
+    runs = [run, *house.prefect.runs_below(run["id"])]
+    assert [line for each in runs for line in house.prefect.errors_of(each["id"])] == []
     house.pareta.change(latency_ms=5)
     again = house.prefect.ended(house.prefect.run(PIPELINE, pipeline=work)["id"])
     assert state_of(again) == ("COMPLETED", "Completed")

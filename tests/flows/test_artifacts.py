@@ -12,6 +12,7 @@ from flows.compare_models import compare_models
 from pareta_sandbox.faults.kinds import EvalRunFails
 from pareta_sandbox.testing import Sandbox
 from tasks.artifacts import artifact_key, publish_batch
+from tasks.report_address import address_of, report_url
 from tests.flows.test_compare_models import comparisons
 from tests.flows.test_outcomes import report
 
@@ -52,3 +53,35 @@ async def test_a_batch_leaves_its_table_and_its_summary(prefect_server: None) ->
     assert table is not None
     assert summary is not None
     assert "BadRequestError" in f"{table.data}{summary.data}"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path", "url"),
+    [
+        ("https://files.example/pareta/", "reports/a b.html", "https://files.example/pareta/reports/a%20b.html"),
+        ("https://files.example/pareta", "answers/x.html", "https://files.example/pareta/answers/x.html"),
+        ("https://files.example", "../elsewhere.html", None),
+        ("file:///reports", "reports/x.html", None),
+        ("", "reports/x.html", None),
+    ],
+)
+def test_a_report_under_the_working_folder_has_the_url_of_its_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str, path: str, url: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PARETA_REPORTS_URL", prefix)
+    assert report_url(path) == url
+    assert address_of(path) == (url or path)
+
+
+async def test_a_report_is_linked_for_a_browser(
+    pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARETA_REPORTS_URL", "https://files.example/pareta")
+    state = await compare_models(comparisons(tmp_path, "linked"), return_state=True)
+    report = (await state.aresult()).report
+    shown = f"https://files.example/pareta/{Path(report).resolve().relative_to(Path.cwd().resolve())}"
+    artifact = await found("sentiment-report")
+    assert artifact is not None
+    assert f"]({shown})" in str(artifact.data)
+    assert shown in str(state.message)

@@ -18,7 +18,7 @@ from pareta_batch.rows.requests import RowRequest
 from pareta_batch.spec import Batch
 from pareta_evals.spec import Comparisons
 
-HERE, ELSEWHERE = "complete-batch/on-new-dataset", "complete-batch/tickets"
+HERE, ELSEWHERE = "complete-batch/on-new-dataset", "complete-batch/complete-tickets"
 OWN = Bounds(folder="inbox", budget_usd=5)
 
 

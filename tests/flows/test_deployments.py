@@ -20,8 +20,10 @@ from prefect.exceptions import ParameterTypeError
 from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel
 
-from flows.bounds import Bounds
+from flows.bounds import Bounds, check_event
+from flows.forms import merged
 from flows.reference import with_tables
+from pareta_batch.errors import EventIncomplete
 
 PROJECT = Path(__file__).parents[2]
 FILE = yaml.safe_load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))
@@ -57,8 +59,15 @@ def every_flow() -> list[Flow[..., Any]]:
 
 
 def test_no_two_deployments_have_the_same_name() -> None:
-    names = [full_name(deployment) for deployment in DEPLOYMENTS]
+    # Not only per flow: `prefect deploy --name` finds a deployment with a module entrypoint by its own name only.
+    names = [deployment["name"] for deployment in DEPLOYMENTS]
     assert len(set(names)) == len(names)
+
+
+@each_deployment
+def test_no_limit_of_a_deployment_cancels_a_run(deployment: dict[str, Any]) -> None:
+    limit = deployment.get("concurrency_limit")
+    assert limit in (None, {"limit": 1, "collision_strategy": "ENQUEUE"})
 
 
 @each_deployment
@@ -123,8 +132,25 @@ def test_a_trigger_fills_the_parameters_of_its_flow_from_the_documented_payload(
         named = set(re.findall(r"{{ event\.payload\.(\w+) ", parameters))
         assert named
         assert named <= documented_payload(event)
-        filled = re.sub(r"{{ event\.payload\.\w+ \| default\([^)]*\) }}", "tickets-9.csv", parameters)
-        flow.validate_parameters(yaml.safe_load(filled))
+        filled = re.sub(r"{{ event\.payload\.\w+ \| default\('+event-without-\w+'+\) }}", "tickets-9.csv", parameters)
+        assert "{{" not in filled
+        flow.validate_parameters(merged(yaml.safe_load(filled), deployment["parameters"]))
+
+
+@pytest.mark.parametrize("deployment", [each for each in DEPLOYMENTS if "triggers" in each], ids=full_name)
+def test_a_trigger_whose_event_lacks_a_field_starts_a_run_that_names_the_field(
+    deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    # A refused event starts no run, and no person sees it.
+    assert deployment["enforce_parameter_schema"] is False
+    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
+    for trigger in deployment["triggers"]:
+        parameters = yaml.safe_dump(trigger["parameters"])
+        filled = re.sub(r"{{ event\.payload\.\w+ \| default\('+(event-without-\w+)'+\) }}", r"\1.csv", parameters)
+        given = flow.validate_parameters(merged(yaml.safe_load(filled), deployment["parameters"]))
+        with pytest.raises(EventIncomplete, match="event without field 'name'"):
+            check_event(next(iter(given.values())))
 
 
 def documented_payload(event: str) -> set[str]:
@@ -139,7 +165,6 @@ def test_a_schedule_names_its_time_zone_and_spends_nothing_unasked(deployment: d
         RawScheduleConfig.model_validate(schedule)
         assert schedule["timezone"]
         assert schedule["active"] is ("stop_idle" in deployment["entrypoint"])
-    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
 
 
 def test_the_tables_in_the_docs_are_those_of_the_code() -> None:
@@ -157,6 +182,5 @@ def test_no_deployment_is_started_by_events_as_it_is_deployed() -> None:
 
 def test_what_events_start_has_a_folder_and_a_budget_that_no_event_decides() -> None:
     for deployment, trigger in triggers():
-        bounds = Bounds.model_validate(deployment["parameters"]["bounds"])
-        assert bounds == Bounds.model_validate(trigger["parameters"]["bounds"])
-        assert "{{" not in str(trigger["parameters"]["bounds"])
+        assert Bounds.model_validate(deployment["parameters"]["bounds"]).budget_usd
+        assert "bounds" not in trigger["parameters"]
