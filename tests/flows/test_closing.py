@@ -46,6 +46,7 @@ def test_lines_of_a_cancelled_run_are_no_errors(
 ) -> None:
     logger = logging.getLogger(name)
     monkeypatch.setattr(logger, "filters", [])
+    monkeypatch.setattr(logger, "handlers", [])
     monkeypatch.setattr(logger, "propagate", True)
     log_cancelled_tasks_as_information()
     with caplog.at_level(logging.INFO, logger=name):
