@@ -7,8 +7,14 @@ from urllib.parse import unquote, urlsplit
 
 STANDARD_INPUT = "-"
 
-URL_OPTIONS: Mapping[str, tuple[str, ...]] = {"s3": ("endpoint_override", "region", "scheme"), "gs": ()}
+URL_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "s3": ("endpoint_override", "region", "scheme"),
+    "gs": ("endpoint_override", "scheme"),
+}
 """Options that a URL may have, by scheme; none of them is a credential."""
+
+ANONYMOUS = "anonymous"
+"""User of a `gs://` URL that reads a public bucket without credentials."""
 
 ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
@@ -26,6 +32,7 @@ class Address:
     path: str
     shown: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    anonymous: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "Address":
@@ -42,6 +49,8 @@ class Address:
         scheme = ALIASES.get(written, written)
         if scheme == "file":
             return cls("file", _local_path(text))
+        anonymous = scheme == "gs" and after.startswith(f"{ANONYMOUS}@")
+        after = after.removeprefix(f"{ANONYMOUS}@") if anonymous else after
         _check_no_credentials(scheme, after)
         if scheme not in URL_OPTIONS:
             supported = "s3://, gs://, file:// or a path of this machine"
@@ -49,7 +58,7 @@ class Address:
         path, options = _split_options(scheme, after)
         if not path.strip("/"):
             raise ValueError(f"{scheme}:// without a bucket; write {scheme}://BUCKET/KEY")
-        return cls(scheme, path, f"{written}://", options)
+        return cls(scheme, path, f"{written}://", options, anonymous)
 
     def name_of(self, path: str) -> str:
         """Return the name of a file of this store in messages."""
@@ -80,7 +89,7 @@ def _split_options(scheme: str, after: str) -> tuple[str, Mapping[str, str]]:
     for part in query.split("&"):
         name, _, value = part.partition("=")
         if name not in URL_OPTIONS[scheme]:
-            allowed = ", ".join(URL_OPTIONS[scheme]) or "no options"
+            allowed = ", ".join(URL_OPTIONS[scheme])
             problem = f"{scheme}:// URL with the unknown option {name!r:.40}; it may have: {allowed}"
             raise ValueError(f"{problem}; credentials come from the environment")
         options[name] = unquote(value)

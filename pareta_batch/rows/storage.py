@@ -13,7 +13,7 @@ import pyarrow
 from pyarrow import fs
 
 from pareta_batch.errors import DatasetError
-from pareta_batch.rows.address import STANDARD_INPUT, Address
+from pareta_batch.rows.address import ANONYMOUS, STANDARD_INPUT, Address
 from pareta_batch.rows.frames import Table
 from pareta_batch.rows.glob_pattern import fixed_part, glob_pattern, has_wildcards, is_hidden, partitions_of
 from pareta_batch.rows.source import AnyDataset, compression_of
@@ -25,7 +25,7 @@ BUFFER_BYTES = 4 * 1024 * 1024
 PIECE_BYTES = 64 * 1024
 """Bytes of one read from a decompressed stream. Raising it makes fewer calls."""
 
-GCS_RETRY_S = 60
+GCS_RETRY_S = 20
 """Seconds of retries against Google Cloud Storage, whose own default is 15 minutes. Raising it delays the error."""
 
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -151,6 +151,8 @@ def readable(name: str) -> Iterator[None]:
 
 
 def _next_step(problem: str) -> str:
+    if "OAuth2" in problem:
+        return "; credentials come from the environment (GOOGLE_APPLICATION_CREDENTIALS); gs://anonymous@… needs none"
     if any(sign in problem for sign in ("ACCESS_DENIED", "credentials", "NO_CREDENTIALS", "INVALID_ACCESS_KEY")):
         return "; credentials come from the environment (AWS_PROFILE, AWS_ACCESS_KEY_ID …)"
     return ""
@@ -161,7 +163,8 @@ def _store_of(address: Address) -> fs.FileSystem:
         return fs.LocalFileSystem()
     bucket = address.path.split("/")[0]
     options = dict(address.options) | ({"retry_limit_seconds": str(GCS_RETRY_S)} if address.store == "gs" else {})
-    store, _ = fs.FileSystem.from_uri(f"{address.store}://{bucket}" + (f"?{urlencode(options)}" if options else ""))
+    user = f"{ANONYMOUS}@" if address.anonymous else ""
+    store, _ = fs.FileSystem.from_uri(f"{address.store}://{user}{bucket}?{urlencode(options)}")
     return store
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from pareta_batch.errors import DatasetError
+from pareta_batch.rows.source import Source
 from pareta_evals.rows import read_eval_rows
 
 GOOD: dict[str, object] = {"input": "How are you?", "expected": "fine"}
@@ -74,3 +75,13 @@ def test_values_of_parquet_are_rows_as_json_has_them(tmp_path: Path) -> None:
     assert first == {"input": "a", "expected": {"d": "2024-01-02", "amount": "12.30"}, "score": None}
     assert second["score"] == 1.5
     json.dumps([first, second], allow_nan=False)
+
+
+def test_eval_rows_are_a_dataset_with_options_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("input;expected\none;1,5\n")
+    (tmp_path / "b.csv").write_text("input;expected\ntwo;2\n")
+    rows = read_eval_rows(Source(path=str(tmp_path), delimiter=";", decimal=","))
+    assert [dict(row) for row in rows.items] == [
+        {"input": "one", "expected": "1.5"},
+        {"input": "two", "expected": "2"},
+    ]

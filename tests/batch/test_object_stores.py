@@ -14,6 +14,7 @@ from pareta_batch.errors import DatasetError
 from pareta_batch.rows.dataset import Dataset, decimals_of, schema
 from pareta_batch.rows.requests import row_requests
 from tests.batch.batches import batch_in, numbered
+from tests.batch.google_storage import gcs_server
 
 pytest.importorskip("moto")
 pytest.importorskip("flask_cors")
@@ -108,3 +109,15 @@ def test_an_error_names_the_object_and_its_line(bucket: fs.FileSystem) -> None:
         with pytest.raises(DatasetError) as caught:
             rows(f"s3://{BUCKET}/d/{key}")
         assert f"s3://{BUCKET}/d/{key} {said}" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["d", "d/*.csv", "d/a.csv"])
+def test_a_bucket_of_google_cloud_storage(path: str) -> None:
+    objects = {"d/b.csv": b"id,text\nb,x\n", "d/a.csv": b"id,text\na,x\n"}
+    with gcs_server(objects) as server:
+        url = f"gs://anonymous@{BUCKET}/{path}?endpoint_override={server}&scheme=http"
+        found = [(row.place, row.values["id"]) for row in Dataset.open(url).rows()]
+        with pytest.raises(DatasetError, match="there is no such file"):
+            Dataset.open(f"gs://anonymous@{BUCKET}/gone.csv?endpoint_override={server}&scheme=http")
+    every = [("gs://rows/d/a.csv line 2", "a"), ("gs://rows/d/b.csv line 2", "b")]
+    assert found == (every[:1] if path == "d/a.csv" else every)
