@@ -63,13 +63,7 @@ async def run_pipeline(
         purchases = Account(pipeline.account)
         before = await spent_under(purchases)
         async with shared_client(), alone(pipeline), answering_model(pipeline) as model:
-            for_batch, for_comparisons = await share_budget(
-                pipeline.budget_usd, pipeline.batch_on(model), pipeline.model_comparisons(), pipeline.account
-            )
-            batch, comparisons = await gather_settled(
-                run_batch(pipeline.batch_on(model, for_batch)),
-                compare(pipeline.model_comparisons(for_comparisons)),
-            )
+            batch, comparisons = await run_parts(pipeline, model)
             spent = spent_of(await spent_under(purchases), pipeline.budget_usd, before)
         quality = await measure_quality(batch.output, pipeline.truth_column)
         report = PipelineReport(
@@ -80,11 +74,25 @@ async def run_pipeline(
             report=pipeline.report_path,
             spent=spent,
         )
-        await publish_page(pipeline.name, pipeline_page(pipeline, report), pipeline.report_path)
-        await publish_summary(
-            pipeline.name, sentence_of(report), batch, quality, comparisons.comparisons if comparisons else ()
-        )
+        await publish(pipeline, report)
         return finish(report)
+
+
+async def run_parts(pipeline: Pipeline, model: str) -> tuple[BatchReport, ComparisonReport | None]:
+    """Complete the batch on the model while other models are compared, within the shared budget."""
+    for_batch, for_comparisons = await share_budget(
+        pipeline.budget_usd, pipeline.batch_on(model), pipeline.model_comparisons(), pipeline.account
+    )
+    return await gather_settled(
+        run_batch(pipeline.batch_on(model, for_batch)), compare(pipeline.model_comparisons(for_comparisons))
+    )
+
+
+async def publish(pipeline: Pipeline, report: PipelineReport) -> None:
+    """Write the HTML report, and show the whole result on the page of the run."""
+    await publish_page(pipeline.name, pipeline_page(pipeline, report), pipeline.report_path)
+    compared = report.comparisons.comparisons if report.comparisons else ()
+    await publish_summary(pipeline.name, sentence_of(report), report.batch, report.quality, compared)
 
 
 @asynccontextmanager
