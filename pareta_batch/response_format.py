@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
@@ -24,12 +25,27 @@ _FITS: Mapping[bytes, Fit] = {
 }
 
 
+@dataclass(frozen=True)
+class Checked:
+    """The result of a check.
+
+    `repaired`: the JSON of an answer that fits after a repair, with a `note` on it. `problem`: the validator's
+    message for an answer that does not fit.
+    """
+
+    fit: Fit
+    repaired: str | None = None
+    note: str | None = None
+    problem: str | None = None
+
+
 class AnswerCheck:
     """A validator of answers against the response format; without one, any text is valid."""
 
-    def __init__(self, response_format: Any) -> None:  # any JSON value
+    def __init__(self, response_format: Any, *, repairs: bool = False) -> None:  # any JSON value
         self._schema = _schema_of(response_format)
-        self._only_object = self._schema == {"type": "object"}
+        self._repairs = repairs
+        self._only_object = self._schema == {"type": "object"} and not repairs
         self._killed = 0
         self._checker: subprocess.Popen[bytes] | None = None
         # One thread waits for the process, so that the session's loop does not block.
@@ -37,10 +53,14 @@ class AnswerCheck:
 
     async def __call__(self, answer: str) -> Fit:
         """Return whether an answer fits; `unchecked` if the check takes too long."""
+        return (await self.read(answer)).fit
+
+    async def read(self, answer: str) -> Checked:
+        """Return whether an answer fits, if need be after a repair of its JSON."""
         if self._schema is None:
-            return "fits"
+            return Checked("fits")
         if self._only_object:
-            return _is_object(answer)
+            return Checked(_is_object(answer), problem="not a JSON object")
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, answer)
 
     def close(self) -> None:
@@ -51,21 +71,22 @@ class AnswerCheck:
         self._thread.shutdown()
         self._reap()
 
-    def _ask(self, answer: str) -> Fit:
+    def _ask(self, answer: str) -> Checked:
         if self._killed >= MAX_KILLED_CHECKS:
-            return "unchecked"
+            return Checked("unchecked")
         try:
-            self._checker = self._checker or _started(self._schema)
+            self._checker = self._checker or _started(self._schema, repairs=self._repairs)
             assert self._checker.stdin is not None
             assert self._checker.stdout is not None
             schema_checker.sent(self._checker.stdin, answer.encode("utf-8", "replace"))
-            verdict = self._checker.stdout.read(1)
+            reply = schema_checker.received(self._checker.stdout)
         except OSError:
-            verdict = b""
-        if not verdict:
+            reply = None
+        if not reply:
             self._killed += 1
             self._reap()
-        return _FITS.get(verdict, "unchecked")
+            return Checked("unchecked")
+        return Checked(_FITS.get(reply[:1], "unchecked"), **json.loads(reply[1:]))
 
     def _reap(self) -> None:
         checker, self._checker = self._checker, None
@@ -119,9 +140,9 @@ def _is_object(answer: str) -> Fit:
         return "misfit"
 
 
-def _started(schema: Any) -> "subprocess.Popen[bytes]":
+def _started(schema: Any, *, repairs: bool) -> "subprocess.Popen[bytes]":
     # -P: modules in the program's folder would shadow modules of other packages.
-    command = [sys.executable, "-P", schema_checker.__file__]
+    command = [sys.executable, "-P", schema_checker.__file__, *([schema_checker.REPAIR] if repairs else [])]
     checker = subprocess.Popen(  # noqa: S603 - our own program
         command,
         stdin=subprocess.PIPE,

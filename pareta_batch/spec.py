@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from pareta_batch.answer_schema import load_schema, response_format_of
 from pareta_batch.form_schema import budget_needs_max_tokens
 from pareta_batch.money import EXTRA_BODY, most_answer_tokens, unbounded
 from pareta_batch.question import Question
@@ -135,6 +136,15 @@ class BatchWork(Question, BatchDataset):
         title="Sampling columns",
         description="Sampling field → column with its value in each row; a row without a value has that of `sampling`",
     )
+    answer_schema: dict[str, Any] | str | None = Field(
+        None,
+        title="Answer schema",
+        description="JSON Schema of the answers, as a mapping, a .json or .yaml file, or module:Model of pydantic; its "
+        "fields become typed columns",
+    )
+    answer_columns: tuple[Literal["tool_calls", "reasoning", "logprobs"], ...] = Field(
+        (), title="Answer columns", description="Parts of the replies that get their own columns"
+    )
     max_in_flight: int = Field(
         16, ge=1, le=4096, title="Max in flight", description="Maximum number of requests in flight"
     )
@@ -180,6 +190,33 @@ class BatchWork(Question, BatchDataset):
     def sampling_leaves_the_batch_alone(cls, sampling: Sampling) -> Sampling:
         check_response_format(sampling.response_format)
         return sampling
+
+    @field_validator("answer_schema", mode="before")
+    @classmethod
+    def schema_is_read_once(cls, given: object) -> dict[str, Any] | None:
+        return load_schema(given)
+
+    @model_validator(mode="after")
+    def one_format_of_the_answers(self) -> "BatchWork":
+        if self.answer_schema is not None and self.sampling.response_format is not None:
+            raise ValueError("answer_schema and sampling.response_format both set the format; leave one of them out")
+        return self
+
+    @property
+    def schema_of_answers(self) -> dict[str, Any] | None:
+        """The answer schema as a mapping."""
+        return self.answer_schema if isinstance(self.answer_schema, dict) else None
+
+    @property
+    def response_format(self) -> Any:  # any JSON value
+        """The response format of every request."""
+        schema = self.schema_of_answers
+        return self.sampling.response_format if schema is None else response_format_of(schema)
+
+    def request_fields(self) -> dict[str, Any]:  # the service's own fields: any JSON value
+        """Return the request fields of every row: those of the sampling, and the response format."""
+        own = {} if self.answer_schema is None else {"response_format": self.response_format}
+        return {**self.sampling.fields(), **own}
 
     @field_validator("sampling_columns")
     @classmethod

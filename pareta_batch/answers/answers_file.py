@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pyarrow
 
+from pareta_batch.answers.answer_types import field_types, field_values
 from pareta_batch.answers.formats import WRITERS, Layout, Record
+from pareta_batch.answers.message_columns import message_columns
 from pareta_batch.answers.openai_output import openai_record
 from pareta_batch.answers.output_checks import answers_in, check_path, named_errors
 from pareta_batch.answers.output_claims import check_known, claim, is_written, mark_written
@@ -30,6 +32,9 @@ RESULTS = {
 }
 SOMETIMES = {"message": pyarrow.string(), "notes": pyarrow.string()}
 """Results that get a column only if a row has a value: most files keep the columns of earlier versions."""
+
+TYPED = (None, "unchecked")
+"""Flags of answers whose fields get typed values."""
 
 
 def write_answers(batch: Batch, ledger: Ledger) -> Path:
@@ -60,11 +65,18 @@ def write_answers(batch: Batch, ledger: Ledger) -> Path:
 
 def results_of(batch: Batch, ledger: Ledger) -> Mapping[str, pyarrow.DataType]:
     """Return the results that get a column, with their types."""
-    return RESULTS | {name: kind for name, kind in SOMETIMES.items() if ledger.has_any(batch.name, name)}
+    return _results_of(batch) | {name: kind for name, kind in SOMETIMES.items() if ledger.has_any(batch.name, name)}
 
 
-def layout_of(batch: Batch, results: Mapping[str, pyarrow.DataType] = RESULTS) -> tuple[Mapping[str, str], Layout]:
+def _results_of(batch: Batch) -> dict[str, pyarrow.DataType]:
+    """Return the results that every answers file of a batch has: fields of its schema, and requested columns, too."""
+    typed = {f"answer.{name}": kind for name, kind in field_types(batch.schema_of_answers).items()}
+    return RESULTS | typed | dict.fromkeys(batch.answer_columns, pyarrow.string())
+
+
+def layout_of(batch: Batch, results: Mapping[str, pyarrow.DataType] | None = None) -> tuple[Mapping[str, str], Layout]:
     """Return the column name of each result, and the layout of the answers file."""
+    results = _results_of(batch) if results is None else results
     dataset = Dataset.open(batch.dataset)
     columns = schema(dataset)
     taken = {name.casefold() for name in columns.names}
@@ -80,10 +92,11 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 def _records(batch: Batch, ledger: Ledger, names: Mapping[str, str]) -> Iterator[Record]:
     rows = keyed_rows(batch)
+    types = field_types(batch.schema_of_answers)
     while chunk := list(islice(rows, CHUNK_ROWS)):
         outcomes = ledger.outcomes_of(batch.name, [key for key, _ in chunk])
         for key, row in chunk:
-            results = _results(outcomes.get(key))
+            results = _results(outcomes.get(key), types)
             yield {**row.values, **{column: results.get(name) for name, column in names.items()}}
 
 
@@ -95,13 +108,16 @@ def _openai_records(batch: Batch, ledger: Ledger) -> Iterator[Record]:
             yield openai_record(batch.name, batch.model, key, outcomes.get(key), times.get(key))
 
 
-def _results(outcome: Outcome | None) -> Record:
+def _results(outcome: Outcome | None, types: Mapping[str, pyarrow.DataType]) -> Record:
     if outcome is None or outcome.state == "pending":
         in_doubt = outcome is not None and outcome.in_doubt
         return {"error": "pending: sent, its answer never came" if in_doubt else "pending: not sent yet"}
     error = f"{outcome.error}: {outcome.error_message}" if outcome.error else None
     message = None if outcome.message is None else _parsed(outcome.message)
-    return vars(outcome) | {"error": error, "message": message}
+    # An answer that does not fit its schema has no typed values; its text is kept.
+    values = field_values(outcome.answer, types) if outcome.flag in TYPED else {}
+    typed = {f"answer.{name}": value for name, value in values.items()}
+    return {**vars(outcome), "error": error, "message": message, **typed, **message_columns(message)}
 
 
 def _parsed(message: str) -> object:

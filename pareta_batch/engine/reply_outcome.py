@@ -6,6 +6,7 @@ from typing import Any
 
 from pareta_batch.errors import shown
 from pareta_batch.ledger import MAX_KEPT_CHARS, Flag
+from pareta_batch.response_format import Checked
 from pareta_client import ChatCompletion, Finish, finish_of
 
 _FLAGS: Mapping[Finish, Flag] = {
@@ -35,6 +36,20 @@ def reply_fields(completion: ChatCompletion) -> dict[str, Any]:  # fields of an 
         "completion_tokens": usage.completion_tokens,
         "message": message,
         "notes": "; ".join(notes) if notes else None,
+    }
+
+
+def checked_fields(fields: dict[str, Any], checked: Checked) -> dict[str, Any]:  # fields of an Outcome
+    """Return the fields with the result of the check; a repaired answer keeps its original as the message."""
+    if checked.repaired is None:
+        return {**fields, "flag": None if checked.fit == "fits" else checked.fit}
+    original, _ = as_json({"role": "assistant", "content": fields["answer"]})
+    notes = [fields["notes"], checked.note]
+    return {
+        **fields,
+        "answer": checked.repaired,
+        "message": fields["message"] or original,
+        "notes": "; ".join(note for note in notes if note),
     }
 
 

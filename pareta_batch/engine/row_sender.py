@@ -50,7 +50,7 @@ class RowSender:
     ) -> None:
         self._batch = batch
         self._client = client
-        self._sampling = batch.sampling.fields()
+        self._sampling = batch.request_fields()
         self._gate = gate
         self._budget = budget
         self._reachability = reachability

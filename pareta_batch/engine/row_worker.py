@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pareta_batch.engine.failure_handler import FailureHandler
 from pareta_batch.engine.progress import Progress
-from pareta_batch.engine.reply_outcome import reply_fields, unread_fields
+from pareta_batch.engine.reply_outcome import checked_fields, reply_fields, unread_fields
 from pareta_batch.engine.row_sender import Answer, RowSender
 from pareta_batch.engine.row_state import RowState
 from pareta_batch.engine.stop import StopSignal
@@ -94,8 +94,7 @@ class RowWorker:
         try:
             fields = reply_fields(answer.completion)
             if fields["flag"] is None and fields["answer"]:
-                fit = await self.check(fields["answer"])
-                fields["flag"] = None if fit == "fits" else fit
+                fields = checked_fields(fields, await self.check.read(fields["answer"]))
         except Exception as error:
             log.exception("%s: the answer of row %r cannot be read", self.progress.name, row.request.key)
             return row.outcome("failed", **known, **unread_fields(answer.completion, error))

@@ -189,7 +189,7 @@ def _start(opened: ExitStack, work: _Work, pareta: AsyncPareta, policy: RetryPol
     can_connect = allow_open_files(batch.max_in_flight, f"batch {batch.name!r}")
     client = pareta.with_options(max_retries=0, unlimited_connections=can_connect)
     recovery = EndpointRecovery(pareta, batch.model, timing)
-    check = AnswerCheck(batch.sampling.response_format)
+    check = AnswerCheck(batch.response_format, repairs=batch.answer_schema is not None)
     opened.callback(check.close)
     writer = GroupCommit(work.ledger, batch.name, last_interval_s=timing.last_write_interval_s)
     opened.callback(lambda: stop.report_lost(writer.close()))

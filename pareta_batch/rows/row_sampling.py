@@ -45,7 +45,7 @@ class RowSampling:
         ]
         if problems:
             raise DatasetError(problems)
-        fields = batch.sampling.fields()
+        fields = batch.request_fields()
         has_budget, in_body = batch.budget_usd is not None, is_openai_batch(batch.dataset)
         return cls(fields, batch.sampling_columns, batch.sampling.most_tokens, has_budget, in_body)
 
