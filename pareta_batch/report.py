@@ -60,6 +60,8 @@ class BatchReport(BaseModel):
         None,
         description="The highest receipt as a multiple of its price bound from cheaper ones; None if none exceeds it",
     )
+    asked_again: int = Field(0, description="Rows that were asked again because an answer did not fit the schema")
+    asked_again_micro_usd: int = Field(0, description="Receipts of the second and later turns, part of the bill")
     prompt_tokens: int
     completion_tokens: int
     tolerated_failures: float
@@ -86,6 +88,8 @@ class BatchReport(BaseModel):
             parts.append(f"{self.unknown} unknown whether paid ({dollars(self.unknown_at_most_micro_usd)} at most)")
         if self.unanswered_micro_usd:
             parts.append(f"{dollars(self.unanswered_micro_usd)} of it for replies without a usable answer")
+        if self.asked_again:
+            parts.append(f"{self.asked_again} rows asked again, for {dollars(self.asked_again_micro_usd)} of it")
         counts = {**self.errors, **{f"answers {flag}": count for flag, count in self.flagged.items()}}
         parts += money_notes(self.budget_usd, self.overspent_micro_usd, self.price_rise)
         return "; ".join([*parts, *(f"{count} {name}" for name, count in sorted(counts.items()))])
@@ -130,6 +134,8 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
         budget_usd=batch.budget_usd,
         overspent_micro_usd=overspent_micro_usd(batch, tally),
         price_rise=None if tally.prices.rise is None else round(float(tally.prices.rise), 2),
+        asked_again=tally.asked_again,
+        asked_again_micro_usd=tally.asked_again_micro_usd,
         prompt_tokens=tally.prompt_tokens,
         completion_tokens=tally.completion_tokens,
         tolerated_failures=batch.tolerated_failures,

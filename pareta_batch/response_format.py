@@ -123,6 +123,11 @@ def check_response_format(response_format: Any) -> None:  # any JSON value
         raise ValueError(f"sampling.response_format has no valid JSON schema: {error}") from None
 
 
+def has_schema(response_format: Any) -> bool:  # any JSON value
+    """Return whether answers are checked against a format."""
+    return _schema_of(response_format) is not None
+
+
 def _schema_of(response_format: Any) -> Any:  # a JSON schema, or none
     match response_format:
         case {"type": "json_schema", "json_schema": {"schema": Mapping() | bool() as schema}}:

@@ -11,7 +11,7 @@ from pareta_batch.answer_schema import load_schema, response_format_of
 from pareta_batch.form_schema import budget_needs_max_tokens
 from pareta_batch.money import EXTRA_BODY, most_answer_tokens, unbounded
 from pareta_batch.question import Question
-from pareta_batch.response_format import check_response_format
+from pareta_batch.response_format import check_response_format, has_schema
 from pareta_batch.rows import OPENAI_BATCH, OPENAI_COLUMNS, SourceField, is_openai_batch
 from pareta_batch.sampling_fields import RESPONSE_FORMAT, TEXTS, misspelt, no_booleans
 from pareta_batch.spec_base import BudgetUsd, Spec, infinite
@@ -142,6 +142,13 @@ class BatchWork(Question, BatchDataset):
         description="JSON Schema of the answers, as a mapping, a .json or .yaml file, or module:Model of pydantic; its "
         "fields become typed columns",
     )
+    ask_again: int = Field(
+        0,
+        ge=0,
+        le=5,
+        title="Ask again",
+        description="Times to ask again for an answer that does not fit its schema; then it is kept with a flag",
+    )
     answer_columns: tuple[Literal["tool_calls", "reasoning", "logprobs"], ...] = Field(
         (), title="Answer columns", description="Parts of the replies that get their own columns"
     )
@@ -200,6 +207,8 @@ class BatchWork(Question, BatchDataset):
     def one_format_of_the_answers(self) -> "BatchWork":
         if self.answer_schema is not None and self.sampling.response_format is not None:
             raise ValueError("answer_schema and sampling.response_format both set the format; leave one of them out")
+        if self.ask_again and not has_schema(self.response_format):
+            raise ValueError("ask_again needs a schema that decides whether an answer fits; set answer_schema")
         return self
 
     @property

@@ -111,6 +111,8 @@ def _openai_records(batch: Batch, ledger: Ledger) -> Iterator[Record]:
 def _results(outcome: Outcome | None, types: Mapping[str, pyarrow.DataType]) -> Record:
     if outcome is None or outcome.state == "pending":
         in_doubt = outcome is not None and outcome.in_doubt
+        if outcome is not None and outcome.turns and not in_doubt:
+            return {"error": "pending: its answer does not fit the schema; it is asked again in the next run"}
         return {"error": "pending: sent, its answer never came" if in_doubt else "pending: not sent yet"}
     error = f"{outcome.error}: {outcome.error_message}" if outcome.error else None
     message = None if outcome.message is None else _parsed(outcome.message)

@@ -63,10 +63,10 @@ class RowSender:
         """
         try:
             # Before the reservation: a row whose files cannot be read holds no budget.
-            messages = await self._messages(row.request)
+            messages = await self._messages(row.asked)
         except FileChanged as error:
             return error
-        reservation = await self._budget.reserve(row.request.prompt_bytes, again=row.in_doubt)
+        reservation = await self._budget.reserve(row.asked.prompt_bytes, again=row.in_doubt)
         if reservation is None:
             self._stop.stop("BudgetReached", self._budget.exhausted_reason(self._batch.budget_usd))
             return None
@@ -78,7 +78,7 @@ class RowSender:
         sent = time.monotonic()
         self._reachability.tried(sent)
         try:
-            completion = await self._create(row.request, messages)
+            completion = await self._create(row.asked, messages)
         except ParetaError as error:
             self._failed(row, error, call, reservation)
             return error

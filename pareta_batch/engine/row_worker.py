@@ -36,6 +36,7 @@ class RowWorker:
     progress: Progress
     stop: StopSignal
     slots: asyncio.Semaphore
+    ask_again: int = 0
 
     async def answer(self, request: RowRequest) -> Outcome | None:
         """Return the row's durable outcome; None if the batch was stopped first.
@@ -74,7 +75,7 @@ class RowWorker:
             result = await self._attempt(row)
         while isinstance(result, ParetaError):
             if outcome := await self.failures.handle(row, result):
-                return await self._settle(row, outcome)
+                return await self._settle(row, row.kept(outcome))
             result = None if self.stop.is_set() else await self._attempt(row)
         return result
 
@@ -82,11 +83,23 @@ class RowWorker:
         """Send the row once, and return its durable outcome or its error; None if the batch was stopped first."""
         match await self.sender.send(row):
             case Answer() as answer:
-                return await self._settle(row, await self._read(row, answer))
+                outcome = row.kept(await self._read(row, answer))
+                if outcome.flag != "misfit" or len(row.turns) >= self.ask_again:
+                    return await self._settle(row, outcome)
+                return await self._next_turn(row, outcome)
             case ParetaError() | None as result:
                 return result
             case error:
-                return await self._settle(row, row.failed(error, retryable=False))
+                return await self._settle(row, row.kept(row.failed(error, retryable=False)))
+
+    async def _next_turn(self, row: RowState, outcome: Outcome) -> Outcome | ParetaError | None:
+        """Make an answer that does not fit durable, then ask again; return as `_attempt`."""
+        written = await self.writer.settle(row.end_turn(outcome))
+        if written.state != "pending":  # it could not be written: the row failed, with its receipt
+            row.claimed = False
+            self.progress.count(written)
+            return written
+        return None if self.stop.is_set() else await self._attempt(row)
 
     async def _read(self, row: RowState, answer: Answer) -> Outcome:
         """Return the outcome of an answer; an exception while it is read or checked becomes a failed outcome."""
@@ -94,7 +107,9 @@ class RowWorker:
         try:
             fields = reply_fields(answer.completion)
             if fields["flag"] is None and fields["answer"]:
-                fields = checked_fields(fields, await self.check.read(fields["answer"]))
+                checked = await self.check.read(fields["answer"])
+                row.problem = checked.problem
+                fields = checked_fields(fields, checked)
         except Exception as error:
             log.exception("%s: the answer of row %r cannot be read", self.progress.name, row.request.key)
             return row.outcome("failed", **known, **unread_fields(answer.completion, error))

@@ -213,6 +213,7 @@ def _start(opened: ExitStack, work: _Work, pareta: AsyncPareta, policy: RetryPol
         progress=progress,
         stop=stop,
         slots=asyncio.Semaphore(pool_size(batch)),
+        ask_again=batch.ask_again,
     )
     return Session(work, client=client, gate=gate, progress=progress, worker=worker, stop=stop, loop=loop)
 

@@ -130,8 +130,8 @@ class Ledger:
     def _requests(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[RowRequest]:
         found = self._database.do(lambda db: db.execute(query, given).all())
         return [
-            RowRequest(position, key, work, _messages(sent), doubt, _sampling(options))
-            for position, key, work, sent, doubt, options in found
+            RowRequest(position, key, work, _messages(sent), doubt, _sampling(options), turns)
+            for position, key, work, sent, doubt, options, turns in found
         ]
 
     def write(self, batch: str, entries: LedgerWrites) -> None:

@@ -19,6 +19,8 @@ class Outcome:
     `billed_micro_usd`: None if the service reported no receipt. `in_doubt`: a request may have been paid although its
     answer was not received. `resent`: answered after a request in doubt; with a receipt of 0 it is a replay.
     `message`: the reply's content besides its text, as JSON. `notes`: irregularities of the reply.
+    `turns`: JSON text of the answers that did not fit. `turn_bytes`: bytes that the open turn adds to the prompt.
+    `asked_again_micro_usd`: receipts of later turns, part of the bill. `lost_receipts`: turns without theirs.
     """
 
     key: str
@@ -40,6 +42,10 @@ class Outcome:
     billed_micro_usd: int | None = None
     message: str | None = None
     notes: str | None = None
+    turns: str | None = None
+    turn_bytes: int = 0
+    asked_again_micro_usd: int | None = None
+    lost_receipts: int = 0
 
 
 MAX_KEPT_CHARS = 100_000
@@ -58,6 +64,9 @@ def unwritable(outcome: Outcome, failure: UnexpectedError) -> Outcome:
         in_doubt=outcome.in_doubt,
         request_id=outcome.request_id,
         billed_micro_usd=outcome.billed_micro_usd,
+        turns=outcome.turns,
+        asked_again_micro_usd=outcome.asked_again_micro_usd,
+        lost_receipts=outcome.lost_receipts,
     )
 
 
@@ -68,8 +77,9 @@ class Tally:
     `unknown`: rows without an answer for which a request may have been paid. `replayed`: answers paid by a request
     whose receipt is lost. `unbilled`: answers that came without a receipt. `billed_unanswered`: rows without an answer
     although a reply was billed. `unanswered_micro_usd`: receipts of all rows without an answer.
-    `superseded_micro_usd`: receipts of rows that were edited or removed since. `superseded_unknown`: such rows for
-    which a request may have been paid without a receipt.
+    `superseded_micro_usd`: receipts of rows that were edited or removed since. `superseded_unknown`: requests of such
+    rows that may have been paid without a receipt. `asked_again`: rows with a second turn. `lost_turns`: turns of
+    unanswered rows whose receipt is lost.
     """
 
     settled: int = 0
@@ -91,6 +101,10 @@ class Tally:
     replayed: int = 0
     replayed_prompt_tokens: int = 0
     replayed_completion_tokens: int = 0
+    asked_again: int = 0
+    asked_again_micro_usd: int = 0
+    lost_turns: int = 0
+    lost_turn_bytes: int = 0
     unbilled: int = 0
     unbilled_bytes: int = 0
     prices: Prices = NO_PRICES
@@ -103,12 +117,12 @@ class Tally:
     @property
     def doubtful(self) -> int:
         """Number of requests that were or may have been paid, without a receipt."""
-        return self.unknown + self.superseded_unknown + self.unbilled
+        return self.unknown + self.lost_turns + self.superseded_unknown + self.unbilled
 
     @property
     def doubtful_bytes(self) -> int:
         """Prompt bytes of the doubtful requests."""
-        return self.unknown_bytes + self.superseded_bytes + self.unbilled_bytes
+        return self.unknown_bytes + self.lost_turn_bytes + self.superseded_bytes + self.unbilled_bytes
 
     @property
     def not_paid(self) -> int:
@@ -133,7 +147,8 @@ class Tally:
 
         Without `max_tokens`, the longest answer so far is taken as the limit.
         """
-        return self.prices.of_requests(self.unknown, self.unknown_bytes, max_tokens) if self.unknown else 0
+        requests, size = self.unknown + self.lost_turns, self.unknown_bytes + self.lost_turn_bytes
+        return self.prices.of_requests(requests, size, max_tokens) if requests else 0
 
     def __str__(self) -> str:
         cost = "cost unknown" if self.billed_micro_usd is None else f"{dollars(self.billed_micro_usd)} billed"

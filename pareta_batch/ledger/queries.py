@@ -17,17 +17,22 @@ from pareta_batch.money import NO_PRICES, Answered, Prices
 
 ROUNDED_UP = 2
 """Micro-USD that rounding up may add to one receipt and to its bound."""
+MAX_TURNS = 6
+"""Turns of a row, each of whose receipts is rounded up."""
 
 _paid = rows.c.state == "settled"
 # An older version wrote unchecked values of the service: texts and absurd numbers are no receipts.
+# The receipt of a lost turn is missing in the sum, and its tokens are not: the quotient would be too low.
 _priced = sa.and_(
-    _paid,
+    sa.or_(_paid, rows.c.turns.is_not(None)),
+    rows.c.lost_receipts == 0,
     *(each.between(1, MAX_VALUE) for each in (rows.c.billed_micro_usd, rows.c.prompt_tokens, rows.c.completion_tokens)),
 )
-_unknown = sa.and_(sa.not_(_paid), rows.c.in_doubt)
-_replayed = sa.and_(_paid, rows.c.resent, rows.c.billed_micro_usd == 0)
+_unknown = sa.and_(sa.not_(_paid), sa.or_(rows.c.in_doubt, rows.c.lost_receipts > 0))
+_replayed = sa.and_(_paid, rows.c.resent, sa.or_(rows.c.billed_micro_usd == 0, rows.c.lost_receipts > 0))
+_bytes = rows.c.prompt_bytes + rows.c.turn_bytes
 _unbilled = sa.and_(_paid, rows.c.billed_micro_usd.is_(None))
-_unanswered = sa.and_(sa.not_(_paid), sa.not_(rows.c.in_doubt), rows.c.billed_micro_usd > 0)
+_unanswered = sa.and_(sa.not_(_paid), sa.not_(_unknown), rows.c.billed_micro_usd > 0)
 
 
 def _where(condition: sa.ColumnElement[bool], column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -114,21 +119,25 @@ _SUMS: dict[str, sa.ColumnElement[Any]] = {
     "prompt_tokens": _where(_paid, rows.c.prompt_tokens),
     "completion_tokens": _where(_paid, rows.c.completion_tokens),
     "unknown": _where(_unknown, _ONE),
-    "unknown_bytes": _where(_unknown, rows.c.prompt_bytes),
+    "unknown_bytes": _where(_unknown, _bytes),
     "billed_unanswered": _where(_unanswered, _ONE),
     "unanswered_micro_usd": _where(sa.not_(_paid), rows.c.billed_micro_usd),
     "resent": _where(sa.and_(_paid, rows.c.resent), _ONE),
     "replayed": _where(_replayed, _ONE),
     "replayed_prompt_tokens": _where(_replayed, rows.c.prompt_tokens),
     "replayed_completion_tokens": _where(_replayed, rows.c.completion_tokens),
+    "asked_again": _where(rows.c.turns.is_not(None), _ONE),
+    "asked_again_micro_usd": rows.c.asked_again_micro_usd,
+    "lost_turns": _where(sa.not_(_paid), rows.c.lost_receipts),
+    "lost_turn_bytes": _where(sa.not_(_paid), rows.c.lost_receipts * _bytes),
     "unbilled": _where(_unbilled, _ONE),
-    "unbilled_bytes": _where(_unbilled, rows.c.prompt_bytes),
+    "unbilled_bytes": _where(_unbilled, _bytes),
 }
 _LOST = sa.or_(_unknown, _replayed, _unbilled)
 _SUPERSEDED: dict[str, sa.ColumnElement[Any]] = {
     "superseded_micro_usd": rows.c.billed_micro_usd,
-    "superseded_unknown": _where(_LOST, _ONE),
-    "superseded_bytes": _where(_LOST, rows.c.prompt_bytes),
+    "superseded_unknown": _where(_LOST, 1 + rows.c.lost_receipts),
+    "superseded_bytes": _where(_LOST, (1 + rows.c.lost_receipts) * _bytes),
 }
 
 
@@ -161,6 +170,7 @@ def _prices(db: sa.Connection, batch: str) -> Prices:
         return NO_PRICES
     priced = Prices(_rounded_up(prompt), _rounded_up(completion), least, most)
     bound = prompt * rows.c.prompt_tokens + completion * rows.c.completion_tokens + ROUNDED_UP
+    bound += sa.case((rows.c.turns.is_not(None), MAX_TURNS), else_=0)
     above = sa.select(*map(sa.func.max, (billed / bound, *quotients))).where(*of_batch, billed > bound)
     rise, *raised = db.execute(above).one()
     return priced if rise is None else priced.raised(*map(_rounded_up, (rise, *raised)))

@@ -44,7 +44,7 @@ rows = sa.Table(
     sa.Column("turns", sa.Text),
     sa.Column("turn_bytes", sa.BigInteger, nullable=False, default=0, server_default=sa.text("0")),
     sa.Column("asked_again_micro_usd", sa.BigInteger),
-    sa.Column("receipt_lost", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("lost_receipts", sa.Integer, nullable=False, default=0, server_default=sa.text("0")),
     sa.Index("rows_in_order", "batch", "position"),
 )
 
@@ -175,7 +175,7 @@ origins = sa.Table(
 
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
-_ASKING = ("options", "turns", "turn_bytes", "asked_again_micro_usd", "receipt_lost")
+_ASKING = ("options", "turns", "turn_bytes", "asked_again_micro_usd", "lost_receipts")
 # Columns of `rows` added by each version; a new column has a server default or is nullable.
 _ADDED = {2: ("flag", "in_doubt", "resent", "prompt_bytes"), 3: ("message", "notes"), 4: _ASKING}
 _WIDENED = {3: ("prompt_tokens", "completion_tokens")}

@@ -44,5 +44,13 @@ def page_of(wanted: RowSelection) -> sa.Select[tuple[Any, ...]]:
 
 
 def remaining(batch: str | sa.BindParameter[str], wanted: RowSelection) -> sa.Select[tuple[Any, ...]]:
-    columns = (rows.c.position, rows.c.key, rows.c.fingerprint, rows.c.messages, rows.c.in_doubt, rows.c.options)
+    columns = (
+        rows.c.position,
+        rows.c.key,
+        rows.c.fingerprint,
+        rows.c.messages,
+        rows.c.in_doubt,
+        rows.c.options,
+        rows.c.turns,
+    )
     return sa.select(*columns).where(*current(batch), rows.c.messages.is_not(sa.null()), wanted.condition())

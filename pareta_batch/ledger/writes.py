@@ -27,7 +27,9 @@ _IDENTITY = ("key", "fingerprint")
 _WRITTEN = [field.name for field in fields(Outcome) if field.name not in (*_IDENTITY, "attempts")]
 
 _BORDER = {"latency_ms": number, "prompt_tokens": whole, "completion_tokens": whole, "billed_micro_usd": whole}
-_BILLED = sa.bindparam("billed_micro_usd", type_=sa.BigInteger)
+_BORDER |= {"asked_again_micro_usd": whole, "turn_bytes": whole, "lost_receipts": whole}
+_ADDED = ("billed_micro_usd", "asked_again_micro_usd")
+"""Receipts: those of earlier runs and turns are added."""
 
 # Built once: building such a statement takes SQLAlchemy as long as SQLite takes to write a small group.
 _update = rows.update().where(
@@ -41,8 +43,11 @@ _outcome = _update.values(
     {name: sa.bindparam(name) for name in (*_WRITTEN, "updated_at")}
     | {
         "attempts": rows.c.attempts + sa.bindparam("tries"),
-        # Receipts of earlier runs in which the row failed are added.
-        "billed_micro_usd": sa.func.coalesce(rows.c.billed_micro_usd + _BILLED, rows.c.billed_micro_usd, _BILLED),
+    }
+    | {
+        name: sa.func.coalesce(rows.c[name] + new, rows.c[name], new)
+        for name in _ADDED
+        for new in [sa.bindparam(name, type_=sa.BigInteger)]
     }
 )
 _CLAIM = _update.values(in_doubt=True)

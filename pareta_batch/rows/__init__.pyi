@@ -8,6 +8,7 @@ from .readers import CHUNK_ROWS
 from .requests import RowRequest, keyed_rows, row_requests
 from .source import OPENAI_BATCH, AnyDataset, Source, SourceField
 from .storage import is_part, local_files
+from .turns import Turn, request_after, turns_of, turns_text
 from .values import MAX_NESTING, is_missing, json_text, nesting, text_of
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Source",
     "SourceField",
     "Table",
+    "Turn",
     "decimals_of",
     "digest",
     "idempotency_key",
@@ -34,8 +36,11 @@ __all__ = [
     "keyed_rows",
     "local_files",
     "nesting",
+    "request_after",
     "row_requests",
     "schema",
     "text_of",
+    "turns_of",
+    "turns_text",
     "wire_messages",
 ]

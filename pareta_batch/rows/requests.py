@@ -24,7 +24,7 @@ class RowRequest:
     """The request of one row, with its identity in the ledger.
 
     `in_doubt`: an earlier request may have been paid although its answer was not received. `sampling`: the row's own
-    sampling fields, None for those of the batch.
+    sampling fields, None for those of the batch. `turns`: JSON text of the answers that did not fit so far.
     """
 
     position: int
@@ -33,6 +33,7 @@ class RowRequest:
     messages: tuple[Message, ...]
     in_doubt: bool = False
     sampling: Mapping[str, Any] | None = None
+    turns: str | None = None
 
     @cached_property
     def prompt_bytes(self) -> int:

@@ -30,6 +30,9 @@ def _answered(batch: BatchReport) -> Iterator[Line]:
     yield Line("answered", batch.settled, dollars(batch.billed_micro_usd) + " billed")
     for flag, rows in sorted(batch.flagged.items()):
         yield Line(f"flagged {flag}: kept, not requested again", rows, part=True)
+    if batch.asked_again:
+        spent = dollars(batch.asked_again_micro_usd) + " of the billed amount"
+        yield Line("asked again: the first answer did not fit the schema", batch.asked_again, spent, part=True)
     if batch.resent:
         yield Line("answered after an earlier request without a response", batch.resent, part=True)
     if batch.replayed:

@@ -5,13 +5,16 @@ import binascii
 import hashlib
 import json
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pareta_sandbox.http.errors import invalid_body
 from pareta_sandbox.models import media
 from pareta_sandbox.state import money
+
+COMPLAINT = "JSON schema"
+"""Text by which a message is recognized as a complaint about an answer."""
 
 
 class ImageUrl(BaseModel):
@@ -128,12 +131,29 @@ class ChatRequest(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     stop: str | list[str] | None = None
+    response_format: dict[str, Any] | None = None
 
     def conversation(self) -> tuple[str, str]:
         """Return the system text and the last user message."""
         system = "\n".join(m.text for m in self.messages if m.role in ("system", "developer"))
-        user = next((m.text for m in reversed(self.messages) if m.role == "user"), self.messages[-1].text)
+        asked = self.messages[:-2] if self.complains else self.messages
+        while asked and self.complains and COMPLAINT in asked[-1].text:
+            asked = asked[:-2]
+        user = next((m.text for m in reversed(asked) if m.role == "user"), self.messages[-1].text)
         return system, user
+
+    @property
+    def complains(self) -> bool:
+        """Whether the last message says that an answer does not fit the JSON schema of the request."""
+        if self.answer_schema is None or len(self.messages) < 3 or self.messages[-2].role != "assistant":
+            return False
+        return self.messages[-1].role == "user" and COMPLAINT in self.messages[-1].text
+
+    @property
+    def answer_schema(self) -> object:
+        """The JSON schema that the answer should have; None without one."""
+        given = (self.response_format or {}).get("json_schema")
+        return given.get("schema") if isinstance(given, dict) else None
 
     @property
     def has_system(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Protocol
 from pareta_sandbox.http.errors import Refusal, too_long
 from pareta_sandbox.models import answerers, catalogue
 from pareta_sandbox.models.catalogue import TASKS
+from pareta_sandbox.models.conforming import conform
 from pareta_sandbox.models.roster import MODELS, Model
 from pareta_sandbox.routes.chat_request import ChatRequest, truncate
 from pareta_sandbox.service import Service
@@ -75,6 +76,9 @@ class Local:
     def __init__(self, plan: Plan, service: Service) -> None:
         level = service.level(plan.model, "chat", plan.endpoint.id if plan.endpoint else None)
         answer = answerers.reply(plan.task, level, plan.system, plan.user)
+        if plan.request.complains:
+            # Without a complaint the models ignore the schema, so that some answers do not fit.
+            answer = conform(answer, plan.request.answer_schema)
         text, finish = truncate(answer, plan.request)
         tokens = money.tokens(text) * plan.request.n
         self._n = plan.request.n

@@ -100,7 +100,7 @@ def test_the_digests_and_keys_of_an_earlier_commit_are_those_of_today(tmp_path: 
     ledger.close()
 
 
-ADDED = {3: ("message", "notes"), 4: ("options", "turns", "turn_bytes", "asked_again_micro_usd", "receipt_lost")}
+ADDED = {3: ("message", "notes"), 4: ("options", "turns", "turn_bytes", "asked_again_micro_usd", "lost_receipts")}
 
 
 @pytest.mark.parametrize("version", [2, 3])
