@@ -82,6 +82,10 @@ class Progress:
             self._failed.discard(outcome.key)
         else:
             self._failed.add(outcome.key)
+        self.count_receipt(outcome)
+
+    def count_receipt(self, outcome: Outcome) -> None:
+        """Count the receipt of a durable outcome, for example of a turn before the last one."""
         self.receipts += outcome.billed_micro_usd is not None
         self.spent_micro_usd += outcome.billed_micro_usd or 0
 

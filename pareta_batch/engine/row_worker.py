@@ -99,6 +99,7 @@ class RowWorker:
             row.claimed = False
             self.progress.count(written)
             return written
+        self.progress.count_receipt(written)
         return None if self.stop.is_set() else await self._attempt(row)
 
     async def _read(self, row: RowState, answer: Answer) -> Outcome:

@@ -47,6 +47,8 @@ async def test_an_answer_that_does_not_fit_is_asked_for_again(tmp_path: Path, sa
     sandbox.debited_once()
     debits = [debit.amount_micro_usd for debit in sandbox.books().debits]
     assert report.billed_micro_usd == sum(debits)
+    assert report.this_run is not None
+    assert (report.this_run.settled, report.this_run.billed_micro_usd) == (3, sum(debits))
     assert 0 < report.asked_again_micro_usd < sum(debits)
     assert "3 rows asked again, for $" in str(report)
     await run(batch, sandbox, ledger)
