@@ -6,7 +6,6 @@ from itertools import takewhile
 from pathlib import Path
 
 from pareta_batch.errors import DatasetError
-from pareta_batch.question import Question
 from pareta_batch.rows.attachments import Attacher, check_row_size
 from pareta_batch.rows.dataset import Dataset, Row
 from pareta_batch.rows.history import INSTRUCTIONS, history_of
@@ -17,6 +16,7 @@ from pareta_batch.rows.prompt_template import jinja_columns
 from pareta_batch.rows.source import AnyDataset
 from pareta_batch.rows.storage import folder_of
 from pareta_batch.rows.values import is_missing, text_of
+from pareta_batch.spec import BatchWork
 
 EXAMPLE_COLUMNS = ("user", "assistant")
 
@@ -25,14 +25,14 @@ EXAMPLE_COLUMNS = ("user", "assistant")
 class MessageBuilder:
     """The messages of a batch: templates around the examples, or a history in a column, and the attachments."""
 
-    question: Question
+    question: BatchWork
     before: tuple[MessageTemplate, ...]
     examples: tuple[Message, ...]
     after: tuple[MessageTemplate, ...]
     attacher: Attacher
 
     @classmethod
-    def of(cls, question: Question, dataset: Dataset, source: AnyDataset) -> "MessageBuilder":
+    def of(cls, question: BatchWork, dataset: Dataset, source: AnyDataset) -> "MessageBuilder":
         """Parse the templates and read the examples; raises DatasetError for a problem of the spec."""
         try:
             templates = tuple(message_templates(question))
@@ -105,6 +105,8 @@ class MessageBuilder:
                 yield has.format(repr(attached.column)) + " (named in attachments)"
         if (history := self.question.messages_column) is not None and not column_of(history, dataset.columns):
             yield has.format(repr(history)) + " (the messages column)"
+        if (column_of_ids := self.question.id_column) is not None and column_of_ids not in dataset.columns:
+            yield has.format(repr(column_of_ids)) + " (the id column)"
 
     def _missing_columns(self, dataset: Dataset) -> Iterator[str]:
         """Yield a problem for each column in Jinja syntax, and for a question that no column changes."""
@@ -123,7 +125,7 @@ class MessageBuilder:
             yield f"{name} {source!r:.80}: no column, so all rows would have the same prompt; use one of: {columns}"
 
 
-def _attacher(question: Question, source: AnyDataset) -> Attacher:
+def _attacher(question: BatchWork, source: AnyDataset) -> Attacher:
     """Return the attacher of a batch; relative paths begin at the files folder, else at the dataset's folder."""
     if question.files_folder is not None:
         return Attacher(Path(question.files_folder), Path(question.files_folder))

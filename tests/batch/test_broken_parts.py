@@ -234,7 +234,7 @@ def faulty(patch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseExceptio
 @pytest.mark.parametrize("error", EXCEPTIONS[:2], ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(row_module, "reply_fields"), (replies, "flag_of"), (replies, "as_json"), (AnswerCheck, "__call__")],
+    [(row_module, "reply_fields"), (replies, "flag_of"), (replies, "as_json"), (AnswerCheck, "read")],
     ids=lambda each: each if isinstance(each, str) else each.__name__,
 )
 async def test_what_is_raised_while_an_answer_is_read_or_checked_costs_that_row_only(
