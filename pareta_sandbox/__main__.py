@@ -14,7 +14,7 @@ from pathlib import Path
 from pareta_sandbox import cli as remote
 from pareta_sandbox.faults import scenario
 from pareta_sandbox.http.server import Server
-from pareta_sandbox.printing import open_closed_streams, print_text
+from pareta_sandbox.printing import Parser, open_closed_streams, print_text
 from pareta_sandbox.settings import Settings
 from pareta_sandbox.state.books import format_books
 from pareta_sandbox.state.money import MICRO_PER_USD
@@ -84,7 +84,7 @@ async def _serve(server: Server, ready: Callable[[], None]) -> None:
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m pareta_sandbox", description=__doc__, epilog=COMMANDS)
+    parser = Parser(prog="python -m pareta_sandbox", description=__doc__, epilog=COMMANDS)
     for add_options in (_add_access, _add_durations, _add_behaviour, _add_upstream):
         add_options(parser.add_argument)
     return parser.parse_args(argv)

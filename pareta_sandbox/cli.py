@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pareta_sandbox.faults.kinds import FAULT
 from pareta_sandbox.faults.scenario import from_library, names
-from pareta_sandbox.printing import print_text
+from pareta_sandbox.printing import Parser, print_text
 from pareta_sandbox.state.books import format_books
 from pareta_sandbox.testing import Sandbox, attach
 
@@ -115,7 +115,7 @@ COMMANDS: Mapping[str, Command] = {
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
     summary = "\n".join(f"  {name:10} {command.__doc__}" for name, command in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m pareta_sandbox",
         description=f"Commands to a running sandbox:\n{summary}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,10 +1,20 @@
 """Printing that ignores a closed standard output."""
 
+import argparse
 import errno
 import os
 import sys
+from typing import NoReturn
 
 READER_GONE = {errno.EPIPE, errno.EBADF, errno.EIO}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that prints an error of usage in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message with the next step, and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see: {self.prog} --help\n")
 
 
 def open_closed_streams() -> None:

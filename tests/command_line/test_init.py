@@ -112,6 +112,7 @@ def test_a_spec_that_exists_is_never_replaced_without_force(folder: Path) -> Non
         (["tickets.jsonl", "--output", "spec.json"], "end its name in .yaml or .yml"),
         (["tickets.jsonl", "--prompt", "{nothing}"], "has no column 'nothing'"),
         (["tickets.jsonl", "--id-column", "team"], "duplicate id"),
+        (["tickets.jsonl", "--id-column", "nope"], "has no column 'nope'"),
         (["tickets.jsonl", "--name", "no spaces"], "name: String should match pattern"),
         (["gaps.jsonl"], "no column has a value in every row"),
         (["tickets.jsonl", "--output", "tickets.jsonl/x.yaml"], "not writable"),
@@ -249,7 +250,7 @@ def test_whatever_the_dataset_the_written_spec_is_valid(folder: Path, columns: l
         ("tickets.csv", "tickets"),
         ("a b (1).csv", "a-b-1"),
         ("äöü.csv", "batch"),
-        ("-x.csv", "x"),
+        ("-x.csv.gz", "x"),
         ("2026-11.csv", "2026-11"),
     ],
 )

@@ -247,3 +247,17 @@ def test_a_closed_standard_output_prints_no_traceback(closing: str, arguments: s
                 os.kill(int(pid), signal.SIGTERM)
             _, told = process.communicate(timeout=30)
     assert told == ""
+
+
+@pytest.mark.parametrize("arguments", [["--nope"], ["--port", "x"], ["books", "--nope"], ["--generation", "9"]])
+def test_an_error_of_usage_is_2_and_one_line(arguments: list[str]) -> None:
+    ended = remote_command(*arguments)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert ended.stderr.endswith("; see: python -m pareta_sandbox --help\n")
+
+
+def test_the_sandbox_of_the_project_runs_in_any_folder(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("pareta-pipeline")), "sandbox", "scenarios"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert {line.split()[0] for line in ended.stdout.splitlines()} == set(scenario.names())
