@@ -9,6 +9,7 @@ from flows.outcomes import report_of
 from flows.parameters import Deployment, Pipeline
 from flows.run_pipeline import run_pipeline
 from pareta_batch.errors import DatasetError, OutputError
+from pareta_batch.ledger.ledger import Ledger
 from pareta_client import Pareta
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox
@@ -112,3 +113,17 @@ async def test_a_truth_column_that_is_not_there_is_named_before_anything_is_depl
     with pytest.raises(DatasetError, match=r"has no column 'sentimnt' \(the truth column\); it has: id, text"):
         await run_pipeline(pipeline(tmp_path, truth_column="sentimnt"))
     assert statuses() == []
+
+
+async def test_a_second_run_of_a_pipeline_or_of_its_batch_is_refused_before_an_endpoint_is_deployed(
+    pareta: Sandbox, tmp_path: Path
+) -> None:
+    ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
+    before = pareta.books()
+    for held, what in (("pipeline:reviews", "pipeline 'reviews'"), ("reviews", "batch 'reviews'")):
+        with ledger.lease(held):
+            state = await run_pipeline(pipeline(tmp_path), return_state=True)
+        assert state.name == "BatchBusy"
+        assert f"{what} is being worked on" in (state.message or "")
+    pareta.silent_since(before)
+    ledger.close()
