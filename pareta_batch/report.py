@@ -10,6 +10,13 @@ from pareta_batch.money import dollars, money_notes
 from pareta_batch.rate_limit import Limits
 from pareta_batch.run_counts import RunCounts, run_counts
 
+OF_TALLY = (
+    *("total", "settled", "failed", "pending", "errors", "flagged", "not_paid", "unknown", "billed_unanswered"),
+    *("unanswered_micro_usd", "resent", "replayed", "replayed_at_most_micro_usd", "billed_micro_usd", "rest_micro_usd"),
+    *("superseded_micro_usd", "asked_again", "asked_again_micro_usd", "prompt_tokens", "completion_tokens"),
+)
+"""Fields of the report that the tally has under the same name."""
+
 
 class BatchReport(BaseModel):
     """The state of a batch at the end of a run; money in micro-USD, rows of the current dataset.
@@ -110,34 +117,15 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
     """Return the report from the ledger's tally and this run's session."""
     batch, stop, limiter = session.batch, session.stop, session.gate.limiter
     return BatchReport(
+        **{name: getattr(tally, name) for name in OF_TALLY},
         name=batch.name,
         model=batch.model,
         dataset=str(batch.dataset),
-        total=tally.total,
-        settled=tally.settled,
-        failed=tally.failed,
-        pending=tally.pending,
         changed=changed,
-        errors=tally.errors,
-        flagged=tally.flagged,
-        not_paid=tally.not_paid,
-        unknown=tally.unknown,
         unknown_at_most_micro_usd=tally.unknown_at_most_micro_usd(batch.sampling.most_tokens),
-        billed_unanswered=tally.billed_unanswered,
-        unanswered_micro_usd=tally.unanswered_micro_usd,
-        resent=tally.resent,
-        replayed=tally.replayed,
-        replayed_at_most_micro_usd=tally.replayed_at_most_micro_usd,
-        billed_micro_usd=tally.billed_micro_usd,
-        rest_micro_usd=tally.rest_micro_usd,
-        superseded_micro_usd=tally.superseded_micro_usd,
         budget_usd=batch.budget_usd,
         overspent_micro_usd=overspent_micro_usd(batch, tally),
         price_rise=None if tally.prices.rise is None else round(float(tally.prices.rise), 2),
-        asked_again=tally.asked_again,
-        asked_again_micro_usd=tally.asked_again_micro_usd,
-        prompt_tokens=tally.prompt_tokens,
-        completion_tokens=tally.completion_tokens,
         tolerated_failures=batch.tolerated_failures,
         stopped=stop.reason if stop else None,
         stopped_message=stop.message if stop else None,

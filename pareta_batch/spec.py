@@ -3,18 +3,18 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch.answer_schema import load_schema, response_format_of
 from pareta_batch.form_schema import budget_needs_max_tokens
-from pareta_batch.money import EXTRA_BODY, most_answer_tokens, unbounded
+from pareta_batch.money import EXTRA_BODY, unbounded
 from pareta_batch.question import Question
 from pareta_batch.response_format import check_response_format, has_schema
 from pareta_batch.rows import OPENAI_BATCH, OPENAI_COLUMNS, SourceField, is_openai_batch
-from pareta_batch.sampling_fields import RESPONSE_FORMAT, TEXTS, misspelt, no_booleans
-from pareta_batch.spec_base import BudgetUsd, Spec, infinite
+from pareta_batch.sampling import Sampling, misspelt_fields
+from pareta_batch.spec_base import BudgetUsd, Spec
 from pareta_batch.user_path import UserPath
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -33,74 +33,6 @@ Name = Annotated[
         description="Names the batch in the ledger: the same name continues the same batch. Letters, digits, . _ -",
     ),
 ]
-
-
-class Sampling(Spec):
-    """Sampling fields of a request; fields not declared here are passed to the service unchanged."""
-
-    model_config = ConfigDict(extra="allow")
-    in_body: ClassVar[frozenset[str]] = frozenset({"model", "messages", "stream"})
-    reserved: ClassVar[frozenset[str]] = in_body | {
-        *("timeout", "deadline", "idempotency_key", "max_retries", "extra_headers", "extra_query")
-    }
-    """Fields that the batch sets, and arguments of the client that are not request fields."""
-
-    undeclared: ClassVar[Mapping[str, Any]] = {**dict.fromkeys(TEXTS, str), "stop": str | tuple[str, ...]}
-    """Types of known fields that are not declared here, where the type is text."""
-
-    temperature: float | None = Field(None, ge=0, le=2, description="0 for the most likely answer, up to 2")
-    top_p: float | None = Field(None, gt=0, le=1, description="Share of probability mass to sample from")
-    max_tokens: int | None = Field(None, ge=1, le=1_000_000, description="Longest answer, in tokens")
-    seed: int | None = Field(None, description="Same seed, same answer, where the model supports it")
-
-    @model_validator(mode="after")
-    def no_field_is_misspelt(self) -> "Sampling":
-        extra = self.model_extra or {}
-        wrong = misspelt(extra)
-        for outer in ("response_format", "response_format.json_schema"):
-            inner = _inner(extra, outer)
-            wrong |= {f"{outer}.{name}": meant for name, meant in misspelt(inner, RESPONSE_FORMAT).items()}
-        if wrong:
-            raise ValueError("; ".join(f"{_plain(name)}: did you mean {meant}?" for name, meant in wrong.items()))
-        if places := list(infinite(extra, "sampling")):
-            raise ValueError(f"{places[0]}, which is no JSON number")
-        if texts := no_booleans(extra):
-            raise ValueError(f"{texts[0]} is {extra[texts[0]]!r:.40}, which is text; write true or false")
-        return self
-
-    def fields(self) -> dict[str, Any]:  # the service's own fields: any JSON value
-        """Return the request fields that were set; raises ValueError for a field that the batch sets itself."""
-        fields = self.model_dump(exclude_none=True)
-        extra = fields.get(EXTRA_BODY, {})
-        if not isinstance(extra, dict) or EXTRA_BODY in extra:
-            raise ValueError(f"sampling.extra_body is {extra!r:.60}: it must be a mapping of fields")
-        merged = self.reserved & extra.keys()
-        if taken := sorted({*(self.reserved & fields.keys()), *(f"{EXTRA_BODY}.{name}" for name in merged)}):
-            raise ValueError(f"sampling may not set {', '.join(taken)}: the batch sets it")
-        return fields
-
-    @property
-    def response_format(self) -> Any:  # any JSON value
-        """The response format, with `extra_body` merged over the other fields."""
-        fields = self.fields()
-        return {**fields, **fields.get(EXTRA_BODY, {})}.get("response_format")
-
-    @property
-    def most_tokens(self) -> int | None:
-        """Upper bound of the tokens of one answer, all choices together; None if it is unbounded."""
-        return most_answer_tokens(self.fields())
-
-
-def _plain(name: str) -> str:
-    return name if name.replace("_", "").replace(".", "").isalnum() else f"{name!r:.60}"
-
-
-def _inner(fields: dict[str, Any], path: str) -> list[str]:  # any JSON value
-    """Return the names of the fields under a dotted path; empty if its value is not an object."""
-    found: Any = fields
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return [name for name in found if isinstance(name, str)] if isinstance(found, dict) else []
 
 
 class BatchTarget(Spec):
@@ -233,8 +165,8 @@ class BatchWork(Question, BatchDataset):
         for name in columns:
             if name in Sampling.reserved or name in ONE_PER_BATCH:
                 raise ValueError(f"sampling_columns may not set {name}: it is one for all rows; set it in the spec")
-        if wrong := misspelt(columns):
-            raise ValueError("; ".join(f"{_plain(name)}: did you mean {meant}?" for name, meant in wrong.items()))
+        if wrong := misspelt_fields(columns):
+            raise ValueError(wrong)
         return columns
 
     @model_validator(mode="after")

@@ -13,7 +13,8 @@ from pareta_batch.rows.dataset import Dataset, Row
 from pareta_batch.rows.openai_batch import is_openai_batch, sampling_in
 from pareta_batch.rows.placeholders import MissingValue, column_of, value_of
 from pareta_batch.rows.values import plain
-from pareta_batch.spec import Batch, Sampling
+from pareta_batch.sampling import Sampling
+from pareta_batch.spec import Batch
 
 TEXTS = frozenset(
     {

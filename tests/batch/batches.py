@@ -13,7 +13,8 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Outcome
 from pareta_batch.report import BatchReport
 from pareta_batch.run import run_batch
-from pareta_batch.spec import Batch, Sampling
+from pareta_batch.sampling import Sampling
+from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 

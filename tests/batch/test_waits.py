@@ -152,7 +152,7 @@ async def test_a_long_wait_is_told_in_the_log_and_in_the_progress(
 def test_a_wait_is_told_once_and_shown_until_it_is_over() -> None:
     progress = Progress("test", 10, 10, lambda: 0)
     progress.report_wait(time.monotonic() + 100, APIStatusError("maintenance", status_code=500))
-    assert "waits 100 s (APIStatusError: maintenance)" in str(progress.snapshot())
+    assert "waits 1 m 40 s (APIStatusError: maintenance)" in str(progress.snapshot())
     progress.report_wait(time.monotonic() + 101, APIStatusError("other", status_code=500))
     assert "maintenance" in str(progress.snapshot())
     progress._wait_ends = time.monotonic()

@@ -11,7 +11,8 @@ from flows.parameters import Deployment, Pipeline, Promotion, Watch
 from flows.stop_idle_endpoints import IdleGuard
 from pareta_batch.question import Attachment, MessageSpec, TextPart
 from pareta_batch.rows.source import Source
-from pareta_batch.spec import Batch, BatchWork, Sampling
+from pareta_batch.sampling import Sampling
+from pareta_batch.spec import Batch, BatchWork
 from pareta_evals.spec import Comparisons, ComparisonSpec
 from pareta_report import Policy
 
