@@ -212,7 +212,8 @@ async def test_what_may_pass_is_sent_again_with_the_same_key_and_debited_once(
     assert report.status == "completed"
     sandbox.completed(20)
     sandbox.debited_once()
-    assert sum(count > 1 for count in sandbox.books().requests_by_key.values()) == 5
+    # A repeated request can meet the next fault, so fewer than five rows may share the five faults.
+    assert sum(count - 1 for count in sandbox.books().requests_by_key.values()) == 5
 
 
 async def test_an_answer_lost_after_its_debit_is_fetched_again_and_its_dollars_are_accounted_for(
