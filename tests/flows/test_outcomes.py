@@ -62,6 +62,7 @@ def report(*, stop: BatchStopped | None = None, failed: int = 0) -> BatchReport:
         "stopped": stop.reason if stop else None,
         "stopped_message": stop.message if stop else None,
         "limits": (),
+        "this_run": None,
         "output": "answers/reviews.jsonl",
     }
     return BatchReport.model_validate(fields | given)
