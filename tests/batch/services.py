@@ -3,7 +3,7 @@
 import heapq
 import math
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal
@@ -65,67 +65,128 @@ class Played:
 
 def play(service: Service, limiter: RateLimiter, rows: int, seed: int = 0) -> Played:
     """Simulate a rate limiter that sends rows to a service until all are answered."""
-    draws = random.Random(seed)
-    played = Played()
-    bucket = _bucket(service)
-    next(bucket)
-    numbers = count()
-    events: list[tuple[float, int, str, Call | None, float | None]] = []
-    now, waiting, serving, timer = 0.0, rows, 0, -1
+    (played,) = play_together(service, [limiter], rows, seed=seed)
+    return played
 
-    def later(seconds: float, what: str, call: Call | None = None, hold: float | None = None) -> int:
-        number = next(numbers)
-        heapq.heappush(events, (now + seconds, number, what, call, hold))
+
+def play_together(
+    service: Service,
+    limiters: Sequence[RateLimiter],
+    rows: int,
+    *,
+    apart_s: float = 0.0,
+    until_s: float = math.inf,
+    seed: int = 0,
+) -> list[Played]:
+    """Simulate rate limiters that share one service, each with `rows` rows, until all rows are answered or `until_s`.
+
+    Each limiter starts `apart_s` seconds after the one before.
+    """
+    simulation = _Simulation(service, [_Run(limiter, rows) for limiter in limiters], random.Random(seed))
+    simulation.play(apart_s, until_s)
+    return [run.played for run in simulation.runs]
+
+
+@dataclass
+class _Run:
+    limiter: RateLimiter
+    waiting: int
+    played: Played = field(default_factory=Played)
+    timer: int = -1
+
+
+@dataclass(order=True, slots=True)
+class _Event:
+    at: float
+    number: int
+    what: str = field(compare=False)
+    run: _Run = field(compare=False)
+    call: Call | None = field(compare=False)
+    hold: float | None = field(compare=False)
+
+
+class _Simulation:
+    def __init__(self, service: Service, runs: list[_Run], draws: random.Random) -> None:
+        self.service = service
+        self.runs = runs
+        self.draws = draws
+        self._bucket = _bucket(service)
+        next(self._bucket)
+        self._numbers = count()
+        self._events: list[_Event] = []
+        self._now = 0.0
+        self._serving = 0
+        self._left = sum(run.waiting for run in runs)
+
+    def play(self, apart_s: float, until_s: float) -> None:
+        for n, run in enumerate(self.runs):
+            run.timer = self._later(n * apart_s, "timer", run)
+        while self._left and self._events[0].at <= until_s:
+            event = heapq.heappop(self._events)
+            self._now = event.at
+            if event.what == "timer" and event.number != event.run.timer:
+                continue
+            self._happens(event)
+            # What happens at the service wakes nobody here.
+            if event.what not in ("arrives", "served"):
+                self._send(event.run)
+
+    def _later(self, s: float, what: str, run: _Run, call: Call | None = None, hold: float | None = None) -> int:
+        number = next(self._numbers)
+        heapq.heappush(self._events, _Event(self._now + s, number, what, run, call, hold))
         return number
 
-    def travel() -> float:
-        return service.network_s * draws.uniform(0.5, 1.5) + late()
+    def _travel(self) -> float:
+        return self.service.network_s * self.draws.uniform(0.5, 1.5) + self._late()
 
-    def late() -> float:
+    def _late(self) -> float:
         # No draw where nothing is late: the other services stay as they are.
-        return draws.expovariate(1 / service.late_s) if service.late_s else 0.0
+        return self.draws.expovariate(1 / self.service.late_s) if self.service.late_s else 0.0
 
-    what = "begins"
-    while len(played.answers) < rows:
-        # What happens at the service wakes nobody here.
-        while what not in ("arrives", "served") and waiting and (wait := limiter.wait(now)) is not None:
+    def _send(self, run: _Run) -> None:
+        limiter, now = run.limiter, self._now
+        while run.waiting and (wait := limiter.wait(now)) is not None:
             if wait > 0:
-                slow = service.slow_start_s if limiter.in_flight == 1 and not played.answers else 0.0
-                timer = later(wait + draws.uniform(*TIMER_S) + late() + slow, "timer")
-                break
-            waiting -= 1
-            later(travel(), "arrives", limiter.started(now))
-        now, number, what, call, hold = heapq.heappop(events)
-        while what == "timer" and number != timer:
-            now, number, what, call, hold = heapq.heappop(events)
+                slow = self.service.slow_start_s if limiter.in_flight == 1 and not run.played.answers else 0.0
+                run.timer = self._later(wait + self.draws.uniform(*TIMER_S) + self._late() + slow, "timer", run)
+                return
+            run.waiting -= 1
+            self._later(self._travel(), "arrives", run, limiter.started(now))
+
+    def _happens(self, event: _Event) -> None:
+        run, call, now = event.run, event.call, self._now
         if call is None:
-            continue
-        match what:
+            return
+        match event.what:
             case "arrives":
-                unlucky = draws.random() < service.at_random
-                full = service.concurrent is not None and serving >= service.concurrent * service.allows_at(now)
-                asked = 0.02 if unlucky else 1.0 if full else bucket.send(now)
-                if asked:
-                    later(travel(), "refused", call, _told(service, asked))
-                else:
-                    serving += 1
-                    later(service.latency_s * draws.lognormvariate(0, service.spread), "served", call)
+                self._arrives(run, call)
             case "served":
-                serving -= 1
+                self._serving -= 1
                 # No draw where nothing fails: the other services stay as they are.
-                fails = service.failing > 0 and draws.random() < service.failing
-                later(travel(), "failed" if fails else "answered", call)
+                fails = self.service.failing > 0 and self.draws.random() < self.service.failing
+                self._later(self._travel(), "failed" if fails else "answered", run, call)
             case "failed":
-                limiter.failed(call, now)
-                waiting += 1
+                run.limiter.failed(call, now)
+                run.waiting += 1
             case "answered":
-                limiter.answered(call, now)
-                played.answers.append(now)
+                run.limiter.answered(call, now)
+                run.played.answers.append(now)
+                self._left -= 1
             case _:
-                limiter.refused(call, now, hold)
-                played.refused += 1
-                waiting += 1
-    return played
+                run.limiter.refused(call, now, event.hold)
+                run.played.refused += 1
+                run.waiting += 1
+
+    def _arrives(self, run: _Run, call: Call) -> None:
+        service, now = self.service, self._now
+        unlucky = self.draws.random() < service.at_random
+        full = service.concurrent is not None and self._serving >= service.concurrent * service.allows_at(now)
+        asked = 0.02 if unlucky else 1.0 if full else self._bucket.send(now)
+        if asked:
+            self._later(self._travel(), "refused", run, call, _told(service, asked))
+        else:
+            self._serving += 1
+            self._later(service.latency_s * self.draws.lognormvariate(0, service.spread), "served", run, call)
 
 
 def _bucket(service: Service) -> Generator[float, float, None]:
