@@ -1,5 +1,6 @@
 from .client import AsyncPareta, Pareta
 from .core.finish import Finish, finish_of
+from .core.rate_limits import RateLimitBudget, RateLimits
 from .core.waiting import if_transient
 from .errors import (
     APIConnectionError,
@@ -74,7 +75,9 @@ __all__ = [
     "ParetaError",
     "PermissionDeniedError",
     "ProposalResult",
+    "RateLimitBudget",
     "RateLimitError",
+    "RateLimits",
     "Record",
     "ScoringUndecidedError",
     "Stream",

@@ -31,17 +31,21 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     import httpx  # for annotations only: catching an error does not import httpx
 
+    from pareta_client.core import RateLimits
+
 
 class ParetaError(Exception):
     """Base of every error of this client.
 
     `attempts` is the number of requests sent for the failed call. `billed_micro_usd` is the sum of their receipts, or
     None without a receipt. `chunks_received` is the number of stream chunks received before the failure.
+    `rate_limits` are those that the `x-ratelimit-*` headers of the last reply told.
     """
 
     attempts: int = 0
     billed_micro_usd: int | None = None
     chunks_received: int = 0
+    rate_limits: RateLimits | None = None
 
     # Exception.__reduce__ passes only `args`, which loses (or rejects) keyword-only fields.
     def __reduce__(self) -> tuple[Any, ...]:

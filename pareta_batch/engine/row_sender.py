@@ -19,6 +19,7 @@ from pareta_client import (
     ChatCompletion,
     ConflictError,
     ParetaError,
+    Usage,
     Verdict,
     retry_after_of,
     verdict_of,
@@ -127,7 +128,7 @@ class RowSender:
         row.in_doubt = row.in_doubt or doubt
         with self._stop.stopped_by_faults("the rate limit"):
             if verdict is Verdict.RATE_LIMIT:
-                self._gate.refused(call, retry_after_of(error))
+                self._gate.refused(call, retry_after_of(error), error.rate_limits)
             else:
                 self._gate.failed(call)
         with self._stop.stopped_by_faults("the budget"):
@@ -145,11 +146,20 @@ class RowSender:
         self._reachability.answered()
         row.count_receipt(billed)
         with self._stop.stopped_by_faults("the rate limit"):
-            self._gate.answered(call)
+            self._gate.answered(call, completion.rate_limits, tokens_of(usage))
         with self._stop.stopped_by_faults("the budget"):
             self._budget.paid(reservation, billed, usage.prompt_tokens, usage.completion_tokens)
         if billed is None and self._budget.budget is not None:
             self._stop.stop("NoReceipts", "the service does not say what it bills: no budget can be kept")
+
+
+def tokens_of(usage: Usage) -> int | None:
+    """Return the tokens that an answer counts against a limit; None if the service does not report them."""
+    if usage.total_tokens is not None:
+        return usage.total_tokens
+    if usage.prompt_tokens is None and usage.completion_tokens is None:
+        return None
+    return (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)
 
 
 def may_have_been_paid(error: ParetaError) -> bool:

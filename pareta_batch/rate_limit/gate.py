@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 from pareta_batch.errors import UnexpectedError
 from pareta_batch.rate_limit.limiter import Call, RateLimiter
+from pareta_client import RateLimits
 
 
 class AdmissionGate:
@@ -45,9 +46,9 @@ class AdmissionGate:
                 self.failed(call)
             raise
 
-    def answered(self, call: Call) -> None:
-        """Count a call that was answered."""
-        self.limiter.answered(call, self._clock())
+    def answered(self, call: Call, told: RateLimits | None = None, tokens: int | None = None) -> None:
+        """Count a call that was answered, with the limits that its reply told and the tokens that it used."""
+        self.limiter.answered(call, self._clock(), told, tokens)
         self._admit()
 
     def failed(self, call: Call) -> None:
@@ -55,9 +56,9 @@ class AdmissionGate:
         self.limiter.failed(call, self._clock())
         self._admit()
 
-    def refused(self, call: Call, retry_after: float | None) -> None:
+    def refused(self, call: Call, retry_after: float | None, told: RateLimits | None = None) -> None:
         """Count a call that was refused by a rate limit; no call is admitted for `retry_after` seconds."""
-        self.limiter.refused(call, self._clock(), retry_after)
+        self.limiter.refused(call, self._clock(), retry_after, told)
         self._admit()
 
     @contextmanager

@@ -4,6 +4,7 @@
 - A limit of C concurrent calls refuses at the same number in flight at any rate (`concurrency.py`). Then the calls in
   flight are limited and the rate is not.
 - Random refusals, which do not depend on rate or concurrency (`random_refusals.py`), lower no limit.
+- Limits that the service tells in headers (`told.py`) need no refusal.
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from math import inf
 from pareta_batch.rate_limit.concurrency import ConcurrencyEstimate
 from pareta_batch.rate_limit.random_refusals import RandomRefusals
 from pareta_batch.rate_limit.rate import PROBE_INTERVAL_CALLS, Rate
+from pareta_batch.rate_limit.told import ToldLimits
+from pareta_client import RateLimits
 
 FIRST_PAUSE_S = 0.02
 """Shortest first pause in seconds after a refusal; higher loses more time, with fewer refused calls."""
@@ -29,6 +32,7 @@ class Call:
 
     at: float
     in_flight_before: int
+    number: int = 0  # of the calls started so far
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class RateLimiter:
         self._rate = Rate(most)
         self._concurrency = ConcurrencyEstimate(most)
         self._random_refusals = RandomRefusals()
+        self._told = ToldLimits()
         self._began: float | None = None
         self._next_at = 0.0
         self._last_answer = 0.0
@@ -78,7 +83,7 @@ class RateLimiter:
         if not self._random_refusals.gap_s:
             self._raise_limits(now)
         at = self._concurrency.next_at(now, self.in_flight)
-        return max(0.0, self._next_at - now, at - now) if at < inf else None
+        return max(0.0, max(self._next_at, self._told.next_at(now), at) - now) if at < inf else None
 
     def bound(self, most: int) -> None:
         """Set the maximum of calls in flight; a lower learned limit is kept."""
@@ -89,7 +94,7 @@ class RateLimiter:
         if self._began is None:
             self._began = self._last_answer = now
             self._note(now)
-        call = Call(now, self.in_flight)
+        call = Call(now, self.in_flight, self._told.started(now))
         self.in_flight += 1
         self._calls_since_cut += 1
         self._rate.started(now)
@@ -106,9 +111,10 @@ class RateLimiter:
             )
         return call
 
-    def answered(self, call: Call, now: float) -> None:
-        """Count an answered call."""
+    def answered(self, call: Call, now: float, told: RateLimits | None = None, tokens: int | None = None) -> None:
+        """Count an answered call, with the limits that its reply told and the tokens that it used."""
         self.in_flight -= 1
+        self._told.answered(call.at, call.number, now, told, tokens)
         self._last_answer = now
         self._random_refusals.answered(now)
         if self._random_refusals.gap_s:
@@ -124,8 +130,9 @@ class RateLimiter:
         self._rate.postpone_probe(now)
         self._concurrency.postpone_probe(now, self._rate.period_s)
 
-    def refused(self, call: Call, now: float, retry_after: float | None) -> None:
+    def refused(self, call: Call, now: float, retry_after: float | None, told: RateLimits | None = None) -> None:
         """Count a refused call: pause all calls, and lower the limits once per burst of refusals."""
+        self._told.answered(call.at, call.number, now, told, tokens=None)
         self.in_flight -= 1
         self.refusals += 1
         first = call.at > self._cut_at

@@ -4,6 +4,7 @@ from .document import Document, DocumentStream, Uploadable, document_of
 from .exchanges import Answer, attempts_of, exchange
 from .finish import Finish, finish_of
 from .json_reading import Json, note
+from .rate_limits import RateLimitBudget, RateLimits, rate_limits_from_headers
 from .receipt import NO_RECEIPT, Receipt, added, receipt_from_headers
 from .redaction import redacted_json
 from .replies import MAX_ERROR_BODY_BYTES, clean_id, json_of, malformed, object_of, record_from, record_of, records_of
@@ -49,6 +50,8 @@ __all__ = [
     "Operation",
     "PollTiming",
     "Progress",
+    "RateLimitBudget",
+    "RateLimits",
     "RawHeaders",
     "Read",
     "ReadClock",
@@ -86,6 +89,7 @@ __all__ = [
     "poll",
     "post",
     "post_form",
+    "rate_limits_from_headers",
     "read_clock",
     "receipt_from_headers",
     "record_from",

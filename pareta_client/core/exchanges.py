@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pareta_client.core.call import Call, attempt_seconds, request_for
+from pareta_client.core.rate_limits import rate_limits_from_headers
 from pareta_client.core.receipt import added, receipt_from_headers
 from pareta_client.core.redaction import redacted_failure, redacted_reply
 from pareta_client.core.replies import clean_id, oversized, status_error
@@ -112,6 +113,7 @@ def _error_of(happened: Reply | Failed, request: Request) -> ParetaError:
     error = happened.error if isinstance(happened, Failed) else status_error(happened, request)
     own = own_headers(happened.headers)
     error.billed_micro_usd = receipt_from_headers(own).billed_micro_usd
+    error.rate_limits = rate_limits_from_headers(own)
     if isinstance(error, APIConnectionError) and error.request_id is None:
         error.request_id = clean_id(own.get("x-request-id"))
     return error

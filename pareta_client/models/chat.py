@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from pareta_client.core import NO_RECEIPT, Receipt
+from pareta_client.core import NO_RECEIPT, RateLimits, Receipt
 from pareta_client.models.fields import AnObject, Content, Count, Moment, Objects, Text
 from pareta_client.models.record import RawJson, Record
 
@@ -61,6 +61,7 @@ class ReplyMetadata:
     request_id: str | None = None
     attempts: int = 1
     notes: tuple[str, ...] = ()
+    rate_limits: RateLimits | None = None
 
 
 class ChatCompletion(ChatCompletionChunk):
@@ -107,6 +108,11 @@ class ChatCompletion(ChatCompletionChunk):
     def notes(self) -> tuple[str, ...]:
         """Notes on invalid values in the reply; empty for a reply in OpenAI's format."""
         return self._reply_metadata.notes
+
+    @property
+    def rate_limits(self) -> RateLimits | None:
+        """Rate limits told by the `x-ratelimit-*` headers; None without them."""
+        return self._reply_metadata.rate_limits
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _completion, (self.to_dict(), self._reply_metadata)

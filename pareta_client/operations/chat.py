@@ -23,6 +23,7 @@ from pareta_client.core import (
     malformed,
     note,
     post,
+    rate_limits_from_headers,
     receipt_from_headers,
     record_from,
     record_of,
@@ -98,6 +99,7 @@ def _completion(answer: Answer, settings: Settings) -> ChatCompletion:
     if reply.is_redacted:
         note(notes, "the reply contained the API key: redacted")
     receipt = receipt_from_headers(own, notes)
+    limits = rate_limits_from_headers(own, notes)
     content, receipt = _content(reply, receipt, settings, notes)
     if reason := unusable_reason(content):
         malformed(reply, reason, receipt)
@@ -106,7 +108,7 @@ def _completion(answer: Answer, settings: Settings) -> ChatCompletion:
         _note_finish(choice, notes)
     receipt = receipt.after(answer.billed_before)
     return completion.with_metadata(
-        ReplyMetadata(receipt, clean_id(own.get("x-request-id")), answer.attempts, tuple(notes))
+        ReplyMetadata(receipt, clean_id(own.get("x-request-id")), answer.attempts, tuple(notes), limits)
     )
 
 

@@ -3,7 +3,7 @@
 import heapq
 import math
 import random
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from pareta_batch.rate_limit.limiter import Call, RateLimiter
+from pareta_client import RateLimitBudget, RateLimits
 
 NETWORK_S = 0.0003
 TIMER_S = (0.0001, 0.0003)
@@ -40,6 +41,9 @@ class Service:
     grows_at_s: float = math.inf  # from then on it allows `grows` times as much
     grows: float = 4.0
     saved_up: float = math.inf  # at the beginning; at most `burst`
+    tells: bool = False  # its rate and burst, in every reply
+    tokens_per_s: float | None = None  # a second bucket, of one minute, that is told too
+    tokens_per_call: int = 100
 
     def allows_at(self, now: float) -> float:
         """How many times what is said above it allows."""
@@ -103,6 +107,7 @@ class _Event:
     run: _Run = field(compare=False)
     call: Call | None = field(compare=False)
     hold: float | None = field(compare=False)
+    told: RateLimits | None = field(compare=False)
 
 
 class _Simulation:
@@ -110,8 +115,8 @@ class _Simulation:
         self.service = service
         self.runs = runs
         self.draws = draws
-        self._bucket = _bucket(service)
-        next(self._bucket)
+        self._requests = _Bucket(service.per_s or math.inf, float(service.burst), service.saved_up)
+        self._tokens = _Bucket(service.tokens_per_s or math.inf, 60 * (service.tokens_per_s or 1))
         self._numbers = count()
         self._events: list[_Event] = []
         self._now = 0.0
@@ -131,9 +136,17 @@ class _Simulation:
             if event.what not in ("arrives", "served"):
                 self._send(event.run)
 
-    def _later(self, s: float, what: str, run: _Run, call: Call | None = None, hold: float | None = None) -> int:
+    def _later(
+        self,
+        seconds: float,
+        what: str,
+        run: _Run,
+        call: Call | None = None,
+        hold: float | None = None,
+        told: RateLimits | None = None,
+    ) -> int:
         number = next(self._numbers)
-        heapq.heappush(self._events, _Event(self._now + s, number, what, run, call, hold))
+        heapq.heappush(self._events, _Event(self._now + seconds, number, what, run, call, hold, told))
         return number
 
     def _travel(self) -> float:
@@ -164,16 +177,16 @@ class _Simulation:
                 self._serving -= 1
                 # No draw where nothing fails: the other services stay as they are.
                 fails = self.service.failing > 0 and self.draws.random() < self.service.failing
-                self._later(self._travel(), "failed" if fails else "answered", run, call)
+                self._later(self._travel(), "failed" if fails else "answered", run, call, told=event.told)
             case "failed":
                 run.limiter.failed(call, now)
                 run.waiting += 1
             case "answered":
-                run.limiter.answered(call, now)
+                run.limiter.answered(call, now, event.told, self.service.tokens_per_call)
                 run.played.answers.append(now)
                 self._left -= 1
             case _:
-                run.limiter.refused(call, now, event.hold)
+                run.limiter.refused(call, now, event.hold, event.told)
                 run.played.refused += 1
                 run.waiting += 1
 
@@ -181,27 +194,61 @@ class _Simulation:
         service, now = self.service, self._now
         unlucky = self.draws.random() < service.at_random
         full = service.concurrent is not None and self._serving >= service.concurrent * service.allows_at(now)
-        asked = 0.02 if unlucky else 1.0 if full else self._bucket.send(now)
+        asked = 0.02 if unlucky else 1.0 if full else self._asked()
+        told = self._told()
         if asked:
-            self._later(self._travel(), "refused", run, call, _told(service, asked))
+            self._later(self._travel(), "refused", run, call, _told(service, asked), told)
         else:
             self._serving += 1
-            self._later(service.latency_s * self.draws.lognormvariate(0, service.spread), "served", run, call)
+            self._later(
+                service.latency_s * self.draws.lognormvariate(0, service.spread), "served", run, call, told=told
+            )
+
+    def _asked(self) -> float:
+        """Count a call, and return the seconds for which it is refused; 0 if it is allowed."""
+        service, now = self.service, self._now
+        grows, tokens = service.allows_at(now), service.tokens_per_call
+        waits = [self._requests.wait(now, grows)] if service.per_s else []
+        waits += [self._tokens.wait(now, grows, tokens)] if service.tokens_per_s else []
+        if wait := max(waits, default=0.0):
+            return wait
+        self._requests.take()
+        self._tokens.take(tokens)
+        return 0.0
+
+    def _told(self) -> RateLimits | None:
+        if not self.service.tells:
+            return None
+        return RateLimits(
+            self._requests.told() if self.service.per_s else None,
+            self._tokens.told() if self.service.tokens_per_s else None,
+        )
 
 
-def _bucket(service: Service) -> Generator[float, float, None]:
-    """Yield, for each call time sent in, the seconds until the token bucket allows the call."""
-    tokens, filled = min(float(service.burst), service.saved_up), 0.0
-    wait = 0.0
-    while True:
-        now = yield wait
-        if service.per_s is None:
-            continue
-        per_s = service.per_s * service.allows_at(now)
-        tokens = min(float(service.burst), tokens + (now - filled) * per_s)
-        filled = now
-        wait = 0.0 if tokens >= 1 else (1 - tokens) / per_s
-        tokens -= wait == 0
+class _Bucket:
+    """A token bucket that is full at first, or has `saved_up`."""
+
+    def __init__(self, per_s: float, size: float, saved_up: float = math.inf) -> None:
+        self.per_s, self.size = per_s, size
+        self._tokens, self._filled = min(size, saved_up), 0.0
+
+    def wait(self, now: float, grows: float, cost: float = 1) -> float:
+        """Return the seconds until it allows a call; 0 if it allows it now."""
+        self._fill(now, grows)
+        return 0.0 if self._tokens >= cost else (cost - self._tokens) / (self.per_s * grows)
+
+    def take(self, cost: float = 1) -> None:
+        """Count an allowed call."""
+        self._tokens -= cost
+
+    def told(self) -> RateLimitBudget:
+        """Return its state as headers tell it."""
+        used = self.size - self._tokens
+        return RateLimitBudget(int(self.size), int(self._tokens), round(used / self.per_s, 3))
+
+    def _fill(self, now: float, grows: float) -> None:
+        self._tokens = min(self.size, self._tokens + (now - self._filled) * self.per_s * grows)
+        self._filled = now
 
 
 def _told(service: Service, seconds: float) -> float | None:
