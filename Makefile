@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two workers: tests that wait for a Prefect server do not block the others.
 PYTEST := $(BIN)/pytest -n 2
 
-.PHONY: help install demo test lint check peers statistics wheel image audit format lock clean
+.PHONY: help install demo test lint check docs peers statistics wheel image audit format lock clean
 .DEFAULT_GOAL := install
 
 help: ## list the targets
@@ -35,6 +35,9 @@ lint: install ## check format, style, types, generated code and imports
 check: lint ## run lint and all tests, as CI does
 	$(PYTEST) -m "long or not long"
 
+docs: install ## build the documentation site in .pareta/site; broken links fail
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 peers: install ## run third-party clients against the sandbox, each in its own environment under .pareta
 	$(BIN)/python -m tests.client.sdks
 	$(BIN)/python -m tests.sandbox.fuzzing
@@ -60,7 +63,7 @@ format: install ## rewrite generated code, format and style
 
 lock: ## write requirements.lock; UPGRADE="prefect uv" takes new versions of these packages
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --group dev --custom-compile-command "make lock" \
+		--no-emit-find-links --group dev --group docs --custom-compile-command "make lock" \
 		$(addprefix --upgrade-package ,$(UPGRADE)) pyproject.toml -o requirements.lock
 
 clean: ## delete .venv, dist and everything that a demo wrote

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from scripts.site_reference import PAGES as GENERATED
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+WRITTEN_BY_THE_SITE = {(ROOT / "docs" / path).resolve() for path in GENERATED}
 
 MODULES = [path for top in ROOT.iterdir() if top.is_dir() and top.name[0] != "." for path in top.rglob("*.py")]
 
@@ -27,6 +31,8 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
             continue
         name, _, anchor = link.partition("#")
         target = page.parent / name if name else page
+        if target.resolve() in WRITTEN_BY_THE_SITE:
+            continue  # written when the site is built, which checks the anchor
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
 
