@@ -55,6 +55,7 @@ from .money.budget import MICRO_PER_USD, micro_usd
 from .money.cost_range import CostQuote, CostRange
 from .money.format import budget_dollars, dollars
 from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
+from .notebook import complete, complete_sync, run_blocking
 from .quote import Quote, quote_from, quote_rows
 from .rate_limit.limiter import Limits
 from .report import BatchReport, batch_report
@@ -70,6 +71,7 @@ from .run import complete_shards, report_ledger_failure
 from .samples import SampleReport, sample_answers
 from .spec import Batch, BatchWork, Name
 from .spec_base import BudgetUsd, Spec
+from .terminal import progress_bar
 from .user_path import UserPath
 
 __all__ = [
@@ -141,7 +143,9 @@ __all__ = [
     "check_replaceable",
     "check_rows",
     "claim_origin",
+    "complete",
     "complete_shards",
+    "complete_sync",
     "confined",
     "confined_dataset",
     "digest",
@@ -168,6 +172,7 @@ __all__ = [
     "open_session",
     "origin_of",
     "plain",
+    "progress_bar",
     "quality",
     "quality_scores",
     "quote_from",
@@ -177,6 +182,7 @@ __all__ = [
     "remote_control",
     "report_ledger_failure",
     "reserve_purchase",
+    "run_blocking",
     "sample_answers",
     "shares",
     "spending",

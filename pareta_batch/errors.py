@@ -205,7 +205,11 @@ class BatchStopped(BatchError):
     """The end of a run before all rows were sent.
 
     `reason`: the class name of an error, `RequestRefused`, `BudgetReached`, `Interrupted` or `Cancelled`.
+    `answers` and `report`: the frame with the answers so far, and the report of the batch; only `complete` sets them.
     """
+
+    answers: object = None
+    report: object = None
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason

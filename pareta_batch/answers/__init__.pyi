@@ -1,4 +1,4 @@
-from .answers_file import layout_of, write_answers
+from .answers_file import layout_of, results_table, write_answers
 from .output_checks import check_content, check_path
 from .output_claims import check_free, claim, release_earlier
 
@@ -9,5 +9,6 @@ __all__ = [
     "claim",
     "layout_of",
     "release_earlier",
+    "results_table",
     "write_answers",
 ]

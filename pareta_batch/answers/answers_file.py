@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow
 
 from pareta_batch.answers.answer_types import field_types, field_values
-from pareta_batch.answers.formats import WRITERS, Layout, Record
+from pareta_batch.answers.formats import WRITERS, Layout, Record, arrow_table
 from pareta_batch.answers.message_columns import message_columns
 from pareta_batch.answers.openai_output import openai_record
 from pareta_batch.answers.output_checks import answers_in, check_path, named_errors
@@ -61,6 +61,18 @@ def write_answers(batch: Batch, ledger: Ledger) -> Path:
         _check_nothing_is_lost(batch, ledger, settled)
     mark_written(batch, ledger)
     return path
+
+
+def results_table(batch: Batch, ledger: Ledger) -> pyarrow.Table:
+    """Return the results of all rows in input order, as the columns that the answers file has beside the dataset."""
+    results = results_of(batch, ledger)
+    names, layout = layout_of(batch, results)
+    columns = pyarrow.schema([layout.columns.field(name) for name in names.values()])
+    records = ({name: record[name] for name in columns.names} for record in _records(batch, ledger, names))
+    chunks = [columns.empty_table()]
+    while chunk := list(islice(records, CHUNK_ROWS)):
+        chunks.append(arrow_table(chunk, columns))
+    return pyarrow.concat_tables(chunks)
 
 
 def results_of(batch: Batch, ledger: Ledger) -> Mapping[str, pyarrow.DataType]:

@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pareta_batch import Snapshot
-from pareta_cli.progress_bar import MAX_NAME_CELLS, MIN_BAR_CELLS, fitting_numbers, shortened, show_progress
+from pareta_batch.terminal import MAX_NAME_CELLS, MIN_BAR_CELLS, fitting_numbers, shortened
+from pareta_cli.progress_bar import show_progress
 from tasks import watcher
 
 WAIT = "waits 2 m 40 s (RateLimitError: slow down)"
