@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pareta_batch.rate_limit.limiter import RateLimiter
 from pareta_batch.rate_limit.told import MAX_WAIT_S, ToldLimits
 from pareta_client import RateLimitBudget, RateLimits
-from tests.batch.services import Service, first_of, play
+from tests.batch.services import Service, first_of, play, play_together
 
 COUNTS = st.integers(0, 10**12)
 BUDGETS = st.none() | st.builds(RateLimitBudget, st.integers(1, 10**12), COUNTS, st.floats(0, 2_678_400))
@@ -86,3 +86,15 @@ def test_wrong_headers_do_not_permit_what_refusals_forbid() -> None:
     full = RateLimits(RateLimitBudget(1_000, 1_000, 0.0))
     limiter.refused(limiter.started(0.0), 0.1, 7.0, told=full)
     assert limiter.wait(0.1) == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize("runs", first_of(2, 4))
+def test_runs_that_start_together_share_a_told_limit(runs: int) -> None:
+    service = Service(0.1, per_s=50, burst=50, tells=True, retry_after="seconds")
+    limiters = [RateLimiter(64) for _ in range(runs)]
+    begin, end = 60, 300
+    played = play_together(service, limiters, rows=30_000, until_s=end)
+    per_s = [sum(at > begin for at in each.answers) / (end - begin) for each in played]
+    assert sum(per_s) >= 0.85 * 50
+    assert min(per_s) >= 0.5 * sum(per_s) / runs
+    assert sum(each.refused for each in played) < 0.05 * sum(len(each.answers) for each in played)
