@@ -55,7 +55,7 @@ from .money.budget import MICRO_PER_USD, micro_usd
 from .money.cost_range import CostQuote, CostRange
 from .money.format import budget_dollars, dollars
 from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
-from .notebook import complete, complete_sync, run_blocking
+from .notebook import client_of, complete, complete_sync, opened_ledger, run_blocking
 from .quote import Quote, quote_from, quote_rows
 from .rate_limit.limiter import Limits
 from .report import BatchReport, batch_report
@@ -143,6 +143,7 @@ __all__ = [
     "check_replaceable",
     "check_rows",
     "claim_origin",
+    "client_of",
     "complete",
     "complete_shards",
     "complete_sync",
@@ -170,6 +171,7 @@ __all__ = [
     "micro_usd",
     "needs",
     "open_session",
+    "opened_ledger",
     "origin_of",
     "plain",
     "progress_bar",

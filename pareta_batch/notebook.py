@@ -93,7 +93,7 @@ async def complete(
     """
     batch = batch_of(frame, model, name, dict(options))
     pareta = client_of(api_key, base_url)
-    async with opened(ledger) as books:
+    async with opened_ledger(ledger) as books:
         session, report = await _run(batch, pareta, books, progress=progress)
         results = await asyncio.to_thread(results_table, batch, books)
     answers = with_columns(frame, _content(batch), results)
@@ -197,7 +197,7 @@ def client_of(api_key: str | None, base_url: str | None) -> AsyncPareta:
 
 
 @asynccontextmanager
-async def opened(ledger: Ledger | None) -> "AsyncIterator[Ledger]":
+async def opened_ledger(ledger: Ledger | None) -> "AsyncIterator[Ledger]":
     """Yield an open ledger, which stays open, or else the ledger of the environment while the body runs."""
     if ledger is not None:
         yield ledger

@@ -1,7 +1,6 @@
 """Tasks of a comparison: one eval set per content, one paid eval run, and its judgement."""
 
 import asyncio
-from contextlib import suppress
 
 from pareta_batch import (
     NO_ACCOUNT,
@@ -9,31 +8,25 @@ from pareta_batch import (
     BatchError,
     EvalRunFailed,
     Spending,
-    check_comparison_quote,
     fan_out,
     spending,
-    unsettled,
-    write_bill,
 )
-from pareta_client import EvalRun, NotFoundError, ParetaError
+from pareta_client import EvalRun, ParetaError
 from pareta_evals import (
     Comparisons,
     ComparisonSpec,
     EvalPlan,
     EvalRows,
     EvalRunner,
-    estimated,
-    eval_work_begun,
-    subject_of,
+    ended_run,
+    results_with_context,
+    settle_bills,
 )
 from pareta_report import Comparison, ComparisonContext, failed_comparison, judge
 from tasks.direct import run_logger, task
 from tasks.events import comparison_decided, comparison_failed
 from tasks.resources import shared_client, shared_ledger
 from tasks.retries import RETRIES
-
-MAX_POLL_INTERVAL_S = 15.0
-"""Upper bound of the seconds between two polls of an eval run; raising it notices its end later."""
 
 
 @task(task_run_name="eval set of {spec.name}", **RETRIES)
@@ -75,17 +68,13 @@ async def start_eval_run(
 async def wait_for_eval_run(run_id: str, wait_s: float) -> EvalRun:
     """Wait until the run has ended, and record its bill; a retry waits for the same run."""
     async with shared_client() as pareta, shared_ledger() as ledger:
-        run = await pareta.evals.runs.wait(run_id, poll_interval=MAX_POLL_INTERVAL_S, timeout=wait_s)
-        await asyncio.to_thread(write_bill, ledger, run)
-        return run
+        return await ended_run(pareta, ledger, run_id, wait_s)
 
 
 async def settle_purchases(account: str) -> None:
     """Record the bills of eval runs that ended while no flow run waited for them."""
     async with shared_ledger() as ledger, shared_client() as pareta:
-        for run_id in await asyncio.to_thread(unsettled, ledger, account):
-            with suppress(NotFoundError):
-                await asyncio.to_thread(write_bill, ledger, await pareta.evals.runs.retrieve(run_id))
+        await settle_bills(pareta, ledger, account)
 
 
 async def spent_under(account: Account) -> Spending:
@@ -100,22 +89,7 @@ async def results_of(
 ) -> tuple[EvalRun, ComparisonContext]:
     """Return the run with the reused baseline scores added, and the context of the comparison."""
     async with shared_ledger() as ledger, shared_client() as pareta:
-        work = EvalRunner(spec, pareta, ledger)
-        count = len(rows.items) if rows else await work.row_count(run.eval_set_id)
-        if run.cost_micro_usd:
-            subject = subject_of(count, plan.bought)
-            await asyncio.to_thread(check_comparison_quote, ledger, spec.name, subject, run.cost_micro_usd)
-        known = ComparisonContext(
-            rows=rows.items if rows else None,
-            groups=rows.groups if rows else None,
-            slices=(spec.slice_column, rows.slices) if rows and rows.slices and spec.slice_column else None,
-            estimates=await estimated(work, plan, count, run.eval_set_id),
-            reused=plan.reused,
-            margin=spec.margin,
-            score_range=spec.score_range,
-            started_at=await asyncio.to_thread(eval_work_begun, ledger, str(run.id)),
-        )
-        return await work.results(run, plan), known
+        return await results_with_context(EvalRunner(spec, pareta, ledger), run, plan, rows)
 
 
 def completed(run: EvalRun) -> EvalRun:
