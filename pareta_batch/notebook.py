@@ -31,7 +31,7 @@ T = TypeVar("T")
 NOT_IN_NAME = frozenset(
     {
         *("dataset", "name", "max_in_flight", "shard_size", "timeout_s", "budget_usd", "tolerated_failures"),
-        *("ask_again", "answer_columns", "output", "output_format", "files_folder"),
+        *("ask_again", "answer_columns", "output", "output_format", "files_folder", "reuse"),
     }
 )
 """Fields that a derived name does not depend on: they do not change what is asked of the model."""
@@ -56,6 +56,7 @@ class BatchOptions(TypedDict, total=False):
     answer_schema: Any  # a JSON Schema, a path, or a class of pydantic
     ask_again: int
     answer_columns: tuple[Literal["tool_calls", "reasoning", "logprobs"], ...]
+    reuse: Any  # a mapping, which the batch checks
     max_in_flight: int
     shard_size: int
     timeout_s: float

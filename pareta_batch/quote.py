@@ -10,7 +10,7 @@ from pydantic import Field
 from pareta_batch.durations import duration_text
 from pareta_batch.engine import open_session, register_rows
 from pareta_batch.errors import RowsUnanswered
-from pareta_batch.ledger import Ledger, Quoted, Sample, hit_rate, keep_quote
+from pareta_batch.ledger import Ledger, Quoted, Sample, Tally, distinct_rows, hit_rate, keep_quote
 from pareta_batch.money import CostQuote, CostRange, dollars, fetch_leaderboard
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, NotFoundError
@@ -38,16 +38,24 @@ class Quote(CostQuote):
     duration_s: float | None = Field(None, description="At max_in_flight and the latency seen so far")
     answers: int = 0
     rare_micro_usd: int | None = None
+    copies: int = Field(0, description="Rows with the request of another row of the batch, which is sent once")
+    saved_micro_usd: int | None = Field(None, description="Expected saving by the copies that have no answer yet")
     held: int = 0
     checked: int = 0
 
     def __str__(self) -> str:
-        rows = f"{self.name}: {self.to_send} of {self.total} rows to send"
+        rows = f"{self.name}: {self.to_send} of {self.total} rows to send{self._shared()}"
         if self.cost is None:
             return f"{rows}; cost unknown: ask for a pilot of some rows"
         took = "" if self.duration_s is None else f", some {duration_text(self.duration_s)}"
         record = f"; of the last {self.checked} quotes {self.held} held" if self.checked else ""
         return f"{rows}; {self.cost.described(self.basis)}{took}{self._rare()}{record}"
+
+    def _shared(self) -> str:
+        if not self.copies:
+            return ""
+        saves = f"; saves about {dollars(self.saved_micro_usd)}" if self.saved_micro_usd else ""
+        return f"; {distinct_rows(self.total, self.copies)}{saves}"
 
     def _rare(self) -> str:
         if not self.rare_micro_usd:
@@ -119,22 +127,28 @@ def _rare_micro_usd(sample: Sample, answer_token: float | None, longest: int | N
 def kept_quote(batch: Batch, ledger: Ledger, total: int, rate: float | None) -> Quote:
     """Return the quote of the missing rows; the ledger keeps it, to compare it with the bill."""
     to_send = sum(ledger.missing_shards(batch.name, batch.shard_size).values())
-    made = quote_from(batch, total, to_send, ledger.sample(batch.name), rate)
+    tally = ledger.tally(batch.name)
+    made = _with_copies(quote_from(batch, total, to_send, ledger.sample(batch.name), rate), tally)
     if made.cost is None or not to_send:
         return made
-    tally = ledger.tally(batch.name)
     quoted = Quoted(
         kind="batch",
         name=batch.name,
         basis=made.basis,
         rows=to_send,
         cost=made.cost,
-        settled_before=tally.settled,
+        settled_before=tally.answered,
         billed_before=(tally.billed_micro_usd or 0) + tally.superseded_micro_usd,
     )
     keep_quote(ledger, quoted)
     rate_so_far = hit_rate(ledger, "batch", made.basis)
     return made.model_copy(update={"held": rate_so_far.held, "checked": rate_so_far.checked})
+
+
+def _with_copies(quote: Quote, tally: Tally) -> Quote:
+    per_row = None if quote.likely_micro_usd is None or not quote.to_send else quote.likely_micro_usd / quote.to_send
+    saved = None if per_row is None else round(per_row * tally.open_copies)
+    return quote.model_copy(update={"copies": tally.copies, "saved_micro_usd": saved})
 
 
 async def leaderboard_rate(batch: Batch, pareta: AsyncPareta) -> float | None:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pareta_batch.engine import Session
-from pareta_batch.ledger import Tally, overspent_micro_usd
+from pareta_batch.ledger import Tally, distinct_rows, overspent_micro_usd
 from pareta_batch.money import dollars, money_notes
 from pareta_batch.rate_limit import Limits
 from pareta_batch.run_counts import RunCounts, run_counts
@@ -14,6 +14,7 @@ OF_TALLY = (
     *("total", "settled", "failed", "pending", "errors", "flagged", "not_paid", "unknown", "billed_unanswered"),
     *("unanswered_micro_usd", "resent", "replayed", "replayed_at_most_micro_usd", "billed_micro_usd", "rest_micro_usd"),
     *("superseded_micro_usd", "asked_again", "asked_again_micro_usd", "prompt_tokens", "completion_tokens"),
+    *("reused", "copied", "saved_micro_usd"),
 )
 """Fields of the report that the tally has under the same name."""
 
@@ -69,6 +70,10 @@ class BatchReport(BaseModel):
     )
     asked_again: int = Field(0, description="Rows that were asked again because an answer did not fit the schema")
     asked_again_micro_usd: int = Field(0, description="Receipts of the second and later turns, part of the bill")
+    distinct: int | None = Field(None, description="Rows with a request of their own; the others share their answer")
+    reused: int = Field(0, description="Rows with an answer of another batch of the ledger")
+    copied: int = Field(0, description="Answers of other rows or batches, billed with 0; `notes` names their source")
+    saved_micro_usd: int = Field(0, description="Receipts of the copied answers, which were not paid again")
     prompt_tokens: int
     completion_tokens: int
     tolerated_failures: float
@@ -97,12 +102,19 @@ class BatchReport(BaseModel):
             parts.append(f"{dollars(self.unanswered_micro_usd)} of it for replies without a usable answer")
         if self.asked_again:
             parts.append(f"{self.asked_again} rows asked again, for {dollars(self.asked_again_micro_usd)} of it")
+        parts += self._shared()
         counts = {**self.errors, **{f"answers {flag}": count for flag, count in self.flagged.items()}}
         parts += money_notes(self.budget_usd, self.overspent_micro_usd, self.price_rise)
         return "; ".join([*parts, *(f"{count} {name}" for name, count in sorted(counts.items()))])
 
     def _rest(self) -> str:
         return f" (about {dollars(self.rest_micro_usd)} more)" if self.pending and self.rest_micro_usd else ""
+
+    def _shared(self) -> list[str]:
+        copies = 0 if self.distinct is None else self.total - self.distinct
+        told = [distinct_rows(self.total, copies)] if copies else []
+        told += [f"{self.reused:,} rows with an answer of another batch"] if self.reused else []
+        return [*told, f"saved {dollars(self.saved_micro_usd)}"] if self.saved_micro_usd else told
 
     def _cost(self) -> str:
         if self.billed_micro_usd is None:
@@ -126,6 +138,7 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
         budget_usd=batch.budget_usd,
         overspent_micro_usd=overspent_micro_usd(batch, tally),
         price_rise=None if tally.prices.rise is None else round(float(tally.prices.rise), 2),
+        distinct=tally.total - tally.copies,
         tolerated_failures=batch.tolerated_failures,
         stopped=stop.reason if stop else None,
         stopped_message=stop.message if stop else None,

@@ -97,7 +97,7 @@ def sample_positions(total: int, count: int) -> list[int]:
 
 
 def _settled(batch: Batch, ledger: Ledger) -> int:
-    return ledger.tally(batch.name).settled
+    return ledger.tally(batch.name).answered
 
 
 def _report(batch: Batch, ledger: Ledger, positions: list[int], before: int, quote: Quote) -> SampleReport:
@@ -113,7 +113,7 @@ def _report(batch: Batch, ledger: Ledger, positions: list[int], before: int, quo
     return SampleReport(
         name=batch.name,
         rows=tuple(_rows(requests, outcomes)),
-        sent=tally.settled - before,
+        sent=tally.answered - before,
         billed_micro_usd=tally.billed_micro_usd,
         all_rows_micro_usd=whole,
         quote=quote,

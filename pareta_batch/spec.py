@@ -12,6 +12,7 @@ from pareta_batch.form_schema import budget_needs_max_tokens
 from pareta_batch.money import EXTRA_BODY, unbounded
 from pareta_batch.question import Question
 from pareta_batch.response_format import check_response_format, has_schema
+from pareta_batch.reuse import Reuse
 from pareta_batch.rows import OPENAI_BATCH, OPENAI_COLUMNS, SourceField, is_openai_batch
 from pareta_batch.sampling import Sampling, misspelt_fields
 from pareta_batch.spec_base import BudgetUsd, Spec
@@ -83,6 +84,9 @@ class BatchWork(Question, BatchDataset):
     )
     answer_columns: tuple[Literal["tool_calls", "reasoning", "logprobs"], ...] = Field(
         (), title="Answer columns", description="Parts of the replies that get their own columns"
+    )
+    reuse: Reuse = Field(
+        default_factory=Reuse, title="Reuse", description="Rows with the same request share one answer, bought once"
     )
     max_in_flight: int = Field(
         16, ge=1, le=4096, title="Max in flight", description="Maximum number of requests in flight"

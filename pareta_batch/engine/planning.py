@@ -3,18 +3,23 @@
 from dataclasses import dataclass
 
 from pareta_batch.answers import check_content, check_free, check_path, claim, layout_of, release_earlier
-from pareta_batch.ledger import Ledger
+from pareta_batch.ledger import Ledger, Sharing, distinct_rows
 from pareta_batch.rows import row_requests
 from pareta_batch.spec import Batch
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The work of a run: total rows, rows changed since an earlier run, and rows to send by shard number."""
+    """The work of a run: total rows, rows changed since an earlier run, and rows to send by shard number.
+
+    `copies`: rows with the request of another row of the batch. `reused`: rows with an answer of another batch.
+    """
 
     total: int
     changed: int
     missing: dict[int, int]
+    copies: int = 0
+    reused: int = 0
 
     @property
     def to_send(self) -> int:
@@ -23,7 +28,9 @@ class RunPlan:
 
     def __str__(self) -> str:
         changed = f", {self.changed} changed since an earlier run (new work)" if self.changed else ""
-        return f"{self.total} rows{changed}; {self.to_send} to send in {len(self.missing)} shards"
+        shared = f"; {distinct_rows(self.total, self.copies)}" if self.copies else ""
+        shared += f"; {self.reused:,} answers taken over from other batches" if self.reused else ""
+        return f"{self.total} rows{changed}{shared}; {self.to_send} to send in {len(self.missing)} shards"
 
 
 def register_rows(batch: Batch, ledger: Ledger) -> RunPlan:
@@ -35,9 +42,11 @@ def register_rows(batch: Batch, ledger: Ledger) -> RunPlan:
     check_output(batch, ledger)
     with ledger.lease(batch.name):
         claim(batch, ledger)
-        registered = ledger.register_rows(batch.name, row_requests(batch))
+        sharing = Sharing(batch.reuse.within_batch, batch.reuse.max_age, moves=batch.id_column is None)
+        registered = ledger.register_rows(batch.name, row_requests(batch), sharing)
         release_earlier(batch, ledger)
-    return RunPlan(registered.total, registered.changed, ledger.missing_shards(batch.name, batch.shard_size))
+    missing = ledger.missing_shards(batch.name, batch.shard_size)
+    return RunPlan(registered.total, registered.changed, missing, registered.copies, registered.reused)
 
 
 def check_output(batch: Batch, ledger: Ledger) -> None:

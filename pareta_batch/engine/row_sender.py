@@ -112,7 +112,7 @@ class RowSender:
         completion: ChatCompletion = await self._client.chat.completions.create(
             model=self._batch.model,
             messages=messages,
-            idempotency_key=idempotency_key(self._batch.name, request.key, request.fingerprint),
+            idempotency_key=idempotency_key(self._batch.name, request.sent_as or request.key, request.fingerprint),
             timeout=self._batch.timeout_s,
             **(self._sampling if request.sampling is None else request.sampling),
         )

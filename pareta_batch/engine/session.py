@@ -1,6 +1,7 @@
 """One run of a batch in one process, on its own event loop."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pareta_batch.engine.row_sender import RowSender
 from pareta_batch.engine.row_worker import RowWorker
 from pareta_batch.engine.stop import StopSignal
 from pareta_batch.engine.worker_pool import fan_out
-from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered
+from pareta_batch.errors import BatchError, BatchStopped, LedgerError, RowsUnanswered
 from pareta_batch.ledger import ALL_UNSETTLED, GroupCommit, Ledger, Outcome, RowSelection, budget_of
 from pareta_batch.money import Budget, BudgetGate
 from pareta_batch.rate_limit import AdmissionGate, RateLimiter
@@ -31,6 +32,8 @@ from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, ParetaError
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Session:
@@ -153,10 +156,19 @@ async def open_session(
         # Claimed again under the lease: another batch may have claimed the output since the rows were registered.
         await asyncio.to_thread(claim, batch, ledger)
         work = await asyncio.to_thread(_read_work, batch, ledger, wanted)
+        opened.callback(_settle_copies, batch, ledger)
         # Not in a thread: if this task is cancelled, `opened` must know every part that was started.
         session = _start(opened, work, pareta, policy, timing)
         opened.enter_context(owner_of_sessions().include(session._stop))
         yield session
+
+
+def _settle_copies(batch: Batch, ledger: Ledger) -> None:
+    """Write the outcomes of the sent rows to their copies; if that fails, the next registration does it."""
+    try:
+        ledger.settle_copies(batch.name)
+    except LedgerError as error:
+        log.warning("%s: copies of answered rows are not written, the next run writes them: %s", batch.name, error)
 
 
 def pool_size(batch: Batch) -> int:
@@ -179,7 +191,7 @@ class _Work:
 def _read_work(batch: Batch, ledger: Ledger, selection: RowSelection) -> _Work:
     tally = ledger.tally(batch.name)
     to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, selection).values())
-    return _Work(batch, ledger, selection, tally.total, to_send, budget_of(batch, tally, ledger))
+    return _Work(batch, ledger, selection, tally.total - tally.open_copies, to_send, budget_of(batch, tally, ledger))
 
 
 def _start(opened: ExitStack, work: _Work, pareta: AsyncPareta, policy: RetryPolicy, timing: Timing) -> Session:

@@ -7,6 +7,7 @@ from .overspending import holds_all, overspent_micro_usd, spent_micro_usd
 from .queries import Sample
 from .schema import outputs, runs
 from .selection import ALL_UNSETTLED, RowSelection
+from .sharing import Sharing, distinct_rows
 
 __all__ = [
     "ALL_UNSETTLED",
@@ -18,10 +19,12 @@ __all__ = [
     "Quoted",
     "RowSelection",
     "Sample",
+    "Sharing",
     "State",
     "Tally",
     "budget_of",
     "check_batch_quote",
+    "distinct_rows",
     "hit_rate",
     "holds_all",
     "keep_quote",

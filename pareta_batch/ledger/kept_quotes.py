@@ -72,7 +72,7 @@ def check_batch_quote(ledger: Ledger, batch: str, tally: Tally) -> None:
     """Write the paid cost of a batch's open quote once every quoted row is answered."""
     with ledger.transaction() as db:
         found = db.execute(sa.select(quotes).where(*_open("batch", batch))).mappings().first()
-        if found is None or tally.settled != found["settled_before"] + found["rows"]:
+        if found is None or tally.answered != found["settled_before"] + found["rows"]:
             return
         billed = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd
         _check(db, "batch", batch, billed - found["billed_before_micro_usd"])

@@ -23,6 +23,7 @@ from pareta_batch.ledger.queries import Sample, sample_of, tally_of
 from pareta_batch.ledger.registration import changed_rows, register
 from pareta_batch.ledger.schema import eval_work, prepare, rows
 from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection, current, page_of, remaining
+from pareta_batch.ledger.sharing import NOTHING_SHARED, Sharing, copies_of, settle_copies
 from pareta_batch.ledger.url import SOURCE, ledger_url
 from pareta_batch.ledger.writes import LedgerWrites, apply_writes
 from pareta_batch.rows import Message, RowRequest
@@ -38,10 +39,15 @@ _NUMBERS = tuple(map(_OUTCOME_FIELDS.index, ("latency_ms", "prompt_tokens", "com
 
 @dataclass(frozen=True)
 class RegisteredRows:
-    """The result of a registration: total rows, and rows whose earlier version was already worked on."""
+    """The result of a registration: total rows, and rows whose earlier version was already worked on.
+
+    `copies`: rows with the request of another row of the batch. `reused`: rows with an answer of another batch.
+    """
 
     total: int
     changed: int
+    copies: int = 0
+    reused: int = 0
 
 
 class Ledger:
@@ -87,12 +93,19 @@ class Ledger:
             finally:
                 del self._leases[batch]
 
-    def register_rows(self, batch: str, requests: Iterable[RowRequest]) -> RegisteredRows:
+    def register_rows(
+        self, batch: str, requests: Iterable[RowRequest], sharing: Sharing = NOTHING_SHARED
+    ) -> RegisteredRows:
         """Register `requests` as the batch's current rows, in one transaction."""
         with self._database.transaction() as db:
             if problem := self._database.problem() or self._lost(db, batch):
                 raise LedgerError(problem)
-            return RegisteredRows(register(db, batch, requests, _now()), changed_rows(db, batch))
+            total = register(db, batch, requests, _now(), sharing)
+            return RegisteredRows(total, changed_rows(db, batch), *copies_of(db, batch))
+
+    def settle_copies(self, batch: str) -> None:
+        """Write the outcomes of the rows that others are copies of to these copies."""
+        self._database.do(lambda db: settle_copies(db, batch, _now()))
 
     def missing_shards(self, batch: str, shard_size: int, wanted: RowSelection = ALL_UNSETTLED) -> dict[int, int]:
         """Return the number of rows to send by shard number, without empty shards."""
@@ -119,9 +132,10 @@ class Ledger:
         return self._requests(remaining(batch, ALL_UNSETTLED).order_by(rows.c.fingerprint).limit(count))
 
     def missing_at(self, batch: str, positions: Sequence[int]) -> list[RowRequest]:
-        """Return the rows to send at these positions, in input order."""
+        """Return the rows to send at these positions, in input order; for a copy, the row that it is a copy of."""
         at = rows.c.position.in_(positions)
-        return self._requests(remaining(batch, ALL_UNSETTLED).where(at).order_by(rows.c.position))
+        asked = rows.c.key.in_(sa.select(rows.c.copy_of).where(*current(batch), at, rows.c.copy_batch == batch))
+        return self._requests(remaining(batch, ALL_UNSETTLED).where(sa.or_(at, asked)).order_by(rows.c.position))
 
     def sample(self, batch: str) -> Sample:
         """Return a sample of the batch's answers with their cost and latency."""
@@ -130,8 +144,8 @@ class Ledger:
     def _requests(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[RowRequest]:
         found = self._database.do(lambda db: db.execute(query, given).all())
         return [
-            RowRequest(position, key, work, _messages(sent), doubt, _sampling(options), turns)
-            for position, key, work, sent, doubt, options, turns in found
+            RowRequest(position, key, work, _messages(sent), doubt, _sampling(options), turns, sent_as=sent_as)
+            for position, key, work, sent, doubt, options, turns, sent_as in found
         ]
 
     def write(self, batch: str, entries: LedgerWrites) -> None:

@@ -79,7 +79,9 @@ class Tally:
     although a reply was billed. `unanswered_micro_usd`: receipts of all rows without an answer.
     `superseded_micro_usd`: receipts of rows that were edited or removed since. `superseded_unknown`: requests of such
     rows that may have been paid without a receipt. `asked_again`: rows with a second turn. `lost_turns`: turns of
-    unanswered rows whose receipt is lost.
+    unanswered rows whose receipt is lost. `copies`: rows that share the request of another row of the batch;
+    `open_copies` of them wait for it. `reused`: rows with an answer of another batch. `copied`: answers of both kinds,
+    which saved `saved_micro_usd`.
     """
 
     settled: int = 0
@@ -105,6 +107,11 @@ class Tally:
     asked_again_micro_usd: int = 0
     lost_turns: int = 0
     lost_turn_bytes: int = 0
+    copies: int = 0
+    open_copies: int = 0
+    copied: int = 0
+    reused: int = 0
+    saved_micro_usd: int = 0
     unbilled: int = 0
     unbilled_bytes: int = 0
     prices: Prices = NO_PRICES
@@ -113,6 +120,11 @@ class Tally:
     def total(self) -> int:
         """Number of rows."""
         return self.settled + self.failed + self.pending
+
+    @property
+    def answered(self) -> int:
+        """Number of rows that were settled by a request of their own."""
+        return self.settled - self.copied
 
     @property
     def doubtful(self) -> int:
@@ -132,8 +144,8 @@ class Tally:
     @property
     def rest_micro_usd(self) -> int | None:
         """Estimated cost of the pending rows at the average receipt; None without a receipt."""
-        receipts = self.settled - self.replayed
-        return round(self.pending * self.billed_micro_usd / receipts) if self.billed_micro_usd and receipts else None
+        receipts, to_send = self.settled - self.replayed - self.copied, self.pending - self.open_copies
+        return round(to_send * self.billed_micro_usd / receipts) if self.billed_micro_usd and receipts else None
 
     @property
     def replayed_at_most_micro_usd(self) -> int | None:

@@ -130,6 +130,11 @@ _SUMS: dict[str, sa.ColumnElement[Any]] = {
     "asked_again_micro_usd": rows.c.asked_again_micro_usd,
     "lost_turns": _where(sa.not_(_paid), rows.c.lost_receipts),
     "lost_turn_bytes": _where(sa.not_(_paid), rows.c.lost_receipts * _bytes),
+    "copies": _where(rows.c.copy_batch == rows.c.batch, _ONE),
+    "open_copies": _where(sa.and_(rows.c.state == "pending", rows.c.copy_of.is_not(None)), _ONE),
+    "copied": _where(sa.and_(_paid, rows.c.copy_of.is_not(None)), _ONE),
+    "reused": _where(rows.c.copy_batch != rows.c.batch, _ONE),
+    "saved_micro_usd": _where(_paid, rows.c.saved_micro_usd),
     "unbilled": _where(_unbilled, _ONE),
     "unbilled_bytes": _where(_unbilled, _bytes),
 }

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from pareta_batch.errors import LedgerError
 
-VERSION = 4
+VERSION = 5
 
 metadata = sa.MetaData()
 
@@ -45,6 +45,13 @@ rows = sa.Table(
     sa.Column("turn_bytes", sa.BigInteger, nullable=False, default=0, server_default=sa.text("0")),
     sa.Column("asked_again_micro_usd", sa.BigInteger),
     sa.Column("lost_receipts", sa.Integer, nullable=False, default=0, server_default=sa.text("0")),
+    # `scope`: the rows it may share its answer with. `copy_batch`, `copy_of`: the row whose answer it gets.
+    sa.Column("scope", sa.String(6), nullable=False, default="ledger", server_default="ledger"),
+    sa.Column("copy_batch", sa.String(100)),
+    sa.Column("copy_of", sa.String),
+    sa.Column("saved_micro_usd", sa.BigInteger),
+    # The key under which the row was sent, if a column changed since that is part of its key.
+    sa.Column("sent_as", sa.String),
     sa.Index("rows_in_order", "batch", "position"),
 )
 
@@ -176,8 +183,9 @@ origins = sa.Table(
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 _ASKING = ("options", "turns", "turn_bytes", "asked_again_micro_usd", "lost_receipts")
+_SHARING = ("scope", "copy_batch", "copy_of", "saved_micro_usd", "sent_as")
 # Columns of `rows` added by each version; a new column has a server default or is nullable.
-_ADDED = {2: ("flag", "in_doubt", "resent", "prompt_bytes"), 3: ("message", "notes"), 4: _ASKING}
+_ADDED = {2: ("flag", "in_doubt", "resent", "prompt_bytes"), 3: ("message", "notes"), 4: _ASKING, 5: _SHARING}
 _WIDENED = {3: ("prompt_tokens", "completion_tokens")}
 """Columns of `rows` widened by each version; SQLite stores integers of any size without a change."""
 

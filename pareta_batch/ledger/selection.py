@@ -20,7 +20,10 @@ class RowSelection:
     errors: tuple[str, ...] = ()
 
     def condition(self) -> sa.ColumnElement[bool]:
-        """Return the selection as an SQL condition."""
+        """Return the selection as an SQL condition; a copy of another row is never sent."""
+        return sa.and_(self._unsettled(), rows.c.copy_of.is_(None))
+
+    def _unsettled(self) -> sa.ColumnElement[bool]:
         if self.errors:
             return sa.and_(rows.c.state == "failed", rows.c.error.in_(self.errors))
         retryable = sa.and_(rows.c.state == "failed", rows.c.retryable)
@@ -52,5 +55,6 @@ def remaining(batch: str | sa.BindParameter[str], wanted: RowSelection) -> sa.Se
         rows.c.in_doubt,
         rows.c.options,
         rows.c.turns,
+        rows.c.sent_as,
     )
     return sa.select(*columns).where(*current(batch), rows.c.messages.is_not(sa.null()), wanted.condition())

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from pareta_batch.errors import MAX_PROBLEMS_SHOWN, DatasetError
+from pareta_batch.reuse import Scope
 from pareta_batch.rows.dataset import Dataset, Row
 from pareta_batch.rows.identity import Message, fingerprint, row_key
 from pareta_batch.rows.message_files import file_paths, identity_of
@@ -15,6 +16,7 @@ from pareta_batch.rows.message_size import bytes_of
 from pareta_batch.rows.messages import MessageBuilder
 from pareta_batch.rows.placeholders import MissingValue
 from pareta_batch.rows.row_sampling import RowSampling
+from pareta_batch.rows.share_scope import scope_of
 from pareta_batch.rows.values import is_missing
 from pareta_batch.spec import Batch
 
@@ -25,6 +27,7 @@ class RowRequest:
 
     `in_doubt`: an earlier request may have been paid although its answer was not received. `sampling`: the row's own
     sampling fields, None for those of the batch. `turns`: JSON text of the answers that did not fit so far.
+    `sent_as`: the key in its idempotency key, None for `key`. `scope`: the rows it may share its answer with.
     """
 
     position: int
@@ -34,6 +37,8 @@ class RowRequest:
     in_doubt: bool = False
     sampling: Mapping[str, Any] | None = None
     turns: str | None = None
+    sent_as: str | None = None
+    scope: Scope = field(default="ledger", compare=False)
 
     @cached_property
     def prompt_bytes(self) -> int:
@@ -134,8 +139,10 @@ class _Keys:
 
 def _request(batch: Batch, builder: MessageBuilder, sampling: RowSampling, key: str, row: Row) -> RowRequest:
     messages, own = builder.messages(row), sampling.fields(row)
-    work = fingerprint(batch.model, identity_of(messages), sampling.default if own is None else own)
-    request = RowRequest(row.position, key, work, messages, sampling=own)
+    fields = sampling.default if own is None else own
+    work = fingerprint(batch.model, identity_of(messages), fields)
+    scope = scope_of(messages, fields, also_sampled=batch.reuse.duplicates is True)
+    request = RowRequest(row.position, key, work, messages, sampling=own, scope=scope)
     # Raises here for a text that UTF-8 cannot encode.
     assert request.prompt_bytes >= 0
     return request

@@ -33,6 +33,9 @@ def _answered(batch: BatchReport) -> Iterator[Line]:
     if batch.asked_again:
         spent = dollars(batch.asked_again_micro_usd) + " of the billed amount"
         yield Line("asked again: the first answer did not fit the schema", batch.asked_again, spent, part=True)
+    if batch.copied:
+        saved = f"{dollars(batch.saved_micro_usd)} saved"
+        yield Line("billed $0: the answer of an equal request, see notes", batch.copied, saved, part=True)
     if batch.resent:
         yield Line("answered after an earlier request without a response", batch.resent, part=True)
     if batch.replayed:

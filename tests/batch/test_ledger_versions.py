@@ -101,9 +101,10 @@ def test_the_digests_and_keys_of_an_earlier_commit_are_those_of_today(tmp_path: 
 
 
 ADDED = {3: ("message", "notes"), 4: ("options", "turns", "turn_bytes", "asked_again_micro_usd", "lost_receipts")}
+ADDED[5] = ("scope", "copy_batch", "copy_of", "saved_micro_usd", "sent_as")
 
 
-@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("version", [2, 3, 4])
 def test_a_ledger_of_an_earlier_version_gets_the_new_columns_and_keeps_its_rows(tmp_path: Path, version: int) -> None:
     first = ledger_in(tmp_path)
     register_rows(batch_in(tmp_path, 2), first)
