@@ -11,6 +11,7 @@ from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Sandbox, running
 from tests.batch.batches import QUICK, ledger_in, read_answers, run
 from tests.batch.kinds import KINDS, batch_of
+from tests.batch.test_ask_again import notices
 
 ROWS = 24
 
@@ -76,3 +77,22 @@ async def test_a_quote_after_a_pilot_contains_the_bill(
     paid = sandbox.books().debited_micro_usd - before
     assert quote.cost is not None
     assert quote.cost.low <= paid <= quote.cost.high
+
+
+@pytest.mark.parametrize("ask_again", [0, 2])
+async def test_a_quote_of_answers_with_a_schema_contains_the_bill_of_all_turns(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ask_again: int
+) -> None:
+    # Every first answer of this model is a misfit: with ask_again, each row has two turns.
+    batch = notices(tmp_path, 60, ask_again=ask_again)
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    quote = await quote_rows(batch, client, ledger, pilot=20)
+    turns = 2 if ask_again else 1
+    sandbox.completed(20 * turns)
+    before = sandbox.books().debited_micro_usd
+    report = await run(batch, sandbox, ledger)
+    assert (report.settled, report.asked_again) == (60, 60 if ask_again else 0)
+    paid = sandbox.books().debited_micro_usd - before
+    assert quote.cost is not None
+    assert quote.cost.low <= paid <= quote.cost.high
+    sandbox.debited_once()
