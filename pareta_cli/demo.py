@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from examples.licences import write, write_eval_rows
-from pareta_batch import OutputError
+from examples.notices import write_notices
+from pareta_batch import Batch, BatchReport, OutputError
 from pareta_cli.background_server import start_server
 from pareta_cli.environment import prepare_prefect
 from pareta_cli.lifeline import start_child
@@ -39,6 +40,8 @@ LOG = HOME / "sandbox.log"
 KEPT_SERVER = HOME / "kept-server"
 BOOKS = HOME / "sandbox-books.txt"
 SPEC = Path(str(files("examples"))) / "licences.yaml"
+NOTICES = Path(str(files("examples"))) / "notices.yaml"
+NOTICES_HOME = HOME / "notices"
 SANDBOX_OPTIONS = ("--port", "0", "--balance-usd", "25", "--cold-start-s", "1", "--deploy-s", "2")
 DRAIN_WITHIN_S = 5
 """Seconds to send queued records to Prefect. Raising it delays the end of a demo whose server has died."""
@@ -47,7 +50,7 @@ STOP_WITHIN_S = 15
 
 
 def run_demo(*, keep: bool = False) -> int:
-    """Run the pipeline of examples/licences.yaml without earlier state, and return the exit status.
+    """Run examples/licences.yaml and examples/notices.yaml without earlier state, and return the exit status.
 
     Args:
         keep: Leave the Prefect server running.
@@ -58,6 +61,7 @@ def run_demo(*, keep: bool = False) -> int:
         isolate_environment(HOME, base_url, prefect.api_url)
         prepare_prefect()
         # Import Prefect only now: it reads the environment at import.
+        from flows.complete_batch import complete_batch
         from flows.parameters import Pipeline
         from flows.run_pipeline import run_pipeline
         from pareta_cli.runner import run_flow
@@ -66,11 +70,14 @@ def run_demo(*, keep: bool = False) -> int:
         write_documents(pipeline)
         prefect.wait_until_ready()
         report, status = run_flow(run_pipeline, pipeline)
+        pictures, second = run_flow(complete_batch, notices())
     if report is not None:
         summarize(report)
+    if pictures is not None:
+        summarize_notices(pictures)
     if keep:
         typer.echo(f"Prefect: {prefect.api_url.removesuffix('/api')}, until you stop it: {stop_command(KEPT_SERVER)}")
-    return int(status)
+    return int(status) or int(second)
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ def delete_previous_state() -> None:
     """Delete the ledger and answers of the last demo, which refer to a sandbox that has ended. Raises OutputError."""
     try:
         HOME.mkdir(parents=True, exist_ok=True)
-        for old in (*HOME.glob("ledger.db*"), *HOME.glob("answers.*")):
+        for old in (*HOME.glob("ledger.db*"), *HOME.glob("answers.*"), *NOTICES_HOME.glob("answers.*")):
             old.unlink()
         LOG.touch()
     except OSError as error:
@@ -137,6 +144,22 @@ def write_documents(pipeline: "Pipeline") -> None:
     typer.echo(f"{collected.kept} licence texts in {collected.path} (left out: {dropped})", err=True)
     for comparison in pipeline.comparisons:
         write_eval_rows(str(comparison.rows), pipeline.batch.prompt or "")
+
+
+def notices() -> Batch:
+    """Write the pictures of examples/notices.yaml, and return its batch with all files in the folder of the demo."""
+    dataset = write_notices(NOTICES_HOME)
+    return read_spec(Batch, NOTICES, (f"dataset={dataset}", f"output={NOTICES_HOME / 'answers.parquet'}"))
+
+
+def summarize_notices(report: BatchReport) -> None:
+    """Print the typed answers of the pictures, and the path of their file."""
+    from pyarrow import parquet
+
+    typer.echo(f"\n{report}")
+    for row in parquet.read_table(report.output, columns=["id", "answer.copyright_holder", "answer.year"]).to_pylist():
+        typer.echo(f"  {row['id']}: {row['answer.copyright_holder']}, {row['answer.year']}")
+    typer.echo(f"answers:  {report.output}")
 
 
 def summarize(report: "PipelineReport") -> None:

@@ -167,3 +167,4 @@ def test_the_demo_runs_from_a_wheel(complete: Environment, tmp_path: Path) -> No
     done = complete.run("pareta-pipeline", "demo", folder=tmp_path, timeout_s=360)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / ".pareta" / "demo" / "report.html").is_file()
+    assert (tmp_path / ".pareta" / "demo" / "notices" / "answers.parquet").is_file()
