@@ -36,14 +36,14 @@ def _section(heading: str, schema: Schema) -> str:
     lines = [f"## {heading}", "", schema.get("description", ""), ""]
     if schema.get("additionalProperties") is True:
         lines += ["Further fields are accepted.", ""]
-    return "\n".join([*lines, "| field | type | default | meaning |", "|---|---|---|---|", *rows])
+    return "\n".join([*lines, "| field | meaning | type | default |", "|---|---|---|---|", *rows])
 
 
 def _row(name: str, field: Schema, required: object) -> str:
     is_required = isinstance(required, list | tuple) and name in required
     default = "required" if is_required else _value(field["default"]) if "default" in field else "–"
     meaning = " ".join(str(field.get("description", "")).split()).replace("<", "&lt;")
-    return f"| `{name}` | {type_of(field)} | {default} | {_cell(meaning)} |"
+    return f"| `{name}` | {_cell(meaning)} | {type_of(field)} | {default} |"
 
 
 def type_of(field: Schema) -> str:
