@@ -17,8 +17,11 @@ settings.load_profile("anywhere")
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ON_A_SERVER = ("end_to_end", "flows")
-# These run flows too: beside those of `flows` they need no second server.
-FLOWS_OF_THE_FUNDAMENTALS = ("test_compare", "test_promote", "test_watch")
+# Tests of flows that run without a server: any process may run them.
+WITHOUT_A_SERVER = (
+    *("test_budgets", "test_compare_models", "test_complete_batch", "test_promote_winner"),
+    *("test_retry_failed", "test_run_pipeline", "test_watch_quality"),
+)
 
 
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]  # the plugin has no types
@@ -26,9 +29,9 @@ class ByServer(LoadScopeScheduling):  # type: ignore[misc]  # the plugin has no 
 
     def _split_scope(self, nodeid: str) -> str:
         _, folder, *rest = nodeid.split("/")
-        if folder == "fundamentals" and rest[0].startswith(FLOWS_OF_THE_FUNDAMENTALS):
-            return "flows"
-        return folder if folder in ON_A_SERVER else nodeid
+        if folder not in ON_A_SERVER or rest[0].startswith(WITHOUT_A_SERVER):
+            return nodeid
+        return folder
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from flows.compare_models import compare_models
 from flows.outcome_table import ExitStatus, end_state
 from flows.outcomes import end_reason, report_of
@@ -16,6 +18,12 @@ from tests.flows.test_compare_models import comparisons, several
 from tests.flows.test_promote_winner import endpoints, promotion
 from tests.flows.test_run_pipeline import pipeline
 from tests.flows.test_watch_quality import watch
+
+
+@pytest.fixture
+def pareta(direct: Sandbox) -> Sandbox:
+    """A service to run against; these flows run without a Prefect server."""
+    return direct
 
 
 def spent(sandbox: Sandbox) -> int:

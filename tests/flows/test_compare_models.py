@@ -18,6 +18,12 @@ from tasks import events
 from tests.flows.datasets import write_rows
 
 
+@pytest.fixture
+def pareta(direct: Sandbox) -> Sandbox:
+    """A service to run against; these flows run without a Prefect server."""
+    return direct
+
+
 def rows(folder: Path, count: int = 20) -> str:
     prompt = "Is this review positive, negative or neutral? Answer with one word.\n\n"
     texts = (("I love it, great", "positive"), ("I hate it, terrible", "negative"))
@@ -101,6 +107,7 @@ async def test_credit_that_is_too_little_for_one_of_several_fails_that_one_and_a
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
+    monkeypatch.setattr(events, "uses_prefect", lambda: True)
     monkeypatch.setattr(events, "emit_event", lambda event, **_: told.append(event))
     # The dear one comes first: those that can be paid are not to wait for it, nor to fail with it.
     work = several(tmp_path, {"frontier": ["summit-pro"]}, {"models": ["wren-1"]}, {"models": ["wren-2"]})

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from flows.outcome_table import ExitStatus, end_state
 from flows.outcomes import end_reason, report_of
 from flows.parameters import Promotion
@@ -10,6 +12,12 @@ from pareta_client import Pareta
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox
 from tests.flows.test_compare_models import rows
+
+
+@pytest.fixture
+def pareta(direct: Sandbox) -> Sandbox:
+    """A service to run against; these flows run without a Prefect server."""
+    return direct
 
 
 def promotion(folder: Path, **policy: object) -> Promotion:

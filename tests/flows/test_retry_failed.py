@@ -15,6 +15,12 @@ from tasks.batches import complete_shard
 from tests.flows.datasets import batch, failing_at_once
 
 
+@pytest.fixture
+def pareta(direct: Sandbox) -> Sandbox:
+    """A service to run against; these flows run without a Prefect server."""
+    return direct
+
+
 async def test_rows_that_failed_for_a_passing_reason_are_sent_again(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,12 @@ from tests.flows.datasets import batch
 from tests.flows.test_compare_models import rows
 
 
+@pytest.fixture
+def pareta(direct: Sandbox) -> Sandbox:
+    """A service to run against; these flows run without a Prefect server."""
+    return direct
+
+
 def pipeline(folder: Path, **fields: object) -> Pipeline:
     work = batch(folder).model_dump(exclude={"name", "model"})
     comparison = {

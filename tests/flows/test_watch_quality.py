@@ -25,6 +25,12 @@ from tests.flows.datasets import write_rows
 from tests.flows.test_compare_models import rows
 
 
+@pytest.fixture
+def pareta(direct: Sandbox) -> Sandbox:
+    """A service to run against; these flows run without a Prefect server."""
+    return direct
+
+
 def watch(folder: Path, count: int = 20, **fields: object) -> Watch:
     comparison = {
         "name": "sentiment",
@@ -68,6 +74,7 @@ async def test_a_model_that_became_worse_has_drifted_and_an_event_says_so(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emitted: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(events, "uses_prefect", lambda: True)
     monkeypatch.setattr(events, "emit_event", lambda event, payload, **_: emitted.append((event, payload["models"])))
     prompt = "Is this review positive, negative or neutral? Answer with one word.\n\nIt is not good at all"
     # Only the lowest level reads past a negation.
@@ -104,6 +111,7 @@ async def test_a_watch_without_credit_says_so_as_an_event(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emitted: list[tuple[str, str]] = []
+    monkeypatch.setattr(events, "uses_prefect", lambda: True)
     monkeypatch.setattr(
         events, "emit_event", lambda event, resource, **_: emitted.append((event, resource["prefect.resource.id"]))
     )
@@ -130,6 +138,7 @@ async def test_rows_without_an_answer_are_an_event_of_their_own_and_no_drift(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emitted: list[tuple[str, dict[str, float]]] = []
+    monkeypatch.setattr(events, "uses_prefect", lambda: True)
     monkeypatch.setattr(
         events, "emit_event", lambda event, payload, **_: emitted.append((event, payload["unanswered"]))
     )
