@@ -133,7 +133,8 @@ def measure(folder: Path, rows: int, repeat: int, sandbox: Sandbox) -> Iterator[
                 home = folder / f"home-{turn}-{number}"
                 home.mkdir()
                 for state in ("cold", "warm"):
-                    write_batch(home, state, rows)
+                    # A name of its own: the service replays the answers of a known idempotency key.
+                    write_batch(home, f"{state}-{turn}-{number}", rows)
                     environment = environment_of(home, sandbox, **more)
                     yield mode, state, measured((*command, "spec.yaml"), home, environment, rows, sandbox)
 
