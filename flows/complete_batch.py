@@ -48,7 +48,7 @@ async def complete_batch(
         return end_as_quote(await quote_batch(await admit_batch(batch, bounds, dry_run=True)))
     # One open ledger to the end: its content stays readable even if the file is deleted during the run.
     async with suspend_when_out_of_credit(on_empty_balance), shared_ledger():
-        await tag_run(batch=batch.name, endpoint=batch.model)
+        await tag_run(batch=batch.name, endpoint=batch.model, **batch.tags.named())
         batch = await admit_batch(batch, bounds)
         plan = await register_batch(batch)
         async with open_sending_session(batch) as session:

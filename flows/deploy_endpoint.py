@@ -9,7 +9,7 @@ from flows.direct import flow
 from flows.forms import OfDeployment, titled
 from flows.outcomes import named_outcome
 from flows.parameters import Deployment
-from pareta_batch import NO_ACCOUNT, Account
+from pareta_batch import ENDPOINT, NO_ACCOUNT, Account, record_owner
 from pareta_client import ParetaError
 from tasks import (
     deploy_or_reuse,
@@ -34,7 +34,7 @@ async def deploy_endpoint(
     Args:
         deployment: Name, task and model of the endpoint. Fields that are not set are those of the deployment.
     """
-    async with serving(deployment, stop=False) as endpoint_id:
+    async with serving(deployment, stop=False, account=deployment.account) as endpoint_id:
         return endpoint_id
 
 
@@ -44,11 +44,12 @@ async def serving(deployment: Deployment, *, stop: bool, account: Account = NO_A
 
     The cost of the smoke call is reserved under the account before the deployment.
     """
-    async with shared_client(), shared_ledger():
+    async with shared_client(), shared_ledger() as ledger:
         smoke = await reserve_smoke_call(deployment.name, deployment.task, deployment.model, account)
         endpoint_id = await deploy(deployment, stop=stop)
         try:
             await tag_run(endpoint=endpoint_id)
+            await asyncio.to_thread(record_owner, ledger, ENDPOINT + endpoint_id, None, deployment.tags)
             await wait_until_live(endpoint_id, deployment.ready_within_s)
             await smoke_call(endpoint_id, smoke)
             yield endpoint_id

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, model_validator
 
 from pareta_batch import (
+    NO_TAGS,
     TEXT,
     Account,
     Batch,
@@ -14,6 +15,7 @@ from pareta_batch import (
     JsonSchema,
     Name,
     Spec,
+    TagsField,
     UserPath,
     budget_needs_max_tokens,
     has_question,
@@ -39,6 +41,12 @@ class Deployment(Spec):
         "recommended", min_length=1, title="Model", description="`recommended`, or an alias from the task's leaderboard"
     )
     ready_within_s: ReadyWithin = 900.0
+    tags: TagsField = NO_TAGS
+
+    @property
+    def account(self) -> Account:
+        """Account of a smoke call that belongs to no pipeline and no promotion."""
+        return Account(f"endpoint/{self.name}", tags=self.tags)
 
 
 class Pipeline(Spec):
@@ -73,6 +81,7 @@ class Pipeline(Spec):
         description="Stop the endpoint at the end, also if the run fails: a live endpoint costs money",
     )
     report: UserPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
+    tags: TagsField = NO_TAGS
 
     @model_validator(mode="after")
     def deploying_needs_a_task(self) -> "Pipeline":
@@ -100,12 +109,18 @@ class Pipeline(Spec):
 
     def deployment(self) -> Deployment:
         """Return the endpoint that the pipeline deploys."""
-        return Deployment(name=self.name, task=self.task or "", model=self.model, ready_within_s=self.ready_within_s)
+        return Deployment(
+            name=self.name,
+            task=self.task or "",
+            model=self.model,
+            ready_within_s=self.ready_within_s,
+            tags=self.tags,
+        )
 
     def batch_on(self, model: str, budget_usd: float | None = None) -> Batch:
         """Return the batch for `model`, within the smaller of its own budget and `budget_usd`."""
         smaller = min(filter(None, (self.batch.budget_usd, budget_usd)), default=None)
-        return Batch(name=self.name, model=model, **{**self.batch.model_dump(), "budget_usd": smaller})
+        return Batch(name=self.name, model=model, tags=self.tags, **{**self.batch.model_dump(), "budget_usd": smaller})
 
     def model_comparisons(self, budget_usd: float | None = None) -> Comparisons | None:
         """Return the comparisons to run while the batch runs, within `budget_usd`; None without comparisons."""
@@ -118,6 +133,7 @@ class Pipeline(Spec):
             max_runs_in_flight=self.max_runs_in_flight,
             budget_usd=budget_usd,
             report=str(page.with_name(f"{page.stem}-models.html")),
+            tags=self.tags,
         )
 
     @property
@@ -149,6 +165,7 @@ class Promotion(Spec):
         description="Maximum dollars for comparisons of this name, in all runs together",
     )
     ready_within_s: ReadyWithin = 900.0
+    tags: TagsField = NO_TAGS
 
     @model_validator(mode="after")
     def deploying_needs_a_task(self) -> "Promotion":
@@ -170,7 +187,9 @@ class Promotion(Spec):
         """Return the comparison to run; its margin is the policy's `max_loss`, if that is set."""
         loss = self.policy.max_loss
         spec = self.comparison if loss is None else self.comparison.model_copy(update={"margin": loss})
-        return Comparisons(name=self.name, comparisons=(spec,), wait_s=self.wait_s, budget_usd=self.budget_usd)
+        return Comparisons(
+            name=self.name, comparisons=(spec,), wait_s=self.wait_s, budget_usd=self.budget_usd, tags=self.tags
+        )
 
     def deployment_of(self, model: str) -> Deployment:
         """Return the endpoint of a winner: one per model, so that a new winner never replaces a live endpoint."""
@@ -179,6 +198,7 @@ class Promotion(Spec):
             task=self.comparison.task or "",
             model=model,
             ready_within_s=self.ready_within_s,
+            tags=self.tags,
         )
 
 
@@ -197,6 +217,7 @@ class Watch(Spec):
     plot: UserPath | None = Field(
         None, title="Plot", description="Plot (SVG) of the series; by default reports/NAME-quality.svg"
     )
+    tags: TagsField = NO_TAGS
 
     def comparisons(self) -> Comparisons:
         """Return the comparison that one run of the watch buys."""
@@ -205,7 +226,7 @@ class Watch(Spec):
     @property
     def account(self) -> Account:
         """Account of the eval runs, with the budget."""
-        return Account(f"watch/{self.name}", self.budget_usd)
+        return Account(f"watch/{self.name}", self.budget_usd, self.tags)
 
     @property
     def plot_path(self) -> str:

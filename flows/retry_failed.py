@@ -26,7 +26,7 @@ async def retry_failed(
         bounds: Files, batches and dollars of a deployment that events start. None for other deployments.
     """
     selection = RowSelection(only_failed=True, errors=errors)
-    await tag_run(batch=batch.name, endpoint=batch.model)
+    await tag_run(batch=batch.name, endpoint=batch.model, **batch.tags.named())
     async with shared_ledger():
         batch = await admit_known_batch(batch, bounds)
         plan = await plan_retry(batch, selection)

@@ -56,7 +56,7 @@ async def run_pipeline(
         bounds: Files, batches and dollars of a deployment that events start. None for other deployments.
     """
     async with suspend_when_out_of_credit(on_empty_balance):
-        await tag_run(batch=pipeline.name)
+        await tag_run(batch=pipeline.name, **pipeline.tags.named())
         pipeline = await admit_pipeline(pipeline, bounds)
         check_reports(pipeline)
         await check_dataset(pipeline.batch_on("auto"), pipeline.truth_column)

@@ -35,6 +35,7 @@ from .ledger.ledger import Ledger
 from .ledger.origins import billed_to, claim_origin, origin_of
 from .ledger.outcomes import Tally
 from .ledger.overspending import holds_all, spent_micro_usd
+from .ledger.owners import ENDPOINT, record_owner
 from .ledger.purchases import (
     Purchase,
     Spending,
@@ -50,12 +51,14 @@ from .ledger.purchases import (
 from .ledger.queries import NOTHING_BILLED
 from .ledger.schema import eval_plans, eval_scores, eval_work, quality, quality_scores
 from .ledger.selection import ALL_UNSETTLED, RowSelection
+from .ledger.spend import Amounts, Wanted, spend
 from .money.account import NO_ACCOUNT, Account
 from .money.budget import MICRO_PER_USD, micro_usd
 from .money.cost_range import CostQuote, CostRange
 from .money.format import budget_dollars, dollars
 from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
 from .notebook import client_of, complete, complete_sync, opened_ledger, run_blocking
+from .owner_tags import NO_TAGS, Tags, TagsField
 from .quote import Quote, quote_from, quote_rows
 from .rate_limit.limiter import Limits
 from .report import BatchReport, batch_report
@@ -76,12 +79,15 @@ from .user_path import UserPath
 
 __all__ = [
     "ALL_UNSETTLED",
+    "ENDPOINT",
     "MAX_PROBLEMS_SHOWN",
     "MICRO_PER_USD",
     "NOTHING_BILLED",
     "NO_ACCOUNT",
+    "NO_TAGS",
     "TEXT",
     "Account",
+    "Amounts",
     "AnyDataset",
     "Attacher",
     "Batch",
@@ -127,9 +133,12 @@ __all__ = [
     "Spec",
     "Spending",
     "Table",
+    "Tags",
+    "TagsField",
     "Tally",
     "UnexpectedError",
     "UserPath",
+    "Wanted",
     "batch_report",
     "billed_to",
     "bound_micro_usd",
@@ -179,6 +188,7 @@ __all__ = [
     "quality_scores",
     "quote_from",
     "quote_rows",
+    "record_owner",
     "register_rows",
     "release_purchase",
     "remote_control",
@@ -187,6 +197,7 @@ __all__ = [
     "run_blocking",
     "sample_answers",
     "shares",
+    "spend",
     "spending",
     "spent_micro_usd",
     "unsettled",

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pareta_batch.answer_schema import load_schema, response_format_of
 from pareta_batch.form_schema import budget_needs_max_tokens
 from pareta_batch.money import EXTRA_BODY, unbounded
+from pareta_batch.owner_tags import NO_TAGS, TagsField
 from pareta_batch.question import Question
 from pareta_batch.response_format import check_response_format, has_schema
 from pareta_batch.reuse import Reuse
@@ -208,6 +209,8 @@ class Batch(BatchWork, BatchTarget):
     """A dataset whose rows one model answers, each once."""
 
     model_config = ConfigDict(title="Batch")
+
+    tags: TagsField = NO_TAGS
 
     @property
     def output_path(self) -> Path:

@@ -22,6 +22,7 @@ from pareta_cli.registration import CommandFunction, Debug, Program, register
 from pareta_cli.run_commands import complete, flow_command, retry_failed
 from pareta_cli.server_command import server
 from pareta_cli.spec_kinds import Command
+from pareta_cli.spend_command import spend
 
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -128,6 +129,7 @@ COMMANDS: dict[str, dict[str, CommandFunction]] = {
         "quote": spec_commands.quote,
         "status": batch_commands.status,
         "export": batch_commands.export,
+        "spend": spend,
     },
     "Control": {"pause": batch_commands.pause, "resume": batch_commands.resume, "set": batch_commands.set_},
     "Set up": {"init": init, "schema": spec_commands.schema, "set-up": set_up, "server": server, "demo": demo},

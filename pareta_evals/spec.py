@@ -6,7 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pareta_batch import TEXT, Account, BudgetUsd, JsonSchema, Name, SourceField, Spec, UserPath, digest, needs
+from pareta_batch import (
+    NO_TAGS,
+    TEXT,
+    Account,
+    BudgetUsd,
+    JsonSchema,
+    Name,
+    SourceField,
+    Spec,
+    TagsField,
+    UserPath,
+    digest,
+    needs,
+)
 from pareta_evals.rows import EvalRow
 
 RunsInFlight = Annotated[
@@ -115,11 +128,12 @@ class Comparisons(Spec):
         description="Maximum cost in dollars of all runs of the comparisons of this name together",
     )
     report: UserPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
+    tags: TagsField = NO_TAGS
 
     @property
     def account(self) -> Account:
         """The budget of its eval runs."""
-        return Account(f"compare/{self.name}", self.budget_usd)
+        return Account(f"compare/{self.name}", self.budget_usd, self.tags)
 
     @property
     def report_path(self) -> str:

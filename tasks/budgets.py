@@ -69,10 +69,10 @@ async def reserve_smoke_call(name: str, task: str, model: str, account: Account)
 async def comparison_account(batch: Batch, budget_usd: float | None, account: str) -> Account:
     """Return the account for purchases other than the batch; its budget is the part that the batch leaves."""
     if budget_usd is None:
-        return Account(account)
+        return Account(account, tags=batch.tags)
     async with shared_ledger() as ledger:
         spent = await asyncio.to_thread(_spent_on, batch, ledger, micro_usd(budget_usd))
-    return Account(account, max(micro_usd(budget_usd) - spent, 1) / MICRO_PER_USD)
+    return Account(account, max(micro_usd(budget_usd) - spent, 1) / MICRO_PER_USD, batch.tags)
 
 
 def _spent_on(batch: Batch, ledger: Ledger, left: int) -> int:

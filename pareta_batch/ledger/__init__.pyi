@@ -4,6 +4,7 @@ from .kept_quotes import Quoted, check_batch_quote, hit_rate, keep_quote
 from .ledger import Ledger
 from .outcomes import MAX_KEPT_CHARS, Flag, Outcome, State, Tally
 from .overspending import holds_all, overspent_micro_usd, spent_micro_usd
+from .owners import BATCH, record_owner
 from .queries import Sample
 from .schema import outputs, runs
 from .selection import ALL_UNSETTLED, RowSelection
@@ -11,6 +12,7 @@ from .sharing import Sharing, distinct_rows
 
 __all__ = [
     "ALL_UNSETTLED",
+    "BATCH",
     "MAX_KEPT_CHARS",
     "Flag",
     "GroupCommit",
@@ -30,6 +32,7 @@ __all__ = [
     "keep_quote",
     "outputs",
     "overspent_micro_usd",
+    "record_owner",
     "runs",
     "spent_micro_usd",
 ]

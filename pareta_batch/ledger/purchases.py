@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pareta_batch.errors import BudgetReached, CostUnbounded
 from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.owners import record_owner
 from pareta_batch.ledger.schema import purchases
 from pareta_batch.money import Account, budget_dollars, dollars, micro_usd
 from pareta_client import EvalRun
@@ -61,6 +62,7 @@ def reserve_purchase(ledger: Ledger, account: Account, purchase: Purchase) -> No
     """
     if account.budget_usd is not None and purchase.unlisted:
         raise CostUnbounded(purchase.what, purchase.unlisted)
+    record_owner(ledger, account.name, None, account.tags)
     with ledger.transaction() as db:
         _one_at_a_time(db, account.name)
         # The write comes first: on SQLite only a write transaction excludes other writers.

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
 from math import inf, nextafter
 from typing import Any
@@ -62,9 +63,18 @@ def tally_of(db: sa.Connection, batch: str) -> Tally:
         errors=dict(errors),
         flagged=dict(flagged),
         billed_micro_usd=sums.pop("billed_micro_usd"),
-        prices=_prices(db, batch),
+        prices=prices_of(db, batch),
         **{name: value or 0 for name, value in sums.items()},
     )
+
+
+def tally_between(db: sa.Connection, batch: str, prices: Prices, start: datetime, end: datetime) -> Tally:
+    """Return the sums of the batch's rows that last changed from `start` to before `end`; only settled rows count."""
+    of_batch = rows.c.batch == batch, rows.c.updated_at >= start, rows.c.updated_at < end
+    is_current = rows.c.position.is_not(None)
+    counted = {"settled": _where(_paid, _ONE), **_SUMS}
+    sums = _added(db, counted, *of_batch, is_current) | _added(db, _SUPERSEDED, *of_batch, sa.not_(is_current))
+    return Tally(errors={}, flagged={}, prices=prices, **{name: value or 0 for name, value in sums.items()})
 
 
 MAX_SAMPLED_ROWS = 2_000
@@ -162,7 +172,7 @@ def _added(
     }
 
 
-def _prices(db: sa.Connection, batch: str) -> Prices:
+def prices_of(db: sa.Connection, batch: str) -> Prices:
     """Return the price bounds from the receipts; a receipt above the lowest quotients raises them."""
     billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
     quotients = billed / rows.c.prompt_tokens, billed / rows.c.completion_tokens

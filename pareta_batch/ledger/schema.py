@@ -180,6 +180,17 @@ origins = sa.Table(
     sa.Column("origin", sa.Text, nullable=False),
 )
 
+# Model and tags of each account from a time (UTC) on: the owner of the money that is spent until the next entry.
+owners = sa.Table(
+    "owners",
+    metadata,
+    sa.Column("account", sa.String(120), primary_key=True),
+    sa.Column("since", sa.DateTime, primary_key=True),
+    sa.Column("model", sa.Text),
+    sa.Column("team", sa.String(100)),
+    sa.Column("project", sa.String(100)),
+)
+
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 _ASKING = ("options", "turns", "turn_bytes", "asked_again_micro_usd", "lost_receipts")

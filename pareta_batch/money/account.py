@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
+from pareta_batch.owner_tags import NO_TAGS, Tags
+
 
 @dataclass(frozen=True)
 class Account:
-    """A named budget; `budget_usd` is its ceiling in dollars, None to record purchases without a limit."""
+    """A named budget and its owner; `budget_usd` is its ceiling in dollars, None for purchases without a limit."""
 
     name: str
     budget_usd: float | None = None
+    tags: Tags = NO_TAGS
 
 
 NO_ACCOUNT = Account("none")
