@@ -118,9 +118,14 @@ class Pipeline(Spec):
         )
 
     def batch_on(self, model: str, budget_usd: float | None = None) -> Batch:
-        """Return the batch for `model`, within the smaller of its own budget and `budget_usd`."""
+        """Return the batch for `model`, within the smaller of its own budget and `budget_usd`.
+
+        It has its own tags, or else those of the pipeline.
+        """
         smaller = min(filter(None, (self.batch.budget_usd, budget_usd)), default=None)
-        return Batch(name=self.name, model=model, tags=self.tags, **{**self.batch.model_dump(), "budget_usd": smaller})
+        tags = self.tags if self.batch.tags == NO_TAGS else self.batch.tags
+        changes = {"budget_usd": smaller, "tags": tags}
+        return Batch(name=self.name, model=model, **{**self.batch.model_dump(), **changes})
 
     def model_comparisons(self, budget_usd: float | None = None) -> Comparisons | None:
         """Return the comparisons to run while the batch runs, within `budget_usd`; None without comparisons."""

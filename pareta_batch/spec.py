@@ -120,6 +120,7 @@ class BatchWork(Question, BatchDataset):
         title="Output format",
         description="Columns of the dataset and the results, or the lines of OpenAI's batch API (.jsonl)",
     )
+    tags: TagsField = NO_TAGS
 
     @model_validator(mode="before")
     @classmethod
@@ -209,8 +210,6 @@ class Batch(BatchWork, BatchTarget):
     """A dataset whose rows one model answers, each once."""
 
     model_config = ConfigDict(title="Batch")
-
-    tags: TagsField = NO_TAGS
 
     @property
     def output_path(self) -> Path:

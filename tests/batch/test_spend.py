@@ -161,6 +161,8 @@ def test_every_purchase_of_a_tagged_spec_has_its_tags() -> None:
         }
     )
     promotion = Promotion.model_validate({"name": "p", "comparison": comparison, "tags": tags})
+    own = pipeline.model_copy(update={"batch": pipeline.batch.model_copy(update={"tags": SEARCH})})
+    assert own.batch_on("auto").tags == SEARCH
     inner = pipeline.model_comparisons()
     assert inner is not None
     found = [
