@@ -5,6 +5,7 @@ Exit status: 0 done · 1 done with more failures than tolerated · 2 bad input o
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from pareta_cli.options import AsJson, bad_input, report_bad_input
 from pareta_cli.outlets import use_durable_outputs
 from pareta_cli.registration import CommandFunction, Debug, Program, register
 from pareta_cli.run_commands import complete, flow_command, retry_failed
+from pareta_cli.schedule_command import schedule
 from pareta_cli.server_command import server
 from pareta_cli.spec_kinds import Command
 from pareta_cli.spend_command import spend
@@ -88,6 +90,9 @@ def set_up(
     names: Annotated[
         list[str] | None, typer.Option("--name", "-n", help="Only this deployment; can be repeated. By default all.")
     ] = None,
+    file: Annotated[Path, typer.Option(help="File of the deployments; their runs work in its folder.")] = Path(
+        "prefect.yaml"
+    ),
     reset: Annotated[
         bool, typer.Option("--reset", help="Make the server as prefect.yaml, also what a person changed there.")
     ] = False,
@@ -100,7 +105,7 @@ def set_up(
     from pareta_cli.server_setup import SetUp, SetUpError, read_limits, set_up
 
     try:
-        wanted = SetUp(read_limits(limits or ()), repository, branch, tuple(names or ()), reset)
+        wanted = SetUp(read_limits(limits or ()), repository, branch, tuple(names or ()), reset, file)
         notes = set_up(wanted, typer.echo)
     except SetUpError as error:
         raise bad_input(error) from None
@@ -132,7 +137,14 @@ COMMANDS: dict[str, dict[str, CommandFunction]] = {
         "spend": spend,
     },
     "Control": {"pause": batch_commands.pause, "resume": batch_commands.resume, "set": batch_commands.set_},
-    "Set up": {"init": init, "schema": spec_commands.schema, "set-up": set_up, "server": server, "demo": demo},
+    "Set up": {
+        "init": init,
+        "schema": spec_commands.schema,
+        "set-up": set_up,
+        "schedule": schedule,
+        "server": server,
+        "demo": demo,
+    },
 }
 """Commands by the panel of the help that lists them."""
 

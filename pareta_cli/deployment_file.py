@@ -82,9 +82,10 @@ class FileDeployment:
 def read_deployments(file: FilePath, pull_steps: Sequence[Json] | None, names: Sequence[str]) -> list[FileDeployment]:
     """Return the deployments of a file, or those of these names (`name` or `flow/name`). Raises SetUpError."""
     content: Json = yaml.safe_load(file.read_text(encoding="utf-8"))
-    default_steps = [{"prefect.deployments.steps.set_working_directory": {"directory": str(FilePath.cwd())}}]
+    folder = str(file.resolve().parent)
+    default_steps = [{"prefect.deployments.steps.set_working_directory": {"directory": folder}}]
     steps = pull_steps or content.get("pull") or default_steps
-    found = [_read(each, steps) for each in content.get("deployments") or ()]
+    found = [_read(each, steps, file) for each in content.get("deployments") or ()]
     known = {name for each in found for name in (each.name, each.full_name)}
     if unknown := [name for name in names if name not in known]:
         raise SetUpError(f"{file}: no deployment {unknown[0]!r}; it has {', '.join(each.full_name for each in found)}")
@@ -98,20 +99,25 @@ def automation_state(automation: AutomationCore) -> dict[Path, Any]:
     return {(*at, "enabled"): automation.enabled, (*at, "definition"): _without_ids(definition)}
 
 
-def _read(fields: Json, steps: Sequence[Json]) -> FileDeployment:
-    name = fields.get("name", "without a name")
+def _read(fields: Json, steps: Sequence[Json], file: FilePath) -> FileDeployment:
     # Templates of triggers are for the server, all others for this command.
     plain = {key: value for key, value in fields.items() if key != "triggers"}
     filled = cast(Json, apply_values(plain, dict(os.environ), remove_notset=False)) | {
         "triggers": fields.get("triggers")
     }
+    return check_deployment(filled, steps, str(file))
+
+
+def check_deployment(fields: Json, steps: Sequence[Json], source: str) -> FileDeployment:
+    """Return a deployment of these fields, whose values the `source` has set. Raises SetUpError."""
+    name = fields.get("name", "without a name")
     try:
-        flow: Flow[..., Any] = load_flow_from_entrypoint(filled["entrypoint"])
-        deployment = FileDeployment(filled, steps, flow)
+        flow: Flow[..., Any] = load_flow_from_entrypoint(fields["entrypoint"])
+        deployment = FileDeployment(fields, steps, flow)
         deployment.state(UUID(int=0))
     except (KeyError, TypeError, ValueError, ImportError, AttributeError, PrefectException) as error:
         problem = f"{type(error).__name__}: {error}"
-        raise SetUpError(f"deployment {name!r}: invalid: {problem}; correct prefect.yaml") from error
+        raise SetUpError(f"deployment {name!r}: invalid: {problem}; correct {source}") from error
     return deployment
 
 

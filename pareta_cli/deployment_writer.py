@@ -27,7 +27,8 @@ async def write_deployment(client: PrefectClient, wanted: FileDeployment, *, res
     deployment_id = found.id if found else await _create(client, wanted)
     automations = await _automations_of(client, deployment_id, wanted)
     server = _state_of(found, automations) if found else {}
-    record = await _read_record(wanted.full_name)
+    # A deleted deployment is made anew, as in the file: its record would leave out every value.
+    record = await _read_record(wanted.full_name) if found else {}
     in_file = wanted.state(deployment_id)
     state, kept = merge(in_file, server, record, reset=reset)
     state = _with_whole_groups(state, server)
@@ -206,6 +207,11 @@ def _variable(full_name: str) -> str:
 async def _read_record(full_name: str) -> dict[str, str]:
     record = await Variable.aget(_variable(full_name))
     return record if isinstance(record, dict) else {}
+
+
+async def forget_record(full_name: str) -> None:
+    """Delete the record of a deployment that was deleted."""
+    await Variable.aunset(_variable(full_name))
 
 
 async def _write_record(full_name: str, record: dict[str, str]) -> None:

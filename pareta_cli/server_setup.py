@@ -50,7 +50,7 @@ class SetUp:
 
     `limits`: slots by model or endpoint id. `repository` and `branch`: Git repository that workers clone for each run;
     without it they run in this folder. `names`: deployments to write; empty for all. `reset`: make the server as the
-    file, also what a person changed there.
+    file, also what a person changed there. `file`: file of the deployments; their runs work in its folder.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -58,6 +58,7 @@ class SetUp:
     branch: str | None = None
     names: tuple[str, ...] = ()
     reset: bool = False
+    file: Path = PROJECT
 
 
 def set_up(wanted: SetUp, report: Report) -> tuple[str, ...]:
@@ -69,11 +70,12 @@ def set_up(wanted: SetUp, report: Report) -> tuple[str, ...]:
         wanted: Options.
         report: Receives a line for each step, and for each value that is kept.
     """
-    if not PROJECT.is_file():
-        raise SetUpError(f"no {PROJECT} in {Path.cwd()}: run the command in the project folder")
+    if not wanted.file.is_file():
+        step = "run the command in the project folder" if wanted.file == PROJECT else "name a file with deployments"
+        raise SetUpError(f"no {wanted.file} in {Path.cwd()}: {step}")
     if not uses_prefect():
         raise SetUpError(f"set-up: {NEEDS_API}")
-    deployments = read_deployments(PROJECT, _pull_steps(wanted), wanted.names)
+    deployments = read_deployments(wanted.file, _pull_steps(wanted), wanted.names)
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: MAX_RETRIES}):
         try:
             return asyncio.run(_set_up(wanted, deployments, report))
@@ -95,15 +97,16 @@ def read_limits(options: Iterable[str]) -> dict[str, int]:
 
 async def _set_up(wanted: SetUp, deployments: Sequence[FileDeployment], report: Report) -> tuple[str, ...]:
     async with get_client() as client:
-        await _prepare_server(client, wanted.limits, report)
+        await prepare_server(client, wanted.limits, report)
         for deployment in deployments:
             await write_deployment(client, deployment, reset=wanted.reset, report=report)
-        if not wanted.names:
+        if not wanted.names and wanted.file == PROJECT:
             await _report_renamed(client, {each.full_name for each in deployments}, report, reset=wanted.reset)
         return (LEASES_IN_MEMORY,) if await _forgets_leases(client) else ()
 
 
-async def _prepare_server(client: PrefectClient, limits: Mapping[str, int], report: Report) -> None:
+async def prepare_server(client: PrefectClient, limits: Mapping[str, int], report: Report) -> None:
+    """Create the work pool, register the block type, and size the limits of endpoints."""
     try:
         await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
         report(f"work pool {POOL}: created")

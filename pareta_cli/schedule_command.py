@@ -1,0 +1,73 @@
+"""The command `schedule`: a spec as a deployment with a timetable, without a change to files of this project."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pareta_cli.environment import prepare_prefect
+from pareta_cli.options import SPEC_ENDINGS, AsJson, Overrides, bad_input, files_with, report_bad_input
+from pareta_cli.spec_commands import ForCommand
+
+
+def schedule(
+    spec: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="SPEC", help="YAML or JSON file with the parameters.", autocompletion=files_with(SPEC_ENDINGS)
+        ),
+    ] = None,
+    cron: Annotated[str | None, typer.Option(metavar="CRON", help="Times of the runs, as '0 6 * * 1-5'.")] = None,
+    timezone: Annotated[str, typer.Option(help="Time zone of the times, as Europe/Berlin.")] = "Etc/UTC",
+    paused: Annotated[bool, typer.Option("--paused", help="Start no run until the deployment is resumed.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Print the schedules of own specs.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete the deployment of the spec; its runs stay.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Undo what a person changed on the server.")] = False,
+    command: ForCommand = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make or update the deployment of a spec, which runs at the times of a cron expression."""
+    if [list_, remove, cron is not None].count(True) != 1:
+        raise bad_input("schedule: needs one of --cron, --list and --remove; as in --cron '0 6 * * 1-5'")
+    if (spec is None) != list_:
+        raise bad_input("schedule: --list takes no SPEC, the other options need one; name the spec file")
+    prepare_prefect()
+    from pareta_cli.schedules import Timetable, deployment_of, list_schedules, remove_schedule, write_schedule
+    from pareta_cli.server_setup import SetUpError
+
+    try:
+        if spec is None:
+            _print_schedules(list_schedules(), as_json=as_json)
+            return
+        with report_bad_input():
+            timetable = None if cron is None else Timetable(cron, timezone, paused)
+            deployment = deployment_of(spec, overrides or [], command, timetable)
+        if remove:
+            remove_schedule(deployment.full_name)
+        else:
+            write_schedule(deployment, lambda line: typer.echo(line, err=True), reset=reset)
+    except SetUpError as error:
+        raise bad_input(error) from None
+    if as_json:
+        typer.echo(json.dumps({"deployment": deployment.full_name, "removed": remove}))
+    elif remove:
+        typer.echo(f"{deployment.full_name}: removed")
+    else:
+        typer.echo(
+            f"{deployment.full_name}: runs in {Path.cwd()}; its worker needs this package, that folder, PARETA_API_KEY "
+            "or the credentials block, and the PARETA_LEDGER_URL that you use here\n"
+            "start a worker with: prefect worker start --pool pareta"
+        )
+
+
+def _print_schedules(found: list[dict[str, object]], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for each in found:
+        cron = each["cron"]
+        times = ", ".join(cron) if isinstance(cron, list) else ""
+        state = "paused" if each["paused"] else f"{times} {each['timezone']}"
+        typer.echo(f"{each['name']}: {state}; runs in {each['folder']}")

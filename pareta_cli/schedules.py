@@ -1,0 +1,151 @@
+"""Deployments of own specs: made, listed and removed on the Prefect server of PREFECT_API_URL."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import available_timezones
+
+import httpx
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from pareta_cli.deployment_file import FileDeployment, Json, SetUpError, check_deployment
+from pareta_cli.deployment_writer import Report, forget_record, write_deployment
+from pareta_cli.run_commands import flow_of
+from pareta_cli.server_setup import MAX_RETRIES, POOL, prepare_server
+from pareta_cli.spec_kinds import Command, command_for, command_named, kind_of
+from pareta_cli.specs import fields_of, spec_from
+from tasks import NEEDS_API, uses_prefect
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+TAG = "pareta-schedule"
+"""Tag of the deployments of own specs."""
+STANDARD_INPUT = "-"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """When a deployment runs; `paused`: it has its schedule, and no run starts by itself."""
+
+    cron: str
+    timezone: str = "Etc/UTC"
+    paused: bool = False
+
+
+def deployment_of(path: Path, overrides: list[str], command: str | None, timetable: Timetable | None) -> FileDeployment:
+    """Return the deployment of a spec; its runs work in the present folder, as the commands do.
+
+    Without a timetable it only names the deployment. Raises SpecError and SetUpError.
+    """
+    fields = fields_of(path)
+    chosen = command_named(command, "--for") if command else command_for(path, fields)
+    spec = spec_from(kind_of(chosen), path, fields, overrides)
+    _check_source(path, spec)
+    wanted = _fields(chosen, path, spec)
+    if timetable is not None:
+        if timetable.timezone not in available_timezones():
+            raise SetUpError(f"--timezone {timetable.timezone!r:.80}: unknown; write a name such as Europe/Berlin")
+        schedule = {"slug": "schedule", "cron": timetable.cron, "timezone": timetable.timezone}
+        wanted |= {"schedules": [schedule], "paused": timetable.paused}
+    steps = [{"prefect.deployments.steps.set_working_directory": {"directory": str(Path.cwd())}}]
+    return check_deployment(wanted, steps, f"--cron {timetable.cron!r:.80} and {path}" if timetable else str(path))
+
+
+def write_schedule(deployment: FileDeployment, report: Report, *, reset: bool) -> None:
+    """Create or update a deployment, and the work pool and the block type if they are missing. Raises SetUpError."""
+
+    async def write(client: PrefectClient) -> None:
+        await prepare_server(client, {}, report)
+        await write_deployment(client, deployment, reset=reset, report=report)
+
+    _on_server(write)
+
+
+def remove_schedule(full_name: str) -> None:
+    """Delete a deployment; its runs stay. Raises SetUpError if the server has no such schedule."""
+
+    async def remove(client: PrefectClient) -> None:
+        try:
+            found = await client.read_deployment_by_name(full_name)
+        except ObjectNotFound:
+            raise SetUpError(f"{full_name}: no such schedule; see: pareta-pipeline schedule --list") from None
+        await client.delete_deployment(found.id)
+        await forget_record(full_name)
+
+    _on_server(remove)
+
+
+def list_schedules() -> list[Json]:
+    """Return the deployments of own specs, by name. Raises SetUpError."""
+
+    async def read(client: PrefectClient) -> list[Json]:
+        found: list[Json] = []
+        own = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG]))
+        while page := await client.read_deployments(deployment_filter=own, limit=PAGE, offset=len(found)):
+            for each in page:
+                flow = await client.read_flow(each.flow_id)
+                found.append(_listed(f"{flow.name}/{each.name}", each.model_dump(mode="json")))
+        return sorted(found, key=lambda each: str(each["name"]))
+
+    return _on_server(read)
+
+
+PAGE = 200
+"""Deployments per request: the maximum of the server."""
+
+
+def _listed(name: str, fields: Json) -> Json:
+    timing = [each["schedule"] for each in fields["schedules"] if each["active"]]
+    steps = fields["pull_steps"] or [{}]
+    return {
+        "name": name,
+        "cron": [each.get("cron") or f"every {each.get('interval')} s" for each in timing],
+        "timezone": timing[0].get("timezone") if timing else None,
+        "paused": fields["paused"] or not timing,
+        "folder": steps[0].get("prefect.deployments.steps.set_working_directory", {}).get("directory"),
+    }
+
+
+def _fields(command: Command, path: Path, spec: "BaseModel") -> Json:
+    fields = spec.model_dump(mode="json", exclude_unset=True)
+    flow: Any = flow_of(command)  # Prefect's generic class
+    parameter = next(iter(flow.parameters.properties))
+    return {
+        # The prefix keeps the name apart from the deployments of prefect.yaml.
+        "name": f"scheduled-{command}-{fields['name']}",
+        "entrypoint": f"{flow.fn.__module__}.{flow.fn.__name__}",
+        "description": f"{flow.description.splitlines()[0] if flow.description else flow.name} Spec: {path.resolve()}",
+        "tags": ["pareta", TAG],
+        "work_pool": {"name": POOL},
+        "parameters": {parameter: fields},
+    }
+
+
+def _check_source(path: Path, spec: "BaseModel") -> None:
+    work = getattr(spec, "batch", spec)
+    if str(getattr(work, "dataset", "")) == STANDARD_INPUT:
+        raise SetUpError(f"{path}: dataset '-': a worker has no standard input; name a file or a URL")
+
+
+def _on_server(work: Callable[[PrefectClient], Awaitable[T]]) -> T:
+    if not uses_prefect():
+        raise SetUpError(f"schedule: {NEEDS_API}")
+
+    async def run() -> T:
+        async with get_client() as client:
+            return await work(client)
+
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: MAX_RETRIES}):
+        try:
+            return asyncio.run(run())
+        except (httpx.HTTPError, PrefectException) as error:
+            raise SetUpError(f"Prefect server: {type(error).__name__}: {error}; repeat the command") from error

@@ -1,0 +1,155 @@
+"""Own specs as deployments: made from any folder, updated, listed, removed, and run without a checkout."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.settings import PREFECT_API_URL
+from typer.testing import CliRunner, Result
+
+from pareta_cli.app import app
+from pareta_cli.server_setup import SetUp, set_up
+from pareta_sandbox.testing import Sandbox
+from tests.flows.test_server_setup import FILE, NAME, Server, server  # noqa: F401
+
+SCHEDULED = "complete-batch/scheduled-complete-own"
+SPEC = {"name": "own", "model": "auto", "dataset": "rows.csv", "id_column": "id", "prompt": "Which team? {text}"}
+COMPARISON = {"name": "c", "task": "t", "eval_set": "es_1", "models": ["m"]}
+CRON = ("--cron", "0 6 * * 1-5")
+
+
+def schedule(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["schedule", *arguments])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_spec(tmp_path)
+    (tmp_path / "rows.csv").write_text("id,text\n1,My invoice is wrong.\n2,Where is my parcel?\n")
+    return tmp_path
+
+
+def write_spec(folder: Path, **fields: Any) -> None:
+    (folder / "own.yaml").write_text(yaml.safe_dump({**SPEC, **fields}))
+
+
+def test_a_schedule_is_made_updated_listed_and_removed(folder: Path, server: Server) -> None:  # noqa: F811
+    made = schedule("own.yaml", *CRON, "--timezone", "Europe/Berlin", "--json")
+    assert json.loads(made.stdout) == {"deployment": SCHEDULED, "removed": False}, made.stderr
+    found = server.deployment(SCHEDULED)
+    assert found["parameters"] == {"batch": SPEC}
+    assert found["pull_steps"] == [{"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}]
+    (timing,) = found["schedules"]
+    assert (timing["active"], timing["schedule"]["cron"]) == (True, "0 6 * * 1-5")
+    assert timing["schedule"]["timezone"] == "Europe/Berlin"
+
+    write_spec(folder, max_in_flight=4)
+    assert schedule("own.yaml", "--cron", "30 2 * * *", "--paused").exit_code == 0
+    found = server.deployment(SCHEDULED)
+    assert (found["parameters"]["batch"]["max_in_flight"], found["paused"]) == (4, True)
+    assert [each["schedule"]["cron"] for each in found["schedules"]] == ["30 2 * * *"]
+    (listed,) = json.loads(schedule("--list", "--json").stdout)
+    assert (listed["name"], listed["paused"], listed["folder"]) == (SCHEDULED, True, str(folder))
+
+    assert schedule("own.yaml", "--remove").exit_code == 0
+    assert schedule("--list").stdout == ""
+    again = schedule("own.yaml", "--remove")
+    assert (again.exit_code, again.stderr.split(";")[0]) == (2, f"{SCHEDULED}: no such schedule")
+    assert schedule("own.yaml", *CRON).exit_code == 0
+    found = server.deployment(SCHEDULED)
+    assert (found["parameters"]["batch"]["name"], len(found["schedules"])) == ("own", 1)
+
+
+def test_a_deployment_that_was_deleted_on_the_server_is_made_as_in_the_file(
+    folder: Path,
+    server: Server,  # noqa: F811
+) -> None:
+    team = folder / "team"
+    team.mkdir()
+    (team / "prefect.yaml").write_text(yaml.safe_dump(FILE))
+    wanted = SetUp(file=Path("team/prefect.yaml"))
+    set_up(wanted, print)
+    first = server.deployment(NAME)
+    assert first["pull_steps"][0]["prefect.deployments.steps.set_working_directory"] == {"directory": str(team)}
+    server.ask("DELETE", f"/deployments/{first['id']}")
+    set_up(wanted, print)
+    second = server.deployment(NAME)
+    assert second["parameters"] == first["parameters"]
+    assert [each["slug"] for each in second["schedules"]] == ["nights"]
+
+
+def test_a_scheduled_spec_runs_in_its_folder_from_anywhere(
+    folder: Path,
+    pareta: Sandbox,
+    server: Server,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    assert schedule("own.yaml", *CRON).exit_code == 0
+    run = server.ask("POST", f"/deployments/{server.deployment(SCHEDULED)['id']}/create_flow_run", {})
+    # What the worker of a process pool starts for a run.
+    environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
+    command = [sys.executable, "-m", "prefect", "flow-run", "execute", run["id"]]
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    ended = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120)
+    state = server.ask("GET", f"/flow_runs/{run['id']}")["state"]
+    assert state["type"] == "COMPLETED", (state, ended.stdout, ended.stderr)
+    answers = [json.loads(line) for line in (folder / "answers/own.jsonl").read_text().splitlines()]
+    assert [each["id"] for each in answers] == ["1", "2"]
+    assert list(elsewhere.iterdir()) == []
+    assert pareta.books().completions == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "name", "parameter"),
+    [
+        ({"name": "e", "task": "t"}, (), "deploy-endpoint/scheduled-deploy-e", "deployment"),
+        (SPEC, (), SCHEDULED, "batch"),
+        ({"name": "c", "comparisons": [COMPARISON]}, (), "compare-models/scheduled-compare-c", "comparisons"),
+        ({"name": "w", "comparison": COMPARISON}, ("watch",), "watch-quality/scheduled-watch-w", "watch"),
+        ({"name": "p", "comparison": COMPARISON}, ("promote",), "promote-winner/scheduled-promote-p", "promotion"),
+        (
+            {"name": "r", "model": "auto", "batch": {"dataset": "d.csv", "prompt": "{x}"}},
+            (),
+            "run-pipeline/scheduled-run-r",
+            "pipeline",
+        ),
+    ],
+)
+def test_each_kind_of_spec_has_its_flow(
+    folder: Path, fields: dict[str, Any], options: tuple[str, ...], name: str, parameter: str
+) -> None:
+    from pareta_cli.schedules import Timetable, deployment_of
+
+    (folder / "own.yaml").write_text(yaml.safe_dump(fields))
+    found = deployment_of(folder / "own.yaml", [], next(iter(options), None), Timetable("0 6 * * *"))
+    assert found.full_name == name
+    assert found.fields["parameters"] == {parameter: fields}
+    found.flow.validate_parameters(found.fields["parameters"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("own.yaml",), "needs one of --cron, --list and --remove"),
+        (("own.yaml", *CRON, "--remove"), "needs one of"),
+        ((*CRON,), "name the spec file"),
+        (("own.yaml", "--list"), "--list takes no SPEC"),
+        (("own.yaml", "--cron", "every night"), 'Invalid cron string: "every night"'),
+        (("own.yaml", *CRON, "--timezone", "Mars/Base"), "--timezone 'Mars/Base': unknown"),
+        (("none.yaml", *CRON), "none.yaml: no such file"),
+        (("own.yaml", *CRON, "--set", "dataset=-"), "a worker has no standard input"),
+        (("own.yaml", *CRON, "--set", "max_in_flight=0"), "max_in_flight"),
+    ],
+)
+def test_a_wrong_schedule_is_refused_before_the_server_is_asked(
+    folder: Path, arguments: tuple[str, ...], problem: str
+) -> None:
+    refused = schedule(*arguments)
+    assert refused.exit_code == 2, refused.output
+    assert problem in refused.stderr
