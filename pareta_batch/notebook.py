@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import copy_context
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
@@ -13,10 +14,10 @@ from pydantic import BaseModel
 
 from pareta_batch.answers import results_table
 from pareta_batch.engine import OpenSessions, Session, open_session, register_rows
-from pareta_batch.errors import BatchStopped
+from pareta_batch.errors import BatchStopped, DatasetError
 from pareta_batch.ledger import Ledger, check_batch_quote
 from pareta_batch.report import BatchReport, batch_report
-from pareta_batch.rows import Table, digest
+from pareta_batch.rows import Table, digest, is_table
 from pareta_batch.run import complete_shards, report_ledger_failure
 from pareta_batch.spec import Batch
 from pareta_batch.terminal import watch_session
@@ -117,11 +118,17 @@ def complete_sync(frame: Frame, **options: Any) -> Frame:  # those of `complete`
 def run_blocking(work: "Callable[[], Coroutine[Any, Any, T]]") -> T:
     """Run a coroutine on an event loop of its own thread, and return its result; Ctrl-C stops open batches."""
     sessions, outcome = OpenSessions(), Future[T]()
+    running: list[Callable[[], object]] = []
+
+    async def cancellable() -> T:
+        task = asyncio.ensure_future(work())
+        running.append(partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel))
+        return await task
 
     def serve() -> None:
         sessions.own()
         try:
-            outcome.set_result(asyncio.run(work()))
+            outcome.set_result(asyncio.run(cancellable()))
         except BaseException as error:  # noqa: BLE001 - raised by outcome.result()
             outcome.set_exception(error)
 
@@ -130,7 +137,11 @@ def run_blocking(work: "Callable[[], Coroutine[Any, Any, T]]") -> T:
     try:
         return outcome.result()
     except KeyboardInterrupt:
-        sessions.stop_all("Interrupted", "Ctrl-C")
+        # Before its session is open, a batch can only be cancelled.
+        if not sessions.stop_all("Interrupted", "Ctrl-C"):
+            with suppress(RuntimeError):  # the loop is closed: the work has ended
+                for cancel in running:
+                    cancel()
         raise
     finally:
         thread.join()
@@ -138,6 +149,9 @@ def run_blocking(work: "Callable[[], Coroutine[Any, Any, T]]") -> T:
 
 def batch_of(frame: object, model: str, name: str | None, options: dict[str, Any]) -> Batch:
     """Return the batch of a call of `complete`."""
+    if not is_table(frame):
+        problem = "not a data frame; pass one of pandas, polars (after collect()) or Arrow"
+        raise DatasetError([f"{type(frame).__name__}: {problem}"])
     schema = options.get("answer_schema")
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         options = {**options, "answer_schema": schema.model_json_schema()}

@@ -1,6 +1,6 @@
 from .attached_files import FileChanged
 from .dataset import Dataset, Row, decimals_of, schema
-from .frames import Table
+from .frames import Table, is_table
 from .identity import Message, digest, idempotency_key
 from .message_files import wire_messages
 from .openai_batch import OPENAI_COLUMNS, is_openai_batch
@@ -32,6 +32,7 @@ __all__ = [
     "is_missing",
     "is_openai_batch",
     "is_part",
+    "is_table",
     "json_text",
     "keyed_rows",
     "local_files",

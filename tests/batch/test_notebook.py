@@ -1,6 +1,8 @@
 """Batches from Python: a frame in, the same frame with answers out; each row is paid once."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +16,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from pareta_batch import Batch, BatchReport, BatchStopped, DatasetError, Ledger, complete, complete_sync
-from pareta_batch.notebook import NOT_IN_NAME, BatchOptions, batch_of
+from pareta_batch.notebook import NOT_IN_NAME, BatchOptions, batch_of, run_blocking
+from pareta_batch.run import complete_shards
 from pareta_client import ParetaError
 from pareta_sandbox.testing import Sandbox, Status
 
@@ -111,6 +114,31 @@ async def test_the_blocking_twin_works_in_a_running_loop() -> None:
     assert complete_sync(pd.DataFrame(ROWS), **ASK)["answer"].tolist() == ["billing"] * 3
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+def test_ctrl_c_ends_the_blocking_twin_before_and_while_it_sends(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, is_open: bool
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    frame = pd.DataFrame({"key": [*range(4000)], "text": [f"invoice {n}" for n in range(4000)]})
+
+    async def interrupting(session: object, shards: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await complete_shards(session, shards)  # type: ignore[arg-type]
+
+    async def never() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("pareta_batch.notebook.complete_shards", interrupting)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            complete_sync(frame, **ASK) if is_open else run_blocking(never)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert sandbox.books().completions < 4000
+    sandbox.debited_once()
+
+
 async def test_two_calls_at_once_share_a_loop() -> None:
     frame = pd.DataFrame(ROWS)
     both = await asyncio.gather(*(complete(frame, **ASK, name=name) for name in ("one", "two")))
@@ -147,7 +175,9 @@ async def test_the_progress_is_printed(capsys: pytest.CaptureFixture[str]) -> No
         (pd.DataFrame(ROWS), {"promt": "x"}, ValidationError, "promt"),
         (pd.DataFrame(ROWS), {"prompt": None}, ValidationError, "exactly one of"),
         (pd.DataFrame(ROWS), {"budget_usd": 1, "sampling": {}}, ValidationError, "max_tokens"),
-        ([1, 2], {}, ValidationError, "dataset"),
+        ([1, 2], {}, DatasetError, "list: not a data frame"),
+        ("rows.csv", {}, DatasetError, "str: not a data frame"),
+        (pl.LazyFrame(ROWS), {}, DatasetError, "LazyFrame: not a data frame"),
     ],
 )
 async def test_bad_input_is_refused_before_anything_is_sent(
