@@ -32,7 +32,7 @@ T = TypeVar("T")
 NOT_IN_NAME = frozenset(
     {
         *("dataset", "name", "max_in_flight", "shard_size", "timeout_s", "budget_usd", "tolerated_failures"),
-        *("ask_again", "answer_columns", "output", "output_format", "files_folder", "reuse"),
+        *("ask_again", "answer_columns", "output", "output_format", "files_folder", "tags", "reuse"),
     }
 )
 """Fields that a derived name does not depend on: they do not change what is asked of the model."""
@@ -63,6 +63,7 @@ class BatchOptions(TypedDict, total=False):
     timeout_s: float
     budget_usd: float | None
     tolerated_failures: float
+    tags: Any  # a mapping, which the batch checks
 
 
 async def complete(
