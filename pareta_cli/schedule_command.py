@@ -50,13 +50,17 @@ def schedule(
             write_schedule(deployment, lambda line: typer.echo(line, err=True), reset=reset)
     except SetUpError as error:
         raise bad_input(error) from None
+    _print_result(deployment.full_name, removed=remove, as_json=as_json)
+
+
+def _print_result(name: str, *, removed: bool, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"deployment": deployment.full_name, "removed": remove}))
-    elif remove:
-        typer.echo(f"{deployment.full_name}: removed")
+        typer.echo(json.dumps({"deployment": name, "removed": removed}))
+    elif removed:
+        typer.echo(f"{name}: removedd")
     else:
         typer.echo(
-            f"{deployment.full_name}: runs in {Path.cwd()}; its worker needs this package, that folder, PARETA_API_KEY "
+            f"{name}: runs in {Path.cwd()}; its worker needs this package, that folder, PARETA_API_KEY "
             "or the credentials block, and the PARETA_LEDGER_URL that you use here\n"
             "start a worker with: prefect worker start --pool pareta"
         )

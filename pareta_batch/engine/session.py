@@ -23,16 +23,7 @@ from pareta_batch.engine.row_worker import RowWorker
 from pareta_batch.engine.stop import StopSignal
 from pareta_batch.engine.worker_pool import fan_out
 from pareta_batch.errors import BatchError, BatchStopped, LedgerError, RowsUnanswered
-from pareta_batch.ledger import (
-    ALL_UNSETTLED,
-    BATCH,
-    GroupCommit,
-    Ledger,
-    Outcome,
-    RowSelection,
-    budget_of,
-    record_owner,
-)
+from pareta_batch.ledger import ALL_UNSETTLED, GroupCommit, Ledger, Outcome, RowSelection, budget_of, record_owner
 from pareta_batch.money import Budget, BudgetGate
 from pareta_batch.rate_limit import AdmissionGate, RateLimiter
 from pareta_batch.response_format import AnswerCheck
@@ -198,7 +189,7 @@ class _Work:
 
 
 def _read_work(batch: Batch, ledger: Ledger, selection: RowSelection) -> _Work:
-    record_owner(ledger, BATCH + batch.name, batch.model, batch.tags)
+    record_owner(ledger, f"batch/{batch.name}", batch.model, batch.tags)
     tally = ledger.tally(batch.name)
     to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, selection).values())
     return _Work(batch, ledger, selection, tally.total - tally.open_copies, to_send, budget_of(batch, tally, ledger))
