@@ -57,7 +57,7 @@ def _print_result(name: str, *, removed: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"deployment": name, "removed": removed}))
     elif removed:
-        typer.echo(f"{name}: removedd")
+        typer.echo(f"{name}: removed")
     else:
         typer.echo(
             f"{name}: runs in {Path.cwd()}; its worker needs this package, that folder, PARETA_API_KEY "

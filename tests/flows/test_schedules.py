@@ -57,7 +57,7 @@ def test_a_schedule_is_made_updated_listed_and_removed(folder: Path, server: Ser
     (listed,) = json.loads(schedule("--list", "--json").stdout)
     assert (listed["name"], listed["paused"], listed["folder"]) == (SCHEDULED, True, str(folder))
 
-    assert schedule("own.yaml", "--remove").exit_code == 0
+    assert schedule("own.yaml", "--remove").stdout == f"{SCHEDULED}: removed\n"
     assert schedule("--list").stdout == ""
     again = schedule("own.yaml", "--remove")
     assert (again.exit_code, again.stderr.split(";")[0]) == (2, f"{SCHEDULED}: no such schedule")
