@@ -14,6 +14,7 @@ from pareta_batch.errors import LedgerError
 from pareta_batch.ledger import GroupCommit, Outcome
 from pareta_batch.money import BudgetGate
 from pareta_batch.response_format import AnswerCheck
+from pareta_batch.rate_limit import AdmissionGate
 from pareta_batch.rows import RowRequest
 from pareta_client import ParetaError
 
@@ -29,6 +30,7 @@ class RowWorker:
     """
 
     sender: RowSender
+    gate: AdmissionGate
     failures: FailureHandler
     writer: GroupCommit
     budget: BudgetGate
@@ -83,24 +85,32 @@ class RowWorker:
         """Send the row once, and return its durable outcome or its error; None if the batch was stopped first."""
         match await self.sender.send(row):
             case Answer() as answer:
-                outcome = row.kept(await self._read(row, answer))
-                if outcome.flag != "misfit" or len(row.turns) >= self.ask_again:
-                    return await self._settle(row, outcome)
-                return await self._next_turn(row, outcome)
+                kept = await self._keep(row, answer)
+                return await self._attempt(row) if kept is None and not self.stop.is_set() else kept
             case ParetaError() | None as result:
                 return result
             case error:
                 return await self._settle(row, row.kept(row.failed(error, retryable=False)))
 
-    async def _next_turn(self, row: RowState, outcome: Outcome) -> Outcome | ParetaError | None:
-        """Make an answer that does not fit durable, then ask again; return as `_attempt`."""
+    async def _keep(self, row: RowState, answer: Answer) -> Outcome | None:
+        """Make an answer durable, then release its call; return the row's outcome, or None before another turn."""
+        try:
+            outcome = row.kept(await self._read(row, answer))
+            if outcome.flag != "misfit" or len(row.turns) >= self.ask_again:
+                return await self._settle(row, outcome)
+            return await self._end_turn(row, outcome)
+        finally:
+            self.gate.settled()
+
+    async def _end_turn(self, row: RowState, outcome: Outcome) -> Outcome | None:
+        """Make an answer that does not fit durable; return an outcome only if that fails, with its receipt."""
         written = await self.writer.settle(row.end_turn(outcome))
-        if written.state != "pending":  # it could not be written: the row failed, with its receipt
-            row.claimed = False
-            self.progress.count(written)
-            return written
-        self.progress.count_receipt(written)
-        return None if self.stop.is_set() else await self._attempt(row)
+        if written.state == "pending":
+            self.progress.count_receipt(written)
+            return None
+        row.claimed = False
+        self.progress.count(written)
+        return written
 
     async def _read(self, row: RowState, answer: Answer) -> Outcome:
         """Return the outcome of an answer; an exception while it is read or checked becomes a failed outcome."""

@@ -216,6 +216,7 @@ def _start(opened: ExitStack, work: _Work, pareta: AsyncPareta, policy: RetryPol
     stop.on_stop(lambda: loop.call_soon(partial(_wake_rows, stop, budget, gate)))
     progress = Progress(batch.name, work.total, work.to_send, lambda: gate.in_flight, lambda: gate.is_paused)
     worker = RowWorker(
+        gate=gate,
         sender=RowSender(batch, client, gate=gate, budget=budget, reachability=reachability, stop=stop),
         failures=FailureHandler(
             batch, client.base_url, recovery, policy, gate=gate, reachability=reachability, progress=progress, stop=stop

@@ -19,6 +19,7 @@ class AdmissionGate:
         self._clock = clock
         self._waiting: deque[asyncio.Future[Call | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._unsettled = 0
         self._pauses = 0
         self._pause_requested = False
         self._closed = False
@@ -47,14 +48,24 @@ class AdmissionGate:
             raise
 
     def answered(self, call: Call, told: RateLimits | None = None, tokens: int | None = None) -> None:
-        """Count a call that was answered, with the limits that its reply told and the tokens that it used."""
+        """Count a call that was answered, with the limits that its reply told and the tokens that it used.
+
+        The call counts towards the maximum until `settled`: a crash can lose no more answers than `max_in_flight`.
+        """
+        self._unsettled += 1
         self.limiter.answered(call, self._clock(), told, tokens)
+        self._admit()
+
+    def settled(self) -> None:
+        """Release one answered call whose outcome is durable."""
+        self._unsettled -= 1
         self._admit()
 
     def failed(self, call: Call) -> None:
         """Count a call that failed for a reason other than a rate limit."""
         self.limiter.failed(call, self._clock())
-        self._admit()
+        # Not at once: the caller may have to pause admission for this failure first.
+        asyncio.get_running_loop().call_soon(self._admit)
 
     def refused(self, call: Call, retry_after: float | None, told: RateLimits | None = None) -> None:
         """Count a call that was refused by a rate limit; no call is admitted for `retry_after` seconds."""
@@ -108,7 +119,7 @@ class AdmissionGate:
             if self._closed:
                 self._waiting.popleft().set_result(None)
                 continue
-            if self._pauses:
+            if self._pauses or self.limiter.in_flight + self._unsettled >= self.limiter.most:
                 return
             now = self._clock()
             wait = self.limiter.wait(now)
