@@ -107,7 +107,7 @@ def test_rows_that_moved_are_the_same_work_in_the_new_order(tmp_path: Path, ledg
 
 
 def test_equal_rows_without_an_id_are_each_answered(tmp_path: Path, ledger: Ledger) -> None:
-    batch = batch_in(tmp_path, [{"text": "same"}, {"text": "same"}], id_column=None)
+    batch = batch_in(tmp_path, [{"text": "same"}, {"text": "same"}], id_column=None, reuse={"duplicates": False})
     assert register_rows(batch, ledger).to_send == 2
     assert len({ask.key for ask in missing(ledger)}) == 2
 
