@@ -89,7 +89,9 @@ async def test_a_disk_that_fills_up_stops_the_batch_and_a_later_run_pays_for_not
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str
 ) -> None:
     sandbox.change(latency_ms=5)
-    batch = batch_in(tmp_path, [{"id": n, "text": "My invoice is wrong. " * 40} for n in range(300)], max_in_flight=8)
+    batch = batch_in(
+        tmp_path, [{"id": n, "text": f"My invoice {n} is wrong. " * 40} for n in range(300)], max_in_flight=8
+    )
     register_rows(batch, ledger)
     ledger.close()
     longest = (tmp_path / "ledger.db").stat().st_size + 100_000
