@@ -13,8 +13,8 @@ from pareta_batch.engine.stop import StopSignal
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger import GroupCommit, Outcome
 from pareta_batch.money import BudgetGate
-from pareta_batch.response_format import AnswerCheck
 from pareta_batch.rate_limit import AdmissionGate
+from pareta_batch.response_format import AnswerCheck
 from pareta_batch.rows import RowRequest
 from pareta_client import ParetaError
 
