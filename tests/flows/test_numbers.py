@@ -9,7 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from flows.parameters import Deployment, Pipeline, Promotion, Watch
 from flows.stop_idle_endpoints import IdleGuard
+from pareta_batch.owner_tags import Tags
 from pareta_batch.question import Attachment, MessageSpec, TextPart
+from pareta_batch.reuse import Reuse
 from pareta_batch.rows.source import Source
 from pareta_batch.sampling import Sampling
 from pareta_batch.spec import Batch, BatchWork
@@ -19,7 +21,7 @@ from pareta_report import Policy
 KINDS: tuple[type[BaseModel], ...] = (
     *(Batch, BatchWork, Sampling, Comparisons, ComparisonSpec, Deployment, Pipeline, Promotion, Watch, Policy),
     IdleGuard,
-    *(Attachment, MessageSpec, Source, TextPart),
+    *(Attachment, MessageSpec, Reuse, Source, Tags, TextPart),
 )
 ALL_NUMBERS_ALLOWED = {"seed"}
 

@@ -135,6 +135,7 @@ def test_outside_of_the_project_it_says_where_to_run_it(tmp_path: Path, monkeypa
         (lambda one: one["triggers"][0].update(posture="Sideways"), "deployment 'set-up': invalid"),
     ],
 )
+@pytest.mark.usefixtures("server")
 def test_a_wrong_file_is_refused_before_the_server_is_changed(
     project: Callable[..., list[str]], change: Callable[[dict[str, Any]], object], problem: str
 ) -> None:
