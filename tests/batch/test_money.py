@@ -122,7 +122,8 @@ async def test_a_quote_from_the_leaderboard_sends_no_completion(
 async def test_a_pilot_is_part_of_the_batch_and_its_receipts_bound_the_rest(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    batch = batch_in(tmp_path, [{**row, "text": "invoice " * (n % 40)} for n, row in enumerate(numbered(300), 1)])
+    rows = [{**row, "text": f"{n:03d} " + "invoice " * (n % 40)} for n, row in enumerate(numbered(300), 1)]
+    batch = batch_in(tmp_path, rows)
     told = await quote_rows(batch, client(sandbox), ledger, pilot=40)
     sandbox.completed(40)
     assert (told.basis, told.total, told.to_send) == ("receipts", 300, 260)
