@@ -20,6 +20,7 @@ async def test_calls_start_first_come_first_served_within_the_bound() -> None:
         order.append(number)
         await asyncio.sleep(0)
         pressure.answered(entered)
+        pressure.settled()
 
     await asyncio.gather(*(call(number) for number in range(10)))
     assert order == list(range(10))
@@ -69,6 +70,7 @@ async def test_who_is_cancelled_while_waiting_takes_no_slot() -> None:
     waiting.cancel()
     assert first is not None
     pressure.answered(first)
+    pressure.settled()
     second = await pressure.enter()
     assert second is not None
     assert pressure.in_flight == 1

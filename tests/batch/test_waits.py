@@ -165,6 +165,7 @@ async def test_a_pause_is_no_time_without_an_answer() -> None:
     call = await pressure.enter()
     assert call is not None
     pressure.answered(call)
+    pressure.settled()
     pressure.apply(paused=True, max_in_flight=2)
     now[0] = 5000.0
     pressure.apply(paused=False, max_in_flight=2)
