@@ -72,7 +72,8 @@ def test_registering_four_times_the_rows_again_costs_about_four_times_as_much(le
         older_ledger(ledger)
     small = cost_of(ledger, lambda: run_again(ledger, "small", 5_000))
     large = cost_of(ledger, lambda: run_again(ledger, "large", 20_000))
-    assert 50 < large < 4 * 25_100, "claims do not read the whole batch"
+    # Registering reads the batch about seven times; 64 claims that each read it would read 64 times as much.
+    assert 50 < large < 8 * 25_100, "claims do not read the whole batch"
     assert large < 7 * small, f"{small} for 5,000 rows and {large} for 20,000: quadratic is 16 times"
 
 
