@@ -7,7 +7,9 @@ from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
 from pareta_client import AsyncPareta
-from tasks.direct import uses_prefect
+
+# Relative: in a process of other software, another package may be named `tasks`.
+from .direct import uses_prefect
 
 BLOCK_NAME = "pareta"
 log = logging.getLogger(__name__)
