@@ -80,7 +80,7 @@ def flat(value: Any, path: Path = ()) -> dict[Path, Any]:  # JSON
 
 
 def nested(state: State, under: Path) -> Any:  # JSON
-    """Return the JSON value of the paths under a path; NOTHING if there is none."""
+    """Return the JSON value of the paths under a path; NOTHING if no such path exists."""
     parts = sorted((path[len(under) :], value) for path, value in state.items() if path[: len(under)] == under)
     if not parts:
         return NOTHING

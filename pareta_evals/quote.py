@@ -17,7 +17,7 @@ ASSUMED = "with right-or-wrong scores, if the two models disagree on 20 % of the
 class PlannedSize(BaseModel):
     """A number of rows, with the power and the cost of a comparison on them.
 
-    `shows`: smallest difference detected with 80 % power (0.06 is six points; None if there is none). `passes`:
+    `shows`: smallest difference detected with 80 % power (0.06 is six points; None if not detectable). `passes`:
     probability that a model as good as the baseline passes the gate. `likely_micro_usd`: expected cost.
     """
 

@@ -18,7 +18,7 @@ class MissingValue(ValueError):
 
 
 def column_of(name: str, columns: Container[str]) -> str | None:
-    """Return the column that a placeholder reads: `name` itself, else its longest beginning; None if there is none."""
+    """Return the column that a placeholder reads: `name` itself, else its longest beginning, else None."""
     if name in columns:
         return name
     ends = [place for place, sign in enumerate(name) if sign in ".["]

@@ -126,7 +126,7 @@ def object_of(reply: Reply) -> RawJson:
 
 
 def record_of(kind: type[R], reply: Reply, under: str | None = None) -> R:
-    """Return one record, optionally the value of the key `under`; raise MalformedReplyError if there is none."""
+    """Return one record, optionally the value of the key `under`; raise MalformedReplyError if it is missing."""
     content = object_of(reply)
     if under is not None:
         content = content.get(under) or {}

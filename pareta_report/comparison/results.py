@@ -78,8 +78,8 @@ class Difference(Record):
         p_adjusted: p value, corrected for the number of tests; `distinguishable` depends on it.
         n: Rows.
         groups: Groups of the `n` rows; None without groups.
-        detectable: Smallest true difference that such a sample detects with 80 % power. None if there is none, or if
-            it is unknown (fewer than 50 groups, or a group of more than twice the mean size).
+        detectable: Smallest true difference that such a sample detects with 80 % power. None if no difference
+            is detectable, or it is unknown (fewer than 50 groups, or a group of more than twice the mean size).
         rows_needed: Rows that detect the observed difference with 80 % power.
         rerun: Rows without an answer of either model.
         answered: The difference on the rows that both answered; None if `rerun` is 0.

@@ -18,7 +18,7 @@ def verdict_of(
     recommendation: Recommendation | None = None,
     margin: float = MARGIN,
 ) -> ComparisonVerdict:
-    """Return the winner of a completed run, or the reason why there is none, and the recommendation.
+    """Return the winner of a completed run, or the reason for no winner, and the recommendation.
 
     A winner is better than every other model by at least the margin.
     """

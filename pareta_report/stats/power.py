@@ -72,7 +72,7 @@ def of_bound(units: Units, mean: float, lowest: float, alpha: float, scale: floa
 
 
 def detectable(rows: int, disagreeing: float = DISAGREEING, tests: int = 1) -> float | None:
-    """Return the smallest difference of right-or-wrong scores detected with 80 % power; None if there is none.
+    """Return the smallest difference of right-or-wrong scores detected with 80 % power; None if no difference is.
 
     `disagreeing` is the share of rows that only one of the two models gets right, at least the difference itself.
     """

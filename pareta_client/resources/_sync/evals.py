@@ -29,7 +29,7 @@ class EvalSets:
     ) -> EvalSet:
         """Store rows; `prompt` describes the task of the model for each row.
 
-        Without `task` the single task that fits is used; raises ScoringUndecidedError if there is none.
+        Without `task` the single task that fits is used; raises ScoringUndecidedError if no task fits.
         """
         settings = self._dispatcher.settings
         key = settings.key(idempotency_key)
