@@ -57,7 +57,7 @@ from .money.budget import MICRO_PER_USD, micro_usd
 from .money.cost_range import CostQuote, CostRange
 from .money.format import budget_dollars, dollars
 from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
-from .notebook import client_of, complete, complete_sync, opened_ledger, run_blocking
+from .notebook import check_frame, client_of, complete, complete_sync, opened_ledger, run_blocking
 from .owner_tags import NO_TAGS, Tags, TagsField
 from .quote import Quote, quote_from, quote_rows
 from .rate_limit.limiter import Limits
@@ -147,6 +147,7 @@ __all__ = [
     "check_batch_quote",
     "check_column",
     "check_comparison_quote",
+    "check_frame",
     "check_known",
     "check_output",
     "check_replaceable",

@@ -150,14 +150,19 @@ def run_blocking(work: "Callable[[], Coroutine[Any, Any, T]]") -> T:
 
 def batch_of(frame: object, model: str, name: str | None, options: dict[str, Any]) -> Batch:
     """Return the batch of a call of `complete`."""
-    if not is_table(frame):
-        problem = "not a data frame; pass one of pandas, polars (after collect()) or Arrow"
-        raise DatasetError([f"{type(frame).__name__}: {problem}"])
+    check_frame(frame)
     schema = options.get("answer_schema")
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         options = {**options, "answer_schema": schema.model_json_schema()}
     batch = Batch.model_validate({**options, "dataset": frame, "model": model, "name": name or "unnamed"})
     return batch if name else batch.model_copy(update={"name": derived_name(batch)})
+
+
+def check_frame(frame: object) -> None:
+    """Raise DatasetError unless the value is a data frame or a table of Arrow."""
+    if not is_table(frame):
+        problem = "not a data frame; pass one of pandas, polars (after collect()) or Arrow"
+        raise DatasetError([f"{type(frame).__name__}: {problem}"])
 
 
 def derived_name(batch: Batch) -> str:

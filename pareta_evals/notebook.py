@@ -11,6 +11,7 @@ from pareta_batch import (
     EvalRunFailed,
     Ledger,
     Table,
+    check_frame,
     client_of,
     digest,
     opened_ledger,
@@ -108,8 +109,7 @@ def spec_of(
 
 def eval_table(frame: object, columns: tuple[str, str], kept: Sequence[str]) -> Table:
     """Return the rows of a data frame with the columns `input`, `expected` and those to keep. Raises DatasetError."""
-    if not hasattr(frame, "__arrow_c_stream__"):
-        raise DatasetError([f"{type(frame).__name__}: not a data frame; pass one of pandas, polars or Arrow"])
+    check_frame(frame)
     content = Table.of(frame).content
     for column in (*columns, *kept):
         if column not in content.column_names:
