@@ -1,10 +1,14 @@
-"""The ledger's tables, and the migration of a ledger from an older version."""
+"""The ledger's tables, and the creation or migration of a ledger when it is opened."""
 
 import sqlalchemy as sa
 
 from pareta_batch.errors import LedgerError
 
 VERSION = 5
+"""Version of the tables below: the latest revision of `migrations/versions`, which migrate older ledgers."""
+
+_OPENING_LOCK = 5
+"""Number of PostgreSQL's lock on opening a ledger; version 5 took it too, so keep it in later versions."""
 
 metadata = sa.MetaData()
 
@@ -192,13 +196,8 @@ owners = sa.Table(
 )
 
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
-
-_ASKING = ("options", "turns", "turn_bytes", "asked_again_micro_usd", "lost_receipts")
-_SHARING = ("scope", "copy_batch", "copy_of", "saved_micro_usd", "sent_as")
-# Columns of `rows` added by each version; a new column has a server default or is nullable.
-_ADDED = {2: ("flag", "in_doubt", "resent", "prompt_bytes"), 3: ("message", "notes"), 4: _ASKING, 5: _SHARING}
-_WIDENED = {3: ("prompt_tokens", "completion_tokens")}
-"""Columns of `rows` widened by each version; SQLite stores integers of any size without a change."""
+# Alembic's table, under a name of its own: the database may be that of a Prefect server, which has `alembic_version`.
+revisions = sa.Table("ledger_revision", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
 
 
 def prepare(db: sa.Connection) -> None:
@@ -207,23 +206,24 @@ def prepare(db: sa.Connection) -> None:
     found = _version_of(db)
     if found > VERSION:
         raise LedgerError(f"the ledger is of version {found}, this program knows up to {VERSION}: update it")
-    metadata.create_all(db)
-    if found == VERSION:
-        return
-    for version in range(max(found, 1) + 1, VERSION + 1):
-        if found:
-            _add_columns(db, _ADDED[version])
-            _widen_columns(db, _WIDENED.get(version, ()))
-    db.execute(_version.delete())
-    db.execute(_version.insert().values(version=VERSION))
+    if found == 0:
+        metadata.create_all(db)
+        db.execute(revisions.insert().values(version_num=str(VERSION)))
+    elif found < VERSION or not sa.inspect(db).has_table(revisions.name):
+        from pareta_batch.ledger.migrations import migrate  # imports Alembic, which few openings need
+
+        migrate(db)
+    if found != VERSION:
+        db.execute(_version.delete())
+        db.execute(_version.insert().values(version=VERSION))
 
 
 def _one_at_a_time(db: sa.Connection) -> None:
-    """Lock the ledger until this transaction ends: two runs may open a new ledger at the same time."""
+    """Lock the ledger until this transaction ends: many runs may open a new ledger at the same time."""
     if db.dialect.name == "sqlite":
         db.exec_driver_sql("BEGIN IMMEDIATE")
     else:
-        db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(VERSION, sa.BigInteger))))
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(_OPENING_LOCK, sa.BigInteger))))
 
 
 def _version_of(db: sa.Connection) -> int:
@@ -232,17 +232,3 @@ def _version_of(db: sa.Connection) -> int:
     if inspector.has_table(_version.name):
         return db.scalar(sa.select(_version.c.version)) or 0
     return 1 if inspector.has_table(rows.name) else 0
-
-
-def _add_columns(db: sa.Connection, names: tuple[str, ...]) -> None:
-    for name in names:
-        column = sa.schema.CreateColumn(rows.c[name]).compile(dialect=db.dialect)
-        db.exec_driver_sql(f"ALTER TABLE {rows.name} ADD COLUMN {column}")
-
-
-def _widen_columns(db: sa.Connection, names: tuple[str, ...]) -> None:
-    if db.dialect.name == "sqlite":
-        return
-    for name in names:
-        kind = rows.c[name].type.compile(dialect=db.dialect)
-        db.exec_driver_sql(f"ALTER TABLE {rows.name} ALTER COLUMN {name} TYPE {kind}")

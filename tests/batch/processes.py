@@ -5,6 +5,7 @@ import resource
 import sys
 from contextlib import AbstractContextManager
 from multiprocessing.process import BaseProcess
+from threading import Barrier
 
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.run import run_batch
@@ -46,3 +47,11 @@ async def _run_batch(batch: Batch, pareta: AsyncPareta, ledger_url: str) -> None
     report = await run_batch(batch, pareta, Ledger.open(ledger_url))
     if report.stopped is not None:
         sys.exit(EXITS.get(report.stopped, 1))
+
+
+def open_at_once(ledger_url: str, start: Barrier) -> None:
+    """Open a ledger at the same moment as other processes, and read it."""
+    start.wait(60)
+    ledger = Ledger.open(ledger_url)
+    ledger.tally("test")
+    ledger.close()

@@ -1,6 +1,8 @@
 """The wheel in environments of its own: what it installs, what it needs, and where its command line works."""
 
+import sqlite3
 import tarfile
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
@@ -72,6 +74,17 @@ def test_the_wheel_of_an_sdist_is_the_same(wheel: Path, tmp_path: Path) -> None:
     (source,) = (path for path in tmp_path.iterdir() if path.is_dir())
     again = build("wheel", tmp_path / "again", source)
     assert ZipFile(again).namelist() == ZipFile(wheel).namelist()
+
+
+def test_an_installed_wheel_migrates_a_ledger_of_an_older_version(complete: Environment, tmp_path: Path) -> None:
+    dump = PROJECT / "tests" / "batch" / "ledgers" / "version_2.sql"
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
+        old.executescript(dump.read_text())
+    printed = complete.python(
+        "from pareta_batch import Ledger; print(Ledger.open('sqlite:///ledger.db').tally('test').total)",
+        folder=tmp_path,
+    )
+    assert printed == "12\n"
 
 
 def test_the_client_works_without_prefect(wheel: Path, tmp_path: Path, sandbox: Sandbox) -> None:
