@@ -11,6 +11,7 @@ from flows.suspension import OnEmptyBalance, suspend_when_out_of_credit
 from pareta_batch import Batch, BatchReport, RunPlan, Session, report_ledger_failure
 from tasks import (
     build_report,
+    check_worker,
     complete_shards,
     open_sending_session,
     publish_batch,
@@ -51,6 +52,7 @@ async def complete_batch(
         await tag_run(batch=batch.name, endpoint=batch.model, **batch.tags.named())
         batch = await admit_batch(batch, bounds)
         plan = await register_batch(batch)
+        await check_worker(batch)
         async with open_sending_session(batch) as session:
             await complete_shards(session.batch, plan)
         return finish(await publish_results(batch, plan, session))

@@ -12,6 +12,7 @@ from pareta_batch import (
     DatasetError,
     EvalRunFailed,
     EventIncomplete,
+    LedgerDiffers,
     LedgerError,
     ModelsUnknown,
     NotAllowed,
@@ -127,6 +128,9 @@ END_STATES: Mapping[Ending, EndState] = {
     EvalRunFailed: EndState("EvalRunFailed", "run it again: it starts a new eval run", True, _STOPPED),
     LedgerError: EndState("LedgerUnavailable", _CHECK_DATABASE, True, _BAD_INPUT),
     StopReason.LEDGER_LOST: EndState("LedgerUnavailable", _CHECK_DATABASE, True, _STOPPED),
+    LedgerDiffers: EndState(
+        "LedgerDiffers", "set one PARETA_LEDGER_URL for all workers, then run it again", False, _BAD_INPUT
+    ),
     BatchUnknown: EndState(
         "BatchUnknown", "check the batch's name and PARETA_LEDGER_URL, then run it again", False, _BAD_INPUT
     ),

@@ -8,7 +8,7 @@ from flows.direct import flow
 from flows.forms import titled
 from flows.outcomes import finish, named_outcome
 from pareta_batch import BatchReport, RowSelection
-from tasks import complete_shards, open_sending_session, plan_retry, shared_ledger, tag_run
+from tasks import check_worker, complete_shards, open_sending_session, plan_retry, shared_ledger, tag_run
 
 
 @flow(name="retry-failed", flow_run_name="retry {batch.name} on {batch.model}")
@@ -30,6 +30,7 @@ async def retry_failed(
     async with shared_ledger():
         batch = await admit_known_batch(batch, bounds)
         plan = await plan_retry(batch, selection)
+        await check_worker(batch)
         async with open_sending_session(batch, selection) as session:
             await complete_shards(session.batch, plan)
         return finish(await publish_results(batch, plan, session))

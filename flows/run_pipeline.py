@@ -23,6 +23,7 @@ from pareta_evals import Comparisons
 from tasks import (
     check_batch_is_free,
     check_dataset,
+    check_worker,
     comparison_account,
     measure_quality,
     publish_page,
@@ -60,6 +61,7 @@ async def run_pipeline(
         pipeline = await admit_pipeline(pipeline, bounds)
         check_reports(pipeline)
         await check_dataset(pipeline.batch_on("auto"), pipeline.truth_column)
+        await check_worker(pipeline.batch_on("auto"))
         purchases = Account(pipeline.account)
         before = await spent_under(purchases)
         async with shared_client(), alone(pipeline), answering_model(pipeline) as model:

@@ -21,6 +21,7 @@ from .errors import (
     DatasetError,
     EvalRunFailed,
     EventIncomplete,
+    LedgerDiffers,
     LedgerError,
     ModelsUnknown,
     NotAllowed,
@@ -30,6 +31,7 @@ from .errors import (
     error_class_named,
 )
 from .form_schema import TEXT, JsonSchema, budget_needs_max_tokens, has_question, needs
+from .ledger.identity import ledger_id
 from .ledger.kept_quotes import Quoted, check_batch_quote, check_comparison_quote, hit_rate, keep_quote
 from .ledger.ledger import Ledger
 from .ledger.origins import billed_to, claim_origin, origin_of
@@ -110,6 +112,7 @@ __all__ = [
     "JsonSchema",
     "LeaderboardPrices",
     "Ledger",
+    "LedgerDiffers",
     "LedgerError",
     "Limits",
     "ModelsUnknown",
@@ -176,6 +179,7 @@ __all__ = [
     "id_of",
     "is_ours",
     "keep_quote",
+    "ledger_id",
     "mark_bought",
     "may_have_been_paid",
     "micro_usd",

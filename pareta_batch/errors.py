@@ -6,6 +6,7 @@
     ├── EvalRunFailed      an eval run failed at the service; the next run makes a new one
     ├── OutputError        the answers file cannot be written
     ├── LedgerError        the ledger cannot be read or written; nothing more is sent
+    ├── LedgerDiffers      an earlier run of the batch used another ledger; nothing was sent
     ├── BatchUnknown       the ledger has no batch of that name
     ├── NotAllowed         a deployment's bounds exclude a file, a batch or a cost
     │   └── EventIncomplete    the event that started the run lacks a field
@@ -121,6 +122,10 @@ class LedgerError(BatchError):
     def __init__(self, message: str, *, disconnected: bool = False) -> None:
         self.disconnected = disconnected
         super().__init__(message)
+
+
+class LedgerDiffers(BatchError):
+    """A batch whose earlier run on a worker used another ledger: this run would send its answered rows again."""
 
 
 class BatchUnknown(BatchError):

@@ -33,6 +33,7 @@ from .resources import open_sending_session, shared_client, shared_ledger
 from .retries import RETRIED, RETRIES
 from .tags import tag_run
 from .watching import append_history, drift_from, publish_history
+from .worker_records import check_worker
 
 __all__ = [
     "NEEDS_API",
@@ -49,6 +50,7 @@ __all__ = [
     "check_page",
     "check_plot",
     "check_report",
+    "check_worker",
     "comparison_account",
     "complete_shards",
     "completed",

@@ -24,7 +24,7 @@ from pareta_batch.ledger.registration import changed_rows, register
 from pareta_batch.ledger.schema import eval_work, prepare, rows
 from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection, current, page_of, remaining
 from pareta_batch.ledger.sharing import NOTHING_SHARED, Sharing, copies_of, settle_copies
-from pareta_batch.ledger.url import SOURCE, ledger_url
+from pareta_batch.ledger.url import SOURCE, ledger_url, shown
 from pareta_batch.ledger.writes import LedgerWrites, apply_writes
 from pareta_batch.rows import Message, RowRequest
 
@@ -75,6 +75,16 @@ class Ledger:
     def file(self) -> Path | None:
         """The resolved path of the ledger's file; None for PostgreSQL and in memory."""
         return None if self._database.file is None else self._database.file.path
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is SQLite, which serves one process that sends; otherwise it is PostgreSQL."""
+        return self._database.is_sqlite
+
+    @property
+    def place(self) -> str:
+        """The address of the database for messages, without passwords."""
+        return f"sqlite:///{self.file}" if self.file else shown(self._database.url)
 
     def close(self) -> None:
         """Close the connections to the database."""

@@ -133,10 +133,7 @@ quotes = sa.Table(
 
 # The highest budget of a batch while no price was known; null if a run had no budget.
 ceilings = sa.Table(
-    "ceilings",
-    metadata,
-    sa.Column("batch", sa.String(100), primary_key=True),
-    sa.Column("micro_usd", sa.BigInteger),
+    "ceilings", metadata, sa.Column("batch", sa.String(100), primary_key=True), sa.Column("micro_usd", sa.BigInteger)
 )
 
 # Purchases other than batch rows: each counts with its bill, or with its bound until it is billed.
@@ -193,6 +190,11 @@ owners = sa.Table(
     sa.Column("model", sa.Text),
     sa.Column("team", sa.String(100)),
     sa.Column("project", sa.String(100)),
+)
+
+# One row with a random id: it differs between two ledgers.
+identity = sa.Table(
+    "ledger_identity", metadata, sa.Column("number", sa.Integer, primary_key=True), sa.Column("id", sa.String(32))
 )
 
 _version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))

@@ -1,0 +1,115 @@
+"""Two workers of one pool in two folders, with Prefect on PostgreSQL: what they must share is checked at start."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pareta_sandbox.testing import Sandbox, attach
+from tests.batch import postgres
+from tests.end_to_end.conftest import KEY, PROJECT, _free_port, _project_in
+from tests.end_to_end.prefect_api import PrefectApi
+from tests.end_to_end.processes import Processes, processes, until
+from tests.end_to_end.test_deployments import BATCH, state_of
+
+pytestmark = pytest.mark.long
+
+PULL = "\npull:\n  - prefect.deployments.steps.set_working_directory:\n      directory: '{{ $WORK_FOLDER }}'\n"
+"""Each worker runs the deployments in its own folder."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A Prefect server on PostgreSQL, a service, a database for ledgers, and two folders with the project."""
+
+    prefect: PrefectApi
+    pareta: Sandbox
+    common: dict[str, str]
+    ledger: str
+    folders: tuple[Path, Path]
+
+    @contextmanager
+    def worker(self, folder: Path, **environment: str) -> Iterator[int]:
+        """Run a worker in a folder while the body runs; its environment decides which ledger and key it uses."""
+        own = {"WORK_FOLDER": str(folder), "PARETA_API_KEY": KEY, **environment}
+        with processes(folder, **self.common, **own) as started:
+            yield started.start("worker", "prefect", "worker", "start", "--pool", "pareta", folder=folder)
+
+    def run(self, name: str, **fields: Any) -> dict[str, Any]:
+        """Run a batch of this name to its end."""
+        own: dict[str, Any] = self.prefect.deployment(BATCH)["parameters"]["batch"]
+        started = self.prefect.run(BATCH, batch={**own, "name": name, **fields})
+        return self.prefect.ended(started["id"])
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    home = tmp_path_factory.mktemp("fleet")
+    first = _project_in(home)
+    with (first / "prefect.yaml").open("a") as file:
+        file.write(PULL)
+    second = home / "second"
+    shutil.copytree(first, second)
+    prefect_port, pareta_port = _free_port(), _free_port()
+    with postgres.server() as database, database.database() as own, database.database() as ledger:
+        common = {
+            "PREFECT_HOME": str(home / "prefect"),
+            "PREFECT_PROFILES_PATH": str(home / "prefect" / "profiles.toml"),
+            "PREFECT_API_URL": f"http://127.0.0.1:{prefect_port}/api",
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": own.replace("postgresql://", "postgresql+asyncpg://"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_ENABLED": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PARETA_BASE_URL": f"http://127.0.0.1:{pareta_port}",
+            "MPLCONFIGDIR": str(home / "matplotlib"),
+        }
+        with processes(home, **common) as started:
+            prefect = _servers(started, prefect_port, pareta_port, first)
+            started.run("pareta-pipeline", "set-up", folder=first)
+            pareta = attach(common["PARETA_BASE_URL"], KEY)
+            yield Fleet(prefect, pareta, common, ledger, (first, second))
+            prefect.close()
+
+
+def _servers(started: Processes, prefect_port: int, pareta_port: int, folder: Path) -> PrefectApi:
+    options = ("--port", str(pareta_port), "--latency-ms", "5")
+    started.start("sandbox", "python", "-m", "pareta_sandbox", *options, folder=PROJECT)
+    started.start("server", "prefect", "server", "start", "--port", str(prefect_port), folder=folder)
+    prefect = PrefectApi(f"http://127.0.0.1:{prefect_port}/api")
+    until(prefect.healthy, within_s=90, what=f"a Prefect server; see {started.log('server')}")
+    return prefect
+
+
+def test_a_worker_with_another_ledger_is_refused_before_anything_is_sent(fleet: Fleet) -> None:
+    one, two = fleet.folders
+    with fleet.worker(one):
+        assert state_of(fleet.run("own-ledgers")) == ("COMPLETED", "Completed")
+    sent = fleet.pareta.books().completions
+    with fleet.worker(two):
+        refused = fleet.run("own-ledgers")
+    assert state_of(refused) == ("FAILED", "LedgerDiffers")
+    for words in (f"{two}/.pareta/ledger.db", f"{one}/.pareta/ledger.db", "PostgreSQL"):
+        assert words in refused["state"]["message"]
+    assert fleet.pareta.books().completions == sent
+
+
+def test_workers_with_one_ledger_continue_each_others_batch_and_other_data_is_reported(fleet: Fleet) -> None:
+    one, two = fleet.folders
+    with fleet.worker(one, PARETA_LEDGER_URL=fleet.ledger):
+        assert state_of(fleet.run("one-ledger")) == ("COMPLETED", "Completed")
+    sent = fleet.pareta.books().completions
+    with (two / "examples/tickets.csv").open("a") as file:
+        file.write("t-999,One more ticket,billing\n")
+    with fleet.worker(two, PARETA_LEDGER_URL=fleet.ledger, PARETA_API_KEY=f"{KEY}_2"):
+        run = fleet.run("one-ledger")
+    assert state_of(run)[0] in ("COMPLETED", "FAILED")
+    log = fleet.prefect.log_of(run["id"])
+    assert "'examples/tickets.csv': in " in log
+    assert "API key of" in log
+    assert "1 to send" in log
+    assert fleet.pareta.books().completions <= sent + 1
+    fleet.pareta.debited_once()
