@@ -1,6 +1,6 @@
 """Final states of the flows: Completed only when all work is done."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
@@ -20,7 +20,7 @@ from flows.reports import ComparisonReport, PipelineReport, PromotionReport, Rep
 from flows.signals import hangup_terminates
 from pareta_batch import BatchBusy, BatchError, BatchReport, Quote
 from pareta_client import InsufficientCreditsError, ParetaError
-from tasks import run_logger
+from tasks import run_logger, use_credentials
 
 # At import: every flow imports this module before Prefect's engine runs it.
 ignore_lost_deployment_slot()
@@ -91,7 +91,7 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
         if reason := await skip_reason_of_schedule(flow_run):
             return cast(Result, _skipped(reason))
         try:
-            with hangup_terminates():
+            with hangup_terminates(), use_credentials(_credentials_in((*args, *kwargs.values()))):
                 return cast(Result, _completed(await run(*args, **kwargs)))
         except (IncompleteRun, ParetaError, BatchError) as error:
             if isinstance(error, BatchBusy) and flow_run is not None and is_unattended(flow_run):
@@ -105,6 +105,11 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
             return cast(Result, Failed(name=outcome.state, message=explained(error), data=error))
 
     return run_to_outcome
+
+
+def _credentials_in(parameters: Iterable[object]) -> str | None:
+    """Return the credentials that the spec of a flow names, or None."""
+    return next((name for each in parameters if (name := getattr(each, "credentials", None))), None)
 
 
 def _completed(result: object) -> object:

@@ -12,6 +12,7 @@ from pareta_batch import (
     Batch,
     BatchWork,
     BudgetUsd,
+    CredentialsName,
     JsonSchema,
     Name,
     Spec,
@@ -42,6 +43,7 @@ class Deployment(Spec):
     )
     ready_within_s: ReadyWithin = 900.0
     tags: TagsField = NO_TAGS
+    credentials: CredentialsName = None
 
     @property
     def account(self) -> Account:
@@ -82,6 +84,7 @@ class Pipeline(Spec):
     )
     report: UserPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
     tags: TagsField = NO_TAGS
+    credentials: CredentialsName = None
 
     @model_validator(mode="after")
     def deploying_needs_a_task(self) -> "Pipeline":
@@ -115,6 +118,7 @@ class Pipeline(Spec):
             model=self.model,
             ready_within_s=self.ready_within_s,
             tags=self.tags,
+            credentials=self.credentials,
         )
 
     def batch_on(self, model: str, budget_usd: float | None = None) -> Batch:
@@ -124,7 +128,7 @@ class Pipeline(Spec):
         """
         smaller = min(filter(None, (self.batch.budget_usd, budget_usd)), default=None)
         tags = self.tags if self.batch.tags == NO_TAGS else self.batch.tags
-        changes = {"budget_usd": smaller, "tags": tags}
+        changes = {"budget_usd": smaller, "tags": tags, "credentials": self.credentials}
         return Batch(name=self.name, model=model, **{**self.batch.model_dump(), **changes})
 
     def model_comparisons(self, budget_usd: float | None = None) -> Comparisons | None:
@@ -139,6 +143,7 @@ class Pipeline(Spec):
             budget_usd=budget_usd,
             report=str(page.with_name(f"{page.stem}-models.html")),
             tags=self.tags,
+            credentials=self.credentials,
         )
 
     @property
@@ -171,6 +176,7 @@ class Promotion(Spec):
     )
     ready_within_s: ReadyWithin = 900.0
     tags: TagsField = NO_TAGS
+    credentials: CredentialsName = None
 
     @model_validator(mode="after")
     def deploying_needs_a_task(self) -> "Promotion":
@@ -193,7 +199,12 @@ class Promotion(Spec):
         loss = self.policy.max_loss
         spec = self.comparison if loss is None else self.comparison.model_copy(update={"margin": loss})
         return Comparisons(
-            name=self.name, comparisons=(spec,), wait_s=self.wait_s, budget_usd=self.budget_usd, tags=self.tags
+            name=self.name,
+            comparisons=(spec,),
+            wait_s=self.wait_s,
+            budget_usd=self.budget_usd,
+            tags=self.tags,
+            credentials=self.credentials,
         )
 
     def deployment_of(self, model: str) -> Deployment:
@@ -204,6 +215,7 @@ class Promotion(Spec):
             model=model,
             ready_within_s=self.ready_within_s,
             tags=self.tags,
+            credentials=self.credentials,
         )
 
 
@@ -223,10 +235,13 @@ class Watch(Spec):
         None, title="Plot", description="Plot (SVG) of the series; by default reports/NAME-quality.svg"
     )
     tags: TagsField = NO_TAGS
+    credentials: CredentialsName = None
 
     def comparisons(self) -> Comparisons:
         """Return the comparison that one run of the watch buys."""
-        return Comparisons(name=self.name, comparisons=(self.comparison,), wait_s=self.wait_s)
+        return Comparisons(
+            name=self.name, comparisons=(self.comparison,), wait_s=self.wait_s, credentials=self.credentials
+        )
 
     @property
     def account(self) -> Account:

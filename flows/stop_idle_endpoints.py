@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from flows.direct import flow
 from flows.forms import OfDeployment, titled
 from flows.outcomes import named_outcome
-from pareta_batch import Spec
+from pareta_batch import CredentialsName, Spec
 from tasks import IdlePolicy, read_activity, run_logger, save_activity, shared_client, stop_endpoint
 
 
@@ -35,6 +35,7 @@ class IdleGuard(Spec):
         description="Maximum minutes live since the first reading, used or not; by default unlimited",
     )
     dry_run: bool = Field(True, title="Dry run", description="Only report the endpoints that would be stopped")
+    credentials: CredentialsName = None
 
     @property
     def policy(self) -> IdlePolicy:

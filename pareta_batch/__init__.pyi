@@ -75,7 +75,7 @@ from .rows.values import plain
 from .run import complete_shards, report_ledger_failure
 from .samples import SampleReport, sample_answers
 from .spec import Batch, BatchWork, Name
-from .spec_base import BudgetUsd, Spec
+from .spec_base import BudgetUsd, CredentialsName, Spec
 from .terminal import progress_bar
 from .user_path import UserPath
 
@@ -105,6 +105,7 @@ __all__ = [
     "CostQuote",
     "CostRange",
     "CostUnbounded",
+    "CredentialsName",
     "Dataset",
     "DatasetError",
     "EvalRunFailed",

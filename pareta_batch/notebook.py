@@ -32,7 +32,7 @@ T = TypeVar("T")
 NOT_IN_NAME = frozenset(
     {
         *("dataset", "name", "max_in_flight", "shard_size", "timeout_s", "budget_usd", "tolerated_failures"),
-        *("ask_again", "answer_columns", "output", "output_format", "files_folder", "tags", "reuse"),
+        *("ask_again", "answer_columns", "output", "output_format", "files_folder", "tags", "reuse", "credentials"),
     }
 )
 """Fields that a derived name does not depend on: they do not change what is asked of the model."""

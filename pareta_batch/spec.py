@@ -16,7 +16,7 @@ from pareta_batch.response_format import check_response_format, has_schema
 from pareta_batch.reuse import Reuse
 from pareta_batch.rows import OPENAI_BATCH, OPENAI_COLUMNS, SourceField, is_openai_batch
 from pareta_batch.sampling import Sampling, misspelt_fields
-from pareta_batch.spec_base import BudgetUsd, Spec
+from pareta_batch.spec_base import BudgetUsd, CredentialsName, Spec
 from pareta_batch.user_path import UserPath
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -210,6 +210,8 @@ class Batch(BatchWork, BatchTarget):
     """A dataset whose rows one model answers, each once."""
 
     model_config = ConfigDict(title="Batch")
+
+    credentials: CredentialsName = None
 
     @property
     def output_path(self) -> Path:

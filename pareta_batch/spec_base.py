@@ -12,6 +12,17 @@ NUMBERS = frozenset({int, float, timedelta})
 BudgetUsd = Annotated[float | None, Field(ge=0.000001, title="Budget")]
 """A maximum cost in dollars; None for no limit. The smallest budget is one micro-USD."""
 
+CredentialsName = Annotated[
+    str | None,
+    Field(
+        max_length=100,
+        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$",
+        title="Credentials",
+        description="Name of a credentials block on the Prefect server; by default `pareta`, else PARETA_API_KEY",
+    ),
+]
+"""The name of a credentials block; None for the default account."""
+
 
 class Spec(BaseModel):
     """Base class of flow parameters; NaN, infinity, and a boolean in place of a number are refused.

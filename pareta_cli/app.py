@@ -12,6 +12,7 @@ import typer
 
 from pareta_cli import batch_commands, spec_commands
 from pareta_cli.checks import print_checks
+from pareta_cli.credentials_command import credentials
 from pareta_cli.debugging import debug as debug_is_on
 from pareta_cli.environment import prepare_prefect
 from pareta_cli.init_command import init
@@ -83,7 +84,11 @@ def doctor(as_json: AsJson = False) -> None:
 def set_up(
     limits: Annotated[
         list[str] | None,
-        typer.Option("--limit", metavar="MODEL=SLOTS", help="Maximum calls in flight to an endpoint, over all runs."),
+        typer.Option(
+            "--limit",
+            metavar="[CREDENTIALS/]MODEL=SLOTS",
+            help="Maximum calls in flight to an endpoint, over all runs of an account.",
+        ),
     ] = None,
     repository: Annotated[str | None, typer.Option(help="Git URL that workers clone; by default none.")] = None,
     branch: Annotated[str | None, typer.Option(help="Branch of the repository.")] = None,
@@ -141,6 +146,7 @@ COMMANDS: dict[str, dict[str, CommandFunction]] = {
         "init": init,
         "schema": spec_commands.schema,
         "set-up": set_up,
+        "credentials": credentials,
         "schedule": schedule,
         "server": server,
         "demo": demo,

@@ -30,6 +30,7 @@ from pareta_cli.spec_kinds import Command, command_for, kind_of
 from pareta_cli.specs import SpecError, fields_of, spec_from
 from pareta_client import AsyncPareta, Endpoint
 from pareta_evals import Comparisons, ComparisonsQuote, quote_comparisons
+from tasks import make_client
 
 NEXT_OCCURRENCE = "to come"
 
@@ -65,8 +66,8 @@ def make_quote(spec: BaseModel, pilot: int = 0) -> AnyQuote:
 
 async def _make_quote(spec: BaseModel, ledger: Ledger, pilot: int) -> AnyQuote:
     if isinstance(spec, Batch):
-        return await quote_rows(spec, AsyncPareta.from_env(), ledger, pilot=pilot)
-    async with AsyncPareta.from_env() as pareta:
+        return await quote_rows(spec, await make_client(spec.credentials), ledger, pilot=pilot)
+    async with await make_client(getattr(spec, "credentials", None)) as pareta:
         quoter = _Quoter(pareta, ledger)
         match spec:
             case Comparisons():
@@ -130,4 +131,4 @@ class _Quoter:
             # A new endpoint has no paid answers yet.
             rows = await asyncio.to_thread(check_rows, batch)
             return quote_from(batch, rows, rows, NOTHING_BILLED, board.cost(pipeline.model))
-        return await quote_rows(batch, AsyncPareta.from_env(), self.ledger)
+        return await quote_rows(batch, await make_client(batch.credentials), self.ledger)

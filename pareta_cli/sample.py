@@ -9,7 +9,7 @@ import typer
 from flows.signals import run_until_interrupted
 from pareta_batch import Batch, Ledger, SampleReport, sample_answers
 from pareta_cli.specs import read_spec
-from pareta_client import AsyncPareta
+from tasks import make_client
 
 
 def make_sample(path: Path, overrides: Sequence[str], rows: int) -> SampleReport:
@@ -17,8 +17,10 @@ def make_sample(path: Path, overrides: Sequence[str], rows: int) -> SampleReport
     batch = read_spec(Batch, path, overrides)
     ledger = Ledger.open()
     try:
-        return run_until_interrupted(
-            lambda: sample_answers(batch, AsyncPareta.from_env(), ledger, rows), partial(typer.echo, err=True)
-        )
+        return run_until_interrupted(lambda: _sample(batch, ledger, rows), partial(typer.echo, err=True))
     finally:
         ledger.close()
+
+
+async def _sample(batch: Batch, ledger: Ledger, rows: int) -> SampleReport:
+    return await sample_answers(batch, await make_client(batch.credentials), ledger, rows)

@@ -48,7 +48,7 @@ MAX_RETRIES = 7
 class SetUp:
     """Options of a set-up.
 
-    `limits`: slots by model or endpoint id. `repository` and `branch`: Git repository that workers clone for each run;
+    `limits`: slots by model or endpoint id, or by CREDENTIALS/MODEL. `repository`, `branch`: clone for each run;
     without it they run in this folder. `names`: deployments to write; empty for all. `reset`: make the server as the
     file, also what a person changed there. `file`: file of the deployments; their runs work in its folder.
     """
@@ -90,7 +90,9 @@ def read_limits(options: Iterable[str]) -> dict[str, int]:
     for option in options:
         model, _, slots = option.rpartition("=")
         if not model or not slots.isdigit() or int(slots) < 1:
-            raise SetUpError(f"--limit {option!r}: not valid; write MODEL=SLOTS, with at least 1 slot")
+            raise SetUpError(
+                f"--limit {option!r}: not valid; write MODEL=SLOTS or CREDENTIALS/MODEL=SLOTS, with at least 1 slot"
+            )
         limits[model] = int(slots)
     return limits
 
@@ -116,8 +118,10 @@ async def prepare_server(client: PrefectClient, limits: Mapping[str, int], repor
     await ParetaCredentials.register_type_and_schema(client=client)
     report("block type Pareta Credentials: registered")
     for model, slots in limits.items():
-        await client.upsert_global_concurrency_limit_by_name(limit_name(model), slots)
-        report(f"limit {limit_name(model)}: {slots} slots")
+        credentials, _, id_ = model.rpartition("/")
+        name = limit_name(id_, credentials or None)
+        await client.upsert_global_concurrency_limit_by_name(name, slots)
+        report(f"limit {name}: {slots} slots")
 
 
 async def _report_renamed(client: PrefectClient, present: set[str], report: Report, *, reset: bool) -> None:

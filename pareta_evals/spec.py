@@ -11,6 +11,7 @@ from pareta_batch import (
     TEXT,
     Account,
     BudgetUsd,
+    CredentialsName,
     JsonSchema,
     Name,
     SourceField,
@@ -129,6 +130,7 @@ class Comparisons(Spec):
     )
     report: UserPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
     tags: TagsField = NO_TAGS
+    credentials: CredentialsName = None
 
     @property
     def account(self) -> Account:

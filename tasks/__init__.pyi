@@ -9,7 +9,7 @@ from .batches import (
     write_answers_file,
 )
 from .budgets import comparison_account, reserve_smoke_call, share_budget
-from .credentials import ParetaCredentials
+from .credentials import ParetaCredentials, make_client, save_credentials, use_credentials
 from .direct import NEEDS_API, run_logger, task, uses_prefect
 from .endpoint_slots import limit_name
 from .endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
@@ -58,6 +58,7 @@ __all__ = [
     "drift_from",
     "find_endpoint",
     "limit_name",
+    "make_client",
     "measure_quality",
     "open_sending_session",
     "plan_eval_run",
@@ -77,6 +78,7 @@ __all__ = [
     "run_comparisons",
     "run_logger",
     "save_activity",
+    "save_credentials",
     "share_budget",
     "shared_client",
     "shared_ledger",
@@ -86,6 +88,7 @@ __all__ = [
     "stop_endpoint",
     "tag_run",
     "task",
+    "use_credentials",
     "uses_prefect",
     "wait_for_eval_run",
     "wait_until_live",

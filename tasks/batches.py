@@ -71,7 +71,7 @@ async def plan_retry(batch: Batch, selection: RowSelection) -> RunPlan:
 async def quote_batch(batch: Batch) -> Quote:
     """Quote the rows to send, their cost and their duration; nothing is sent."""
     async with shared_ledger() as ledger:
-        quote = await quote_rows(batch, await make_client(), ledger)
+        quote = await quote_rows(batch, await make_client(batch.credentials), ledger)
     run_logger().info("%s", quote)
     if uses_prefect():
         await acreate_markdown_artifact(f"**Quote** {markdown_text(str(quote))}", key=artifact_key(batch.name, "quote"))

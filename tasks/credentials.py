@@ -1,21 +1,26 @@
 """Credentials of the service: a Prefect block that hides the key, or else the environment."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import ClassVar
 
-from prefect.blocks.core import Block
-from pydantic import Field, HttpUrl, SecretStr
+from prefect.blocks.abstract import CredentialsBlock
+from pydantic import Field, HttpUrl, SecretStr, ValidationError
 
-from pareta_client import AsyncPareta
+from pareta_client import AsyncPareta, ParetaError
 
 # Relative: in a process of other software, another package may be named `tasks`.
-from .direct import uses_prefect
+from .direct import NEEDS_API, uses_prefect
 
 BLOCK_NAME = "pareta"
 log = logging.getLogger(__name__)
 
+_current: ContextVar[str | None] = ContextVar("credentials", default=None)
 
-class ParetaCredentials(Block):
+
+class ParetaCredentials(CredentialsBlock):
     """Key and address of the Pareta inference service."""
 
     _block_type_name: ClassVar[str] = "Pareta Credentials"
@@ -26,13 +31,15 @@ class ParetaCredentials(Block):
     _code_example: ClassVar[str] = """```python
 from tasks.credentials import ParetaCredentials
 
-credentials = await ParetaCredentials.aload("pareta")
+credentials = ParetaCredentials.load("BLOCK_NAME")
 async with credentials.get_client() as pareta:
     print(await pareta.models.list())
 ```"""
 
-    api_key: SecretStr = Field(title="API key", description="Starts with pareta_sk_")
-    base_url: str | None = Field(None, title="Base URL", description="By default PARETA_BASE_URL, else the service's")
+    api_key: SecretStr = Field(title="API key", description="Key of the account; it starts with pareta_sk_.")
+    base_url: str | None = Field(
+        None, title="Base URL", description="Address of the service; by default PARETA_BASE_URL, else the public one."
+    )
 
     def get_client(self) -> AsyncPareta:
         """Return a new client; the caller closes it."""
@@ -41,17 +48,48 @@ async with credentials.get_client() as pareta:
         )
 
 
-async def make_client() -> AsyncPareta:
-    """Return a new client from the block named `pareta`, else from PARETA_API_KEY and PARETA_BASE_URL.
+@contextmanager
+def use_credentials(name: str | None) -> Iterator[None]:
+    """Use the block of this name for the clients that are made in the body; None changes nothing."""
+    token = _current.set(name or _current.get())
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
-    Only a Prefect API has blocks. Raises ParetaError if neither exists.
+
+def current_credentials() -> str | None:
+    """Return the name of the block in use; None for the default account."""
+    return _current.get()
+
+
+async def make_client(credentials: str | None = None) -> AsyncPareta:
+    """Return a new client from the block of this name, by default the one in use.
+
+    Without a name: from the block named `pareta`, else from PARETA_API_KEY and PARETA_BASE_URL. Only a Prefect API has
+    blocks. Raises ParetaError if the named block or the environment lacks a key.
     """
+    name = credentials or current_credentials()
+    save = f"set PARETA_API_KEY to its key, then run: pareta-pipeline credentials {name or BLOCK_NAME}"
     if not uses_prefect():
+        if name is not None:
+            raise ParetaError(f"credentials {name!r}: {NEEDS_API}, or remove credentials and set PARETA_API_KEY")
         return AsyncPareta.from_env()
     try:
-        credentials: ParetaCredentials = await ParetaCredentials.aload(BLOCK_NAME)
+        block: ParetaCredentials = await ParetaCredentials.aload(name or BLOCK_NAME)
+    except ValidationError:
+        # Its text has the content of the block.
+        raise ParetaError(f"credentials {name or BLOCK_NAME!r}: not a valid block; {save}") from None
     except ValueError:
         # Prefect raises ValueError for a block that does not exist.
+        if name is not None:
+            raise ParetaError(f"credentials {name!r}: no such block on the Prefect server; {save}") from None
         log.debug("no block %r: using the key of the environment", BLOCK_NAME)
         return AsyncPareta.from_env()
-    return credentials.get_client()
+    return block.get_client()
+
+
+async def save_credentials(name: str, api_key: str, base_url: str | None) -> None:
+    """Create or replace the block of this name on the Prefect server."""
+    await ParetaCredentials.register_type_and_schema()
+    await ParetaCredentials(api_key=SecretStr(api_key), base_url=base_url).save(name, overwrite=True)

@@ -89,9 +89,9 @@ class SlotLease:
             self._session.limit_to(allotment)
 
 
-def limit_name(model: str) -> str:
-    """Return the name of an endpoint's limit."""
-    return f"pareta:{model}"
+def limit_name(model: str, credentials: str | None = None) -> str:
+    """Return the name of an endpoint's limit; each account of the service has its own."""
+    return f"pareta:{credentials}/{model}" if credentials else f"pareta:{model}"
 
 
 @asynccontextmanager
@@ -104,7 +104,7 @@ async def lease_slots(batch: Batch) -> AsyncIterator[SlotLease | None]:
     if not uses_prefect():
         yield None
         return
-    name = limit_name(batch.model)
+    name = limit_name(batch.model, batch.credentials)
     completed = False
     try:
         async with AsyncExitStack() as held:

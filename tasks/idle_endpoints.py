@@ -8,6 +8,7 @@ from prefect.artifacts import Artifact, acreate_table_artifact
 from pareta_batch import id_of
 from pareta_client import Endpoint
 from tasks.artifacts import artifact_key
+from tasks.credentials import current_credentials
 from tasks.direct import NEEDS_API, run_logger, task, uses_prefect
 from tasks.idle_policy import ActivityReading, next_reading, readings_in
 from tasks.resources import shared_client
@@ -53,7 +54,8 @@ async def _last_readings(name_prefix: str) -> dict[str, ActivityReading]:
 
 
 def _key(name_prefix: str) -> str:
-    return artifact_key("activity", name_prefix)
+    account = current_credentials()
+    return artifact_key("activity", f"{account}/{name_prefix}" if account else name_prefix)
 
 
 def _warn_unknown_activity(endpoint: Endpoint) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tasks.credentials import current_credentials
 from tasks.resources import shared_ledger
 
 
@@ -10,11 +11,13 @@ from tasks.resources import shared_ledger
 async def work_lock(kind: str, name: str) -> AsyncIterator[None]:
     """Hold the lock of a work while the body runs, for all runs that share a ledger.
 
-    It is released at once if its holder is killed. Raises BatchBusy while another run holds it.
+    Works of different accounts of the service have different locks. It is released at once if its holder is killed.
+    Raises BatchBusy while another run holds it.
     """
+    account = current_credentials()
     async with shared_ledger() as ledger:
         # The colon keeps the name apart from batches, whose names have none.
-        with ledger.lease(f"{kind}:{name}"):
+        with ledger.lease(f"{kind}:{account}/{name}" if account else f"{kind}:{name}"):
             yield
 
 

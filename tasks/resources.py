@@ -91,7 +91,7 @@ async def _open_session(batch: Batch, selection: RowSelection) -> AsyncIterator[
     # A separate client, because the session's calls run on its own event loop.
     async with (
         shared_ledger() as ledger,
-        open_session(batch, await make_client(), ledger, selection) as session,
+        open_session(batch, await make_client(batch.credentials), ledger, selection) as session,
         remote_control(session, ledger),
     ):
         yield session
