@@ -34,10 +34,17 @@ def test_the_key_in_a_block_is_used_and_stands_in_nothing_that_runs_leave(
     refused = house.prefect.ended(run["id"])
     assert state_of(refused) == ("FAILED", "AuthenticationFailed")
     assert "AuthenticationError" in refused["state"]["message"]
+    house.processes.run("pareta-pipeline", "credentials", "second-account", folder=house.folder)
     keep(GOOD)
     house.prefect.set_state(run["id"], "SCHEDULED", "AwaitingRetry")
     house.prefect.in_state(run["id"], "Completed")
     house.pareta.completed(before + rows(house))
+    for name, end in (("second-account", "Completed"), ("no-account", "NotConfigured")):
+        run = house.prefect.run(BATCH, batch=batch(house, f"of-{name}", credentials=name))
+        ended = house.prefect.ended(run["id"])
+        assert ended["state"]["name"] == end, ended["state"]
+    assert "pareta-pipeline credentials no-account" in ended["state"]["message"]
+    house.pareta.completed(before + 2 * rows(house))
     # Prefect's database with its logs, artifacts, parameters, states and events, what the processes printed, the
     # ledger, the answers and the reports.
     assert "prefect.db" in {file.name for file in holding(house, "kept-secret")}
