@@ -16,6 +16,7 @@ from pareta_batch import (
     LedgerError,
     ModelsUnknown,
     NotAllowed,
+    Orphaned,
     OutputError,
     UnexpectedError,
     error_class_named,
@@ -60,6 +61,7 @@ class StopReason(StrEnum):
     REQUEST_REFUSED = "RequestRefused"
     NO_RECEIPTS = "NoReceipts"
     LEDGER_LOST = "LedgerError"
+    MEMBERS_LOST = "MembersLost"
     INTERRUPTED = "Interrupted"
     CANCELLED = "Cancelled"
     TOO_MANY_FAILURES = "TooManyFailures"
@@ -137,6 +139,10 @@ END_STATES: Mapping[Ending, EndState] = {
     NotAllowed: EndState("NotAllowed", "change the event, or the bounds of the deployment", False, _STOPPED),
     EventIncomplete: EndState("EventIncomplete", "correct the sender of the event", False, _STOPPED),
     BatchBusy: EndState("BatchBusy", "wait until the other run ends, or cancel it", True, _STOPPED),
+    Orphaned: EndState("Orphaned", "run the batch again", True, _STOPPED),
+    StopReason.MEMBERS_LOST: EndState(
+        "MembersLost", "check the processes of its members, then run it again", True, _STOPPED
+    ),
     StopReason.INTERRUPTED: EndState("Interrupted", "run it again", False, _STOPPED),
     StopReason.CANCELLED: EndState("Stopped", "run it again", False, _STOPPED),
     StopReason.TOO_MANY_FAILURES: EndState("TooManyFailures", "read the errors in the answers file", True, _FAILURES),

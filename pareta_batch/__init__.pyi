@@ -25,6 +25,7 @@ from .errors import (
     LedgerError,
     ModelsUnknown,
     NotAllowed,
+    Orphaned,
     OutputError,
     RowsUnanswered,
     UnexpectedError,
@@ -54,6 +55,8 @@ from .ledger.queries import NOTHING_BILLED
 from .ledger.schema import eval_plans, eval_scores, eval_work, quality, quality_scores
 from .ledger.selection import ALL_UNSETTLED, RowSelection
 from .ledger.spend import Amounts, Wanted, spend
+from .members.member import Member, MemberReport, work_as_member
+from .members.parent import Lead, StartMembers, lead_members
 from .money.account import NO_ACCOUNT, Account
 from .money.budget import MICRO_PER_USD, micro_usd
 from .money.cost_range import CostQuote, CostRange
@@ -72,7 +75,7 @@ from .rows.requests import check_rows
 from .rows.source import AnyDataset, Source, SourceField
 from .rows.storage import folder_of
 from .rows.values import plain
-from .run import complete_shards, report_ledger_failure
+from .run import complete_shards, report_ledger_failure, run_with_members
 from .samples import SampleReport, sample_answers
 from .spec import Batch, BatchWork, Name
 from .spec_base import BudgetUsd, CredentialsName, Spec
@@ -111,15 +114,19 @@ __all__ = [
     "EvalRunFailed",
     "EventIncomplete",
     "JsonSchema",
+    "Lead",
     "LeaderboardPrices",
     "Ledger",
     "LedgerDiffers",
     "LedgerError",
     "Limits",
+    "Member",
+    "MemberReport",
     "ModelsUnknown",
     "Name",
     "NotAllowed",
     "OpenSessions",
+    "Orphaned",
     "OutputError",
     "Progress",
     "Purchase",
@@ -136,6 +143,7 @@ __all__ = [
     "SourceField",
     "Spec",
     "Spending",
+    "StartMembers",
     "Table",
     "Tags",
     "TagsField",
@@ -180,6 +188,7 @@ __all__ = [
     "id_of",
     "is_ours",
     "keep_quote",
+    "lead_members",
     "ledger_id",
     "mark_bought",
     "may_have_been_paid",
@@ -201,6 +210,7 @@ __all__ = [
     "report_ledger_failure",
     "reserve_purchase",
     "run_blocking",
+    "run_with_members",
     "sample_answers",
     "shares",
     "spend",
@@ -208,6 +218,7 @@ __all__ = [
     "spent_micro_usd",
     "unsettled",
     "wait_until_live",
+    "work_as_member",
     "write_answers",
     "write_bill",
 ]

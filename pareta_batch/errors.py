@@ -11,6 +11,7 @@
     ├── NotAllowed         a deployment's bounds exclude a file, a batch or a cost
     │   └── EventIncomplete    the event that started the run lacks a field
     ├── BatchBusy          another run holds the batch; wait for it or stop it
+    ├── Orphaned           the run of a member has ended; the member sends nothing more
     ├── UnexpectedError    an unexpected exception in the engine; nothing more is sent
     ├── BudgetReached      the budget left is too small for an eval run; it was not bought
     ├── CostUnbounded      the cost of a model cannot be bounded; nothing was bought
@@ -187,6 +188,18 @@ class BatchBusy(BatchError):
 
     def __str__(self) -> str:
         return f"{self.what} is being worked on by {self.owner}: wait until that run ends, or stop it"
+
+
+class Orphaned(BatchError):
+    """A member whose parent has ended; `run` is the id of the parent's run. The next run sends what is missing."""
+
+    def __init__(self, batch: str, run: str) -> None:
+        self.batch = batch
+        self.run = run
+        super().__init__(batch, run)
+
+    def __str__(self) -> str:
+        return f"run {self.run} of batch {self.batch!r} has ended; this member stops, run the batch again"
 
 
 class BudgetReached(BatchError):

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pareta_batch.engine import Session
 from pareta_batch.ledger import Tally, distinct_rows, overspent_micro_usd
+from pareta_batch.members import Lead
 from pareta_batch.money import dollars, money_notes
 from pareta_batch.rate_limit import Limits
 from pareta_batch.run_counts import RunCounts, run_counts
@@ -125,9 +126,9 @@ class BatchReport(BaseModel):
         return f"{cost}, and {dollars(self.replayed_at_most_micro_usd)} at most for {self.replayed} lost receipts"
 
 
-def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport:
-    """Return the report from the ledger's tally and this run's session."""
-    batch, stop, limiter = session.batch, session.stop, session.gate.limiter
+def batch_report(tally: Tally, session: Session | Lead, *, changed: int) -> BatchReport:
+    """Return the report from the ledger's tally and this run's session, or the parent of its members."""
+    batch, stop = session.batch, session.stop
     return BatchReport(
         **{name: getattr(tally, name) for name in OF_TALLY},
         name=batch.name,
@@ -143,8 +144,8 @@ def batch_report(tally: Tally, session: Session, *, changed: int) -> BatchReport
         stopped=stop.reason if stop else None,
         stopped_message=stop.message if stop else None,
         wall_s=round(session.progress.wall_s(), 3),
-        refused=limiter.refusals,
-        limits=tuple(limiter.history),
+        refused=session.refused,
+        limits=tuple(session.limits),
         output=str(batch.output_path),
         this_run=run_counts(session.progress),
     )

@@ -17,7 +17,8 @@ from pareta_batch.engine import (
     register_rows,
 )
 from pareta_batch.errors import BatchError, BatchStopped, LedgerError, RowsUnanswered
-from pareta_batch.ledger import Ledger, RowSelection, check_batch_quote
+from pareta_batch.ledger import Ledger, RowSelection, Tally, check_batch_quote
+from pareta_batch.members import Lead, StartMembers, lead_members
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
@@ -39,11 +40,21 @@ async def run_batch(
     plan = await asyncio.to_thread(register_rows, batch, ledger)
     async with open_session(batch, pareta, ledger, policy=policy, timing=timing) as session:
         await complete_shards(session, plan.missing)
-    with report_ledger_failure(session):
-        await asyncio.to_thread(write_answers, batch, ledger)
-        tally = await asyncio.to_thread(ledger.tally, batch.name)
-        await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
+    tally = await _finish(batch, ledger, session)
     return batch_report(tally, session, changed=plan.changed)
+
+
+async def run_with_members(batch: Batch, ledger: Ledger, members: int, start: StartMembers) -> BatchReport:
+    """Send the missing rows with several processes, write the answers of all rows, and return the report.
+
+    `start` starts one process for each member it receives, and returns when all have ended; each calls
+    `work_as_member`. Raises as `run_batch` and `lead_members`, and the error of `start`.
+    """
+    plan = await asyncio.to_thread(register_rows, batch, ledger)
+    async with lead_members(batch, ledger, members) as leading:
+        await leading.work(start)
+        tally = await _finish(batch, ledger, leading)
+    return batch_report(tally, leading, changed=plan.changed)
 
 
 async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors: Sequence[str] = ()) -> BatchReport:
@@ -60,6 +71,15 @@ async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors
         tally = await asyncio.to_thread(ledger.tally, batch.name)
         await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
     return batch_report(tally, session, changed=0)
+
+
+async def _finish(batch: Batch, ledger: Ledger, session: Session | Lead) -> Tally:
+    """Write the answers of all rows, and return the tally."""
+    with report_ledger_failure(session):
+        await asyncio.to_thread(write_answers, batch, ledger)
+        tally = await asyncio.to_thread(ledger.tally, batch.name)
+        await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
+    return tally
 
 
 async def complete_shards(
@@ -86,7 +106,7 @@ async def complete_shards(
 
 
 @contextmanager
-def report_ledger_failure(session: Session) -> Iterator[None]:
+def report_ledger_failure(session: Session | Lead) -> Iterator[None]:
     """Raise LedgerError with both reasons if the ledger stopped a session and then fails in the body too."""
     try:
         yield

@@ -116,14 +116,14 @@ class Progress:
 
     def snapshot(self) -> Snapshot:
         """Return the current progress."""
-        done = self.settled + len(self._failed)
+        done = self.settled + self.failed
         left = self.to_send - done
         rate = done / max(self.wall_s(), 1e-9)
         return Snapshot(
             name=self.name,
             total=self.total,
             done=self.total - left,
-            failed=len(self._failed),
+            failed=self.failed,
             in_flight=self.in_flight(),
             rate=rate,
             spent_micro_usd=self.spent_micro_usd,

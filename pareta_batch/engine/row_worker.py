@@ -10,7 +10,7 @@ from pareta_batch.engine.reply_outcome import checked_fields, reply_fields, unre
 from pareta_batch.engine.row_sender import Answer, RowSender
 from pareta_batch.engine.row_state import RowState
 from pareta_batch.engine.stop import StopSignal
-from pareta_batch.errors import LedgerError
+from pareta_batch.errors import BatchStopped, LedgerError
 from pareta_batch.ledger import GroupCommit, Outcome
 from pareta_batch.money import BudgetGate
 from pareta_batch.rate_limit import AdmissionGate
@@ -53,6 +53,9 @@ class RowWorker:
         except LedgerError as error:
             self.stop.stop_for(error)
             raise
+        except BatchStopped as error:  # by another member
+            self.stop.stop_for(error)
+            return None
         except (asyncio.CancelledError, GeneratorExit):
             self._withdraw_claim_soon(row)
             raise

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,12 +19,13 @@ from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reachability import Reachability
 from pareta_batch.engine.row_sender import RowSender
 from pareta_batch.engine.row_worker import RowWorker
+from pareta_batch.engine.session_work import SessionWork, read_work, settle_copies
 from pareta_batch.engine.stop import StopSignal
 from pareta_batch.engine.worker_pool import fan_out
-from pareta_batch.errors import BatchError, BatchStopped, LedgerError, RowsUnanswered
-from pareta_batch.ledger import ALL_UNSETTLED, GroupCommit, Ledger, Outcome, RowSelection, budget_of, record_owner
-from pareta_batch.money import Budget, BudgetGate
-from pareta_batch.rate_limit import AdmissionGate, RateLimiter
+from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered
+from pareta_batch.ledger import ALL_UNSETTLED, GroupCommit, Ledger, Outcome, RowSelection
+from pareta_batch.money import BudgetGate
+from pareta_batch.rate_limit import AdmissionGate, Limits, RateLimiter
 from pareta_batch.response_format import AnswerCheck
 from pareta_batch.rows import RowRequest
 from pareta_batch.spec import Batch
@@ -45,7 +45,7 @@ class Session:
 
     def __init__(
         self,
-        work: "_Work",
+        work: SessionWork,
         *,
         client: AsyncPareta,
         gate: AdmissionGate,
@@ -69,6 +69,16 @@ class Session:
     def stop(self) -> BatchStopped | None:
         """The reason why the session sends nothing more; None while it sends."""
         return self._stop.reason
+
+    @property
+    def refused(self) -> int:
+        """Requests that the service refused for its rate limit."""
+        return self.gate.limiter.refusals
+
+    @property
+    def limits(self) -> Sequence[Limits]:
+        """The latest learned limits of the service."""
+        return self.gate.limiter.history
 
     async def complete(self, shard: int) -> None:
         """Send the missing rows of one shard, and settle each answer before it counts.
@@ -98,6 +108,10 @@ class Session:
     def stop_because(self, reason: str, message: str) -> None:
         """Stop sending; calls in flight finish and settle. The first reason is kept. Safe from any thread."""
         self._stop.stop(reason, message)
+
+    def on_stop(self, act: Callable[[], object]) -> None:
+        """Add a function that is called at every stop, from any thread."""
+        self._stop.on_stop(act)
 
     def apply(self, *, paused: bool, max_in_flight: int | None) -> None:
         """Apply a control request (`max_in_flight` None: the whole allotment). Safe from any thread."""
@@ -155,20 +169,11 @@ async def open_session(
     with ledger.lease(batch.name), relaxed_gc(), ExitStack() as opened:
         # Claimed again under the lease: another batch may have claimed the output since the rows were registered.
         await asyncio.to_thread(claim, batch, ledger)
-        work = await asyncio.to_thread(_read_work, batch, ledger, wanted)
-        opened.callback(_settle_copies, batch, ledger)
+        work = await asyncio.to_thread(read_work, batch, ledger, wanted)
+        opened.callback(settle_copies, batch, ledger)
         # Not in a thread: if this task is cancelled, `opened` must know every part that was started.
-        session = _start(opened, work, pareta, policy, timing)
-        opened.enter_context(owner_of_sessions().include(session._stop))
+        session = start_session(opened, work, pareta, policy, timing)
         yield session
-
-
-def _settle_copies(batch: Batch, ledger: Ledger) -> None:
-    """Write the outcomes of the sent rows to their copies; if that fails, the next registration does it."""
-    try:
-        ledger.settle_copies(batch.name)
-    except LedgerError as error:
-        log.warning("%s: copies of answered rows are not written, the next run writes them: %s", batch.name, error)
 
 
 def pool_size(batch: Batch) -> int:
@@ -176,26 +181,9 @@ def pool_size(batch: Batch) -> int:
     return batch.max_in_flight + 1 + batch.max_in_flight // 4
 
 
-@dataclass(frozen=True)
-class _Work:
-    """The rows of a batch, those to send, and the budget with the spending of earlier runs."""
-
-    batch: Batch
-    ledger: Ledger
-    selection: RowSelection
-    total: int
-    to_send: int
-    budget: Budget | None
-
-
-def _read_work(batch: Batch, ledger: Ledger, selection: RowSelection) -> _Work:
-    record_owner(ledger, f"batch/{batch.name}", batch.model, batch.tags)
-    tally = ledger.tally(batch.name)
-    to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, selection).values())
-    return _Work(batch, ledger, selection, tally.total - tally.open_copies, to_send, budget_of(batch, tally, ledger))
-
-
-def _start(opened: ExitStack, work: _Work, pareta: AsyncPareta, policy: RetryPolicy, timing: Timing) -> Session:
+def start_session(
+    opened: ExitStack, work: SessionWork, pareta: AsyncPareta, policy: RetryPolicy, timing: Timing
+) -> Session:
     """Start the threads of a session and connect its parts; `opened` closes them in reverse order."""
     batch, stop = work.batch, StopSignal(work.batch.name)
     # One attempt per call: the row workers count and retry failures. The gate bounds the calls.
@@ -208,11 +196,7 @@ def _start(opened: ExitStack, work: _Work, pareta: AsyncPareta, policy: RetryPol
     opened.callback(lambda: stop.report_lost(writer.close()))
     loop = LoopThread(f"session of {batch.name}", partial(stop.stop_for, where="the event loop"))
     opened.callback(lambda: loop.close(_end(recovery, client), within_s=timing.drain_s))
-    gate, budget, reachability = (
-        AdmissionGate(RateLimiter(batch.max_in_flight)),
-        BudgetGate(work.budget),
-        Reachability(),
-    )
+    gate, budget, reachability = AdmissionGate(RateLimiter(batch.max_in_flight)), work.budget, Reachability()
     stop.on_stop(lambda: loop.call_soon(partial(_wake_rows, stop, budget, gate)))
     progress = Progress(batch.name, work.total, work.to_send, lambda: gate.in_flight, lambda: gate.is_paused)
     worker = RowWorker(
@@ -229,6 +213,7 @@ def _start(opened: ExitStack, work: _Work, pareta: AsyncPareta, policy: RetryPol
         slots=asyncio.Semaphore(pool_size(batch)),
         ask_again=batch.ask_again,
     )
+    opened.enter_context(owner_of_sessions().include(stop))
     return Session(work, client=client, gate=gate, progress=progress, worker=worker, stop=stop, loop=loop)
 
 

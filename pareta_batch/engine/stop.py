@@ -21,26 +21,31 @@ class StopSignal:
         self.reason: BatchStopped | None = None
         self.woken = asyncio.Event()
         self._batch = batch
-        self._wake: Callable[[], None] = lambda: None
+        self._wakes: list[Callable[[], object]] = []
 
     def is_set(self) -> bool:
         """Return whether nothing more is sent."""
         return self.reason is not None
 
-    def on_stop(self, wake: Callable[[], None]) -> None:
-        """Set the function that wakes the waiting rows; it is called at every stop, from any thread."""
-        self._wake = wake
+    def on_stop(self, wake: Callable[[], object]) -> None:
+        """Add a function that is called at every stop, from any thread."""
+        self._wakes.append(wake)
 
     def stop(self, reason: str, message: str) -> None:
         """Stop sending; the first reason is kept."""
         self.reason = self.reason or BatchStopped(reason, message)
-        self._wake()
+        for wake in self._wakes:
+            wake()
 
     def stop_for(self, error: BaseException, where: str = "the engine") -> None:
         """Stop because of an error; the message contains the id of the request.
 
-        Any exception but BatchError and ParetaError becomes an UnexpectedError of the part `where`.
+        A BatchStopped keeps its reason. Any exception but BatchError and ParetaError becomes an UnexpectedError of
+        the part `where`.
         """
+        if isinstance(error, BatchStopped):
+            self.stop(error.reason, error.message)
+            return
         if not isinstance(error, BatchError | ParetaError):
             log.error("%s stops for an unexpected exception in %s", self._batch, where, exc_info=error)
             error = UnexpectedError.of(error, where)

@@ -2,6 +2,8 @@ from .budget_accounts import budget_of
 from .group_commit import GroupCommit
 from .kept_quotes import Quoted, check_batch_quote, hit_rate, keep_quote
 from .ledger import Ledger
+from .member_tables import member_runs, member_shards, members, stops
+from .membership import Membership, check_serves_members, exclude_late_claims, holder_of, living_members, stop_of
 from .outcomes import MAX_KEPT_CHARS, Flag, Outcome, State, Tally
 from .overspending import holds_all, overspent_micro_usd, spent_micro_usd
 from .owners import BATCH, record_owner
@@ -17,6 +19,7 @@ __all__ = [
     "Flag",
     "GroupCommit",
     "Ledger",
+    "Membership",
     "Outcome",
     "Quoted",
     "RowSelection",
@@ -26,13 +29,22 @@ __all__ = [
     "Tally",
     "budget_of",
     "check_batch_quote",
+    "check_serves_members",
     "distinct_rows",
+    "exclude_late_claims",
     "hit_rate",
+    "holder_of",
     "holds_all",
     "keep_quote",
+    "living_members",
+    "member_runs",
+    "member_shards",
+    "members",
     "outputs",
     "overspent_micro_usd",
     "record_owner",
     "runs",
     "spent_micro_usd",
+    "stop_of",
+    "stops",
 ]

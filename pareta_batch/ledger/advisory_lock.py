@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -24,22 +25,25 @@ from pareta_batch.ledger.url import shown
 FENCE_TIMEOUT = "30s"
 """Upper bound of the wait for claims that an earlier run is writing; higher waits longer for a frozen run."""
 
+MEMBERS_TIMEOUT_S = 20.0
+"""Seconds to wait until the members of an ended run have drained their calls; higher tolerates slower calls."""
+
 DEAD_OWNER_TIMEOUT_S = 10.0
 """Seconds to wait until the server releases the lock of a killed process; higher tolerates a slower server."""
 
 Owner = tuple[int, str]
 
 # The transaction is idle while the run sends. Keepalives let the server detect a broken connection.
-_SETTINGS = sa.text(
+SETTINGS = sa.text(
     "SELECT set_config(name, value, true) FROM (VALUES ('idle_in_transaction_session_timeout', '0'),"
     " ('transaction_timeout', '0'), ('tcp_keepalives_idle', '60'), ('tcp_keepalives_interval', '10'),"
     " ('tcp_keepalives_count', '3'), ('application_name', :name)) AS wanted (name, value)"
     " JOIN pg_settings USING (name)"
 )
 _TRY = sa.text("SELECT pg_try_advisory_xact_lock(:number)")
-_FENCE = sa.text("SELECT pg_advisory_xact_lock(:number)")
-_FENCE_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(:number)")
-_HOLDER = sa.text(
+FENCE = sa.text("SELECT pg_advisory_xact_lock(:number)")
+FENCE_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(:number)")
+HOLDERS = sa.text(
     "SELECT pid, virtualtransaction, application_name FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)"
     " WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
     " AND ((classid::bigint << 32) | objid::bigint) = :number"
@@ -54,11 +58,11 @@ class AdvisoryLock:
         """Acquire the lock; raises BatchBusy, LedgerError."""
         self._batch = batch
         self._url = database.url
-        self._number = _number(f"pareta-batch/{batch}")
-        self._fence = _number(f"pareta-claims/{batch}")
+        self._number, self._fence, self._members = locks_of(batch)
         self._connection = database.connect()
         try:
             self._owner = self._acquire()
+            self._wait_for_members(database)
             database.do(self._wait_for_claims)
         except BaseException:
             self.release()
@@ -66,12 +70,12 @@ class AdvisoryLock:
 
     def lost(self, db: sa.Connection) -> str | None:
         """Return the reason why the lock is lost; None if it is held until this transaction ends."""
-        db.execute(_FENCE_SHARED, {"number": self._fence})
-        found = db.execute(_HOLDER, {"number": self._number}).one_or_none()
+        db.execute(FENCE_SHARED, {"number": self._fence})
+        found = db.execute(HOLDERS, {"number": self._number}).one_or_none()
         if found is not None and (found[0], found[1]) == self._owner:
             return None
         where = f"ledger {shown(self._url)}: the lock of batch {self._batch!r} was lost"
-        by = "its connection to the server broke" if found is None else f"it is held by {_named(found[2])}"
+        by = "its connection to the server broke" if found is None else f"it is held by {named(found[2])}"
         return f"{where} ({by}); check the server, then run it again"
 
     def release(self) -> None:
@@ -82,22 +86,31 @@ class AdvisoryLock:
 
     def _acquire(self) -> Owner:
         db = self._connection
-        db.execute(_SETTINGS, {"name": f"pareta: process {os.getpid()} on {socket.gethostname()}"[:63]})
+        db.execute(SETTINGS, {"name": f"pareta: process {os.getpid()} on {socket.gethostname()}"[:63]})
         deadline = time.monotonic() + DEAD_OWNER_TIMEOUT_S
         while not db.scalar(_TRY, {"number": self._number}):
-            holder = db.execute(_HOLDER, {"number": self._number}).one_or_none()
+            holder = db.execute(HOLDERS, {"number": self._number}).one_or_none()
             application = holder[2] if holder else None
             if (holder and not _is_dead(application)) or time.monotonic() > deadline:
-                raise BatchBusy(self._batch, _named(application))
+                raise BatchBusy(self._batch, named(application))
             time.sleep(0.05)
-        found = db.execute(_HOLDER, {"number": self._number}).one_or_none()
+        found = db.execute(HOLDERS, {"number": self._number}).one_or_none()
         if found is None:
             raise LedgerError(f"ledger {shown(self._url)}: the server does not show its locks; use PostgreSQL itself")
         return found[0], found[1]
 
+    def _wait_for_members(self, database: Database) -> None:
+        """Wait until no member of an ended run is left; it may still have calls in flight."""
+        deadline = time.monotonic() + MEMBERS_TIMEOUT_S
+        while not database.do(lambda db: db.scalar(_TRY, {"number": self._members})):
+            if time.monotonic() > deadline:
+                found = database.do(lambda db: db.execute(HOLDERS, {"number": self._members}).first())
+                raise BatchBusy(self._batch, f"a member of an ended run, {named(found[2] if found else None)}")
+            time.sleep(0.1)
+
     def _wait_for_claims(self, db: sa.Connection) -> None:
         db.execute(sa.text(f"SET LOCAL lock_timeout = '{FENCE_TIMEOUT}'"))
-        db.execute(_FENCE, {"number": self._fence})
+        db.execute(FENCE, {"number": self._fence})
 
 
 @contextmanager
@@ -110,13 +123,26 @@ def advisory_lock(database: Database, batch: str) -> Iterator[AdvisoryLock]:
         lock.release()
 
 
+class Locks(NamedTuple):
+    """Numbers of the advisory locks of a batch: of its run, of claims (the fence), and of the run's members."""
+
+    run: int
+    fence: int
+    members: int
+
+
+def locks_of(batch: str) -> Locks:
+    """Return the numbers of the locks of a batch."""
+    return Locks(*(_number(f"pareta-{kind}/{batch}") for kind in ("batch", "claims", "members")))
+
+
 def _number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
 def _is_dead(application: str | None) -> bool:
     """Return whether the holder was a process of this machine that has ended."""
-    found = re.fullmatch(r"process (\d+) on (.+)", _named(application))
+    found = re.fullmatch(r"process (\d+) on (.+)", named(application))
     if found is None or found[2] != socket.gethostname()[: len(found[2])]:
         return False
     try:
@@ -128,5 +154,5 @@ def _is_dead(application: str | None) -> bool:
     return False
 
 
-def _named(application: str | None) -> str:
+def named(application: str | None) -> str:
     return (application or "").removeprefix("pareta: ") or "another run"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal
 
-from pareta_batch.errors import BatchError, LedgerError, UnexpectedError
+from pareta_batch.errors import BatchError, BatchStopped, LedgerError, UnexpectedError
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Outcome, unwritable
 from pareta_batch.ledger.writes import LedgerWrites
@@ -112,7 +112,10 @@ class GroupCommit:
         failure = self._attempt(group) if group else None
         if failure is None:
             return
-        if isinstance(failure, LedgerError):
+        if isinstance(failure, BatchStopped):  # the run of this member was stopped: only claims are refused
+            self._fail([entry for entry in group if entry.kind == "claim"], failure)
+            self._write([entry for entry in group if entry.kind != "claim"])
+        elif isinstance(failure, LedgerError):
             self._fail(group, failure)
         elif len(group) > 1:
             # A value that cannot be written must fail its own row only.

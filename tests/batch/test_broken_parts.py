@@ -332,9 +332,13 @@ async def test_an_answer_that_arrives_after_the_stop_is_settled(
 
 def steps_of_the_start() -> list[str]:
     """Return the names that `open_session` calls before the session is open."""
-    source = inspect.getsource(session_module.open_session) + inspect.getsource(session_module._start)
+    source = inspect.getsource(session_module.open_session) + inspect.getsource(session_module.start_session)
     called = dict.fromkeys(re.findall(r"\b(\w+)\(", source))
-    return [name for name in called if name in vars(session_module) and name not in ("open_session", "_start", "_end")]
+    return [
+        name
+        for name in called
+        if name in vars(session_module) and name not in ("open_session", "start_session", "_end")
+    ]
 
 
 @pytest.mark.parametrize("step", steps_of_the_start())

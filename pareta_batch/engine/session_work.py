@@ -1,0 +1,40 @@
+"""The work of a session: the rows of a batch, those to send, and its budget."""
+
+import logging
+from dataclasses import dataclass
+
+from pareta_batch.errors import LedgerError
+from pareta_batch.ledger import Ledger, RowSelection, budget_of, record_owner
+from pareta_batch.money import BudgetGate
+from pareta_batch.spec import Batch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SessionWork:
+    """The rows of a batch, those to send, and the gate of the budget with the spending of earlier runs."""
+
+    batch: Batch
+    ledger: Ledger
+    selection: RowSelection
+    total: int
+    to_send: int
+    budget: BudgetGate
+
+
+def read_work(batch: Batch, ledger: Ledger, selection: RowSelection) -> SessionWork:
+    """Return the work of a run, from the ledger; raises LedgerError."""
+    record_owner(ledger, f"batch/{batch.name}", batch.model, batch.tags)
+    tally = ledger.tally(batch.name)
+    to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, selection).values())
+    budget = BudgetGate(budget_of(batch, tally, ledger))
+    return SessionWork(batch, ledger, selection, tally.total - tally.open_copies, to_send, budget)
+
+
+def settle_copies(batch: Batch, ledger: Ledger) -> None:
+    """Write the outcomes of the sent rows to their copies; if that fails, the next registration does it."""
+    try:
+        ledger.settle_copies(batch.name)
+    except LedgerError as error:
+        log.warning("%s: copies of answered rows are not written, the next run writes them: %s", batch.name, error)

@@ -1,0 +1,56 @@
+"""Tables of the members of a run: the run, its members, their shards, and the decision to stop."""
+
+import sqlalchemy as sa
+
+from pareta_batch.ledger.schema import metadata
+
+# The run that leads the batch's members. `owner_*`: the transaction that holds the lock of the batch.
+member_runs = sa.Table(
+    "member_runs",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("run", sa.String(32), nullable=False),
+    sa.Column("owner_pid", sa.Integer, nullable=False),
+    sa.Column("owner_transaction", sa.String, nullable=False),
+    sa.Column("shard_size", sa.Integer, nullable=False),
+    sa.Column("paused", sa.Boolean, nullable=False),
+)
+
+# One row for each process that joined. It lives while its transaction `pid`, `transaction` holds the members' lock.
+members = sa.Table(
+    "members",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("token", sa.String(32), primary_key=True),
+    sa.Column("run", sa.String(32), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("transaction", sa.String, nullable=False),
+    # Calls in flight: allowed by the parent, and the maximum that the member last confirmed.
+    sa.Column("share", sa.Integer, nullable=False),
+    sa.Column("confirmed", sa.Integer, nullable=False),
+    # Set when its session is drained; a dead member never sets it.
+    sa.Column("ended", sa.Boolean, nullable=False),
+    sa.Column("counts", sa.JSON, nullable=False),
+)
+
+# The shards of the run that have rows to send, each with the member that works on it.
+member_shards = sa.Table(
+    "member_shards",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("shard", sa.Integer, primary_key=True),
+    sa.Column("token", sa.String(32)),
+    sa.Column("done", sa.Boolean, nullable=False),
+    sa.Index("member_shards_open", "batch", "shard", postgresql_where=sa.text("NOT done")),
+)
+
+# The first decision to stop a run; it is read in the transaction of every group of claims.
+stops = sa.Table(
+    "stops",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+)

@@ -1,0 +1,126 @@
+"""The lock of a member: a process that works on a batch beside others, under a parent that holds the batch's lock.
+
+All members hold one advisory lock in shared mode, each in a transaction on its own connection that stays open. So the
+server knows which members live, without a clock, and a new parent can wait until those of a dead parent have ended.
+Each transaction of claims checks, under the fence, that the member still holds its lock and that the run goes on.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from pareta_batch.errors import BatchStopped, LedgerError, Orphaned
+from pareta_batch.ledger.advisory_lock import FENCE, FENCE_SHARED, HOLDERS, SETTINGS, Owner, locks_of
+from pareta_batch.ledger.database import Database
+from pareta_batch.ledger.member_tables import member_runs, stops
+from pareta_batch.ledger.url import SOURCE, shown
+
+JOIN_TIMEOUT_S = 10.0
+"""Seconds that a member waits for its lock while a parent checks for old members; higher tolerates a slower server."""
+
+_TRY_SHARED = sa.text("SELECT pg_try_advisory_xact_lock_shared(:number)")
+_OWN = sa.text(f"SELECT pid, virtualtransaction FROM ({HOLDERS.text}) AS found WHERE pid = pg_backend_pid()")  # noqa: S608
+
+
+class Membership:
+    """The lock of one member of a run; `token` identifies this process, `owner` its transaction."""
+
+    def __init__(self, database: Database, batch: str, run: str) -> None:
+        """Acquire the lock; raises Orphaned if the run has ended, LedgerError."""
+        self.batch = batch
+        self.run = run
+        self.token = uuid4().hex
+        self._url = database.url
+        self._locks = locks_of(batch)
+        self._connection = database.connect()
+        try:
+            self.owner = self._acquire()
+            database.do(self.check_parent)
+        except BaseException:
+            self.release()
+            raise
+
+    def check_parent(self, db: sa.Connection) -> None:
+        """Raise Orphaned unless the parent of the run still holds the lock of the batch."""
+        row = member_runs.c
+        query = sa.select(row.owner_pid, row.owner_transaction).where(row.batch == self.batch, row.run == self.run)
+        parent = db.execute(query).one_or_none()
+        if parent is None or tuple(parent) != holder_of(db, self.batch):
+            raise Orphaned(self.batch, self.run)
+
+    def lost(self, db: sa.Connection) -> str | None:
+        """Return the reason why claims may not be written: the lock was lost. Raises BatchStopped after a stop."""
+        db.execute(FENCE_SHARED, {"number": self._locks.fence})
+        if self.owner not in living_members(db, self.batch):
+            return f"ledger {shown(self._url)}: the lock of a member of batch {self.batch!r} was lost; run it again"
+        if stop := stop_of(db, self.batch, self.run):
+            raise stop
+        return None
+
+    def release(self) -> None:
+        """Release the lock."""
+        with suppress(sa.exc.SQLAlchemyError):
+            self._connection.rollback()
+        self._connection.close()
+
+    def _acquire(self) -> Owner:
+        db = self._connection
+        name = f"pareta: process {os.getpid()} on {socket.gethostname()}"
+        db.execute(SETTINGS, {"name": name[:63]})
+        deadline = time.monotonic() + JOIN_TIMEOUT_S
+        while not db.scalar(_TRY_SHARED, {"number": self._locks.members}):
+            if time.monotonic() > deadline:
+                raise Orphaned(self.batch, self.run)
+            time.sleep(0.05)
+        found = db.execute(_OWN, {"number": self._locks.members}).one_or_none()
+        if found is None:
+            raise LedgerError(f"ledger {shown(self._url)}: the server does not show its locks; use PostgreSQL itself")
+        return found[0], found[1]
+
+
+@contextmanager
+def membership(database: Database, batch: str, run: str) -> Iterator[Membership]:
+    """Hold the lock of a member; raises Orphaned if the run has ended, LedgerError."""
+    check_serves_members(database.url)
+    held = database.persistently(lambda: Membership(database, batch, run))
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+def check_serves_members(url: sa.URL) -> None:
+    """Raise LedgerError for SQLite, which serves one process."""
+    if url.get_backend_name() == "sqlite":
+        raise LedgerError(
+            f"ledger {shown(url)}: SQLite serves one process; for more, set {SOURCE} to a PostgreSQL database"
+        )
+
+
+def holder_of(db: sa.Connection, batch: str) -> Owner | None:
+    """Return the transaction that holds the lock of a batch."""
+    found = db.execute(HOLDERS, {"number": locks_of(batch).run}).first()
+    return None if found is None else (found[0], found[1])
+
+
+def living_members(db: sa.Connection, batch: str) -> set[Owner]:
+    """Return the transactions of the members that live."""
+    found = db.execute(HOLDERS, {"number": locks_of(batch).members})
+    return {(pid, transaction) for pid, transaction, _ in found}
+
+
+def exclude_late_claims(db: sa.Connection, batch: str) -> None:
+    """Wait until the claims that are being written are committed; later ones see the present locks."""
+    db.execute(FENCE, {"number": locks_of(batch).fence})
+
+
+def stop_of(db: sa.Connection, batch: str, run: str) -> BatchStopped | None:
+    """Return the decision to stop a run; None while it goes on."""
+    query = sa.select(stops.c.reason, stops.c.message).where(stops.c.batch == batch, stops.c.run == run)
+    found = db.execute(query).one_or_none()
+    return None if found is None else BatchStopped(*found)

@@ -1,0 +1,211 @@
+"""One process that works on a batch beside others: one session, one client, one limiter, shards from the ledger."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from math import ceil
+
+from pareta_batch.engine import (
+    RETRY_POLICY,
+    TIMING,
+    RetryPolicy,
+    Session,
+    SessionWork,
+    Timing,
+    relaxed_gc,
+    start_session,
+)
+from pareta_batch.errors import BatchStopped, LedgerError, Orphaned, RowsUnanswered
+from pareta_batch.ledger import Ledger, RowSelection
+from pareta_batch.members.counts import Counts
+from pareta_batch.members.desk import MemberDesk, Orders
+from pareta_batch.money import BudgetGate
+from pareta_batch.spec import Batch
+from pareta_client import AsyncPareta
+
+EXCHANGE_INTERVAL_S = 0.5
+"""Seconds between two exchanges with the parent; higher writes less to the ledger and reacts later."""
+
+OWN_REASONS = frozenset({"Cancelled", "Interrupted", "LedgerError", "Orphaned"})
+"""Stop reasons of one member: the others continue, and its shards are free for them."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member to start: the id of its run, and its number in it; picklable, and its fields are JSON.
+
+    A runner may start a member again under the same number, also while the first process lives.
+    """
+
+    run: str
+    number: int
+    only_failed: bool = False
+    errors: tuple[str, ...] = ()
+
+    @property
+    def selection(self) -> RowSelection:
+        """The rows that the run sends."""
+        return RowSelection(only_failed=self.only_failed, errors=tuple(self.errors))
+
+
+@dataclass(frozen=True)
+class MemberReport:
+    """The work of one member; `stopped` and `message`: the reason why it ended before all rows were sent."""
+
+    number: int
+    counts: Counts
+    stopped: str | None = None
+    message: str | None = None
+
+
+async def work_as_member(
+    batch: Batch,
+    client: AsyncPareta,
+    ledger: Ledger,
+    member: Member,
+    *,
+    policy: RetryPolicy = RETRY_POLICY,
+    timing: Timing = TIMING,
+) -> MemberReport:
+    """Send rows of the batch beside the other members of its run, until all are sent or the run is stopped.
+
+    It pulls shards from the ledger, within its share of the run's slots. If this is cancelled or the process is killed,
+    its unsent rows go to the other members. A member that finds no free shard waits until all shards are done.
+
+    Args:
+        batch: The batch, with the same fields in every member and in the parent.
+        client: An unused client; the member takes ownership of it and closes it.
+        ledger: A ledger on PostgreSQL, not the object that the parent or another member uses.
+        member: The member, from the parent (`Lead.members`).
+        policy: Limits of retries.
+        timing: Limits of waits.
+
+    Raises:
+        Orphaned: The parent has ended; nothing more is sent, and received answers are settled.
+        LedgerError: The ledger is SQLite, or it cannot be written.
+    """
+    with ExitStack() as opened, relaxed_gc():
+        held = opened.enter_context(ledger.membership(batch.name, member.run))
+        desk = MemberDesk(ledger, held)
+        shard_size = await asyncio.to_thread(desk.join, member.number)
+        own = batch.model_copy(update={"shard_size": shard_size})
+        work = SessionWork(own, ledger, member.selection, 0, 0, BudgetGate(None))
+        left = opened.enter_context(ExitStack())  # closed after the session: every answer is settled then
+        session = start_session(opened, work, client, policy, timing)
+        left.callback(lambda: desk.leave(Counts.of(session)))
+        async with _following(session, desk) as present:
+            await _complete_shards(session, desk, present)
+    return _report(batch, member, session)
+
+
+def _report(batch: Batch, member: Member, session: Session) -> MemberReport:
+    stop = session.stop
+    if stop is not None and stop.reason == "Orphaned":
+        raise Orphaned(batch.name, member.run)
+    if stop is not None and stop.reason == "LedgerError":
+        raise LedgerError(stop.message)
+    stopped, message = (None, None) if stop is None else (stop.reason, stop.message)
+    return MemberReport(member.number, Counts.of(session), stopped, message)
+
+
+class _Present:
+    """The present orders of a member, and the waits for the next exchange."""
+
+    def __init__(self) -> None:
+        self.orders = Orders()
+        self._next = asyncio.Event()
+
+    def announce(self) -> None:
+        """Wake every wait."""
+        announced, self._next = self._next, asyncio.Event()
+        announced.set()
+
+    async def wait(self) -> None:
+        """Wait until the next exchange has ended."""
+        await self._next.wait()
+
+
+async def _complete_shards(session: Session, desk: MemberDesk, present: _Present) -> None:
+    """Pull shards until every shard of the run is done, at this member or another one, or the session is stopped."""
+
+    async def pull() -> None:
+        while session.stop is None:
+            shard = await asyncio.to_thread(desk.take) if present.orders.share else None
+            if shard is not None:
+                await _complete(session, desk, shard)
+            elif await asyncio.to_thread(desk.has_open_shards):
+                await present.wait()
+            else:
+                return
+
+    pullers = ceil(session.batch.max_in_flight / session.batch.shard_size) + 2
+    async with asyncio.TaskGroup() as pulling:
+        for _ in range(pullers):
+            pulling.create_task(pull())
+
+
+async def _complete(session: Session, desk: MemberDesk, shard: int) -> None:
+    try:
+        await session.complete(shard)
+    except BatchStopped:
+        return
+    except RowsUnanswered as error:
+        log.info("%s: %s", session.batch.name, error)  # the ledger has them; a later run sends them again
+    except LedgerError as error:
+        if session.stop is None:
+            session.stop_because("LedgerError", str(error))
+        return
+    await asyncio.to_thread(desk.finish, shard)
+
+
+@asynccontextmanager
+async def _following(session: Session, desk: MemberDesk) -> AsyncIterator[_Present]:
+    """Write counts and apply orders while the body runs, at once after a stop."""
+    present, stopped, loop = _Present(), asyncio.Event(), asyncio.get_running_loop()
+    session.on_stop(lambda: loop.call_soon_threadsafe(stopped.set))
+    following = asyncio.create_task(_follow(session, desk, present, stopped))
+    try:
+        yield present
+    finally:
+        following.cancel()
+        await asyncio.to_thread(_report_stop, session, desk)
+
+
+async def _follow(session: Session, desk: MemberDesk, present: _Present, stopped: asyncio.Event) -> None:
+    confirmed = 0
+    while True:
+        try:
+            await asyncio.to_thread(_report_stop, session, desk)
+            present.orders = await asyncio.to_thread(desk.exchange, Counts.of(session), confirmed)
+            confirmed = await session.ask(_apply(session, present.orders))
+        except Orphaned as error:
+            session.stop_because("Orphaned", str(error))
+        except Exception as error:  # noqa: BLE001 - without this loop, the member does not learn of a stop
+            # The next exchange may succeed. A permanent ledger failure stops the session when a row is claimed.
+            log.warning("batch %s: a member cannot reach its parent: %s", session.batch.name, error)
+        present.announce()
+        await _sleep(stopped if session.stop is None else asyncio.Event())
+
+
+async def _apply(session: Session, orders: Orders) -> int:
+    """Apply orders on the session's loop; return the maximum of calls in flight from now on."""
+    if orders.stop is not None:
+        session.stop_because(orders.stop.reason, orders.stop.message)
+    session.gate.apply(paused=orders.paused or not orders.share, max_in_flight=max(1, orders.share))
+    return max(orders.share, session.gate.in_flight)
+
+
+def _report_stop(session: Session, desk: MemberDesk) -> None:
+    if (stop := session.stop) is not None and stop.reason not in OWN_REASONS:
+        desk.stop(stop)
+
+
+async def _sleep(woken: asyncio.Event) -> None:
+    """Wait for one interval, or until the event is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(EXCHANGE_INTERVAL_S):
+            await woken.wait()

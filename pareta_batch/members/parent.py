@@ -1,0 +1,206 @@
+"""The parent of a run with members: it holds the batch's lock, shares out the slots, and sums up the progress."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from pareta_batch.answers import claim
+from pareta_batch.engine import TIMING, SessionWork, StopSignal, Timing, owner_of_sessions, read_work, settle_copies
+from pareta_batch.errors import BatchStopped, NotAllowed
+from pareta_batch.ledger import ALL_UNSETTLED, Ledger, RowSelection, check_serves_members
+from pareta_batch.members.counts import RunProgress, sum_of
+from pareta_batch.members.member import EXCHANGE_INTERVAL_S, Member
+from pareta_batch.members.run_rows import MemberState, RunRows
+from pareta_batch.members.shares import next_shares
+from pareta_batch.rate_limit import Limits
+from pareta_batch.spec import Batch
+
+SHARDS_PER_MEMBER = 8
+"""Shards per member at least, if there are enough rows; higher spreads the last rows better, with more queries."""
+
+StartMembers = Callable[[Sequence[Member]], Awaitable[object]]
+"""Starts one process for each member, and returns when all have ended; cancelling it ends them."""
+
+log = logging.getLogger(__name__)
+
+
+class Lead:
+    """A batch while its members send its rows; `lead_members` is the constructor. It has the control of a `Session`.
+
+    `progress`: the sum over the members. `allotment`: the slots that the members share.
+    """
+
+    def __init__(self, work: SessionWork, rows: RunRows, members: int, timing: Timing) -> None:
+        self.batch = work.batch
+        self.allotment = work.batch.max_in_flight
+        self._paused = False
+        self.progress = RunProgress.of_run(work, lambda: self._paused)
+        self._ledger = work.ledger
+        self._selection = work.selection
+        self._members = members
+        self._rows = rows
+        self._drain_s = timing.drain_s
+        self._stop = StopSignal(work.batch.name)
+        self._max_in_flight = self.allotment
+        self._dead: dict[str, float] = {}
+
+    @property
+    def stop(self) -> BatchStopped | None:
+        """The reason why the members send nothing more; None while they send."""
+        return self._stop.reason
+
+    @property
+    def refused(self) -> int:
+        """Requests that the service refused for its rate limit."""
+        return self.progress.counts.refused
+
+    @property
+    def limits(self) -> Sequence[Limits]:
+        """The limits that were learned: none here, each member learns its own."""
+        return ()
+
+    @property
+    def members(self) -> list[Member]:
+        """The members to start; each is the argument of one `work_as_member`."""
+        chosen = self._selection
+        return [Member(self._rows.run, n, chosen.only_failed, chosen.errors) for n in range(self._members)]
+
+    async def work(self, start: StartMembers) -> None:
+        """Start the members, and wait until all have ended; the caller reads `stop` and the ledger for the result.
+
+        Cancelling this stops the run: the members settle their calls in flight first. An exception of `start` stops
+        the run too, and is raised.
+        """
+        if not self.progress.to_send:
+            return
+        running = asyncio.ensure_future(start(self.members))
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self.stop_because("Cancelled", "the run was cancelled")
+            await self._drain(running)
+            raise
+        except BaseException as error:
+            self._stop.stop_for(error, "the start of members")
+            raise
+        finally:
+            await asyncio.to_thread(self._tick)
+            await asyncio.to_thread(settle_copies, self.batch, self._ledger)
+        left = await asyncio.to_thread(self._rows.open_shards)
+        if self.stop is None and left:
+            self.stop_because("MembersLost", f"all members ended, and {left} shards are not done")
+
+    def stop_because(self, reason: str, message: str) -> None:
+        """Stop all members; calls in flight finish and settle. The first reason is kept. Safe from any thread."""
+        self._stop.stop(reason, message)
+
+    def apply(self, *, paused: bool, max_in_flight: int | None) -> None:
+        """Apply a control request to all members together (`max_in_flight` None: the whole allotment)."""
+        self._paused = paused
+        self._max_in_flight = min(max_in_flight or self.allotment, self.allotment)
+
+    def limit_to(self, slots: int) -> None:
+        """Set the allotment to the leased slots; it takes effect with the next control request that is applied."""
+        self.allotment = max(1, min(slots, self.batch.max_in_flight))
+
+    async def follow(self, stopped: asyncio.Event) -> None:
+        """Read the members' rows and write their orders, once an interval, until cancelled."""
+        while True:
+            try:
+                await asyncio.to_thread(self._tick)
+            except Exception as error:  # noqa: BLE001 - without this loop, no member gets a share
+                log.warning("batch %s: the members' rows cannot be exchanged: %s", self.batch.name, error)
+            try:
+                async with asyncio.timeout(EXCHANGE_INTERVAL_S):
+                    await (stopped if self.stop is None else asyncio.Event()).wait()
+            except TimeoutError:
+                continue
+
+    def _tick(self) -> None:
+        rows, now = self._rows, time.monotonic()
+        if self.stop is not None:
+            rows.stop(self.stop)
+        states = rows.states()
+        self.progress.update(sum_of(state.counts for state in states))
+        self._bury([state for state in states if not state.lives and not state.ended], now)
+        living = {state.token: state.held for state in states if state.lives}
+        shares = next_shares(self._max_in_flight, living, self._withheld(states, now))
+        rows.write(
+            {token: share for token, share in shares.items() if share != living[token].share}, paused=self._paused
+        )
+        if (stop := rows.stopped()) is not None and self.stop is None:
+            self._stop.stop(stop.reason, stop.message)
+
+    def _bury(self, dead: Sequence[MemberState], now: float) -> None:
+        """Free the shards of members that died since the last reading."""
+        if fresh := [state for state in dead if state.token not in self._dead]:
+            self._rows.free_shards([state.token for state in fresh])
+            for state in fresh:
+                log.warning("batch %s: member %d has died; its shards are free", self.batch.name, state.number)
+                self._dead[state.token] = now
+
+    def _withheld(self, states: Sequence[MemberState], now: float) -> int:
+        """Return the shares of dead members whose calls may still be at the service."""
+        recent = {token for token, at in self._dead.items() if now - at < self.batch.timeout_s}
+        return sum(state.held.most for state in states if state.token in recent)
+
+    async def _drain(self, running: "asyncio.Future[object]") -> None:
+        """Wait until the members have settled their calls in flight; then cancel them."""
+        await asyncio.wait([running], timeout=self._drain_s + 2 * EXCHANGE_INTERVAL_S)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def lead_members(
+    batch: Batch,
+    ledger: Ledger,
+    members: int,
+    wanted: RowSelection = ALL_UNSETTLED,
+    *,
+    timing: Timing = TIMING,
+) -> AsyncIterator[Lead]:
+    """Hold a batch whose rows are registered, for a number of members that send them.
+
+    Raises:
+        BatchBusy: Another run holds the batch, or members of a dead run are left.
+        OutputError: Another batch owns its output.
+        LedgerError: The ledger is SQLite, or it cannot be written.
+    """
+    if batch.budget_usd is not None:
+        raise NotAllowed(f"batch {batch.name!r}: members have no common budget yet; leave budget_usd out")
+    with ledger.transaction() as db:
+        check_serves_members(db.engine.url)
+    with ledger.lease(batch.name):
+        await asyncio.to_thread(claim, batch, ledger)
+        work = await asyncio.to_thread(read_work, batch, ledger, wanted)
+        rows = RunRows(ledger, batch.name)
+        size = shard_size(batch, work.to_send, members)
+        shards = await asyncio.to_thread(ledger.missing_shards, batch.name, size, wanted)
+        await asyncio.to_thread(rows.begin, shards, size)
+        leading = Lead(work, rows, members, timing)
+        try:
+            async with _following(leading):
+                with owner_of_sessions().include(leading._stop):
+                    yield leading
+        finally:
+            rows.end()
+
+
+@asynccontextmanager
+async def _following(leading: Lead) -> AsyncIterator[None]:
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    leading._stop.on_stop(lambda: loop.call_soon_threadsafe(stopped.set))
+    following = asyncio.create_task(leading.follow(stopped))
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+def shard_size(batch: Batch, to_send: int, members: int) -> int:
+    """Return the rows per shard: those of the batch, or fewer if its rows would not be enough for all members."""
+    return max(1, min(batch.shard_size, to_send // (members * SHARDS_PER_MEMBER)))

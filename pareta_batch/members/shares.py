@@ -1,0 +1,41 @@
+"""Shares of the fleet limit: the calls in flight of each member, shrunk first and raised later. Pure.
+
+Invariant: the sum over members of max(share, confirmed), plus the withheld shares of dead members, never exceeds the
+slots. A member with calls in flight above its share confirms their number, so its share is not given away before they
+end. When the slots are lowered, the sum falls to them as calls end, and no share is raised before that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Held:
+    """Calls in flight of one member: `share` allowed by the parent, `confirmed` as its maximum by the member."""
+
+    share: int = 0
+    confirmed: int = 0
+
+    @property
+    def most(self) -> int:
+        """Calls that may be in flight now."""
+        return max(self.share, self.confirmed)
+
+
+def next_shares(slots: int, living: Mapping[str, Held], withheld: int = 0) -> dict[str, int]:
+    """Return the next share of each living member; `withheld` slots are those of dead members."""
+    if not living:
+        return {}
+    usable = max(0, slots - withheld)
+    each, extra = divmod(usable, len(living))
+    # The members with the highest share keep the remainder: it does not move between members.
+    ordered = sorted(living, key=lambda token: (-living[token].share, token))
+    wanted = {token: each + (place < extra) for place, token in enumerate(ordered)}
+    most = {token: max(min(held.share, wanted[token]), held.confirmed) for token, held in living.items()}
+    room = usable - sum(most.values())
+    shares = {}
+    for token in ordered:
+        growth = max(0, min(wanted[token] - most[token], room))
+        shares[token] = min(wanted[token], most[token] + growth)
+        room -= growth
+    return shares

@@ -1,0 +1,77 @@
+"""Members of a run: several processes on one batch, on PostgreSQL."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pareta_batch.engine.planning import register_rows
+from pareta_batch.errors import LedgerError
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.members import Lead, Member, MemberReport, lead_members, work_as_member
+from pareta_batch.spec import Batch
+from pareta_client import AsyncPareta
+from pareta_sandbox.testing import Sandbox
+from tests.batch.batches import batch_in, ledger_in
+
+
+@pytest.fixture
+def ledger(postgres_url: str) -> Iterator[Ledger]:
+    opened = Ledger.open(postgres_url)
+    yield opened
+    opened.close()
+
+
+async def member_of(batch: Batch, sandbox: Sandbox, url: str, member: Member) -> MemberReport:
+    """Work as a member on this event loop, with a ledger and a client of its own."""
+    opened = Ledger.open(url)
+    try:
+        client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+        return await work_as_member(batch, client, opened, member)
+    finally:
+        opened.close()
+
+
+async def run_members(
+    batch: Batch, sandbox: Sandbox, ledger: Ledger, url: str, members: int = 3
+) -> tuple[Lead, Sequence[MemberReport]]:
+    """Run a batch with members on this event loop."""
+    reports: list[MemberReport] = []
+
+    async def start(every: Sequence[Member]) -> None:
+        reports.extend(await asyncio.gather(*(member_of(batch, sandbox, url, one) for one in every)))
+
+    register_rows(batch, ledger)
+    async with lead_members(batch, ledger, members) as leading:
+        await leading.work(start)
+    return leading, reports
+
+
+async def test_members_answer_each_row_once_and_all_of_them_work(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+) -> None:
+    sandbox.change(latency_ms=20)
+    batch = batch_in(tmp_path, 300, max_in_flight=12)
+    leading, reports = await run_members(batch, sandbox, ledger, postgres_url)
+    assert leading.stop is None
+    assert all(report.counts.settled for report in reports)
+    assert sum(report.counts.settled for report in reports) == 300
+    assert ledger.tally("test").settled == 300
+    sandbox.never_more_in_flight_than(12)
+    sandbox.completed(300)
+    sandbox.debited_once()
+    assert (leading.progress.settled, leading.progress.snapshot().done) == (300, 300)
+
+
+async def test_members_need_postgresql(tmp_path: Path, sandbox: Sandbox) -> None:
+    batch, books = batch_in(tmp_path, 3), ledger_in(tmp_path)
+    register_rows(batch, books)
+    with pytest.raises(LedgerError, match=r"SQLite serves one process; for more, set PARETA_LEDGER_URL to a Postgre"):
+        async with lead_members(batch, books, 2):
+            raise AssertionError("it is held")
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    with pytest.raises(LedgerError, match="SQLite serves one process"):
+        await work_as_member(batch, client, books, Member("run", 0))
+    assert sandbox.books().completions == 0
+    books.close()
