@@ -191,15 +191,7 @@ class BatchBusy(BatchError):
 
 
 class Orphaned(BatchError):
-    """A member whose parent has ended; `run` is the id of the parent's run. The next run sends what is missing."""
-
-    def __init__(self, batch: str, run: str) -> None:
-        self.batch = batch
-        self.run = run
-        super().__init__(batch, run)
-
-    def __str__(self) -> str:
-        return f"run {self.run} of batch {self.batch!r} has ended; this member stops, run the batch again"
+    """A member of a run whose parent has ended; the next run of the batch sends what is missing."""
 
 
 class BudgetReached(BatchError):

@@ -2,8 +2,16 @@ from .budget_accounts import budget_of
 from .group_commit import GroupCommit
 from .kept_quotes import Quoted, check_batch_quote, hit_rate, keep_quote
 from .ledger import Ledger
-from .member_tables import member_runs, member_shards, members, stops
-from .membership import Membership, check_serves_members, exclude_late_claims, holder_of, living_members, stop_of
+from .member_tables import create_member_tables, member_runs, member_shards, members, stops
+from .membership import (
+    Membership,
+    check_serves_members,
+    exclude_late_claims,
+    holder_of,
+    join_run,
+    living_members,
+    stop_of,
+)
 from .outcomes import MAX_KEPT_CHARS, Flag, Outcome, State, Tally
 from .overspending import holds_all, overspent_micro_usd, spent_micro_usd
 from .owners import BATCH, record_owner
@@ -30,11 +38,13 @@ __all__ = [
     "budget_of",
     "check_batch_quote",
     "check_serves_members",
+    "create_member_tables",
     "distinct_rows",
     "exclude_late_claims",
     "hit_rate",
     "holder_of",
     "holds_all",
+    "join_run",
     "keep_quote",
     "living_members",
     "member_runs",

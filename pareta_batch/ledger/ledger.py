@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.database import Database, insert_into
 from pareta_batch.ledger.lock import Lost, lease
-from pareta_batch.ledger.membership import Membership, membership
 from pareta_batch.ledger.outcomes import Outcome, Tally
 from pareta_batch.ledger.queries import Sample, sample_of, tally_of
 from pareta_batch.ledger.registration import changed_rows, register
@@ -97,25 +96,12 @@ class Ledger:
 
         Raises BatchBusy while another run holds it, LedgerError.
         """
-        with lease(self._database, batch) as lost, self._checking(batch, lost):
-            yield
-
-    @contextmanager
-    def membership(self, batch: str, run: str) -> Iterator[Membership]:
-        """Hold the lock of a member of a run; claims are written only while it is held and the run goes on.
-
-        Raises Orphaned if the run has ended, LedgerError, also for SQLite.
-        """
-        with membership(self._database, batch, run) as held, self._checking(batch, held.lost):
-            yield held
-
-    @contextmanager
-    def _checking(self, batch: str, lost: Lost) -> Iterator[None]:
-        self._leases[batch] = lost
-        try:
-            yield
-        finally:
-            del self._leases[batch]
+        with lease(self._database, batch) as lost:
+            self._leases[batch] = lost
+            try:
+                yield
+            finally:
+                del self._leases[batch]
 
     def register_rows(
         self, batch: str, requests: Iterable[RowRequest], sharing: Sharing = NOTHING_SHARED

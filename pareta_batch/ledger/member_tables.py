@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from pareta_batch.ledger.schema import metadata
+metadata = sa.MetaData()
 
 # The run that leads the batch's members. `owner_*`: the transaction that holds the lock of the batch.
 member_runs = sa.Table(
@@ -14,6 +14,10 @@ member_runs = sa.Table(
     sa.Column("owner_transaction", sa.String, nullable=False),
     sa.Column("shard_size", sa.Integer, nullable=False),
     sa.Column("paused", sa.Boolean, nullable=False),
+    # The budget of the members together: its ceiling, what was spent before the run, and the known prices.
+    sa.Column("ceiling_micro_usd", sa.BigInteger),
+    sa.Column("spent_before_micro_usd", sa.BigInteger),
+    sa.Column("prices", sa.JSON),
 )
 
 # One row for each process that joined. It lives while its transaction `pid`, `transaction` holds the members' lock.
@@ -32,6 +36,13 @@ members = sa.Table(
     # Set when its session is drained; a dead member never sets it.
     sa.Column("ended", sa.Boolean, nullable=False),
     sa.Column("counts", sa.JSON, nullable=False),
+    # Micro-USD: allotted to it by the parent, and billed in the outcomes that it has written.
+    sa.Column("granted_micro_usd", sa.BigInteger, nullable=False),
+    sa.Column("billed_micro_usd", sa.BigInteger, nullable=False),
+    # Its demand for budget and its limiter, as it last wrote them; and the rate that the parent allows.
+    sa.Column("demand", sa.JSON),
+    sa.Column("limiter", sa.JSON),
+    sa.Column("allowed", sa.JSON),
 )
 
 # The shards of the run that have rows to send, each with the member that works on it.
@@ -54,3 +65,12 @@ stops = sa.Table(
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
 )
+
+_CREATING_LOCK = 17
+"""Number of PostgreSQL's lock on creating these tables; keep it in later versions."""
+
+
+def create_member_tables(db: sa.Connection) -> None:
+    """Create the tables on PostgreSQL, unless they exist."""
+    db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(_CREATING_LOCK, sa.BigInteger))))
+    metadata.create_all(db)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from pareta_batch.errors import BatchStopped, LedgerError, Orphaned
 from pareta_batch.ledger.advisory_lock import FENCE, FENCE_SHARED, HOLDERS, SETTINGS, Owner, locks_of
 from pareta_batch.ledger.database import Database
+from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.member_tables import member_runs, stops
 from pareta_batch.ledger.url import SOURCE, shown
 
@@ -51,7 +52,7 @@ class Membership:
         query = sa.select(row.owner_pid, row.owner_transaction).where(row.batch == self.batch, row.run == self.run)
         parent = db.execute(query).one_or_none()
         if parent is None or tuple(parent) != holder_of(db, self.batch):
-            raise Orphaned(self.batch, self.run)
+            raise self._orphaned()
 
     def lost(self, db: sa.Connection) -> str | None:
         """Return the reason why claims may not be written: the lock was lost. Raises BatchStopped after a stop."""
@@ -61,6 +62,9 @@ class Membership:
         if stop := stop_of(db, self.batch, self.run):
             raise stop
         return None
+
+    def _orphaned(self) -> Orphaned:
+        return Orphaned(f"run {self.run} of batch {self.batch!r} has ended; this member stops, run the batch again")
 
     def release(self) -> None:
         """Release the lock."""
@@ -75,7 +79,7 @@ class Membership:
         deadline = time.monotonic() + JOIN_TIMEOUT_S
         while not db.scalar(_TRY_SHARED, {"number": self._locks.members}):
             if time.monotonic() > deadline:
-                raise Orphaned(self.batch, self.run)
+                raise self._orphaned()
             time.sleep(0.05)
         found = db.execute(_OWN, {"number": self._locks.members}).one_or_none()
         if found is None:
@@ -84,21 +88,26 @@ class Membership:
 
 
 @contextmanager
-def membership(database: Database, batch: str, run: str) -> Iterator[Membership]:
-    """Hold the lock of a member; raises Orphaned if the run has ended, LedgerError."""
-    check_serves_members(database.url)
-    held = database.persistently(lambda: Membership(database, batch, run))
+def join_run(ledger: Ledger, batch: str, run: str) -> Iterator[Membership]:
+    """Hold the lock of a member of a run; claims are written only while it is held and the run goes on.
+
+    Raises Orphaned if the run has ended, LedgerError.
+    """
+    check_serves_members(ledger)
+    held = ledger._database.persistently(lambda: Membership(ledger._database, batch, run))
+    ledger._leases[batch] = held.lost
     try:
         yield held
     finally:
+        del ledger._leases[batch]
         held.release()
 
 
-def check_serves_members(url: sa.URL) -> None:
+def check_serves_members(ledger: Ledger) -> None:
     """Raise LedgerError for SQLite, which serves one process."""
-    if url.get_backend_name() == "sqlite":
+    if ledger.is_sqlite:
         raise LedgerError(
-            f"ledger {shown(url)}: SQLite serves one process; for more, set {SOURCE} to a PostgreSQL database"
+            f"ledger {ledger.place}: SQLite serves one process; for more, set {SOURCE} to a PostgreSQL database"
         )
 
 

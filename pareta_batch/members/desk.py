@@ -51,6 +51,8 @@ class MemberDesk:
                     confirmed=0,
                     ended=False,
                     counts=asdict(Counts()),
+                    granted_micro_usd=0,
+                    billed_micro_usd=0,
                 )
             )
             size = db.scalar(sa.select(member_runs.c.shard_size).where(member_runs.c.batch == held.batch))

@@ -18,7 +18,7 @@ from pareta_batch.engine import (
     start_session,
 )
 from pareta_batch.errors import BatchStopped, LedgerError, Orphaned, RowsUnanswered
-from pareta_batch.ledger import Ledger, RowSelection
+from pareta_batch.ledger import Ledger, RowSelection, join_run
 from pareta_batch.members.counts import Counts
 from pareta_batch.members.desk import MemberDesk, Orders
 from pareta_batch.money import BudgetGate
@@ -89,7 +89,7 @@ async def work_as_member(
         LedgerError: The ledger is SQLite, or it cannot be written.
     """
     with ExitStack() as opened, relaxed_gc():
-        held = opened.enter_context(ledger.membership(batch.name, member.run))
+        held = opened.enter_context(join_run(ledger, batch.name, member.run))
         desk = MemberDesk(ledger, held)
         shard_size = await asyncio.to_thread(desk.join, member.number)
         own = batch.model_copy(update={"shard_size": shard_size})
@@ -99,13 +99,13 @@ async def work_as_member(
         left.callback(lambda: desk.leave(Counts.of(session)))
         async with _following(session, desk) as present:
             await _complete_shards(session, desk, present)
-    return _report(batch, member, session)
+    return _report(member, session)
 
 
-def _report(batch: Batch, member: Member, session: Session) -> MemberReport:
+def _report(member: Member, session: Session) -> MemberReport:
     stop = session.stop
     if stop is not None and stop.reason == "Orphaned":
-        raise Orphaned(batch.name, member.run)
+        raise Orphaned(stop.message)
     if stop is not None and stop.reason == "LedgerError":
         raise LedgerError(stop.message)
     stopped, message = (None, None) if stop is None else (stop.reason, stop.message)

@@ -171,8 +171,7 @@ async def lead_members(
     """
     if batch.budget_usd is not None:
         raise NotAllowed(f"batch {batch.name!r}: members have no common budget yet; leave budget_usd out")
-    with ledger.transaction() as db:
-        check_serves_members(db.engine.url)
+    check_serves_members(ledger)
     with ledger.lease(batch.name):
         await asyncio.to_thread(claim, batch, ledger)
         work = await asyncio.to_thread(read_work, batch, ledger, wanted)

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql
 from pareta_batch.errors import BatchStopped, LedgerError
 from pareta_batch.ledger import (
     Ledger,
+    create_member_tables,
     exclude_late_claims,
     holder_of,
     living_members,
@@ -47,6 +48,7 @@ class RunRows:
         """Enter the run and its shards in place of those of earlier runs; the lock of the batch must be held."""
         wanted = [{"batch": self._batch, "shard": shard, "token": None, "done": False} for shard in shards]
         with self._ledger.transaction() as db:
+            create_member_tables(db)
             owner = holder_of(db, self._batch)
             if owner is None:
                 raise LedgerError(f"batch {self._batch!r}: its lock is not held; open the run again")
