@@ -15,11 +15,13 @@ APART_S = (0.0, 15.0)
 BUCKETS = ((12, 12), (12, 1), (50, 10), (200, 20))
 
 
-def measure(service: Service, per_s: float, runs: int, apart_s: float, seconds: float) -> tuple[float, float, float]:
+def measure(
+    service: Service, per_s: float, runs: int, apart_s: float, seconds: float, told_every_s: float | None = None
+) -> tuple[float, float, float]:
     """Return the share of the limit that is used, the slowest run relative to its share, and the waste."""
     begin = runs * apart_s + WARM_UP_S
     limiters = [RateLimiter(64) for _ in range(runs)]
-    played = play_together(service, limiters, rows=10**7, apart_s=apart_s, until_s=seconds)
+    played = play_together(service, limiters, rows=10**7, apart_s=apart_s, until_s=seconds, told_every_s=told_every_s)
     rates = [sum(at > begin for at in each.answers) / (seconds - begin) for each in played]
     waste = sum(each.refused for each in played) / max(sum(len(each.answers) for each in played), 1)
     return sum(rates) / per_s, min(rates) / max(sum(rates) / runs, 1e-9), waste

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from pareta_batch.errors import UnexpectedError
+from pareta_batch.rate_limit.account import Share, Usage
 from pareta_batch.rate_limit.limiter import Call, RateLimiter
 from pareta_client import RateLimits
 
@@ -90,6 +91,15 @@ class AdmissionGate:
         self._pauses += paused - self._pause_requested
         self._pause_requested = paused
         self.limiter.bound(max_in_flight)
+        self._admit()
+
+    def usage(self) -> Usage:
+        """Return the report to the other limiters of the account, for one exchange about once a second."""
+        return self.limiter.usage(self._clock())
+
+    def share(self, share: Share) -> None:
+        """Apply the share of the account's limits: its part of the rate, and the pause of the other limiters."""
+        self.limiter.share(share, self._clock())
         self._admit()
 
     def close(self) -> None:

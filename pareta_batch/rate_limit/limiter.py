@@ -5,12 +5,15 @@
   flight are limited and the rate is not.
 - Random refusals, which do not depend on rate or concurrency (`random_refusals.py`), lower no limit.
 - Limits that the service tells in headers (`told.py`) need no refusal.
+- Limiters of one account share its rate and its pauses (`account.py`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 
+from pareta_batch.rate_limit.account import DemandMeter, Share, Usage
 from pareta_batch.rate_limit.concurrency import ConcurrencyEstimate
+from pareta_batch.rate_limit.history import Limits, add_limits
 from pareta_batch.rate_limit.random_refusals import RandomRefusals
 from pareta_batch.rate_limit.rate import PROBE_INTERVAL_CALLS, Rate
 from pareta_batch.rate_limit.told import ToldLimits
@@ -22,8 +25,6 @@ MAX_DEFAULT_PAUSE_S = 8.0
 """Upper bound of the doubled pauses in seconds, if Retry-After is shorter; higher sends less to a failing service."""
 MAX_PROBE_FACTOR = 16.0
 """Upper bound of the factor on the time between probes of a concurrency limit; higher probes less often."""
-MAX_HISTORY = 1_000
-"""Entries in the history of limits; higher keeps a finer history, in more memory."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,6 @@ class Call:
     at: float
     in_flight_before: int
     number: int = 0  # of the calls started so far
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits from a time on (seconds since the first call): calls in flight, and calls per second if limited."""
-
-    at_s: float
-    in_flight: int
-    per_s: float | None
 
 
 class RateLimiter:
@@ -60,11 +52,13 @@ class RateLimiter:
         self._last_answer = 0.0
         # The last burst of refusals: its time, its pause, and the calls since; the number of too short pauses.
         self._cut_at = self._refused_at = -inf
-        self._paused_until = 0.0
+        self._paused_until = self._own_pause_until = 0.0
         self._pause_s = 0.0
         self._calls_since_cut = 0
         self._short_pauses = 0
         self._probe_factor = 2.0
+        self._meter = DemandMeter()
+        self._part = 1.0  # of the account's rate
 
     @property
     def most(self) -> int:
@@ -96,6 +90,7 @@ class RateLimiter:
             self._note(now)
         call = Call(now, self.in_flight, self._told.started(now))
         self.in_flight += 1
+        self._meter.started += 1
         self._calls_since_cut += 1
         self._rate.started(now)
         self._concurrency.started(now)
@@ -142,7 +137,8 @@ class RateLimiter:
             self._short_pauses = self._short_pauses + 1 if self._calls_since_cut == 1 and self._cut_at > -inf else 0
             self._calls_since_cut = 0
         pause_s = max(self._default_pause_s(), retry_after or 0.0)
-        self._paused_until = max(self._paused_until, now + pause_s)
+        self._own_pause_until = max(self._own_pause_until, now + pause_s)
+        self._paused_until = max(self._paused_until, self._own_pause_until)
         if first:
             self._pause_s = pause_s
             if not self._short_pauses:
@@ -156,6 +152,26 @@ class RateLimiter:
         """Exclude a pause by request or recovery, which ends now, from the time without an answer."""
         self._last_answer = max(self._last_answer, now)
 
+    def usage(self, now: float) -> Usage:
+        """Return the report to the other limiters of the account; its demand covers the time since the last report."""
+        known = self._rate.resting and not self._concurrency.bounds and not self._random_refusals.gap_s
+        return Usage(
+            started=self._meter.started,
+            refused=self.refusals,
+            # Not the pause of others: a pause that is reported back would never end.
+            pause_s=max(self._own_pause_until - now, 0.0),
+            account_per_s=self._rate.per_s / self._part if known else None,
+            demand_per_s=self._meter.demand_per_s(now, self._rate.per_s, self._paused_until),
+        )
+
+    def share(self, share: Share, now: float) -> None:
+        """Apply the share of the account's limits that this limiter received."""
+        self._paused_until = max(self._paused_until, now + share.pause_s)
+        self._part = share.part
+        if share.account_per_s is not None and not self._concurrency.bounds and not self._random_refusals.gap_s:
+            self._rate.share(share.part * share.account_per_s, now)
+            self._note(now, restart=False)
+
     def starving_s(self, now: float) -> float:
         """Return the seconds from the last answer until calls may start again."""
         return max(self._paused_until, now) - self._last_answer
@@ -167,7 +183,8 @@ class RateLimiter:
     def _learn(self, call: Call, now: float) -> None:
         rate = self._rate_at_rest(call)
         if not self._short_pauses and not self._random_refusals.gap_s and rate:
-            self._random_refusals.refused_at_rest(rate, self._pause_s)
+            # Of the account: a smaller part is no sign of random refusals.
+            self._random_refusals.refused_at_rest(rate / self._part, self._pause_s)
         if self._random_refusals.gap_s:
             self._end_measurement(now)
         elif not self._short_pauses:
@@ -213,8 +230,9 @@ class RateLimiter:
         if not self._concurrency.bounds and self._rate.raise_when_due(now):
             self._note(now)
 
-    def _note(self, now: float) -> None:
-        self._rate.changed()
+    def _note(self, now: float, *, restart: bool = True) -> None:
+        if restart:
+            self._rate.changed()
         bounded = self._rate.per_s < inf and not self._rate.ramping_up and not self._concurrency.bounds
         per_s = (
             1 / self._random_refusals.gap_s if self._random_refusals.gap_s else self._rate.per_s if bounded else None
@@ -224,8 +242,4 @@ class RateLimiter:
             in_flight=self._concurrency.limit,
             per_s=None if per_s is None else round(per_s, 1),
         )
-        if not self.history or replace(limits, at_s=self.history[-1].at_s) != self.history[-1]:
-            if len(self.history) >= MAX_HISTORY:
-                # Every second entry, so that the history still begins at the first call.
-                del self.history[1::2]
-            self.history.append(limits)
+        add_limits(self.history, limits)

@@ -112,6 +112,13 @@ class Rate:
         """Defer the next probe after an error other than a refusal."""
         self._next_probe.postpone(now + self.period_s)
 
+    def share(self, per_s: float, now: float) -> None:
+        """Continue at the share of an account's rate, which other limiters learned too."""
+        self.ramping_up = False
+        self.per_s = per_s
+        if not self.resting:
+            self._rest(now)
+
     def refused(self, sent: float, now: float, pause_s: float) -> None:
         """Lower the rate after a refusal."""
         self.ramping_up = False

@@ -4,12 +4,13 @@ import heapq
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Literal
 
 import pytest
 
+from pareta_batch.rate_limit.account import Usage, share_of
 from pareta_batch.rate_limit.limiter import Call, RateLimiter
 from pareta_client import RateLimitBudget, RateLimits
 
@@ -81,22 +82,27 @@ def play_together(
     apart_s: float = 0.0,
     until_s: float = math.inf,
     seed: int = 0,
+    told_every_s: float | None = None,
 ) -> list[Played]:
     """Simulate rate limiters that share one service, each with `rows` rows, until all rows are answered or `until_s`.
 
-    Each limiter starts `apart_s` seconds after the one before.
+    Each limiter starts `apart_s` seconds after the one before. With `told_every_s`, they report their usage to each
+    other at that interval, as runs do that share a ledger.
     """
-    simulation = _Simulation(service, [_Run(limiter, rows) for limiter in limiters], random.Random(seed))
-    simulation.play(apart_s, until_s)
+    simulation = _Simulation(service, [_Run(limiter, rows, rows) for limiter in limiters], random.Random(seed))
+    simulation.play(apart_s, until_s, told_every_s)
     return [run.played for run in simulation.runs]
 
 
 @dataclass
 class _Run:
     limiter: RateLimiter
+    rows: int
     waiting: int
     played: Played = field(default_factory=Played)
     timer: int = -1
+    usage: Usage | None = None
+    told_at: float = 0.0
 
 
 @dataclass(order=True, slots=True)
@@ -123,8 +129,10 @@ class _Simulation:
         self._serving = 0
         self._left = sum(run.waiting for run in runs)
 
-    def play(self, apart_s: float, until_s: float) -> None:
+    def play(self, apart_s: float, until_s: float, told_every_s: float | None) -> None:
         for n, run in enumerate(self.runs):
+            if told_every_s:
+                self._later(n * apart_s, "tells", run, hold=told_every_s)
             run.timer = self._later(n * apart_s, "timer", run)
         while self._left and self._events[0].at <= until_s:
             event = heapq.heappop(self._events)
@@ -168,6 +176,8 @@ class _Simulation:
 
     def _happens(self, event: _Event) -> None:
         run, call, now = event.run, event.call, self._now
+        if event.what == "tells":
+            self._tell(run, event.hold or 0.0)
         if call is None:
             return
         match event.what:
@@ -189,6 +199,17 @@ class _Simulation:
                 run.limiter.refused(call, now, event.hold, event.told)
                 run.played.refused += 1
                 run.waiting += 1
+
+    def _tell(self, run: _Run, every_s: float) -> None:
+        """Exchange the usage of a run with that of the runs that have rows."""
+        run.usage, run.told_at = run.limiter.usage(self._now), self._now
+        others = [
+            replace(each.usage, pause_s=max(each.usage.pause_s - (self._now - each.told_at), 0.0))
+            for each in self.runs
+            if each.usage is not None and each is not run and len(each.played.answers) < each.rows
+        ]
+        run.limiter.share(share_of(run.usage, others), self._now)
+        self._later(every_s * self.draws.uniform(0.9, 1.1), "tells", run, hold=every_s)
 
     def _arrives(self, run: _Run, call: Call) -> None:
         service, now = self.service, self._now

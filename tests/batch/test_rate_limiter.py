@@ -5,7 +5,8 @@ from math import inf
 import pytest
 
 from pareta_batch.rate_limit.concurrency import ConcurrencyEstimate
-from pareta_batch.rate_limit.limiter import MAX_DEFAULT_PAUSE_S, MAX_HISTORY, RateLimiter
+from pareta_batch.rate_limit.history import MAX_HISTORY
+from pareta_batch.rate_limit.limiter import MAX_DEFAULT_PAUSE_S, RateLimiter
 from pareta_batch.rate_limit.rate import MAX_STEP_FACTOR, Rate
 from tests.batch.services import Service, first_of, play
 
