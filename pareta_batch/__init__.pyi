@@ -65,7 +65,7 @@ from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
 from .notebook import check_frame, client_of, complete, complete_sync, opened_ledger, run_blocking
 from .owner_tags import NO_TAGS, Tags, TagsField
 from .quote import Quote, quote_from, quote_rows
-from .rate_limit.limiter import Limits
+from .rate_limit import Limits
 from .report import BatchReport, batch_report
 from .rows.attachments import Attacher
 from .rows.dataset import Dataset, Row, check_column

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pareta_batch.rate_limit.limiter import Limits
+from pareta_batch.rate_limit.history import Limits
 from pareta_batch.report import BatchReport
 
 

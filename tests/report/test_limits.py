@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from pareta_batch.rate_limit.limiter import Limits
+from pareta_batch.rate_limit.history import Limits
 from pareta_report import Page, render_page
 from pareta_report.render.limits_chart import limits_over_time
 from tests.report.batches import Facts
