@@ -18,7 +18,7 @@ from flows.deployment_slot import ignore_lost_deployment_slot, outlives_its_slot
 from flows.outcome_table import StopReason, end_state
 from flows.reports import ComparisonReport, PipelineReport, PromotionReport, Report
 from flows.signals import hangup_terminates
-from pareta_batch import BatchBusy, BatchError, BatchReport, Quote
+from pareta_batch import BatchBusy, BatchError, BatchReport, Quote, name_run
 from pareta_client import InsufficientCreditsError, ParetaError
 from tasks import run_logger, use_credentials
 
@@ -88,6 +88,8 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
     async def run_to_outcome(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         _announce_run()
         flow_run = current_flow_run()
+        if flow_run is not None:
+            name_run(flow_run_id=str(flow_run.id))
         if reason := await skip_reason_of_schedule(flow_run):
             return cast(Result, _skipped(reason))
         try:

@@ -76,6 +76,7 @@ from .rows.source import AnyDataset, Source, SourceField
 from .rows.storage import folder_of
 from .rows.values import plain
 from .run import complete_shards, report_ledger_failure, run_with_members
+from .run_context import name_run
 from .samples import SampleReport, sample_answers
 from .spec import Batch, BatchWork, Name
 from .spec_base import BudgetUsd, CredentialsName, Spec
@@ -193,6 +194,7 @@ __all__ = [
     "mark_bought",
     "may_have_been_paid",
     "micro_usd",
+    "name_run",
     "needs",
     "open_session",
     "opened_ledger",

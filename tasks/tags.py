@@ -3,12 +3,15 @@
 from prefect import get_client
 from prefect.context import FlowRunContext
 
+from pareta_batch import name_run
+
 
 async def tag_run(**named: str) -> None:
-    """Add a tag of each kind and name, as in `batch:tickets`, to this flow run.
+    """Add a tag of each kind and name, as in `batch:tickets`, to this flow run; log lines and spans have them too.
 
     Only the flow run is tagged: for every tagged task run Prefect asks the server for a concurrency slot.
     """
+    name_run(**named)
     tags = [f"{kind}:{name}" for kind, name in named.items()]
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:

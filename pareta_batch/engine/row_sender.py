@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pareta_batch.engine.reachability import Reachability
 from pareta_batch.engine.row_state import RowState
@@ -24,6 +26,9 @@ from pareta_client import (
     retry_after_of,
     verdict_of,
 )
+
+if TYPE_CHECKING:
+    from pareta_batch.engine.telemetry import SessionTelemetry
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +53,7 @@ class RowSender:
         budget: BudgetGate,
         reachability: Reachability,
         stop: StopSignal,
+        telemetry: "SessionTelemetry | None" = None,
     ) -> None:
         self._batch = batch
         self._client = client
@@ -56,6 +62,7 @@ class RowSender:
         self._budget = budget
         self._reachability = reachability
         self._stop = stop
+        self._telemetry = telemetry
 
     async def send(self, row: RowState) -> Answer | Exception | None:
         """Send the request once, and return its answer or error; None if the batch was stopped first.
@@ -79,7 +86,7 @@ class RowSender:
         sent = time.monotonic()
         self._reachability.tried(sent)
         try:
-            completion = await self._create(row.asked, messages)
+            completion = await self._create(row, messages)
         except ParetaError as error:
             self._failed(row, error, call, reservation)
             return error
@@ -95,6 +102,10 @@ class RowSender:
         self._answered(row, completion, call, reservation)
         return Answer(completion, time.monotonic() - sent)
 
+    def traced(self, shard: int) -> AbstractContextManager[None]:
+        """Return a context manager that traces the calls of a shard, if they are traced."""
+        return nullcontext() if self._telemetry is None else self._telemetry.shard(shard)
+
     async def _admission(self) -> Call | None:
         call = await self._gate.enter()
         if call is not None and self._stop.is_set():  # stopped between admission and this step
@@ -108,15 +119,16 @@ class RowSender:
             return request.messages
         return await asyncio.to_thread(wire_messages, request.messages)
 
-    async def _create(self, request: RowRequest, messages: Sequence[Message]) -> ChatCompletion:
-        completion: ChatCompletion = await self._client.chat.completions.create(
+    async def _create(self, row: RowState, messages: Sequence[Message]) -> ChatCompletion:
+        request = row.asked
+        calling: Awaitable[ChatCompletion] = self._client.chat.completions.create(
             model=self._batch.model,
             messages=messages,
             idempotency_key=idempotency_key(self._batch.name, request.sent_as or request.key, request.fingerprint),
             timeout=self._batch.timeout_s,
             **(self._sampling if request.sampling is None else request.sampling),
         )
-        return completion
+        return await (calling if self._telemetry is None else self._telemetry.call(row, messages, calling))
 
     def _failed(self, row: RowState, error: ParetaError, call: Call, reservation: Reservation) -> None:
         """Record a failed attempt; an error that is fatal to the batch stops it before another call is admitted."""

@@ -21,6 +21,7 @@ from pareta_batch.engine.row_sender import RowSender
 from pareta_batch.engine.row_worker import RowWorker
 from pareta_batch.engine.session_work import SessionWork, read_work, settle_copies
 from pareta_batch.engine.stop import StopSignal
+from pareta_batch.engine.telemetry_setup import session_telemetry
 from pareta_batch.engine.worker_pool import fan_out
 from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered
 from pareta_batch.ledger import ALL_UNSETTLED, GroupCommit, Ledger, Outcome, RowSelection
@@ -124,7 +125,8 @@ class Session:
 
     async def _run(self, shard: int, requests: Iterable[RowRequest]) -> None:
         try:
-            await self._loop.run(self._complete(shard, requests))
+            with self._worker.sender.traced(shard):
+                await self._loop.run(self._complete(shard, requests))
         except asyncio.CancelledError:
             self.stop_because("Cancelled", "the run was cancelled")
             raise
@@ -190,18 +192,24 @@ def start_session(
     can_connect = allow_open_files(batch.max_in_flight, f"batch {batch.name!r}")
     client = pareta.with_options(max_retries=0, unlimited_connections=can_connect)
     recovery = EndpointRecovery(pareta, batch.model, timing)
+    budget = work.budget
+    telemetry = session_telemetry(batch, client.base_url, work.spent_micro_usd, budget.left_micro_usd)
+    if telemetry is not None:
+        opened.enter_context(telemetry.run(stop))
     check = AnswerCheck(batch.response_format, repairs=batch.answer_schema is not None)
     opened.callback(check.close)
     writer = GroupCommit(work.ledger, batch.name, last_interval_s=timing.last_write_interval_s)
     opened.callback(lambda: stop.report_lost(writer.close()))
     loop = LoopThread(f"session of {batch.name}", partial(stop.stop_for, where="the event loop"))
     opened.callback(lambda: loop.close(_end(recovery, client), within_s=timing.drain_s))
-    gate, budget, reachability = AdmissionGate(RateLimiter(batch.max_in_flight)), work.budget, Reachability()
+    gate, reachability = AdmissionGate(RateLimiter(batch.max_in_flight)), Reachability()
     stop.on_stop(lambda: loop.call_soon(partial(_wake_rows, stop, budget, gate)))
     progress = Progress(batch.name, work.total, work.to_send, lambda: gate.in_flight, lambda: gate.is_paused)
     worker = RowWorker(
         gate=gate,
-        sender=RowSender(batch, client, gate=gate, budget=budget, reachability=reachability, stop=stop),
+        sender=RowSender(
+            batch, client, gate=gate, budget=budget, reachability=reachability, stop=stop, telemetry=telemetry
+        ),
         failures=FailureHandler(
             batch, client.base_url, recovery, policy, gate=gate, reachability=reachability, progress=progress, stop=stop
         ),

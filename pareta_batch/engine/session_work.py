@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SessionWork:
-    """The rows of a batch, those to send, and the gate of the budget with the spending of earlier runs."""
+    """The rows of a batch, those to send, the gate of the budget, and the receipts of earlier runs."""
 
     batch: Batch
     ledger: Ledger
@@ -21,6 +21,7 @@ class SessionWork:
     total: int
     to_send: int
     budget: BudgetGate
+    spent_micro_usd: int | None = None
 
 
 def read_work(batch: Batch, ledger: Ledger, selection: RowSelection) -> SessionWork:
@@ -29,7 +30,8 @@ def read_work(batch: Batch, ledger: Ledger, selection: RowSelection) -> SessionW
     tally = ledger.tally(batch.name)
     to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, selection).values())
     budget = BudgetGate(budget_of(batch, tally, ledger))
-    return SessionWork(batch, ledger, selection, tally.total - tally.open_copies, to_send, budget)
+    spent = (tally.billed_micro_usd or 0) + tally.superseded_micro_usd
+    return SessionWork(batch, ledger, selection, tally.total - tally.open_copies, to_send, budget, spent)
 
 
 def settle_copies(batch: Batch, ledger: Ledger) -> None:

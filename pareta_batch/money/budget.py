@@ -132,6 +132,11 @@ class Budget:
         """Whether requests in doubt reserve the whole remaining budget, because no price is known."""
         return self.in_doubt > 0 and not self.prices.known
 
+    @property
+    def left_micro_usd(self) -> int:
+        """Budget without the receipts and the bounds of the requests in doubt."""
+        return max(0, self.ceiling - self.spent - (self.doubt_micro_usd if self.prices.known else self.held))
+
     def _bound(self, requests: int, prompt_bytes: int) -> int:
         return self.prices.of_requests(requests, prompt_bytes, self.max_tokens) or 0
 
@@ -209,6 +214,10 @@ class BudgetGate:
     def blocked(self) -> bool:
         """Whether requests in doubt reserve the whole remaining budget, because no price is known."""
         return self.budget is not None and self.budget.blocked
+
+    def left_micro_usd(self) -> int | None:
+        """Return the remaining budget; None without a budget."""
+        return None if self.budget is None else self.budget.left_micro_usd
 
     def exhausted_reason(self, budget_usd: float | None) -> str:
         """Return the message for an exhausted budget."""

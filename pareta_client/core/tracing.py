@@ -43,10 +43,17 @@ class OpenTelemetry:
     def __init__(self, tracer: "Tracer") -> None:
         self._tracer = tracer
 
-    def start(self, method: str, path: str) -> "TracedSpan":
-        """Start a span; its name has no ids, so that spans can be grouped by name."""
+    def start(self, method: str, path: str) -> TracedRequest:
+        """Start a span; its name has no ids, so that spans can be grouped by name.
+
+        A caller that traces the call itself suppresses it with the key of all HTTP instrumentations.
+        """
+        from opentelemetry import context
+        from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY
         from opentelemetry.trace import SpanKind
 
+        if context.get_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY):
+            return NoTracing()
         name = f"{method} {'/'.join(path.split('?')[0].split('/')[:3])}"
         attributes = {"http.request.method": method, "url.path": path.split("?")[0]}
         return TracedSpan(self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes))
