@@ -19,6 +19,8 @@ from processes import children_cpu_s
 
 PROMPT = "Which team should handle this? {text}"
 TEXT = "My invoice is wrong, and nobody answers the phone. " * 20
+COPIES = 10
+"""Rows with the same text in the way `engine+copies`; higher leaves fewer requests."""
 Do = Callable[[str, int], int]
 """Runs a batch with a name and a number of rows; returns the number of answered rows."""
 
@@ -42,7 +44,7 @@ def client(url: str, in_flight: int, folder: Path) -> Do:
     return lambda _, rows: asyncio.run(run(rows))
 
 
-def engine(url: str, in_flight: int, folder: Path) -> Do:
+def engine(url: str, in_flight: int, folder: Path, copies: int = 1) -> Do:
     """Run pareta_batch without Prefect: register, send, settle, and write the answers file."""
     from pareta_batch.ledger.ledger import Ledger
     from pareta_batch.run import run_batch
@@ -51,11 +53,16 @@ def engine(url: str, in_flight: int, folder: Path) -> Do:
     ledger = Ledger.open(f"sqlite:///{folder}/ledger.db")
 
     def do(name: str, rows: int) -> int:
-        batch = batch_of(name, rows, in_flight, folder)
+        batch = batch_of(name, rows, in_flight, folder, copies)
         pareta = AsyncPareta(api_key="pareta_sk_x", base_url=url)
         return asyncio.run(run_batch(batch, pareta, ledger)).settled  # type: ignore[arg-type]
 
     return do
+
+
+def engine_copies(url: str, in_flight: int, folder: Path) -> Do:
+    """Run pareta_batch without Prefect on a dataset where COPIES rows have the same text."""
+    return engine(url, in_flight, folder, COPIES)
 
 
 def flow(url: str, in_flight: int, folder: Path) -> Do:
@@ -161,13 +168,14 @@ def inspect_ai(url: str, in_flight: int, folder: Path) -> Do:
     return do
 
 
-def batch_of(name: str, rows: int, in_flight: int, folder: Path) -> object:
+def batch_of(name: str, rows: int, in_flight: int, folder: Path, copies: int = 1) -> object:
+    """Return a batch whose rows have `copies` times the same text; a request that is made once is not made again."""
     from pareta_batch.spec import Batch
 
     dataset = folder / f"{name}.jsonl"
     if not dataset.exists():
         with dataset.open("w") as file:
-            file.writelines(json.dumps({"id": n, "text": TEXT}) + "\n" for n in range(rows))
+            file.writelines(json.dumps({"id": n, "text": f"{name} {n // copies}: {TEXT}"}) + "\n" for n in range(rows))
     return Batch(
         name=name,
         model="ep_1",
@@ -198,12 +206,14 @@ def prefect_of_our_own(folder: Path, url: str) -> None:
 CONTENDERS = {
     "client": client,
     "engine": engine,
+    "engine+copies": engine_copies,
     "flow": flow,
     "prefect .map": prefect_map,
     "recipe": recipe,
     "curator": curator,
     "inspect_ai": inspect_ai,
 }
+WRITE_A_DATASET = ("engine", "engine+copies", "flow")
 
 
 def cpu_s() -> float:
@@ -223,7 +233,8 @@ def main() -> None:
     began = time.monotonic()
     do = CONTENDERS[how](url, int(in_flight), Path(folder))
     do("warm-up", 2 * int(in_flight))
-    batch_of("batch", int(rows), int(in_flight), Path(folder)) if how in ("engine", "flow") else None
+    if how in WRITE_A_DATASET:
+        batch_of("batch", int(rows), int(in_flight), Path(folder), COPIES if how == "engine+copies" else 1)
     times(url)
     cpu, server_cpu, began_work = cpu_s(), children_cpu_s(), time.monotonic()
     answered = do("batch", int(rows))
