@@ -69,9 +69,11 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """Yield a connection in one transaction; raises LedgerError."""
-        with named_errors(self.url), self.connect() as connection, connection.begin():
+        """Yield a connection in one transaction; raises LedgerError, also for a file that was overwritten meanwhile."""
+        with self._named_errors(), self.connect() as connection, connection.begin():
+            self._check_overwritten()
             yield connection
+            self._check_overwritten()
 
     def connect(self) -> sa.Connection:
         """Return a connection that the caller closes; raises LedgerError when the database cannot be reached."""
@@ -93,7 +95,7 @@ class Database:
         """
         while True:
             try:
-                with named_errors(self.url):
+                with self._named_errors():
                     result = act()
             except LedgerError as error:
                 if not error.disconnected or not self._may_reconnect():
@@ -116,6 +118,21 @@ class Database:
         """Return the problem of an SQLite file that changed during use, with the next step; None without one."""
         problem = None if self.file is None else self.file.problem()
         return problem and f"ledger {shown(self.url)}: {problem}"
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Raise LedgerError as `named_errors`; a problem of the file comes before the error that it led to."""
+        try:
+            with named_errors(self.url):
+                yield
+        except LedgerError as error:
+            if isinstance(error.__cause__, sa.exc.SQLAlchemyError) and (problem := self.problem()):
+                raise LedgerError(problem) from error
+            raise
+
+    def _check_overwritten(self) -> None:
+        if self.file is not None and (problem := self.file.overwritten()):
+            raise LedgerError(f"ledger {shown(self.url)}: {problem}")
 
     def _check_file(self, *_: object) -> None:
         # SQLite would create a new, empty file in place of a deleted one.

@@ -56,12 +56,25 @@ class LedgerFile:
             return f"the file was deleted while a run used it{self._set_log_aside()}; {_RESTORE}"
         if inode_of(found) != self._inode:
             return f"the file was replaced by another one while a run used it{self._set_log_aside()}; {_RESTORE}"
-        if self._runs and (runs := self._runs_in_file()) < self._runs:
-            return f"the file was overwritten while a run used it ({runs} of {self._runs} runs are in it); {_RESTORE}"
+        if overwritten := self.overwritten():
+            return overwritten
         if self._log is not None and self._inode_of_log() != self._log:
             step = "run it again and leave that file alone; restore a backup if the ledger is damaged"
             return f"its write-ahead log (-wal) was deleted or replaced while a run used it; {step}"
         return None
+
+    def overwritten(self) -> str | None:
+        """Return how the file was overwritten in place during use, with the next step; None if it was not.
+
+        What is read from such a file is a mixture of its old and its new pages.
+        """
+        try:
+            runs = self._runs_in_file() if self._runs else 0
+        except OSError:  # deleted or replaced: open connections still read the old file
+            return None
+        if runs >= self._runs:
+            return None
+        return f"the file was overwritten while a run used it ({runs} of {self._runs} runs are in it); {_RESTORE}"
 
     def count_run(self, db: sa.Connection) -> None:
         """Increase the run counter in the file's header; it reveals an older backup copied over the file."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pareta_batch.answers import write_answers
 from pareta_batch.engine.planning import register_rows
 from pareta_batch.errors import BatchBusy, LedgerError
 from pareta_batch.ledger import advisory_lock, database
@@ -28,6 +29,9 @@ from tests.batch.batches import answered, batch_in, read_answers, run, until
 ROWS = 200
 IN_FLIGHT = 8
 CLAIMED = IN_FLIGHT + 3  # those in flight, and those claimed to be sent next
+
+OVERWRITE = "import sys; open(sys.argv[1], 'wb').write(sys.stdin.buffer.read())"
+"""A program that writes its input into a file, whose inode stays; this process keeps its locks on it."""
 
 LOCK_HOLDERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted"
 
@@ -311,26 +315,63 @@ async def test_a_log_that_goes_away_stops_the_run_and_what_was_settled_is_kept(
     reopened.close()
 
 
-@pytest.mark.parametrize("size", ["backup", "empty"])
-async def test_a_file_that_is_overwritten_in_place_stops_the_run(
+@pytest.mark.parametrize("size", ["backup", "empty", "no database"])
+async def test_a_file_that_is_overwritten_in_place_stops_the_run_and_no_answers_are_read_from_it(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, size: str
 ) -> None:
     batch = batch_in(tmp_path, ROWS, max_in_flight=IN_FLIGHT)
     register_rows(batch, ledger)
     backup = tmp_path / "backup.db"
-    if size == "empty":
-        backup.touch()
-    else:
+    if size == "backup":
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as db, closing(sqlite3.connect(backup)) as copy:
             db.backup(copy)
+    else:
+        backup.write_bytes(b"" if size == "empty" else bytes(100_000))
     running = await under_way(batch, sandbox, ledger)
     # The inode stays. In another process, which does not take the locks of this one away.
     copying = await asyncio.create_subprocess_exec("cp", backup, tmp_path / "ledger.db")
     assert await copying.wait() == 0
     before = sandbox.books().completions_seen
-    report = await running
-    stopped_by_the_ledger(report, "was overwritten while a run used it")
+    with pytest.raises(LedgerError, match="was overwritten while a run used it.*at the end of the run: .*overwritten"):
+        await running
     assert sandbox.books().completions_seen - before <= CLAIMED
+    assert not batch.output_path.exists()
+
+
+@pytest.mark.parametrize("content", ["backup", "empty", "no database"])
+def test_whatever_is_read_from_an_overwritten_file_ends_with_the_reason(tmp_path: Path, content: str) -> None:
+    batch = batch_in(tmp_path, 40)
+    file, backup = tmp_path / "ledger.db", tmp_path / "backup.db"
+    ledger = Ledger.open(f"sqlite:///{file}")
+    register_rows(batch, ledger)
+    with closing(sqlite3.connect(file)) as db, closing(sqlite3.connect(backup)) as copy:
+        db.backup(copy)
+    with ledger.lease(batch.name):
+        rows = ledger.missing(batch.name, 0, 40)
+        ledger.record(batch.name, [answered(row.key, row.fingerprint) for row in rows])
+        new = {"backup": backup.read_bytes(), "empty": b"", "no database": bytes(200_000)}[content]
+        subprocess.run([sys.executable, "-c", OVERWRITE, str(file)], input=new, check=True)
+        for read in (
+            lambda: write_answers(batch, ledger),
+            lambda: ledger.tally(batch.name),
+            lambda: ledger.batches(),
+            lambda: list(ledger.missing(batch.name, 0, 40)),
+            lambda: ledger.has_any(batch.name, "answer"),
+            lambda: register_rows(batch, ledger),
+        ):
+            with pytest.raises(LedgerError, match=r"^ledger sqlite:.*the file was overwritten while a run used it"):
+                read()
+    assert not batch.output_path.exists()
+    ledger.close()
+
+
+def test_a_file_that_is_overwritten_while_a_transaction_reads_it_ends_the_transaction(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db"
+    ledger = Ledger.open(f"sqlite:///{file}")
+    with ledger.lease("test"):
+        with pytest.raises(LedgerError, match="was overwritten"), ledger.transaction():
+            subprocess.run([sys.executable, "-c", OVERWRITE, str(file)], input=b"", check=True)
+    ledger.close()
 
 
 def test_runs_of_several_batches_at_once_are_not_taken_for_a_restored_backup(tmp_path: Path, ledger: Ledger) -> None:
