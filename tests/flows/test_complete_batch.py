@@ -12,7 +12,7 @@ from pareta_batch.errors import DatasetError, OutputError
 from pareta_batch.report import BatchReport
 from pareta_batch.spec import Batch
 from pareta_sandbox.faults.kinds import Status
-from pareta_sandbox.testing import RateLimit, Sandbox
+from pareta_sandbox.testing import Sandbox
 from tasks import resources
 from tasks.batches import complete_shard
 from tests.flows.datasets import batch, failing_at_once, write_rows
@@ -51,9 +51,10 @@ async def test_the_answers_file_has_every_row_in_input_order_with_its_columns(pa
 async def test_a_page_beside_the_answers_tells_what_became_of_every_row_and_every_dollar(
     pareta: Sandbox, tmp_path: Path
 ) -> None:
-    pareta.inject(RateLimit(concurrent=2, retry_after="none"))
+    pareta.inject(Status(status=429, times=3))
     work = batch(tmp_path, name="paged", max_in_flight=8)
     report = await complete_batch(work)
+    assert report.refused == 3
     page = work.page_path.read_text()
     assert page.count('class="row ') == report.total
     assert "Rows and cost by outcome" in page
