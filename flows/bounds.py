@@ -200,7 +200,8 @@ def _bounded(batch: Batch, bounds: Bounds, origin: str, started_by: str | None, 
 
 def _confined(batch: Batch, bounds: Bounds, ledger: Ledger) -> Batch:
     """Return the batch with resolved paths; the default output is under the folder."""
-    output = confined(batch.output or f"{bounds.folder}/answers/{batch.name}.jsonl", bounds.folder, "output")
+    given = batch.output or f"{bounds.folder}/answers/{batch.name}.jsonl"
+    output = confined(given, bounds.folder, "output") + ("/" if batch.output_folder else "")
     dataset = confined_dataset(batch.dataset, bounds.folder, "dataset")
     examples = None if batch.examples is None else confined_dataset(batch.examples, bounds.folder, "examples")
     files = {"files_folder": _files_folder(batch.files_folder, dataset, bounds), "examples": examples}

@@ -1,5 +1,7 @@
 from .allowed_folder import confined, confined_dataset
+from .answers.answer_parts import WrittenParts, complete_folder, shards_per_part, write_parts
 from .answers.answers_file import write_answers
+from .answers.output import write_output
 from .answers.output_claims import check_known, is_ours
 from .answers.whole_file import check_replaceable
 from .engine.control import Controls, remote_control
@@ -152,6 +154,7 @@ __all__ = [
     "UnexpectedError",
     "UserPath",
     "Wanted",
+    "WrittenParts",
     "batch_report",
     "billed_to",
     "bound_micro_usd",
@@ -168,6 +171,7 @@ __all__ = [
     "claim_origin",
     "client_of",
     "complete",
+    "complete_folder",
     "complete_shards",
     "complete_sync",
     "confined",
@@ -214,6 +218,7 @@ __all__ = [
     "run_blocking",
     "run_with_members",
     "sample_answers",
+    "shards_per_part",
     "shares",
     "spend",
     "spending",
@@ -223,4 +228,6 @@ __all__ = [
     "work_as_member",
     "write_answers",
     "write_bill",
+    "write_output",
+    "write_parts",
 ]

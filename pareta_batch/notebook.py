@@ -32,7 +32,8 @@ T = TypeVar("T")
 NOT_IN_NAME = frozenset(
     {
         *("dataset", "name", "max_in_flight", "shard_size", "timeout_s", "budget_usd", "tolerated_failures"),
-        *("ask_again", "answer_columns", "output", "output_format", "files_folder", "tags", "reuse", "credentials"),
+        *("ask_again", "answer_columns", "files_folder", "tags", "reuse", "credentials"),
+        *("output", "output_format", "part_format", "part_rows"),
     }
 )
 """Fields that a derived name does not depend on: they do not change what is asked of the model."""

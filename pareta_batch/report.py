@@ -8,6 +8,7 @@ from pareta_batch.engine import Session
 from pareta_batch.ledger import Tally, distinct_rows, overspent_micro_usd
 from pareta_batch.members import Lead
 from pareta_batch.money import dollars, money_notes
+from pareta_batch.output_names import page_of
 from pareta_batch.rate_limit import Limits
 from pareta_batch.run_counts import RunCounts, run_counts
 
@@ -87,6 +88,11 @@ class BatchReport(BaseModel):
     this_run: RunCounts | None = Field(None, description="Counts of the run that made this report")
 
     @property
+    def page(self) -> str:
+        """The path of the HTML page of the batch."""
+        return str(page_of(self.output, self.name))
+
+    @property
     def status(self) -> Literal["completed", "incomplete", "stopped"]:
         """`completed` only if no row is pending and the failures are within the tolerated share."""
         if self.stopped is not None:
@@ -146,6 +152,6 @@ def batch_report(tally: Tally, session: Session | Lead, *, changed: int) -> Batc
         wall_s=round(session.progress.wall_s(), 3),
         refused=session.refused,
         limits=tuple(session.limits),
-        output=str(batch.output_path),
+        output=batch.output_name,
         this_run=run_counts(session.progress),
     )

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
 
-from pareta_batch.answers import write_answers
+from pareta_batch.answers import write_output
 from pareta_batch.engine import (
     RETRY_POLICY,
     TIMING,
@@ -76,7 +76,7 @@ async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors
 async def _finish(batch: Batch, ledger: Ledger, session: Session | Lead) -> Tally:
     """Write the answers of all rows, and return the tally."""
     with report_ledger_failure(session):
-        await asyncio.to_thread(write_answers, batch, ledger)
+        await asyncio.to_thread(write_output, batch, ledger)
         tally = await asyncio.to_thread(ledger.tally, batch.name)
         await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
     return tally

@@ -1,6 +1,5 @@
 """The specification of a batch: the parameters of `complete_batch`."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
@@ -10,20 +9,18 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pareta_batch.answer_schema import load_schema, response_format_of
 from pareta_batch.form_schema import budget_needs_max_tokens
 from pareta_batch.money import EXTRA_BODY, unbounded
+from pareta_batch.output_names import OUTPUT_FORMATS, checked_output, folder_address, page_of
 from pareta_batch.owner_tags import NO_TAGS, TagsField
 from pareta_batch.question import Question
 from pareta_batch.response_format import check_response_format, has_schema
 from pareta_batch.reuse import Reuse
-from pareta_batch.rows import OPENAI_BATCH, OPENAI_COLUMNS, SourceField, is_openai_batch
+from pareta_batch.rows import OPENAI_BATCH, OPENAI_COLUMNS, Address, SourceField, is_openai_batch
 from pareta_batch.sampling import Sampling, misspelt_fields
 from pareta_batch.spec_base import BudgetUsd, CredentialsName, Spec
 from pareta_batch.user_path import UserPath
 
-URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 ONE_PER_BATCH = frozenset({"response_format", "tools", "tool_choice", "functions", "function_call", EXTRA_BODY})
 """Sampling fields that no column can set."""
-
-OUTPUT_FORMATS = (".csv", ".jsonl", ".parquet")
 
 Name = Annotated[
     str,
@@ -112,8 +109,19 @@ class BatchWork(Question, BatchDataset):
     output: UserPath | None = Field(
         None,
         title="Output",
-        description="Answers file (.csv, .jsonl or .parquet); by default answers/NAME.jsonl",
-        json_schema_extra={"pattern": rf"[^/]({'|'.join(OUTPUT_FORMATS)})$".replace(".", r"\.")},
+        description="Answers file (.csv, .jsonl or .parquet), or a folder of parts, which ends in / and may be an "
+        "s3:// or gs:// URL; by default answers/NAME.jsonl",
+        json_schema_extra={"pattern": rf"[^/]({'|'.join(OUTPUT_FORMATS)}|/)$".replace(".", r"\.")},
+    )
+    part_format: Literal["parquet", "jsonl", "csv"] = Field(
+        "parquet", title="Part format", description="Format of the parts of an output folder"
+    )
+    part_rows: int = Field(
+        100_000,
+        ge=1,
+        le=10_000_000,
+        title="Part rows",
+        description="Rows per part of an output folder, rounded up to whole shards",
     )
     output_format: Literal["columns", "openai_batch"] = Field(
         "columns",
@@ -187,22 +195,25 @@ class BatchWork(Question, BatchDataset):
 
     @model_validator(mode="after")
     def lines_for_openai_are_json_lines(self) -> "BatchWork":
-        if self.output_format == OPENAI_BATCH and self.output and PurePath(self.output).suffix != ".jsonl":
-            raise ValueError(
-                f"output {self.output!r}: the output format {OPENAI_BATCH} is JSON Lines; end it in .jsonl"
-            )
+        if self.output_format == OPENAI_BATCH and self.output and self.output_suffix != ".jsonl":
+            step = "set part_format: jsonl" if self.output_folder else "end it in .jsonl"
+            raise ValueError(f"output {self.output!r}: the output format {OPENAI_BATCH} is JSON Lines; {step}")
         return self
 
     @field_validator("output")
     @classmethod
     def output_has_a_known_format(cls, output: str | None) -> str | None:
-        if output is not None and (url := URL.match(output)):
-            raise ValueError(
-                f"output {url[0]}…: an object store cannot hold the answers file; name a file here, copy it"
-            )
-        if output is not None and PurePath(output).suffix not in OUTPUT_FORMATS:
-            raise ValueError(f"output {output!r} must end in {', '.join(OUTPUT_FORMATS)}")
-        return output
+        return None if output is None else checked_output(output)
+
+    @property
+    def output_folder(self) -> Address | None:
+        """The folder of the answers; None for an answers file."""
+        return folder_address(self.output)
+
+    @property
+    def output_suffix(self) -> str:
+        """The suffix of the answers file, or of each part of the folder."""
+        return f".{self.part_format}" if self.output_folder else PurePath(self.output or "answers.jsonl").suffix
 
 
 # The order of the bases puts name and model first in Prefect's form.
@@ -215,10 +226,18 @@ class Batch(BatchWork, BatchTarget):
 
     @property
     def output_path(self) -> Path:
-        """Path of the answers file."""
+        """Path of the answers file or folder; for a folder of an object store, `answers/NAME` on this machine."""
+        folder = self.output_folder
+        if folder is not None:
+            return Path(folder.path if folder.store == "file" else f"answers/{self.name}")
         return Path(self.output or f"answers/{self.name}.jsonl")
 
     @property
+    def output_name(self) -> str:
+        """The answers file or folder in messages."""
+        return self.output if self.output_folder and self.output else str(self.output_path)
+
+    @property
     def page_path(self) -> Path:
-        """Path of the HTML report, next to the answers file."""
-        return self.output_path.with_suffix(".html")
+        """Path of the HTML report, next to the answers file or folder."""
+        return page_of(self.output_name, self.name)

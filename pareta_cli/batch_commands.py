@@ -1,6 +1,7 @@
 """Commands on a batch in the ledger: its status, control of its running run, and its answers file."""
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated
 
@@ -56,19 +57,19 @@ def set_(
 
 
 def export(spec: SpecFile, overrides: Overrides = None) -> None:
-    """Write the answers file of a batch again, from its dataset and the ledger; nothing is sent."""
-    from pareta_batch import Batch, Ledger, write_answers
+    """Write the answers of a batch again, from its dataset and the ledger; nothing is sent."""
+    from pareta_batch import Batch, Ledger, write_output
     from pareta_cli.specs import read_spec
 
-    with report_bad_input():
-        typer.echo(write_answers(read_spec(Batch, spec, overrides or ()), Ledger.open()))
+    with report_bad_input(), closing(Ledger.open()) as ledger:
+        typer.echo(write_output(read_spec(Batch, spec, overrides or ()), ledger))
 
 
 def _request(name: str, as_json: bool, **changes: bool | int) -> None:
     from pareta_batch import Controls, Ledger
 
-    with report_bad_input():
-        controls = Controls(Ledger.open(), name)
+    with report_bad_input(), closing(Ledger.open()) as ledger:
+        controls = Controls(ledger, name)
         controls.request(**changes)
         if as_json:
             typer.echo(json.dumps(controls.live(), indent=2))

@@ -1,5 +1,6 @@
 """Status of batches, from the ledger alone."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +29,9 @@ def batch_statuses(name: str | None) -> list[BatchStatus]:
         BatchUnknown: The ledger has no batch of this name.
         LedgerError: The ledger cannot be read.
     """
-    ledger = Ledger.open()
-    known = ledger.batches()
-    if name is not None and name not in known:
-        raise BatchUnknown(name, known)
-    return [
-        BatchStatus(each, ledger.tally(each), Controls(ledger, each).live()) for each in ([name] if name else known)
-    ]
+    with closing(Ledger.open()) as ledger:
+        known = ledger.batches()
+        if name is not None and name not in known:
+            raise BatchUnknown(name, known)
+        names = [name] if name else known
+        return [BatchStatus(each, ledger.tally(each), Controls(ledger, each).live()) for each in names]

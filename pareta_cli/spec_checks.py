@@ -88,7 +88,7 @@ def _output(batch: Batch) -> str:
         check_output(batch, ledger)
     finally:
         ledger.close()
-    return f"{batch.output_path} and {batch.page_path.name} can be written"
+    return f"{batch.output_name} and {batch.page_path.name} can be written"
 
 
 def _labels(dataset: AnyDataset, column: str) -> str:

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -55,8 +56,8 @@ def spend(
         raise bad_input(f"--since {since:%Y-%m-%d}: later than --until {until:%Y-%m-%d}; exchange them")
     names = list(dict.fromkeys(map(str, by or [Group.TEAM])))
     end = datetime.max if until is None or until.year == datetime.max.year else until + timedelta(days=1)
-    with report_bad_input():
-        found = spent(Ledger.open(), Wanted(names, month, since or datetime.min, end))
+    with report_bad_input(), closing(Ledger.open()) as ledger:
+        found = spent(ledger, Wanted(names, month, since or datetime.min, end))
     columns = [*names, *(["month"] if month else [])]
     lines: Lines = [{**dict(zip(columns, key, strict=True)), **asdict(each)} for key, each in found.items()]
     if as_json:

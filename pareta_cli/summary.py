@@ -1,7 +1,6 @@
 """Summary that ends a command: what this run did, what it cost, and the files that it wrote."""
 
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Any
 
 from flows.reports import ComparisonReport, PipelineReport, PromotionReport, WatchReport
@@ -19,7 +18,7 @@ def _lines(report: Any) -> Iterator[str]:
         case BatchReport():
             yield f"this run: {report.this_run}"
             yield f"answers:  {report.output}"
-            yield f"page:     {PurePath(report.output).with_suffix('.html')}"
+            yield f"page:     {report.page}"
         case PipelineReport():
             yield f"this run: {report.batch.this_run}{_bought(report.spent)}"
             yield f"all runs: {_in_all(report)}"

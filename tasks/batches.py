@@ -19,7 +19,7 @@ from pareta_batch import (
     check_rows,
     quote_rows,
     register_rows,
-    write_answers,
+    write_output,
 )
 from pareta_batch import complete_shards as complete_shards_of
 from pareta_report import markdown_text
@@ -96,9 +96,9 @@ async def complete_shards(batch: Batch, plan: RunPlan) -> None:
 
 @task(task_run_name="answers of {batch.name}")
 async def write_answers_file(batch: Batch) -> str:
-    """Write the answers file from the dataset and the ledger; return its path."""
+    """Write the answers file or folder from the dataset and the ledger; return its path."""
     async with shared_ledger() as ledger:
-        return str(await asyncio.to_thread(write_answers, batch, ledger))
+        return await asyncio.to_thread(write_output, batch, ledger)
 
 
 async def build_report(plan: RunPlan, session: Session) -> BatchReport:

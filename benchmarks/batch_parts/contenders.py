@@ -20,7 +20,7 @@ from processes import children_cpu_s
 PROMPT = "Which team should handle this? {text}"
 TEXT = "My invoice is wrong, and nobody answers the phone. " * 20
 COPIES = 10
-"""Rows with the same text in the way `engine+copies`; higher leaves fewer requests."""
+"""Rows with the same text in `engine+copies`; higher leaves fewer requests."""
 Do = Callable[[str, int], int]
 """Runs a batch with a name and a number of rows; returns the number of answered rows."""
 
@@ -58,11 +58,6 @@ def engine(url: str, in_flight: int, folder: Path, copies: int = 1) -> Do:
         return asyncio.run(run_batch(batch, pareta, ledger)).settled  # type: ignore[arg-type]
 
     return do
-
-
-def engine_copies(url: str, in_flight: int, folder: Path) -> Do:
-    """Run pareta_batch without Prefect on a dataset where COPIES rows have the same text."""
-    return engine(url, in_flight, folder, COPIES)
 
 
 def flow(url: str, in_flight: int, folder: Path) -> Do:
@@ -169,7 +164,7 @@ def inspect_ai(url: str, in_flight: int, folder: Path) -> Do:
 
 
 def batch_of(name: str, rows: int, in_flight: int, folder: Path, copies: int = 1) -> object:
-    """Return a batch whose rows have `copies` times the same text; a request that is made once is not made again."""
+    """Return a batch whose texts are in `copies` rows each."""
     from pareta_batch.spec import Batch
 
     dataset = folder / f"{name}.jsonl"
@@ -206,19 +201,13 @@ def prefect_of_our_own(folder: Path, url: str) -> None:
 CONTENDERS = {
     "client": client,
     "engine": engine,
-    "engine+copies": engine_copies,
+    "engine+copies": lambda *given: engine(*given, COPIES),
     "flow": flow,
     "prefect .map": prefect_map,
     "recipe": recipe,
     "curator": curator,
     "inspect_ai": inspect_ai,
 }
-WRITE_A_DATASET = ("engine", "engine+copies", "flow")
-
-
-def cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 def times(url: str) -> tuple[float, float, int]:
@@ -233,10 +222,10 @@ def main() -> None:
     began = time.monotonic()
     do = CONTENDERS[how](url, int(in_flight), Path(folder))
     do("warm-up", 2 * int(in_flight))
-    if how in WRITE_A_DATASET:
+    if how in ("engine", "engine+copies", "flow"):
         batch_of("batch", int(rows), int(in_flight), Path(folder), COPIES if how == "engine+copies" else 1)
     times(url)
-    cpu, server_cpu, began_work = cpu_s(), children_cpu_s(), time.monotonic()
+    cpu, server_cpu, began_work = time.process_time(), children_cpu_s(), time.monotonic()
     answered = do("batch", int(rows))
     ended = time.monotonic()
     first, last, requests = times(url)
@@ -246,7 +235,7 @@ def main() -> None:
         "before_s": first - began_work,
         "work_s": last - first,
         "after_s": ended - last,
-        "cpu_s": cpu_s() - cpu,
+        "cpu_s": time.process_time() - cpu,
         "server_cpu_s": children_cpu_s() - server_cpu,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "answered": answered,

@@ -11,12 +11,12 @@ from pareta_batch.answers.answer_types import field_types, field_values
 from pareta_batch.answers.formats import WRITERS, Layout, Record, arrow_table
 from pareta_batch.answers.message_columns import message_columns
 from pareta_batch.answers.openai_output import openai_record
-from pareta_batch.answers.output_checks import answers_in, check_path, named_errors
+from pareta_batch.answers.output_checks import answers_in, check_path, named_errors, output_of
 from pareta_batch.answers.output_claims import check_known, claim, is_written, mark_written
 from pareta_batch.answers.whole_file import whole_file
 from pareta_batch.errors import OutputError
 from pareta_batch.ledger import Ledger, Outcome
-from pareta_batch.rows import CHUNK_ROWS, MAX_NESTING, Dataset, decimals_of, keyed_rows, nesting, schema
+from pareta_batch.rows import CHUNK_ROWS, MAX_NESTING, Dataset, Row, decimals_of, keyed_rows, nesting, schema
 from pareta_batch.spec import Batch
 
 RESULTS = {
@@ -49,12 +49,11 @@ def write_answers(batch: Batch, ledger: Ledger) -> Path:
     check_path(batch, ledger)
     claim(batch, ledger)
     names, layout = layout_of(batch, results_of(batch, ledger))
-    in_columns = batch.output_format == "columns"
-    error = names["error"] if in_columns else "error"
+    error = names["error"] if batch.output_format == "columns" else "error"
     with named_errors(path), whole_file(path) as part:
         settled = 0
         with WRITERS[path.suffix](part, layout) as write:
-            records = _records(batch, ledger, names) if in_columns else _openai_records(batch, ledger)
+            records = records_of(batch, ledger, names)
             while chunk := list(islice(records, CHUNK_ROWS)):
                 write(chunk)
                 settled += sum(record[error] is None for record in chunk)
@@ -68,7 +67,9 @@ def results_table(batch: Batch, ledger: Ledger) -> pyarrow.Table:
     results = results_of(batch, ledger)
     names, layout = layout_of(batch, results)
     columns = pyarrow.schema([layout.columns.field(name) for name in names.values()])
-    records = ({name: record[name] for name in columns.names} for record in _records(batch, ledger, names))
+    records = (
+        {name: record[name] for name in columns.names} for record in _records(batch, ledger, names, keyed_rows(batch))
+    )
     chunks = [columns.empty_table()]
     while chunk := list(islice(records, CHUNK_ROWS)):
         chunks.append(arrow_table(chunk, columns))
@@ -77,10 +78,10 @@ def results_table(batch: Batch, ledger: Ledger) -> pyarrow.Table:
 
 def results_of(batch: Batch, ledger: Ledger) -> Mapping[str, pyarrow.DataType]:
     """Return the results that get a column, with their types."""
-    return _results_of(batch) | {name: kind for name, kind in SOMETIMES.items() if ledger.has_any(batch.name, name)}
+    return results_of_spec(batch) | {name: kind for name, kind in SOMETIMES.items() if ledger.has_any(batch.name, name)}
 
 
-def _results_of(batch: Batch) -> dict[str, pyarrow.DataType]:
+def results_of_spec(batch: Batch) -> dict[str, pyarrow.DataType]:
     """Return the results that every answers file of a batch has: fields of its schema, and requested columns, too."""
     typed = {f"answer.{name}": kind for name, kind in field_types(batch.schema_of_answers).items()}
     return RESULTS | typed | dict.fromkeys(batch.answer_columns, pyarrow.string())
@@ -88,13 +89,13 @@ def _results_of(batch: Batch) -> dict[str, pyarrow.DataType]:
 
 def layout_of(batch: Batch, results: Mapping[str, pyarrow.DataType] | None = None) -> tuple[Mapping[str, str], Layout]:
     """Return the column name of each result, and the layout of the answers file."""
-    results = _results_of(batch) if results is None else results
+    results = results_of_spec(batch) if results is None else results
     dataset = Dataset.open(batch.dataset)
     columns = schema(dataset)
     taken = {name.casefold() for name in columns.names}
     names = {name: _free_name(name, taken) for name in results}
     added = [pyarrow.field(names[name], kind) for name, kind in results.items()]
-    decimals = decimals_of(dataset) if batch.output_path.suffix == ".csv" else {}
+    decimals = decimals_of(dataset) if batch.output_suffix == ".csv" else {}
     return names, Layout(pyarrow.schema([*columns, *added]), decimals)
 
 
@@ -102,8 +103,17 @@ def _free_name(name: str, taken: set[str]) -> str:
     return _free_name(f"pareta_{name}", taken) if name in taken else name
 
 
-def _records(batch: Batch, ledger: Ledger, names: Mapping[str, str]) -> Iterator[Record]:
-    rows = keyed_rows(batch)
+def records_of(
+    batch: Batch, ledger: Ledger, names: Mapping[str, str], start: int = 0, stop: int | None = None
+) -> Iterator[Record]:
+    """Yield the records of the rows from position `start` to before `stop`, in the batch's output format."""
+    rows = islice(keyed_rows(batch), start, stop)
+    return _records(batch, ledger, names, rows) if batch.output_format == "columns" else _openai(batch, ledger, rows)
+
+
+def _records(
+    batch: Batch, ledger: Ledger, names: Mapping[str, str], rows: Iterator[tuple[str, Row]]
+) -> Iterator[Record]:
     types = field_types(batch.schema_of_answers)
     while chunk := list(islice(rows, CHUNK_ROWS)):
         outcomes = ledger.outcomes_of(batch.name, [key for key, _ in chunk])
@@ -112,8 +122,7 @@ def _records(batch: Batch, ledger: Ledger, names: Mapping[str, str]) -> Iterator
             yield {**row.values, **{column: results.get(name) for name, column in names.items()}}
 
 
-def _openai_records(batch: Batch, ledger: Ledger) -> Iterator[Record]:
-    rows = keyed_rows(batch)
+def _openai(batch: Batch, ledger: Ledger, rows: Iterator[tuple[str, Row]]) -> Iterator[Record]:
     while keys := [key for key, _ in islice(rows, CHUNK_ROWS)]:
         outcomes, times = ledger.outcomes_of(batch.name, keys), ledger.settled_at(batch.name, keys)
         for key in keys:
@@ -147,13 +156,18 @@ def _check_nothing_is_lost(batch: Batch, ledger: Ledger, settled: int) -> None:
     path = batch.output_path
     if not path.exists():
         return
-    if missing := ledger.tally(batch.name).settled - settled:
-        raise OutputError(
-            f"answers file {path}: dataset {batch.dataset} no longer has the rows of {missing} answers in the ledger; "
-            "run the batch again to register the changed dataset, or choose another output"
-        )
+    check_rows_left(batch, ledger, settled)
     if not is_written(batch, ledger) and (existing := answers_in(path)) > settled:
         raise OutputError(
             f"answers file {path}: it holds {existing} answers, the ledger has {settled} for batch {batch.name!r}; set "
             "PARETA_LEDGER_URL to the ledger of that run, move the file, or choose another output"
+        )
+
+
+def check_rows_left(batch: Batch, ledger: Ledger, settled: int) -> None:
+    """Check that the dataset still has the rows of all answers in the ledger; raises OutputError."""
+    if missing := ledger.tally(batch.name).settled - settled:
+        raise OutputError(
+            f"{output_of(batch)}: dataset {batch.dataset} no longer has the rows of {missing} answers in the ledger; "
+            "run the batch again to register the changed dataset, or choose another output"
         )

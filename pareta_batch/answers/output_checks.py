@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
+from pareta_batch.answers.folder_checks import check_folder
 from pareta_batch.answers.formats import Layout, arrow_table
 from pareta_batch.answers.openai_output import is_openai_output
 from pareta_batch.answers.whole_file import check_replaceable
@@ -25,10 +26,13 @@ LEDGER_COMPANIONS = ("", "-wal", "-shm", "-journal")
 
 
 def check_path(batch: Batch, ledger: Ledger) -> None:
-    """Check that the answers file can be written, and replaces no dataset and no file of the ledger.
+    """Check that the answers can be written, and replace no dataset and no file of the ledger.
 
     Raises OutputError.
     """
+    if (folder := batch.output_folder) is not None:
+        check_folder(batch, folder)
+        return
     path = batch.output_path
     with named_errors(path):
         if any(_same_file(path, file) for file in local_files(batch.dataset)):
@@ -57,11 +61,10 @@ def check_content(batch: Batch, layout: Layout) -> None:
 
     Raises OutputError with file, row and column.
     """
-    path = batch.output_path
     for column in layout.columns:
         if problem := _unwritable(column):
             raise OutputError(
-                f"answers file {path}, column {column.name!r}: {column.type} cannot be written to Parquet ({problem}); "
+                f"{output_of(batch)}, column {column.name!r}: {column.type} cannot be written to Parquet ({problem}); "
                 "choose .jsonl or .csv as its format"
             )
     rows = Dataset.open(batch.dataset).rows()
@@ -69,10 +72,16 @@ def check_content(batch: Batch, layout: Layout) -> None:
         try:
             arrow_table([row.values for row in chunk], layout.columns)
         except _CONTENT_ERRORS as error:
-            raise OutputError(_unfit(path, chunk, layout.columns) or f"answers file {path}: {error}") from error
+            unfit = _unfit(output_of(batch), chunk, layout.columns)
+            raise OutputError(unfit or f"{output_of(batch)}: {error}") from error
 
 
-def answers_in(path: Path) -> int:
+def output_of(batch: Batch) -> str:
+    """Return the answers file or folder of a batch as messages name it."""
+    return f"answers {'folder' if batch.output_folder else 'file'} {batch.output_name}"
+
+
+def answers_in(path: Path | str) -> int:
     """Return the number of answers in a file; 0 if it is not an answers file."""
     try:
         file = Dataset.open(path)
@@ -87,7 +96,7 @@ def answers_in(path: Path) -> int:
 
 
 @contextmanager
-def named_errors(path: Path) -> Iterator[None]:
+def named_errors(path: Path | str) -> Iterator[None]:
     """Raise OutputError, with the path, for an error that prevents writing the answers file."""
     try:
         yield
@@ -135,7 +144,7 @@ def _unwritable(column: pyarrow.Field) -> str | None:
     return None
 
 
-def _unfit(path: Path, rows: Sequence[Row], columns: pyarrow.Schema) -> str | None:
+def _unfit(output: str, rows: Sequence[Row], columns: pyarrow.Schema) -> str | None:
     """Return the problem of the first value that does not fit its column; None without one."""
     for row in rows:
         for name, value in row.values.items():
@@ -144,7 +153,7 @@ def _unfit(path: Path, rows: Sequence[Row], columns: pyarrow.Schema) -> str | No
                 arrow_table([{name: value}], pyarrow.schema([column]))
             except _CONTENT_ERRORS as error:
                 return (
-                    f"answers file {path}: {row.place}, column {name!r}: {value!r:.60} cannot be written as "
+                    f"{output}: {row.place}, column {name!r}: {value!r:.60} cannot be written as "
                     f"{column.type} ({error}); choose .jsonl or .csv as its format"
                 )
     return None

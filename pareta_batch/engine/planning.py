@@ -56,5 +56,5 @@ def check_output(batch: Batch, ledger: Ledger) -> None:
     """
     check_path(batch, ledger)
     check_free(batch, ledger)
-    if batch.output_path.suffix == ".parquet":  # CSV and JSON Lines can hold any value
+    if batch.output_suffix == ".parquet":  # CSV and JSON Lines can hold any value
         check_content(batch, layout_of(batch)[1])

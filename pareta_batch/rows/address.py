@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 STANDARD_INPUT = "-"
 
@@ -63,6 +63,12 @@ class Address:
     def name_of(self, path: str) -> str:
         """Return the name of a file of this store in messages."""
         return self.shown + path
+
+    @property
+    def url(self) -> str:
+        """The address in one spelling, to compare it: without aliases, and with its options in order."""
+        options = f"?{urlencode(sorted(self.options.items()))}" if self.options else ""
+        return f"{self.store}://{self.path}{options}"
 
 
 def _local_path(text: str) -> str:

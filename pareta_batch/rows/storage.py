@@ -28,6 +28,11 @@ PIECE_BYTES = 64 * 1024
 GCS_RETRY_S = 20
 """Seconds of retries against Google Cloud Storage, whose own default is 15 minutes. Raising it delays the error."""
 
+FOLDER_OWNER = "_batch.json"
+"""File in an answers folder with the batch that it belongs to."""
+SUCCESS = "_SUCCESS"
+"""File in an answers folder that is complete."""
+
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
@@ -76,14 +81,17 @@ def files_of(address: Address) -> tuple[StoredFile, ...]:
         return (StoredFile("standard input", STANDARD_INPUT, None),)
     name = address.name_of(address.path)
     with readable(name):
-        store = _store_of(address)
+        store = store_of(address)
         path = str(Path(address.path)) if address.store == "file" else address.path.rstrip("/")
         kind = _type_of(store, path)
         if kind == fs.FileType.File and not address.path.endswith("/"):
             return (StoredFile(name, path, store),)
         if kind == fs.FileType.Directory:
             below = f"{path.rstrip('/')}/"
-            paths = [each for each in _below(store, path, recursive=True) if not is_hidden(each.removeprefix(below))]
+            found = {each.removeprefix(below): each for each in files_below(store, path, recursive=True)}
+            if FOLDER_OWNER in found and SUCCESS not in found:
+                raise DatasetError([f"{name}: {_INCOMPLETE}"])
+            paths = [each for short, each in found.items() if not is_hidden(short)]
         elif has_wildcards(path):
             paths = _matching(store, path)
         else:
@@ -95,6 +103,7 @@ def files_of(address: Address) -> tuple[StoredFile, ...]:
 
 
 _NO_FILE = "there is no such file"
+_INCOMPLETE = f"answers folder without {SUCCESS}: its batch is still writing it, or ended early; run that batch again"
 
 
 def local_files(dataset: AnyDataset) -> tuple[Path, ...]:
@@ -144,10 +153,15 @@ def readable(name: str) -> Iterator[None]:
     except UnicodeDecodeError:
         raise
     except (OSError, ValueError, EOFError, pyarrow.ArrowException) as error:
-        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        for secret in filter(None, map(os.environ.get, SECRETS)):
-            text = text.replace(secret, "[redacted]")
-        raise DatasetError([f"{name}: {text}{_next_step(text)}"]) from None
+        raise DatasetError([f"{name}: {problem_of(error)}"]) from None
+
+
+def problem_of(error: Exception) -> str:
+    """Return the text of an error of a store, without secrets, and the next step if it is about credentials."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    for secret in filter(None, map(os.environ.get, SECRETS)):
+        text = text.replace(secret, "[redacted]")
+    return f"{text}{_next_step(text)}"
 
 
 def _next_step(problem: str) -> str:
@@ -158,7 +172,8 @@ def _next_step(problem: str) -> str:
     return ""
 
 
-def _store_of(address: Address) -> fs.FileSystem:
+def store_of(address: Address) -> fs.FileSystem:
+    """Return the file system of an address; raises OSError, ArrowException."""
     if address.store == "file":
         return fs.LocalFileSystem()
     bucket = address.path.split("/")[0]
@@ -176,7 +191,7 @@ def _type_of(store: fs.FileSystem, path: str) -> fs.FileType:
     return store.get_file_info(path).type
 
 
-def _below(store: fs.FileSystem, folder: str, *, recursive: bool) -> Iterator[str]:
+def files_below(store: fs.FileSystem, folder: str, *, recursive: bool) -> Iterator[str]:
     """Yield the files in a folder; a symbolic link to a folder is not followed."""
     if not isinstance(store, fs.LocalFileSystem):
         found = store.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=recursive))
@@ -197,7 +212,7 @@ def _matching(store: fs.FileSystem, pattern: str) -> list[str]:
     base = fixed_part(pattern)
     recursive = "/" in pattern[len(base) :].lstrip("/")
     matches: Callable[[str], object] = glob_pattern(pattern).fullmatch
-    candidates: Iterable[str] = _below(store, base.rstrip("/") or base, recursive=recursive)
+    candidates: Iterable[str] = files_below(store, base.rstrip("/") or base, recursive=recursive)
     return [path for path in candidates if matches(path)]
 
 

@@ -6,6 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pareta_batch import Dataset
+
 if TYPE_CHECKING:  # pandas takes most of a second to import
     import pandas as pd
 
@@ -31,7 +33,7 @@ def answers_table(answers: "Path | str | pd.DataFrame", max_rows: int | None = N
     Column names are those of the file; `result_columns` finds the result columns. Empty texts are missing values.
 
     Args:
-        answers: The output file, or its table.
+        answers: The output file, its table, or the path or URL of an output folder, which ends in `/`.
         max_rows: Number of rows to read, from the first; all by default.
 
     Raises:
@@ -42,7 +44,7 @@ def answers_table(answers: "Path | str | pd.DataFrame", max_rows: int | None = N
     if isinstance(answers, pd.DataFrame):
         table = answers.copy() if max_rows is None else answers.head(max_rows).copy()
     else:
-        table = _read(Path(answers), max_rows)
+        table = _read_folder(str(answers), max_rows) if str(answers).endswith("/") else _read(Path(answers), max_rows)
     source = "the table" if isinstance(answers, pd.DataFrame) else str(answers)
     results = result_columns(list(table.columns))
     if missing := [column for column in BATCH_COLUMNS if column not in results]:
@@ -92,6 +94,10 @@ def _read(path: Path, max_rows: int | None) -> "pd.DataFrame":
             return _read_parquet(path, max_rows)
         case suffix:
             raise ValueError(f"{path}: unsupported file type {suffix!r}; use .csv, .jsonl or .parquet")
+
+
+def _read_folder(folder: str, max_rows: int | None) -> "pd.DataFrame":
+    return _table_of([dict(row.values) for row in islice(Dataset.open(folder).rows(), max_rows)])
 
 
 def _table_of(rows: Sequence[dict[str, object]]) -> "pd.DataFrame":

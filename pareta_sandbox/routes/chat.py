@@ -100,7 +100,7 @@ class Chat:
         if not request.stream:
             await self._whole(exchange, request, done, billed=0)
             return
-        for choices in pieces(done.text, done.finish_reason, request.n):
+        for choices in pieces(done, request.n):
             await _send_chunk(exchange, done.head, choices)
         await self._end_stream(exchange, request, done, billed=0)
 

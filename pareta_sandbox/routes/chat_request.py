@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pareta_sandbox.http.errors import invalid_body
 from pareta_sandbox.models import media
+from pareta_sandbox.models.replies import function_to_call
 from pareta_sandbox.state import money
 
 COMPLAINT = "JSON schema"
@@ -110,6 +111,28 @@ class Message(BaseModel):
         return money.tokens(text) + sum(medium.tokens for medium in found if medium)
 
 
+class Function(BaseModel):
+    """A function that a model may call; `parameters` is a JSON schema."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(min_length=1, max_length=64)
+    parameters: dict[str, Any] | None = None
+
+
+class Tool(BaseModel):
+    """A tool of a request; only functions are called."""
+
+    type: str
+    function: Function | None = None
+
+    @model_validator(mode="after")
+    def has_its_function(self) -> "Tool":
+        if self.type == "function" and self.function is None:
+            raise ValueError("a tool of the type function needs the field function")
+        return self
+
+
 class StreamOptions(BaseModel):
     """Options of a stream."""
 
@@ -132,6 +155,11 @@ class ChatRequest(BaseModel):
     top_p: float | None = Field(None, ge=0, le=1)
     stop: str | list[str] | None = None
     response_format: dict[str, Any] | None = None
+    tools: list[Tool] | None = Field(None, min_length=1, max_length=128)
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    reasoning_effort: str | None = None
 
     def conversation(self) -> tuple[str, str]:
         """Return the system text and the last user message."""
@@ -154,6 +182,24 @@ class ChatRequest(BaseModel):
         """The JSON schema that the answer should have; None without one."""
         given = (self.response_format or {}).get("json_schema")
         return given.get("schema") if isinstance(given, dict) else None
+
+    @property
+    def called(self) -> dict[str, Any] | None:
+        """The function that the model calls; None if it answers with text, as after the result of a call."""
+        if not self.tools or self.messages[-1].role in ("tool", "function"):
+            return None
+        found = function_to_call([tool.model_dump() for tool in self.tools], self.tool_choice)
+        return None if found is None else dict(found)
+
+    @property
+    def reasons(self) -> bool:
+        """Whether the reply has reasoning besides the answer."""
+        return self.reasoning_effort not in (None, "none")
+
+    @property
+    def allowed_tokens(self) -> int | None:
+        """The maximum number of tokens of the reply, with its reasoning; None without one."""
+        return self.max_completion_tokens or self.max_tokens
 
     @property
     def has_system(self) -> bool:
@@ -179,12 +225,12 @@ def fingerprint(body: bytes) -> bytes:
     return hashlib.blake2b(content.encode(), digest_size=16).digest()
 
 
-def truncate(text: str, request: ChatRequest) -> tuple[str, Literal["stop", "length"]]:
-    """Truncate an answer at the stop sequences and at the maximum number of tokens."""
+def truncate(text: str, request: ChatRequest, spent: int = 0) -> tuple[str, Literal["stop", "length"]]:
+    """Truncate an answer at the stop sequences and at the maximum number of tokens, of which some are spent."""
     stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
     for stop in filter(None, stops):
         text = text.partition(stop)[0]
-    allowed = request.max_completion_tokens or request.max_tokens
-    if allowed is not None and money.tokens(text) > allowed:
-        return text[: allowed * 4], "length"
+    allowed = request.allowed_tokens
+    if allowed is not None and money.tokens(text) > allowed - spent:
+        return text[: max(0, allowed - spent) * 4], "length"
     return text, "stop"

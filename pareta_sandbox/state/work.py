@@ -1,9 +1,10 @@
 """The work of a completion: planned first, then done complete or as a stream."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pareta_sandbox.http.errors import Refusal, too_long
@@ -11,7 +12,8 @@ from pareta_sandbox.models import answerers, catalogue
 from pareta_sandbox.models.catalogue import TASKS
 from pareta_sandbox.models.conforming import conform
 from pareta_sandbox.models.roster import MODELS, Model
-from pareta_sandbox.routes.chat_request import ChatRequest, truncate
+from pareta_sandbox.routes.chat_reply import reply
+from pareta_sandbox.routes.chat_request import ChatRequest
 from pareta_sandbox.service import Service
 from pareta_sandbox.state import money
 from pareta_sandbox.state.completion import Choices, Completion, Head, pieces
@@ -79,10 +81,12 @@ class Local:
         if plan.request.complains:
             # Without a complaint the models ignore the schema, so that some answers do not fit.
             answer = conform(answer, plan.request.answer_schema)
-        text, finish = truncate(answer, plan.request)
-        tokens = money.tokens(text) * plan.request.n
+        text, finish, choice, written = reply(plan.request, answer, f"{plan.system}\0{plan.user}")
+        tokens = money.tokens(written) * plan.request.n
         self._n = plan.request.n
-        self._done = plan.completion(text, finish, tokens, service.latency_ms(plan.model, tokens))
+        done = plan.completion(text, finish, tokens, service.latency_ms(plan.model, tokens))
+        choices = [{"index": i, **choice} for i in range(self._n)] if choice else None
+        self._done = done if choices is None else replace(done, choices=json.dumps(choices))
         self.head = plan.head
         self.max_price = self._done.price
 
@@ -94,7 +98,7 @@ class Local:
 
     async def stream(self) -> AsyncGenerator[Choices | Completion, None]:
         """Yield the chunks over the latency of the model."""
-        cut = list(pieces(self._done.text, self._done.finish_reason, self._n))
+        cut = list(pieces(self._done, self._n))
         # Half of the latency precedes the first chunk, as with real models.
         await asyncio.sleep(self._done.latency_ms / 2000)
         for piece in cut:

@@ -1,5 +1,6 @@
 """One batch of every kind of request, on the endpoint that routes tickets."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,13 @@ def _sampling(folder: Path, rows: Rows) -> dict[str, Any]:
 
 
 def _tools(folder: Path, rows: Rows) -> dict[str, Any]:
-    return {"sampling": {"max_tokens": 10, "tools": [{"type": "function", "function": {"name": "route"}}]}}
+    team = {"type": "object", "properties": {"team": {"enum": list(TEAMS)}}}
+    tools = [{"type": "function", "function": {"name": "route", "parameters": team}}]
+    return {"sampling": {"max_tokens": 10, "tools": tools}, "answer_columns": ("tool_calls",)}
+
+
+def _reasoning(folder: Path, rows: Rows) -> dict[str, Any]:
+    return {"sampling": {"max_tokens": 40, "reasoning_effort": "low", "logprobs": True}}
 
 
 def _url(folder: Path, rows: Rows) -> dict[str, Any]:
@@ -77,11 +84,19 @@ KINDS: dict[str, Make] = {
     "jinja": _jinja,
     "sampling": _sampling,
     "tools": _tools,
+    "reasoning": _reasoning,
     "url": _url,
     "image": _attached(files.png),
     "pdf": _attached(files.pdf),
     "audio": _attached(files.wav),
 }
+
+
+def team_of(row: dict[str, Any]) -> str:
+    """Return the team that a row was routed to: the answer, or the argument of the call."""
+    if not row.get("tool_calls"):
+        return str(row["answer"])
+    return str(json.loads(row["tool_calls"][0]["function"]["arguments"])["team"])
 
 
 def batch_of(kind: str, folder: Path, count: int, **changes: Any) -> Batch:

@@ -345,5 +345,5 @@ def test_a_url_with_credentials_is_refused_without_showing_them(url: str) -> Non
 
 
 def test_an_output_on_an_object_store_is_refused_with_the_next_step() -> None:
-    with pytest.raises(ValueError, match="an object store cannot hold the answers file; name a file here"):
+    with pytest.raises(ValueError, match="an object store holds answers as a folder of parts; end its name in /"):
         Batch(name="x", model="auto", prompt="{id}", dataset="x.csv", output=f"s3://{SECRET}@b/x.csv")

@@ -332,14 +332,14 @@ async def test_a_file_that_is_overwritten_in_place_stops_the_run_and_no_answers_
     copying = await asyncio.create_subprocess_exec("cp", backup, tmp_path / "ledger.db")
     assert await copying.wait() == 0
     before = sandbox.books().completions_seen
-    with pytest.raises(LedgerError, match="was overwritten while a run used it.*at the end of the run: .*overwritten"):
+    with pytest.raises(LedgerError, match=r"was overwritten while a run used it.*at the end of the run: .*overwritten"):
         await running
     assert sandbox.books().completions_seen - before <= CLAIMED
     assert not batch.output_path.exists()
 
 
 @pytest.mark.parametrize("content", ["backup", "empty", "no database"])
-def test_whatever_is_read_from_an_overwritten_file_ends_with_the_reason(tmp_path: Path, content: str) -> None:
+def test_each_read_of_an_overwritten_file_ends_with_the_reason(tmp_path: Path, content: str) -> None:
     batch = batch_in(tmp_path, 40)
     file, backup = tmp_path / "ledger.db", tmp_path / "backup.db"
     ledger = Ledger.open(f"sqlite:///{file}")
@@ -368,9 +368,8 @@ def test_whatever_is_read_from_an_overwritten_file_ends_with_the_reason(tmp_path
 def test_a_file_that_is_overwritten_while_a_transaction_reads_it_ends_the_transaction(tmp_path: Path) -> None:
     file = tmp_path / "ledger.db"
     ledger = Ledger.open(f"sqlite:///{file}")
-    with ledger.lease("test"):
-        with pytest.raises(LedgerError, match="was overwritten"), ledger.transaction():
-            subprocess.run([sys.executable, "-c", OVERWRITE, str(file)], input=b"", check=True)
+    with ledger.lease("test"), pytest.raises(LedgerError, match="was overwritten"), ledger.transaction():
+        subprocess.run([sys.executable, "-c", OVERWRITE, str(file)], input=b"", check=True)
     ledger.close()
 
 

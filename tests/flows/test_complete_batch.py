@@ -11,6 +11,7 @@ from flows.outcomes import report_of
 from pareta_batch.errors import DatasetError, OutputError
 from pareta_batch.report import BatchReport
 from pareta_batch.spec import Batch
+from pareta_cli.summary import summary
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox
 from tasks import resources
@@ -60,6 +61,22 @@ async def test_a_page_beside_the_answers_tells_what_became_of_every_row_and_ever
     assert "Rows and cost by outcome" in page
     assert f"{report.refused} requests of this run were rate limited and sent again" in page
     assert 'class="limits"' in page, "the history of the limit is drawn"
+
+
+@pytest.mark.parametrize("part_format", ["parquet", "jsonl", "csv"])
+async def test_a_folder_of_answers_has_its_page_beside_it(pareta: Sandbox, tmp_path: Path, part_format: str) -> None:
+    work = batch(tmp_path, output=f"{tmp_path}/answers.v2/", part_format=part_format, part_rows=5)
+    report = await complete_batch(work)
+    assert sorted(path.name for path in Path(report.output).glob("[!_]*")) == [
+        f"part-{number:05}.{part_format}" for number in range(3)
+    ]
+    assert report.page == str(work.page_path) == f"{tmp_path}/answers.v2.html"
+    assert f"page:     {report.page}" in summary(report)
+    page = work.page_path.read_text()
+    assert page.count('class="row ') == report.total == 12
+    before = pareta.books()
+    assert (await complete_batch(work)).settled == 12
+    pareta.silent_since(before)
 
 
 async def test_a_second_run_of_the_same_batch_sends_nothing(pareta: Sandbox, tmp_path: Path) -> None:
