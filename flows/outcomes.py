@@ -18,13 +18,14 @@ from flows.deployment_slot import ignore_lost_deployment_slot, outlives_its_slot
 from flows.outcome_table import StopReason, end_state
 from flows.reports import ComparisonReport, PipelineReport, PromotionReport, Report
 from flows.signals import hangup_terminates
-from pareta_batch import BatchBusy, BatchError, BatchReport, Quote, name_run
+from pareta_batch import BatchBusy, BatchError, BatchReport, Quote, name_run, use_json_logs
 from pareta_client import InsufficientCreditsError, ParetaError
 from tasks import run_logger, use_credentials
 
 # At import: every flow imports this module before Prefect's engine runs it.
 ignore_lost_deployment_slot()
 log_cancelled_tasks_as_information()
+use_json_logs()
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -34,6 +34,7 @@ from .errors import (
     error_class_named,
 )
 from .form_schema import TEXT, JsonSchema, budget_needs_max_tokens, has_question, needs
+from .json_log import LOG_FORMAT, JsonLines, logs_are_json, masked, use_json_logs
 from .ledger.identity import ledger_id
 from .ledger.kept_quotes import Quoted, check_batch_quote, check_comparison_quote, hit_rate, keep_quote
 from .ledger.ledger import Ledger
@@ -88,6 +89,7 @@ from .user_path import UserPath
 __all__ = [
     "ALL_UNSETTLED",
     "ENDPOINT",
+    "LOG_FORMAT",
     "MAX_PROBLEMS_SHOWN",
     "MICRO_PER_USD",
     "NOTHING_BILLED",
@@ -116,6 +118,7 @@ __all__ = [
     "DatasetError",
     "EvalRunFailed",
     "EventIncomplete",
+    "JsonLines",
     "JsonSchema",
     "Lead",
     "LeaderboardPrices",
@@ -195,7 +198,9 @@ __all__ = [
     "keep_quote",
     "lead_members",
     "ledger_id",
+    "logs_are_json",
     "mark_bought",
+    "masked",
     "may_have_been_paid",
     "micro_usd",
     "name_run",
@@ -224,6 +229,7 @@ __all__ = [
     "spending",
     "spent_micro_usd",
     "unsettled",
+    "use_json_logs",
     "wait_until_live",
     "work_as_member",
     "write_answers",

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pareta_batch import LOG_FORMAT, logs_are_json
 from pareta_cli import batch_commands, spec_commands
 from pareta_cli.checks import print_checks
 from pareta_cli.credentials_command import credentials
@@ -19,7 +20,7 @@ from pareta_cli.init_command import init
 from pareta_cli.interruption import end_on_signals
 from pareta_cli.lifeline import without_key
 from pareta_cli.options import AsJson, bad_input, report_bad_input
-from pareta_cli.outlets import use_durable_outputs
+from pareta_cli.outlets import LogFormat, use_durable_outputs, use_json_lines
 from pareta_cli.registration import CommandFunction, Debug, Program, register
 from pareta_cli.run_commands import complete, flow_command, retry_failed
 from pareta_cli.schedule_command import schedule
@@ -47,9 +48,14 @@ def program(
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     debug: Debug = False,
+    log_format: Annotated[
+        LogFormat, typer.Option(envvar=LOG_FORMAT, help="Format of log lines and messages on standard error.")
+    ] = LogFormat.TEXT,
 ) -> None:
     """Store the options of the program."""
     debug_is_on.set(debug)
+    if log_format is LogFormat.JSON:
+        use_json_lines()
 
 
 def demo(
@@ -165,4 +171,6 @@ def main() -> None:
     """Run the command line."""
     use_durable_outputs()
     end_on_signals()
+    if logs_are_json():  # also for errors in the options themselves
+        use_json_lines()
     app()

@@ -1,18 +1,16 @@
-"""Tracebacks of errors, printed only under `--debug`."""
+"""Errors on standard error; their tracebacks only under `--debug`."""
 
-import os
-import re
+import logging
 import sys
 import traceback
 from contextvars import ContextVar
 
-from pareta_cli.lifeline import KEY
+from pareta_batch import logs_are_json, masked
+
+log = logging.getLogger("pareta_cli")
 
 debug: ContextVar[bool] = ContextVar("debug", default=False)
 """Whether `--debug` was passed to the running command."""
-
-_KEYS = re.compile(r"pareta_sk_[A-Za-z0-9_-]+")
-_PASSWORDS = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 
 
 def print_traceback(error: BaseException) -> None:
@@ -21,8 +19,9 @@ def print_traceback(error: BaseException) -> None:
         sys.stderr.write(masked("".join(traceback.format_exception(error))))
 
 
-def masked(text: str) -> str:
-    """Return a text without API keys and without passwords in URLs."""
-    if (key := os.environ.get(KEY)) and len(key) > 3:
-        text = text.replace(key, "pareta_sk_…")
-    return _PASSWORDS.sub(r"\1…@", _KEYS.sub("pareta_sk_…", text))
+def print_error(text: str) -> None:
+    """Print an error on standard error, as a log line if log lines are JSON."""
+    if logs_are_json():
+        log.error("%s", text)
+    else:
+        sys.stderr.write(f"{text}\n")

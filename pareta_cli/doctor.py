@@ -14,9 +14,9 @@ from pathlib import Path
 
 import httpx
 
-from pareta_batch import BatchBusy, BatchError, Ledger
+from pareta_batch import BatchBusy, BatchError, Ledger, masked
 from pareta_cli.checks import Check
-from pareta_cli.debugging import masked, print_traceback
+from pareta_cli.debugging import print_traceback
 from pareta_cli.lifeline import KEY
 from pareta_client import APIConnectionError, AuthenticationError, Pareta, ParetaError, PermissionDeniedError
 

@@ -2,6 +2,8 @@
 
 import os
 
+from pareta_batch import logs_are_json
+
 
 def prepare_prefect(*, verbose: bool = False) -> None:
     """Set defaults for start and logging of Prefect under a terminal; the environment takes precedence."""
@@ -9,6 +11,6 @@ def prepare_prefect(*, verbose: bool = False) -> None:
     os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    if not verbose:
+    if not verbose and not logs_are_json():
         # The terminal shows progress and the result; the log still goes to the Prefect API.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

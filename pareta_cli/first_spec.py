@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pareta_batch import Dataset, DatasetError
+from pareta_batch import Dataset, DatasetError, masked
 from pareta_cli.dataset_profile import Column, id_column, label_column, profile, text_column
-from pareta_cli.debugging import masked
 from pareta_cli.spec_reader import read_value
 from pareta_cli.spec_scalars import SpecSyntaxError, shown
 

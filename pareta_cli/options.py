@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pareta_cli.debugging import print_traceback
+from pareta_cli.debugging import print_error, print_traceback
 
 SPEC_ENDINGS = (".yaml", ".yml", ".json")
 DATASET_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx", ".gz", ".zst")
@@ -64,7 +64,7 @@ def report_bad_input() -> Iterator[None]:
 
 def bad_input(problem: object, status: int = 2) -> typer.Exit:
     """Print the problem and return the exit to raise."""
-    typer.echo(str(problem), err=True)
+    print_error(str(problem))
     if isinstance(problem, BaseException):
         print_traceback(problem)
     return typer.Exit(status)

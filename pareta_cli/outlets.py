@@ -1,10 +1,13 @@
-"""Standard streams that ignore a closed reader, so that a closed terminal does not fail a paid run."""
+"""Standard streams: they ignore a closed reader, so that a closed terminal does not fail a paid run, or write JSON."""
 
 import errno
 import io
 import os
 import sys
-from typing import TextIO
+from enum import StrEnum
+from typing import TextIO, cast
+
+from pareta_batch import LOG_FORMAT, JsonLines, use_json_logs
 
 READER_GONE = {errno.EPIPE, errno.EIO, errno.ENXIO, errno.EBADF, errno.ECONNRESET}
 
@@ -39,6 +42,21 @@ def use_durable_outputs() -> None:
     """Replace the standard streams of this process by streams that ignore a closed reader."""
     sys.stdout = _durable(sys.stdout, must_arrive=True)
     sys.stderr = _durable(sys.stderr, must_arrive=False)
+
+
+class LogFormat(StrEnum):
+    """The format of log lines and messages on standard error."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def use_json_lines() -> None:
+    """Write log lines and messages of this process as JSON objects, one a line."""
+    os.environ[LOG_FORMAT] = LogFormat.JSON.value
+    if sys.stderr is not None and not isinstance(sys.stderr, JsonLines):
+        sys.stderr = cast(TextIO, JsonLines(sys.stderr))
+    use_json_logs()
 
 
 def _durable(stream: TextIO, *, must_arrive: bool) -> TextIO:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pareta_cli.debugging import debug, masked, print_traceback
+from pareta_batch import masked
+from pareta_cli.debugging import debug, print_error, print_traceback
 from pareta_cli.interruption import STOPPED
 
 CommandFunction = Callable[..., None]
@@ -68,7 +69,7 @@ def _usage_errors_in_one_line() -> Iterator[None]:
             raise
         command = error.ctx.command_path.partition(" ")[2] if error.ctx else ""
         message = " ".join(error.format_message().split()).rstrip(".")
-        typer.echo(f"{masked(message)}; see: {' '.join(['pareta-pipeline', *command.split()])} --help", err=True)
+        print_error(f"{masked(message)}; see: {' '.join(['pareta-pipeline', *command.split()])} --help")
         print_traceback(error)
         raise typer.Exit(2) from None
 
@@ -81,7 +82,7 @@ def _unexpected_errors_in_one_line() -> Iterator[None]:
         raise
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - reported by its class
         text = " ".join(str(error).split())
-        typer.echo(masked(f"unexpected {type(error).__name__}: {text:.300}"), err=True)
+        print_error(masked(f"unexpected {type(error).__name__}: {text:.300}"))
         if not debug.get():
             typer.echo("run the same command with --debug for the traceback, and report it", err=True)
         print_traceback(error)

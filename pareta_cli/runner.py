@@ -11,7 +11,8 @@ from rich.console import Console
 from flows.outcome_table import ExitStatus, end_state
 from flows.outcomes import IncompleteRun, end_reason
 from flows.signals import run_until_interrupted
-from pareta_cli.debugging import print_traceback
+from pareta_batch import logs_are_json
+from pareta_cli.debugging import print_error, print_traceback
 from pareta_cli.progress_bar import show_progress
 
 T = TypeVar("T")
@@ -32,7 +33,10 @@ def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, ExitStatus]:
         _notify("run cancelled before its end; run it again: only the missing rows are sent")
         return None, ExitStatus.STOPPED
     except (Exception, KeyboardInterrupt, TerminationSignal) as error:  # noqa: BLE001 - reported by its class
-        messages.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
+        if logs_are_json():
+            print_error(f"{type(error).__name__}: {error}")
+        else:
+            messages.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         print_traceback(error)
         return None, end_state(error).exit_status
     return result, ExitStatus.DONE

@@ -36,12 +36,11 @@ def artifact_key(*parts: str) -> str:
 @task(task_run_name="publish {report.name}")
 async def publish_batch(report: BatchReport) -> None:
     """Publish the batch's table and summary as artifacts, and emit its event."""
-    if not uses_prefect():
-        return
-    table = artifact_rows(batch_table(report))
-    await acreate_table_artifact(table, key=artifact_key(report.name, "batch"), description=markdown_text(str(report)))
-    summary = markdown_summary(batch=report)
-    await acreate_markdown_artifact(summary, key=artifact_key(report.name, "summary"), description="Rows and dollars")
+    if uses_prefect():
+        table, key = artifact_rows(batch_table(report)), artifact_key(report.name, "batch")
+        await acreate_table_artifact(table, key=key, description=markdown_text(str(report)))
+        summary, key = markdown_summary(batch=report), artifact_key(report.name, "summary")
+        await acreate_markdown_artifact(summary, key=key, description="Rows and dollars")
     batch_ended(report)
 
 

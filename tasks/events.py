@@ -1,6 +1,6 @@
 """Custom events that Prefect automations and triggers chain on; each has a stable resource id.
 
-Without a configured Prefect API none is emitted.
+Without a configured Prefect API none is emitted. If log lines are JSON, each is a log line too.
 """
 
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from pareta_batch import BatchReport, error_class_named
+from pareta_batch import BatchReport, error_class_named, logs_are_json
 from pareta_client import Endpoint, InsufficientCreditsError
 from pareta_report import Comparison, Drift
-from tasks.direct import uses_prefect
+from tasks.direct import run_logger, uses_prefect
 
 
 def endpoint_ready(endpoint: Endpoint) -> None:
@@ -92,5 +92,7 @@ def _credits_exhausted(resource: str, name: str, pending: int | None) -> None:
 
 
 def _emit(event: str, resource: str, payload: dict[str, Any]) -> None:
+    if logs_are_json():
+        run_logger().info("event %s", event, extra={"event": event, "fields": payload})
     if uses_prefect():
         emit_event(event, resource={"prefect.resource.id": resource}, payload=payload)

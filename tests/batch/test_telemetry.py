@@ -2,12 +2,10 @@
 
 import json
 import socket
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ import sqlalchemy as sa
 from opentelemetry import trace
 from opentelemetry.metrics import _internal as metrics_api
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -32,6 +29,7 @@ from pareta_batch.run_context import name_run
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Fault, Hang, Sandbox, Status, TruncatedJson
 from tests.batch.batches import QUICK, batch_in, run, until
+from tests.batch.collectors import collector, spans_in
 from tests.batch.processes import running_elsewhere
 from tests.batch.telemetry_runs import ran_with
 
@@ -367,50 +365,13 @@ async def test_a_dead_collector_does_not_disturb_the_run(
     assert len(ran.stderr) <= 1, ran.stderr
 
 
-class Collector(ThreadingHTTPServer):
-    """A collector of OTLP over HTTP."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Receive)
-        self.received: list[tuple[str, bytes]] = []
-
-
-class _Receive(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.received.append((self.path, body))
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def collector() -> Iterator[Collector]:
-    with Collector() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 async def test_a_collector_receives_the_spans_and_metrics_of_a_short_run_at_its_end(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str
 ) -> None:
     with collector() as server:
         url = f"http://127.0.0.1:{server.server_port}"
         await ran_with({"OTEL_EXPORTER_OTLP_ENDPOINT": url}, tmp_path, sandbox, ledger_url)
-    traces = [ExportTraceServiceRequest.FromString(body) for path, body in server.received if path == "/v1/traces"]
-    spans = [
-        span for each in traces for found in each.resource_spans for scope in found.scope_spans for span in scope.spans
-    ]
+    spans = spans_in(server.received)
     assert Counter(span.name.split()[0] for span in spans) == {"batch": 1, "shard": 1, "chat": 30}
     last = [ExportMetricsServiceRequest.FromString(body) for path, body in server.received if path == "/v1/metrics"][-1]
     (resource,) = last.resource_metrics

@@ -8,8 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from pareta_batch import masked
 from pareta_cli.app import COMMANDS, app
-from pareta_cli.debugging import debug, masked
+from pareta_cli.debugging import debug
 
 
 @pytest.fixture(autouse=True)
