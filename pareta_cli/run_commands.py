@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pareta_cli.environment import prepare_prefect
+from pareta_cli.environment import prepare_prefect, without_gc
 from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, report_bad_input
 from pareta_cli.spec_kinds import Command, kind_of
 
@@ -85,16 +85,19 @@ def run_spec(
     Args:
         flow: Returns the flow to run in place of the command's own.
     """
-    # First: the imports below take a second.
-    typer.echo(f"reading {path} …", err=True)
-    prepare_prefect(verbose=verbose)
-    from pareta_cli.runner import run_flow
-    from pareta_cli.specs import read_spec
-    from pareta_cli.summary import summary
+    with without_gc():
+        from pareta_cli.specs import read_spec
 
-    with report_bad_input():
-        parameter = read_spec(kind_of(command), path, overrides or ())
-    result, status = run_flow(flow() if flow else flow_of(command), parameter)
+        with report_bad_input():
+            parameter = read_spec(kind_of(command), path, overrides or ())
+        # Only now, not before an error; and not later: the imports below take a second.
+        typer.echo(f"starting {path} …", err=True)
+        prepare_prefect(verbose=verbose)
+        from pareta_cli.runner import run_flow
+        from pareta_cli.summary import summary
+
+        chosen = flow() if flow else flow_of(command)
+    result, status = run_flow(chosen, parameter)
     if result is not None:
         as_text = json.dumps(result) if isinstance(result, str) else result.model_dump_json(indent=2)
         typer.echo(as_text if as_json else "\n".join(filter(None, [str(result), summary(result)])))

@@ -27,24 +27,26 @@ OTHER_NAMES = {"pipeline": Command.RUN, "retry-failed": Command.COMPLETE, "expor
 
 def kind_of(command: Command) -> type["BaseModel"]:
     """Return the model of a command's spec."""
-    # Import only now: the models take a second, and completion of a command line needs only the names.
-    from flows.parameters import Deployment, Pipeline, Promotion, Watch
-    from pareta_batch import Batch
-    from pareta_evals import Comparisons
-
+    # Import only now, and only the model: completion of a command line needs no models, and `complete` only one.
     match command:
-        case Command.DEPLOY:
-            return Deployment
         case Command.COMPLETE:
+            from pareta_batch import Batch
+
             return Batch
         case Command.COMPARE:
+            from pareta_evals import Comparisons
+
             return Comparisons
-        case Command.PROMOTE:
-            return Promotion
-        case Command.WATCH:
-            return Watch
-        case Command.RUN:
-            return Pipeline
+        case _:
+            from flows.parameters import Deployment, Pipeline, Promotion, Watch
+
+            others: dict[Command, type[BaseModel]] = {
+                Command.DEPLOY: Deployment,
+                Command.PROMOTE: Promotion,
+                Command.WATCH: Watch,
+                Command.RUN: Pipeline,
+            }
+            return others[command]
 
 
 def command_named(name: str, option: str) -> Command:

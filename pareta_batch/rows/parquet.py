@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow
-import pyarrow.compute
 
 from pareta_batch.errors import MAX_PROBLEMS_SHOWN, DatasetError
 
@@ -166,10 +165,13 @@ def _numbers(values: pyarrow.Array) -> list[int | None]:
 
 
 def _digits(values: pyarrow.Array, unit: str) -> int:
+    # Only now: it takes a tenth of the start, and most datasets have no timestamps of Arrow.
+    from pyarrow import compute
+
     numbers: Any = values.view(pyarrow.int64())  # pyarrow has no types
     for digits in (0, 3, 6):
         step = PER_SECOND[unit] // 10**digits
-        whole = pyarrow.compute.multiply(pyarrow.compute.divide(numbers, step or 1), step or 1)
-        if pyarrow.compute.all(pyarrow.compute.equal(whole, numbers)).as_py() is not False:
+        whole = compute.multiply(compute.divide(numbers, step or 1), step or 1)
+        if compute.all(compute.equal(whole, numbers)).as_py() is not False:
             return digits
     return 9

@@ -216,7 +216,7 @@ def test_a_signal_during_the_imports_prints_one_line(started: Processes, tmp_pat
         env=started.environment | {"PYTHONPATH": str(PROJECT)},
         check=False,
     )
-    said = ended.stderr.removeprefix("reading spec.yaml …\n")
+    said = ended.stderr.removeprefix("starting spec.yaml …\n")
     assert (ended.returncode, said) == (3, "stopped by SIGINT before it was done; run it again\n")
 
 
