@@ -33,7 +33,7 @@ from .errors import (
     UnexpectedError,
     error_class_named,
 )
-from .form_schema import TEXT, JsonSchema, budget_needs_max_tokens, has_question, needs
+from .form_schema import QUESTIONS, TEXT, JsonSchema, budget_needs_max_tokens, has_question, needs
 from .json_log import LOG_FORMAT, JsonLines, logs_are_json, masked, use_json_logs
 from .ledger.identity import ledger_id
 from .ledger.kept_quotes import Quoted, check_batch_quote, check_comparison_quote, hit_rate, keep_quote
@@ -81,6 +81,7 @@ from .rows.values import plain
 from .run import complete_shards, report_ledger_failure, run_with_members
 from .run_context import name_run
 from .samples import SampleReport, sample_answers
+from .sampling import Sampling
 from .spec import Batch, BatchWork, Name
 from .spec_base import BudgetUsd, CredentialsName, Spec
 from .terminal import progress_bar
@@ -95,6 +96,7 @@ __all__ = [
     "NOTHING_BILLED",
     "NO_ACCOUNT",
     "NO_TAGS",
+    "QUESTIONS",
     "TEXT",
     "Account",
     "Amounts",
@@ -143,6 +145,7 @@ __all__ = [
     "RowsUnanswered",
     "RunPlan",
     "SampleReport",
+    "Sampling",
     "Session",
     "Snapshot",
     "Source",

@@ -4,10 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from pareta_batch.form_schema import QUESTIONS
 from pareta_batch.rows import SourceField
 from pareta_batch.spec_base import Spec
-
-SOURCES = ("prompt", "messages", "messages_column")
 
 
 class Attachment(Spec):
@@ -119,14 +118,14 @@ class Question(Spec):
 
     @model_validator(mode="after")
     def one_source_of_the_question(self) -> "Question":
-        given = [name for name in SOURCES if getattr(self, name) is not None]
+        given = [name for name in QUESTIONS if getattr(self, name) is not None]
         if len(given) != 1:
             found = (
                 " and ".join(given)
                 if given
                 else "none of them (a file made for OpenAI's batch API is a dataset of the format openai_batch)"
             )
-            raise ValueError(f"a batch needs exactly one of {', '.join(SOURCES)}; it has {found}")
+            raise ValueError(f"a batch needs exactly one of {', '.join(QUESTIONS)}; it has {found}")
         if self.messages is not None and self.system_prompt is not None:
             raise ValueError(
                 "system_prompt is for prompt and messages_column; write it as a message of the role system"

@@ -19,6 +19,10 @@ class Sampling(Spec):
         *("timeout", "deadline", "idempotency_key", "max_retries", "extra_headers", "extra_query")
     }
     """Fields that the batch sets, and arguments of the client that are not request fields."""
+    one_per_batch: ClassVar[frozenset[str]] = frozenset(
+        {"response_format", "tools", "tool_choice", "functions", "function_call", EXTRA_BODY}
+    )
+    """Fields that no column can set."""
 
     undeclared: ClassVar[Mapping[str, Any]] = {**dict.fromkeys(TEXTS, str), "stop": str | tuple[str, ...]}
     """Types of known fields that are not declared here, where the type is text."""

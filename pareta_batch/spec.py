@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch.answer_schema import load_schema, response_format_of
 from pareta_batch.form_schema import budget_needs_max_tokens
-from pareta_batch.money import EXTRA_BODY, unbounded
+from pareta_batch.money import unbounded
 from pareta_batch.output_names import OUTPUT_FORMATS, checked_output, folder_address, page_of
 from pareta_batch.owner_tags import NO_TAGS, TagsField
 from pareta_batch.question import Question
@@ -18,9 +18,6 @@ from pareta_batch.rows import OPENAI_BATCH, OPENAI_COLUMNS, Address, SourceField
 from pareta_batch.sampling import Sampling, misspelt_fields
 from pareta_batch.spec_base import BudgetUsd, CredentialsName, Spec
 from pareta_batch.user_path import UserPath
-
-ONE_PER_BATCH = frozenset({"response_format", "tools", "tool_choice", "functions", "function_call", EXTRA_BODY})
-"""Sampling fields that no column can set."""
 
 Name = Annotated[
     str,
@@ -177,7 +174,7 @@ class BatchWork(Question, BatchDataset):
     @classmethod
     def rows_set_known_fields(cls, columns: dict[str, str]) -> dict[str, str]:
         for name in columns:
-            if name in Sampling.reserved or name in ONE_PER_BATCH:
+            if name in Sampling.reserved | Sampling.one_per_batch:
                 raise ValueError(f"sampling_columns may not set {name}: it is one for all rows; set it in the spec")
         if wrong := misspelt_fields(columns):
             raise ValueError(wrong)

@@ -8,7 +8,6 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch import (
     NO_TAGS,
-    TEXT,
     Account,
     BudgetUsd,
     CredentialsName,
@@ -32,7 +31,10 @@ RunWait = Annotated[
 
 
 _ROWS_OR_SET: JsonSchema = {
-    "anyOf": [{"required": [place], "properties": {place: TEXT}} for place in ("rows", "eval_set")]
+    # `rows` is a path, or a path with the options of its format.
+    "anyOf": [
+        {"required": [place], "properties": {place: {"type": ["string", "object"]}}} for place in ("rows", "eval_set")
+    ]
 }
 
 

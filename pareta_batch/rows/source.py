@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -17,14 +17,6 @@ FileFormat = Literal["csv", "tsv", "jsonl", "json", "parquet", "xlsx", "openai_b
 OPENAI_BATCH: FileFormat = "openai_batch"
 """JSON Lines of requests made for OpenAI's batch API."""
 FORMATS: tuple[FileFormat, ...] = tuple(each for each in get_args(FileFormat) if each != OPENAI_BATCH)
-OPTIONS: Mapping[str, tuple[FileFormat, ...]] = {
-    "delimiter": ("csv", "tsv"),
-    "decimal": ("csv", "tsv"),
-    "encoding": ("csv", "tsv", "jsonl", "json", "openai_batch"),
-    "sheet": ("xlsx",),
-}
-"""The formats that each option applies to."""
-
 SUFFIXES: Mapping[str, FileFormat] = {f".{each}": each for each in FORMATS} | {".ndjson": "jsonl"}
 COMPRESSIONS: Mapping[str, str] = {".gz": "gzip", ".zst": "zstd"}
 
@@ -33,6 +25,13 @@ class Source(Spec):
     """A dataset with the options of its format."""
 
     model_config = ConfigDict(title="Dataset")
+    options: ClassVar[Mapping[str, tuple[FileFormat, ...]]] = {
+        "delimiter": ("csv", "tsv"),
+        "decimal": ("csv", "tsv"),
+        "encoding": ("csv", "tsv", "jsonl", "json", "openai_batch"),
+        "sheet": ("xlsx",),
+    }
+    """The formats that each option applies to."""
 
     path: UserPath = Field(
         min_length=1,
@@ -76,7 +75,7 @@ class Source(Spec):
 
     def check_options(self, kind: FileFormat) -> None:
         """Check that every option applies to a format; raises ValueError."""
-        for option, formats in OPTIONS.items():
+        for option, formats in self.options.items():
             if getattr(self, option) is not None and kind not in formats:
                 raise ValueError(f"{option} does not apply to {kind}; it applies to {', '.join(formats)}")
         if self.decimal is not None and self.decimal == self.delimiter_of(kind):

@@ -4,12 +4,15 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 from typer.testing import CliRunner, Result
 
@@ -159,8 +162,12 @@ def test_a_file_that_is_no_spec_is_a_fault_of_one_line() -> None:
 
 
 def problems(command: Command, fields: dict[str, Any]) -> list[str]:
-    validator = jsonschema.Draft202012Validator(schema_of(kind_of(command)), format_checker=jsonschema.FormatChecker())
-    return [error.message for error in validator.iter_errors(fields)]
+    return [error.message for error in validator_of(command).iter_errors(fields)]
+
+
+@cache
+def validator_of(command: Command) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema_of(kind_of(command)), format_checker=jsonschema.FormatChecker())
 
 
 def example_specs() -> list[tuple[str, dict[str, Any]]]:
@@ -208,6 +215,54 @@ BAD: list[tuple[Command, dict[str, Any]]] = [
     (Command.WATCH, {"comparison": COMPARISON | {"margin": -1}}),
     (Command.DEPLOY, {"task": ""}),
 ]
+
+USER = {"role": "user", "content": "Route {ticket}"}
+SYSTEM = {"role": "system", "content": "Be short"}
+OPENAI = {"path": "a.jsonl", "format": "openai_batch"}
+ATTACHED = {"column": "scan", "path": "scan.png"}
+AS_JSON = {"response_format": {"type": "json_object"}}
+NO_ROWS = {name: value for name, value in COMPARISON.items() if name != "rows"} | {"eval_set": "es_1"}
+BAD_TOGETHER: list[tuple[Command, dict[str, Any]]] = [
+    (Command.COMPLETE, {"prompt": None}),
+    (Command.COMPLETE, {"messages_column": "chat"}),
+    (Command.COMPLETE, {"messages": [USER]}),
+    (Command.COMPLETE, {"dataset": OPENAI}),
+    (Command.COMPLETE, {"dataset": OPENAI, "prompt": None, "messages": [USER]}),
+    (Command.COMPLETE, {"prompt": None, "messages": [SYSTEM, USER], "system_prompt": "Be short"}),
+    (Command.COMPLETE, {"prompt": None, "messages": [SYSTEM, SYSTEM]}),
+    (Command.COMPLETE, {"prompt": None, "messages": [SYSTEM | {"content": [{"text": "a"}]}, USER]}),
+    (Command.COMPLETE, {"attachments": [ATTACHED]}),
+    (Command.COMPLETE, {"attachments": [{"kind": "image"}]}),
+    (Command.COMPLETE, {"answer_schema": {"type": "object"}, "sampling": AS_JSON}),
+    (Command.COMPLETE, {"ask_again": 1}),
+    (Command.COMPLETE, {"ask_again": 1, "sampling": {"temperature": 0}}),
+    (Command.COMPLETE, {"budget_usd": 1}),
+    (Command.COMPLETE, {"budget_usd": 1, "sampling": {"temperature": 0}}),
+    (Command.COMPLETE, {"output_format": "openai_batch", "output": "a.csv"}),
+    (Command.COMPLETE, {"output_format": "openai_batch", "output": "parts/"}),
+    *(
+        (Command.COMPLETE, {"sampling_columns": {name: "c"}})
+        for name in ("model", "tools", "response_format", "timeout")
+    ),
+    *((Command.COMPLETE, {"sampling": {name: "x"}}) for name in ("model", "stream", "idempotency_key")),
+    (Command.COMPLETE, {"dataset": {"path": "a", "format": "jsonl", "delimiter": ";"}}),
+    (Command.COMPLETE, {"dataset": {"path": "a", "format": "csv", "sheet": "One"}}),
+    (Command.COMPLETE, {"dataset": {"path": "a", "format": "parquet", "encoding": "utf-8"}}),
+    (Command.COMPLETE, {"dataset": {"path": "a.csv", "delimiter": ";;"}}),
+    (Command.COMPLETE, {"dataset": {"path": "a.csv", "delimiter": '"'}}),
+    (Command.COMPLETE, {"dataset": {"path": "a.parquet.gz"}}),
+    (Command.COMPARE, {"comparisons": [NO_ROWS | {"group_column": "page"}]}),
+    (Command.COMPARE, {"comparisons": [NO_ROWS | {"slice_column": "language"}]}),
+    (Command.COMPARE, {"comparisons": [NO_ROWS | {"document_fields": ["scan"]}]}),
+    (Command.COMPARE, {"comparisons": [COMPARISON | {"task": None}]}),
+    (Command.PROMOTE, {"comparison": COMPARISON | {"task": None, "prompt": "Route"}}),
+    (Command.RUN, {"task": None}),
+    (Command.RUN, {"task": None, "model": "wren-1"}),
+    (Command.RUN, {"batch": WORK | {"output_format": "openai_batch"}}),
+    (Command.RUN, {"batch": WORK | {"prompt": None}}),
+    (Command.RUN, {"budget_usd": 1}),
+]
+"""Fields that are valid alone, and refused together."""
 GOOD: list[tuple[Command, dict[str, Any]]] = [
     (Command.COMPLETE, {"$schema": "./complete.json"}),
     (Command.COMPLETE, {"sampling": {"temperature": 0, "top_k": 3, "response_format": {"type": "json_object"}}}),
@@ -215,6 +270,30 @@ GOOD: list[tuple[Command, dict[str, Any]]] = [
     (Command.COMPARE, {"comparisons": [COMPARISON | {"baseline_max_age": "P7D"}]}),
     (Command.COMPARE, {"comparisons": [COMPARISON | {"baseline_max_age": 0, "eval_set": None}]}),
     (Command.COMPARE, {"comparisons": [COMPARISON | {"frontier": ["summit-pro"], "score_range": [1, 5]}]}),
+    (Command.COMPARE, {"comparisons": [COMPARISON | {"rows": {"path": "eval.jsonl", "format": "jsonl"}}]}),
+    (Command.COMPARE, {"comparisons": [NO_ROWS, NO_ROWS | {"name": "b", "group_column": None, "document_fields": []}]}),
+    (Command.COMPARE, {"comparisons": [COMPARISON | {"task": None, "prompt": "Route", "group_column": "page"}]}),
+    (Command.COMPLETE, {"dataset": OPENAI, "prompt": None}),
+    (Command.COMPLETE, {"prompt": None, "messages": [SYSTEM, USER | {"content": [{"text": "a"}, {"column": "scan"}]}]}),
+    (Command.COMPLETE, {"prompt": None, "messages_column": "chat", "system_prompt": "Be short"}),
+    (Command.COMPLETE, {"ask_again": 2, "answer_schema": {"type": "object"}}),
+    (Command.COMPLETE, {"ask_again": 0, "sampling": {"response_format": None}}),
+    (
+        Command.COMPLETE,
+        {"answer_schema": {"type": "object"}, "sampling": AS_JSON | {"extra_body": {"response_format": None}}},
+    ),
+    (Command.COMPLETE, {"output_format": "openai_batch", "output": "a.jsonl"}),
+    (Command.COMPLETE, {"output_format": "openai_batch", "output": None}),
+    (Command.COMPLETE, {"output_format": "openai_batch", "output": "parts/", "part_format": "jsonl"}),
+    (
+        Command.COMPLETE,
+        {"dataset": {"path": "a", "format": "tsv", "delimiter": "\t", "encoding": "cp1252", "decimal": ","}},
+    ),
+    (Command.COMPLETE, {"dataset": {"path": "a.csv", "format": None, "sheet": None, "delimiter": ";"}}),
+    (Command.COMPLETE, {"sampling_columns": {"temperature": "t"}}),
+    (Command.RUN, {"task": None, "model": "auto"}),
+    (Command.RUN, {"task": None, "model": "ep_1"}),
+    (Command.PROMOTE, {"comparison": NO_ROWS}),
 ]
 
 
@@ -236,11 +315,31 @@ def test_a_good_spec_fits_the_schema_and_the_command(command: Command, changes: 
     assert is_valid(command, spec)
 
 
-@pytest.mark.parametrize(("command", "changes"), BAD)
+@pytest.mark.parametrize(("command", "changes"), BAD + BAD_TOGETHER)
 def test_a_bad_spec_fits_neither(command: Command, changes: dict[str, Any]) -> None:
     spec = SPECS[command] | changes
     assert problems(command, spec)
     assert not is_valid(command, spec)
+
+
+def changes_of(*, table: list[tuple[Command, dict[str, Any]]]) -> st.SearchStrategy[tuple[Command, dict[str, Any]]]:
+    """Return changes to the spec of one command: fields of several cases of a table, or null in their place."""
+
+    def merged(command: Command) -> st.SearchStrategy[tuple[Command, dict[str, Any]]]:
+        fields = [item for kind, changes in table if kind is command for item in changes.items()]
+        some = st.lists(st.sampled_from(fields) | st.sampled_from(fields).map(lambda item: (item[0], None)), max_size=5)
+        return st.tuples(st.just(command), some.map(dict))
+
+    return st.sampled_from(sorted({command for command, _ in table})).flatmap(merged)
+
+
+@given(changes_of(table=GOOD[1:] + BAD_TOGETHER))
+@settings(max_examples=60)
+def test_what_the_schema_refuses_the_reader_refuses_too(change: tuple[Command, dict[str, Any]]) -> None:
+    command, changes = change
+    spec = SPECS[command] | changes
+    if found := problems(command, spec):
+        assert not is_valid(command, spec), found
 
 
 @pytest.mark.parametrize("name", [*Command, *OTHER_NAMES])

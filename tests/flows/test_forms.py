@@ -52,6 +52,7 @@ ACCEPTED = [
     (run_pipeline, "pipeline", {"name": "p", "model": "ep_1", "batch": WORK}),
     (run_pipeline, "pipeline", {"name": "p", "model": "auto", "task": None, "batch": WORK}),
     (promote_winner, "promotion", {"name": "p", "comparison": COMPARISON}),
+    (promote_winner, "promotion", {"name": "p", "comparison": COMPARISON | {"rows": {"path": "a", "format": "csv"}}}),
     (promote_winner, "promotion", {"policy": {"max_loss": 0.1}}),
     (compare_models, "comparisons", {"max_runs_in_flight": 2}),
     (stop_idle_endpoints, "guard", {"dry_run": False}),
