@@ -5,17 +5,19 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Literal, NoReturn
 from uuid import UUID, uuid4
 
+import httpx
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import Pause
+from prefect.exceptions import Pause, PrefectException
 from prefect.settings import get_current_settings
 from prefect.states import Suspended
 from prefect.utilities.engine import propose_state
 
 from flows.forms import titled
 from flows.outcomes import IncompleteRun, current_flow_run, explained, out_of_credit, suspension_message
+from pareta_batch import BatchError
 from pareta_client import InsufficientCreditsError
 from tasks import NEEDS_API, run_logger, uses_prefect
 
@@ -58,13 +60,20 @@ async def _suspend(run_id: UUID, message: str) -> NoReturn:
 
 
 def resume_suspended(batch: str) -> list[str]:
-    """Resume the suspended runs of a batch on the Prefect server of PREFECT_API_URL; return their names."""
-    if get_current_settings().api.url is None:
+    """Resume the suspended runs of a batch on the Prefect server of PREFECT_API_URL; return their names.
+
+    Raises BatchError if the server does not answer.
+    """
+    if (url := get_current_settings().api.url) is None:
         # A run is only suspended on a standing server.
         return []
     suspended = FlowRunFilter.model_validate(
         {"tags": {"all_": [f"batch:{batch}"]}, "state": {"name": {"any_": ["Suspended"]}}}
     )
-    with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(flow_run_filter=suspended)
-        return [run.name for run in runs if client.resume_flow_run(run.id).status is SetStateStatus.ACCEPT]
+    try:
+        with get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(flow_run_filter=suspended)
+            return [run.name for run in runs if client.resume_flow_run(run.id).status is SetStateStatus.ACCEPT]
+    except (httpx.HTTPError, PrefectException) as error:
+        problem = f"Prefect server {url}: {error or type(error).__name__}"
+        raise BatchError(f"{problem}; start it, or unset PREFECT_API_URL to resume a paused run") from error

@@ -58,6 +58,7 @@ from .ledger.queries import NOTHING_BILLED
 from .ledger.schema import eval_plans, eval_scores, eval_work, quality, quality_scores
 from .ledger.selection import ALL_UNSETTLED, RowSelection
 from .ledger.spend import Amounts, Wanted, spend
+from .ledger.url import ledger_exists
 from .members.member import Member, MemberReport, work_as_member
 from .members.parent import Lead, StartMembers, lead_members
 from .money.account import NO_ACCOUNT, Account
@@ -200,6 +201,7 @@ __all__ = [
     "is_ours",
     "keep_quote",
     "lead_members",
+    "ledger_exists",
     "ledger_id",
     "logs_are_json",
     "mark_bought",

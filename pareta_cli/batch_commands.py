@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from pareta_cli.environment import prepare_prefect
-from pareta_cli.options import AsJson, BatchName, Overrides, SpecFile, bad_input, report_bad_input
+from pareta_cli.options import AsJson, BatchName, Overrides, SpecFile, bad_input, batch_names, report_bad_input
 
 
 def status(
     name: Annotated[
-        str | None, typer.Argument(metavar="BATCH", help="Name of a batch; by default all batches.")
+        str | None,
+        typer.Argument(metavar="BATCH", help="Name of a batch; by default all batches.", autocompletion=batch_names),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -35,9 +36,17 @@ def resume(name: BatchName, as_json: AsJson = False) -> None:
     """Resume a paused run, or a run that a Prefect server suspended for lack of credit."""
     prepare_prefect()
     from flows.suspension import resume_suspended
+    from tasks import NEEDS_API, uses_prefect
 
-    if not (resumed := resume_suspended(name)):
-        _request(name, as_json, paused=False)
+    with report_bad_input():
+        resumed = resume_suspended(name)
+    if not resumed:
+        try:
+            _request(name, as_json, paused=False)
+        except typer.Exit:
+            if not uses_prefect():
+                typer.echo(f"a run that a Prefect server suspended: {NEEDS_API}", err=True)
+            raise
         return
     typer.echo(json.dumps({"batch": name, "resumed": resumed}) if as_json else f"{name}: resumed {', '.join(resumed)}")
 
@@ -66,10 +75,12 @@ def export(spec: SpecFile, overrides: Overrides = None) -> None:
 
 
 def _request(name: str, as_json: bool, **changes: bool | int) -> None:
-    from pareta_batch import Controls, Ledger
+    from pareta_batch import BatchUnknown, Controls, Ledger
 
     with report_bad_input(), closing(Ledger.open()) as ledger:
         controls = Controls(ledger, name)
+        if controls.live() is None and name not in (known := ledger.batches()):
+            raise BatchUnknown(name, known)
         controls.request(**changes)
         if as_json:
             typer.echo(json.dumps(controls.live(), indent=2))

@@ -1,7 +1,6 @@
 """`doctor`: what a run needs, checked one by one; each problem with the command that solves it."""
 
 import os
-import platform
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -18,6 +16,7 @@ from pareta_batch import BatchBusy, BatchError, Ledger, masked
 from pareta_cli.checks import Check
 from pareta_cli.debugging import print_traceback
 from pareta_cli.lifeline import KEY
+from pareta_cli.version_check import check_versions
 from pareta_client import APIConnectionError, AuthenticationError, Pareta, ParetaError, PermissionDeniedError
 
 TIMEOUT_S = 10.0
@@ -55,7 +54,7 @@ class ServiceAnswer:
 
 def diagnose() -> Iterator[Check]:
     """Yield one check for each thing that a run needs. Nothing is spent and nothing is written but the ledger."""
-    yield _guarded("versions", _versions)
+    yield _guarded("versions", check_versions)
     answer: list[ServiceAnswer] = []
     yield _guarded("key", lambda: _key(answer))
     yield _guarded("service", lambda: _service(answer))
@@ -75,13 +74,6 @@ def _guarded(subject: str, check: Callable[[], Check]) -> Check:
         text = str(error) if isinstance(error, BatchError | ParetaError) else f"{type(error).__name__}: {error}"
         found = Check(subject, False, text, FIXES.get(subject, SHOW_TRACEBACK))
     return Check(found.subject, found.ok, masked(found.text), found.fix)
-
-
-def _versions() -> Check:
-    ours = version("pareta-pipelines")
-    return Check(
-        "versions", True, f"pareta-pipelines {ours}, prefect {version('prefect')}, Python {platform.python_version()}"
-    )
 
 
 def _key(answer: list[ServiceAnswer]) -> Check:

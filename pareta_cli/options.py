@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +30,17 @@ def files_with(endings: Sequence[str]) -> Callable[[str], list[str]]:
     return completions
 
 
+def batch_names(incomplete: str) -> list[str]:
+    """Return the batches of the ledger whose names begin with a text; a ledger that cannot be read has none."""
+    from pareta_batch import BatchError, Ledger, ledger_exists
+
+    with suppress(BatchError):
+        if ledger_exists():
+            with closing(Ledger.open()) as ledger:
+                return [name for name in ledger.batches() if name.startswith(incomplete)]
+    return []
+
+
 SpecFile = Annotated[
     Path,
     typer.Argument(
@@ -40,7 +51,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override one field; a nested field as sampling.temperature=0."),
 ]
-BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Name of a batch.")]
+BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Name of a batch.", autocompletion=batch_names)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print only the report, as JSON, on standard output.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log.")]
 

@@ -76,7 +76,9 @@ class Controls:
         Raises BatchError when no run is under way.
         """
         if self.live() is None:
-            raise BatchError(f"no run of batch {self._batch!r} is under way")
+            raise BatchError(
+                f"no run of batch {self._batch!r} is under way; continue the batch with: pareta-pipeline complete SPEC"
+            )
         with self._ledger.transaction() as db:
             db.execute(runs.update().where(self._of_batch).values(**changes))
 

@@ -5,7 +5,6 @@ batch's current dataset while it has a position. Work whose row was edited or re
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
@@ -24,11 +23,10 @@ from pareta_batch.ledger.registration import changed_rows, register
 from pareta_batch.ledger.schema import eval_work, prepare, rows
 from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection, current, page_of, remaining
 from pareta_batch.ledger.sharing import NOTHING_SHARED, Sharing, copies_of, settle_copies
-from pareta_batch.ledger.url import SOURCE, ledger_url, shown
+from pareta_batch.ledger.url import configured_url, shown
 from pareta_batch.ledger.writes import LedgerWrites, apply_writes
 from pareta_batch.rows import Message, RowRequest
 
-DEFAULT_URL = "sqlite:///.pareta/ledger.db"
 FIRST_PAGE_ROWS = 8
 PAGE_BYTES = 1_000_000
 """Bytes of prompts per page of rows to send; higher reads less often and needs more memory."""
@@ -63,7 +61,7 @@ class Ledger:
 
         Raises LedgerError when it cannot be read and written.
         """
-        database = Database(ledger_url(url or os.environ.get(SOURCE) or DEFAULT_URL))
+        database = Database(configured_url(url))
         try:
             database.prepare(prepare)
         except BaseException:

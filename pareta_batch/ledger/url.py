@@ -1,6 +1,7 @@
 """Normalization of ledger URLs, which may name a driver of Prefect, of another program, or none."""
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from pareta_batch.errors import LedgerError
 from pareta_batch.user_path import expand_user
 
 SOURCE = "PARETA_LEDGER_URL"
+DEFAULT_URL = "sqlite:///.pareta/ledger.db"
 FORMS = "write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 _SQLITE = frozenset({"", "pysqlite", "aiosqlite"})
@@ -33,6 +35,17 @@ _ASYNCPG_ONLY = frozenset(
     }
 )
 _SSL_MODES = {"true": "require", "1": "require", "on": "require", "false": "disable", "0": "disable", "off": "disable"}
+
+
+def configured_url(text: str | None = None) -> sa.URL:
+    """Return the URL `text`, else that of `PARETA_LEDGER_URL`, else `DEFAULT_URL`. Raises LedgerError."""
+    return ledger_url(text or os.environ.get(SOURCE) or DEFAULT_URL)
+
+
+def ledger_exists() -> bool:
+    """Return whether opening the configured ledger creates no file. PostgreSQL is not asked, and counts as existing."""
+    url = configured_url()
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
 
 
 def ledger_url(text: str) -> sa.URL:

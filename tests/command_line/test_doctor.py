@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from typer.testing import CliRunner, Result
 
 from pareta_batch.engine.planning import register_rows
 from pareta_batch.ledger.ledger import Ledger
 from pareta_cli import doctor
 from pareta_cli.app import app
+from pareta_cli.version_check import compared
 from pareta_client import APIStatusError, EndpointNotReadyError, NotFoundError, ParetaError, PermissionDeniedError
 from pareta_sandbox.faults.kinds import KeyEcho
 from pareta_sandbox.testing import Sandbox, running
@@ -74,6 +77,30 @@ def test_a_healthy_machine_is_0_with_one_line_for_each_check_and_spends_nothing(
     after = service.books()
     assert after.debited_micro_usd == before.debited_micro_usd
     assert {route.split()[0] for route in after.requests} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("python", "requirements", "said", "fix"),
+    [
+        (">=3.11", ["prefect>=3", "pydantic", "absent; python_version < '3'", "absent; extra == 'x'"], None, None),
+        (">=99", [], "Python 3.", "python3 -m venv .venv  # with Python >=99"),
+        (">=3.11,<3.11", ["prefect>=3"], "Python 3.", "python3 -m venv .venv  # with Python <3.11,>=3.11"),
+        (">=3", ["prefect>=2,<3", "pydantic<1"], "; pydantic 2.", "pip install 'prefect<3,>=2' 'pydantic<1'"),
+        (">=3", ["no-such-package>=1"], "no-such-package is missing, needed >=1", "pip install 'no-such-package>=1'"),
+        (
+            ">=3",
+            ["no-such-package"],
+            "no-such-package is missing, needed in any version",
+            "pip install 'no-such-package'",
+        ),
+    ],
+)
+def test_a_version_out_of_range_is_a_fault_with_the_command_that_installs_it(
+    python: str, requirements: list[str], said: str | None, fix: str | None
+) -> None:
+    found = compared(SpecifierSet(python), map(Requirement, requirements))
+    assert (found.ok, found.fix) == (said is None, fix), found
+    assert (said or "prefect 3.") in found.text
 
 
 def test_a_missing_key_is_a_fault_and_the_service_is_asked_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

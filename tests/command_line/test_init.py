@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from pareta_batch.engine.planning import register_rows
+from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.spec import Batch
 from pareta_cli.app import app
 from pareta_cli.dataset_profile import id_column, label_column, profile, text_column
@@ -23,6 +26,7 @@ from pareta_cli.first_spec import block, name_for, scalar, schema_reference, wit
 from pareta_cli.options import SPEC_ENDINGS, files_with
 from pareta_cli.spec_reader import read_value
 from pareta_cli.specs import read_spec
+from tests.batch.batches import batch_in
 
 TICKETS = [
     {"id": f"T-{n}", "ticket": f"Ticket number {n}: I was charged twice for it.", "team": ["billing", "sales"][n % 2]}
@@ -285,6 +289,25 @@ def test_spec_files_and_folders_are_completed(folder: Path) -> None:
     assert complete("nowhere/") == []
 
 
+@pytest.mark.parametrize("command", ["status", "pause", "resume", "set"])
+def test_a_shell_completes_the_names_of_batches(folder: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("PARETA_LEDGER_URL", f"sqlite:///{folder}/ledger.db")
+    assert (completed(f"pareta-pipeline {command} "), list(folder.iterdir())) == (set(), [])
+    with closing(Ledger.open()) as ledger:
+        for name in ("tickets", "tickets-2", "reviews"):
+            register_rows(batch_in(folder, name=name), ledger)
+    assert completed(f"pareta-pipeline {command} tick") == {"tickets", "tickets-2"}
+    assert completed(f"pareta-pipeline {command} ") == {"tickets", "tickets-2", "reviews"}
+    monkeypatch.setenv("PARETA_LEDGER_URL", "mysql://nowhere")
+    assert completed(f"pareta-pipeline {command} ") == set()
+
+
+def completed(words: str) -> set[str]:
+    """Return what bash offers after these words."""
+    asked = {"_PARETA_PIPELINE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    return set(CliRunner().invoke(app, [], env=asked, prog_name="pareta-pipeline").stdout.split())
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
@@ -298,7 +321,4 @@ def test_spec_files_and_folders_are_completed(folder: Path) -> None:
 def test_a_shell_completes_commands_options_and_files(folder: Path, words: str, found: set[str]) -> None:
     (folder / "batch.yaml").touch()
     (folder / "rows.csv").touch()
-    asked = {"_PARETA_PIPELINE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    command = Path(sys.executable).with_name("pareta-pipeline")
-    ended = subprocess.run([command], env=os.environ | asked, capture_output=True, text=True)
-    assert set(ended.stdout.split()) == found, ended.stderr
+    assert completed(words) == found

@@ -2,15 +2,21 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import typer
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from typer.testing import CliRunner, Result
 
 from pareta_batch import masked
+from pareta_batch.engine.planning import register_rows
+from pareta_batch.ledger.ledger import Ledger
 from pareta_cli.app import COMMANDS, app
 from pareta_cli.debugging import debug
+from tests.batch.batches import batch_in
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +109,42 @@ def test_debug_prints_the_traceback_of_bad_input(arguments: list[str]) -> None:
 def test_the_key_of_the_environment_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARETA_API_KEY", "my-own-key")
     assert masked("sent my-own-key to https://user:pw@host") == "sent pareta_sk_… to https://user:…@host"
+
+
+@pytest.fixture
+def no_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("PARETA_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
+    with temporary_settings({PREFECT_API_URL: None}):
+        yield
+
+
+def test_resume_without_a_prefect_api_says_what_continues_a_batch(no_api: None, tmp_path: Path) -> None:
+    with closing(Ledger.open()) as ledger:
+        register_rows(batch_in(tmp_path, name="tickets"), ledger)
+    ended = pareta_pipeline("resume", "tickets")
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines() == [
+        "no run of batch 'tickets' is under way; continue the batch with: pareta-pipeline complete SPEC",
+        "a run that a Prefect server suspended: this needs a Prefect API; start one with `pareta-pipeline server`, or "
+        "set PREFECT_API_URL",
+    ]
+
+
+@pytest.mark.parametrize("command", [("pause",), ("resume",), ("set", "max_in_flight=3"), ("status",)])
+def test_a_command_for_an_unknown_batch_names_the_known_ones(
+    no_api: None, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    with closing(Ledger.open()) as ledger:
+        register_rows(batch_in(tmp_path, name="tickets"), ledger)
+    name, *more = command
+    ended = pareta_pipeline(name, "ticket", *more)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("the ledger has no batch 'ticket'; did you mean 'tickets'?; it has: tickets")
+
+
+def test_resume_on_a_prefect_server_that_does_not_answer_is_one_line(no_api: None) -> None:
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
+        ended = pareta_pipeline("resume", "tickets")
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (2, 1), ended.stderr
+    assert ended.stderr.startswith("Prefect server http://127.0.0.1:9/api: ")
+    assert "unset PREFECT_API_URL" in ended.stderr

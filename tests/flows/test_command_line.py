@@ -244,7 +244,7 @@ def test_a_run_under_way_is_paused_bounded_and_resumed_and_json_says_how_it_stan
 
 def test_without_a_run_there_is_nothing_to_resume(pareta: Sandbox) -> None:
     ended = pareta_pipeline("resume", "reviews")
-    assert (ended.exit_code, "no run of batch 'reviews' is under way" in ended.stderr) == (2, True)
+    assert (ended.exit_code, "the ledger has no batch 'reviews'" in ended.stderr) == (2, True)
 
 
 def test_a_quote_of_comparisons_says_what_each_model_will_cost(pareta: Sandbox, tmp_path: Path) -> None:
