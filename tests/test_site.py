@@ -1,22 +1,38 @@
 """The documentation site: it builds with strict links, and its reference pages have every field, command and table."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from pymdownx.superfences import SuperFencesException
 
 import pareta_client
 from flows.outcome_table import END_STATES
 from pareta_batch.ledger import schema
 from pareta_cli.app import COMMANDS
 from pareta_cli.spec_kinds import Command, kind_of
+from scripts.site_diagrams import PICTURES, diagrams, fence, picture_of
 from scripts.site_reference import PAGES, STATUSES
 from scripts.site_specs import type_of
 
 ROOT = Path(__file__).parent.parent
+
+
+def test_every_diagram_has_a_picture_of_its_text_and_no_picture_is_left_over() -> None:
+    assert {picture_of(text) for text in diagrams()} == set(PICTURES.glob("*.svg"))
+
+
+def test_a_diagram_without_a_picture_ends_the_build() -> None:
+    with pytest.raises(SuperFencesException, match="missing picture; draw it with"):
+        fence("flowchart TD\n  nothing --> like_it", "mermaid", "mermaid", {}, None)
+    assert fence(next(diagrams()), "mermaid", "mermaid", {}, None).startswith('<div class="diagram"><svg id="d')
+
+
+LOADED = re.compile(r"""(?:<(?:script|img|iframe|source)[^>]* src|<link[^>]* href)=["']?(?:https?:)?//[^"' >]+""")
 
 
 @pytest.mark.long
@@ -34,6 +50,11 @@ def test_the_site_builds_with_strict_links(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stdout + built.stderr
     for page in PAGES:
         assert (site / page).with_suffix(".html").exists(), page
+    for file in site.rglob("*.html"):
+        text = file.read_text(encoding="utf-8")
+        assert not [link for link in LOADED.findall(text) if 'rel="canonical"' not in link], file
+        assert 'class="mermaid"' not in text, file
+    assert (site / "architecture.html").read_text(encoding="utf-8").count('<div class="diagram"><svg') == 2
     assert 'id="pareta_client.client.AsyncPareta"' in (site / "reference" / "python.html").read_text(encoding="utf-8")
 
 
