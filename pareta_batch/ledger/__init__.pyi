@@ -2,6 +2,7 @@ from .budget_accounts import budget_of
 from .group_commit import GroupCommit
 from .kept_quotes import Quoted, check_batch_quote, hit_rate, keep_quote
 from .ledger import Ledger
+from .member_spending import billed_by_shard, spent_by_member
 from .member_tables import create_member_tables, member_runs, member_shards, members, stops
 from .membership import (
     Membership,
@@ -35,6 +36,7 @@ __all__ = [
     "Sharing",
     "State",
     "Tally",
+    "billed_by_shard",
     "budget_of",
     "check_batch_quote",
     "check_serves_members",
@@ -54,6 +56,7 @@ __all__ = [
     "overspent_micro_usd",
     "record_owner",
     "runs",
+    "spent_by_member",
     "spent_micro_usd",
     "stop_of",
     "stops",

@@ -14,10 +14,11 @@ member_runs = sa.Table(
     sa.Column("owner_transaction", sa.String, nullable=False),
     sa.Column("shard_size", sa.Integer, nullable=False),
     sa.Column("paused", sa.Boolean, nullable=False),
-    # The budget of the members together: its ceiling, what was spent before the run, and the known prices.
-    sa.Column("ceiling_micro_usd", sa.BigInteger),
-    sa.Column("spent_before_micro_usd", sa.BigInteger),
+    # Price bounds that the members together know, and the requests, bytes and micro-USD in doubt at an unknown price.
     sa.Column("prices", sa.JSON),
+    sa.Column("doubt", sa.JSON),
+    # The rate and the pause of each member.
+    sa.Column("rate", sa.JSON),
 )
 
 # One row for each process that joined. It lives while its transaction `pid`, `transaction` holds the members' lock.
@@ -36,13 +37,12 @@ members = sa.Table(
     # Set when its session is drained; a dead member never sets it.
     sa.Column("ended", sa.Boolean, nullable=False),
     sa.Column("counts", sa.JSON, nullable=False),
-    # Micro-USD: allotted to it by the parent, and billed in the outcomes that it has written.
+    # The budget that the parent has allotted to it, and its demand and its price bounds as it last wrote them.
     sa.Column("granted_micro_usd", sa.BigInteger, nullable=False),
-    sa.Column("billed_micro_usd", sa.BigInteger, nullable=False),
-    # Its demand for budget and its limiter, as it last wrote them; and the rate that the parent allows.
     sa.Column("demand", sa.JSON),
-    sa.Column("limiter", sa.JSON),
-    sa.Column("allowed", sa.JSON),
+    sa.Column("prices", sa.JSON),
+    # Its rate limiter as it last wrote it.
+    sa.Column("rate", sa.JSON),
 )
 
 # The shards of the run that have rows to send, each with the member that works on it.
@@ -53,6 +53,7 @@ member_shards = sa.Table(
     sa.Column("shard", sa.Integer, primary_key=True),
     sa.Column("token", sa.String(32)),
     sa.Column("done", sa.Boolean, nullable=False),
+    sa.Column("billed_before_micro_usd", sa.BigInteger, nullable=False),
     sa.Index("member_shards_open", "batch", "shard", postgresql_where=sa.text("NOT done")),
 )
 

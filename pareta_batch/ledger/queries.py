@@ -31,7 +31,7 @@ _priced = sa.and_(
 )
 _unknown = sa.and_(sa.not_(_paid), sa.or_(rows.c.in_doubt, rows.c.lost_receipts > 0))
 _replayed = sa.and_(_paid, rows.c.resent, sa.or_(rows.c.billed_micro_usd == 0, rows.c.lost_receipts > 0))
-_bytes = rows.c.prompt_bytes + rows.c.turn_bytes
+SENT_BYTES = rows.c.prompt_bytes + rows.c.turn_bytes
 _unbilled = sa.and_(_paid, rows.c.billed_micro_usd.is_(None))
 _unanswered = sa.and_(sa.not_(_paid), sa.not_(_unknown), rows.c.billed_micro_usd > 0)
 
@@ -129,7 +129,7 @@ _SUMS: dict[str, sa.ColumnElement[Any]] = {
     "prompt_tokens": _where(_paid, rows.c.prompt_tokens),
     "completion_tokens": _where(_paid, rows.c.completion_tokens),
     "unknown": _where(_unknown, _ONE),
-    "unknown_bytes": _where(_unknown, _bytes),
+    "unknown_bytes": _where(_unknown, SENT_BYTES),
     "billed_unanswered": _where(_unanswered, _ONE),
     "unanswered_micro_usd": _where(sa.not_(_paid), rows.c.billed_micro_usd),
     "resent": _where(sa.and_(_paid, rows.c.resent), _ONE),
@@ -139,20 +139,20 @@ _SUMS: dict[str, sa.ColumnElement[Any]] = {
     "asked_again": _where(rows.c.turns.is_not(None), _ONE),
     "asked_again_micro_usd": rows.c.asked_again_micro_usd,
     "lost_turns": _where(sa.not_(_paid), rows.c.lost_receipts),
-    "lost_turn_bytes": _where(sa.not_(_paid), rows.c.lost_receipts * _bytes),
+    "lost_turn_bytes": _where(sa.not_(_paid), rows.c.lost_receipts * SENT_BYTES),
     "copies": _where(rows.c.copy_batch == rows.c.batch, _ONE),
     "open_copies": _where(sa.and_(rows.c.state == "pending", rows.c.copy_of.is_not(None)), _ONE),
     "copied": _where(sa.and_(_paid, rows.c.copy_of.is_not(None)), _ONE),
     "reused": _where(rows.c.copy_batch != rows.c.batch, _ONE),
     "saved_micro_usd": _where(_paid, rows.c.saved_micro_usd),
     "unbilled": _where(_unbilled, _ONE),
-    "unbilled_bytes": _where(_unbilled, _bytes),
+    "unbilled_bytes": _where(_unbilled, SENT_BYTES),
 }
-_LOST = sa.or_(_unknown, _replayed, _unbilled)
+LOST = sa.or_(_unknown, _replayed, _unbilled)
 _SUPERSEDED: dict[str, sa.ColumnElement[Any]] = {
     "superseded_micro_usd": rows.c.billed_micro_usd,
-    "superseded_unknown": _where(_LOST, 1 + rows.c.lost_receipts),
-    "superseded_bytes": _where(_LOST, (1 + rows.c.lost_receipts) * _bytes),
+    "superseded_unknown": _where(LOST, 1 + rows.c.lost_receipts),
+    "superseded_bytes": _where(LOST, (1 + rows.c.lost_receipts) * SENT_BYTES),
 }
 
 

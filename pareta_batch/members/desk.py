@@ -7,19 +7,42 @@ import sqlalchemy as sa
 
 from pareta_batch.errors import BatchStopped, LedgerError
 from pareta_batch.ledger import Ledger, Membership, member_runs, member_shards, members, stop_of
+from pareta_batch.members.allotments import Demand
 from pareta_batch.members.counts import Counts
+from pareta_batch.members.funds import prices_from, prices_json
 from pareta_batch.members.run_rows import write_stop
+from pareta_batch.money import NO_PRICES, Prices
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Orders:
-    """Orders of the parent until the next exchange: calls in flight, a pause, and the decision to stop."""
+    """Orders of the parent until the next exchange: calls in flight, a pause, and the decision to stop.
+
+    `granted`: the member's allotment of the budget in micro-USD. `prices`, `doubt`: as `AllottedGate.grant` takes them.
+    """
 
     share: int = 0
     paused: bool = False
     stop: BatchStopped | None = None
+    granted: int = 0
+    prices: Prices = NO_PRICES
+    doubt: tuple[int, int, int] = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class News:
+    """The state of a member for its parent: counts, the maximum of calls in flight, and its need for budget.
+
+    `returned`: micro-USD that it takes off its allotment.
+    """
+
+    counts: Counts
+    confirmed: int = 0
+    demand: Demand | None = None
+    returned: int = 0
+    prices: Prices = NO_PRICES
 
 
 class MemberDesk:
@@ -52,23 +75,34 @@ class MemberDesk:
                     ended=False,
                     counts=asdict(Counts()),
                     granted_micro_usd=0,
-                    billed_micro_usd=0,
                 )
             )
             size = db.scalar(sa.select(member_runs.c.shard_size).where(member_runs.c.batch == held.batch))
         return size or 1
 
-    def exchange(self, counts: Counts, confirmed: int) -> Orders:
-        """Write the counts and the confirmed maximum of calls in flight, and return the orders; raises Orphaned."""
-        held = self._held
-        row = members.c
+    def exchange(self, news: News) -> Orders:
+        """Write the state of the member, and return the orders; raises Orphaned."""
+        held, row = self._held, members.c
+        written = (
+            members.update()
+            .where(*self._own)
+            .values(
+                counts=asdict(news.counts),
+                # The share that this returns is in use from now on: the parent may lower it before the next exchange.
+                confirmed=sa.func.greatest(news.confirmed, row.share),
+                demand=None if news.demand is None else asdict(news.demand),
+                prices=prices_json(news.prices),
+                granted_micro_usd=row.granted_micro_usd - news.returned,
+            )
+        )
+        run = sa.select(member_runs).where(member_runs.c.batch == held.batch, member_runs.c.run == held.run)
         with self._ledger.transaction() as db:
             held.check_parent(db)
-            written = members.update().where(*self._own).values(counts=asdict(counts), confirmed=confirmed)
-            share = db.scalar(written.returning(row.share))
-            paused = db.scalar(sa.select(member_runs.c.paused).where(member_runs.c.batch == held.batch))
+            share, granted = db.execute(written.returning(row.share, row.granted_micro_usd)).one()
+            orders = db.execute(run).mappings().one()
             stop = stop_of(db, held.batch, held.run)
-        return Orders(share or 0, bool(paused), stop)
+        prices, doubt = prices_from(orders["prices"] or {}), tuple(orders["doubt"] or (0, 0, 0))
+        return Orders(share, orders["paused"], stop, granted, prices, doubt)
 
     def take(self) -> int | None:
         """Take the next shard that no member has; None without one. Raises BatchStopped, LedgerError."""
@@ -98,12 +132,15 @@ class MemberDesk:
         with self._ledger.transaction() as db:
             write_stop(db, self._held.batch, self._held.run, stop)
 
-    def leave(self, counts: Counts) -> None:
-        """Enter the end of the member, after its last call: its shards and its share are free."""
+    def leave(self, counts: Counts, used: int | None) -> None:
+        """Enter the end of the member, after its last call: its shards, its share and its unused budget are free."""
+        ended = {"ended": True, "counts": asdict(counts), "confirmed": 0}
+        if used is not None:
+            ended["granted_micro_usd"] = used
         theirs = self._shards_of_run, member_shards.c.token == self._held.token
         try:
             with self._ledger.transaction() as db:
                 db.execute(member_shards.update().where(*theirs).values(token=None))
-                db.execute(members.update().where(*self._own).values(ended=True, counts=asdict(counts), confirmed=0))
+                db.execute(members.update().where(*self._own).values(**ended))
         except LedgerError as error:  # the parent frees them once the lock is released
             log.warning("batch %s: the end of a member cannot be written: %s", self._held.batch, error)

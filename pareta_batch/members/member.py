@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,14 +20,17 @@ from pareta_batch.engine import (
 )
 from pareta_batch.errors import BatchStopped, LedgerError, Orphaned, RowsUnanswered
 from pareta_batch.ledger import Ledger, RowSelection, join_run
+from pareta_batch.members.allotted_gate import AllottedGate
 from pareta_batch.members.counts import Counts
-from pareta_batch.members.desk import MemberDesk, Orders
-from pareta_batch.money import BudgetGate
+from pareta_batch.members.desk import MemberDesk, News, Orders
+from pareta_batch.money import Budget, BudgetGate
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 
 EXCHANGE_INTERVAL_S = 0.5
 """Seconds between two exchanges with the parent; higher writes less to the ledger and reacts later."""
+WAITING_INTERVAL_S = 0.1
+"""Seconds between two exchanges while rows wait for budget; higher writes less, and spends the last of it slower."""
 
 OWN_REASONS = frozenset({"Cancelled", "Interrupted", "LedgerError", "Orphaned"})
 """Stop reasons of one member: the others continue, and its shards are free for them."""
@@ -93,13 +97,21 @@ async def work_as_member(
         desk = MemberDesk(ledger, held)
         shard_size = await asyncio.to_thread(desk.join, member.number)
         own = batch.model_copy(update={"shard_size": shard_size})
-        work = SessionWork(own, ledger, member.selection, 0, 0, BudgetGate(None))
+        budget = _budget_gate(own)
+        work = SessionWork(own, ledger, member.selection, 0, 0, budget)
         left = opened.enter_context(ExitStack())  # closed after the session: every answer is settled then
         session = start_session(opened, work, client, policy, timing)
-        left.callback(lambda: desk.leave(Counts.of(session)))
-        async with _following(session, desk) as present:
+        left.callback(lambda: desk.leave(Counts.of(session), budget.used if isinstance(budget, AllottedGate) else None))
+        async with _following(session, desk, budget) as present:
             await _complete_shards(session, desk, present)
     return _report(member, session)
+
+
+def _budget_gate(batch: Batch) -> BudgetGate:
+    """Return a gate without an allotment; without a ceiling, every request passes."""
+    if batch.budget_usd is None:
+        return BudgetGate(None)
+    return AllottedGate(Budget(ceiling=0, max_tokens=batch.sampling.most_tokens or 0))
 
 
 def _report(member: Member, session: Session) -> MemberReport:
@@ -163,11 +175,11 @@ async def _complete(session: Session, desk: MemberDesk, shard: int) -> None:
 
 
 @asynccontextmanager
-async def _following(session: Session, desk: MemberDesk) -> AsyncIterator[_Present]:
-    """Write counts and apply orders while the body runs, at once after a stop."""
+async def _following(session: Session, desk: MemberDesk, budget: BudgetGate) -> AsyncIterator[_Present]:
+    """Write news and apply orders while the body runs, at once after a stop."""
     present, stopped, loop = _Present(), asyncio.Event(), asyncio.get_running_loop()
     session.on_stop(lambda: loop.call_soon_threadsafe(stopped.set))
-    following = asyncio.create_task(_follow(session, desk, present, stopped))
+    following = asyncio.create_task(_follow(session, desk, budget, present, stopped))
     try:
         yield present
     finally:
@@ -175,28 +187,41 @@ async def _following(session: Session, desk: MemberDesk) -> AsyncIterator[_Prese
         await asyncio.to_thread(_report_stop, session, desk)
 
 
-async def _follow(session: Session, desk: MemberDesk, present: _Present, stopped: asyncio.Event) -> None:
-    confirmed = 0
+async def _follow(
+    session: Session, desk: MemberDesk, budget: BudgetGate, present: _Present, stopped: asyncio.Event
+) -> None:
     while True:
         try:
             await asyncio.to_thread(_report_stop, session, desk)
-            present.orders = await asyncio.to_thread(desk.exchange, Counts.of(session), confirmed)
-            confirmed = await session.ask(_apply(session, present.orders))
+            news = await session.ask(_news(session, budget, present.orders))
+            present.orders = await asyncio.to_thread(desk.exchange, news)
+            await session.ask(_apply(session, budget, present.orders))
         except Orphaned as error:
             session.stop_because("Orphaned", str(error))
         except Exception as error:  # noqa: BLE001 - without this loop, the member does not learn of a stop
             # The next exchange may succeed. A permanent ledger failure stops the session when a row is claimed.
             log.warning("batch %s: a member cannot reach its parent: %s", session.batch.name, error)
         present.announce()
-        await _sleep(stopped if session.stop is None else asyncio.Event())
+        waits = isinstance(budget, AllottedGate) and budget.waits
+        await sleep_until(stopped, session.stop, WAITING_INTERVAL_S if waits else EXCHANGE_INTERVAL_S)
 
 
-async def _apply(session: Session, orders: Orders) -> int:
-    """Apply orders on the session's loop; return the maximum of calls in flight from now on."""
+async def _news(session: Session, budget: BudgetGate, orders: Orders) -> News:
+    """Return the news of a member, on the session's loop; the budget that it returns is taken off at once."""
+    counts, confirmed = Counts.of(session), max(orders.share, session.gate.in_flight)
+    if not isinstance(budget, AllottedGate):
+        return News(counts, confirmed)
+    demand, returned = budget.demand(orders.share, time.monotonic())
+    return News(counts, confirmed, demand, returned, budget.prices)
+
+
+async def _apply(session: Session, budget: BudgetGate, orders: Orders) -> None:
+    """Apply orders on the session's loop."""
     if orders.stop is not None:
         session.stop_because(orders.stop.reason, orders.stop.message)
+    if isinstance(budget, AllottedGate):
+        budget.grant(orders.granted, orders.prices, orders.doubt)
     session.gate.apply(paused=orders.paused or not orders.share, max_in_flight=max(1, orders.share))
-    return max(orders.share, session.gate.in_flight)
 
 
 def _report_stop(session: Session, desk: MemberDesk) -> None:
@@ -204,8 +229,8 @@ def _report_stop(session: Session, desk: MemberDesk) -> None:
         desk.stop(stop)
 
 
-async def _sleep(woken: asyncio.Event) -> None:
-    """Wait for one interval, or until the event is set."""
+async def sleep_until(stopped: asyncio.Event, stop: BatchStopped | None, interval_s: float) -> None:
+    """Wait for one interval, or until a stop that is not the present `stop`."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(EXCHANGE_INTERVAL_S):
-            await woken.wait()
+        async with asyncio.timeout(interval_s):
+            await (stopped if stop is None else asyncio.Event()).wait()

@@ -5,13 +5,15 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from pareta_batch.answers import claim
 from pareta_batch.engine import TIMING, SessionWork, StopSignal, Timing, owner_of_sessions, read_work, settle_copies
-from pareta_batch.errors import BatchStopped, NotAllowed
+from pareta_batch.errors import BatchStopped
 from pareta_batch.ledger import ALL_UNSETTLED, Ledger, RowSelection, check_serves_members
 from pareta_batch.members.counts import RunProgress, sum_of
-from pareta_batch.members.member import EXCHANGE_INTERVAL_S, Member
+from pareta_batch.members.funds import NO_FUNDS, Funds
+from pareta_batch.members.member import EXCHANGE_INTERVAL_S, WAITING_INTERVAL_S, Member, sleep_until
 from pareta_batch.members.run_rows import MemberState, RunRows
 from pareta_batch.members.shares import next_shares
 from pareta_batch.rate_limit import Limits
@@ -45,6 +47,9 @@ class Lead:
         self._stop = StopSignal(work.batch.name)
         self._max_in_flight = self.allotment
         self._dead: dict[str, float] = {}
+        self._budget = work.budget
+        self._funds_wait = False
+        self._funds = Funds.of(work.budget.budget) if work.budget.budget else NO_FUNDS
 
     @property
     def stop(self) -> BatchStopped | None:
@@ -112,11 +117,8 @@ class Lead:
                 await asyncio.to_thread(self._tick)
             except Exception as error:  # noqa: BLE001 - without this loop, no member gets a share
                 log.warning("batch %s: the members' rows cannot be exchanged: %s", self.batch.name, error)
-            try:
-                async with asyncio.timeout(EXCHANGE_INTERVAL_S):
-                    await (stopped if self.stop is None else asyncio.Event()).wait()
-            except TimeoutError:
-                continue
+            waits = self.stop is None and self._funds_wait
+            await sleep_until(stopped, self.stop, WAITING_INTERVAL_S if waits else EXCHANGE_INTERVAL_S)
 
     def _tick(self) -> None:
         rows, now = self._rows, time.monotonic()
@@ -127,19 +129,35 @@ class Lead:
         self._bury([state for state in states if not state.lives and not state.ended], now)
         living = {state.token: state.held for state in states if state.lives}
         shares = next_shares(self._max_in_flight, living, self._withheld(states, now))
-        rows.write(
-            {token: share for token, share in shares.items() if share != living[token].share}, paused=self._paused
-        )
+        changed = {token: share for token, share in shares.items() if share != living[token].share}
+        rows.write(changed, self._grants(states), paused=self._paused, prices=self._funds.prices)
         if (stop := rows.stopped()) is not None and self.stop is None:
             self._stop.stop(stop.reason, stop.message)
 
+    def _grants(self, states: Sequence[MemberState]) -> dict[str, int]:
+        """Return the additional allotments of the budget; stop once it is reached."""
+        if self._budget.budget is None:
+            return {}
+        funds = self._funds
+        funds.learn([state.prices for state in states])
+        granted = sum(state.allotment.granted for state in states)
+        living = {state.token: state.allotment for state in states if state.lives}
+        self._funds_wait = any(each.demand is not None and each.demand.needs for each in living.values())
+        if self.stop is None and funds.is_reached(granted, living):
+            self.stop_because("BudgetReached", self._budget.exhausted_reason(self.batch.budget_usd))
+        return funds.grants(granted, living)
+
     def _bury(self, dead: Sequence[MemberState], now: float) -> None:
-        """Free the shards of members that died since the last reading."""
-        if fresh := [state for state in dead if state.token not in self._dead]:
-            self._rows.free_shards([state.token for state in fresh])
-            for state in fresh:
+        """Free the shards of members that died since the last reading, and take back what they cannot have spent."""
+        for state in dead:
+            if state.token not in self._dead:
+                self._rows.bury(state.token, partial(self._kept_of_dead, state))
                 log.warning("batch %s: member %d has died; its shards are free", self.batch.name, state.number)
                 self._dead[state.token] = now
+
+    def _kept_of_dead(self, state: MemberState, billed: int, requests: int, prompt_bytes: int) -> int:
+        most_tokens = self.batch.sampling.most_tokens or 0
+        return self._funds.kept_of_dead(state.allotment.granted, billed, requests, prompt_bytes, most_tokens)
 
     def _withheld(self, states: Sequence[MemberState], now: float) -> int:
         """Return the shares of dead members whose calls may still be at the service."""
@@ -169,8 +187,6 @@ async def lead_members(
         OutputError: Another batch owns its output.
         LedgerError: The ledger is SQLite, or it cannot be written.
     """
-    if batch.budget_usd is not None:
-        raise NotAllowed(f"batch {batch.name!r}: members have no common budget yet; leave budget_usd out")
     check_serves_members(ledger)
     with ledger.lease(batch.name):
         await asyncio.to_thread(claim, batch, ledger)
@@ -178,8 +194,8 @@ async def lead_members(
         rows = RunRows(ledger, batch.name)
         size = shard_size(batch, work.to_send, members)
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, size, wanted)
-        await asyncio.to_thread(rows.begin, shards, size)
         leading = Lead(work, rows, members, timing)
+        await asyncio.to_thread(rows.begin, shards, size, leading._funds.doubt)
         try:
             async with _following(leading):
                 with owner_of_sessions().include(leading._stop):

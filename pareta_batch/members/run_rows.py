@@ -1,7 +1,8 @@
 """The ledger's rows of a run with members, as its parent reads and writes them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 from pareta_batch.errors import BatchStopped, LedgerError
 from pareta_batch.ledger import (
     Ledger,
+    billed_by_shard,
     create_member_tables,
     exclude_late_claims,
     holder_of,
@@ -17,11 +19,15 @@ from pareta_batch.ledger import (
     member_runs,
     member_shards,
     members,
+    spent_by_member,
     stop_of,
     stops,
 )
+from pareta_batch.members.allotments import Allotment, Demand
 from pareta_batch.members.counts import Counts
+from pareta_batch.members.funds import prices_from, prices_json
 from pareta_batch.members.shares import Held
+from pareta_batch.money import NO_PRICES, Prices
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class MemberState:
     ended: bool
     lives: bool
     counts: Counts
+    allotment: Allotment
+    prices: Prices
 
 
 class RunRows:
@@ -44,9 +52,9 @@ class RunRows:
         self._ledger = ledger
         self._batch = batch
 
-    def begin(self, shards: Iterable[int], shard_size: int) -> None:
+    def begin(self, shards: Iterable[int], shard_size: int, doubt: tuple[int, int, int]) -> None:
         """Enter the run and its shards in place of those of earlier runs; the lock of the batch must be held."""
-        wanted = [{"batch": self._batch, "shard": shard, "token": None, "done": False} for shard in shards]
+        self._shard_size = shard_size
         with self._ledger.transaction() as db:
             create_member_tables(db)
             owner = holder_of(db, self._batch)
@@ -54,9 +62,13 @@ class RunRows:
                 raise LedgerError(f"batch {self._batch!r}: its lock is not held; open the run again")
             for table in (member_runs, members, member_shards, stops):
                 db.execute(table.delete().where(table.c.batch == self._batch))
-            run = {"batch": self._batch, "run": self.run, "shard_size": shard_size, "paused": False}
+            run = {"batch": self._batch, "run": self.run, "shard_size": shard_size, "paused": False, "doubt": doubt}
             db.execute(member_runs.insert().values(**run, owner_pid=owner[0], owner_transaction=owner[1]))
-            if wanted:
+            billed = billed_by_shard(db, self._batch, shard_size)
+            columns = {"batch": self._batch, "token": None, "done": False}
+            if wanted := [
+                {**columns, "shard": shard, "billed_before_micro_usd": billed.get(shard, 0)} for shard in shards
+            ]:
                 db.execute(member_shards.insert(), wanted)
 
     def end(self) -> None:
@@ -79,24 +91,39 @@ class RunRows:
                 ended=row["ended"],
                 lives=(row["pid"], row["transaction"]) in living and not row["ended"],
                 counts=Counts(**row["counts"]),
+                allotment=Allotment(row["granted_micro_usd"], Demand(**row["demand"]) if row["demand"] else None),
+                prices=prices_from(row["prices"] or {}),
             )
             for row in found
         ]
 
-    def write(self, shares: Mapping[str, int], *, paused: bool) -> None:
-        """Write the shares of members, and whether the run is paused."""
+    def write(
+        self, shares: Mapping[str, int], grants: Mapping[str, int], *, paused: bool, prices: Prices = NO_PRICES
+    ) -> None:
+        """Write the new shares and additional grants of members, a pause of the run, and the price bounds."""
         row = members.c
+        run = member_runs.c.batch == self._batch, member_runs.c.run == self.run
         with self._ledger.transaction() as db:
-            for token, share in shares.items():
-                db.execute(members.update().where(row.batch == self._batch, row.token == token).values(share=share))
-            db.execute(member_runs.update().where(member_runs.c.batch == self._batch).values(paused=paused))
+            for token in shares.keys() | grants.keys():
+                values: dict[str, Any] = {"share": shares[token]} if token in shares else {}
+                if token in grants:
+                    values["granted_micro_usd"] = row.granted_micro_usd + grants[token]
+                db.execute(members.update().where(row.batch == self._batch, row.token == token).values(values))
+            db.execute(member_runs.update().where(*run).values(paused=paused, prices=prices_json(prices)))
 
-    def free_shards(self, dead: Iterable[str]) -> None:
-        """Free the shards of dead members; no claim of theirs is written after this."""
+    def bury(self, token: str, kept_of: Callable[[int, int, int], int]) -> None:
+        """Free the shards of a dead member, and set its grant to the part that stays used.
+
+        `kept_of` returns it from the receipts, the requests in doubt, and their bytes. No claim of the member is
+        written after this.
+        """
         row = member_shards.c
         with self._ledger.transaction() as db:
             exclude_late_claims(db, self._batch)
-            theirs = row.batch == self._batch, row.token.in_(list(dead)), sa.not_(row.done)
+            kept = kept_of(*spent_by_member(db, self._batch, token, self._shard_size))
+            of_member = members.c.batch == self._batch, members.c.token == token
+            db.execute(members.update().where(*of_member).values(granted_micro_usd=kept))
+            theirs = row.batch == self._batch, row.token == token, sa.not_(row.done)
             db.execute(member_shards.update().where(*theirs).values(token=None))
 
     def open_shards(self) -> int:

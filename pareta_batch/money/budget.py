@@ -128,6 +128,16 @@ class Budget:
         return unpriced + max(self._priced.micro_usd, self._bound(self._priced.requests, self._priced.prompt_bytes))
 
     @property
+    def used(self) -> int:
+        """Micro-USD spent, reserved, and in doubt at their upper bound."""
+        return self.spent + self._reserved + (self.held if self.blocked else self.doubt_micro_usd)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is in flight."""
+        return not self._in_flight
+
+    @property
     def blocked(self) -> bool:
         """Whether requests in doubt reserve the whole remaining budget, because no price is known."""
         return self.in_doubt > 0 and not self.prices.known

@@ -68,6 +68,21 @@ class Prices:
             rise=max(self.rise or rise, rise),
         )
 
+    def merged(self, other: "Prices") -> "Prices":
+        """Return the bounds from the receipts of both: the lower ones, or the higher ones once a price has risen."""
+        if self.prompt is None or self.completion is None:
+            return other
+        if other.prompt is None or other.completion is None:
+            return self
+        choose = min if self.rise is None and other.rise is None else max
+        return Prices(
+            prompt=choose(self.prompt, other.prompt),
+            completion=choose(self.completion, other.completion),
+            least_prompt_tokens=min(self.least_prompt_tokens, other.least_prompt_tokens),
+            most_completion_tokens=max(self.most_completion_tokens, other.most_completion_tokens),
+            rise=max(filter(None, (self.rise, other.rise)), default=None),
+        )
+
     def refuted_by(self, later: "Prices") -> bool:
         """Return whether `later` has a higher bound than these known bounds."""
         if self.prompt is None or self.completion is None or later.prompt is None or later.completion is None:

@@ -12,7 +12,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.members import Lead, Member, MemberReport, lead_members, work_as_member
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
-from pareta_sandbox.testing import Sandbox
+from pareta_sandbox.testing import Sandbox, Status
 from tests.batch.batches import batch_in, ledger_in
 
 
@@ -75,3 +75,30 @@ async def test_members_need_postgresql(tmp_path: Path, sandbox: Sandbox) -> None
         await work_as_member(batch, client, books, Member("run", 0))
     assert sandbox.books().completions == 0
     books.close()
+
+
+async def test_eight_members_stay_below_the_ceiling_and_use_it(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+) -> None:
+    sandbox.change(latency_ms=20)
+    batch = batch_in(tmp_path, 700, max_in_flight=16, budget_usd=0.003)
+    leading, _ = await run_members(batch, sandbox, ledger, postgres_url, members=8)
+    assert leading.stop is not None
+    assert leading.stop.reason == "BudgetReached"
+    billed = sandbox.books().debited_micro_usd
+    assert 3_000 * 0.98 <= billed <= 3_000
+    sandbox.debited_once()
+
+
+async def test_an_empty_balance_stops_every_member(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+) -> None:
+    sandbox.change(latency_ms=20)
+    batch = batch_in(tmp_path, 400, max_in_flight=12)
+    sandbox.inject(Status(status=402, skip=100, times=1000))
+    leading, reports = await run_members(batch, sandbox, ledger, postgres_url)
+    assert leading.stop is not None
+    assert leading.stop.reason == "InsufficientCreditsError"
+    assert {report.stopped for report in reports} == {"InsufficientCreditsError"}
+    assert sandbox.books().completions == 100
+    assert sandbox.books().statuses[402] <= 12, "those in flight"

@@ -1,0 +1,29 @@
+"""Receipts and doubts of the shards of a run, to take back the unused allotment of a dead member."""
+
+import sqlalchemy as sa
+
+from pareta_batch.ledger.member_tables import member_shards
+from pareta_batch.ledger.queries import LOST, SENT_BYTES
+from pareta_batch.ledger.schema import rows
+from pareta_batch.ledger.selection import current
+
+
+def billed_by_shard(db: sa.Connection, batch: str, shard_size: int) -> dict[int, int]:
+    """Return the micro-USD of the receipts of each shard that has any."""
+    shard = rows.c.position // shard_size
+    query = sa.select(shard, sa.func.sum(rows.c.billed_micro_usd)).where(*current(batch), rows.c.billed_micro_usd > 0)
+    return {number: int(billed) for number, billed in db.execute(query.group_by(shard))}
+
+
+def spent_by_member(db: sa.Connection, batch: str, token: str, shard_size: int) -> tuple[int, int, int]:
+    """Return the receipts of this run in a member's shards in micro-USD, and the requests in doubt with their bytes."""
+    row = member_shards.c
+    own = row.batch == batch, row.token == token
+    before = db.scalar(sa.select(sa.func.coalesce(sa.func.sum(row.billed_before_micro_usd), 0)).where(*own)) or 0
+    times = sa.case((LOST, 1 + rows.c.lost_receipts), else_=0)
+    sums = (rows.c.billed_micro_usd, times, times * SENT_BYTES)
+    query = sa.select(*(sa.func.coalesce(sa.func.sum(each), 0) for each in sums)).where(
+        *current(batch), (rows.c.position // shard_size).in_(sa.select(row.shard).where(*own))
+    )
+    billed, requests, prompt_bytes = map(int, db.execute(query).one())
+    return billed - int(before), requests, prompt_bytes
