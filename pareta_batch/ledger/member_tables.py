@@ -17,8 +17,6 @@ member_runs = sa.Table(
     # Price bounds that the members together know, and the requests, bytes and micro-USD in doubt at an unknown price.
     sa.Column("prices", sa.JSON),
     sa.Column("doubt", sa.JSON),
-    # The rate and the pause of each member.
-    sa.Column("rate", sa.JSON),
 )
 
 # One row for each process that joined. It lives while its transaction `pid`, `transaction` holds the members' lock.
@@ -41,8 +39,6 @@ members = sa.Table(
     sa.Column("granted_micro_usd", sa.BigInteger, nullable=False),
     sa.Column("demand", sa.JSON),
     sa.Column("prices", sa.JSON),
-    # Its rate limiter as it last wrote it.
-    sa.Column("rate", sa.JSON),
 )
 
 # The shards of the run that have rows to send, each with the member that works on it.

@@ -3,9 +3,9 @@
 Invariant: spent before the run + the sum of the grants never exceeds the ceiling. A member's grant covers its receipts,
 its reservations and the bounds of its requests in doubt, so the budget holds without a question per request.
 
-Grant = min(demand, max(rest / (2 × members), bound of the waiting request)). So the grants shrink with the rest, and
-members return what they cannot use. The budget is reached once every member is idle and has returned its surplus, and
-the rest is below the bound of each waiting request: less than one bound is left over.
+Grant = min(demand, max(free / (2 × members), bound of the waiting request)). So the grants shrink with it, and
+members return what they cannot use. The budget is reached under two conditions. Every member is idle and has returned
+its surplus, and the free budget is below the bound of each waiting request. So less than one bound is left over.
 """
 
 from collections.abc import Mapping
@@ -47,32 +47,32 @@ class Allotment:
         return self.granted - (self.demand.used if self.demand else 0)
 
 
-def next_grants(rest: int, members: Mapping[str, Allotment], *, priced: bool) -> dict[str, int]:
-    """Return the additional grant of each member that gets one; while no price is known, one member gets the rest."""
+def next_grants(free: int, members: Mapping[str, Allotment], *, priced: bool) -> dict[str, int]:
+    """Return the additional grant of each member that gets one; while no price is known, one member gets all."""
     asking = {token: each for token, each in members.items() if each.demand is not None and each.demand.needs}
     if not priced:
         alone = next(iter(sorted(asking)), None)
         held = any(each.surplus for each in members.values())
-        return {} if held or alone is None or rest <= 0 else {alone: rest}
+        return {} if held or alone is None or free <= 0 else {alone: free}
     grants = {}
     # Those that wait for budget come first, and of these the smallest need.
     for token in sorted(members, key=lambda token: _urgency(members[token], token)):
-        given = _grant(rest, members[token], len(members))
+        given = _grant(free, members[token], len(members))
         if given > 0:
             grants[token] = given
-            rest -= given
+            free -= given
     return grants
 
 
-def is_reached(rest: int, members: Mapping[str, Allotment], *, priced: bool) -> bool:
-    """Return whether no waiting request fits into the rest, and nothing more will be returned to it."""
+def is_reached(free: int, members: Mapping[str, Allotment], *, priced: bool) -> bool:
+    """Return whether no waiting request fits into the free budget, and nothing more will be returned to it."""
     demands = [each.demand for each in members.values()]
     needs = [demand.needs for demand in demands if demand is not None and demand.needs]
     if not needs or any(demand is None or not demand.idle for demand in demands):
         return False
     if any(each.surplus for each in members.values()):
         return False
-    return rest < min(needs) if priced else rest <= 0
+    return free < min(needs) if priced else free <= 0
 
 
 def _urgency(member: Allotment, token: str) -> tuple[bool, int, str]:
@@ -80,10 +80,10 @@ def _urgency(member: Allotment, token: str) -> tuple[bool, int, str]:
     return (needs <= max(0, member.surplus), needs, token)
 
 
-def _grant(rest: int, member: Allotment, members: int) -> int:
+def _grant(free: int, member: Allotment, members: int) -> int:
     if member.demand is None or (member.demand.idle and 0 < member.surplus < member.demand.needs):
         return 0  # it returns this surplus at its next exchange: an addition would go back with it
     wanted = max(member.demand.target, member.demand.needs) - member.surplus
     lacking = member.demand.needs - member.surplus
-    given = min(wanted, max(rest // (2 * members), lacking), rest)
+    given = min(wanted, max(free // (2 * members), lacking), free)
     return 0 if given < lacking else given

@@ -66,7 +66,7 @@ class AllottedGate(BudgetGate):
         """Set the allotment, and learn the prices that other members know.
 
         `doubt`: requests, prompt bytes and micro-USD in doubt from before the run, at an unknown price. The member that
-        gets the whole rest of the budget repeats them.
+        gets the whole free budget repeats them.
         """
         budget = self._allotted
         budget.prices = budget.prices.merged(prices)

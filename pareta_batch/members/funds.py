@@ -34,17 +34,17 @@ class Funds:
         for each in prices:
             self.prices = self.prices.merged(each)
 
-    def rest(self, granted: int) -> int:
+    def free(self, granted: int) -> int:
         """Return the micro-USD that are not granted, of which `granted` is the sum over all members of the run."""
         return self.ceiling - self.spent_before - granted
 
     def grants(self, granted: int, living: Mapping[str, Allotment]) -> dict[str, int]:
         """Return the additional grants of living members."""
-        return next_grants(self.rest(granted), living, priced=self.prices.known)
+        return next_grants(self.free(granted), living, priced=self.prices.known)
 
     def is_reached(self, granted: int, living: Mapping[str, Allotment]) -> bool:
         """Return whether the budget has no room for any waiting request."""
-        return is_reached(self.rest(granted), living, priced=self.prices.known)
+        return is_reached(self.free(granted), living, priced=self.prices.known)
 
     def kept_of_dead(self, granted: int, billed: int, requests: int, prompt_bytes: int, max_tokens: int) -> int:
         """Return the part of a dead member's grant that stays used: its receipts and the bound of its doubts."""

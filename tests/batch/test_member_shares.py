@@ -70,10 +70,10 @@ allotments = st.dictionaries(
 
 
 @given(st.integers(-50, 2000), allotments, st.booleans())
-def test_grants_never_exceed_the_rest(rest: int, members: dict[str, Allotment], priced: bool) -> None:
-    grants = next_grants(rest, members, priced=priced)
+def test_grants_never_exceed_the_free_budget(free: int, members: dict[str, Allotment], priced: bool) -> None:
+    grants = next_grants(free, members, priced=priced)
     assert all(grant > 0 for grant in grants.values())
-    assert sum(grants.values()) <= max(0, rest)
+    assert sum(grants.values()) <= max(0, free)
 
 
 @given(demands, st.integers(0, 800))

@@ -10,6 +10,7 @@ from pareta_batch.engine.planning import register_rows
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.members import Lead, Member, MemberReport, lead_members, work_as_member
+from pareta_batch.sampling import Sampling
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
@@ -81,12 +82,13 @@ async def test_eight_members_stay_below_the_ceiling_and_use_it(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
 ) -> None:
     sandbox.change(latency_ms=20)
-    batch = batch_in(tmp_path, 700, max_in_flight=16, budget_usd=0.003)
+    # An answer has up to 2 tokens: the bound of a request is 1.7 % of the ceiling.
+    batch = batch_in(tmp_path, 400, max_in_flight=16, budget_usd=0.0017, sampling=Sampling(max_tokens=2))
     leading, _ = await run_members(batch, sandbox, ledger, postgres_url, members=8)
     assert leading.stop is not None
     assert leading.stop.reason == "BudgetReached"
     billed = sandbox.books().debited_micro_usd
-    assert 3_000 * 0.98 <= billed <= 3_000
+    assert 1_700 * 0.98 <= billed <= 1_700
     sandbox.debited_once()
 
 
