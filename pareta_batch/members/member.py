@@ -145,14 +145,13 @@ async def _complete_shards(session: Session, desk: MemberDesk, present: _Present
     """Pull shards until every shard of the run is done, at this member or another one, or the session is stopped."""
 
     async def pull() -> None:
-        while session.stop is None:
-            shard = await asyncio.to_thread(desk.take) if present.orders.share else None
-            if shard is not None:
-                await _complete(session, desk, shard)
-            elif await asyncio.to_thread(desk.has_open_shards):
-                await present.wait()
-            else:
-                return
+        try:
+            while session.stop is None and await _complete_next(session, desk, present):
+                pass
+        except BatchStopped as stop:  # by another member
+            session.stop_because(stop.reason, stop.message)
+        except LedgerError as error:
+            session.stop_because("LedgerError", str(error))
 
     pullers = ceil(session.batch.max_in_flight / session.batch.shard_size) + 2
     async with asyncio.TaskGroup() as pulling:
@@ -160,18 +159,20 @@ async def _complete_shards(session: Session, desk: MemberDesk, present: _Present
             pulling.create_task(pull())
 
 
-async def _complete(session: Session, desk: MemberDesk, shard: int) -> None:
-    try:
-        await session.complete(shard)
-    except BatchStopped:
-        return
-    except RowsUnanswered as error:
-        log.info("%s: %s", session.batch.name, error)  # the ledger has them; a later run sends them again
-    except LedgerError as error:
-        if session.stop is None:
-            session.stop_because("LedgerError", str(error))
-        return
-    await asyncio.to_thread(desk.finish, shard)
+async def _complete_next(session: Session, desk: MemberDesk, present: _Present) -> bool:
+    """Complete a free shard, or wait for one; return False once every shard of the run is done."""
+    shard = await asyncio.to_thread(desk.take) if present.orders.share else None
+    if shard is not None:
+        try:
+            await session.complete(shard)
+        except RowsUnanswered as error:
+            log.info("%s: %s", session.batch.name, error)  # a later run sends these rows again
+        await asyncio.to_thread(desk.finish, shard)
+    elif await asyncio.to_thread(desk.has_open_shards):
+        await present.wait()
+    else:
+        return False
+    return True
 
 
 @asynccontextmanager
