@@ -81,9 +81,10 @@ def _urgency(member: Allotment, token: str) -> tuple[bool, int, str]:
 
 
 def _grant(free: int, member: Allotment, members: int) -> int:
-    if member.demand is None or (member.demand.idle and 0 < member.surplus < member.demand.needs):
-        return 0  # it returns this surplus at its next exchange: an addition would go back with it
-    wanted = max(member.demand.target, member.demand.needs) - member.surplus
-    lacking = member.demand.needs - member.surplus
+    demand, surplus = member.demand, member.surplus
+    if demand is None or (demand.idle and (not demand.needs or 0 < surplus < demand.needs)):
+        return 0  # it returns its surplus at its next exchange: an addition would go back with it
+    wanted = max(demand.target, demand.needs) - surplus
+    lacking = demand.needs - surplus
     given = min(wanted, max(free // (2 * members), lacking), free)
     return 0 if given < lacking else given

@@ -1,5 +1,6 @@
 """Members of a run, simulated: the real decisions of parent and members, on a clock of steps."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class SimulatedMember:
         self.phase = phase
         self.billed = 0
         self.answered = 0
+        self.rows = math.inf  # those that it can get
 
     @property
     def budget(self) -> Budget:
@@ -133,7 +135,7 @@ class Simulation:
 
     def _send(self, member: SimulatedMember) -> None:
         member.gate._waiting = []
-        while len(member.calls) < member.share:
+        while len(member.calls) < member.share and member.answered + len(member.calls) < member.rows:
             reservation = None
             if self.ceiling is not None:
                 found = member.budget.reserve(PROMPT_BYTES)

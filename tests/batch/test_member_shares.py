@@ -76,6 +76,25 @@ def test_grants_never_exceed_the_free_budget(free: int, members: dict[str, Allot
     assert sum(grants.values()) <= max(0, free)
 
 
+@given(st.integers(0, 2000), allotments)
+def test_a_member_that_returns_its_surplus_gets_no_addition(free: int, members: dict[str, Allotment]) -> None:
+    # Both would repeat for ever, and the budget would never count as reached.
+    grants = next_grants(free, members, priced=True)
+    for token, member in members.items():
+        if member.demand is not None and member.demand.idle and member.demand.returned(member.granted):
+            assert token not in grants
+
+
+def test_the_budget_is_reached_while_some_members_have_no_rows() -> None:
+    run = Simulation(slots=24, ceiling=300_000)
+    run.join(8)
+    for member in run.members[:3]:
+        member.rows = 20
+    run.run(120, check_ceiling)
+    assert run.stopped
+    assert run.billed > 300_000 - BOUND
+
+
 @given(demands, st.integers(0, 800))
 def test_a_member_returns_no_more_than_its_surplus(demand: Demand, granted: int) -> None:
     returned = demand.returned(granted)
