@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pareta_batch.answers import claim
+from pareta_batch.engine.account_exchange import share_account
 from pareta_batch.engine.endpoint_recovery import EndpointRecovery
 from pareta_batch.engine.failure_handler import FailureHandler
 from pareta_batch.engine.gc_tuning import relaxed_gc
@@ -175,7 +176,8 @@ async def open_session(
         opened.callback(settle_copies, batch, ledger)
         # Not in a thread: if this task is cancelled, `opened` must know every part that was started.
         session = start_session(opened, work, pareta, policy, timing)
-        yield session
+        async with share_account(session.gate, session._loop, ledger, pareta, batch.name):
+            yield session
 
 
 def pool_size(batch: Batch) -> int:

@@ -1,3 +1,4 @@
+from .account_runs import AccountRuns, account_digest
 from .budget_accounts import budget_of
 from .group_commit import GroupCommit
 from .kept_quotes import Quoted, check_batch_quote, hit_rate, keep_quote
@@ -25,6 +26,7 @@ __all__ = [
     "ALL_UNSETTLED",
     "BATCH",
     "MAX_KEPT_CHARS",
+    "AccountRuns",
     "Flag",
     "GroupCommit",
     "Ledger",
@@ -36,6 +38,7 @@ __all__ = [
     "Sharing",
     "State",
     "Tally",
+    "account_digest",
     "billed_by_shard",
     "budget_of",
     "check_batch_quote",

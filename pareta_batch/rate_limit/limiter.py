@@ -59,6 +59,7 @@ class RateLimiter:
         self._probe_factor = 2.0
         self._meter = DemandMeter()
         self._part = 1.0  # of the account's rate
+        self._reported_per_s: float | None = None
 
     @property
     def most(self) -> int:
@@ -155,6 +156,7 @@ class RateLimiter:
     def usage(self, now: float) -> Usage:
         """Return the report to the other limiters of the account; its demand covers the time since the last report."""
         known = self._rate.resting and not self._concurrency.bounds and not self._random_refusals.gap_s
+        self._reported_per_s = self._rate.per_s if known else None
         return Usage(
             started=self._meter.started,
             refused=self.refusals,
@@ -167,9 +169,13 @@ class RateLimiter:
     def share(self, share: Share, now: float) -> None:
         """Apply the share of the account's limits that this limiter received."""
         self._paused_until = max(self._paused_until, now + share.pause_s)
+        if self._concurrency.bounds or self._random_refusals.gap_s:
+            return  # its rate is not in use: it stays, with its part
         self._part = share.part
-        if share.account_per_s is not None and not self._concurrency.bounds and not self._random_refusals.gap_s:
-            self._rate.share(share.part * share.account_per_s, now)
+        if share.account_per_s is not None:
+            # Steps since the report were not known to the others: they stay.
+            steps = self._rate.per_s / self._reported_per_s if self._reported_per_s and self._rate.resting else 1.0
+            self._rate.share(share.part * share.account_per_s * steps, now)
             self._note(now, restart=False)
 
     def starving_s(self, now: float) -> float:
@@ -182,9 +188,9 @@ class RateLimiter:
 
     def _learn(self, call: Call, now: float) -> None:
         rate = self._rate_at_rest(call)
-        if not self._short_pauses and not self._random_refusals.gap_s and rate:
-            # Of the account: a smaller part is no sign of random refusals.
-            self._random_refusals.refused_at_rest(rate / self._part, self._pause_s)
+        # With other runs, refusals at any rate of this one are theirs, not random.
+        if self._part == 1 and rate and not self._short_pauses and not self._random_refusals.gap_s:
+            self._random_refusals.refused_at_rest(rate, self._pause_s)
         if self._random_refusals.gap_s:
             self._end_measurement(now)
         elif not self._short_pauses:
@@ -237,9 +243,6 @@ class RateLimiter:
         per_s = (
             1 / self._random_refusals.gap_s if self._random_refusals.gap_s else self._rate.per_s if bounded else None
         )
-        limits = Limits(
-            at_s=0.0 if self._began is None else round(now - self._began, 3),
-            in_flight=self._concurrency.limit,
-            per_s=None if per_s is None else round(per_s, 1),
-        )
-        add_limits(self.history, limits)
+        at_s = 0.0 if self._began is None else round(now - self._began, 3)
+        per_s = None if per_s is None else round(per_s, 1)
+        add_limits(self.history, Limits(at_s, self._concurrency.limit, per_s))

@@ -1,0 +1,86 @@
+"""The exchange of a run with the other runs of its account, through the ledger, about once a second."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from pareta_batch.engine.loop_thread import LoopThread
+from pareta_batch.errors import BatchError, LedgerError
+from pareta_batch.ledger import AccountRuns, Ledger, account_digest
+from pareta_batch.rate_limit import AdmissionGate, Usage, share_of
+from pareta_client import AsyncPareta
+
+INTERVAL_S = 1.0
+"""Seconds between two exchanges; higher writes less to the ledger, and follows other runs later."""
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def share_account(
+    gate: AdmissionGate, loop: LoopThread, ledger: Ledger, pareta: AsyncPareta, batch: str
+) -> AsyncIterator[None]:
+    """Apply the share of the account's limits to the gate while the body runs.
+
+    Runs share an account if they have one base URL, one API key and one ledger. The first exchange precedes the body:
+    a run that joins others begins at its share. A failed exchange is logged; the limiter keeps its last share.
+    """
+    runs = AccountRuns(ledger, account_digest(pareta.base_url, pareta.api_key), uuid4().hex)
+    exchange = _Exchange(gate, loop, runs, batch)
+    await exchange.begin()
+    exchanging = asyncio.create_task(exchange.repeat())
+    try:
+        yield
+    finally:
+        exchanging.cancel()
+        exchange.end()
+
+
+class _Exchange:
+    def __init__(self, gate: AdmissionGate, loop: LoopThread, runs: AccountRuns, batch: str) -> None:
+        self._gate = gate
+        self._loop = loop
+        self._runs = runs
+        self._batch = batch
+        self._fails = False
+
+    async def begin(self) -> None:
+        try:
+            await asyncio.to_thread(self._runs.create_table)
+        except LedgerError as error:
+            self._warn(error)
+        else:
+            await self.once()
+
+    async def repeat(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            await self.once()
+
+    async def once(self) -> None:
+        try:
+            own = await self._loop.run(self._usage())
+            others = await asyncio.to_thread(self._runs.exchange, own)
+        except BatchError as error:
+            self._warn(error)
+            return
+        self._fails = False
+        self._loop.call_soon(lambda: self._gate.share(share_of(own, others)))
+
+    def end(self) -> None:
+        if self._fails:
+            return  # the report of a run without heartbeats expires
+        try:
+            self._runs.end()
+        except LedgerError as error:
+            self._warn(error)
+
+    async def _usage(self) -> Usage:
+        return self._gate.usage()
+
+    def _warn(self, error: BatchError) -> None:
+        if not self._fails:
+            log.warning("batch %s: the other runs of its account cannot be read: %s", self._batch, error)
+        self._fails = True

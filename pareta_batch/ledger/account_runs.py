@@ -1,0 +1,87 @@
+"""The runs of each account that send now, with the usage of their limiters."""
+
+import time
+from hashlib import sha256
+from math import inf
+
+import sqlalchemy as sa
+
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.rate_limit import Usage
+
+MAX_AGE_S = 10.0
+"""Seconds without a report after which a run counts as killed; higher tolerates slower ledgers."""
+_CREATING_LOCK = 18
+"""Number of PostgreSQL's lock on creating the table; keep it in later versions."""
+
+metadata = sa.MetaData()
+
+# One row for each run. `account`: a digest, never the key. Times are seconds since the epoch.
+account_runs = sa.Table(
+    "account_runs",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("started", sa.BigInteger, nullable=False),
+    sa.Column("refused", sa.BigInteger, nullable=False),
+    sa.Column("paused_until", sa.Float, nullable=False),
+    sa.Column("account_per_s", sa.Float),
+    sa.Column("demand_per_s", sa.Float),
+    sa.Column("reported_at", sa.Float, nullable=False),
+)
+
+
+def account_digest(base_url: str, api_key: str) -> str:
+    """Return the identity of an account: a digest that does not reveal the key."""
+    return sha256(f"{base_url}\n{api_key}".encode()).hexdigest()
+
+
+class AccountRuns:
+    """The reports of the runs of one account in a ledger."""
+
+    def __init__(self, ledger: Ledger, account: str, run: str) -> None:
+        self._ledger = ledger
+        self._account = account
+        self._run = run
+        self._of_account = account_runs.c.account == account
+        self._own = sa.and_(self._of_account, account_runs.c.run == run)
+
+    def create_table(self) -> None:
+        """Create the table unless it exists; raises LedgerError."""
+        with self._ledger.transaction() as db:
+            if db.dialect.name == "postgresql":
+                db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(_CREATING_LOCK, sa.BigInteger))))
+            db.execute(sa.schema.CreateTable(account_runs, if_not_exists=True))
+
+    def exchange(self, own: Usage) -> list[Usage]:
+        """Write the report of this run, and return those of the other living runs; raises LedgerError."""
+        now = time.time()
+        report = {
+            "started": own.started,
+            "refused": own.refused,
+            "paused_until": now + own.pause_s,
+            "account_per_s": own.account_per_s,
+            "demand_per_s": None if own.demand_per_s == inf else own.demand_per_s,
+            "reported_at": now,
+        }
+        with self._ledger.transaction() as db:
+            db.execute(account_runs.delete().where(self._own))
+            db.execute(account_runs.insert().values(account=self._account, run=self._run, **report))
+            others = sa.and_(self._of_account, account_runs.c.run != self._run)
+            found = db.execute(sa.select(account_runs).where(others, account_runs.c.reported_at > now - MAX_AGE_S))
+            return [
+                Usage(
+                    started=row.started,
+                    refused=row.refused,
+                    pause_s=max(row.paused_until - now, 0.0),
+                    account_per_s=row.account_per_s,
+                    demand_per_s=inf if row.demand_per_s is None else row.demand_per_s,
+                )
+                for row in found
+            ]
+
+    def end(self) -> None:
+        """Remove the report of this run, and those of killed runs; raises LedgerError."""
+        with self._ledger.transaction() as db:
+            killed = account_runs.c.reported_at < time.time() - MAX_AGE_S
+            db.execute(account_runs.delete().where(self._of_account, sa.or_(self._own, killed)))

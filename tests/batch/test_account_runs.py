@@ -1,0 +1,161 @@
+"""Separate runs of one account on one ledger: they report to each other and share the account's limits."""
+
+import asyncio
+import json
+import time
+from math import inf
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pareta_batch.engine import account_exchange
+from pareta_batch.engine.planning import register_rows
+from pareta_batch.engine.session import open_session
+from pareta_batch.ledger.account_runs import MAX_AGE_S, AccountRuns, account_digest, account_runs
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.rate_limit import Share, Usage
+from pareta_batch.run import complete_shards
+from pareta_client import AsyncPareta
+from pareta_sandbox.testing import RateLimit, Sandbox
+from tests.batch.batches import batch_in, on_both_databases, until
+
+KEY = "pareta_live_0123456789abcdef"
+
+
+def runs_of(ledger: Ledger, run: str, account: str = "a" * 64) -> AccountRuns:
+    opened = AccountRuns(ledger, account, run)
+    opened.create_table()
+    return opened
+
+
+def reports(ledger: Ledger) -> int:
+    with ledger.transaction() as db:
+        if not sa.inspect(db).has_table(account_runs.name):
+            return 0
+        return db.scalar(sa.select(sa.func.count()).select_from(account_runs)) or 0
+
+
+@on_both_databases
+def test_a_run_reads_the_reports_of_the_others_of_its_account(ledger: Ledger) -> None:
+    first, second = runs_of(ledger, "1"), runs_of(ledger, "2")
+    stranger = runs_of(ledger, "3", account="b" * 64)
+    told = Usage(started=9, refused=1, pause_s=30.0, account_per_s=12.5, demand_per_s=inf)
+    assert first.exchange(told) == []
+    assert stranger.exchange(told) == []
+    (read,) = second.exchange(Usage(0, 0, demand_per_s=2.0))
+    assert 29 < read.pause_s <= 30
+    assert (read.started, read.refused, read.account_per_s, read.demand_per_s) == (9, 1, 12.5, inf)
+    assert [each.demand_per_s for each in first.exchange(told)] == [2.0]
+    second.end()
+    assert first.exchange(told) == []
+
+
+@on_both_databases
+def test_a_killed_run_counts_for_a_few_seconds_only(ledger: Ledger) -> None:
+    killed, living = runs_of(ledger, "1"), runs_of(ledger, "2")
+    killed.exchange(Usage(0, 0))
+    with ledger.transaction() as db:
+        db.execute(account_runs.update().values(reported_at=time.time() - MAX_AGE_S - 1))
+    assert living.exchange(Usage(0, 0)) == []
+    living.end()
+    assert reports(ledger) == 0
+
+
+@on_both_databases
+def test_the_table_is_created_by_several_runs_at_once(ledger_url: str) -> None:
+    async def create() -> None:
+        opened = [Ledger.open(ledger_url) for _ in range(4)]
+        try:
+            await asyncio.gather(*(asyncio.to_thread(runs_of, ledger, str(n)) for n, ledger in enumerate(opened)))
+        finally:
+            for ledger in opened:
+                ledger.close()
+
+    asyncio.run(create())
+
+
+def test_an_account_is_one_service_and_one_key() -> None:
+    account = account_digest("https://api.pareta.ai", KEY)
+    assert account == account_digest("https://api.pareta.ai", KEY)
+    assert account != account_digest("https://api.pareta.ai", KEY + "0")
+    assert account != account_digest("https://other.pareta.ai", KEY)
+    assert KEY not in account
+
+
+async def test_two_runs_of_one_account_work_at_half_of_its_rate_each(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    batches = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        rows: list[dict[str, object]] = [{"id": n, "text": f"row {n} of {name}"} for n in range(3)]
+        batches.append(batch_in(tmp_path / name, rows, name=name))
+    clients = [AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url) for _ in batches]
+    for batch in batches:
+        register_rows(batch, ledger)
+    async with open_session(batches[0], clients[0], ledger) as first:
+        first.gate.share(Share(1.0, 40.0))  # as if it had learned the rate
+        await until(lambda: _reported(ledger) == 40.0)
+        async with open_session(batches[1], clients[1], ledger) as second:
+            await until(lambda: second.gate.usage().account_per_s == pytest.approx(40.0))
+            assert second.gate.limiter._rate.per_s == pytest.approx(20.0), "before its first call"
+            await until(lambda: first.gate.limiter._rate.per_s == pytest.approx(20.0))
+        await until(lambda: first.gate.limiter._rate.per_s == pytest.approx(40.0))
+        assert reports(ledger) == 1
+    assert reports(ledger) == 0
+    with ledger.transaction() as db:
+        assert sandbox.api_key not in json.dumps([list(map(str, row)) for row in db.execute(sa.select(account_runs))])
+
+
+def _reported(ledger: Ledger) -> float | None:
+    with ledger.transaction() as db:
+        found: float | None = db.scalar(sa.select(account_runs.c.account_per_s))
+        return found
+
+
+async def test_a_pause_of_one_run_holds_the_calls_of_another(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
+    batch = batch_in(tmp_path, 3)
+    register_rows(batch, ledger)
+    other = runs_of(ledger, "other", account_digest(sandbox.base_url, sandbox.api_key))
+    other.exchange(Usage(5, 1, pause_s=60.0))
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    async with open_session(batch, client, ledger) as session:
+        await until(lambda: (session.gate.limiter.wait(time.monotonic()) or 0) > 50)
+        session.stop_because("Enough", "the test has seen what it came for")
+    assert sandbox.books().completions_seen == 0
+
+
+async def test_a_ledger_that_cannot_exchange_stops_no_run(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_exchange, "INTERVAL_S", 0.001)
+    batch = batch_in(tmp_path, 20)
+    plan = register_rows(batch, ledger)
+    with ledger.transaction() as db:
+        db.execute(sa.text("CREATE TABLE account_runs (other INTEGER)"))
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    async with open_session(batch, client, ledger) as session:
+        await complete_shards(session, plan.missing)
+    assert ledger.tally(batch.name).settled == 20
+    assert caplog.text.count("the other runs of its account cannot be read") == 1
+
+
+async def test_two_runs_share_a_limit_over_http(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
+    sandbox.change(latency_ms=20)
+    sandbox.inject(RateLimit(per_s=40, burst=10, retry_after="fractional"))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+
+    async def complete(name: str) -> int:
+        rows: list[dict[str, object]] = [{"id": n, "text": f"row {n} of {name}"} for n in range(120)]
+        batch = batch_in(tmp_path / name, rows, name=name, max_in_flight=16)
+        plan = register_rows(batch, ledger)
+        client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+        async with open_session(batch, client, ledger) as session:
+            await complete_shards(session, plan.missing)
+            return session.gate.limiter.refusals
+
+    refused = await asyncio.gather(complete("one"), complete("two"))
+    assert sum(refused) < 60
+    assert all(ledger.tally(name).settled == 120 for name in ("one", "two"))
