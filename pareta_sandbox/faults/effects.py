@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from starlette.types import Message, Send
@@ -17,6 +17,7 @@ from pareta_sandbox.faults.kinds import (
     KeyEcho,
     Latency,
     OddReply,
+    ReplyHeaders,
     SlowBody,
     Status,
     TruncatedJson,
@@ -42,6 +43,8 @@ async def apply_before(exchange: HttpExchange, faults: Sequence[Fault], draws: r
         match fault:
             case Latency():
                 await asyncio.sleep(draw_ms(fault.ms, fault.sigma, draws) / 1000)
+            case ReplyHeaders():
+                _add_headers(exchange, fault.headers)
             case Status():
                 wait = retry_after(fault.retry_after_s, fault.retry_after)
                 refusal = Refusal(fault.status, fault.detail, {"retry-after": wait} if wait else {})
@@ -61,6 +64,18 @@ async def apply_before(exchange: HttpExchange, faults: Sequence[Fault], draws: r
                 prepare(exchange, fault)
             case _:
                 pass  # faults of deploys and eval runs apply there
+
+
+def _add_headers(exchange: HttpExchange, headers: Mapping[str, str]) -> None:
+    def wrap(send: Send) -> Send:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *encode_headers(headers)]}
+            await send(message)
+
+        return send_with_headers
+
+    exchange.intercept_send(wrap)
 
 
 async def hang(exchange: HttpExchange, fault: Hang) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from math import ceil
 
+from pareta_sandbox.faults.buckets import Buckets
 from pareta_sandbox.faults.kinds import (
     EndpointStops,
     Fault,
@@ -16,7 +17,6 @@ from pareta_sandbox.faults.kinds import (
     RateLimit,
     RetryAfter,
     Route,
-    Status,
 )
 
 
@@ -30,8 +30,7 @@ class Active:
     draws: random.Random
     seen: int = 0
     hits: int = 0
-    bucket: float = 0.0
-    filled_at: float = 0.0
+    buckets: Buckets | None = None
     refused: int = 0
     completions: Counter[str] = field(default_factory=Counter)  # by endpoint, for EndpointStops
 
@@ -94,8 +93,8 @@ class Injection:
         now = time.monotonic()
         # Seeded by order: the same faults in the same order apply to the same requests.
         draws = random.Random(f"{self._seed}/{self._count}")  # noqa: S311
-        active = Active(f"fault_{self._count}", fault, now, draws, filled_at=now)
-        active.bucket = float(fault.burst) if isinstance(fault, RateLimit) else 0.0
+        active = Active(f"fault_{self._count}", fault, now, draws)
+        active.buckets = Buckets(fault) if isinstance(fault, RateLimit) else None
         self._active.append(active)
         return active
 
@@ -124,11 +123,20 @@ class Injection:
                 route, endpoint, now
             ):
                 continue
-            if not isinstance(active.fault, RateLimit):
+            if active.buckets is None:
                 active_faults.append(active.fault)
-            elif refusal := _refused(active, active.fault, in_flight, now):
-                active_faults.append(refusal)
+                continue
+            refusal = active.buckets.refused(in_flight, now)
+            active.refused += refusal is not None
+            # Before the refusal, which ends the request.
+            active_faults += [each for each in (active.buckets.told(), refusal) if each is not None]
         return tuple(active_faults)
+
+    def count_tokens(self, tokens: int) -> None:
+        """Count the tokens of an answered completion against the rate limits."""
+        for active in self._active:
+            if active.buckets is not None:
+                active.buckets.count_tokens(tokens)
 
     def stops(self, endpoint: str) -> bool:
         """Count a completion of a live endpoint, and return whether the endpoint stops after it."""
@@ -178,22 +186,3 @@ def retry_after(seconds: float | None, how: RetryAfter) -> str | None:
             return formatdate(ceil(time.time() + seconds), usegmt=True)
         case _:
             return str(ceil(seconds))
-
-
-def _refused(active: Active, limit: RateLimit, in_flight: int, now: float) -> Status | None:
-    if limit.concurrent is not None and in_flight >= limit.concurrent:
-        active.refused += 1
-        return _rate_limited("too many concurrent requests", 1.0, limit)
-    if limit.per_s is None:
-        return None
-    active.bucket = min(float(limit.burst), active.bucket + (now - active.filled_at) * limit.per_s)
-    active.filled_at = now
-    if active.bucket >= 1:
-        active.bucket -= 1
-        return None
-    active.refused += 1
-    return _rate_limited("rate limit exceeded", (1 - active.bucket) / limit.per_s, limit)
-
-
-def _rate_limited(detail: str, wait_s: float, limit: RateLimit) -> Status:
-    return Status(status=429, detail=detail, retry_after_s=wait_s, retry_after=limit.retry_after)

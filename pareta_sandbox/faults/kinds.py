@@ -63,7 +63,8 @@ class Latency(FaultScope):
 class RateLimit(FaultScope):
     """Token bucket and concurrency limit; a request above either limit is refused with 429.
 
-    per_s: refill rate. burst: size of the bucket. concurrent: maximum completions in flight.
+    per_s: refill rate. burst: size of the bucket. concurrent: maximum completions in flight. tokens_per_min: a second
+    bucket of one minute, from which answered completions take their tokens. told: `x-ratelimit-*` headers tell both.
     """
 
     kind: Literal["rate_limit"] = "rate_limit"
@@ -71,6 +72,15 @@ class RateLimit(FaultScope):
     burst: int = Field(1, ge=1)
     concurrent: int | None = Field(None, ge=1)
     retry_after: RetryAfter = "seconds"
+    tokens_per_min: int | None = Field(None, ge=1)
+    told: bool = False
+
+
+class ReplyHeaders(FaultScope):
+    """Additional headers of every reply, an error status included."""
+
+    kind: Literal["reply_headers"] = "reply_headers"
+    headers: dict[str, str]
 
 
 class Drop(FaultScope):
@@ -212,6 +222,7 @@ Fault = (
     | Html
     | Latency
     | RateLimit
+    | ReplyHeaders
     | Drop
     | Hang
     | TruncatedJson

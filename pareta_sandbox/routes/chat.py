@@ -86,6 +86,7 @@ class Chat:
         books = self._service.books
         books.debit(done.price, "completion", endpoint.id if endpoint else "auto", key, exchange.request_id)
         books.completions += 1
+        self._service.faults.count_tokens(done.prompt_tokens + done.completion_tokens)
         if endpoint is None:
             return
         endpoint.completions += 1

@@ -1,14 +1,23 @@
 """Limits that the service tells in headers: nothing has to be found out by refusals."""
 
+import asyncio
 import random
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pareta_batch.engine.planning import register_rows
+from pareta_batch.engine.session import open_session
+from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.rate_limit.limiter import RateLimiter
 from pareta_batch.rate_limit.told import MAX_WAIT_S, ToldLimits
-from pareta_client import RateLimitBudget, RateLimits
+from pareta_batch.run import complete_shards
+from pareta_client import AsyncPareta, RateLimitBudget, RateLimits
+from pareta_sandbox.testing import RateLimit, Sandbox
+from tests.batch.batches import batch_in, run, until
 from tests.batch.services import Service, first_of, play, play_together
 
 COUNTS = st.integers(0, 10**12)
@@ -98,3 +107,30 @@ def test_runs_that_start_together_share_a_told_limit(runs: int) -> None:
     assert sum(per_s) >= 0.85 * 50
     assert min(per_s) >= 0.5 * sum(per_s) / runs
     assert sum(each.refused for each in played) < 0.05 * sum(len(each.answers) for each in played)
+
+
+async def test_a_limit_that_the_sandbox_tells_is_kept_over_http(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    sandbox.change(latency_ms=10)
+    limit = sandbox.inject(RateLimit(per_s=50, burst=10, tokens_per_min=600_000, told=True))
+    report = await run(batch_in(tmp_path, 60, max_in_flight=8), sandbox, ledger)
+    assert report.settled == 60
+    assert sandbox.hits(limit) <= 3
+
+
+async def test_tokens_per_minute_that_the_sandbox_tells_hold_the_calls(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    # The minute's tokens last for a few rows; after them a row waits for its tokens.
+    limit = sandbox.inject(RateLimit(tokens_per_min=300, told=True))
+    batch = batch_in(tmp_path, 60, max_in_flight=1)
+    plan = register_rows(batch, ledger)
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    async with open_session(batch, client, ledger) as session:
+        work = asyncio.create_task(complete_shards(session, plan.missing))
+        await until(lambda: (session.gate.limiter.wait(time.monotonic()) or 0) > 0.2, within_s=30)
+        session.stop_because("Enough", "the test has seen what it came for")
+        await work
+    assert 0 < sandbox.books().completions < 60
+    assert sandbox.hits(limit) == 0

@@ -15,6 +15,7 @@ from pareta_sandbox.testing import (
     Html,
     Latency,
     RateLimit,
+    ReplyHeaders,
     Sandbox,
     SlowBody,
     Status,
@@ -206,3 +207,31 @@ async def test_who_is_slow_takes_a_place_under_a_cap_on_concurrent_calls(sandbox
 @pytest.mark.parametrize("fault", [{"kind": "earthquake"}, {"kind": "status", "status": 200}, {"kind": "drop", "x": 1}])
 def test_a_fault_that_does_not_exist_is_refused(http: httpx.Client, fault: dict[str, object]) -> None:
     assert http.post("/_sandbox/faults", json=fault).status_code == 422
+
+
+def test_a_rate_limit_tells_its_buckets_in_headers(http: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.inject(RateLimit(per_s=0.1, burst=2, tokens_per_min=600, told=True))
+    replies = [complete(http) for _ in range(3)]
+    assert [reply.status_code for reply in replies] == [200, 200, 429]
+    told = [reply.headers for reply in replies]
+    assert [each["x-ratelimit-limit-requests"] for each in told] == ["2"] * 3
+    assert [each["x-ratelimit-remaining-requests"] for each in told] == ["1", "0", "0"]
+    assert 9_000 < float(told[0]["x-ratelimit-reset-requests"].removesuffix("ms")) <= 10_000
+    assert told[0]["x-ratelimit-limit-tokens"] == told[0]["x-ratelimit-remaining-tokens"] == "600"
+    used = replies[0].json()["usage"]["total_tokens"]
+    assert 600 - used <= int(told[1]["x-ratelimit-remaining-tokens"]) < 600
+
+
+def test_a_limit_on_tokens_refuses_once_they_are_used(http: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.inject(RateLimit(tokens_per_min=2, retry_after="fractional"))
+    assert complete(http).status_code == 200
+    refused = complete(http)
+    assert refused.status_code == 429
+    assert float(refused.headers["retry-after"]) > 30
+    assert "x-ratelimit-limit-tokens" not in refused.headers
+
+
+def test_replies_may_have_other_headers(http: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.inject(ReplyHeaders(headers={"x-ratelimit-limit-requests": "many"}))
+    sandbox.inject(Status(status=503, skip=1))
+    assert [complete(http).headers["x-ratelimit-limit-requests"] for _ in range(2)] == ["many", "many"]
