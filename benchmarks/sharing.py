@@ -1,4 +1,4 @@
-"""Simulated runs that share one rate limit: `python -m benchmarks.sharing [--seconds 400]`.
+"""Simulated runs that share one rate limit: `python -m benchmarks.sharing [--seconds 400] [--told-every 1]`.
 
 Each row of the table is one service with two or four rate limiters, started together or one after the other. The goal:
 together at least 85 % of the limit, the slowest run at least half its share, waste below 5 %.
@@ -30,7 +30,9 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=400.0, help="simulated duration")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--told-every", type=float, help="seconds between two reports of the runs to each other")
+    chosen = parser.parse_args()
+    seconds = chosen.seconds
     heads = ("limit", "Retry-After", "told", "runs", "apart", "of the limit", "slowest", "waste", "goal")
     print("| " + " | ".join(heads) + " |")
     print("|" + "---|" * len(heads))
@@ -38,7 +40,7 @@ def main() -> None:
         BUCKETS, ("none", "fractional", "seconds"), (False, True), (2, 4), APART_S
     ):
         service = Service(0.1, per_s=per_s, burst=burst, retry_after=how, tells=tells)  # type: ignore[arg-type]
-        used, slowest, waste = measure(service, per_s, runs, apart_s, seconds)
+        used, slowest, waste = measure(service, per_s, runs, apart_s, seconds, chosen.told_every)
         goal = "yes" if used >= 0.85 and slowest >= 0.5 and waste < 0.05 else "no"
         print(
             f"| {per_s}/s, burst {burst} | {how} | {'yes' if tells else 'no'} | {runs} | {apart_s:.0f} s "

@@ -162,7 +162,7 @@ class RateLimiter:
             refused=self.refusals,
             # Not the pause of others: a pause that is reported back would never end.
             pause_s=max(self._own_pause_until - now, 0.0),
-            account_per_s=self._rate.per_s / self._part if known else None,
+            account_per_s=self._rate.per_s / self._part if known else self._told.calls_per_s,
             demand_per_s=self._meter.demand_per_s(now, self._rate.per_s, self._paused_until),
         )
 
@@ -172,10 +172,12 @@ class RateLimiter:
         if self._concurrency.bounds or self._random_refusals.gap_s:
             return  # its rate is not in use: it stays, with its part
         self._part = share.part
-        if share.account_per_s is not None:
+        # Alone, told limits bound the calls without a rate.
+        alone_and_told = share.part == 1 and not self._rate.resting and self._told.calls_per_s
+        if share.account_per_s is not None and not alone_and_told:
             # Steps since the report were not known to the others: they stay.
             steps = self._rate.per_s / self._reported_per_s if self._reported_per_s and self._rate.resting else 1.0
-            self._rate.share(share.part * share.account_per_s * steps, now)
+            self._rate.share(share.part * share.account_per_s * steps, now, alone=share.part == 1)
             self._note(now, restart=False)
 
     def starving_s(self, now: float) -> float:

@@ -33,6 +33,9 @@ PROBE_INTERVAL_CALLS = 50
 """Calls between two probes at rest, of which one may be refused; higher wastes fewer calls, at a lower rate."""
 PROBE_INTERVAL_PAUSES = 50
 """Time between two probes at rest, in multiples of the pause; higher loses less time in pauses."""
+SHARED_PROBE_FACTOR = 4.0
+"""Divisor of the time between probes after steps in one direction, with other limiters; higher leaves a rate that is
+too low sooner, which they may learn while all of them search, and passes the limit by more."""
 MAX_TIMER_LATENESS_S = 0.003
 """Upper bound of the lateness of a timer that is compensated; higher allows calls closer together."""
 MIN_CALLS, MAX_RECENT_CALLS = 10, 256
@@ -70,6 +73,7 @@ class Rate:
         self.resting = False
         self._steps = 0  # consecutive steps in one direction: up if positive
         self._pause_s = 0.0
+        self._alone = True
         self._next_probe = ProbeTimer()
         self._sent: deque[float] = deque(maxlen=MAX_RECENT_CALLS)
         self._segment = _Segment(inf)
@@ -112,11 +116,12 @@ class Rate:
         """Defer the next probe after an error other than a refusal."""
         self._next_probe.postpone(now + self.period_s)
 
-    def share(self, per_s: float, now: float) -> None:
-        """Continue at the share of an account's rate, which other limiters learned too."""
+    def share(self, per_s: float, now: float, *, alone: bool) -> None:
+        """Continue at the share of an account's rate, which other limiters learned too unless this one is alone."""
         self.ramping_up = False
-        self.per_s = per_s
+        self.per_s, self._alone = per_s, alone
         if not self.resting:
+            self._steps = STEPS_BEFORE_DOUBLING + 1
             self._rest(now)
 
     def refused(self, sent: float, now: float, pause_s: float) -> None:
@@ -155,9 +160,8 @@ class Rate:
 
     def reached(self) -> float:
         """Return the measured calls per second since the last change; with too few calls, the allowed rate."""
-        if len(self._sent) < MIN_CALLS:
-            return self._assumed_rate()
-        return _per_s(self._sent[0], self._sent[-1], len(self._sent))
+        sent = self._sent
+        return self._assumed_rate() if len(sent) < MIN_CALLS else _per_s(sent[0], sent[-1], len(sent))
 
     def fastest(self) -> float:
         """Return the highest measured calls per second over any span that ends with the latest call."""
@@ -214,7 +218,10 @@ class Rate:
 
     def _rest(self, now: float) -> None:
         self.resting = True
-        self._next_probe.at = now + self._pause_s + self.rest_s(self._pause_s)
+        rest_s = self.rest_s(self._pause_s)
+        if self._steps > STEPS_BEFORE_DOUBLING and not self._alone:
+            rest_s = max(rest_s / SHARED_PROBE_FACTOR, 2 * RAMP_UP_S)
+        self._next_probe.at = now + self._pause_s + rest_s
 
     @property
     def period_s(self) -> float:

@@ -91,6 +91,12 @@ class ToldLimits:
         at = max(bucket.next_at(cost) for bucket, cost in self._costs(now))
         return max(now, min(at, self._latest + MAX_WAIT_S))
 
+    @property
+    def calls_per_s(self) -> float | None:
+        """Calls per second that both buckets refill; None while it is not told."""
+        rates = [self._requests.refill_per_s, self._tokens.refill_per_s / max(self._tokens_per_call, 1e-9)]
+        return min((each for each in rates if each), default=None)
+
     def started(self, now: float) -> int:
         """Count a call that starts now; return its number."""
         for bucket, cost in self._costs(now):

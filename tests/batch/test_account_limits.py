@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareta_batch.rate_limit import AdmissionGate, RateLimiter, Share, Usage, share_of
+from pareta_client import RateLimitBudget, RateLimits
 from tests.batch.services import Service, first_of, play_together
 
 RATES = st.floats(0.01, 10_000)
@@ -63,7 +64,7 @@ def test_equal_parts_are_assumed_until_a_rate_is_known() -> None:
 def test_a_run_that_joins_begins_at_its_share_without_a_search() -> None:
     limiter = RateLimiter(64)
     limiter.share(Share(0.25, 40.0), 0.0)
-    assert 95 <= starts(limiter, until=10.0) <= 105
+    assert 9 <= starts(limiter, until=1.0) <= 11
 
 
 def test_a_run_that_leaves_makes_room_for_the_others_at_once() -> None:
@@ -100,6 +101,24 @@ def test_a_run_with_few_rows_reports_what_it_can_use() -> None:
     assert 10 <= limiter.usage(1.0).demand_per_s <= 15
 
 
+@pytest.mark.parametrize(("requests", "tokens", "per_s"), [(20.0, 60.0, 5.0), (5.0, 60.0, 10.0), (None, 10.0, 60.0)])
+def test_a_rate_that_headers_tell_is_that_of_the_account(requests: float | None, tokens: float, per_s: float) -> None:
+    limiter = RateLimiter(64)
+    call = limiter.started(0.0)
+    budget = None if requests is None else RateLimitBudget(100, 0, requests)
+    limiter.answered(call, 0.1, RateLimits(budget, RateLimitBudget(60_000, 0, tokens)), tokens=100)
+    assert limiter.usage(1.0).account_per_s == pytest.approx(per_s, rel=0.02)
+
+
+@pytest.mark.parametrize(("per_s", "burst"), first_of((50, 10), (12, 12)))
+def test_runs_that_report_to_each_other_share_a_limit_that_headers_tell(per_s: int, burst: int) -> None:
+    service = Service(0.1, per_s=per_s, burst=burst, tells=True)
+    played = play_together(service, [RateLimiter(64) for _ in range(4)], rows=10**6, until_s=90, told_every_s=1.0)
+    rates = [sum(at > 30 for at in each.answers) / 60 for each in played]
+    assert sum(rates) >= 0.85 * per_s
+    assert min(rates) >= 0.5 * sum(rates) / 4
+
+
 async def test_a_share_takes_effect_on_the_calls_that_wait() -> None:
     gate = AdmissionGate(RateLimiter(1), clock=lambda: 0.0)
     gate.share(Share(1.0, None, pause_s=30.0))
@@ -112,15 +131,16 @@ async def test_a_share_takes_effect_on_the_calls_that_wait() -> None:
 
 
 @pytest.mark.parametrize("retry_after", first_of("none", "fractional", "seconds"))
-@pytest.mark.parametrize(("per_s", "burst"), first_of((200, 20), (50, 10)))
+@pytest.mark.parametrize(("per_s", "burst"), first_of((50, 10), (200, 20), (12, 12)))
 @pytest.mark.parametrize("runs", first_of(4, 2))
-def test_runs_that_start_one_after_the_other_share_a_limit_that_nobody_told(
-    runs: int, per_s: int, burst: int, retry_after: str
+@pytest.mark.parametrize("apart_s", [0, 15])
+def test_runs_that_report_to_each_other_share_a_limit_that_no_header_tells(
+    apart_s: int, runs: int, per_s: int, burst: int, retry_after: str
 ) -> None:
     service = Service(0.1, per_s=per_s, burst=burst, retry_after=retry_after)  # type: ignore[arg-type]
     limiters = [RateLimiter(64) for _ in range(runs)]
-    begin, end = 15 * runs + 20, 15 * runs + 80
-    played = play_together(service, limiters, rows=10**6, apart_s=15, until_s=end, told_every_s=1.0)
+    begin, end = apart_s * runs + 60, 400 if per_s < 50 or retry_after == "seconds" else apart_s * runs + 120
+    played = play_together(service, limiters, rows=10**6, apart_s=apart_s, until_s=end, told_every_s=1.0)
     rates = [sum(at > begin for at in each.answers) / (end - begin) for each in played]
     assert sum(rates) >= 0.85 * per_s
     assert min(rates) >= 0.5 * sum(rates) / runs

@@ -169,12 +169,12 @@ def test_a_retry_after_is_never_shorter_than_the_wait(seconds: float) -> None:
 
 
 def test_a_rate_limit_lets_its_burst_and_its_rate_through(http: httpx.Client, sandbox: Sandbox) -> None:
-    limit = sandbox.inject(RateLimit(per_s=20, burst=5, retry_after="fractional"))
+    limit = sandbox.inject(RateLimit(per_s=2, burst=5, retry_after="fractional"))
     replies = [complete(http) for _ in range(10)]
     refused = [reply for reply in replies if reply.status_code == 429]
     assert [reply.status_code for reply in replies[:5]] == [200] * 5
     assert refused
-    assert all(0 < float(reply.headers["retry-after"]) <= 0.05 for reply in refused)
+    assert all(0 < float(reply.headers["retry-after"]) <= 0.5 for reply in refused)
     assert sandbox.hits(limit) == len(refused)
     time.sleep(float(refused[-1].headers["retry-after"]) + 0.06)
     assert complete(http).status_code == 200
