@@ -20,5 +20,10 @@ RUN useradd --create-home --uid 1000 pareta
 COPY --from=build /opt/pareta /opt/pareta
 WORKDIR /opt/pareta
 ENV PATH=/opt/pareta/.venv/bin:$PATH PYTHONUNBUFFERED=1
+ARG COMMIT_SHA=""
+ENV PARETA_COMMIT_SHA=$COMMIT_SHA
 USER 1000
-CMD ["prefect", "worker", "start", "--pool", "pareta"]
+# For workers. A container of one flow run has no such server, and nothing that looks at its health.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health', timeout=4)"]
+CMD ["prefect", "worker", "start", "--pool", "pareta", "--with-healthcheck"]

@@ -41,6 +41,7 @@ docs: install ## build the documentation site in .pareta/site; broken links fail
 peers: install ## run third-party clients against the sandbox, each in its own environment under .pareta
 	$(BIN)/python -m tests.client.sdks
 	$(BIN)/python -m tests.sandbox.fuzzing
+	$(BIN)/python -m tests.command_line.pool_workers
 
 statistics: install ## measure the error rates of the statistics: tables of docs/statistics.md, comparisons.md, batch.md
 	$(BIN)/python -m benchmarks.claims
@@ -51,7 +52,7 @@ wheel: install ## write the wheel and the sdist to dist/
 	$(BIN)/python -m hatchling build --directory dist
 
 image: ## build the worker image pareta-worker with Docker
-	docker build --tag pareta-worker .
+	docker build --tag pareta-worker --build-arg COMMIT_SHA=$$(git rev-parse HEAD) .
 
 audit: install ## search known vulnerabilities of the locked versions; needs pypi.org, and fails without it
 	$(BIN)/uvx pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.lock

@@ -34,7 +34,7 @@ from .errors import (
     error_class_named,
 )
 from .form_schema import QUESTIONS, TEXT, JsonSchema, budget_needs_max_tokens, has_question, needs
-from .json_log import LOG_FORMAT, JsonLines, logs_are_json, masked, use_json_logs
+from .json_log import CONSOLE_CLASS, LOG_FORMAT, JsonLines, logs_are_json, masked, use_json_logs
 from .ledger.identity import ledger_id
 from .ledger.kept_quotes import Quoted, check_batch_quote, check_comparison_quote, hit_rate, keep_quote
 from .ledger.ledger import Ledger
@@ -90,6 +90,7 @@ from .user_path import UserPath
 
 __all__ = [
     "ALL_UNSETTLED",
+    "CONSOLE_CLASS",
     "ENDPOINT",
     "LOG_FORMAT",
     "MAX_PROBLEMS_SHOWN",

@@ -5,7 +5,6 @@ Exit status: 0 done · 1 done with more failures than tolerated · 2 bad input o
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,6 @@ from pareta_cli import batch_commands, spec_commands
 from pareta_cli.checks import print_checks
 from pareta_cli.credentials_command import credentials
 from pareta_cli.debugging import debug as debug_is_on
-from pareta_cli.environment import prepare_prefect
 from pareta_cli.init_command import init
 from pareta_cli.interruption import end_on_signals
 from pareta_cli.lifeline import without_key
@@ -25,6 +23,7 @@ from pareta_cli.registration import CommandFunction, Debug, Program, register
 from pareta_cli.run_commands import complete, flow_command, retry_failed
 from pareta_cli.schedule_command import schedule
 from pareta_cli.server_command import server
+from pareta_cli.setup_command import set_up
 from pareta_cli.spec_kinds import Command
 from pareta_cli.spend_command import spend
 
@@ -85,44 +84,6 @@ def doctor(as_json: AsJson = False) -> None:
     from pareta_cli.doctor import diagnose
 
     print_checks(diagnose(), as_json=as_json)
-
-
-def set_up(
-    limits: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--limit",
-            metavar="[CREDENTIALS/]MODEL=SLOTS",
-            help="Maximum calls in flight to an endpoint, over all runs of an account.",
-        ),
-    ] = None,
-    repository: Annotated[str | None, typer.Option(help="Git URL that workers clone; by default none.")] = None,
-    branch: Annotated[str | None, typer.Option(help="Branch of the repository.")] = None,
-    names: Annotated[
-        list[str] | None, typer.Option("--name", "-n", help="Only this deployment; can be repeated. By default all.")
-    ] = None,
-    file: Annotated[Path, typer.Option(help="File of the deployments; their runs work in its folder.")] = Path(
-        "prefect.yaml"
-    ),
-    reset: Annotated[
-        bool, typer.Option("--reset", help="Make the server as prefect.yaml, also what a person changed there.")
-    ] = False,
-) -> None:
-    """Create or update work pool, block type, limits and deployments on the Prefect server of PREFECT_API_URL.
-
-    Schedules, automations, parameters and limits that a person changed on the server are kept and printed.
-    """
-    prepare_prefect()
-    from pareta_cli.server_setup import SetUp, SetUpError, read_limits, set_up
-
-    try:
-        wanted = SetUp(read_limits(limits or ()), repository, branch, tuple(names or ()), reset, file)
-        notes = set_up(wanted, typer.echo)
-    except SetUpError as error:
-        raise bad_input(error) from None
-    for note in notes:
-        typer.echo(f"note: {note}", err=True)
-    typer.echo("server set up; start a worker with: prefect worker start --pool pareta")
 
 
 FLOWS: dict[Command, str] = {

@@ -18,12 +18,15 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.templating import apply_values
 from pydantic import TypeAdapter
 
+from pareta_cli.code_version import code_version
 from pareta_cli.setup_merge import Path, flat
 
 Json = dict[str, Any]
 
 _triggers: TypeAdapter[DeploymentTriggerTypes] = TypeAdapter(DeploymentTriggerTypes)
 
+DEFAULT_POOL = "pareta"
+"""Work pool of the deployments of this project, for processes."""
 ANCHOR = datetime(2020, 1, 1, tzinfo=UTC)
 TIMING = ("cron", "interval", "anchor_date", "rrule", "timezone")
 
@@ -34,11 +37,12 @@ class SetUpError(Exception):
 
 @dataclass(frozen=True)
 class FileDeployment:
-    """One deployment of prefect.yaml, with its flow."""
+    """One deployment of prefect.yaml, with its flow and the version of the code."""
 
     fields: Json
     pull_steps: Sequence[Json]
     flow: Flow[..., Any]
+    version: str
 
     @property
     def name(self) -> str:
@@ -79,17 +83,29 @@ class FileDeployment:
         }
 
 
-def read_deployments(file: FilePath, pull_steps: Sequence[Json] | None, names: Sequence[str]) -> list[FileDeployment]:
-    """Return the deployments of a file, or those of these names (`name` or `flow/name`). Raises SetUpError."""
+def read_deployments(
+    file: FilePath, pull_steps: Sequence[Json] | None, names: Sequence[str], pool: str | None = None
+) -> list[FileDeployment]:
+    """Return the deployments of a file, or those of these names (`name` or `flow/name`). Raises SetUpError.
+
+    `pool`: work pool for the deployments of `DEFAULT_POOL`; None leaves them there.
+    """
     content: Json = yaml.safe_load(file.read_text(encoding="utf-8"))
     folder = str(file.resolve().parent)
     default_steps = [{"prefect.deployments.steps.set_working_directory": {"directory": folder}}]
     steps = pull_steps or content.get("pull") or default_steps
-    found = [_read(each, steps, file) for each in content.get("deployments") or ()]
+    found = [_read(_in_pool(each, pool), steps, file) for each in content.get("deployments") or ()]
     known = {name for each in found for name in (each.name, each.full_name)}
     if unknown := [name for name in names if name not in known]:
         raise SetUpError(f"{file}: no deployment {unknown[0]!r}; it has {', '.join(each.full_name for each in found)}")
     return [each for each in found if not names or each.name in names or each.full_name in names]
+
+
+def _in_pool(fields: Json, pool: str | None) -> Json:
+    own = fields.get("work_pool")
+    if pool is None or not isinstance(own, dict) or own.get("name") != DEFAULT_POOL:
+        return fields
+    return {**fields, "work_pool": {**own, "name": pool}}
 
 
 def automation_state(automation: AutomationCore) -> dict[Path, Any]:
@@ -113,12 +129,18 @@ def check_deployment(fields: Json, steps: Sequence[Json], source: str) -> FileDe
     name = fields.get("name", "without a name")
     try:
         flow: Flow[..., Any] = load_flow_from_entrypoint(fields["entrypoint"])
-        deployment = FileDeployment(fields, steps, flow)
+        deployment = FileDeployment(fields, steps, flow, _version(fields, steps))
         deployment.state(UUID(int=0))
     except (KeyError, TypeError, ValueError, ImportError, AttributeError, PrefectException) as error:
         problem = f"{type(error).__name__}: {error}"
         raise SetUpError(f"deployment {name!r}: invalid: {problem}; correct {source}") from error
     return deployment
+
+
+def _version(fields: Json, steps: Sequence[Json]) -> str:
+    """Return the version in the file, else that of the code in the folder of the runs."""
+    step = steps[0].get("prefect.deployments.steps.set_working_directory", {}) if steps else {}
+    return str(fields.get("version") or code_version(FilePath(step["directory"]) if step else None))
 
 
 def _schedules(schedules: Sequence[Json]) -> dict[Path, Any]:

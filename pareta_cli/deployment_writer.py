@@ -28,7 +28,7 @@ async def write_deployment(client: PrefectClient, wanted: FileDeployment, *, res
     automations = await _automations_of(client, deployment_id, wanted)
     server = _state_of(found, automations) if found else {}
     # A deleted deployment is made anew, as in the file: its record would leave out every value.
-    record = await _read_record(wanted.full_name) if found else {}
+    record = await read_record(wanted.full_name) if found else {}
     in_file = wanted.state(deployment_id)
     state, kept = merge(in_file, server, record, reset=reset)
     state = _with_whole_groups(state, server)
@@ -36,7 +36,7 @@ async def write_deployment(client: PrefectClient, wanted: FileDeployment, *, res
     ids = {each.slug or str(each.id): each.id for each in found.schedules} if found else {}
     changed |= await _write_schedules(client, deployment_id, ids, state, server)
     changed |= await _write_automations(client, wanted.automations(deployment_id), automations, state, server)
-    await _write_record(wanted.full_name, record_of(in_file))
+    await write_record(wanted.full_name, record_of(in_file))
     report(f"{wanted.full_name}: {'created' if found is None else 'updated' if changed else 'unchanged'}")
     for each in kept:
         if each.path[0] != "schedules" or each.in_file is not NOTHING or each.path[2] == "timing":
@@ -103,7 +103,7 @@ async def _create(client: PrefectClient, wanted: FileDeployment) -> UUID:
 def _of_the_code(wanted: FileDeployment) -> Json:
     """Return the fields that always follow the code and the file."""
     return {
-        "version": wanted.flow.version,
+        "version": wanted.version,
         "entrypoint": wanted.fields["entrypoint"],
         "pull_steps": list(wanted.pull_steps),
         "parameter_openapi_schema": parameter_schema(wanted.flow).model_dump(exclude_unset=True),
@@ -204,7 +204,8 @@ def _variable(full_name: str) -> str:
     return "pareta-set-up-" + "".join(each if each.isalnum() else "-" for each in full_name.lower())
 
 
-async def _read_record(full_name: str) -> dict[str, str]:
+async def read_record(full_name: str) -> dict[str, str]:
+    """Return the record of a deployment or of a work pool; empty without one."""
     record = await Variable.aget(_variable(full_name))
     return record if isinstance(record, dict) else {}
 
@@ -214,7 +215,8 @@ async def forget_record(full_name: str) -> None:
     await Variable.aunset(_variable(full_name))
 
 
-async def _write_record(full_name: str, record: dict[str, str]) -> None:
-    if record != await _read_record(full_name):
+async def write_record(full_name: str, record: dict[str, str]) -> None:
+    """Write the record of a deployment or of a work pool."""
+    if record != await read_record(full_name):
         tags = ["pareta"]
         await Variable.aset(_variable(full_name), record, tags=tags, overwrite=True)

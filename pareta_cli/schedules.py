@@ -14,10 +14,10 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTag
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from pareta_cli.deployment_file import FileDeployment, Json, SetUpError, check_deployment
+from pareta_cli.deployment_file import DEFAULT_POOL, FileDeployment, Json, SetUpError, check_deployment
 from pareta_cli.deployment_writer import Report, forget_record, write_deployment
 from pareta_cli.run_commands import flow_of
-from pareta_cli.server_setup import MAX_RETRIES, POOL, prepare_server
+from pareta_cli.server_setup import MAX_RETRIES, prepare_server
 from pareta_cli.spec_kinds import Command, command_for, command_named, kind_of
 from pareta_cli.specs import fields_of, spec_from
 from tasks import NEEDS_API, uses_prefect
@@ -125,7 +125,7 @@ def _fields(command: Command, path: Path, spec: "BaseModel") -> Json:
         "entrypoint": f"{flow.fn.__module__}.{flow.fn.__name__}",
         "description": f"{flow.description.splitlines()[0] if flow.description else flow.name} Spec: {path.resolve()}",
         "tags": ["pareta", TAG],
-        "work_pool": {"name": POOL},
+        "work_pool": {"name": DEFAULT_POOL},
         "parameters": {parameter: fields},
     }
 

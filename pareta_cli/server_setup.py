@@ -8,18 +8,19 @@ from pathlib import Path
 import httpx
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from pareta_cli.deployment_file import FileDeployment, Json, SetUpError, read_deployments
+from pareta_cli.deployment_file import DEFAULT_POOL, FileDeployment, Json, SetUpError, read_deployments
 from pareta_cli.deployment_writer import Report, write_deployment
+from pareta_cli.pool_writer import write_ledger_secret, write_pool
+from pareta_cli.work_pool import IMAGE_HOME, PROCESSES, Pool
+from pareta_cli.work_pool_options import PoolType
 from tasks import NEEDS_API, ParetaCredentials, limit_name, uses_prefect
 
 __all__ = ["SetUp", "SetUpError", "read_limits", "set_up"]
 
 PROJECT = Path("prefect.yaml")
-POOL = "pareta"
 
 LEASES_IN_MEMORY = (
     "the Prefect server keeps concurrency leases in memory: after a restart, the slots of running runs stay "
@@ -51,6 +52,7 @@ class SetUp:
     `limits`: slots by model or endpoint id, or by CREDENTIALS/MODEL. `repository`, `branch`: clone for each run;
     without it they run in this folder. `names`: deployments to write; empty for all. `reset`: make the server as the
     file, also what a person changed there. `file`: file of the deployments; their runs work in its folder.
+    `pool`: work pool of the deployments whose pool in the file is `DEFAULT_POOL`.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class SetUp:
     names: tuple[str, ...] = ()
     reset: bool = False
     file: Path = PROJECT
+    pool: Pool = PROCESSES
 
 
 def set_up(wanted: SetUp, report: Report) -> tuple[str, ...]:
@@ -75,7 +78,9 @@ def set_up(wanted: SetUp, report: Report) -> tuple[str, ...]:
         raise SetUpError(f"no {wanted.file} in {Path.cwd()}: {step}")
     if not uses_prefect():
         raise SetUpError(f"set-up: {NEEDS_API}")
-    deployments = read_deployments(wanted.file, _pull_steps(wanted), wanted.names)
+    if wanted.pool.in_containers and wanted.repository is None and wanted.file != PROJECT:
+        raise SetUpError(f"--file {str(wanted.file)!r}: not in the image of the containers; add --repository")
+    deployments = read_deployments(wanted.file, _pull_steps(wanted), wanted.names, wanted.pool.name)
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: MAX_RETRIES}):
         try:
             return asyncio.run(_set_up(wanted, deployments, report))
@@ -97,24 +102,36 @@ def read_limits(options: Iterable[str]) -> dict[str, int]:
     return limits
 
 
+def pool_of(kind: PoolType, name: str | None, image: str, volume: str | None) -> Pool:
+    """Return the work pool of these options; raises SetUpError for options that a pool of processes does not have."""
+    if kind is PoolType.PROCESS and (volume or image != Pool.image):
+        raise SetUpError("--image and --volume: not for processes; add --pool-type docker or --pool-type kubernetes")
+    default = DEFAULT_POOL if kind is PoolType.PROCESS else f"{DEFAULT_POOL}-{kind.value}"
+    return Pool(name or default, kind, image, volume)
+
+
 async def _set_up(wanted: SetUp, deployments: Sequence[FileDeployment], report: Report) -> tuple[str, ...]:
     async with get_client() as client:
-        await prepare_server(client, wanted.limits, report)
+        await prepare_server(client, wanted.limits, report, wanted.pool, reset=wanted.reset)
+        missing = await write_ledger_secret(client, wanted.pool, report)
         for deployment in deployments:
             await write_deployment(client, deployment, reset=wanted.reset, report=report)
         if not wanted.names and wanted.file == PROJECT:
             await _report_renamed(client, {each.full_name for each in deployments}, report, reset=wanted.reset)
-        return (LEASES_IN_MEMORY,) if await _forgets_leases(client) else ()
+        leases = LEASES_IN_MEMORY if await _forgets_leases(client) else None
+        return tuple(note for note in (leases, missing) if note is not None)
 
 
-async def prepare_server(client: PrefectClient, limits: Mapping[str, int], report: Report) -> None:
-    """Create the work pool, register the block type, and size the limits of endpoints."""
-    try:
-        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        report(f"work pool {POOL}: created")
-    except ObjectAlreadyExists:
-        await client.read_work_pool(POOL)
-        report(f"work pool {POOL}: unchanged")
+async def prepare_server(
+    client: PrefectClient,
+    limits: Mapping[str, int],
+    report: Report,
+    pool: Pool = PROCESSES,
+    *,
+    reset: bool = False,
+) -> None:
+    """Create or update the work pool, register the block type, and size the limits of endpoints."""
+    await write_pool(client, pool, report, reset=reset)
     await ParetaCredentials.register_type_and_schema(client=client)
     report("block type Pareta Credentials: registered")
     for model, slots in limits.items():
@@ -152,6 +169,7 @@ async def _forgets_leases(client: PrefectClient) -> bool:
 
 def _pull_steps(wanted: SetUp) -> list[Json] | None:
     if wanted.repository is None:
-        return None
+        in_image = {"prefect.deployments.steps.set_working_directory": {"directory": IMAGE_HOME}}
+        return [in_image] if wanted.pool.in_containers else None
     step = {"repository": wanted.repository} | ({"branch": wanted.branch} if wanted.branch else {})
     return [{"prefect.deployments.steps.git_clone": step}]

@@ -39,7 +39,9 @@ def test_the_worker_is_not_root_and_has_a_command_of_prefect() -> None:
     steps = instructions()
     assert [user for name, user in steps if name == "USER"] == ["1000"]
     assert any(name == "RUN" and "--uid 1000" in step for name, step in steps)
-    assert steps[-1] == ("CMD", '["prefect", "worker", "start", "--pool", "pareta"]')
+    assert steps[-1] == ("CMD", '["prefect", "worker", "start", "--pool", "pareta", "--with-healthcheck"]')
+    (check,) = [step for name, step in steps if name == "HEALTHCHECK"]
+    assert "http://127.0.0.1:8080/health" in check, "the default of PREFECT_WORKER_WEBSERVER_PORT"
 
 
 def test_the_context_has_what_the_image_needs_and_nothing_private() -> None:
@@ -59,7 +61,7 @@ def test_the_steps_of_the_build_make_a_worker(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{base}:{os.environ['PATH']}", "PREFECT_HOME": str(tmp_path / "prefect")}
     for name, step in instructions():
         match name:
-            case "ENV":
+            case "ENV" if step.startswith("PATH="):
                 path = step.split()[0].removeprefix("PATH=").replace(HOME, str(home))
                 environment["PATH"] = path.replace("$PATH", environment["PATH"])
             case "COPY" if step == "requirements.lock .":
