@@ -10,6 +10,7 @@ from pareta_batch.engine.reply_outcome import checked_fields, reply_fields, unre
 from pareta_batch.engine.row_sender import Answer, RowSender
 from pareta_batch.engine.row_state import RowState
 from pareta_batch.engine.stop import StopSignal
+from pareta_batch.engine.worker_pool import WorkerSlots
 from pareta_batch.errors import BatchStopped, LedgerError
 from pareta_batch.ledger import GroupCommit, Outcome
 from pareta_batch.money import BudgetGate
@@ -37,7 +38,7 @@ class RowWorker:
     check: AnswerCheck
     progress: Progress
     stop: StopSignal
-    slots: asyncio.Semaphore
+    slots: WorkerSlots
     ask_again: int = 0
 
     async def answer(self, request: RowRequest) -> Outcome | None:

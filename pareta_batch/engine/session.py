@@ -23,7 +23,7 @@ from pareta_batch.engine.row_worker import RowWorker
 from pareta_batch.engine.session_work import SessionWork, read_work, settle_copies
 from pareta_batch.engine.stop import StopSignal
 from pareta_batch.engine.telemetry_setup import session_telemetry
-from pareta_batch.engine.worker_pool import fan_out
+from pareta_batch.engine.worker_pool import WorkerSlots, fan_out
 from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered
 from pareta_batch.ledger import ALL_UNSETTLED, GroupCommit, Ledger, Outcome, RowSelection
 from pareta_batch.money import BudgetGate
@@ -118,7 +118,12 @@ class Session:
     def apply(self, *, paused: bool, max_in_flight: int | None) -> None:
         """Apply a control request (`max_in_flight` None: the whole allotment). Safe from any thread."""
         allowed = min(max_in_flight or self.allotment, self.allotment)
-        self._loop.call_soon(lambda: self.gate.apply(paused=paused, max_in_flight=allowed))
+        self._loop.call_soon(partial(self.limit_calls, paused=paused, max_in_flight=allowed))
+
+    def limit_calls(self, *, paused: bool, max_in_flight: int) -> None:
+        """Pause or resume, and set the maximum of calls in flight and of claimed rows; on the session's loop only."""
+        self._worker.slots.resize(pool_size(max_in_flight))
+        self.gate.apply(paused=paused, max_in_flight=max_in_flight)
 
     def limit_to(self, slots: int) -> None:
         """Set the allotment to the leased slots; it takes effect with the next control request that is applied."""
@@ -140,7 +145,7 @@ class Session:
             if outcome is not None and outcome.retryable:
                 unanswered.append(outcome)
 
-        workers = min(pool_size(self.batch), self.batch.shard_size)
+        workers = min(pool_size(self.batch.max_in_flight), self.batch.shard_size)
         try:
             await fan_out(requests, work, workers=workers, stopped=self._stop.is_set)
         except (BatchError, ParetaError, asyncio.CancelledError):
@@ -180,9 +185,9 @@ async def open_session(
             yield session
 
 
-def pool_size(batch: Batch) -> int:
+def pool_size(max_in_flight: int) -> int:
     """Return the number of rows at work at once: those in flight, and a quarter more, claimed ahead."""
-    return batch.max_in_flight + 1 + batch.max_in_flight // 4
+    return max_in_flight + 1 + max_in_flight // 4
 
 
 def start_session(
@@ -220,7 +225,7 @@ def start_session(
         check=check,
         progress=progress,
         stop=stop,
-        slots=asyncio.Semaphore(pool_size(batch)),
+        slots=WorkerSlots(pool_size(batch.max_in_flight)),
         ask_again=batch.ask_again,
     )
     opened.enter_context(owner_of_sessions().include(stop))

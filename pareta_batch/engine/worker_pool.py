@@ -39,6 +39,30 @@ async def fan_out(
         raise broken[0]
 
 
+class WorkerSlots(asyncio.Semaphore):
+    """Slots of a worker pool; after `resize` to fewer, released slots are withdrawn until their number fits."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._size = size
+        self._excess = 0
+
+    def resize(self, size: int) -> None:
+        """Set the number of slots; on the event loop only."""
+        self._excess -= size - self._size
+        self._size = size
+        while self._excess < 0:
+            self._excess += 1
+            super().release()
+
+    def release(self) -> None:
+        """Release a slot, or withdraw it."""
+        if self._excess > 0:
+            self._excess -= 1
+        else:
+            super().release()
+
+
 async def gather_settled(one: Awaitable[Item], other: Awaitable[Other]) -> tuple[Item, Other]:
     """Await two awaitables concurrently until both have ended, then return both results or raise the first error."""
     # A plain gather raises at once and leaves the other awaitable running.

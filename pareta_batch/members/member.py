@@ -222,7 +222,7 @@ async def _apply(session: Session, budget: BudgetGate, orders: Orders) -> None:
         session.stop_because(orders.stop.reason, orders.stop.message)
     if isinstance(budget, AllottedGate):
         budget.grant(orders.granted, orders.prices, orders.doubt)
-    session.gate.apply(paused=orders.paused or not orders.share, max_in_flight=max(1, orders.share))
+    session.limit_calls(paused=orders.paused or not orders.share, max_in_flight=max(1, orders.share))
 
 
 def _report_stop(session: Session, desk: MemberDesk) -> None:

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pareta_batch.engine.worker_pool import fan_out, gather_settled
+from pareta_batch.engine.worker_pool import WorkerSlots, fan_out, gather_settled
 
 
 async def test_never_more_at_once_than_workers_and_everything_is_done() -> None:
@@ -103,3 +105,30 @@ async def test_both_ends_are_awaited_before_either_failure_is_raised() -> None:
     with pytest.raises(ValueError, match="one"):
         await gather_settled(fails(), if_transient())
     assert ended == ["other"]
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=5))
+def test_the_slots_of_a_pool_follow_their_number(sizes: list[int]) -> None:
+    async def used(slots: WorkerSlots, most: int) -> int:
+        """Return the most slots that were held at once by more workers than there are slots."""
+        held = highest = 0
+
+        async def hold() -> None:
+            nonlocal held, highest
+            async with slots:
+                held += 1
+                highest = max(highest, held)
+                await asyncio.sleep(0)
+                held -= 1
+
+        await asyncio.gather(*(hold() for _ in range(2 * most)))
+        return highest
+
+    async def follow() -> None:
+        slots = WorkerSlots(3)
+        for size in sizes:
+            slots.resize(size)
+            await used(slots, 12)  # slots that are withdrawn as they are released
+            assert await used(slots, 12) == size
+
+    asyncio.run(follow())
