@@ -71,13 +71,14 @@ from .owner_tags import NO_TAGS, Tags, TagsField
 from .quote import Quote, quote_from, quote_rows
 from .rate_limit import Limits
 from .report import BatchReport, batch_report
+from .rows.attached_places import content_of, is_stored, root_of
 from .rows.attachments import Attacher
 from .rows.dataset import Dataset, Row, check_column
 from .rows.frames import Table
 from .rows.identity import digest, id_of
 from .rows.requests import check_rows
 from .rows.source import AnyDataset, Source, SourceField
-from .rows.storage import folder_of
+from .rows.storage import base_of, folder_of
 from .rows.values import plain
 from .run import complete_shards, report_ledger_failure, run_with_members
 from .run_context import name_run
@@ -163,6 +164,7 @@ __all__ = [
     "UserPath",
     "Wanted",
     "WrittenParts",
+    "base_of",
     "batch_report",
     "billed_to",
     "bound_micro_usd",
@@ -184,6 +186,7 @@ __all__ = [
     "complete_sync",
     "confined",
     "confined_dataset",
+    "content_of",
     "digest",
     "dollars",
     "endpoint_named",
@@ -200,6 +203,7 @@ __all__ = [
     "holds_all",
     "id_of",
     "is_ours",
+    "is_stored",
     "keep_quote",
     "lead_members",
     "ledger_exists",
@@ -226,6 +230,7 @@ __all__ = [
     "remote_control",
     "report_ledger_failure",
     "reserve_purchase",
+    "root_of",
     "run_blocking",
     "run_with_members",
     "sample_answers",

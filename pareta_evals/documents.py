@@ -1,9 +1,19 @@
-"""Documents of eval rows: checked and hashed before anything is paid, uploaded to the eval set by path."""
+"""Documents of eval rows: checked and hashed before anything is paid, uploaded to the eval set one by one."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pareta_batch import MAX_PROBLEMS_SHOWN, Attacher, DatasetError, Row, digest, fan_out
+from pareta_batch import (
+    MAX_PROBLEMS_SHOWN,
+    Attacher,
+    DatasetError,
+    Row,
+    content_of,
+    digest,
+    fan_out,
+    is_stored,
+)
 from pareta_client import AsyncPareta
 
 MAX_UPLOADS = 8
@@ -64,9 +74,10 @@ async def upload_documents(pareta: AsyncPareta, eval_set_id: str, key: str, docu
     """Attach the documents to the rows of an eval set; repeating it changes nothing. Raises ParetaError."""
 
     async def upload(document: RowDocument) -> None:
+        stored = await asyncio.to_thread(content_of, document.path) if is_stored(document.path) else None
         await pareta.evals.sets.upload_document(
             eval_set_id,
-            document.path,
+            document.path if stored is None else stored,
             idx=document.idx,
             field_name=document.field,
             mime=document.media_type,

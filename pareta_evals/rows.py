@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pareta_batch import (
@@ -12,9 +11,10 @@ from pareta_batch import (
     Dataset,
     DatasetError,
     Row,
+    base_of,
     digest,
-    folder_of,
     plain,
+    root_of,
 )
 from pareta_evals.documents import RowDocument, with_documents
 
@@ -49,8 +49,8 @@ def read_eval_rows(
     """
     rows = [replace(row, values=_plain(row.values)) for row in Dataset.open(dataset).rows()]
     columns = {"group": group_column, "slice": slice_column}
-    folder = Path(files_folder) if files_folder else None
-    rows, documents = with_documents(rows, document_fields, Attacher(folder or folder_of(dataset), folder))
+    folder = root_of(files_folder) if files_folder else None
+    rows, documents = with_documents(rows, document_fields, Attacher(folder or base_of(dataset), folder))
     problems = [*_incomplete(rows, columns)] or [*_misshapen(rows), *_repeated(rows)]
     if problems:
         raise DatasetError(problems[:MAX_PROBLEMS_SHOWN], len(problems))

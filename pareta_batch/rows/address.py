@@ -68,7 +68,7 @@ class Address:
     def url(self) -> str:
         """The address in one spelling, to compare it: without aliases, and with its options in order."""
         options = f"?{urlencode(sorted(self.options.items()))}" if self.options else ""
-        return f"{self.store}://{self.path}{options}"
+        return f"{self.store}://{f'{ANONYMOUS}@' if self.anonymous else ''}{self.path}{options}"
 
 
 def _local_path(text: str) -> str:

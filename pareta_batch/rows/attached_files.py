@@ -3,10 +3,13 @@
 import base64
 import binascii
 import hashlib
-from pathlib import Path
 from typing import Any
 
+from pyarrow import ArrowException
+
+from pareta_batch.rows.attached_places import content_of, size_of
 from pareta_batch.rows.file_types import HEAD_BYTES, IMAGE_TOKENS, KINDS, NAMES, Kind, media_type_of, tokens_at_most
+from pareta_batch.rows.storage import problem_of
 
 REFERENCE = "pareta_file"
 """Type of the content part that refers to a file: in the ledger, never in a request."""
@@ -15,7 +18,6 @@ MAX_FILE_BYTES = 20_000_000
 """Bytes of one file; higher accepts files that services refuse, and needs more memory per row in flight."""
 MAX_ROW_BYTES = 40_000_000
 """Bytes of all files of a row; higher needs more memory per row in flight."""
-CHUNK_BYTES = 1_000_000
 MAX_KNOWN_FILES = 10_000
 """References kept while a dataset is read; higher reads fewer files twice, and needs more memory."""
 
@@ -32,18 +34,20 @@ class FileReferences:
     """References to the files of one dataset; a file that many rows attach is read once."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, Part] = {}
+        self._known: dict[str, Part] = {}
 
-    def of(self, path: Path, kind: Kind | None) -> Part:
-        """Return the reference of a file; raises ValueError for a missing file, or a wrong type or size."""
+    def of(self, place: str, kind: Kind | None) -> Part:
+        """Return the reference of a file by its resolved path or URL.
+
+        Raises ValueError for a missing file, or a wrong type or size.
+        """
         try:
-            path = path.resolve()
-            found = self._known.get(path) or _reference(path)
-        except (OSError, RuntimeError) as error:
-            raise ValueError(f"file {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
+            found = self._known.get(place) or _reference(place)
+        except (OSError, RuntimeError, ArrowException) as error:
+            raise ValueError(f"file {place!r}: {problem_of(error)}") from None
         if len(self._known) < MAX_KNOWN_FILES:
-            self._known[path] = found
-        check_kind(found["media_type"], kind, f"file {str(path)!r}")
+            self._known[place] = found
+        check_kind(found["media_type"], kind, f"file {place!r}")
         return dict(found)
 
 
@@ -53,25 +57,26 @@ def check_kind(media_type: str, kind: Kind | None, place: str) -> None:
         raise ValueError(f"{place} is {NAMES[KINDS[media_type]]} by its content, not {NAMES[kind]}")
 
 
-def _reference(path: Path) -> Part:
-    if not path.is_file():
-        raise ValueError(f"file {str(path)!r}: there is no such file")
-    size = path.stat().st_size
-    if size > MAX_FILE_BYTES:
-        raise ValueError(f"file {str(path)!r} has {size:,} bytes; at most {MAX_FILE_BYTES:,} can be attached")
-    with path.open("rb") as file:
-        media_type = _checked_type(file.read(HEAD_BYTES), f"file {str(path)!r}")
-        file.seek(0)
-        hashed = hashlib.file_digest(file, "sha256").hexdigest()
-    content = b"" if KINDS[media_type] == "image" else path.read_bytes()
+def _reference(place: str) -> Part:
+    if (size := _size(place)) > MAX_FILE_BYTES:
+        raise ValueError(f"file {place!r} has {size:,} bytes; at most {MAX_FILE_BYTES:,} can be attached")
+    content = content_of(place)
+    media_type = _checked_type(content[:HEAD_BYTES], f"file {place!r}")
     return {
         "type": REFERENCE,
-        "path": str(path),
-        "sha256": hashed,
+        "path": place,
+        "sha256": hashlib.sha256(content).hexdigest(),
         "media_type": media_type,
-        "bytes": size,
+        "bytes": len(content),
         "tokens": tokens_at_most(media_type, content),
     }
+
+
+def _size(place: str) -> int:
+    try:
+        return size_of(place)
+    except ValueError as problem:
+        raise ValueError(f"file {place!r}: {problem}") from None
 
 
 def _checked_type(head: bytes, place: str) -> str:
@@ -93,15 +98,13 @@ def read_part(part: Part) -> Part:
     """Return a part as it is sent, with the bytes of its file. Raises FileChanged."""
     if part.get("type") != REFERENCE:
         return part
-    path = Path(part["path"])
+    place = part["path"]
     try:
-        content = path.read_bytes() if path.stat().st_size == part["bytes"] else None
-    except OSError as error:
-        raise FileChanged(f"file {str(path)!r}: {error.strerror or error}; nothing was sent; restore it") from None
+        content = content_of(place) if size_of(place) == part["bytes"] else None
+    except (OSError, ValueError, ArrowException) as error:
+        raise FileChanged(f"file {place!r}: {problem_of(error)}; nothing was sent; restore it") from None
     if content is None or hashlib.sha256(content).hexdigest() != part["sha256"]:
-        raise FileChanged(
-            f"file {str(path)!r} changed since its row was registered; nothing was sent; run the batch again"
-        )
+        raise FileChanged(f"file {place!r} changed since its row was registered; nothing was sent; run the batch again")
     return wire_part(part["media_type"], base64.b64encode(content).decode("ascii"), part.get("detail"))
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from pareta_batch.question import Attachment
 from pareta_batch.rows.attached_files import (
@@ -17,6 +15,7 @@ from pareta_batch.rows.attached_files import (
     url_part,
     wire_part,
 )
+from pareta_batch.rows.attached_places import Root, resolved
 from pareta_batch.rows.file_types import NAMES, Kind
 from pareta_batch.rows.placeholders import MissingValue, value_of
 
@@ -30,8 +29,8 @@ class Attacher:
     Relative paths of a column begin at `base`. With `only_below`, no file outside of that folder is attached.
     """
 
-    base: Path
-    only_below: Path | None = None
+    base: Root
+    only_below: Root | None = None
     _files: FileReferences = field(default_factory=FileReferences)
 
     def parts(self, specs: Specs, values: Mapping[str, object]) -> list[Part]:
@@ -39,8 +38,8 @@ class Attacher:
         return [part for spec in specs for part in self._parts(spec, values)]
 
     def file(self, place: str, kind: Kind | None = None) -> Part:
-        """Return the reference of a local file; raises ValueError."""
-        return self._files.of(self._path(place, self.base), kind)
+        """Return the reference of a file; raises ValueError."""
+        return self._files.of(resolved(place, self.base, self.only_below), kind)
 
     def _parts(self, spec: Attachment, values: Mapping[str, object]) -> list[Part]:
         if spec.path is not None:
@@ -57,7 +56,7 @@ class Attacher:
             raise ValueError(f"{spec.column!r} is {value!r:.60}; write a path, a URL, or a list of them")
         return [self._part(str(each), spec, self.base) for each in given]
 
-    def _part(self, place: str, spec: Attachment, base: Path) -> Part:
+    def _part(self, place: str, spec: Attachment, base: Root) -> Part:
         if is_remote(place):
             if spec.kind not in (None, "image"):
                 raise ValueError(
@@ -68,21 +67,8 @@ class Attacher:
             media_type, _ = inline_type(place, "the data URL")
             check_kind(media_type, spec.kind, "the data URL")
             return wire_part(media_type, place.partition(",")[2], spec.detail)
-        reference = self._files.of(self._path(place, base), spec.kind)
+        reference = self._files.of(resolved(place, base, self.only_below), spec.kind)
         return {**reference, "detail": spec.detail} if spec.detail else reference
-
-    def _path(self, place: str, base: Path) -> Path:
-        scheme = urlsplit(place).scheme
-        if scheme == "file":
-            place = url2pathname(urlsplit(place).path)
-        elif "://" in place:
-            raise ValueError(f"{place[:200]!r}: a file of a store cannot be attached; copy it, or use an https URL")
-        if "\0" in place:
-            raise ValueError(f"path {place[:200]!r} contains NUL")
-        path = (base / place).resolve()
-        if self.only_below is not None and not path.is_relative_to(self.only_below.resolve()):
-            raise ValueError(f"file {str(path)!r} is outside of {str(self.only_below)!r}, the folder for attachments")
-        return path
 
 
 def check_row_size(parts: Sequence[Part]) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
 
 from pareta_batch.errors import DatasetError
+from pareta_batch.rows.attached_places import root_of
 from pareta_batch.rows.attachments import Attacher, check_row_size
 from pareta_batch.rows.dataset import Dataset, Row
 from pareta_batch.rows.history import INSTRUCTIONS, history_of
@@ -14,7 +14,7 @@ from pareta_batch.rows.message_templates import SYSTEM_PROMPT, MessageTemplate, 
 from pareta_batch.rows.placeholders import column_of, value_of
 from pareta_batch.rows.prompt_template import jinja_columns
 from pareta_batch.rows.source import AnyDataset
-from pareta_batch.rows.storage import folder_of
+from pareta_batch.rows.storage import base_of
 from pareta_batch.rows.values import is_missing, text_of
 from pareta_batch.spec import BatchWork
 
@@ -128,8 +128,9 @@ class MessageBuilder:
 def _attacher(question: BatchWork, source: AnyDataset) -> Attacher:
     """Return the attacher of a batch; relative paths begin at the files folder, else at the dataset's folder."""
     if question.files_folder is not None:
-        return Attacher(Path(question.files_folder), Path(question.files_folder))
-    return Attacher(folder_of(source))
+        folder = root_of(question.files_folder)
+        return Attacher(folder, folder)
+    return Attacher(base_of(source))
 
 
 def _examples_in(dataset: AnyDataset | None) -> tuple[Message, ...]:

@@ -4,7 +4,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlencode
@@ -13,7 +13,7 @@ import pyarrow
 from pyarrow import fs
 
 from pareta_batch.errors import DatasetError
-from pareta_batch.rows.address import ANONYMOUS, STANDARD_INPUT, Address
+from pareta_batch.rows.address import ANONYMOUS, STANDARD_INPUT, URL_OPTIONS, Address
 from pareta_batch.rows.frames import Table
 from pareta_batch.rows.glob_pattern import fixed_part, glob_pattern, has_wildcards, is_hidden, partitions_of
 from pareta_batch.rows.source import AnyDataset, compression_of
@@ -214,6 +214,20 @@ def _matching(store: fs.FileSystem, pattern: str) -> list[str]:
     matches: Callable[[str], object] = glob_pattern(pattern).fullmatch
     candidates: Iterable[str] = files_below(store, base.rstrip("/") or base, recursive=recursive)
     return [path for path in candidates if matches(path)]
+
+
+def base_of(dataset: AnyDataset) -> Path | Address:
+    """Return the folder that relative paths of files begin at: that of the dataset, also in an object store."""
+    address = None if isinstance(dataset, Table) else Address.parse(str(dataset))
+    if address is None or address.store not in URL_OPTIONS:
+        return folder_of(dataset)
+    path = address.path.rstrip("/")
+    with readable(address.name_of(path)):
+        if has_wildcards(path):
+            path = fixed_part(path).rstrip("/")
+        elif _type_of(store_of(address), path) != fs.FileType.Directory:
+            path = path.rpartition("/")[0]
+    return replace(address, path=path)
 
 
 def folder_of(dataset: AnyDataset) -> Path:

@@ -166,7 +166,7 @@ def test_any_bytes_have_a_type_or_none(head: bytes) -> None:
         ("empty.png", "it is empty"),
         ("large.png", "at most 20,000,000 can be attached"),
         (".", "there is no such file"),
-        ("s3://bucket/a.png", "a file of a store cannot be attached"),
+        ("ftp://host/a.png", "ftp:// is not supported; use s3://, gs://, file://"),
         ("data:image/png;base64,@@@", "no valid base64"),
         ("data:image/png;base64,AAAA", "it begins with"),
         ("a\0b", "contains NUL"),
