@@ -33,6 +33,7 @@ from .errors import (
     UnexpectedError,
     error_class_named,
 )
+from .field_problems import InvalidOptions, checked_options, problem_lines
 from .form_schema import QUESTIONS, TEXT, JsonSchema, budget_needs_max_tokens, has_question, needs
 from .json_log import CONSOLE_CLASS, LOG_FORMAT, JsonLines, logs_are_json, masked, use_json_logs
 from .ledger.identity import ledger_id
@@ -123,6 +124,7 @@ __all__ = [
     "DatasetError",
     "EvalRunFailed",
     "EventIncomplete",
+    "InvalidOptions",
     "JsonLines",
     "JsonSchema",
     "Lead",
@@ -178,6 +180,7 @@ __all__ = [
     "check_output",
     "check_replaceable",
     "check_rows",
+    "checked_options",
     "claim_origin",
     "client_of",
     "complete",
@@ -219,6 +222,7 @@ __all__ = [
     "opened_ledger",
     "origin_of",
     "plain",
+    "problem_lines",
     "progress_bar",
     "quality",
     "quality_scores",

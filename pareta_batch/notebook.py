@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pareta_batch.answers import results_table
 from pareta_batch.engine import OpenSessions, Session, open_session, register_rows
 from pareta_batch.errors import BatchStopped, DatasetError
+from pareta_batch.field_problems import checked_options
 from pareta_batch.ledger import Ledger, check_batch_quote
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.rows import Table, digest, is_table
@@ -93,7 +94,7 @@ async def complete(
 
     Raises:
         BatchStopped: The batch was stopped. It has the frame with the answers so far, and the report.
-        DatasetError, pydantic.ValidationError: The frame or an option is not valid; nothing was sent.
+        DatasetError, InvalidOptions: The frame or an argument is not valid; nothing was sent.
     """
     batch = batch_of(frame, model, name, dict(options))
     pareta = client_of(api_key, base_url)
@@ -155,7 +156,7 @@ def batch_of(frame: object, model: str, name: str | None, options: dict[str, Any
     schema = options.get("answer_schema")
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         options = {**options, "answer_schema": schema.model_json_schema()}
-    batch = Batch.model_validate({**options, "dataset": frame, "model": model, "name": name or "unnamed"})
+    batch = checked_options(Batch, "complete", {**options, "dataset": frame, "model": model, "name": name or "unnamed"})
     return batch if name else batch.model_copy(update={"name": derived_name(batch)})
 
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pareta_batch import problem_lines
 from pareta_cli.overrides import override
-from pareta_cli.spec_problems import problem_lines
 from pareta_cli.spec_reader import Value, read_value
 from pareta_cli.spec_scalars import SpecSyntaxError, shown
 
@@ -47,7 +47,7 @@ def spec_from(kind: type[Spec], path: Path, fields: Fields, overrides: Iterable[
     try:
         spec = kind.model_validate(fields)
     except ValidationError as error:
-        raise SpecError("\n".join(f"{path}: {problem}" for problem in problem_lines(kind, error))) from None
+        raise SpecError("\n".join(f"{path}: {problem}" for problem in problem_lines(kind, error, shown))) from None
     _check_size(path, spec)
     return spec
 

@@ -12,6 +12,7 @@ from pareta_batch import (
     Ledger,
     Table,
     check_frame,
+    checked_options,
     client_of,
     digest,
     opened_ledger,
@@ -82,6 +83,7 @@ async def evaluate(
 
     Raises:
         EvalRunFailed, BudgetReached, ModelsUnknown, DatasetError, ParetaError.
+        InvalidOptions: An argument is not valid; nothing was paid.
     """
     spec = spec_of(frame, models, name, (input_column, label_column), dict(options))
     account = Account(f"compare/{spec.name}", budget_usd)
@@ -104,7 +106,7 @@ def spec_of(
     rows = frame if frame is None or isinstance(frame, str) else eval_table(frame, columns, [*filter(None, kept)])
     asked = [options.get("task"), options.get("prompt"), list(models), options.get("frontier")]
     fields = {**options, "rows": rows, "models": models, "name": name or f"evaluate-{digest(asked)[:16]}"}
-    return ComparisonSpec.model_validate(fields)
+    return checked_options(ComparisonSpec, "evaluate", fields)
 
 
 def eval_table(frame: object, columns: tuple[str, str], kept: Sequence[str]) -> Table:

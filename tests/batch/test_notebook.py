@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,9 +14,18 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from pareta_batch import Batch, BatchReport, BatchStopped, DatasetError, Ledger, complete, complete_sync
+from pareta_batch import (
+    Batch,
+    BatchReport,
+    BatchStopped,
+    DatasetError,
+    InvalidOptions,
+    Ledger,
+    complete,
+    complete_sync,
+)
 from pareta_batch.notebook import NOT_IN_NAME, BatchOptions, batch_of, run_blocking
 from pareta_batch.run import complete_shards
 from pareta_client import ParetaError
@@ -172,9 +182,9 @@ async def test_the_progress_is_printed(capsys: pytest.CaptureFixture[str]) -> No
     [
         (pd.DataFrame({"text": []}), {}, DatasetError, "no rows"),
         (pd.DataFrame({"other": ["x"]}), {"id_column": None}, DatasetError, "text"),
-        (pd.DataFrame(ROWS), {"promt": "x"}, ValidationError, "promt"),
-        (pd.DataFrame(ROWS), {"prompt": None}, ValidationError, "exactly one of"),
-        (pd.DataFrame(ROWS), {"budget_usd": 1, "sampling": {}}, ValidationError, "max_tokens"),
+        (pd.DataFrame(ROWS), {"promt": "x"}, InvalidOptions, r"^complete: promt: .*did you mean prompt\?"),
+        (pd.DataFrame(ROWS), {"prompt": None}, InvalidOptions, r"^complete: options: exactly one of"),
+        (pd.DataFrame(ROWS), {"budget_usd": 1, "sampling": {}}, InvalidOptions, "budget_usd needs sampling.max_tokens"),
         ([1, 2], {}, DatasetError, "list: not a data frame"),
         ("rows.csv", {}, DatasetError, "str: not a data frame"),
         (pl.LazyFrame(ROWS), {}, DatasetError, "LazyFrame: not a data frame"),
@@ -226,3 +236,29 @@ def test_prefect_and_pandas_are_not_imported() -> None:
         "sys.exit(bool({'prefect', 'pandas'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        ({"max_in_flight": 0}, ("max_in_flight",)),
+        ({"sampling": {"max_tokens": "many"}}, ("sampling.max_tokens",)),
+        ({"max_in_flight": "x", "budget_usd": -1}, ("max_in_flight", "budget_usd")),
+        ({"api-key": "pareta_sk_geheim"}, ("api-key",)),
+        ({"output": "s3://AKIA:geheim@bucket/a/"}, ("output",)),
+    ],
+)
+def test_an_invalid_argument_is_a_value_error_with_its_name_and_the_next_step(
+    options: dict[str, object], fields: tuple[str, ...]
+) -> None:
+    with pytest.raises(InvalidOptions) as refused:
+        batch_of(pd.DataFrame(ROWS), "auto", None, {"prompt": "{text}", **options})
+    error = refused.value
+    assert isinstance(error, ValueError)
+    assert error.fields == fields
+    for line, field in zip(str(error).splitlines(), fields, strict=True):
+        assert line.startswith(f"complete: {field}: ")
+        assert "; " in line
+    assert "geheim" not in str(error)
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.fields) == (str(error), fields)

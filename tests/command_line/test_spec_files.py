@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from flows.parameters import Deployment, Pipeline, Promotion, Watch
+from pareta_batch.field_problems import MAX_LINES
 from pareta_batch.spec import Batch
 from pareta_cli.app import app
-from pareta_cli.spec_problems import MAX_LINES
 from pareta_cli.specs import MAX_FILE_BYTES, MAX_PARAMETERS_BYTES, SpecError, fields_of, read_spec
 from pareta_evals.spec import Comparisons
 

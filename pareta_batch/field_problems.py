@@ -1,13 +1,13 @@
-"""Messages for invalid fields of a spec: the field, its value, and the closest valid name."""
+"""Messages for invalid fields of a spec or a call: the field, its value, and the closest valid name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pareta_cli.spec_scalars import shown
+Kind = TypeVar("Kind", bound=BaseModel)
 
 MAX_LINES = 3
 """Lines of a message. Raising it shows more problems of one spec at once."""
@@ -17,11 +17,45 @@ MIN_NAME_SIMILARITY = 0.6
 SECRET = "pareta_sk_"  # noqa: S105  (the prefix of a key)
 
 
-def problem_lines(kind: type[BaseModel], error: ValidationError) -> list[str]:
-    """Return one line for each invalid field, at most MAX_LINES in total."""
+class InvalidOptions(ValueError):
+    """Invalid arguments of a call that sent nothing; `problems` has a line for each, and `fields` its name."""
+
+    def __init__(self, call: str, problems: Sequence[str]) -> None:
+        self.call = call
+        self.problems = tuple(problems)
+        super().__init__(call, self.problems)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the invalid arguments, with those of their own fields: `sampling.max_tokens`."""
+        return tuple(problem.partition(":")[0] for problem in self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{self.call}: {problem}{_next_step(problem)}" for problem in self.problems)
+
+
+def checked_options(kind: type[Kind], call: str, options: Mapping[str, object]) -> Kind:
+    """Return the model of the arguments of a call; raises InvalidOptions."""
+    try:
+        return kind.model_validate(options)
+    except ValidationError as error:
+        raise InvalidOptions(call, problem_lines(kind, error, name="options")) from None
+
+
+def _next_step(problem: str) -> str:
+    return "" if "; " in problem else "; correct it, and call again"
+
+
+def problem_lines(
+    kind: type[BaseModel], error: ValidationError, shown: Callable[[str], str] = ascii, name: str = "spec"
+) -> list[str]:
+    """Return one line for each invalid field, at most MAX_LINES in total.
+
+    `shown` quotes an unusual name; `name` stands for the whole in a problem of no single field.
+    """
     lines: dict[str, str] = {}
     for problem in error.errors(include_url=False):
-        place = _place(problem)
+        place = _place(problem, shown, name)
         lines.setdefault(place, f"{place}: {_message(kind, problem)}")
     shown_lines = list(lines.values())
     if len(shown_lines) <= MAX_LINES:
@@ -51,16 +85,16 @@ def _value_part(problem: ErrorDetails) -> str:
     return "" if SECRET in value else f" (it is {value})"
 
 
-def _place(problem: ErrorDetails) -> str:
-    *parents, last = problem["loc"] or ("spec",)
+def _place(problem: ErrorDetails, shown: Callable[[str], str], name: str) -> str:
+    *parents, last = problem["loc"] or (name,)
     # Pydantic adds the members of a union to the path; they are not fields.
     named = [part for part in parents if not (isinstance(part, str) and "[" in part)]
     if problem["type"] == "extra_forbidden" or not (named and isinstance(last, str) and "[" in last):
         named.append(last)
-    return ".".join(map(_part, named))
+    return ".".join(_part(part, shown) for part in named)
 
 
-def _part(part: int | str) -> str:
+def _part(part: int | str, shown: Callable[[str], str]) -> str:
     plain = isinstance(part, int) or part.replace("_", "").replace("-", "").replace(" ", "").isalnum()
     return str(part) if plain and len(str(part)) <= 60 else shown(str(part))
 
