@@ -15,10 +15,10 @@ from pareta_batch import (
     BudgetUsd,
     CredentialsName,
     JsonSchema,
+    LocalPath,
     Name,
     Spec,
     TagsField,
-    UserPath,
     budget_needs_max_tokens,
     has_question,
     needs,
@@ -85,7 +85,7 @@ class Pipeline(Spec):
         title="Stop the endpoint",
         description="Stop the endpoint at the end, also if the run fails: a live endpoint costs money",
     )
-    report: UserPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
+    report: LocalPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
     tags: TagsField = NO_TAGS
     credentials: CredentialsName = None
 

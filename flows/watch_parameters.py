@@ -2,7 +2,7 @@
 
 from pydantic import ConfigDict, Field
 
-from pareta_batch import NO_TAGS, Account, BudgetUsd, CredentialsName, Name, Spec, TagsField, UserPath
+from pareta_batch import NO_TAGS, Account, BudgetUsd, CredentialsName, LocalPath, Name, Spec, TagsField
 from pareta_evals import Comparisons, ComparisonSpec, RunWait
 
 
@@ -18,7 +18,7 @@ class Watch(Spec):
         None,
         description="Maximum dollars for this watch, in all runs together",
     )
-    plot: UserPath | None = Field(
+    plot: LocalPath | None = Field(
         None, title="Plot", description="Plot (SVG) of the series; by default reports/NAME-quality.svg"
     )
     tags: TagsField = NO_TAGS

@@ -88,7 +88,7 @@ from .sampling import Sampling
 from .spec import Batch, BatchWork, Name
 from .spec_base import BudgetUsd, CredentialsName, Spec
 from .terminal import progress_bar
-from .user_path import UserPath
+from .user_path import LocalPath, UserPath
 
 __all__ = [
     "ALL_UNSETTLED",
@@ -133,6 +133,7 @@ __all__ = [
     "LedgerDiffers",
     "LedgerError",
     "Limits",
+    "LocalPath",
     "Member",
     "MemberReport",
     "ModelsUnknown",

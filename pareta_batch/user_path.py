@@ -1,5 +1,6 @@
 """Paths that may begin with `~`, the home directory."""
 
+import re
 from os.path import expanduser
 from typing import Annotated
 
@@ -23,3 +24,18 @@ def expand_user(path: str) -> str:
 
 UserPath = Annotated[str, AfterValidator(expand_user)]
 """A path in a spec; `~` is the home directory of the user of the process that reads the spec."""
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def local_path(path: str) -> str:
+    """Return a path of this machine; raises ValueError for a URL, without what may be credentials in it."""
+    if url := _URL.match(path):
+        raise ValueError(
+            f"{url[0]}… is a URL, and the file is written on this machine; write a path, and copy it later"
+        )
+    return expand_user(path)
+
+
+LocalPath = Annotated[str, AfterValidator(local_path)]
+"""A path in a spec of a file that is written on this machine, as `UserPath` otherwise."""

@@ -12,11 +12,11 @@ from pareta_batch import (
     BudgetUsd,
     CredentialsName,
     JsonSchema,
+    LocalPath,
     Name,
     SourceField,
     Spec,
     TagsField,
-    UserPath,
     digest,
     needs,
 )
@@ -130,7 +130,7 @@ class Comparisons(Spec):
         None,
         description="Maximum cost in dollars of all runs of the comparisons of this name together",
     )
-    report: UserPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
+    report: LocalPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
     tags: TagsField = NO_TAGS
     credentials: CredentialsName = None
 

@@ -87,3 +87,16 @@ def test_a_file_name_that_names_no_user_is_a_file_name(path: str, expected: str)
 
 def test_a_named_user_has_his_own_home() -> None:
     assert Path(expand_user("~root/x")) == Path("~root/x").expanduser()
+
+
+WRITTEN_HERE = ("report of comparisons", "report of a pipeline", "plot")
+
+
+@pytest.mark.parametrize("entry", WRITTEN_HERE)
+@pytest.mark.parametrize("url", ["s3://AKIA:geheim@bucket/r.html", "gs://bucket/r.html", "file:///r.html", "S3://b/r"])
+def test_a_report_at_a_url_is_refused_before_anything_is_sent(entry: str, url: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"://… is a URL, and the file is written on this machine; write a path"
+    ) as refused:
+        ENTRIES[entry](url)
+    assert "geheim" not in str(refused.value).split("input_value")[0]
