@@ -76,6 +76,26 @@ def _attached(make: Callable[[str], bytes]) -> Make:
     return changes
 
 
+def _schema(folder: Path, rows: Rows) -> dict[str, Any]:
+    # The models of this endpoint answer the year as text: each row has two turns.
+    for number, row in enumerate(rows):
+        row["text"] = f"Copyright (c) 20{number + 10} Ada"
+    asked = {"model": "ep_seed_contracts", "prompt": "Extract copyright holder and year.\n\n{text}"}
+    return {**asked, "sampling": {"max_tokens": 90}, "answer_schema": YEAR, "ask_again": 2}
+
+
+def _duplicates(folder: Path, rows: Rows) -> dict[str, Any]:
+    for number, row in enumerate(rows):
+        row["text"] = f"My invoice number {number // 2} is wrong."
+    return {}
+
+
+YEAR: dict[str, Any] = {
+    "type": "object",
+    "properties": {"copyright_holder": {"type": ["string", "null"]}, "year": {"type": "integer"}},
+    "required": ["year"],
+}
+
 KINDS: dict[str, Make] = {
     "prompt": lambda folder, rows: {},
     "messages": _messages,
@@ -92,6 +112,11 @@ KINDS: dict[str, Make] = {
 }
 
 
+OF_SEVERAL_REQUESTS: dict[str, Make] = {"schema": _schema, "duplicates": _duplicates}
+"""Kinds of rows that have no request of their own, or several."""
+WITH_FILES = ("url", "image", "pdf", "audio")
+
+
 def team_of(row: dict[str, Any]) -> str:
     """Return the team that a row was routed to: the answer, or the argument of the call."""
     if not row.get("tool_calls"):
@@ -102,5 +127,5 @@ def team_of(row: dict[str, Any]) -> str:
 def batch_of(kind: str, folder: Path, count: int, **changes: Any) -> Batch:
     """Make a batch of one kind of request."""
     rows = rows_of(count)
-    own = KINDS[kind](folder, rows)
+    own = (KINDS | OF_SEVERAL_REQUESTS)[kind](folder, rows)
     return batch_in(folder, rows, **{**own, **changes})

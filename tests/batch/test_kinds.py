@@ -10,16 +10,17 @@ from pareta_batch.quote import quote_rows
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Sandbox, running
 from tests.batch.batches import QUICK, ledger_in, read_answers, run
-from tests.batch.kinds import KINDS, batch_of, team_of
+from tests.batch.kinds import KINDS, OF_SEVERAL_REQUESTS, WITH_FILES, batch_of, team_of
 from tests.batch.test_ask_again import notices
 
 ROWS = 24
 
-FIRST = ("history", "sampling", "image")
+FIRST = ("sampling", "image", "schema", "duplicates")
 every_kind = pytest.mark.parametrize("kind", KINDS)
 """The other kinds run with `long` where a test repeats whole batches."""
 most_kinds = pytest.mark.parametrize(
-    "kind", [kind if kind in FIRST else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS]
+    "kind",
+    [kind if kind in FIRST else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS | OF_SEVERAL_REQUESTS],
 )
 
 
@@ -46,14 +47,17 @@ async def test_lost_answers_are_replayed_and_no_ceiling_is_exceeded(tmp_path: Pa
         free.close()
         cost = sandbox.books().debited_micro_usd
     (tmp_path / "ledger.db").unlink()
-    # Half of the rows, and the reservation of one: files reserve the highest count of tokens.
-    budget = (cost / 2 + 60_000 * cost / ROWS / 100) / 1e6
+    # Half of the rows, and the reservations of those in flight: files reserve the highest count of tokens.
+    reserved = 60_000 / 100 if kind in WITH_FILES else 4
+    budget = (cost / 2 + reserved * cost / ROWS) / 1e6
     with running() as sandbox:
         sandbox.inject(Drop(when="after", share=0.3))
         ledger = ledger_in(tmp_path)
         batch = batch_of(kind, tmp_path, ROWS, budget_usd=budget)
         for _ in range(2):
             report = await run(batch, sandbox, ledger, policy=QUICK)
+        if kind not in WITH_FILES:
+            assert report.stopped == "BudgetReached"
         debited = sandbox.books().debited_micro_usd
         assert debited <= micro_usd(budget)
         assert report.billed_micro_usd is not None
@@ -71,7 +75,7 @@ async def test_a_quote_after_a_pilot_contains_the_bill(
     batch = batch_of(kind, tmp_path, 60)
     client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
     quote = await quote_rows(batch, client, ledger, pilot=20)
-    sandbox.completed(20)
+    sandbox.completed(20 * (2 if kind == "schema" else 1))
     before = sandbox.books().debited_micro_usd
     await run(batch, sandbox, ledger)
     paid = sandbox.books().debited_micro_usd - before
