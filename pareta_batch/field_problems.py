@@ -51,7 +51,7 @@ def problem_lines(
 ) -> list[str]:
     """Return one line for each invalid field, at most MAX_LINES in total.
 
-    `shown` quotes an unusual name; `name` stands for the whole in a problem of no single field.
+    `shown` quotes an unusual name; `name` is the place of a problem of no single field.
     """
     lines: dict[str, str] = {}
     for problem in error.errors(include_url=False):

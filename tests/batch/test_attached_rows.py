@@ -42,7 +42,7 @@ async def test_a_file_that_changed_fails_its_row_unpaid_and_the_others_go_on(
     sandbox.completed(2)
     outcomes = ledger.outcomes_of("test", ["r1", "r2"])
     assert "1.png' changed since its row was registered; nothing was sent" in (outcomes["r1"].error_message or "")
-    assert "2.png': No such file" in (outcomes["r2"].error_message or "")
+    assert "2.png': there is no such file" in (outcomes["r2"].error_message or "")
 
 
 async def retry_all(batch: Batch, sandbox: Sandbox, ledger: Ledger) -> Any:

@@ -183,7 +183,7 @@ async def test_the_progress_is_printed(capsys: pytest.CaptureFixture[str]) -> No
         (pd.DataFrame({"text": []}), {}, DatasetError, "no rows"),
         (pd.DataFrame({"other": ["x"]}), {"id_column": None}, DatasetError, "text"),
         (pd.DataFrame(ROWS), {"promt": "x"}, InvalidOptions, r"^complete: promt: .*did you mean prompt\?"),
-        (pd.DataFrame(ROWS), {"prompt": None}, InvalidOptions, r"^complete: options: exactly one of"),
+        (pd.DataFrame(ROWS), {"prompt": None}, InvalidOptions, r"^complete: options: .*exactly one of"),
         (pd.DataFrame(ROWS), {"budget_usd": 1, "sampling": {}}, InvalidOptions, "budget_usd needs sampling.max_tokens"),
         ([1, 2], {}, DatasetError, "list: not a data frame"),
         ("rows.csv", {}, DatasetError, "str: not a data frame"),
