@@ -208,7 +208,8 @@ def _make_folder(url: sa.URL, path: Path) -> None:
 
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "sqlite":
-        return sa.create_engine(url)
+        # The thread that closes the ledger also closes the connections in memory that other threads opened.
+        return sa.create_engine(url, connect_args={"check_same_thread": False})
     # Each run holds one connection: with a pool of fixed size, parallel batches would wait for each other.
     return sa.create_engine(url, max_overflow=-1, pool_pre_ping=True)
 

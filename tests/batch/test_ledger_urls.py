@@ -1,13 +1,18 @@
 """The URL of a ledger as people have it, and what is said about one that cannot be used: never a password."""
 
+import sqlite3
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pareta_batch.errors import LedgerError
+from pareta_batch.ledger.database import Database
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.url import ledger_url, shown
 
@@ -82,6 +87,28 @@ def test_a_ledger_in_memory_has_no_file_and_can_be_leased(url: str) -> None:
     with ledger.lease("test"):
         pass
     ledger.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///{folder}/ledger.db"])
+def test_a_ledger_that_several_threads_used_closes_all_its_connections(tmp_path: Path, url: str) -> None:
+    database = Database(ledger_url(url.format(folder=tmp_path)))
+    opened: list[sqlite3.Connection] = []
+    sa.event.listen(database.engine, "connect", lambda connection, _: opened.append(connection))
+    together = Barrier(3)
+
+    def use() -> None:
+        with database.transaction() as db:
+            db.exec_driver_sql("SELECT 1")
+            together.wait(60)
+
+    with ThreadPoolExecutor(3) as threads:
+        for each in [threads.submit(use) for _ in range(3)]:
+            each.result()
+    database.close()
+    assert len(opened) == 3
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+            connection.execute("SELECT 1")
 
 
 @pytest.mark.parametrize(
