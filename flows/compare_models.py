@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
+from flows.approval import approved
 from flows.bounds import BoundsForm, admit_comparisons
 from flows.direct import flow
 from flows.forms import OfDeployment, titled
 from flows.outcomes import finish, named_outcome
 from flows.pages import comparison_page
+from flows.quoter import quote_comparisons_of
 from flows.reports import ComparisonReport
 from flows.spent import spent_of
 from pareta_evals import Comparisons
@@ -26,6 +28,7 @@ async def compare_models(
     """
     comparisons = admit_comparisons(comparisons, bounds)
     check_report(comparisons.report_path, exports=True)
+    comparisons = await approved(comparisons, bounds, lambda: quote_comparisons_of(comparisons))
     before = await spent_under(comparisons.account)
     results = await run_comparisons(comparisons)
     await publish_comparisons(comparisons.name, results)

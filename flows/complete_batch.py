@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from flows.approval import approved
 from flows.bounds import BoundsForm, admit_batch
 from flows.direct import flow
 from flows.forms import OfDeployment, titled
@@ -51,6 +52,7 @@ async def complete_batch(
     async with suspend_when_out_of_credit(on_empty_balance), shared_ledger():
         await tag_run(batch=batch.name, endpoint=batch.model, **batch.tags.named())
         batch = await admit_batch(batch, bounds)
+        batch = await approved(batch, bounds, lambda: quote_batch(batch))
         plan = await register_batch(batch)
         await check_worker(batch)
         async with open_sending_session(batch) as session:

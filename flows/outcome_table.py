@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from pareta_batch import (
+    ApprovalNeeded,
     BatchBusy,
     BatchUnknown,
     BudgetReached,
     CostUnbounded,
     DatasetError,
+    Declined,
     EvalRunFailed,
     EventIncomplete,
     LedgerDiffers,
@@ -138,6 +140,10 @@ END_STATES: Mapping[Ending, EndState] = {
     ),
     NotAllowed: EndState("NotAllowed", "change the event, or the bounds of the deployment", False, _STOPPED),
     EventIncomplete: EndState("EventIncomplete", "correct the sender of the event", False, _STOPPED),
+    ApprovalNeeded: EndState(
+        "ApprovalNeeded", "pass --yes, run it as a deployment, or raise approve_above_usd", False, _BAD_INPUT
+    ),
+    Declined: EndState("Declined", "run it again to be asked again", False, _STOPPED),
     BatchBusy: EndState("BatchBusy", "wait until the other run ends, or cancel it", True, _STOPPED),
     Orphaned: EndState("Orphaned", "run the batch again", True, _STOPPED),
     StopReason.MEMBERS_LOST: EndState(

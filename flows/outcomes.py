@@ -36,6 +36,10 @@ on_run: ContextVar[Callable[[str], None] | None] = ContextVar("on_run", default=
 """Callback for the link to the flow run in the Prefect UI; set it before the flow is called in this process."""
 
 
+remark: ContextVar[str] = ContextVar("remark", default="")
+"""Remark of this run, added to the message of its last state: its approval."""
+
+
 class IncompleteRun(Exception):
     """A run that ended before all work was done; `report` holds the results and the number of missing rows."""
 
@@ -93,6 +97,7 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
             name_run(flow_run_id=str(flow_run.id))
         if reason := await skip_reason_of_schedule(flow_run):
             return cast(Result, _skipped(reason))
+        token = remark.set("")
         try:
             with hangup_terminates(), use_credentials(_credentials_in((*args, *kwargs.values()))):
                 return cast(Result, _completed(await run(*args, **kwargs)))
@@ -105,9 +110,16 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
                 raise
             await _cancel_retries()
             # A returned state, not an exception: the UI shows its name, and automations match it.
-            return cast(Result, Failed(name=outcome.state, message=explained(error), data=error))
+            return cast(Result, Failed(name=outcome.state, message=with_remark(explained(error)), data=error))
+        finally:
+            remark.reset(token)
 
     return run_to_outcome
+
+
+def with_remark(message: str | None) -> str | None:
+    """Return the message of a last state with the remark of the run."""
+    return "; ".join(filter(None, (message, remark.get()))) or None
 
 
 def _credentials_in(parameters: Iterable[object]) -> str | None:
@@ -121,7 +133,7 @@ def _completed(result: object) -> object:
     if isinstance(result, State) or (run is not None and run.run_count > 1):
         # After a retry in one process Prefect raises the first error again if the flow returns a state.
         return result
-    return Completed(message=closing_of(result), data=result)
+    return Completed(message=with_remark(closing_of(result)), data=result)
 
 
 def _skipped(reason: str) -> State[None]:

@@ -10,6 +10,7 @@ from pareta_batch import (
     NO_TAGS,
     TEXT,
     Account,
+    ApproveAboveUsd,
     Batch,
     BatchWork,
     BudgetUsd,
@@ -87,6 +88,7 @@ class Pipeline(Spec):
     )
     report: LocalPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
     tags: TagsField = NO_TAGS
+    approve_above_usd: ApproveAboveUsd = None
     credentials: CredentialsName = None
 
     @model_validator(mode="after")

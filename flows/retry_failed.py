@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
+from flows.approval import approved
 from flows.bounds import BoundsForm, admit_known_batch
 from flows.complete_batch import BatchForm, publish_results
 from flows.direct import flow
 from flows.forms import titled
 from flows.outcomes import finish, named_outcome
 from pareta_batch import BatchReport, RowSelection
-from tasks import check_worker, complete_shards, open_sending_session, plan_retry, shared_ledger, tag_run
+from tasks import check_worker, complete_shards, open_sending_session, plan_retry, quote_batch, shared_ledger, tag_run
 
 
 @flow(name="retry-failed", flow_run_name="retry {batch.name} on {batch.model}")
@@ -29,6 +30,7 @@ async def retry_failed(
     await tag_run(batch=batch.name, endpoint=batch.model, **batch.tags.named())
     async with shared_ledger():
         batch = await admit_known_batch(batch, bounds)
+        batch = await approved(batch, bounds, lambda: quote_batch(batch))
         plan = await plan_retry(batch, selection)
         await check_worker(batch)
         async with open_sending_session(batch, selection) as session:

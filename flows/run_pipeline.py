@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
+from flows.approval import approved
 from flows.bounds import BoundsForm, admit_pipeline
 from flows.compare_models import compare_models
 from flows.complete_batch import complete_batch
@@ -14,6 +15,7 @@ from flows.forms import OfDeployment, titled
 from flows.outcomes import finish, named_outcome, report_of, sentence_of
 from flows.pages import pipeline_page
 from flows.parameters import Pipeline
+from flows.quoter import quote_pipeline
 from flows.report_files import check_reports
 from flows.reports import ComparisonReport, PipelineReport
 from flows.spent import spent_of
@@ -62,6 +64,7 @@ async def run_pipeline(
         check_reports(pipeline)
         await check_dataset(pipeline.batch_on("auto"), pipeline.truth_column)
         await check_worker(pipeline.batch_on("auto"))
+        pipeline = await approved(pipeline, bounds, lambda: quote_pipeline(pipeline))
         purchases = Account(pipeline.account)
         before = await spent_under(purchases)
         async with shared_client(), alone(pipeline), answering_model(pipeline) as model:

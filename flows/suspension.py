@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 import httpx
@@ -45,18 +45,17 @@ async def suspend_when_out_of_credit(on_empty_balance: OnEmptyBalance) -> AsyncI
         message = suspension_message(error)
     else:
         return
-    await _suspend(run.id, message)
-
-
-async def _suspend(run_id: UUID, message: str) -> NoReturn:
-    """End this process in a Suspended state; Prefect's `suspend_flow_run` has no message."""
     # A new key each time: Prefect treats a used key as a suspension that is over.
-    state: State[None] = Suspended(pause_key=uuid4().hex, message=message)
+    raise Pause(state=await propose_suspension(run.id, Suspended(pause_key=uuid4().hex, message=message)))
+
+
+async def propose_suspension(run_id: UUID, state: State[None]) -> State[None]:
+    """Suspend the run in this state; the caller then raises Pause. Prefect's `suspend_flow_run` has no message."""
     async with get_client() as client:
-        accepted = await propose_state(client, state, flow_run_id=run_id)
+        accepted: State[None] = await propose_state(client, state, flow_run_id=run_id)
     if not accepted.is_paused():
         raise RuntimeError(f"run not suspended: the server answered with state {accepted.name!r}; run it again")
-    raise Pause(state=accepted)
+    return accepted
 
 
 def resume_suspended(batch: str) -> list[str]:

@@ -59,12 +59,12 @@ async def watch_quality(
         history = await append_history(watch.name, occurrence, run, rows, watch.comparison.score_range)
         drift, since_last = await drift_from(watch.name, history, run, rows, watch.comparison.score_range)
     run_logger().info("%s: %s", watch.name, drift)
+    spent = spent_of(await spent_under(watch.account), watch.budget_usd, before)
     if drift.drifted:
-        quality_drifted(watch.name, drift)
+        quality_drifted(watch.name, drift, spent.this_run_micro_usd)
     if drift.unavailable:
         quality_unavailable(watch.name, drift)
     plot = await publish_history(watch.name, history, watch.plot_path)
-    spent = spent_of(await spent_under(watch.account), watch.budget_usd, before)
     return WatchReport(
         name=watch.name, occasion=occurrence, run_id=run_id, drift=drift, since_last=since_last, plot=plot, spent=spent
     )

@@ -14,6 +14,7 @@ from .engine.session import Session, open_session
 from .engine.worker_pool import fan_out, gather_settled
 from .errors import (
     MAX_PROBLEMS_SHOWN,
+    ApprovalNeeded,
     BatchBusy,
     BatchError,
     BatchStopped,
@@ -21,6 +22,7 @@ from .errors import (
     BudgetReached,
     CostUnbounded,
     DatasetError,
+    Declined,
     EvalRunFailed,
     EventIncomplete,
     LedgerDiffers,
@@ -86,7 +88,7 @@ from .run_context import name_run
 from .samples import SampleReport, sample_answers
 from .sampling import Sampling
 from .spec import Batch, BatchWork, Name
-from .spec_base import BudgetUsd, CredentialsName, Spec
+from .spec_base import ApproveAboveUsd, BudgetUsd, CredentialsName, Spec
 from .terminal import progress_bar
 from .user_path import LocalPath, UserPath
 
@@ -105,6 +107,8 @@ __all__ = [
     "Account",
     "Amounts",
     "AnyDataset",
+    "ApprovalNeeded",
+    "ApproveAboveUsd",
     "Attacher",
     "Batch",
     "BatchBusy",
@@ -122,6 +126,7 @@ __all__ = [
     "CredentialsName",
     "Dataset",
     "DatasetError",
+    "Declined",
     "EvalRunFailed",
     "EventIncomplete",
     "InvalidOptions",

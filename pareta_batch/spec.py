@@ -16,7 +16,7 @@ from pareta_batch.response_format import check_response_format, has_schema
 from pareta_batch.reuse import Reuse
 from pareta_batch.rows import OPENAI_BATCH, OPENAI_COLUMNS, Address, SourceField, is_openai_batch
 from pareta_batch.sampling import Sampling, misspelt_fields
-from pareta_batch.spec_base import BudgetUsd, CredentialsName, Spec
+from pareta_batch.spec_base import ApproveAboveUsd, BudgetUsd, CredentialsName, Spec
 from pareta_batch.user_path import UserPath
 
 Name = Annotated[
@@ -219,6 +219,7 @@ class Batch(BatchWork, BatchTarget):
 
     model_config = ConfigDict(title="Batch")
 
+    approve_above_usd: ApproveAboveUsd = None
     credentials: CredentialsName = None
 
     @property

@@ -12,6 +12,16 @@ NUMBERS = frozenset({int, float, timedelta})
 BudgetUsd = Annotated[float | None, Field(ge=0.000001, title="Budget")]
 """A maximum cost in dollars; None for no limit. The smallest budget is one micro-USD."""
 
+ApproveAboveUsd = Annotated[
+    float | None,
+    Field(
+        ge=0,
+        title="Approve above",
+        description="Dollars above which a person approves the quote of a run before anything is billed",
+    ),
+]
+"""The quoted cost above which a run waits for a person; None never waits."""
+
 CredentialsName = Annotated[
     str | None,
     Field(

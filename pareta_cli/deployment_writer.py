@@ -31,11 +31,11 @@ async def write_deployment(client: PrefectClient, wanted: FileDeployment, *, res
     record = await read_record(wanted.full_name) if found else {}
     in_file = wanted.state(deployment_id)
     state, kept = merge(in_file, server, record, reset=reset)
-    state = _with_whole_groups(state, server)
+    state = with_whole_groups(state, server)
     changed = await _update(client, wanted, found, state, server, deployment_id)
     ids = {each.slug or str(each.id): each.id for each in found.schedules} if found else {}
     changed |= await _write_schedules(client, deployment_id, ids, state, server)
-    changed |= await _write_automations(client, wanted.automations(deployment_id), automations, state, server)
+    changed |= await write_automations(client, wanted.automations(deployment_id), automations, state, server)
     await write_record(wanted.full_name, record_of(in_file))
     report(f"{wanted.full_name}: {'created' if found is None else 'updated' if changed else 'unchanged'}")
     for each in kept:
@@ -83,7 +83,7 @@ def _schedule_state(schedule: Json) -> dict[Path, Any]:
     }
 
 
-def _with_whole_groups(state: dict[Path, Any], server: State) -> dict[Path, Any]:
+def with_whole_groups(state: dict[Path, Any], server: State) -> dict[Path, Any]:
     """Return the state in which a schedule or an automation has all its fields, or none."""
     groups = {path[:2] for path in state if path[0] in ("schedules", "automations")}
     return {**{path: value for path, value in server.items() if path[:2] in groups}, **state}
@@ -172,7 +172,7 @@ async def _write_schedules(
     return changed
 
 
-async def _write_automations(
+async def write_automations(
     client: PrefectClient,
     wanted: Mapping[str, AutomationCore],
     found: Mapping[str, Automation],

@@ -53,6 +53,7 @@ Overrides = Annotated[
 ]
 BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Name of a batch.", autocompletion=batch_names)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print only the report, as JSON, on standard output.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Approve a quote above approve_above_usd.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log.")]
 
 

@@ -1,39 +1,19 @@
 """Quotes of a spec before it runs; only the pilot of a batch sends billed calls."""
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import typer
 from pydantic import BaseModel
 
-from flows.parameters import Pipeline, Promotion, Watch
-from flows.planning import with_plans
-from flows.quotes import AnyQuote, PipelineQuote, PromotionQuote, WatchQuote, cost_in_all
+from flows.quoter import Quoter
+from flows.quotes import AnyQuote
 from flows.signals import run_until_interrupted
-from pareta_batch import (
-    NOTHING_BILLED,
-    Batch,
-    LeaderboardPrices,
-    Ledger,
-    Quote,
-    check_rows,
-    endpoint_named,
-    fetch_leaderboard,
-    id_of,
-    quote_from,
-    quote_rows,
-)
+from pareta_batch import Batch, Ledger, quote_rows
 from pareta_cli.spec_kinds import Command, command_for, kind_of
 from pareta_cli.specs import SpecError, fields_of, spec_from
-from pareta_client import AsyncPareta, Endpoint
-from pareta_evals import Comparisons, ComparisonsQuote, quote_comparisons
 from tasks import make_client
-
-NEXT_OCCURRENCE = "to come"
-
 
 QUOTED = tuple(command for command in Command if command is not Command.DEPLOY)
 """Commands with a quote: a deployed endpoint has no cost until it answers."""
@@ -68,67 +48,4 @@ async def _make_quote(spec: BaseModel, ledger: Ledger, pilot: int) -> AnyQuote:
     if isinstance(spec, Batch):
         return await quote_rows(spec, await make_client(spec.credentials), ledger, pilot=pilot)
     async with await make_client(getattr(spec, "credentials", None)) as pareta:
-        quoter = _Quoter(pareta, ledger)
-        match spec:
-            case Comparisons():
-                return await quoter.comparisons(spec)
-            case Promotion():
-                return await quoter.promotion(spec)
-            case Watch():
-                return await quoter.watch(spec)
-            case Pipeline():
-                return await quoter.pipeline(spec)
-            case _:
-                raise TypeError(f"no command accepts a {type(spec).__name__}")
-
-
-@dataclass(frozen=True)
-class _Quoter:
-    """Makes quotes from the service and the ledger."""
-
-    pareta: AsyncPareta
-    ledger: Ledger
-
-    async def comparisons(self, comparisons: Comparisons, margin: float | None = None) -> ComparisonsQuote:
-        quote = await quote_comparisons(comparisons, self.pareta, self.ledger)
-        return await asyncio.to_thread(with_plans, quote, comparisons.comparisons, margin)
-
-    async def promotion(self, promotion: Promotion) -> PromotionQuote:
-        quote = await self.comparisons(promotion.comparisons(), promotion.policy.max_loss)
-        board = await fetch_leaderboard(self.pareta, promotion.comparison.task)
-        costs = {board.resolved(model): board.cost(model) for model in promotion.comparison.models}
-        return PromotionQuote(name=promotion.name, comparison=quote, request_micro_usd=costs)
-
-    async def watch(self, watch: Watch) -> WatchQuote:
-        quote = await quote_comparisons(watch.comparisons(), self.pareta, self.ledger, occurrence=NEXT_OCCURRENCE)
-        return WatchQuote(name=watch.name, occasion=quote)
-
-    async def pipeline(self, pipeline: Pipeline) -> PipelineQuote:
-        board = await fetch_leaderboard(self.pareta, pipeline.task)
-        endpoint = await self._endpoint_of(pipeline)
-        batch = await self._batch_of(pipeline, endpoint, board)
-        comparisons = pipeline.model_comparisons()
-        compared = await self.comparisons(comparisons) if comparisons else None
-        return PipelineQuote(
-            name=pipeline.name,
-            model=(endpoint.model if endpoint else None) or board.resolved(pipeline.model),
-            endpoint=id_of(endpoint) if endpoint else None,
-            deploys=pipeline.deploys,
-            batch=batch,
-            comparisons=compared,
-            cost=cost_in_all(batch, compared),
-        )
-
-    async def _endpoint_of(self, pipeline: Pipeline) -> Endpoint | None:
-        if not pipeline.deploys:
-            return None
-        deployment = pipeline.deployment()
-        return await endpoint_named(self.pareta, deployment.name, deployment.task)
-
-    async def _batch_of(self, pipeline: Pipeline, endpoint: Endpoint | None, board: LeaderboardPrices) -> Quote:
-        batch = pipeline.batch_on(id_of(endpoint) if endpoint else pipeline.model)
-        if pipeline.deploys and endpoint is None:
-            # A new endpoint has no paid answers yet.
-            rows = await asyncio.to_thread(check_rows, batch)
-            return quote_from(batch, rows, rows, NOTHING_BILLED, board.cost(pipeline.model))
-        return await quote_rows(batch, await make_client(batch.credentials), self.ledger)
+        return await Quoter(pareta, ledger).quote(spec)

@@ -4,13 +4,16 @@ import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pareta_cli.environment import prepare_prefect, without_gc
-from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, report_bad_input
+from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, Yes, report_bad_input
 from pareta_cli.spec_kinds import Command, kind_of
+
+if TYPE_CHECKING:
+    from pareta_cli.specs import Spec
 
 AnyFlow = Callable[..., Awaitable[Any]]  # flows return different reports
 
@@ -18,8 +21,14 @@ AnyFlow = Callable[..., Awaitable[Any]]  # flows return different reports
 def flow_command(command: Command, help_: str) -> Callable[..., None]:
     """Return the function of a command that reads a spec and runs the flow of the same purpose."""
 
-    def run(spec: SpecFile, overrides: Overrides = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
-        run_spec(command, spec, overrides, as_json=as_json, verbose=verbose)
+    def run(
+        spec: SpecFile,
+        overrides: Overrides = None,
+        yes: Yes = False,
+        as_json: AsJson = False,
+        verbose: Verbose = False,
+    ) -> None:
+        run_spec(command, spec, overrides, yes=yes, as_json=as_json, verbose=verbose)
 
     run.__doc__ = help_
     return run
@@ -37,12 +46,13 @@ def complete(
         ),
     ] = None,
     overrides: Overrides = None,
+    yes: Yes = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Answer every row of a dataset once, and pay for it once."""
     if sample is None:
-        run_spec(Command.COMPLETE, spec, overrides, as_json=as_json, verbose=verbose)
+        run_spec(Command.COMPLETE, spec, overrides, yes=yes, as_json=as_json, verbose=verbose)
         return
     from pareta_cli.sample import make_sample
 
@@ -58,6 +68,7 @@ def retry_failed(
         list[str] | None, typer.Option("--error", metavar="CLASS", help="Send only rows with this error class.")
     ] = None,
     overrides: Overrides = None,
+    yes: Yes = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -68,7 +79,7 @@ def retry_failed(
 
         return partial(retry_failed, errors=tuple(errors or ()))
 
-    run_spec(Command.COMPLETE, spec, overrides, as_json=as_json, verbose=verbose, flow=flow)
+    run_spec(Command.COMPLETE, spec, overrides, yes=yes, as_json=as_json, verbose=verbose, flow=flow)
 
 
 def run_spec(
@@ -76,6 +87,7 @@ def run_spec(
     path: Path,
     overrides: list[str] | None,
     *,
+    yes: bool,
     as_json: bool,
     verbose: bool,
     flow: Callable[[], AnyFlow] | None = None,
@@ -97,11 +109,24 @@ def run_spec(
         from pareta_cli.summary import summary
 
         chosen = flow() if flow else flow_of(command)
-    result, status = run_flow(chosen, parameter)
+    result, status = run_flow(chosen, _approved(parameter, yes=yes))
     if result is not None:
         as_text = json.dumps(result) if isinstance(result, str) else result.model_dump_json(indent=2)
         typer.echo(as_text if as_json else "\n".join(filter(None, [str(result), summary(result)])))
     raise typer.Exit(status)
+
+
+def _approved(spec: "Spec", *, yes: bool) -> "Spec":
+    """Return the spec without its threshold, once a person has approved its quote; else raise typer.Exit."""
+    if getattr(spec, "approve_above_usd", None) is None:
+        return spec
+    if not yes:
+        from pareta_cli.approval import ask_for_approval
+
+        with report_bad_input():
+            ask_for_approval(spec)
+    # The flow has no terminal to ask on.
+    return spec.model_copy(update={"approve_above_usd": None})
 
 
 def flow_of(command: Command) -> AnyFlow:

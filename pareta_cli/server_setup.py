@@ -11,6 +11,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from pareta_cli.automations import set_up_automations
 from pareta_cli.deployment_file import DEFAULT_POOL, FileDeployment, Json, SetUpError, read_deployments
 from pareta_cli.deployment_writer import Report, write_deployment
 from pareta_cli.pool_writer import write_ledger_secret, write_pool
@@ -53,6 +54,7 @@ class SetUp:
     without it they run in this folder. `names`: deployments to write; empty for all. `reset`: make the server as the
     file, also what a person changed there. `file`: file of the deployments; their runs work in its folder.
     `pool`: work pool of the deployments whose pool in the file is `DEFAULT_POOL`.
+    `notify`: notification block, as TYPE/NAME.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class SetUp:
     reset: bool = False
     file: Path = PROJECT
     pool: Pool = PROCESSES
+    notify: str | None = None
 
 
 def set_up(wanted: SetUp, report: Report) -> tuple[str, ...]:
@@ -116,6 +119,8 @@ async def _set_up(wanted: SetUp, deployments: Sequence[FileDeployment], report: 
         missing = await write_ledger_secret(client, wanted.pool, report)
         for deployment in deployments:
             await write_deployment(client, deployment, reset=wanted.reset, report=report)
+        if not wanted.names:
+            await set_up_automations(client, wanted.notify, reset=wanted.reset, report=report)
         if not wanted.names and wanted.file == PROJECT:
             await _report_renamed(client, {each.full_name for each in deployments}, report, reset=wanted.reset)
         leases = LEASES_IN_MEMORY if await _forgets_leases(client) else None

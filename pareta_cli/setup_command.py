@@ -26,6 +26,7 @@ File = Annotated[Path, typer.Option(help="File of the deployments; their runs wo
 Reset = Annotated[
     bool, typer.Option("--reset", help="Make the server as prefect.yaml, also what a person changed there.")
 ]
+Notify = Annotated[str | None, typer.Option(metavar="TYPE/NAME", help="Notification block, as in slack/ops.")]
 PoolTypes = Annotated[PoolType, typer.Option(help="Where flow runs are executed.")]
 PoolName = Annotated[
     str | None, typer.Option("--pool", help="Name of the work pool; by default pareta, or pareta-TYPE for containers.")
@@ -48,6 +49,7 @@ def set_up(
     pool: PoolName = None,
     image: Image = "pareta-worker",
     volume: Volume = None,
+    notify: Notify = None,
 ) -> None:
     """Create or update work pool, block type, limits and deployments on the Prefect server of PREFECT_API_URL.
 
@@ -58,7 +60,8 @@ def set_up(
 
     try:
         wanted_pool = pool_of(pool_type, pool, image, volume)
-        wanted = SetUp(read_limits(limits or ()), repository, branch, tuple(names or ()), reset, file, wanted_pool)
+        sizes, chosen = read_limits(limits or ()), tuple(names or ())
+        wanted = SetUp(sizes, repository, branch, chosen, reset, file, wanted_pool, notify)
         notes = set_up(wanted, typer.echo)
     except SetUpError as error:
         raise bad_input(error) from None

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pareta_batch import (
     NO_TAGS,
     Account,
+    ApproveAboveUsd,
     BudgetUsd,
     CredentialsName,
     JsonSchema,
@@ -132,6 +133,7 @@ class Comparisons(Spec):
     )
     report: LocalPath | None = Field(None, title="Report", description="HTML report; by default reports/NAME.html")
     tags: TagsField = NO_TAGS
+    approve_above_usd: ApproveAboveUsd = None
     credentials: CredentialsName = None
 
     @property

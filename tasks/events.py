@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from pareta_batch import BatchReport, error_class_named, logs_are_json
+from pareta_batch import BatchReport, dollars, error_class_named, logs_are_json
 from pareta_client import Endpoint, InsufficientCreditsError
 from pareta_report import Comparison, Drift
 from tasks.direct import run_logger, uses_prefect
@@ -63,14 +63,19 @@ def announce_unpaid_watch(watch: str) -> Iterator[None]:
         raise
 
 
-def quality_drifted(watch: str, drift: Drift) -> None:
-    """Emit `pareta.quality.drifted`: payload `watch`, `models`, `reference`, `run_id`, `sentence`."""
+def quality_drifted(watch: str, drift: Drift, spent_micro_usd: int) -> None:
+    """Emit `pareta.quality.drifted`: payload `watch`, `models`, `reference`, `run_id`, `sentence`, `rows`, `cost`.
+
+    `spent_micro_usd`: the cost of this run of the watch.
+    """
     payload = {
         "watch": watch,
         "models": [change.model for change in drift.drifted],
         "reference": drift.reference,
         "run_id": drift.run_id,
         "sentence": str(drift),
+        "rows": max((change.n or 0 for change in drift.drifted), default=0),
+        "cost": dollars(spent_micro_usd),
     }
     _emit("pareta.quality.drifted", f"pareta.watch.{watch}", payload)
 

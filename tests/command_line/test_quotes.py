@@ -38,7 +38,7 @@ def comparison(folder: Path) -> dict[str, object]:
 
 
 def pipeline(folder: Path, **fields: object) -> dict[str, Any]:
-    work = batch(folder).model_dump(mode="json", exclude={"name", "model", "credentials"})
+    work = batch(folder).model_dump(mode="json", exclude={"name", "model", "approve_above_usd", "credentials"})
     return {"name": "reviews", "task": TASK, "batch": work, "comparisons": [comparison(folder)]} | fields
 
 

@@ -68,6 +68,8 @@ def house(home: Path) -> Iterator[House]:
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "3",
         # A server that is restarted finds the slots of its limits again, as docs/prefect.md asks for.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # The minimum: a run without a heartbeat is noticed sooner.
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PARETA_API_KEY": KEY,
         "PARETA_BASE_URL": f"http://127.0.0.1:{pareta_port}",
         "PARETA_REPORTS_URL": "https://files.example/pareta",

@@ -24,7 +24,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "pareta.batch.incomplete": lambda: events.batch_ended(report(failed=2)),
     "pareta.credits.exhausted": lambda: events.comparison_failed("tickets", OUT_OF_CREDIT),
     "pareta.comparison.decided": lambda: events.comparison_decided(judge("tickets", "t", EVAL_RUN)),
-    "pareta.quality.drifted": lambda: events.quality_drifted("tickets", drift_since(EVAL_RUN, EVAL_RUN)),
+    "pareta.quality.drifted": lambda: events.quality_drifted("tickets", drift_since(EVAL_RUN, EVAL_RUN), 1),
     "pareta.quality.unavailable": lambda: events.quality_unavailable("tickets", drift_since(EVAL_RUN, EVAL_RUN)),
 }
 

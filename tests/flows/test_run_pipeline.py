@@ -24,7 +24,7 @@ def pareta(direct: Sandbox) -> Sandbox:
 
 
 def pipeline(folder: Path, **fields: object) -> Pipeline:
-    work = batch(folder).model_dump(exclude={"name", "model", "credentials"})
+    work = batch(folder).model_dump(exclude={"name", "model", "approve_above_usd", "credentials"})
     comparison = {
         "name": "sentiment",
         "task": "sentiment-classification",
@@ -105,7 +105,9 @@ async def test_a_report_over_another_file_is_refused_before_anything_is_deployed
     pareta: Sandbox, tmp_path: Path, report: str
 ) -> None:
     (tmp_path / "notes.html").write_text("<!doctype html><title>mine</title>")
-    work = batch(tmp_path, output=str(tmp_path / "answers.csv")).model_dump(exclude={"name", "model", "credentials"})
+    work = batch(tmp_path, output=str(tmp_path / "answers.csv")).model_dump(
+        exclude={"name", "model", "approve_above_usd", "credentials"}
+    )
     before = pareta.books()
     with pytest.raises(OutputError, match=r"choose another report|choose a report in \.html"):
         await run_pipeline(pipeline(tmp_path, batch=work, report=str(tmp_path / report)))

@@ -1,0 +1,140 @@
+"""Approval of a quote by a person, before anything is billed: a form of a suspended run, without a process."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.exceptions import Pause
+from prefect.input import RunInput
+from prefect.input.actions import aread_flow_run_input
+from prefect.input.run_input import keyset_from_base_key
+from prefect.states import Suspended
+from pydantic import Field, ValidationError
+
+from flows.bounds import Bounds
+from flows.collisions import is_unattended
+from flows.outcomes import current_flow_run, remark
+from flows.parameters import Pipeline
+from flows.quotes import PipelineQuote
+from flows.suspension import propose_suspension
+from pareta_batch import ApprovalNeeded, Batch, Declined, Quote, budget_dollars, dollars, micro_usd
+from pareta_evals import Comparisons, ComparisonsQuote
+from tasks import run_logger
+
+KEY = "approval"
+"""Pause key: one approval per run. Prefect keeps the used keys of a run, also over retries."""
+STATE = "AwaitingApproval"
+KEYSET = keyset_from_base_key(KEY)
+
+Approvable = TypeVar("Approvable", Batch, Comparisons, Pipeline)
+CheckedQuote = Quote | ComparisonsQuote | PipelineQuote
+
+
+class Approval(RunInput):
+    """The form of a run that waits for an approval."""
+
+    approve: Literal["yes", "no"] = Field(title="Approve", description="yes: the run starts; no: it ends as Declined")
+    note: str = Field("", max_length=1000, title="Note", description="Shown in the last state of the run")
+
+
+class ApprovalWithCeiling(Approval):
+    """The form of a run that can have a budget."""
+
+    ceiling_usd: float | None = Field(
+        None, ge=0.000001, title="New ceiling", description="Replaces budget_usd (dollars); empty keeps it"
+    )
+
+
+async def approved(spec: Approvable, bounds: Bounds | None, quote: Callable[[], Awaitable[CheckedQuote]]) -> Approvable:
+    """Return the spec if its quote needs no approval or has one; the approval may set a new ceiling.
+
+    Otherwise suspends this run of a deployment. A resumed flow runs from the top and finds the answer here.
+
+    Raises:
+        ApprovalNeeded: No person can be asked, because this is no run of a deployment.
+        Declined: A person declined the quote.
+    """
+    if spec.approve_above_usd is None:
+        return spec
+    run = current_flow_run()
+    if run is not None and KEY in (run.empirical_policy.pause_keys or ()):
+        return _with_answer(spec, bounds, await _answer_of(run.id))
+    if (question := question_of(spec, made := await quote())) is None:
+        run_logger().info("no approval needed: %s", made)
+        return spec
+    if run is None or not is_unattended(run):
+        raise ApprovalNeeded(question)
+    raise await _suspended(run, spec, question)
+
+
+def question_of(spec: Batch | Comparisons | Pipeline, quote: CheckedQuote) -> str | None:
+    """Return the quote with the approval that it needs; None if it needs none.
+
+    The most that the run can cost is the high end of the quote, and no more than `budget_usd`. An unknown cost needs
+    an approval.
+    """
+    above, high = spec.approve_above_usd, highest_micro_usd(quote)
+    if above is None:
+        return None
+    if spec.budget_usd is not None:
+        high = min(micro_usd(spec.budget_usd), micro_usd(spec.budget_usd) if high is None else high)
+    if high is not None and high <= above * 1_000_000:
+        return None
+    can_cost = "an unknown amount" if high is None else f"up to {dollars(high)}"
+    return f"{quote}; it can cost {can_cost}, above approve_above_usd of {budget_dollars(above)}"
+
+
+def highest_micro_usd(quote: CheckedQuote) -> int | None:
+    """Return the high end of a quote; None if a cost in it is unknown."""
+    comparisons = quote.comparisons if isinstance(quote, PipelineQuote) else quote
+    if isinstance(comparisons, ComparisonsQuote) and any(
+        each.problem or (None in each.models.values() and not each.paid_for) for each in comparisons.comparisons
+    ):
+        return None
+    return quote.high_micro_usd
+
+
+def form_of(spec: Batch | Comparisons | Pipeline) -> type[Approval]:
+    """Return the form; without a ceiling for a spec whose answers have no bounded cost."""
+    try:
+        type(spec).model_validate({**spec.model_dump(), "budget_usd": 1.0})
+    except ValidationError:
+        return Approval
+    return ApprovalWithCeiling
+
+
+def _with_budget(spec: Approvable, budget_usd: float) -> Approvable:
+    return type(spec).model_validate({**spec.model_dump(), "budget_usd": budget_usd})
+
+
+def _with_answer(spec: Approvable, bounds: Bounds | None, answer: ApprovalWithCeiling) -> Approvable:
+    note = f": {answer.note}" if answer.note else ""
+    if answer.approve == "no":
+        raise Declined(f"declined in the form of the run{note}; nothing was sent")
+    ceiling = answer.ceiling_usd
+    if ceiling is not None and bounds is not None:
+        ceiling = min(ceiling, spec.budget_usd or bounds.budget_usd, bounds.budget_usd)
+    remark.set(f"approved{f', ceiling {budget_dollars(ceiling)}' if ceiling is not None else ''}{note}")
+    run_logger().info("%s", remark.get())
+    return spec if ceiling is None else _with_budget(spec, ceiling)
+
+
+async def _answer_of(run_id: UUID) -> ApprovalWithCeiling:
+    answer: Any = await aread_flow_run_input(KEYSET["response"], flow_run_id=run_id)  # JSON
+    if answer is None:
+        raise ApprovalNeeded("the run was resumed without its form, so no person has approved its quote")
+    return ApprovalWithCeiling.model_validate(answer)
+
+
+async def _suspended(run: FlowRun, spec: Batch | Comparisons | Pipeline, question: str) -> Pause:
+    """Suspend the run with its form; return the exception that ends its process."""
+    run_logger().warning("suspended until it is approved: %s", question)
+    message = f"{question}; approve or decline: Resume in the menu of the run"
+    state: State[None] = Suspended(pause_key=KEY, message=message)
+    state.name = STATE
+    state.state_details.run_input_keyset = {str(name): key for name, key in KEYSET.items()}
+    accepted = await propose_suspension(run.id, state)
+    form = form_of(spec).with_initial_data(description=message)
+    await form.asave(KEYSET, flow_run_id=run.id)
+    return Pause(state=accepted)
