@@ -12,13 +12,14 @@ from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Suspended
 from pydantic import Field, ValidationError
 
+from flows.approval_errors import ApprovalNeeded, Declined
 from flows.bounds import Bounds
 from flows.collisions import is_unattended
 from flows.outcomes import current_flow_run, remark
 from flows.parameters import Pipeline
 from flows.quotes import PipelineQuote
 from flows.suspension import propose_suspension
-from pareta_batch import ApprovalNeeded, Batch, Declined, Quote, budget_dollars, dollars, micro_usd
+from pareta_batch import Batch, Quote, budget_dollars, dollars, micro_usd
 from pareta_evals import Comparisons, ComparisonsQuote
 from tasks import run_logger
 

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from flows.approval_errors import ApprovalNeeded, Declined
 from pareta_batch import (
-    ApprovalNeeded,
     BatchBusy,
     BatchUnknown,
     BudgetReached,
     CostUnbounded,
     DatasetError,
-    Declined,
     EvalRunFailed,
     EventIncomplete,
     LedgerDiffers,

@@ -14,7 +14,6 @@ from .engine.session import Session, open_session
 from .engine.worker_pool import fan_out, gather_settled
 from .errors import (
     MAX_PROBLEMS_SHOWN,
-    ApprovalNeeded,
     BatchBusy,
     BatchError,
     BatchStopped,
@@ -22,7 +21,6 @@ from .errors import (
     BudgetReached,
     CostUnbounded,
     DatasetError,
-    Declined,
     EvalRunFailed,
     EventIncomplete,
     LedgerDiffers,
@@ -107,7 +105,6 @@ __all__ = [
     "Account",
     "Amounts",
     "AnyDataset",
-    "ApprovalNeeded",
     "ApproveAboveUsd",
     "Attacher",
     "Batch",
@@ -126,7 +123,6 @@ __all__ = [
     "CredentialsName",
     "Dataset",
     "DatasetError",
-    "Declined",
     "EvalRunFailed",
     "EventIncomplete",
     "InvalidOptions",

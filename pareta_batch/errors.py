@@ -10,8 +10,6 @@
     ├── BatchUnknown       the ledger has no batch of that name
     ├── NotAllowed         a deployment's bounds exclude a file, a batch or a cost
     │   └── EventIncomplete    the event that started the run lacks a field
-    ├── ApprovalNeeded     the quote needs the approval of a person, and none can be asked; nothing was sent
-    ├── Declined           a person declined the quote; nothing was sent
     ├── BatchBusy          another run holds the batch; wait for it or stop it
     ├── Orphaned           the run of a member has ended; the member sends nothing more
     ├── UnexpectedError    an unexpected exception in the engine; nothing more is sent
@@ -169,14 +167,6 @@ class NotAllowed(BatchError):
 
 class EventIncomplete(NotAllowed):
     """An event without a field that its deployment needs; nothing was sent."""
-
-
-class ApprovalNeeded(BatchError):
-    """A quote above `approve_above_usd` where no person can be asked; nothing was sent."""
-
-
-class Declined(BatchError):
-    """A quote that a person declined; nothing was sent."""
 
 
 class BatchBusy(BatchError):

@@ -6,10 +6,11 @@ import typer
 from pydantic import BaseModel
 
 from flows.approval import question_of
+from flows.approval_errors import Declined
 from flows.outcome_table import end_state
 from flows.parameters import Pipeline
 from flows.quotes import PromotionQuote, WatchQuote
-from pareta_batch import Batch, Declined
+from pareta_batch import Batch
 from pareta_cli.options import bad_input
 from pareta_cli.quote import make_quote
 from pareta_evals import Comparisons
