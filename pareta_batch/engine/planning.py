@@ -1,4 +1,4 @@
-"""Registration of a dataset as the batch's rows in the ledger, in one transaction, before anything is sent."""
+"""Registration of a dataset as the batch's rows in the ledger, before anything is sent."""
 
 from dataclasses import dataclass
 
@@ -36,8 +36,8 @@ class RunPlan:
 def register_rows(batch: Batch, ledger: Ledger) -> RunPlan:
     """Check the dataset, the prompt and the output, register the rows in the ledger, and return the plan of the run.
 
-    Raises DatasetError, OutputError, LedgerError, or BatchBusy while another run holds the batch. An error leaves the
-    ledger unchanged.
+    Raises DatasetError, OutputError, LedgerError, or BatchBusy while another run holds the batch. An invalid dataset
+    leaves the ledger unchanged; after an error of the ledger, the next registration continues.
     """
     check_output(batch, ledger)
     with ledger.lease(batch.name):

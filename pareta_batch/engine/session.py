@@ -20,7 +20,7 @@ from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reachability import Reachability
 from pareta_batch.engine.row_sender import RowSender
 from pareta_batch.engine.row_worker import RowWorker
-from pareta_batch.engine.session_work import SessionWork, read_work, settle_copies
+from pareta_batch.engine.session_work import SessionWork, read_work, recount, settle_copies
 from pareta_batch.engine.stop import StopSignal
 from pareta_batch.engine.telemetry_setup import session_telemetry
 from pareta_batch.engine.worker_pool import WorkerSlots, fan_out
@@ -94,6 +94,7 @@ class Session:
             LedgerError: an outcome cannot be written.
         """
         await self._run(shard, self._ledger.missing(self.batch.name, shard, self.batch.shard_size, self._selection))
+        await asyncio.to_thread(recount, self.batch, self._ledger, shard)
 
     async def pilot(self, rows: int) -> None:
         """Send a random sample of the missing rows, to estimate the cost of the others; raises as `complete`."""

@@ -26,6 +26,7 @@ class SessionWork:
 
 def read_work(batch: Batch, ledger: Ledger, selection: RowSelection) -> SessionWork:
     """Return the work of a run, from the ledger; raises LedgerError."""
+    ledger.check_registered(batch.name)
     record_owner(ledger, f"batch/{batch.name}", batch.model, batch.tags)
     tally = ledger.tally(batch.name)
     to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, selection).values())
@@ -40,3 +41,11 @@ def settle_copies(batch: Batch, ledger: Ledger) -> None:
         ledger.settle_copies(batch.name)
     except LedgerError as error:
         log.warning("%s: copies of answered rows are not written, the next run writes them: %s", batch.name, error)
+
+
+def recount(batch: Batch, ledger: Ledger, shard: int) -> None:
+    """Count the rows of a completed shard; if that fails, the next registration does it."""
+    try:
+        ledger.recount(batch.name, shard * batch.shard_size, (shard + 1) * batch.shard_size)
+    except LedgerError as error:
+        log.warning("%s: shard %s is not counted, tallies read its rows: %s", batch.name, shard, error)

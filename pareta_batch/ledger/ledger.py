@@ -7,7 +7,7 @@ batch's current dataset while it has a position. Work whose row was edited or re
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ import sqlalchemy as sa
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.database import Database, insert_into
 from pareta_batch.ledger.lock import Lost, lease
+from pareta_batch.ledger.opening import prepare
 from pareta_batch.ledger.outcomes import Outcome, Tally
-from pareta_batch.ledger.queries import Sample, sample_of, tally_of
-from pareta_batch.ledger.registration import changed_rows, register
-from pareta_batch.ledger.schema import eval_work, prepare, rows
+from pareta_batch.ledger.queries import Sample, missing_by_shard, sample_of, tally_of
+from pareta_batch.ledger.registration import RegisteredRows, Registration, register
+from pareta_batch.ledger.schema import batches, eval_work, rows, shards
 from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection, current, page_of, remaining
-from pareta_batch.ledger.sharing import NOTHING_SHARED, Sharing, copies_of, settle_copies
+from pareta_batch.ledger.shards import SHARD_ROWS, recount
+from pareta_batch.ledger.sharing import NOTHING_SHARED, Sharing, settle_copies
 from pareta_batch.ledger.url import configured_url, shown
 from pareta_batch.ledger.writes import LedgerWrites, apply_writes
 from pareta_batch.rows import Message, RowRequest
@@ -33,19 +35,6 @@ PAGE_BYTES = 1_000_000
 
 _OUTCOME_FIELDS = [field.name for field in fields(Outcome)]
 _NUMBERS = tuple(map(_OUTCOME_FIELDS.index, ("latency_ms", "prompt_tokens", "completion_tokens", "billed_micro_usd")))
-
-
-@dataclass(frozen=True)
-class RegisteredRows:
-    """The result of a registration: total rows, and rows whose earlier version was already worked on.
-
-    `copies`: rows with the request of another row of the batch. `reused`: rows with an answer of another batch.
-    """
-
-    total: int
-    changed: int
-    copies: int = 0
-    reused: int = 0
 
 
 class Ledger:
@@ -104,12 +93,31 @@ class Ledger:
     def register_rows(
         self, batch: str, requests: Iterable[RowRequest], sharing: Sharing = NOTHING_SHARED
     ) -> RegisteredRows:
-        """Register `requests` as the batch's current rows, in one transaction."""
-        with self._database.transaction() as db:
-            if problem := self._database.problem() or self._lost(db, batch):
-                raise LedgerError(problem)
-            total = register(db, batch, requests, _now(), sharing)
-            return RegisteredRows(total, changed_rows(db, batch), *copies_of(db, batch))
+        """Register `requests` as the batch's current rows, in transactions of 20,000 rows.
+
+        An error of `requests` leaves the ledger unchanged. After an error of the ledger, registering again continues.
+        """
+
+        @contextmanager
+        def transaction() -> Iterator[sa.Connection]:
+            with self._database.transaction() as db:
+                if problem := self._database.problem() or self._lost(db, batch):
+                    raise LedgerError(problem)
+                yield db
+
+        return register(transaction, Registration(batch, _now(), sharing), requests)
+
+    def check_registered(self, batch: str) -> None:
+        """Raise LedgerError for a batch whose registration was interrupted."""
+        query = sa.select(batches.c.state).where(batches.c.batch == batch)
+        if self._database.do(lambda db: db.scalar(query)) == "registering":
+            raise LedgerError(f"batch {batch}: registering its rows was interrupted; run it again, which continues it")
+
+    def recount(self, batch: str, first: int, end: int) -> None:
+        """Count the shards again that end in these positions and have not been counted since their last write."""
+        within = shards.c.shard >= first // SHARD_ROWS, shards.c.shard < end // SHARD_ROWS
+        if first // SHARD_ROWS < end // SHARD_ROWS:
+            self._database.do(lambda db: recount(db, batch, *within))
 
     def settle_copies(self, batch: str) -> None:
         """Write the outcomes of the rows that others are copies of to these copies."""
@@ -117,10 +125,7 @@ class Ledger:
 
     def missing_shards(self, batch: str, shard_size: int, wanted: RowSelection = ALL_UNSETTLED) -> dict[int, int]:
         """Return the number of rows to send by shard number, without empty shards."""
-        shard = (rows.c.position // shard_size).label("shard")
-        query = sa.select(shard, sa.func.count()).where(*current(batch), wanted.condition())
-        counted = query.group_by(shard).order_by(shard)
-        return self._database.do(lambda db: {row[0]: row[1] for row in db.execute(counted)})
+        return self._database.do(lambda db: missing_by_shard(db, batch, shard_size, wanted))
 
     def missing(
         self, batch: str, shard: int, shard_size: int, wanted: RowSelection = ALL_UNSETTLED
@@ -193,8 +198,7 @@ class Ledger:
     def has_any(self, batch: str, column: str) -> bool:
         """Return whether a column has a value in any of the batch's current rows."""
         query = sa.select(sa.exists().where(*current(batch), rows.c[column].is_not(None)))
-        with self.transaction() as db:
-            return bool(db.scalar(query))
+        return bool(self._database.do(lambda db: db.scalar(query)))
 
     def batches(self) -> list[str]:
         """Return the names of all batches with current rows."""

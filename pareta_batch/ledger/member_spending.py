@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 
 from pareta_batch.ledger.member_tables import member_shards
-from pareta_batch.ledger.queries import LOST, SENT_BYTES
 from pareta_batch.ledger.schema import rows
 from pareta_batch.ledger.selection import current
+from pareta_batch.ledger.sums import LOST, SENT_BYTES
 
 
 def billed_by_shard(db: sa.Connection, batch: str, shard_size: int) -> dict[int, int]:

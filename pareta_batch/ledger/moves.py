@@ -1,34 +1,47 @@
-"""Rows without an id whose unused columns changed: the new row takes over the outcome of the old one.
+"""Rows that left the dataset: a new row with the same request takes over the outcome, in order.
 
-The key of such a row is a hash of all its columns. A row with a new key is matched with an earlier row of the same
-fingerprint that is no longer in the dataset, in order. It keeps the idempotency key of the earlier row (`sent_as`).
+The key of a row without an id is a hash of all its columns: it changes with columns that the request does not use.
+A request in doubt is taken over by a row with any key. The new row keeps the idempotency key of the earlier one
+(`sent_as`).
 """
 
 import sqlalchemy as sa
 
 from pareta_batch.ledger.schema import rows
 from pareta_batch.ledger.selection import current
+from pareta_batch.ledger.shards import uncount
 
 _OWN = frozenset({"batch", "key", "fingerprint", "position", "prompt_bytes", "options", "messages", "scope"})
 """Columns that the new row keeps."""
 
-_worked_on = sa.or_(
+WORKED_ON = sa.or_(
     rows.c.state != "pending", rows.c.in_doubt, rows.c.attempts > 0, rows.c.billed_micro_usd.is_not(None)
 )
+"""Rows with an outcome or an attempt."""
+_answer = rows.alias("answer")
+_of_same_work = (_answer.c.batch == rows.c.batch, _answer.c.fingerprint == rows.c.fingerprint)
+DOUBTFUL = sa.and_(
+    rows.c.state != "settled",
+    sa.or_(rows.c.in_doubt, rows.c.turns.is_not(None)),
+    rows.c.scope != "row",
+    sa.not_(sa.exists().where(*_of_same_work, _answer.c.state == "settled")),
+)
+"""Rows whose request may have been paid, whose answer others may share, and to whose request there is no answer."""
 
 
-def move_outcomes(db: sa.Connection, batch: str) -> None:
+def move_outcomes(db: sa.Connection, batch: str, which: sa.ColumnElement[bool]) -> None:
     """Move the outcomes of rows that left the dataset to new rows with the same request."""
-    left = (rows.c.batch == batch, rows.c.position.is_(None), _worked_on)
+    left = (rows.c.batch == batch, rows.c.position.is_(None), which)
     if not db.scalar(sa.select(sa.exists().where(*left))):
         return
+    uncount(db, batch)
     old = _numbered(
         sa.case((rows.c.state == "settled", 0), (rows.c.in_doubt, 1), (rows.c.state == "failed", 2), else_=3),
         rows.c.updated_at,
         rows.c.key,
     ).where(*left)
     new = _numbered(rows.c.position).where(
-        *current(batch), sa.not_(_worked_on), rows.c.fingerprint.in_(sa.select(rows.c.fingerprint).where(*left))
+        *current(batch), sa.not_(WORKED_ON), rows.c.fingerprint.in_(sa.select(rows.c.fingerprint).where(*left))
     )
     earlier, later = old.subquery("earlier"), new.subquery("later")
     # A negative position joins an earlier row with its new one until its outcome is copied.

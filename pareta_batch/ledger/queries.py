@@ -1,7 +1,8 @@
 """Queries that tally and sample a batch's rows: counts by state, error and flag, sums, and prices."""
 
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
@@ -11,70 +12,94 @@ from typing import Any
 import sqlalchemy as sa
 
 from pareta_batch.ledger.outcomes import Tally
-from pareta_batch.ledger.schema import rows
-from pareta_batch.ledger.selection import ALL_UNSETTLED, current
-from pareta_batch.ledger.storable import MAX_VALUE
+from pareta_batch.ledger.schema import SUMMED, rows, shards
+from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection, current
+from pareta_batch.ledger.shards import SHARD_ROWS, Condition, Uncounted, kinds_by_shard
+from pareta_batch.ledger.sums import (
+    CURRENT,
+    STORED,
+    SUPERSEDED,
+    Sums,
+    completion_quotient,
+    paid,
+    plus,
+    priced,
+    prompt_quotient,
+    rounding,
+)
 from pareta_batch.money import NO_PRICES, Answered, Prices
 
-ROUNDED_UP = 2
-"""Micro-USD that rounding up may add to one receipt and to its bound."""
-MAX_TURNS = 6
-"""Turns of a row, each of whose receipts is rounded up."""
+MARGIN = 1e-6
+"""Relative distance from a bound below which receipts are read again; higher reads more shards."""
 
-_paid = rows.c.state == "settled"
-# An older version wrote unchecked values of the service: texts and absurd numbers are no receipts.
-# The receipt of a lost turn is missing in the sum, and its tokens are not: the quotient would be too low.
-_priced = sa.and_(
-    sa.or_(_paid, rows.c.turns.is_not(None)),
-    rows.c.lost_receipts == 0,
-    *(each.between(1, MAX_VALUE) for each in (rows.c.billed_micro_usd, rows.c.prompt_tokens, rows.c.completion_tokens)),
-)
-_unknown = sa.and_(sa.not_(_paid), sa.or_(rows.c.in_doubt, rows.c.lost_receipts > 0))
-_replayed = sa.and_(_paid, rows.c.resent, sa.or_(rows.c.billed_micro_usd == 0, rows.c.lost_receipts > 0))
-SENT_BYTES = rows.c.prompt_bytes + rows.c.turn_bytes
-_unbilled = sa.and_(_paid, rows.c.billed_micro_usd.is_(None))
-_unanswered = sa.and_(sa.not_(_paid), sa.not_(_unknown), rows.c.billed_micro_usd > 0)
-
-
-def _where(condition: sa.ColumnElement[bool], column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    return sa.case((condition, column))
+Conditions = tuple[Condition, ...]
 
 
 def tally_of(db: sa.Connection, batch: str) -> Tally:
     """Return the counts and the sums of receipts of the batch's current rows."""
-    of_batch = rows.c.batch == batch
-    is_current = rows.c.position.is_not(None)
-    kinds = (rows.c.state, sa.case((rows.c.state == "failed", rows.c.error)), rows.c.flag)
-    counted = sa.select(*kinds, sa.func.count()).where(of_batch, is_current).group_by(*kinds)
-    states: Counter[str] = Counter()
+    uncounted = Uncounted.of(db, batch)
+    sums = sums_of(db, uncounted)
     errors: Counter[str] = Counter()
     flagged: Counter[str] = Counter()
-    for state, error, flag, count in db.execute(counted):
-        states[state] += count
+    for error, flag, count in _kinds(db, uncounted):
         if error is not None:
             errors[error] += count
         if flag is not None:
             flagged[flag] += count
-    sums = _added(db, _SUMS, of_batch, is_current) | _added(db, _SUPERSEDED, of_batch, sa.not_(is_current))
-    return Tally(
-        settled=states["settled"],
-        failed=states["failed"],
-        pending=states["pending"],
-        errors=dict(errors),
-        flagged=dict(flagged),
-        billed_micro_usd=sums.pop("billed_micro_usd"),
-        prices=prices_of(db, batch),
-        **{name: value or 0 for name, value in sums.items()},
-    )
+    return Tally(errors=dict(errors), flagged=dict(flagged), prices=prices_of(db, batch, uncounted), **_of_tally(sums))
+
+
+def sums_of(db: sa.Connection, uncounted: Uncounted) -> Sums:
+    """Return all counts and sums of a batch: those of its shards, and of the rows of shards that are not counted."""
+    sums: Sums = dict.fromkeys(SUMMED)
+    if stored := uncounted.stored():
+        sums = plus(sums, STORED.summed(db, *stored))
+    if live := uncounted.rows():
+        sums = plus(sums, CURRENT.summed(db, *live))
+    if uncounted.left:
+        sums = plus(sums, SUPERSEDED.summed(db, rows.c.batch == uncounted.batch, rows.c.position.is_(None)))
+    return sums
+
+
+def _kinds(db: sa.Connection, uncounted: Uncounted) -> Iterator[tuple[str | None, str | None, int]]:
+    if stored := uncounted.stored():
+        for text in db.scalars(sa.select(shards.c.kinds).where(*stored, shards.c.kinds.is_not(None))):
+            yield from json.loads(text)
+    if live := uncounted.rows():
+        for kinds in kinds_by_shard(db, live).values():
+            yield from kinds
+
+
+def _of_tally(sums: Sums) -> dict[str, Any]:  # the fields of a tally
+    billed = {"billed_micro_usd": sums["billed_micro_usd"]} if "billed_micro_usd" in sums else {}
+    return {name: value or 0 for name, value in sums.items() if name != "to_send"} | billed
+
+
+def missing_by_shard(db: sa.Connection, batch: str, shard_size: int, wanted: RowSelection) -> dict[int, int]:
+    """Return the number of rows to send by shard number, without empty shards."""
+    uncounted = Uncounted.of(db, batch)
+    has_some = shards.c.to_send if wanted == ALL_UNSETTLED else shards.c.failed
+    stored = uncounted.stored()
+    found = db.execute(sa.select(shards.c.shard, has_some).where(*stored, has_some > 0)).all() if stored else ()
+    missing: Counter[int] = Counter()
+    if wanted == ALL_UNSETTLED and shard_size % SHARD_ROWS == 0:
+        for number, count in found:
+            missing[number * SHARD_ROWS // shard_size] += count
+        found = ()
+    if live := uncounted.rows(number for number, _ in found):
+        shard = (rows.c.position // shard_size).label("shard")
+        query = sa.select(shard, sa.func.count()).where(*live, wanted.condition())
+        for number, count in db.execute(query.group_by(shard)):
+            missing[number] += count
+    return dict(sorted(missing.items()))
 
 
 def tally_between(db: sa.Connection, batch: str, prices: Prices, start: datetime, end: datetime) -> Tally:
     """Return the sums of the batch's rows that last changed from `start` to before `end`; only settled rows count."""
     of_batch = rows.c.batch == batch, rows.c.updated_at >= start, rows.c.updated_at < end
     is_current = rows.c.position.is_not(None)
-    counted = {"settled": _where(_paid, _ONE), **_SUMS}
-    sums = _added(db, counted, *of_batch, is_current) | _added(db, _SUPERSEDED, *of_batch, sa.not_(is_current))
-    return Tally(errors={}, flagged={}, prices=prices, **{name: value or 0 for name, value in sums.items()})
+    sums = CURRENT.summed(db, *of_batch, is_current) | SUPERSEDED.summed(db, *of_batch, sa.not_(is_current))
+    return Tally(errors={}, flagged={}, prices=prices, **_of_tally(sums))
 
 
 MAX_SAMPLED_ROWS = 2_000
@@ -104,7 +129,7 @@ def sample_of(db: sa.Connection, batch: str) -> Sample:
     billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
     query = sa.select(
         sa.func.count(), sa.func.avg(billed), sa.func.avg(billed * billed), sa.func.avg(rows.c.latency_ms)
-    ).where(*current(batch), _paid, rows.c.billed_micro_usd > 0)
+    ).where(*current(batch), paid, rows.c.billed_micro_usd > 0)
     count, mean, of_squares, latency = db.execute(query).one()
     if not count:
         return NOTHING_BILLED
@@ -116,79 +141,53 @@ def sample_of(db: sa.Connection, batch: str) -> Sample:
 
 def _answered(db: sa.Connection, batch: str) -> tuple[Answered, ...]:
     columns = (rows.c.prompt_bytes, rows.c.billed_micro_usd, rows.c.prompt_tokens, rows.c.completion_tokens)
-    query = sa.select(*columns).where(*current(batch), _paid, rows.c.billed_micro_usd > 0)
+    query = sa.select(*columns).where(*current(batch), paid, rows.c.billed_micro_usd > 0)
     drawn = db.execute(query.order_by(rows.c.fingerprint).limit(MAX_SAMPLED_ROWS))
     return tuple(Answered(size, billed, prompt or 0, answer or 0) for size, billed, prompt, answer in drawn)
 
 
-_HALF = 2**32
-_DIVISOR = sa.literal(_HALF, sa.BigInteger)  # PostgreSQL would infer a 32-bit integer
-_ONE = sa.literal(1)
-_SUMS: dict[str, sa.ColumnElement[Any]] = {
-    "billed_micro_usd": rows.c.billed_micro_usd,
-    "prompt_tokens": _where(_paid, rows.c.prompt_tokens),
-    "completion_tokens": _where(_paid, rows.c.completion_tokens),
-    "unknown": _where(_unknown, _ONE),
-    "unknown_bytes": _where(_unknown, SENT_BYTES),
-    "billed_unanswered": _where(_unanswered, _ONE),
-    "unanswered_micro_usd": _where(sa.not_(_paid), rows.c.billed_micro_usd),
-    "resent": _where(sa.and_(_paid, rows.c.resent), _ONE),
-    "replayed": _where(_replayed, _ONE),
-    "replayed_prompt_tokens": _where(_replayed, rows.c.prompt_tokens),
-    "replayed_completion_tokens": _where(_replayed, rows.c.completion_tokens),
-    "asked_again": _where(rows.c.turns.is_not(None), _ONE),
-    "asked_again_micro_usd": rows.c.asked_again_micro_usd,
-    "lost_turns": _where(sa.not_(_paid), rows.c.lost_receipts),
-    "lost_turn_bytes": _where(sa.not_(_paid), rows.c.lost_receipts * SENT_BYTES),
-    "copies": _where(rows.c.copy_batch == rows.c.batch, _ONE),
-    "open_copies": _where(sa.and_(rows.c.state == "pending", rows.c.copy_of.is_not(None)), _ONE),
-    "copied": _where(sa.and_(_paid, rows.c.copy_of.is_not(None)), _ONE),
-    "reused": _where(rows.c.copy_batch != rows.c.batch, _ONE),
-    "saved_micro_usd": _where(_paid, rows.c.saved_micro_usd),
-    "unbilled": _where(_unbilled, _ONE),
-    "unbilled_bytes": _where(_unbilled, SENT_BYTES),
-}
-LOST = sa.or_(_unknown, _replayed, _unbilled)
-_SUPERSEDED: dict[str, sa.ColumnElement[Any]] = {
-    "superseded_micro_usd": rows.c.billed_micro_usd,
-    "superseded_unknown": _where(LOST, 1 + rows.c.lost_receipts),
-    "superseded_bytes": _where(LOST, (1 + rows.c.lost_receipts) * SENT_BYTES),
-}
+def prices_of(db: sa.Connection, batch: str, uncounted: Uncounted | None = None) -> Prices:
+    """Return the price bounds from the receipts; a receipt above the lowest quotients raises them.
 
-
-def _added(
-    db: sa.Connection, columns: dict[str, sa.ColumnElement[Any]], *which: sa.ColumnElement[bool]
-) -> dict[str, int | None]:
-    """Return the sums of columns over some rows; None for a column without a value."""
-    # In halves: SQLite raises an error for a sum beyond 63 bits, which ten receipts of an older ledger can exceed.
-    halves = [
-        half for each in columns.values() for half in (sa.func.sum(each // _DIVISOR), sa.func.sum(each % _DIVISOR))
-    ]
-    sums = iter(db.execute(sa.select(*halves).where(*which)).one())
-    # PostgreSQL returns sums of big integers as decimals.
-    return {
-        name: None if high is None or low is None else int(high) * _HALF + int(low)
-        for name, high, low in zip(columns, sums, sums, strict=True)
-    }
-
-
-def prices_of(db: sa.Connection, batch: str) -> Prices:
-    """Return the price bounds from the receipts; a receipt above the lowest quotients raises them."""
-    billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
-    quotients = billed / rows.c.prompt_tokens, billed / rows.c.completion_tokens
-    of_batch = (*current(batch), _priced)
-    query = sa.select(
-        *map(sa.func.min, quotients), sa.func.min(rows.c.prompt_tokens), sa.func.max(rows.c.completion_tokens)
-    )
-    prompt, completion, least, most = db.execute(query.where(*of_batch)).one()
+    `rise` of a shard is the highest ratio of a receipt to the bound from the lowest quotients of the shard. With the
+    lowest quotients of the batch, a ratio grows at most as a quotient falls: other shards have no receipt above.
+    """
+    uncounted = uncounted or Uncounted.of(db, batch)
+    stored, live = uncounted.stored(), uncounted.rows()
+    prompt, completion, least, most = _lowest(db, stored, live)
     if prompt is None:
         return NO_PRICES
-    priced = Prices(_rounded_up(prompt), _rounded_up(completion), least, most)
-    bound = prompt * rows.c.prompt_tokens + completion * rows.c.completion_tokens + ROUNDED_UP
-    bound += sa.case((rows.c.turns.is_not(None), MAX_TURNS), else_=0)
-    above = sa.select(*map(sa.func.max, (billed / bound, *quotients))).where(*of_batch, billed > bound)
+    priced_at = Prices(_rounded_up(prompt), _rounded_up(completion), least, most)
+    falls = (shards.c.prompt_quotient / prompt, shards.c.completion_quotient / completion)
+    exceeds = sa.or_(*(shards.c.rise * fall > 1 - MARGIN for fall in falls))
+    suspects = list(db.scalars(sa.select(shards.c.shard).where(*stored, exceeds))) if stored else []
+    if (of_batch := uncounted.rows(suspects)) is None:
+        return priced_at
+    billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
+    bound = prompt * rows.c.prompt_tokens + completion * rows.c.completion_tokens + rounding
+    quotients = (billed / bound, prompt_quotient, completion_quotient)
+    above = sa.select(*map(sa.func.max, quotients)).where(*of_batch, priced, billed > bound)
     rise, *raised = db.execute(above).one()
-    return priced if rise is None else priced.raised(*map(_rounded_up, (rise, *raised)))
+    return priced_at if rise is None else priced_at.raised(*map(_rounded_up, (rise, *raised)))
+
+
+def _lowest(db: sa.Connection, stored: Conditions | None, live: Conditions | None) -> list[Any]:
+    """Return the lowest quotients and prompt tokens, and the most completion tokens; None without a receipt."""
+    of_shards = (shards.c.prompt_quotient, shards.c.completion_quotient, shards.c.least_prompt_tokens)
+    of_rows = (prompt_quotient, completion_quotient, rows.c.prompt_tokens)
+    found: list[Any] = []
+    if stored:
+        found.append(_extremes(db, of_shards, shards.c.most_completion_tokens, *stored))
+    if live:
+        found.append(_extremes(db, of_rows, rows.c.completion_tokens, *live, priced))
+    by_column = [[value for value in column if value is not None] for column in zip(*found, strict=True)]
+    return [best(column) if column else None for best, column in zip((min, min, min, max), by_column, strict=True)]
+
+
+def _extremes(
+    db: sa.Connection, least: Iterable[sa.ColumnElement[Any]], most: sa.ColumnElement[Any], *which: Condition
+) -> Any:  # a row of four values
+    return db.execute(sa.select(*map(sa.func.min, least), sa.func.max(most)).where(*which)).one()
 
 
 def _rounded_up(quotient: float) -> Fraction:

@@ -1,14 +1,9 @@
-"""The ledger's tables, and the creation or migration of a ledger when it is opened."""
+"""The ledger's tables."""
 
 import sqlalchemy as sa
 
-from pareta_batch.errors import LedgerError
-
-VERSION = 5
+VERSION = 6
 """Version of the tables below: the latest revision of `migrations/versions`, which migrate older ledgers."""
-
-_OPENING_LOCK = 5
-"""Number of PostgreSQL's lock on opening a ledger; version 5 took it too, so keep it in later versions."""
 
 metadata = sa.MetaData()
 
@@ -58,6 +53,9 @@ rows = sa.Table(
     sa.Column("sent_as", sa.String),
     sa.Index("rows_in_order", "batch", "position"),
 )
+# Free space for the new version of a row in its own page: claims and answers then write no index.
+_FILL_FACTOR: sa.DDL = sa.DDL(f"ALTER TABLE {rows.name} SET (fillfactor = 70)")  # type: ignore[no-untyped-call]
+sa.event.listen(rows, "after_create", _FILL_FACTOR.execute_if(dialect="postgresql"))
 
 eval_work = sa.Table(
     "eval_work",
@@ -197,40 +195,44 @@ identity = sa.Table(
     "ledger_identity", metadata, sa.Column("number", sa.Integer, primary_key=True), sa.Column("id", sa.String(32))
 )
 
-_version = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
+# One row per registered batch. `state`: `registering` until the last of its rows is written, then `registered`.
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("state", sa.String(11), nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    # Whether equal requests share one answer.
+    sa.Column("shares", sa.Boolean, nullable=False),
+)
+
+SUMMED = (
+    *("to_send", "settled", "failed", "pending", "billed_micro_usd", "prompt_tokens", "completion_tokens"),
+    *("unknown", "unknown_bytes", "billed_unanswered", "unanswered_micro_usd", "resent", "replayed"),
+    *("replayed_prompt_tokens", "replayed_completion_tokens", "asked_again", "asked_again_micro_usd", "lost_turns"),
+    *("lost_turn_bytes", "copies", "open_copies", "copied", "reused", "saved_micro_usd", "unbilled"),
+    *("unbilled_bytes", "superseded_micro_usd", "superseded_unknown", "superseded_bytes"),
+)
+"""Counts and sums of a shard; null without a value."""
+
+# Counts and sums of the rows of 500 positions each; shard -1 has the rows that left the dataset. They hold while
+# `counted` is true: the transaction that writes a row clears it. `kinds`: JSON text of the counts by state, error and
+# flag. `prompt_quotient`, `completion_quotient`: lowest receipt per token; `rise`: see `prices_of`.
+shards = sa.Table(
+    "shards",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("counted", sa.Boolean, nullable=False),
+    *(sa.Column(name, sa.BigInteger) for name in SUMMED),
+    sa.Column("kinds", sa.Text),
+    sa.Column("prompt_quotient", sa.Float),
+    sa.Column("completion_quotient", sa.Float),
+    sa.Column("least_prompt_tokens", sa.BigInteger),
+    sa.Column("most_completion_tokens", sa.BigInteger),
+    sa.Column("rise", sa.Float),
+)
+
+versions = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 # Alembic's table, under a name of its own: the database may be that of a Prefect server, which has `alembic_version`.
 revisions = sa.Table("ledger_revision", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
-
-
-def prepare(db: sa.Connection) -> None:
-    """Create the tables, or migrate those of an older version; raises LedgerError for a newer version."""
-    _one_at_a_time(db)
-    found = _version_of(db)
-    if found > VERSION:
-        raise LedgerError(f"the ledger is of version {found}, this program knows up to {VERSION}: update it")
-    if found == 0:
-        metadata.create_all(db)
-        db.execute(revisions.insert().values(version_num=str(VERSION)))
-    elif found < VERSION or not sa.inspect(db).has_table(revisions.name):
-        from pareta_batch.ledger.migrations import migrate  # imports Alembic, which few openings need
-
-        migrate(db)
-    if found != VERSION:
-        db.execute(_version.delete())
-        db.execute(_version.insert().values(version=VERSION))
-
-
-def _one_at_a_time(db: sa.Connection) -> None:
-    """Lock the ledger until this transaction ends: many runs may open a new ledger at the same time."""
-    if db.dialect.name == "sqlite":
-        db.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(_OPENING_LOCK, sa.BigInteger))))
-
-
-def _version_of(db: sa.Connection) -> int:
-    """Return the version of the existing ledger: 0 without one, 1 for one from before versions were recorded."""
-    inspector = sa.inspect(db)
-    if inspector.has_table(_version.name):
-        return db.scalar(sa.select(_version.c.version)) or 0
-    return 1 if inspector.has_table(rows.name) else 0

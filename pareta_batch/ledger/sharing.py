@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from pareta_batch.ledger.schema import rows
+from pareta_batch.ledger.schema import rows, shards
 from pareta_batch.ledger.selection import current
+from pareta_batch.ledger.shards import Uncounted, uncount
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,39 @@ _CLEARED = {
 _COPIED = ("answer", "finish_reason", "flag", "error", "error_message", "retryable", "request_id", "message")
 
 
-def share(db: sa.Connection, batch: str, sharing: Sharing, now: datetime) -> None:
-    """Choose the originals and the copies of a batch's current rows, and write the known outcomes of the copies."""
-    duplicates = _duplicates(db, batch) if sharing.within_batch else None
-    _clear_copies(db, batch, duplicates)
+def share(db: sa.Connection, batch: str, sharing: Sharing, now: datetime, *, differs: bool, waiting: bool) -> bool:
+    """Choose the originals and the copies of a batch's current rows, and write the known outcomes of the copies.
+
+    Returns whether rows may have been written. `differs`: the rows or the sharing changed since the last registration;
+    otherwise the copies within the batch are those of then. `waiting`: there are copies without an answer.
+    """
+    duplicates = _duplicates(db, batch) if differs and sharing.within_batch else None
+    if not (duplicates is not None or waiting or sharing.max_age is not None):
+        return False
+    uncount(db, batch)
+    if differs and waiting:
+        _clear_copies(db, batch, duplicates)
     if duplicates is not None:
         _mark_copies(db, batch, duplicates)
     if sharing.max_age is not None:
         _mark_reused(db, batch, now - sharing.max_age)
-    settle_copies(db, batch, now)
+    _write_copies(db, batch, now)
+    return True
 
 
 def settle_copies(db: sa.Connection, batch: str, now: datetime) -> None:
     """Write the outcome of each original to its copies, with a bill of 0 and the request id of the original."""
-    if not db.scalar(sa.select(sa.exists().where(*current(batch), _is_copy, _unsettled))):
+    uncounted = Uncounted.of(db, batch)
+    copies, reused, copied = (sa.func.coalesce(shards.c[name], 0) for name in ("copies", "reused", "copied"))
+    waiting = copies + reused > copied
+    if (stored := uncounted.stored()) and db.scalar(sa.select(sa.exists().where(*stored, waiting))):
+        uncount(db, batch, waiting)
+    elif not ((live := uncounted.rows()) and db.scalar(sa.select(sa.exists().where(*live, _is_copy, _unsettled)))):
         return
+    _write_copies(db, batch, now)
+
+
+def _write_copies(db: sa.Connection, batch: str, now: datetime) -> None:
     original = rows.alias("original")
     is_reused = original.c.batch != batch
     source = sa.case(
@@ -85,14 +104,6 @@ def settle_copies(db: sa.Connection, batch: str, now: datetime) -> None:
         "updated_at": sa.literal(now, sa.DateTime),
     }
     db.execute(copied.values(values))
-
-
-def copies_of(db: sa.Connection, batch: str) -> tuple[int, int]:
-    """Return the number of current rows that are copies within the batch, and of those taken over from other ones."""
-    within = sa.case((rows.c.copy_batch == batch, 1), else_=0)
-    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(within), 0)).where(*current(batch), _is_copy)
-    copies, inside = db.execute(query).one()
-    return int(inside), int(copies) - int(inside)
 
 
 def distinct_rows(total: int, copies: int) -> str:
@@ -130,8 +141,6 @@ def _duplicates(db: sa.Connection, batch: str) -> sa.Subquery | None:
 def _clear_copies(db: sa.Connection, batch: str, duplicates: sa.Subquery | None) -> None:
     """Make copies without a valid original rows of their own, which are sent."""
     stale: tuple[sa.ColumnElement[bool], ...] = (rows.c.batch == batch, _is_copy, _unsettled)
-    if not db.scalar(sa.select(sa.exists().where(*stale))):
-        return
     if duplicates is not None:
         kept = sa.select(duplicates.c.key, duplicates.c.fingerprint).where(duplicates.c.place > 1)
         stale = (*stale, sa.tuple_(rows.c.key, rows.c.fingerprint).not_in(kept))

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.outcomes import Outcome
 from pareta_batch.ledger.schema import rows
+from pareta_batch.ledger.shards import uncount_keys
 from pareta_batch.ledger.storable import number, storable, whole
 from pareta_batch.rows import RowRequest
 
@@ -58,6 +59,9 @@ _FAIL = _outcome
 
 def apply_writes(db: sa.Connection, batch: str, entries: LedgerWrites, now: datetime) -> None:
     """Write a group of entries; an existing answer is never replaced. Raises LedgerError for a missing row."""
+    uncount_keys(
+        db, batch, [work.key for works in (entries.claims, entries.released, entries.outcomes) for work in works]
+    )
     settled = [_written(batch, each, now) for each in entries.outcomes if each.state == "settled"]
     failed = [_written(batch, each, now) for each in entries.outcomes if each.state != "settled"]
     for statement, group in (

@@ -67,6 +67,11 @@ class Server:
         self._process.wait(timeout=30)
 
     @property
+    def process(self) -> int:
+        """The id of the server's process."""
+        return self._process.pid
+
+    @property
     def _conninfo(self) -> str:
         return f"host=127.0.0.1 port={self.port} user=pareta dbname=postgres"
 

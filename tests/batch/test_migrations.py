@@ -85,6 +85,22 @@ def test_a_migrated_ledger_has_the_tables_of_a_new_one(opened: Ledger) -> None:
     assert versions(opened) == (VERSION, str(VERSION))
 
 
+def fill_factor(ledger: Ledger) -> object:
+    with ledger.transaction() as db:
+        return db.exec_driver_sql("SELECT reloptions FROM pg_class WHERE relname = 'rows'").scalar_one()
+
+
+@pytest.mark.parametrize("old_url", ["version_4.postgresql.sql", "version_5.postgresql.sql"], indirect=True)
+def test_rows_of_a_migrated_and_of_a_new_ledger_leave_space_in_their_pages(opened: Ledger, old_url: str) -> None:
+    assert fill_factor(opened) == ["fillfactor=70"]
+    with opened.transaction() as db:
+        for table in db.exec_driver_sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").scalars().all():
+            db.exec_driver_sql(f"DROP TABLE {table}")
+    new = Ledger.open(old_url)
+    assert fill_factor(new) == ["fillfactor=70"]
+    new.close()
+
+
 @pytest.mark.parametrize("old_url", ["version_5.sql", "version_5.postgresql.sql"], indirect=True)
 def test_a_ledger_of_version_5_from_before_its_last_table_gets_it(old_url: str) -> None:
     engine = sa.create_engine(old_url.replace("postgresql:", "postgresql+psycopg:"))

@@ -18,6 +18,7 @@ from pareta_batch.ledger.sharing import Sharing
 from pareta_batch.ledger.writes import LedgerWrites
 from pareta_batch.quote import quote_rows
 from pareta_batch.reuse import Reuse
+from pareta_batch.rows.identity import idempotency_key
 from pareta_batch.rows.requests import RowRequest, row_requests
 from pareta_batch.rows.share_scope import scope_of
 from pareta_batch.run import retry_failed
@@ -25,7 +26,7 @@ from pareta_batch.samples import sample_answers
 from pareta_batch.sampling import Sampling
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
-from tests.batch.batches import answered, batch_in, failed, on_both_databases, read_answers, run, until
+from tests.batch.batches import ENDPOINT, answered, batch_in, failed, on_both_databases, read_answers, run, until
 from tests.batch.processes import running_elsewhere
 
 SHARED = Sharing(within_batch=True)
@@ -140,6 +141,59 @@ def test_after_any_edits_and_stops_each_request_is_paid_once_and_each_row_gets_i
     for work, count in Counter(work for work, _ in billed).items():
         assert count == 1 or work in in_doubt
     ledger.close()
+
+
+@on_both_databases
+@pytest.mark.parametrize("kind", ["claimed", "second turn"])
+def test_a_request_in_doubt_that_left_the_dataset_is_taken_over_by_a_row_with_the_same_request(
+    ledger: Ledger, kind: str
+) -> None:
+    """Also by a row that was a copy of it: in all cases one request is sent, under the key of the first one."""
+    ledger.register_rows("test", requests(["u", "u"]), SHARED)
+    if kind == "claimed":
+        ledger.write("test", LedgerWrites(claims=missing(ledger)))
+    else:
+        ledger.record("test", [failed("r0", "u", retryable=True, turns="[]", billed_micro_usd=5)])
+    for dataset, key in ((requests(["w", "u"]), "r1"), (requests(["u", "u", "w"], prefix="s"), "s0")):
+        ledger.register_rows("test", dataset, SHARED)
+        (sent,) = (each for each in missing(ledger) if each.fingerprint == "u")
+        assert (sent.key, sent.sent_as, sent.in_doubt) == (key, "r0", kind == "claimed")
+        tally = ledger.tally("test")
+        assert (tally.unknown, tally.superseded_unknown) == (int(kind == "claimed"), 0)
+    ledger.register_rows("test", requests(["v"]), SHARED)
+    tally = ledger.tally("test")
+    assert (tally.superseded_unknown, tally.superseded_micro_usd) == ((1, 0) if kind == "claimed" else (0, 5))
+
+
+def test_a_request_in_doubt_is_not_taken_over_where_an_answer_exists_or_rows_share_nothing(ledger: Ledger) -> None:
+    ledger.register_rows("test", requests(["u", "u"]))
+    first, second = missing(ledger)
+    ledger.write("test", LedgerWrites(claims=[first], outcomes=[answered(second.key, "u")]))
+    ledger.register_rows("test", requests(["u"], prefix="s"), SHARED)
+    assert missing(ledger) == [], "it is a copy of the answer"
+    ledger.register_rows("other", requests(["v"], scope="row"), SHARED)
+    ledger.write("other", LedgerWrites(claims=missing(ledger, "other")))
+    ledger.register_rows("other", requests(["v"], prefix="s", scope="row"), SHARED)
+    (sent,) = missing(ledger, "other")
+    assert (sent.key, sent.sent_as, sent.in_doubt) == ("s0", None, False)
+
+
+async def test_a_paid_request_whose_row_left_the_dataset_is_not_bought_again(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    register_rows(batch_in(tmp_path, texts(1, 1)), ledger)
+    (ask,) = missing(ledger)
+    ledger.write("test", LedgerWrites(claims=[ask]))
+    async with client_of(sandbox) as client:  # the answer is lost in a kill
+        key = idempotency_key("test", ask.key, ask.fingerprint)
+        await client.chat.completions.create(
+            model=ENDPOINT, messages=list(ask.messages), max_tokens=10, idempotency_key=key
+        )
+    renamed = [{**row, "id": "renamed"} for row in texts(1, 1)]
+    report = await run(batch_in(tmp_path, renamed), sandbox, ledger)
+    assert (report.settled, report.replayed) == (1, 1)
+    sandbox.completed(1)
+    sandbox.debited_once()
 
 
 async def test_after_a_kill_the_debits_are_the_distinct_requests(
