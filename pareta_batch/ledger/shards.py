@@ -37,24 +37,26 @@ Condition = sa.ColumnElement[bool]
 
 _MAX_STORED = 2**63
 _SHARD = (rows.c.position // SHARD_ROWS).label("shard")
-_UNCOUNT = (
-    shards.update()
-    .where(
-        shards.c.batch == sa.bindparam("of_batch"),
-        shards.c.shard.in_(
-            sa.select(sa.func.coalesce(rows.c.position // SHARD_ROWS, LEFT)).where(
-                rows.c.batch == sa.bindparam("of_batch"), rows.c.key.in_(sa.bindparam("keys", expanding=True))
-            )
-        ),
-    )
-    .values(counted=False)
+_OF_KEYS = (
+    shards.c.batch == sa.bindparam("of_batch"),
+    shards.c.shard.in_(
+        sa.select(sa.func.coalesce(rows.c.position // SHARD_ROWS, LEFT)).where(
+            rows.c.batch == sa.bindparam("of_batch"), rows.c.key.in_(sa.bindparam("keys", expanding=True))
+        )
+    ),
 )
+_IN_ORDER = sa.select(shards.c.shard).order_by(shards.c.shard).with_for_update()
+_LOCK = _IN_ORDER.where(*_OF_KEYS)
+_UNCOUNT = shards.update().where(*_OF_KEYS).values(counted=False)
 
 
 def uncount_keys(db: sa.Connection, batch: str, keys: Iterable[str]) -> None:
     """Clear `counted` of the shards with these rows, before the rows are written."""
     for some in in_chunks(keys, KEYS_AT_ONCE):
-        db.execute(_UNCOUNT, {"of_batch": batch, "keys": some})
+        given = {"of_batch": batch, "keys": some}
+        if db.dialect.name == "postgresql":  # members of a run lock in one order, or they would block each other
+            db.execute(_LOCK, given)
+        db.execute(_UNCOUNT, given)
 
 
 def uncount(db: sa.Connection, batch: str, *which: Condition) -> None:
@@ -142,8 +144,11 @@ def _between(first: int, end: int) -> Condition:
 
 def recount(db: sa.Connection, batch: str, *which: Condition) -> None:
     """Count the shards again that are not counted."""
+    stale_now = (shards.c.batch == batch, sa.not_(shards.c.counted), *which)
+    if db.dialect.name == "postgresql":
+        db.execute(_IN_ORDER.where(*stale_now))
     # The write comes first: it locks the shards, so that no other transaction writes their rows meanwhile.
-    locked = shards.update().where(shards.c.batch == batch, sa.not_(shards.c.counted), *which).values(counted=True)
+    locked = shards.update().where(*stale_now).values(counted=True)
     stale = sorted(db.scalars(locked.returning(shards.c.shard)))
     for numbers in in_chunks(stale, MAX_LISTED):
         counts = _counts(db, batch, [number for number in numbers if number != LEFT])

@@ -1,5 +1,7 @@
 """Counts per shard: after any writes they are those of the rows, and they are read in place of the rows."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -176,3 +178,26 @@ def test_prices_of_shards_with_rare_dear_receipts_are_those_of_the_rows(ledger: 
     assert all(counted(ledger).values())
     assert ledger.tally("test") == by_rows(ledger, "test")[0]
     assert ledger.tally("test").prices.known
+
+
+def test_writers_of_several_shards_lock_them_in_one_order(postgres_url: str) -> None:
+    """A writer that waits for shard 0 has not locked shard 1: two writers never wait for each other."""
+    ledger = Ledger.open(postgres_url)
+    asks = requests(1_001, {})
+    ledger.register_rows("test", asks)
+    of_batch = shards.c.batch == "test"
+    lock = sa.select(shards.c.shard).with_for_update(nowait=True)
+    group = LedgerWrites(claims=[asks[1_000], asks[600], asks[0]])
+    waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.transaction() as db:
+            db.execute(lock.where(of_batch, shards.c.shard == 0))
+            written = pool.submit(ledger.write, "test", group)
+            deadline = time.monotonic() + 60
+            while not db.scalar(waits):
+                assert time.monotonic() < deadline
+                db.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
+            assert db.scalars(lock.where(of_batch, shards.c.shard > 0)).all() == [1, 2]
+        written.result()
+    assert counted(ledger) == {-1: True, 0: False, 1: False, 2: False}
+    ledger.close()
