@@ -232,7 +232,7 @@ rows_of_a_dataset = st.lists(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(rows_of_a_dataset, st.lists(st.integers(0, 7), max_size=3)), min_size=1, max_size=5),
     st.sampled_from([1, 2, 3, 1_000]),
