@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -47,6 +48,7 @@ class Lead:
         self._stop = StopSignal(work.batch.name)
         self._max_in_flight = self.allotment
         self._dead: dict[str, float] = {}
+        self._one_tick = threading.Lock()
         self._budget = work.budget
         self._funds_wait = False
         self._funds = Funds.of(work.budget.budget) if work.budget.budget else NO_FUNDS
@@ -121,6 +123,10 @@ class Lead:
             await sleep_until(stopped, self.stop, WAITING_INTERVAL_S if waits else EXCHANGE_INTERVAL_S)
 
     def _tick(self) -> None:
+        with self._one_tick:  # two at once would grant the same budget twice
+            self._exchange()
+
+    def _exchange(self) -> None:
         rows, now = self._rows, time.monotonic()
         if self.stop is not None:
             rows.stop(self.stop)
