@@ -1,12 +1,13 @@
 """`set-up --pool-type`: the pool, its secret and its deployments on a server, and what a person changed there."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pareta_cli.code_version import code_version
-from pareta_cli.server_setup import SetUpError
+from pareta_cli.server_setup import SetUp, SetUpError, set_up
 from pareta_cli.work_pool import LEDGER_SECRET, Pool
 from pareta_cli.work_pool_options import PoolType
 from tests.flows.test_server_setup import FILE, NAME, Server, project, server  # noqa: F401 - fixtures
@@ -79,7 +80,9 @@ def test_without_a_ledger_for_containers_a_note_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PARETA_LEDGER_URL", "sqlite:///ledger.db")
-    project({"deployments": []}, pool=pool)
+    project({"deployments": []})
+    notes = set_up(SetUp(pool=pool), lambda line: None)
+    assert f"no ledger for the containers of work pool {pool.name}: create the block Secret" in "".join(notes)
     assert secrets(server) == []
 
 
@@ -91,6 +94,9 @@ def test_a_pool_of_another_type_and_a_file_outside_of_the_image_are_refused(
     project({"deployments": []}, pool=Pool(pool.name))
     with pytest.raises(SetUpError, match="has type 'process', not"):
         project({"deployments": []}, pool=pool)
+    Path("team.yaml").write_text("deployments: []")
+    with pytest.raises(SetUpError, match=r"--file 'team\.yaml': not in the image of the containers; add --repository"):
+        set_up(SetUp(pool=pool, file=Path("team.yaml")), print)
 
 
 def test_deployments_have_the_version_of_the_code(
