@@ -2,18 +2,19 @@
 
 import socket
 from importlib.metadata import version
+from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 
 from tests.end_to_end.conftest import House
-from tests.end_to_end.processes import Processes, kill, until
+from tests.end_to_end.processes import processes, until
 from tests.end_to_end.test_deployments import BATCH, batch, state_of
 
 
 @pytest.mark.long
-def test_a_pool_of_its_own_runs_its_deployments_and_its_worker_is_healthy(house: House) -> None:
+def test_a_pool_of_its_own_runs_its_deployments_and_its_worker_is_healthy(house: House, tmp_path: Path) -> None:
     spec = batch(house, "pooled")
     deployment = {
         "name": "pooled",
@@ -30,15 +31,12 @@ def test_a_pool_of_its_own_runs_its_deployments_and_its_worker_is_healthy(house:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     variables = {"PREFECT_WORKER_WEBSERVER_PORT": str(port), "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1"}
-    second = Processes(house.processes.home, {**house.processes.environment, **variables})
     command = ("prefect", "worker", "start", "--pool", "second", "--with-healthcheck")
-    worker = second.start("second", *command, folder=house.folder)
-    try:
+    with processes(tmp_path, **{**house.processes.environment, **variables}) as second:
+        second.start("second", *command, folder=house.folder)
         until(lambda: is_healthy(port), within_s=90, what="a healthy worker")
         run = house.prefect.run("complete-batch/pooled")
         ended = house.prefect.ended(run["id"])
-    finally:
-        kill(worker)
     assert state_of(ended) == ("COMPLETED", "Completed")
     assert (ended["work_pool_name"], ended["deployment_version"]) == ("second", version("pareta-pipelines"))
     assert house.prefect.deployment(BATCH)["work_pool_name"] == "pareta"
