@@ -16,7 +16,8 @@ from pathlib import Path
 from pareta_batch import Batch
 from pareta_sandbox.testing import running
 
-FEW_PICTURES = 16
+FEW_PICTURES = 32
+"""Pictures of the small batch: more than are in flight or claimed, so that both batches hold as many in memory."""
 PROGRAM = """
 import asyncio, resource, sys
 from pareta_batch import Batch, Ledger
