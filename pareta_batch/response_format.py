@@ -42,11 +42,18 @@ class Checked:
 class AnswerCheck:
     """A validator of answers against the response format; without one, any text is valid."""
 
-    def __init__(self, response_format: Any, *, repairs: bool = False) -> None:  # any JSON value
+    def __init__(
+        self,
+        response_format: Any,  # any JSON value
+        *,
+        repairs: bool = False,
+        max_killed: int = MAX_KILLED_CHECKS,
+    ) -> None:
         self._schema = _schema_of(response_format)
         self._repairs = repairs
         self._only_object = self._schema == {"type": "object"} and not repairs
         self._killed = 0
+        self._max_killed = max_killed
         self._checker: subprocess.Popen[bytes] | None = None
         # One thread waits for the process, so that the session's loop does not block.
         self._thread = ThreadPoolExecutor(1, "schema check")
@@ -65,14 +72,14 @@ class AnswerCheck:
 
     def close(self) -> None:
         """End the process; a running check returns `unchecked`."""
-        self._killed = MAX_KILLED_CHECKS
+        self._killed = self._max_killed
         if self._checker is not None:
             self._checker.kill()
         self._thread.shutdown()
         self._reap()
 
     def _ask(self, answer: str) -> Checked:
-        if self._killed >= MAX_KILLED_CHECKS:
+        if self._killed >= self._max_killed:
             return Checked("unchecked")
         try:
             self._checker = self._checker or _started(self._schema, repairs=self._repairs)

@@ -63,11 +63,11 @@ class SlotLease:
         # Apply it before the first call.
         session.apply(paused=False, max_in_flight=None)
 
-    async def follow(self) -> None:
+    async def follow(self, poll_interval_s: float) -> None:
         """Lease more slots when the limit is raised, and use fewer when it is lowered, until cancelled."""
         async with AsyncExitStack() as more:
             while True:
-                await asyncio.sleep(LIMIT_POLL_INTERVAL_S)
+                await asyncio.sleep(poll_interval_s)
                 try:
                     await self._follow_once(more)
                 except (httpx.HTTPError, ConcurrencySlotAcquisitionError):
@@ -95,7 +95,7 @@ def limit_name(model: str, credentials: str | None = None) -> str:
 
 
 @asynccontextmanager
-async def lease_slots(batch: Batch) -> AsyncIterator[SlotLease | None]:
+async def lease_slots(batch: Batch, poll_interval_s: float = LIMIT_POLL_INTERVAL_S) -> AsyncIterator[SlotLease | None]:
     """Hold slots of the endpoint's limit while the body runs, initially all up to max_in_flight.
 
     Waits until the slots are free. Yields None if the endpoint has no limit, or if no Prefect API is configured. Losing
@@ -108,13 +108,13 @@ async def lease_slots(batch: Batch) -> AsyncIterator[SlotLease | None]:
     completed = False
     try:
         async with AsyncExitStack() as held:
-            initial = await _lease_initial_slots(name, batch.max_in_flight, held)
+            initial = await _lease_initial_slots(name, batch.max_in_flight, held, poll_interval_s)
             if initial is None:
                 run_logger().info("no concurrency limit %s: max_in_flight alone bounds this run", name)
                 yield None
             else:
                 run_logger().info("holding %d slots of %s", initial.slots, name)
-                async with _following(lease := SlotLease(name, initial)):
+                async with _following(lease := SlotLease(name, initial), poll_interval_s):
                     yield lease
             completed = True
     except httpx.HTTPError as error:
@@ -125,8 +125,8 @@ async def lease_slots(batch: Batch) -> AsyncIterator[SlotLease | None]:
 
 
 @asynccontextmanager
-async def _following(lease: SlotLease) -> AsyncIterator[None]:
-    following = asyncio.create_task(lease.follow())
+async def _following(lease: SlotLease, poll_interval_s: float) -> AsyncIterator[None]:
+    following = asyncio.create_task(lease.follow(poll_interval_s))
     try:
         yield
     finally:
@@ -136,7 +136,9 @@ async def _following(lease: SlotLease) -> AsyncIterator[None]:
             run_logger().warning("stopped following the limit: %r", ended)
 
 
-async def _lease_initial_slots(name: str, max_slots: int, held: AsyncExitStack) -> InitialSlots | None:
+async def _lease_initial_slots(
+    name: str, max_slots: int, held: AsyncExitStack, poll_interval_s: float
+) -> InitialSlots | None:
     while (limit := await _limit(name)) is not None:
         # One lease per run: a lease per request would cost more than the request.
         if slots := min(max_slots, limit.slots):
@@ -147,7 +149,7 @@ async def _lease_initial_slots(name: str, max_slots: int, held: AsyncExitStack) 
             except ConcurrencySlotAcquisitionError as error:
                 # The limit was lowered below the requested slots.
                 run_logger().info("reading limit %s again: %s", name, error)
-        await asyncio.sleep(LIMIT_POLL_INTERVAL_S)
+        await asyncio.sleep(poll_interval_s)
     return None
 
 

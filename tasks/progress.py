@@ -29,11 +29,11 @@ watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 @asynccontextmanager
-async def show_progress(session: Session) -> AsyncIterator[None]:
+async def show_progress(session: Session, interval_s: float = UPDATE_INTERVAL_S) -> AsyncIterator[None]:
     """Show the progress of a session while the body runs, and at its end."""
     progress = session.progress
     artifact = await _create(progress) if uses_prefect() else None
-    showing = asyncio.create_task(_update_repeatedly(artifact, progress))
+    showing = asyncio.create_task(_update_repeatedly(artifact, progress, interval_s))
     try:
         yield
     finally:
@@ -48,12 +48,12 @@ async def _create(progress: Progress) -> UUID:
     )
 
 
-async def _update_repeatedly(artifact: UUID | None, progress: Progress) -> None:
+async def _update_repeatedly(artifact: UUID | None, progress: Progress, interval_s: float) -> None:
     for turn in count():
         _notify(progress)
         if turn % UPDATES_PER_ARTIFACT == 0:
             await _show(artifact, progress)
-        await asyncio.sleep(UPDATE_INTERVAL_S)
+        await asyncio.sleep(interval_s)
 
 
 def _notify(progress: Progress) -> None:

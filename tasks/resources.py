@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from pareta_batch import ALL_UNSETTLED, Batch, Ledger, RowSelection, Session, open_session, remote_control
 from pareta_client import AsyncPareta
 from tasks.credentials import make_client
-from tasks.endpoint_slots import lease_slots
+from tasks.endpoint_slots import LIMIT_POLL_INTERVAL_S, lease_slots
 from tasks.progress import show_progress
 
 Resource = TypeVar("Resource")
@@ -62,10 +62,16 @@ def shared_session(batch: Batch, selection: RowSelection = ALL_UNSETTLED) -> Abs
 
 
 @asynccontextmanager
-async def open_sending_session(batch: Batch, selection: RowSelection = ALL_UNSETTLED) -> AsyncIterator[Session]:
+async def open_sending_session(
+    batch: Batch, selection: RowSelection = ALL_UNSETTLED, *, slot_poll_s: float = LIMIT_POLL_INTERVAL_S
+) -> AsyncIterator[Session]:
     """Yield the shared session of the batch, with its calls in flight capped at its endpoint slots."""
     # The slots are outermost: they are held until the last call has ended.
-    async with lease_slots(batch) as lease, shared_session(batch, selection) as session, show_progress(session):
+    async with (
+        lease_slots(batch, slot_poll_s) as lease,
+        shared_session(batch, selection) as session,
+        show_progress(session),
+    ):
         if lease is not None:
             lease.attach(session)
         yield session

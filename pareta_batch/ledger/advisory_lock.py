@@ -28,9 +28,6 @@ FENCE_TIMEOUT = "30s"
 MEMBERS_TIMEOUT_S = 20.0
 """Seconds to wait until the members of an ended run have drained their calls; higher tolerates slower calls."""
 
-DEAD_OWNER_TIMEOUT_S = 10.0
-"""Seconds to wait until the server releases the lock of a killed process; higher tolerates a slower server."""
-
 Owner = tuple[int, str]
 
 # The transaction is idle while the run sends. Keepalives let the server detect a broken connection.
@@ -58,6 +55,7 @@ class AdvisoryLock:
         """Acquire the lock; raises BatchBusy, LedgerError."""
         self._batch = batch
         self._url = database.url
+        self._dead_owner_s = database.timing.dead_owner_s
         self._number, self._fence, self._members = locks_of(batch)
         self._connection = database.connect()
         try:
@@ -87,7 +85,7 @@ class AdvisoryLock:
     def _acquire(self) -> Owner:
         db = self._connection
         db.execute(SETTINGS, {"name": f"pareta: process {os.getpid()} on {socket.gethostname()}"[:63]})
-        deadline = time.monotonic() + DEAD_OWNER_TIMEOUT_S
+        deadline = time.monotonic() + self._dead_owner_s
         while not db.scalar(_TRY, {"number": self._number}):
             holder = db.execute(HOLDERS, {"number": self._number}).one_or_none()
             application = holder[2] if holder else None

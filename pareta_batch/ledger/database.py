@@ -13,12 +13,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.hard_links import name_to_open
 from pareta_batch.ledger.sqlite_file import LedgerFile, note_closed, note_opened
+from pareta_batch.ledger.timing import TIMING, Timing
 from pareta_batch.ledger.url import SOURCE, file_to_open, shown, with_file
 
 T = TypeVar("T")
 
-RECONNECT_S = 30.0
-"""Seconds without a connection until an error is raised; higher survives a longer restart of the server."""
 RECONNECT_INTERVAL_S = 0.25
 """Seconds between two attempts to connect; higher sends fewer attempts and reconnects later."""
 
@@ -29,8 +28,9 @@ _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 class Database:
     """An engine, with the ledger's file on SQLite; safe to use from several threads."""
 
-    def __init__(self, url: sa.URL) -> None:
+    def __init__(self, url: sa.URL, timing: Timing = TIMING) -> None:
         self.url = url
+        self.timing = timing
         self.file: LedgerFile | None = None
         self._was_reached = False
         self._down_since: float | None = None
@@ -91,7 +91,7 @@ class Database:
     def persistently(self, act: Callable[[], T]) -> T:
         """Call `act` until the database is reachable, and return its result; raises LedgerError.
 
-        All threads share `RECONNECT_S` for one outage.
+        All threads share `timing.reconnect_s` for one outage.
         """
         while True:
             try:
@@ -112,7 +112,7 @@ class Database:
         now = time.monotonic()
         if self._down_since is None:
             self._down_since = now
-        return now - self._down_since < RECONNECT_S
+        return now - self._down_since < self.timing.reconnect_s
 
     def problem(self) -> str | None:
         """Return the problem of an SQLite file that changed during use, with the next step; None without one."""

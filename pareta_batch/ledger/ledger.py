@@ -25,6 +25,7 @@ from pareta_batch.ledger.schema import batches, eval_work, rows, shards
 from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection, current, page_of, remaining
 from pareta_batch.ledger.shards import SHARD_ROWS, recount
 from pareta_batch.ledger.sharing import NOTHING_SHARED, Sharing, settle_copies
+from pareta_batch.ledger.timing import TIMING, Timing
 from pareta_batch.ledger.url import configured_url, shown
 from pareta_batch.ledger.writes import LedgerWrites, apply_writes
 from pareta_batch.rows import Message, RowRequest
@@ -45,12 +46,12 @@ class Ledger:
         self._leases: dict[str, Lost] = {}
 
     @classmethod
-    def open(cls, url: str | None = None) -> "Ledger":
+    def open(cls, url: str | None = None, timing: Timing = TIMING) -> "Ledger":
         """Open the ledger at `url`, else `PARETA_LEDGER_URL`, else `DEFAULT_URL`; create it if it does not exist.
 
         Raises LedgerError when it cannot be read and written.
         """
-        database = Database(configured_url(url))
+        database = Database(configured_url(url), timing)
         try:
             database.prepare(prepare)
         except BaseException:

@@ -102,7 +102,7 @@ class _Run:
     played: Played = field(default_factory=Played)
     timer: int = -1
     usage: Usage | None = None
-    told_at: float = 0.0
+    sent_at: float = 0.0
 
 
 @dataclass(order=True, slots=True)
@@ -202,9 +202,9 @@ class _Simulation:
 
     def _tell(self, run: _Run, every_s: float) -> None:
         """Exchange the usage of a run with that of the runs that have rows."""
-        run.usage, run.told_at = run.limiter.usage(self._now), self._now
+        run.usage, run.sent_at = run.limiter.usage(self._now), self._now
         others = [
-            replace(each.usage, pause_s=max(each.usage.pause_s - (self._now - each.told_at), 0.0))
+            replace(each.usage, pause_s=max(each.usage.pause_s - (self._now - each.sent_at), 0.0))
             for each in self.runs
             if each.usage is not None and each is not run and len(each.played.answers) < each.rows
         ]

@@ -16,8 +16,8 @@ import pytest
 from pareta_batch.answers import write_answers
 from pareta_batch.engine.planning import register_rows
 from pareta_batch.errors import BatchBusy, LedgerError
-from pareta_batch.ledger import advisory_lock, database
 from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.timing import Timing
 from pareta_batch.ledger.writes import LedgerWrites
 from pareta_batch.report import BatchReport
 from pareta_batch.spec import Batch
@@ -145,12 +145,12 @@ async def test_a_server_that_stays_away_ends_the_run_within_bounds_and_what_was_
     tmp_path: Path,
     sandbox: Sandbox,
     on_postgres: Ledger,
+    postgres_url: str,
     postgres_server: postgres.Server,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(database, "RECONNECT_S", 0.5)
+    impatient = Ledger.open(postgres_url, Timing(reconnect_s=0.5))
     batch = batch_in(tmp_path, ROWS, max_in_flight=IN_FLIGHT)
-    running = await under_way(batch, sandbox, on_postgres)
+    running = await under_way(batch, sandbox, impatient)
     try:
         await asyncio.to_thread(postgres_server.stop)
         with pytest.raises(
@@ -159,6 +159,7 @@ async def test_a_server_that_stays_away_ends_the_run_within_bounds_and_what_was_
             await running
     finally:
         await asyncio.to_thread(postgres_server.start)
+        impatient.close()
     assert sandbox.books().completions <= on_postgres.tally("test").settled + CLAIMED
     await completed_by_the_next(batch, sandbox, on_postgres)
 
@@ -245,11 +246,11 @@ def test_the_lock_of_a_killed_process_is_waited_for_until_the_server_has_noticed
         threading.Timer(0.3, held.pop_all().close).start()  # the server notices
         with second.lease("test"):
             pass
-        monkeypatch.setattr(advisory_lock, "DEAD_OWNER_TIMEOUT_S", 0.2)
         with monkeypatch.context() as patch:
             patch.setattr(os, "getpid", lambda: ended.pid)
             held.enter_context(on_postgres.lease("test"))
-        with pytest.raises(BatchBusy, match=f"process {ended.pid} on"), second.lease("test"):
+        impatient = held.enter_context(closing(Ledger.open(postgres_url, Timing(dead_owner_s=0.2))))
+        with pytest.raises(BatchBusy, match=f"process {ended.pid} on"), impatient.lease("test"):
             raise AssertionError("both hold it")
     second.close()
 

@@ -29,8 +29,8 @@ TOO_SLOW = '"' + "a" * 60 + '!"'
 
 
 @asynccontextmanager
-async def check_of(response_format: object) -> AsyncIterator[AnswerCheck]:
-    check = AnswerCheck(response_format)
+async def check_of(response_format: object, max_killed: int = MAX_KILLED_CHECKS) -> AsyncIterator[AnswerCheck]:
+    check = AnswerCheck(response_format, max_killed=max_killed)
     try:
         yield check
     finally:
@@ -69,9 +69,8 @@ async def test_a_check_that_takes_too_long_is_ended_and_the_next_one_is_done() -
         assert await check('"aaa"') == "fits"
 
 
-async def test_after_some_checks_that_take_too_long_no_more_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pareta_batch.response_format.MAX_KILLED_CHECKS", 1)
-    async with check_of(SLOW) as check:
+async def test_after_some_checks_that_take_too_long_no_more_are_tried() -> None:
+    async with check_of(SLOW, max_killed=1) as check:
         assert [await check(TOO_SLOW), await check('"aaa"')] == ["unchecked", "unchecked"]
     assert MAX_KILLED_CHECKS > 1
 

@@ -40,7 +40,7 @@ def streaming(url: str, timeout: float = 5.0) -> APIConnectionError:
         return caught.value
 
 
-Ask = Callable[..., APIConnectionError]
+Request = Callable[..., APIConnectionError]
 ways = pytest.mark.parametrize("ask", [blocking, asynchronous, streaming])
 
 
@@ -54,20 +54,20 @@ def says(error: APIConnectionError, place: str, *reasons: str) -> None:
 
 
 @ways
-def test_a_refused_connection_names_the_place_and_the_reason(ask: Ask) -> None:
+def test_a_refused_connection_names_the_place_and_the_reason(ask: Request) -> None:
     port = refused_port()
     says(ask(f"http://127.0.0.1:{port}/deep"), f"http://127.0.0.1:{port}", "Connection refused")
 
 
 @ways
 @pytest.mark.filterwarnings("ignore::pareta_client.InsecureTransportWarning")
-def test_an_unknown_host_names_the_place_and_the_reason(ask: Ask) -> None:
+def test_an_unknown_host_names_the_place_and_the_reason(ask: Request) -> None:
     reasons = ("Name or service not known", "Temporary failure", "No address", "nodename")
     says(ask("http://no-such-host.invalid"), "http://no-such-host.invalid:80", *reasons)
 
 
 @ways
-def test_a_failed_tls_handshake_names_the_place_and_the_reason(ask: Ask) -> None:
+def test_a_failed_tls_handshake_names_the_place_and_the_reason(ask: Request) -> None:
     with serving(lambda conversation: conversation.send(b"not TLS\r\n")) as server:
         url = server.url.replace("http:", "https:")
         says(ask(url), url, "SSL")
@@ -89,7 +89,7 @@ def never_accepting() -> Iterator[str]:
 
 
 @ways
-def test_a_host_that_never_answers_is_known_as_such_within_a_short_timeout(ask: Ask) -> None:
+def test_a_host_that_never_answers_is_known_as_such_within_a_short_timeout(ask: Request) -> None:
     with never_accepting() as url:
         error = ask(url, timeout=0.5)
     assert isinstance(error, APITimeoutError)
@@ -107,7 +107,7 @@ async def test_it_is_known_as_such_also_on_a_loop_too_busy_to_keep_its_times() -
 
 
 @ways
-def test_what_breaks_later_is_not_unreachable(ask: Ask) -> None:
+def test_what_breaks_later_is_not_unreachable(ask: Request) -> None:
     def leaving(conversation: Conversation) -> None:
         conversation.read_request()
 

@@ -232,14 +232,14 @@ def test_a_run_under_way_is_paused_bounded_and_resumed_and_json_says_how_it_stan
     ledger = Ledger.open()
     Controls(ledger, "reviews").begin()
     ledger.close()
-    for command, wish, value in (
+    for command, field, value in (
         (("pause", "reviews"), "paused", True),
         (("set", "reviews", "max_in_flight=3"), "max_in_flight", 3),
         (("resume", "reviews"), "paused", False),
     ):
         ended = pareta_pipeline(*command, "--json")
         assert ended.exit_code == 0, ended.output
-        assert json.loads(ended.stdout)[wish] == value
+        assert json.loads(ended.stdout)[field] == value
 
 
 def test_without_a_run_there_is_nothing_to_resume(pareta: Sandbox) -> None:

@@ -63,17 +63,15 @@ async def seen(look: Callable[[], Awaitable[object]], wanted: object) -> None:
             await asyncio.sleep(0.02)
 
 
-@pytest.fixture
-def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.endpoint_slots.LIMIT_POLL_INTERVAL_S", 0.02)
+POLL_S = 0.02
 
 
 async def test_a_run_that_sends_follows_its_limit_down_and_up_to_what_it_has_use_for(
-    two_slots: None, pareta: Sandbox, tmp_path: Path, looking_often: None
+    two_slots: None, pareta: Sandbox, tmp_path: Path
 ) -> None:
     @flow
     async def following() -> None:
-        async with open_sending_session(batch(tmp_path, max_in_flight=8)) as session:
+        async with open_sending_session(batch(tmp_path, max_in_flight=8), slot_poll_s=POLL_S) as session:
 
             async def share_and_slots() -> tuple[int, int]:
                 return session.allotment, await active_slots()
@@ -87,10 +85,10 @@ async def test_a_run_that_sends_follows_its_limit_down_and_up_to_what_it_has_use
     assert await active_slots() == 0
 
 
-async def test_a_run_takes_no_new_slots_that_others_hold(two_slots: None, tmp_path: Path, looking_often: None) -> None:
+async def test_a_run_takes_no_new_slots_that_others_hold(two_slots: None, tmp_path: Path) -> None:
     @flow
     async def growing() -> None:
-        async with lease_slots(batch(tmp_path, max_in_flight=8)) as share:
+        async with lease_slots(batch(tmp_path, max_in_flight=8), POLL_S) as share:
             assert share is not None
 
             async def held_and_active() -> tuple[int, int]:
@@ -109,14 +107,14 @@ async def test_a_run_takes_no_new_slots_that_others_hold(two_slots: None, tmp_pa
 
 
 async def test_a_run_that_waits_for_more_slots_than_the_limit_now_has_waits_for_fewer(
-    two_slots: None, tmp_path: Path, looking_often: None, caplog: pytest.LogCaptureFixture
+    two_slots: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def said() -> bool:
         return "waiting for 2 of the 2 slots" in caplog.text
 
     @flow
     async def waiting() -> int:
-        async with lease_slots(batch(tmp_path, max_in_flight=2)) as share:
+        async with lease_slots(batch(tmp_path, max_in_flight=2), POLL_S) as share:
             assert share is not None
             return share.used
 

@@ -25,11 +25,14 @@ async def test_a_server_that_is_away_for_a_while_is_shown_the_progress_again_whe
             raise httpx.ConnectError("nobody there")
 
     monkeypatch.setattr(progress, "aupdate_progress_artifact", away_at_first)
-    monkeypatch.setattr(progress, "UPDATE_INTERVAL_S", 0.01)
 
     @flow
     async def open_sending_session() -> None:
-        async with shared_session(batch(tmp_path)) as session, progress.show_progress(session), asyncio.timeout(30):
+        async with (
+            shared_session(batch(tmp_path)) as session,
+            progress.show_progress(session, 0.01),
+            asyncio.timeout(30),
+        ):
             while True not in shown:  # noqa: ASYNC110 - nobody tells of it
                 await asyncio.sleep(0.01)
 

@@ -1,0 +1,18 @@
+"""Waits of a ledger for its server."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Waits for the server of a ledger, in seconds.
+
+    reconnect_s: without a connection until an error is raised; higher survives a longer restart of the server.
+    dead_owner_s: until the server releases the lock of a killed process; higher tolerates a slower server.
+    """
+
+    reconnect_s: float = 30.0
+    dead_owner_s: float = 10.0
+
+
+TIMING = Timing()
