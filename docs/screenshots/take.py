@@ -3,14 +3,20 @@
 Starts a Prefect server with its UI, a worker and a sandbox, runs the flows, and takes a screenshot of each page.
 """
 
+import base64
+import json
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import httpx
 from PIL import Image
+from websockets.sync.client import ClientConnection, connect
 
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT))
@@ -37,6 +43,14 @@ CHROMIUM = (
     "--force-prefers-reduced-motion",
     "--run-all-compositor-stages-before-draw",
 )
+APPROVAL_FORM = "approval-form"
+"""The picture that is taken after a click on Resume."""
+CLICK = """(() => {
+  const button = [...document.querySelectorAll("button")].find(each => each.textContent.trim() === "%s");
+  if (button) button.click();
+  return Boolean(button);
+})()"""
+FORM_SHOWN = "document.body.innerText.includes('New ceiling')"
 PAGES_SETTLE_MS = 20_000
 COLOURS = 64  # enough for flat pages, at a third of the file size
 
@@ -54,7 +68,12 @@ def main() -> None:
             prefect, sandbox = start_services(started, folder, ui, service)
             pictures = run_flows(prefect, sandbox)
             for name, (path, height) in pictures.items():
-                take(f"http://127.0.0.1:{ui}{path}", PROJECT / f"docs/screenshots/{name}.png", height, home)
+                url, file = f"http://127.0.0.1:{ui}{path}", PROJECT / f"docs/screenshots/{name}.png"
+                if name == APPROVAL_FORM:
+                    take_after_click(url, ("Resume",), file, height, home)
+                else:
+                    take(url, file, height, home)
+                shrink(file)
 
 
 def environment(home: Path, ui: int, service: int) -> dict[str, str]:
@@ -91,6 +110,13 @@ def run_flows(prefect: PrefectApi, sandbox: Sandbox) -> dict[str, tuple[str, int
     finished = prefect.runs_named("pipeline tickets")[0]["id"]
     sandbox.inject(Status(status=402, skip=6))
     failed = prefect.ended(prefect.run(BATCH, on_empty_balance="fail")["id"])["id"]
+    sandbox.clear_faults()
+    sandbox.inject(Status(status=402, skip=6))
+    own = prefect.deployment(BATCH)["parameters"]["batch"]
+    suspended = prefect.run(BATCH, batch={**own, "name": "suspended"})["id"]
+    prefect.in_state(suspended, "Suspended")
+    asked = prefect.run(BATCH, batch={**own, "name": "large", "approve_above_usd": 0})["id"]
+    prefect.in_state(asked, "AwaitingApproval")
     deployment = prefect.deployment(PIPELINE)["id"]
     return {
         "deployments": ("/deployments", 950),
@@ -100,6 +126,9 @@ def run_flows(prefect: PrefectApi, sandbox: Sandbox) -> dict[str, tuple[str, int
         "artifacts": ("/artifacts", 1150),
         "plot": (f"/artifacts/artifact/{artifact(prefect, 'tickets-models-tickets-plot')}", 650),
         "failed-run": (f"/runs/flow-run/{failed}", 1650),
+        "pipeline-page": (f"/artifacts/artifact/{artifact(prefect, 'tickets-pipeline')}", 1400),
+        "suspended-run": (f"/runs/flow-run/{suspended}", 900),
+        APPROVAL_FORM: (f"/runs/flow-run/{asked}", 1000),
     }
 
 
@@ -111,17 +140,61 @@ def artifact(prefect: PrefectApi, key: str) -> str:
 
 def take(url: str, file: Path, height: int, home: Path) -> None:
     """Take a screenshot of a page after it has settled."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        raise SystemExit("chromium not found on the PATH; install it")
     profile = tempfile.mkdtemp(dir=home)
     where = [f"--user-data-dir={profile}", f"--window-size=1280,{height}", f"--screenshot={file}"]
     subprocess.run(  # noqa: S603 - a page of our own server
-        [browser, *CHROMIUM, *where, f"--virtual-time-budget={PAGES_SETTLE_MS}", url],
+        [browser(), *CHROMIUM, *where, f"--virtual-time-budget={PAGES_SETTLE_MS}", url],
         check=True,
         timeout=120,
         stderr=subprocess.DEVNULL,
     )
+
+
+def take_after_click(url: str, labels: Sequence[str], file: Path, height: int, home: Path) -> None:
+    """Take a screenshot of a page after clicks on its buttons, by the protocol of Chromium's developer tools."""
+    profile = Path(tempfile.mkdtemp(dir=home))
+    where = (f"--user-data-dir={profile}", f"--window-size=1280,{height}", "--remote-debugging-port=0", url)
+    with subprocess.Popen([browser(), *CHROMIUM, *where], stderr=subprocess.DEVNULL) as process:  # noqa: S603
+        try:
+            port_file = profile / "DevToolsActivePort"
+            until(lambda: port_file.exists() or None, within_s=60, what="Chromium")
+            port = port_file.read_text().splitlines()[0]
+            pages = until(lambda: httpx.get(f"http://127.0.0.1:{port}/json/list").json(), within_s=60, what="a page")
+            (page,) = [each for each in pages if each["type"] == "page"]
+            with connect(page["webSocketDebuggerUrl"], max_size=None) as tools:
+                for label in labels:
+                    until(lambda label=label: evaluate(tools, CLICK % label), within_s=60, what=f"a button {label}")
+                until(lambda: evaluate(tools, FORM_SHOWN), within_s=60, what="the form")
+                data = call(tools, "Page.captureScreenshot")["data"]
+        finally:
+            process.terminate()
+    file.write_bytes(base64.b64decode(data))
+
+
+def evaluate(tools: ClientConnection, script: str) -> object:
+    """Return the value of a script on the page."""
+    return call(tools, "Runtime.evaluate", expression=script)["result"].get("value")
+
+
+def call(tools: ClientConnection, method: str, **parameters: object) -> dict[str, Any]:
+    """Call a method of the developer tools, and return its result."""
+    tools.send(json.dumps({"id": 1, "method": method, "params": parameters}))
+    while (answer := json.loads(tools.recv())).get("id") != 1:
+        continue
+    result: dict[str, Any] = answer["result"]
+    return result
+
+
+def browser() -> str:
+    """Return the path of Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        raise SystemExit("chromium not found on the PATH; install it")
+    return found
+
+
+def shrink(file: Path) -> None:
+    """Reduce the colours of a picture."""
     with Image.open(file) as picture:
         picture.quantize(COLOURS).save(file, optimize=True)
 
