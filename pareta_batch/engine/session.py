@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -108,6 +108,10 @@ class Session:
         """Run other work that uses the session's client on its loop, and return its result."""
         return await self._loop.run(work)
 
+    def share_account(self) -> AbstractAsyncContextManager[None]:
+        """Return a context manager in which the session works at its share of the account's limits."""
+        return share_account(self.gate, self._loop, self._ledger, self.pareta, self.batch.name)
+
     def stop_because(self, reason: str, message: str) -> None:
         """Stop sending; calls in flight finish and settle. The first reason is kept. Safe from any thread."""
         self._stop.stop(reason, message)
@@ -182,7 +186,7 @@ async def open_session(
         opened.callback(settle_copies, batch, ledger)
         # Not in a thread: if this task is cancelled, `opened` must know every part that was started.
         session = start_session(opened, work, pareta, policy, timing)
-        async with share_account(session.gate, session._loop, ledger, pareta, batch.name):
+        async with session.share_account():
             yield session
 
 

@@ -102,7 +102,7 @@ async def work_as_member(
         left = opened.enter_context(ExitStack())  # closed after the session: every answer is settled then
         session = start_session(opened, work, client, policy, timing)
         left.callback(lambda: desk.leave(Counts.of(session), budget.used if isinstance(budget, AllottedGate) else None))
-        async with _following(session, desk, budget) as present:
+        async with session.share_account(), _following(session, desk, budget) as present:
             await _complete_shards(session, desk, present)
     return _report(member, session)
 

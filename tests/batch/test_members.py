@@ -8,8 +8,10 @@ import pytest
 
 from pareta_batch.engine.planning import register_rows
 from pareta_batch.errors import LedgerError
+from pareta_batch.ledger.account_runs import AccountRuns
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.members import Lead, Member, MemberReport, lead_members, work_as_member
+from pareta_batch.rate_limit import Usage
 from pareta_batch.sampling import Sampling
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
@@ -63,6 +65,24 @@ async def test_members_answer_each_row_once_and_all_of_them_work(
     sandbox.completed(300)
     sandbox.debited_once()
     assert (leading.progress.settled, leading.progress.snapshot().done) == (300, 300)
+
+
+async def test_members_report_their_limiters_to_each_other(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[int] = []
+
+    def exchange(runs: AccountRuns, own: Usage) -> list[Usage]:
+        found = read(runs, own)
+        others.append(len(found))
+        return found
+
+    read = AccountRuns.exchange
+    monkeypatch.setattr(AccountRuns, "exchange", exchange)
+    sandbox.change(latency_ms=20)
+    batch = batch_in(tmp_path, 100, max_in_flight=4)
+    await run_members(batch, sandbox, ledger, postgres_url, members=2)
+    assert max(others) == 1, "each reads the other one"
 
 
 async def test_members_need_postgresql(tmp_path: Path, sandbox: Sandbox) -> None:
