@@ -35,6 +35,7 @@ NOT_IN_NAME = frozenset(
         *("dataset", "name", "max_in_flight", "shard_size", "timeout_s", "budget_usd", "tolerated_failures"),
         *("ask_again", "answer_columns", "files_folder", "tags", "reuse"),
         *("output", "output_format", "part_format", "part_rows", "approve_above_usd", "credentials"),
+        *("processes", "runner", "cluster"),
     }
 )
 """Fields that a derived name does not depend on: they do not change what is asked of the model."""

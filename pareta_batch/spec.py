@@ -11,6 +11,7 @@ from pareta_batch.form_schema import budget_needs_max_tokens
 from pareta_batch.money import unbounded
 from pareta_batch.output_names import OUTPUT_FORMATS, checked_output, folder_address, page_of
 from pareta_batch.owner_tags import NO_TAGS, TagsField
+from pareta_batch.processes import Cluster, Processes, RunnerField, check_processes
 from pareta_batch.question import Question
 from pareta_batch.response_format import check_response_format, has_schema
 from pareta_batch.reuse import Reuse
@@ -86,6 +87,9 @@ class BatchWork(Question, BatchDataset):
     max_in_flight: int = Field(
         16, ge=1, le=4096, title="Max in flight", description="Maximum number of requests in flight"
     )
+    processes: Processes = 1
+    runner: RunnerField = "local"
+    cluster: Cluster = None
     shard_size: int = Field(
         500,
         ge=1,
@@ -189,6 +193,16 @@ class BatchWork(Question, BatchDataset):
         if self.sampling.most_tokens is None:
             raise ValueError("budget_usd needs sampling.max_tokens: the cost of an answer is unbounded without it")
         return self
+
+    @model_validator(mode="after")
+    def processes_fit_the_batch(self) -> "BatchWork":
+        check_processes(self.processes, self.runner, self.cluster, self.max_in_flight)
+        return self
+
+    @property
+    def has_members(self) -> bool:
+        """Whether other processes send the rows."""
+        return self.processes > 1 or self.runner != "local"
 
     @model_validator(mode="after")
     def lines_for_openai_are_json_lines(self) -> "BatchWork":
