@@ -9,7 +9,7 @@ from flows.forms import OfDeployment, titled
 from flows.outcomes import end_as_quote, finish, named_outcome
 from flows.pages import batch_page
 from flows.suspension import OnEmptyBalance, suspend_when_out_of_credit
-from pareta_batch import Batch, BatchReport, RunPlan, Session, report_ledger_failure
+from pareta_batch import Batch, BatchReport, Lead, RunPlan, Session, report_ledger_failure
 from tasks import (
     build_report,
     check_worker,
@@ -56,11 +56,11 @@ async def complete_batch(
         plan = await register_batch(batch)
         await check_worker(batch)
         async with open_sending_session(batch) as session:
-            await complete_shards(session.batch, plan)
+            await complete_shards(session, plan)
         return finish(await publish_results(batch, plan, session))
 
 
-async def publish_results(batch: Batch, plan: RunPlan, session: Session) -> BatchReport:
+async def publish_results(batch: Batch, plan: RunPlan, session: Session | Lead) -> BatchReport:
     """Write the answers, then build and publish the report of rows and dollars."""
     with report_ledger_failure(session):
         await write_answers_file(batch)

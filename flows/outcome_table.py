@@ -19,6 +19,7 @@ from pareta_batch import (
     NotAllowed,
     Orphaned,
     OutputError,
+    RunnerUnavailable,
     UnexpectedError,
     error_class_named,
 )
@@ -133,6 +134,9 @@ END_STATES: Mapping[Ending, EndState] = {
     StopReason.LEDGER_LOST: EndState("LedgerUnavailable", _CHECK_DATABASE, True, _STOPPED),
     LedgerDiffers: EndState(
         "LedgerDiffers", "set one PARETA_LEDGER_URL for all workers, then run it again", False, _BAD_INPUT
+    ),
+    RunnerUnavailable: EndState(
+        "RunnerUnavailable", "install the runner, or change runner, then run it again", False, _BAD_INPUT
     ),
     BatchUnknown: EndState(
         "BatchUnknown", "check the batch's name and PARETA_LEDGER_URL, then run it again", False, _BAD_INPUT

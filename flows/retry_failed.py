@@ -34,5 +34,5 @@ async def retry_failed(
         plan = await plan_retry(batch, selection)
         await check_worker(batch)
         async with open_sending_session(batch, selection) as session:
-            await complete_shards(session.batch, plan)
+            await complete_shards(session, plan)
         return finish(await publish_results(batch, plan, session))

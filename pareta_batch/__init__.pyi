@@ -30,6 +30,7 @@ from .errors import (
     Orphaned,
     OutputError,
     RowsUnanswered,
+    RunnerUnavailable,
     UnexpectedError,
     error_class_named,
 )
@@ -83,6 +84,9 @@ from .rows.storage import base_of, folder_of
 from .rows.values import plain
 from .run import complete_shards, report_ledger_failure, run_with_members
 from .run_context import name_run
+from .runners.checks import check_runner
+from .runners.job import KeyClient, MemberJob
+from .runners.local import run_local
 from .samples import SampleReport, sample_answers
 from .sampling import Sampling
 from .spec import Batch, BatchWork, Name
@@ -128,6 +132,7 @@ __all__ = [
     "InvalidOptions",
     "JsonLines",
     "JsonSchema",
+    "KeyClient",
     "Lead",
     "LeaderboardPrices",
     "Ledger",
@@ -136,6 +141,7 @@ __all__ = [
     "Limits",
     "LocalPath",
     "Member",
+    "MemberJob",
     "MemberReport",
     "ModelsUnknown",
     "Name",
@@ -151,6 +157,7 @@ __all__ = [
     "RowSelection",
     "RowsUnanswered",
     "RunPlan",
+    "RunnerUnavailable",
     "SampleReport",
     "Sampling",
     "Session",
@@ -182,6 +189,7 @@ __all__ = [
     "check_output",
     "check_replaceable",
     "check_rows",
+    "check_runner",
     "checked_options",
     "claim_origin",
     "client_of",
@@ -238,6 +246,7 @@ __all__ = [
     "reserve_purchase",
     "root_of",
     "run_blocking",
+    "run_local",
     "run_with_members",
     "sample_answers",
     "shards_per_part",

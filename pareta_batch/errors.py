@@ -7,6 +7,7 @@
     ├── OutputError        the answers file cannot be written
     ├── LedgerError        the ledger cannot be read or written; nothing more is sent
     ├── LedgerDiffers      an earlier run of the batch used another ledger; nothing was sent
+    ├── RunnerUnavailable  a runner that is not installed, or lacks its server; nothing was sent
     ├── BatchUnknown       the ledger has no batch of that name
     ├── NotAllowed         a deployment's bounds exclude a file, a batch or a cost
     │   └── EventIncomplete    the event that started the run lacks a field
@@ -127,6 +128,10 @@ class LedgerError(BatchError):
 
 class LedgerDiffers(BatchError):
     """A batch whose earlier run on a worker used another ledger: this run would send its answered rows again."""
+
+
+class RunnerUnavailable(BatchError):
+    """A runner whose package is not installed, or that lacks its server; nothing was sent."""
 
 
 class BatchUnknown(BatchError):

@@ -7,6 +7,7 @@ from prefect.artifacts import acreate_markdown_artifact
 from pareta_batch import (
     Batch,
     BatchReport,
+    Lead,
     Quote,
     RowSelection,
     RunPlan,
@@ -27,6 +28,7 @@ from tasks.artifacts import artifact_key
 from tasks.credentials import make_client
 from tasks.direct import run_logger, task, uses_prefect
 from tasks.files import check_page
+from tasks.members import check_members, starter_of
 from tasks.resources import shared_ledger, shared_session
 from tasks.retries import RETRIES
 
@@ -39,6 +41,7 @@ async def check_dataset(batch: Batch, truth_column: str | None = None) -> None:
     if truth_column is not None:
         await asyncio.to_thread(check_column, batch.dataset, truth_column, "the truth column")
     async with shared_ledger() as ledger:
+        check_members(batch, ledger)
         await asyncio.to_thread(check_output, batch, ledger)
     run_logger().info("%s: %d rows fit the prompt", batch.dataset, rows)
 
@@ -48,6 +51,7 @@ async def register_batch(batch: Batch) -> RunPlan:
     """Check the dataset and register its rows in the ledger; nothing is sent."""
     check_page(batch)
     async with shared_ledger() as ledger:
+        check_members(batch, ledger)
         plan = await asyncio.to_thread(register_rows, batch, ledger)
     run_logger().info("%s: %s", batch.name, plan)
     return plan
@@ -58,6 +62,7 @@ async def plan_retry(batch: Batch, selection: RowSelection) -> RunPlan:
     """Return the plan of the failed rows to send again, from the ledger; nothing is sent."""
     check_page(batch)
     async with shared_ledger() as ledger:
+        check_members(batch, ledger)
         await asyncio.to_thread(check_known, batch.name, ledger)
         await asyncio.to_thread(check_output, batch, ledger)
         missing = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, selection)
@@ -71,6 +76,7 @@ async def plan_retry(batch: Batch, selection: RowSelection) -> RunPlan:
 async def quote_batch(batch: Batch) -> Quote:
     """Quote the rows to send, their cost and their duration; nothing is sent."""
     async with shared_ledger() as ledger:
+        check_members(batch, ledger)
         quote = await quote_rows(batch, await make_client(batch.credentials), ledger)
     run_logger().info("%s", quote)
     if uses_prefect():
@@ -86,12 +92,14 @@ async def complete_shard(batch: Batch, shard: int) -> None:
         await session.complete(shard)
 
 
-async def complete_shards(batch: Batch, plan: RunPlan) -> None:
-    """Complete the shards that have missing rows, with bounded concurrency, until done or stopped."""
-    async with shared_session(batch) as session:
-        # A shard that runs in another process cannot follow the endpoint's limit: it keeps the present allotment.
-        allotted = batch.model_copy(update={"max_in_flight": session.allotment})
-        await complete_shards_of(session, plan.missing, lambda shard: complete_shard(allotted, shard))
+async def complete_shards(session: Session | Lead, plan: RunPlan) -> None:
+    """Complete the shards that have missing rows, in this process or by members, until done or stopped."""
+    if isinstance(session, Lead):
+        await session.work(await starter_of(session.batch))
+        return
+    # A shard that runs in another process cannot follow the endpoint's limit: it keeps the present allotment.
+    allotted = session.batch.model_copy(update={"max_in_flight": session.allotment})
+    await complete_shards_of(session, plan.missing, lambda shard: complete_shard(allotted, shard))
 
 
 @task(task_run_name="answers of {batch.name}")
@@ -101,7 +109,7 @@ async def write_answers_file(batch: Batch) -> str:
         return await asyncio.to_thread(write_output, batch, ledger)
 
 
-async def build_report(plan: RunPlan, session: Session) -> BatchReport:
+async def build_report(plan: RunPlan, session: Session | Lead) -> BatchReport:
     """Return the report of the batch: the tally of the ledger and the end of the session."""
     async with shared_ledger() as ledger:
         tally = await asyncio.to_thread(ledger.tally, session.batch.name)

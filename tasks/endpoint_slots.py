@@ -10,7 +10,7 @@ from prefect import get_client
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency
 from prefect.exceptions import ObjectNotFound
 
-from pareta_batch import Batch, Session
+from pareta_batch import Batch, Lead, Session
 from tasks.direct import run_logger, uses_prefect
 
 LEASE_S = 60
@@ -54,9 +54,9 @@ class SlotLease:
         self.used = initial.slots
         self._name = name
         self._initial = initial
-        self._session: Session | None = None
+        self._session: Session | Lead | None = None
 
-    def attach(self, session: Session) -> None:
+    def attach(self, session: Session | Lead) -> None:
         """Cap the session's calls in flight at the leased slots, now and after every change."""
         self._session = session
         session.limit_to(self.used)

@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
-from pareta_batch import Progress, Session, Snapshot
+from pareta_batch import Lead, Progress, Session, Snapshot
 from tasks.artifacts import artifact_key
 from tasks.direct import uses_prefect
 
@@ -29,7 +29,7 @@ watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 @asynccontextmanager
-async def show_progress(session: Session, interval_s: float = UPDATE_INTERVAL_S) -> AsyncIterator[None]:
+async def show_progress(session: Session | Lead, interval_s: float = UPDATE_INTERVAL_S) -> AsyncIterator[None]:
     """Show the progress of a session while the body runs, and at its end."""
     progress = session.progress
     artifact = await _create(progress) if uses_prefect() else None

@@ -9,7 +9,17 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Generic, TypeVar
 
-from pareta_batch import ALL_UNSETTLED, Batch, Ledger, RowSelection, Session, open_session, remote_control
+from pareta_batch import (
+    ALL_UNSETTLED,
+    Batch,
+    Lead,
+    Ledger,
+    RowSelection,
+    Session,
+    lead_members,
+    open_session,
+    remote_control,
+)
 from pareta_client import AsyncPareta
 from tasks.credentials import make_client
 from tasks.endpoint_slots import LIMIT_POLL_INTERVAL_S, lease_slots
@@ -64,14 +74,11 @@ def shared_session(batch: Batch, selection: RowSelection = ALL_UNSETTLED) -> Abs
 @asynccontextmanager
 async def open_sending_session(
     batch: Batch, selection: RowSelection = ALL_UNSETTLED, *, slot_poll_s: float = LIMIT_POLL_INTERVAL_S
-) -> AsyncIterator[Session]:
-    """Yield the shared session of the batch, with its calls in flight capped at its endpoint slots."""
+) -> AsyncIterator[Session | Lead]:
+    """Yield the shared session of the batch, or the parent of its members, capped at its endpoint slots."""
+    opening = _open_lead(batch, selection) if batch.has_members else shared_session(batch, selection)
     # The slots are outermost: they are held until the last call has ended.
-    async with (
-        lease_slots(batch, slot_poll_s) as lease,
-        shared_session(batch, selection) as session,
-        show_progress(session),
-    ):
+    async with lease_slots(batch, slot_poll_s) as lease, opening as session, show_progress(session):
         if lease is not None:
             lease.attach(session)
         yield session
@@ -90,6 +97,16 @@ async def _open_ledger() -> AsyncIterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+@asynccontextmanager
+async def _open_lead(batch: Batch, selection: RowSelection) -> AsyncIterator[Session | Lead]:
+    async with (
+        shared_ledger() as ledger,
+        lead_members(batch, ledger, batch.processes, selection) as lead,
+        remote_control(lead, ledger),
+    ):
+        yield lead
 
 
 @asynccontextmanager

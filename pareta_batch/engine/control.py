@@ -9,14 +9,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from pareta_batch.engine.progress import Snapshot
-from pareta_batch.engine.session import Session
+from pareta_batch.engine.progress import Progress, Snapshot
 from pareta_batch.errors import BatchError, LedgerError
 from pareta_batch.ledger import Ledger, runs
+from pareta_batch.spec import Batch
 
 POLL_INTERVAL_S = 0.5
 """Seconds between two polls for control requests; higher writes less to the ledger and reacts later."""
@@ -24,6 +24,19 @@ HEARTBEAT_TIMEOUT_S = 10.0
 """Seconds without a heartbeat after which a run counts as killed; higher tolerates slower ledgers."""
 
 log = logging.getLogger(__name__)
+
+
+class Controlled(Protocol):
+    """A session, or the parent of members: what a control request applies to."""
+
+    batch: Batch
+
+    @property
+    def progress(self) -> Progress:
+        """The progress for heartbeats."""
+
+    def apply(self, *, paused: bool, max_in_flight: int | None) -> None:
+        """Apply a control request."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,7 @@ class Controls:
 
 
 @asynccontextmanager
-async def remote_control(session: Session, ledger: Ledger) -> AsyncIterator[None]:
+async def remote_control(session: Controlled, ledger: Ledger) -> AsyncIterator[None]:
     """Apply control requests to a session, and write its heartbeats, while the body runs."""
     controls = Controls(ledger, session.batch.name)
     await asyncio.to_thread(controls.begin)
@@ -96,7 +109,7 @@ async def remote_control(session: Session, ledger: Ledger) -> AsyncIterator[None
         controls.end()
 
 
-async def _apply_requests(controls: Controls, session: Session) -> None:
+async def _apply_requests(controls: Controls, session: Controlled) -> None:
     while True:
         try:
             requested = await asyncio.to_thread(controls.exchange, session.progress.snapshot())

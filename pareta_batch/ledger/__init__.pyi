@@ -1,6 +1,7 @@
 from .account_runs import AccountRuns, account_digest
 from .budget_accounts import budget_of
 from .group_commit import GroupCommit
+from .identity import ledger_id
 from .kept_quotes import Quoted, check_batch_quote, hit_rate, keep_quote
 from .ledger import Ledger
 from .member_spending import billed_by_shard, spent_by_member
@@ -51,6 +52,7 @@ __all__ = [
     "holds_all",
     "join_run",
     "keep_quote",
+    "ledger_id",
     "living_members",
     "member_runs",
     "member_shards",

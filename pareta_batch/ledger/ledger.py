@@ -74,6 +74,11 @@ class Ledger:
         """The address of the database for messages, without passwords."""
         return f"sqlite:///{self.file}" if self.file else shown(self._database.url)
 
+    @property
+    def url(self) -> sa.URL:
+        """The URL of the database, with its password."""
+        return self._database.url
+
     def close(self) -> None:
         """Close the connections to the database."""
         self._database.close()
