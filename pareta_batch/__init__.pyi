@@ -85,8 +85,10 @@ from .rows.values import plain
 from .run import complete_shards, report_ledger_failure, run_with_members
 from .run_context import name_run
 from .runners.checks import check_runner
-from .runners.job import KeyClient, MemberJob
-from .runners.local import run_local
+from .runners.job import ClientFactory, ClusterClient, KeyClient, MemberJob
+from .runners.on_dask import run_on_dask
+from .runners.on_ray import run_on_ray
+from .runners.on_this_machine import run_on_this_machine
 from .samples import SampleReport, sample_answers
 from .sampling import Sampling
 from .spec import Batch, BatchWork, Name
@@ -120,6 +122,8 @@ __all__ = [
     "BatchWork",
     "BudgetReached",
     "BudgetUsd",
+    "ClientFactory",
+    "ClusterClient",
     "Controls",
     "CostQuote",
     "CostRange",
@@ -246,7 +250,9 @@ __all__ = [
     "reserve_purchase",
     "root_of",
     "run_blocking",
-    "run_local",
+    "run_on_dask",
+    "run_on_ray",
+    "run_on_this_machine",
     "run_with_members",
     "sample_answers",
     "shards_per_part",

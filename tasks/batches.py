@@ -41,7 +41,7 @@ async def check_dataset(batch: Batch, truth_column: str | None = None) -> None:
     if truth_column is not None:
         await asyncio.to_thread(check_column, batch.dataset, truth_column, "the truth column")
     async with shared_ledger() as ledger:
-        check_members(batch, ledger)
+        await check_members(batch, ledger)
         await asyncio.to_thread(check_output, batch, ledger)
     run_logger().info("%s: %d rows fit the prompt", batch.dataset, rows)
 
@@ -51,7 +51,7 @@ async def register_batch(batch: Batch) -> RunPlan:
     """Check the dataset and register its rows in the ledger; nothing is sent."""
     check_page(batch)
     async with shared_ledger() as ledger:
-        check_members(batch, ledger)
+        await check_members(batch, ledger)
         plan = await asyncio.to_thread(register_rows, batch, ledger)
     run_logger().info("%s: %s", batch.name, plan)
     return plan
@@ -62,7 +62,7 @@ async def plan_retry(batch: Batch, selection: RowSelection) -> RunPlan:
     """Return the plan of the failed rows to send again, from the ledger; nothing is sent."""
     check_page(batch)
     async with shared_ledger() as ledger:
-        check_members(batch, ledger)
+        await check_members(batch, ledger)
         await asyncio.to_thread(check_known, batch.name, ledger)
         await asyncio.to_thread(check_output, batch, ledger)
         missing = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, selection)
@@ -76,7 +76,7 @@ async def plan_retry(batch: Batch, selection: RowSelection) -> RunPlan:
 async def quote_batch(batch: Batch) -> Quote:
     """Quote the rows to send, their cost and their duration; nothing is sent."""
     async with shared_ledger() as ledger:
-        check_members(batch, ledger)
+        await check_members(batch, ledger)
         quote = await quote_rows(batch, await make_client(batch.credentials), ledger)
     run_logger().info("%s", quote)
     if uses_prefect():
@@ -95,7 +95,7 @@ async def complete_shard(batch: Batch, shard: int) -> None:
 async def complete_shards(session: Session | Lead, plan: RunPlan) -> None:
     """Complete the shards that have missing rows, in this process or by members, until done or stopped."""
     if isinstance(session, Lead):
-        await session.work(await starter_of(session.batch))
+        await session.work(await starter_of(session))
         return
     # A shard that runs in another process cannot follow the endpoint's limit: it keeps the present allotment.
     allotted = session.batch.model_copy(update={"max_in_flight": session.allotment})

@@ -1,32 +1,86 @@
 """Members of a run: the runner of a batch, checked and started."""
 
+import asyncio
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
-from pareta_batch import Batch, KeyClient, Ledger, Member, MemberJob, RunnerUnavailable, StartMembers, run_local
-from pareta_batch import check_runner as check_packages
-from tasks.credentials import make_client
-from tasks.direct import NEEDS_API, uses_prefect
+from prefect.settings import get_current_settings
+
+from pareta_batch import (
+    Batch,
+    ClientFactory,
+    ClusterClient,
+    KeyClient,
+    Lead,
+    Ledger,
+    Member,
+    MemberJob,
+    StartMembers,
+    check_runner,
+    ledger_id,
+    run_on_dask,
+    run_on_ray,
+    run_on_this_machine,
+)
+from tasks.credentials import current_credentials, make_client
+from tasks.direct import run_logger, uses_prefect
+from tasks.pool import check_pool, run_on_pool
 from tasks.resources import shared_ledger
 
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
-def check_members(batch: Batch, ledger: Ledger) -> None:
+
+async def check_members(batch: Batch, ledger: Ledger) -> None:
     """Check that the runner of a batch can start its members; nothing is sent.
 
     Raises RunnerUnavailable, LedgerError.
     """
-    if batch.runner == "pool" and not uses_prefect():
-        raise RunnerUnavailable(f"runner 'pool': {NEEDS_API}")
-    check_packages(batch, ledger)
+    check_runner(batch, ledger)
+    if batch.runner == "pool":
+        await check_pool()
+    for what, host in (("the Prefect API", _api_host()), ("the ledger", ledger.url.host)):
+        if _is_remote(batch.cluster) and host in LOOPBACK:
+            run_logger().warning("%s at %s: the machines of cluster %s cannot reach it", what, host, batch.cluster)
 
 
-async def starter_of(batch: Batch) -> StartMembers:
+async def starter_of(lead: Lead) -> StartMembers:
     """Return the function that starts the members of a batch by its runner."""
-    # Read once: a member of this machine needs neither Prefect nor the credentials block.
-    async with await make_client() as client:
-        own_key = KeyClient(client.api_key, client.base_url)
+    batch = lead.batch
 
     async def start(members: Sequence[Member]) -> None:
         async with shared_ledger() as ledger:
-            await run_local([MemberJob(batch, member, ledger.url, own_key) for member in members])
+            if batch.runner == "pool":
+                identity = await asyncio.to_thread(ledger_id, ledger)
+                await run_on_pool(batch, members, identity, lambda: lead.stop is not None)
+                return
+            client = await _client_factory(batch)
+            jobs = [MemberJob(batch, member, ledger.url, client) for member in members]
+            match batch.runner:
+                case "ray":
+                    await run_on_ray(jobs, batch.cluster)
+                case "dask":
+                    await run_on_dask(jobs, batch.cluster)
+                case _:
+                    await run_on_this_machine(jobs)
 
     return start
+
+
+async def _client_factory(batch: Batch) -> ClientFactory:
+    """Return the maker of the members' clients: with the key itself only for processes of this machine."""
+    async with await make_client(batch.credentials) as client:
+        if batch.runner == "local":
+            return KeyClient(client.api_key, client.base_url)
+        names = (make_client.__module__, f"pareta_cli.bundled.{make_client.__module__}")
+        api = get_current_settings().api.url if uses_prefect() else None
+        return ClusterClient(client.base_url, batch.credentials or current_credentials(), api, names)
+
+
+def _api_host() -> str | None:
+    return urlsplit(get_current_settings().api.url or "").hostname
+
+
+def _is_remote(cluster: str | None) -> bool:
+    """Return whether a cluster is on other machines."""
+    host = urlsplit(cluster if "://" in (cluster or "") else f"//{cluster}").hostname if cluster else None
+    return host is not None and host != "auto" and host not in LOOPBACK

@@ -18,7 +18,7 @@ from pareta_batch.report import BatchReport
 from pareta_batch.run import run_with_members
 from pareta_batch.runners.checks import check_runner
 from pareta_batch.runners.job import KeyClient, MemberJob
-from pareta_batch.runners.local import SPAWN, run_local
+from pareta_batch.runners.on_this_machine import SPAWN, run_on_this_machine
 from pareta_batch.spec import Batch
 from pareta_client import ParetaError
 from pareta_sandbox.testing import Sandbox
@@ -85,12 +85,12 @@ def processes() -> list[int]:
     return [child.pid for child in children if child.pid and child.name.startswith("member-")]
 
 
-async def run_locally(batch: Batch, sandbox: Sandbox, ledger: Ledger, key: str | None = None) -> BatchReport:
+async def run_on_this_machinely(batch: Batch, sandbox: Sandbox, ledger: Ledger, key: str | None = None) -> BatchReport:
     """Run a batch with its members as processes of this machine."""
     client = KeyClient(sandbox.api_key if key is None else key, sandbox.base_url)
 
     async def start(members: Sequence[Member]) -> None:
-        await run_local([MemberJob(batch, member, ledger.url, client) for member in members])
+        await run_on_this_machine([MemberJob(batch, member, ledger.url, client) for member in members])
 
     return await run_with_members(batch, ledger, batch.processes, start)
 
@@ -100,7 +100,7 @@ async def test_a_killed_member_is_reported_and_the_others_send_its_rows(
 ) -> None:
     sandbox.change(latency_ms=50)
     batch = batch_in(tmp_path, 400, max_in_flight=12, processes=3)
-    running = asyncio.ensure_future(run_locally(batch, sandbox, ledger))
+    running = asyncio.ensure_future(run_on_this_machinely(batch, sandbox, ledger))
     await until(lambda: sandbox.books().completions >= 60, within_s=90)
     os.kill(processes()[0], signal.SIGKILL)
     report = await running
@@ -118,13 +118,13 @@ async def test_out_of_credit_and_a_cancelled_run_end_every_member(
     sandbox.change(latency_ms=30)
     sandbox.set_balance("0.0005")
     batch = batch_in(tmp_path, 600, max_in_flight=8, processes=2)
-    report = await run_locally(batch, sandbox, ledger)
+    report = await run_on_this_machinely(batch, sandbox, ledger)
     assert report.stopped == "InsufficientCreditsError"
     assert sandbox.books().statuses[402] <= 8
     assert processes() == []
     sandbox.set_balance(10)
     before = sandbox.books().completions
-    running = asyncio.ensure_future(run_locally(batch, sandbox, ledger))
+    running = asyncio.ensure_future(run_on_this_machinely(batch, sandbox, ledger))
     await until(lambda: sandbox.books().completions >= before + 20, within_s=90)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -136,5 +136,5 @@ async def test_out_of_credit_and_a_cancelled_run_end_every_member(
 
 async def test_an_error_of_every_member_is_that_of_the_run(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
     with pytest.raises(ParetaError, match="missing API key"):
-        await run_locally(batch_in(tmp_path, 20, processes=2), sandbox, ledger, key="")
+        await run_on_this_machinely(batch_in(tmp_path, 20, processes=2), sandbox, ledger, key="")
     assert processes() == []

@@ -13,7 +13,7 @@ from pareta_sandbox.testing import Sandbox, attach
 from tests.batch import postgres
 from tests.end_to_end.conftest import KEY, PROJECT, _free_port, _project_in
 from tests.end_to_end.prefect_api import PrefectApi
-from tests.end_to_end.processes import Processes, processes, until
+from tests.end_to_end.processes import Processes, kill, processes, until
 from tests.end_to_end.test_deployments import BATCH, state_of
 
 pytestmark = pytest.mark.long
@@ -113,3 +113,65 @@ def test_workers_with_one_ledger_continue_each_others_batch_and_other_data_is_re
     assert "1 to send" in log
     assert fleet.pareta.books().completions <= sent + 1
     fleet.pareta.debited_once()
+
+
+def members_of(fleet: Fleet, run: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """Wait until a run has so many running members, and return their runs."""
+
+    def look() -> list[dict[str, Any]] | None:
+        found = [each for each in fleet.prefect.runs_below(run["id"]) if each["name"].startswith("member ")]
+        return found if len(found) == count and all(each["state_type"] == "RUNNING" for each in found) else None
+
+    return until(look, within_s=120, what=f"{count} running members")
+
+
+def start(fleet: Fleet, name: str, rows: int) -> dict[str, Any]:
+    """Start a batch with two members in the pool."""
+    dataset = fleet.folders[0] / f"{name}.csv"
+    dataset.write_text("id,ticket\n" + "".join(f"{n},{name} {n}\n" for n in range(rows)))
+    own: dict[str, Any] = fleet.prefect.deployment(BATCH)["parameters"]["batch"]
+    changes = {"name": name, "dataset": str(dataset), "runner": "pool", "processes": 2, "max_in_flight": 8}
+    return fleet.prefect.run(BATCH, batch={**own, **changes})
+
+
+def test_members_are_runs_of_a_pool_and_a_killed_one_leaves_its_rows_to_the_other(fleet: Fleet) -> None:
+    fleet.pareta.change(latency_ms=100)
+    before = fleet.pareta.books().completions
+    with fleet.worker(fleet.folders[0], PARETA_LEDGER_URL=fleet.ledger):
+        run = start(fleet, "pool-killed", 600)
+        first, _ = members_of(fleet, run, 2)
+        until(lambda: fleet.pareta.books().completions > before + 40 or None, within_s=60, what="a batch that sends")
+        kill(fleet.prefect.process_of(first["id"]) or 0)
+        ended = fleet.prefect.ended(run["id"])
+    assert state_of(ended) == ("COMPLETED", "Completed")
+    assert "600 of 600 rows settled" in ended["state"]["message"]
+    assert fleet.pareta.books().completions == before + 600
+    fleet.pareta.debited_once()
+    assert KEY not in str(fleet.prefect.flow_run(first["id"])["parameters"])
+
+
+def test_a_cancelled_run_ends_its_members(fleet: Fleet) -> None:
+    fleet.pareta.change(latency_ms=100)
+    before = fleet.pareta.books().completions
+    with fleet.worker(fleet.folders[0], PARETA_LEDGER_URL=fleet.ledger):
+        run = start(fleet, "pool-cancelled", 2000)
+        members = members_of(fleet, run, 2)
+        until(lambda: fleet.pareta.books().completions > before + 20 or None, within_s=60, what="a batch that sends")
+        fleet.prefect.set_state(run["id"], "CANCELLING")
+        assert fleet.prefect.ended(run["id"])["state"]["type"] == "CANCELLED"
+        for each in members:
+            assert fleet.prefect.ended(each["id"])["state"]["type"] in ("COMPLETED", "FAILED", "CANCELLED")
+        sent = fleet.pareta.books()
+        assert sent.in_flight == 0
+        assert sent.completions < before + 2000
+    fleet.pareta.debited_once()
+
+
+def test_a_member_with_another_ledger_is_refused(fleet: Fleet) -> None:
+    member = {"run": "0" * 32, "number": 0}
+    own: dict[str, Any] = fleet.prefect.deployment(BATCH)["parameters"]["batch"]
+    with fleet.worker(fleet.folders[1]):
+        run = fleet.prefect.run("work-on-batch/batch-member", batch=own, member=member, ledger="f" * 32)
+        ended = fleet.prefect.ended(run["id"])
+    assert state_of(ended) == ("FAILED", "LedgerDiffers")
+    assert "set the same PARETA_LEDGER_URL for all workers" in ended["state"]["message"]

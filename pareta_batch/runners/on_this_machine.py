@@ -9,8 +9,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import cast
 
-from pareta_batch.errors import UnexpectedError
-from pareta_batch.runners.job import MemberJob, MemberOutcome, check_outcomes
+from pareta_batch.runners.job import MemberJob, MemberOutcome, check_outcomes, picklable
 
 END_TIMEOUT_S = 2.0
 """Seconds from SIGTERM to SIGKILL for members that are left; their calls had time to settle before. Higher waits longer
@@ -22,7 +21,7 @@ SPAWN = multiprocessing.get_context("spawn")
 log = logging.getLogger(__name__)
 
 
-async def run_local(jobs: Sequence[MemberJob]) -> None:
+async def run_on_this_machine(jobs: Sequence[MemberJob]) -> None:
     """Run each job in a process of its own, and return when all have ended; cancelling ends them.
 
     Raises the first error of a member if no member has a report.
@@ -103,17 +102,9 @@ def _serve(job: MemberJob, reports: Connection) -> None:
     except asyncio.CancelledError:
         return
     except Exception as error:  # noqa: BLE001 - the parent reports it
-        outcome = error
+        outcome = picklable(error, job)
     with suppress(BrokenPipeError):  # the parent has ended
-        _send(reports, outcome, job)
-
-
-def _send(reports: Connection, outcome: MemberOutcome, job: MemberJob) -> None:
-    try:
         reports.send(outcome)
-    except (TypeError, AttributeError, ValueError):  # an error that cannot be pickled
-        assert isinstance(outcome, Exception)
-        reports.send(UnexpectedError.of(outcome, f"member {job.member.number}"))
 
 
 async def _work(job: MemberJob) -> MemberOutcome:

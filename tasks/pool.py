@@ -1,0 +1,109 @@
+"""Runner `pool`: each member is a run of one deployment, so that a work pool of any type serves."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from uuid import UUID
+
+import httpx
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.deployments import arun_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled, Cancelling
+
+from pareta_batch import Batch, Member, RunnerUnavailable
+from tasks.direct import NEEDS_API, run_logger, uses_prefect
+
+MEMBER_DEPLOYMENT = "work-on-batch/batch-member"
+POLL_INTERVAL_S = 1.0
+"""Seconds between two readings of the members' runs. Raising it notices their end later and spares the server."""
+START_WARNING_S = 60.0
+"""Seconds without a started member until a warning. Raising it tolerates slower work pools."""
+
+NOT_STARTED = frozenset({StateType.SCHEDULED, StateType.PENDING})
+ENDED = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
+
+log = logging.getLogger(__name__)
+
+
+async def check_pool() -> None:
+    """Check that the Prefect server has the deployment of members. Raises RunnerUnavailable."""
+    if not uses_prefect():
+        raise RunnerUnavailable(f"runner 'pool': {NEEDS_API}")
+    async with get_client() as client:
+        try:
+            await client.read_deployment_by_name(MEMBER_DEPLOYMENT)
+        except ObjectNotFound:
+            step = "run `pareta-pipeline set-up`"
+            raise RunnerUnavailable(f"runner 'pool': no deployment {MEMBER_DEPLOYMENT}; {step}") from None
+
+
+async def run_on_pool(batch: Batch, members: Sequence[Member], ledger: str, stopped: Callable[[], bool]) -> None:
+    """Start a run for each member, and return when all have ended; cancelling this cancels them.
+
+    A run that no worker has started is cancelled once another member has ended, or the batch is stopped.
+
+    Args:
+        batch: The batch.
+        members: The members.
+        ledger: Id of the ledger, which each member compares with its own.
+        stopped: Returns whether the batch is stopped.
+    """
+    started: list[UUID] = []
+    try:
+        for member in members:
+            started.append(await _start(batch, member, ledger))
+        await _wait(batch, started, stopped)
+    except BaseException:
+        await _cancel(await _read(started))
+        raise
+
+
+async def _start(batch: Batch, member: Member, ledger: str) -> UUID:
+    parameters = {"batch": batch.model_dump(mode="json"), "member": asdict(member), "ledger": ledger}
+    return (await arun_deployment(MEMBER_DEPLOYMENT, parameters=parameters, timeout=0)).id
+
+
+async def _wait(batch: Batch, started: Sequence[UUID], stopped: Callable[[], bool]) -> None:
+    reported: set[UUID] = set()
+    waited_s = 0.0
+    while True:
+        runs = await _read(started)
+        ended = [run for run in runs if run.state_type in ENDED]
+        for run in ended:
+            if run.id not in reported and run.state_type is not StateType.COMPLETED:
+                run_logger().warning("batch %s: member %r ended: %s", batch.name, run.name, run.state)
+            reported.add(run.id)
+        if len(ended) == len(started):
+            return
+        if stopped() or any(run.state_type is StateType.COMPLETED for run in ended):
+            await _cancel([run for run in runs if run.state_type in NOT_STARTED])
+        await asyncio.sleep(POLL_INTERVAL_S)
+        waited_s += POLL_INTERVAL_S
+        if waited_s == START_WARNING_S and all(run.state_type in NOT_STARTED for run in runs):
+            step = "start one: prefect worker start --pool NAME"
+            run_logger().warning("batch %s: no worker has started a member yet; %s", batch.name, step)
+
+
+async def _read(ids: Sequence[UUID]) -> list[FlowRun]:
+    """Return the runs; an empty list while the server cannot be reached."""
+    if not ids:
+        return []
+    try:
+        async with get_client() as client:
+            return await client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(ids))))
+    except httpx.HTTPError as error:
+        log.warning("the runs of the members cannot be read: %s", error)
+        return []
+
+
+async def _cancel(runs: Sequence[FlowRun]) -> None:
+    async with get_client() as client:
+        for run in runs:
+            if run.state_type in ENDED:
+                continue
+            state: State[object] = Cancelled() if run.state_type is StateType.SCHEDULED else Cancelling()
+            await client.set_flow_run_state(run.id, state)
