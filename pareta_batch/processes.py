@@ -1,8 +1,10 @@
-"""Fields of a batch that say which processes send its rows: `processes`, `runner`, `cluster`."""
+"""Fields of a batch that bound its calls in flight, and that say which processes send its rows."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+
+from pareta_batch.spec_base import Spec
 
 MAX_PROCESSES = 512
 """Processes of one batch. Raising it allows more connections to the ledger: each process needs about three."""
@@ -11,40 +13,48 @@ Runner = Literal["local", "pool", "ray", "dask"]
 CLUSTERED: tuple[Runner, ...] = ("ray", "dask")
 """Runners that start their processes on a cluster."""
 
-Processes = Annotated[
-    int,
-    Field(
+
+class Processes(Spec):
+    """The calls in flight of a batch, and the processes that share them."""
+
+    max_in_flight: int = Field(
+        16, ge=1, le=4096, title="Max in flight", description="Maximum number of requests in flight"
+    )
+    processes: int = Field(
+        1,
         ge=1,
         le=MAX_PROCESSES,
         title="Processes",
-        description="Processes that send the rows together, within one max_in_flight and one budget; more than 1 "
-        "needs a ledger on PostgreSQL",
-    ),
-]
-RunnerField = Annotated[
-    Runner,
-    Field(
+        description="Processes that send the rows together, within max_in_flight and the budget; more than 1 needs a "
+        "ledger on PostgreSQL",
+    )
+    runner: Runner = Field(
+        "local",
         title="Runner",
         description="Where the processes run: on this machine, as runs of a Prefect work pool, on Ray, or on Dask",
-    ),
-]
-Cluster = Annotated[
-    str | None,
-    Field(
+    )
+    cluster: str | None = Field(
+        None,
         min_length=1,
         title="Cluster",
         description="Address of the Ray or Dask cluster, as in ray://head:10001 or tcp://scheduler:8786; without one, "
         "a cluster on this machine",
-    ),
-]
+    )
 
+    @model_validator(mode="after")
+    def processes_fit_the_batch(self) -> "Processes":
+        if self.cluster is not None and self.runner not in CLUSTERED:
+            raise ValueError(
+                f"cluster {self.cluster!r} needs runner: ray or runner: dask; set one of them, or leave it out"
+            )
+        if self.processes > self.max_in_flight:
+            raise ValueError(
+                f"processes {self.processes} is more than max_in_flight {self.max_in_flight}: each process needs a "
+                "call of its own; lower processes, or raise max_in_flight"
+            )
+        return self
 
-def check_processes(processes: int, runner: Runner, cluster: str | None, max_in_flight: int) -> None:
-    """Raise ValueError if the fields contradict one another."""
-    if cluster is not None and runner not in CLUSTERED:
-        raise ValueError(f"cluster {cluster!r} needs runner: ray or runner: dask; set one of them, or leave it out")
-    if processes > max_in_flight:
-        raise ValueError(
-            f"processes {processes} is more than max_in_flight {max_in_flight}: each process needs a call of its own; "
-            "lower processes, or raise max_in_flight"
-        )
+    @property
+    def has_members(self) -> bool:
+        """Whether other processes send the rows."""
+        return self.processes > 1 or self.runner != "local"

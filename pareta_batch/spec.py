@@ -11,7 +11,7 @@ from pareta_batch.form_schema import budget_needs_max_tokens
 from pareta_batch.money import unbounded
 from pareta_batch.output_names import OUTPUT_FORMATS, checked_output, folder_address, page_of
 from pareta_batch.owner_tags import NO_TAGS, TagsField
-from pareta_batch.processes import Cluster, Processes, RunnerField, check_processes
+from pareta_batch.processes import Processes
 from pareta_batch.question import Question
 from pareta_batch.response_format import check_response_format, has_schema
 from pareta_batch.reuse import Reuse
@@ -50,8 +50,8 @@ class BatchDataset(Spec):
     )
 
 
-# The order of the bases puts the dataset before the question in Prefect's form.
-class BatchWork(Question, BatchDataset):
+# The order of the bases puts the dataset before the question in Prefect's form, and the processes after it.
+class BatchWork(Processes, Question, BatchDataset):
     """The dataset, the question, the sampling, and the limits of a batch."""
 
     model_config = ConfigDict(json_schema_extra=lambda schema: budget_needs_max_tokens(schema))
@@ -84,12 +84,6 @@ class BatchWork(Question, BatchDataset):
     reuse: Reuse = Field(
         default_factory=Reuse, title="Reuse", description="Rows with the same request share one answer, bought once"
     )
-    max_in_flight: int = Field(
-        16, ge=1, le=4096, title="Max in flight", description="Maximum number of requests in flight"
-    )
-    processes: Processes = 1
-    runner: RunnerField = "local"
-    cluster: Cluster = None
     shard_size: int = Field(
         500,
         ge=1,
@@ -193,16 +187,6 @@ class BatchWork(Question, BatchDataset):
         if self.sampling.most_tokens is None:
             raise ValueError("budget_usd needs sampling.max_tokens: the cost of an answer is unbounded without it")
         return self
-
-    @model_validator(mode="after")
-    def processes_fit_the_batch(self) -> "BatchWork":
-        check_processes(self.processes, self.runner, self.cluster, self.max_in_flight)
-        return self
-
-    @property
-    def has_members(self) -> bool:
-        """Whether other processes send the rows."""
-        return self.processes > 1 or self.runner != "local"
 
     @model_validator(mode="after")
     def lines_for_openai_are_json_lines(self) -> "BatchWork":

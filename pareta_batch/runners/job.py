@@ -86,7 +86,7 @@ class MemberJob:
     client: ClientFactory
 
     async def run(self) -> MemberReport:
-        """Work as the member, with a ledger and a client of its own; raises as `work_as_member`."""
+        """Send rows as the member, with a ledger and a client of its own; raises as `work_as_member`."""
         ledger = await asyncio.to_thread(Ledger.open, self.ledger.render_as_string(hide_password=False))
         try:
             return await work_as_member(self.batch, await self.client(), ledger, self.member)
@@ -95,7 +95,7 @@ class MemberJob:
 
 
 def work(job: MemberJob) -> MemberOutcome:
-    """Work as a member in a process of a cluster; an error is returned, so that it reaches the parent as it is."""
+    """Run a job in a process of a cluster; an error is returned, so that it reaches the parent as it is."""
     try:
         return asyncio.run(job.run())
     except Exception as error:  # noqa: BLE001 - the parent reports it

@@ -92,7 +92,7 @@ def _end_all(started: Sequence[_MemberProcess]) -> None:
 
 
 def _serve(job: MemberJob, reports: Connection) -> None:
-    """Work as the member in this process, and send its outcome."""
+    """Run the job in this process, and send its outcome."""
     # Ctrl-C and a closed terminal reach the whole process group: the parent decides, and stops all members.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -108,7 +108,7 @@ def _serve(job: MemberJob, reports: Connection) -> None:
 
 
 async def _work(job: MemberJob) -> MemberOutcome:
-    """Work until all rows are sent; SIGTERM and the end of the parent stop this member, and its calls settle."""
+    """Run the job; SIGTERM and the end of the parent stop this member, and its calls settle."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     parent = multiprocessing.parent_process()
     assert task is not None

@@ -1,4 +1,4 @@
-"""Ray and Dask on this machine. The tests run in an environment of their own (`.ci/clusters`); elsewhere they are skipped."""
+"""Ray and Dask on this machine, in an environment of their own (`.ci/clusters`); elsewhere the tests are skipped."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def ledger(database: postgres.Server, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.fixture
-def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def service(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:  # noqa: F811
     """Return a slow service, whose key is in the environment of the processes that are started."""
     monkeypatch.setenv("PARETA_API_KEY", sandbox.api_key)
     monkeypatch.setenv("PARETA_BASE_URL", sandbox.base_url)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-distributed = pytest.importorskip("distributed")
-
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.runners.on_dask import run_on_dask
 from pareta_sandbox.testing import Sandbox
 from tests.clusters.conftest import all_settled_once, batch_of, killed_while_it_sends, run_on
+
+distributed = pytest.importorskip("distributed")
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]  # warnings of Dask
 

@@ -4,17 +4,17 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-
-pytest.importorskip("ray")
-
-import psutil
 
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.runners.on_ray import run_on_ray
 from pareta_sandbox.testing import Sandbox
 from tests.clusters.conftest import all_settled_once, batch_of, killed_while_it_sends, run_on
+
+ray = pytest.importorskip("ray")
+psutil = pytest.importorskip("psutil")
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]  # warnings of Ray
 
@@ -35,11 +35,14 @@ async def test_a_killed_worker_leaves_its_rows_to_the_others(tmp_path: Path, ser
 async def test_no_variable_of_a_runtime_environment_has_the_key(
     tmp_path: Path, service: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ray
-
     given: list[object] = []
     init = ray.init
-    monkeypatch.setattr(ray, "init", lambda **options: (given.append(options), init(**options))[1])
+
+    def note(**options: Any) -> Any:
+        given.append(options)
+        return init(**options)
+
+    monkeypatch.setattr(ray, "init", note)
     await run_on(run_on_ray, None, batch_of(tmp_path, "ray").model_copy(update={"processes": 2}), service, ledger)
     assert service.api_key in os.environ["PARETA_API_KEY"]
     assert given
