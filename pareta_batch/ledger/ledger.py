@@ -42,7 +42,7 @@ class Ledger:
     """A ledger database; safe to use from several threads and processes."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self.url = database, database.url
         self._leases: dict[str, Lost] = {}
 
     @classmethod
@@ -73,11 +73,6 @@ class Ledger:
     def place(self) -> str:
         """The address of the database for messages, without passwords."""
         return f"sqlite:///{self.file}" if self.file else shown(self._database.url)
-
-    @property
-    def url(self) -> sa.URL:
-        """The URL of the database, with its password."""
-        return self._database.url
 
     def close(self) -> None:
         """Close the connections to the database."""
