@@ -94,7 +94,10 @@ def test_cancelling_stops_sending_settles_what_is_in_flight_and_stops_the_endpoi
     assert sent.completions < before + rows(house)
     assert sent.in_flight == 0
     assert endpoints(house, "cancelled") == ["stopped"]
-    runs = [run, *house.prefect.runs_below(run["id"])]
+    # The worker cancels the run; the server cancels its subflows, in a pass every 20 s.
+    below = [house.prefect.ended(each["id"]) for each in house.prefect.runs_below(run["id"])]
+    assert {state_of(each) for each in below} == {("CANCELLED", "Cancelled")}
+    runs = [run, *below]
     assert [line for each in runs for line in house.prefect.errors_of(each["id"])] == []
     house.pareta.change(latency_ms=5)
     again = house.prefect.ended(house.prefect.run(PIPELINE, pipeline=work)["id"])
