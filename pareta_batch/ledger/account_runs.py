@@ -73,7 +73,8 @@ class AccountRuns:
                 Usage(
                     started=row.started,
                     refused=row.refused,
-                    pause_s=max(row.paused_until - now, 0.0),
+                    # At most as reported: the clock of its machine may be ahead of this one.
+                    pause_s=max(min(row.paused_until - now, row.paused_until - row.reported_at), 0.0),
                     account_per_s=row.account_per_s,
                     demand_per_s=inf if row.demand_per_s is None else row.demand_per_s,
                 )

@@ -159,3 +159,17 @@ async def test_two_runs_share_a_limit_over_http(tmp_path: Path, sandbox: Sandbox
     refused = await asyncio.gather(complete("one"), complete("two"))
     assert sum(refused) < 60
     assert all(ledger.tally(name).settled == 120 for name in ("one", "two"))
+
+
+@on_both_databases
+@pytest.mark.parametrize("ahead_s", [0.5, 5.0, 3_600.0])
+def test_a_clock_that_is_ahead_does_not_pause_the_other_runs(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    there, here = runs_of(ledger, "1"), runs_of(ledger, "2")
+    now = time.time()
+    for pause_s in (0.0, 2.0):
+        monkeypatch.setattr(time, "time", lambda: now + ahead_s)
+        there.exchange(Usage(0, 0, pause_s=pause_s))
+        monkeypatch.setattr(time, "time", lambda: now)
+        assert [each.pause_s for each in here.exchange(Usage(0, 0))] == [pytest.approx(pause_s, abs=1e-3)]
