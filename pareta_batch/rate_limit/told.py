@@ -94,8 +94,9 @@ class ToldLimits:
     @property
     def calls_per_s(self) -> float | None:
         """Calls per second that both buckets refill; None while it is not told."""
-        rates = [self._requests.refill_per_s, self._tokens.refill_per_s / max(self._tokens_per_call, 1e-9)]
-        return min((each for each in rates if each), default=None)
+        # Before the first answer, the tokens of a call are unknown.
+        by_tokens = self._tokens.refill_per_s / self._tokens_per_call if self._tokens_per_call else 0.0
+        return min((each for each in (self._requests.refill_per_s, by_tokens) if each), default=None)
 
     def started(self, now: float) -> int:
         """Count a call that starts now; return its number."""

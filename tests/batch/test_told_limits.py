@@ -134,3 +134,13 @@ async def test_tokens_per_minute_that_the_sandbox_tells_hold_the_calls(
         await work
     assert 0 < sandbox.books().completions < 60
     assert sandbox.hits(limit) == 0
+
+
+def test_a_limit_of_tokens_tells_no_rate_before_the_first_answer() -> None:
+    told = ToldLimits()
+    number = told.started(1.0)
+    tokens = RateLimits(None, RateLimitBudget(60_000, 0, 60.0))
+    told.answered(1.0, number, 1.1, tokens, tokens=None)
+    assert told.calls_per_s is None
+    told.answered(1.0, number, 1.2, None, tokens=100)
+    assert told.calls_per_s == pytest.approx(9.9)
