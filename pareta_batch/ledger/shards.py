@@ -31,7 +31,8 @@ MAX_LISTED = 5_000
 """Shards that a statement lists; higher reads the whole batch later, with longer statements."""
 MAX_RANGES = 20
 """Ranges of positions in one statement; higher reads fewer rows in between, with more conditions."""
-KEYS_AT_ONCE = 1_000
+KEYS_AT_ONCE = 30_000
+"""Keys per statement, more than a group of writes has: it locks all its shards in one order. Higher is refused."""
 
 Condition = sa.ColumnElement[bool]
 

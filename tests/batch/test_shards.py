@@ -1,6 +1,8 @@
 """Counts per shard: after any writes they are those of the rows, and they are read in place of the rows."""
 
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
@@ -17,6 +19,7 @@ from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.queries import missing_by_shard, tally_of
 from pareta_batch.ledger.schema import shards
 from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection
+from pareta_batch.ledger.shards import uncount_keys
 from pareta_batch.ledger.sharing import Sharing
 from pareta_batch.ledger.writes import LedgerWrites
 from pareta_batch.rows.requests import RowRequest
@@ -200,4 +203,25 @@ def test_writers_of_several_shards_lock_them_in_one_order(postgres_url: str) -> 
             assert db.scalars(lock.where(of_batch, shards.c.shard > 0)).all() == [1, 2]
         written.result()
     assert counted(ledger) == {-1: True, 0: False, 1: False, 2: False}
+    ledger.close()
+
+
+def test_large_groups_of_two_members_do_not_block_each_other(postgres_url: str) -> None:
+    ledger, both = Ledger.open(postgres_url), threading.Barrier(2)
+    asks = requests(4_000, {})
+    ledger.register_rows("test", asks)
+
+    def keys(first: list[RowRequest], then: list[RowRequest]) -> Iterator[str]:
+        yield from (each.key for each in first)
+        both.wait(timeout=30)
+        yield from (each.key for each in then)
+
+    def write(some: Iterator[str]) -> None:
+        with ledger.transaction() as db:
+            uncount_keys(db, "test", some)
+
+    low, high = asks[:2_000], asks[2_000:]
+    with ThreadPoolExecutor(2) as pool:
+        writing = [pool.submit(write, keys(low[::2], high[::2])), pool.submit(write, keys(high[1::2], low[1::2]))]
+    assert [each.result() for each in writing] == [None, None]
     ledger.close()
