@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
-from pareta_batch.errors import BatchStopped, LedgerError
+from pareta_batch.errors import BatchStopped, LedgerError, Orphaned
 from pareta_batch.ledger import Ledger, Membership, member_runs, member_shards, members, stop_of
 from pareta_batch.members.allotments import Demand
 from pareta_batch.members.counts import Counts
@@ -81,11 +81,14 @@ class MemberDesk:
         return size or 1
 
     def exchange(self, news: News) -> Orders:
-        """Write the state of the member, and return the orders; raises Orphaned."""
+        """Write the state of the member, and return the orders; raises Orphaned.
+
+        After its end, or after the parent counted it as dead, its allotment is settled: it returns nothing more.
+        """
         held, row = self._held, members.c
         written = (
             members.update()
-            .where(*self._own)
+            .where(*self._own, sa.not_(row.ended))
             .values(
                 counts=asdict(news.counts),
                 # The share that this returns is in use from now on: the parent may lower it before the next exchange.
@@ -98,7 +101,10 @@ class MemberDesk:
         run = sa.select(member_runs).where(member_runs.c.batch == held.batch, member_runs.c.run == held.run)
         with self._ledger.transaction() as db:
             held.check_parent(db)
-            share, granted = db.execute(written.returning(row.share, row.granted_micro_usd)).one()
+            own = db.execute(written.returning(row.share, row.granted_micro_usd)).one_or_none()
+            if own is None:
+                raise Orphaned(f"a member of batch {held.batch!r} has left, or lost its lock; run the batch again")
+            share, granted = own
             orders = db.execute(run).mappings().one()
             stop = stop_of(db, held.batch, held.run)
         prices, doubt = prices_from(orders["prices"] or {}), tuple(orders["doubt"] or (0, 0, 0))

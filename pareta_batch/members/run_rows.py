@@ -81,8 +81,10 @@ class RunRows:
         """Return the state of every member that joined."""
         query = sa.select(members).where(members.c.batch == self._batch, members.c.run == self.run)
         with self._ledger.transaction() as db:
-            found = db.execute(query.order_by(members.c.number)).mappings().all()
+            # Read before and after: a member may join, or leave in order, meanwhile.
             living = living_members(db, self._batch)
+            found = db.execute(query.order_by(members.c.number)).mappings().all()
+            living |= living_members(db, self._batch)
         return [
             MemberState(
                 token=row["token"],
@@ -112,7 +114,7 @@ class RunRows:
             db.execute(member_runs.update().where(*run).values(paused=paused, prices=prices_json(prices)))
 
     def bury(self, token: str, kept_of: Callable[[int, int, int], int]) -> None:
-        """Free the shards of a dead member, and set its grant to the part that stays used.
+        """Free the shards of a dead member, set its grant to the part that stays used, and end its exchanges.
 
         `kept_of` returns it from the receipts, the requests in doubt, and their bytes. No claim of the member is
         written after this.
@@ -122,7 +124,7 @@ class RunRows:
             exclude_late_claims(db, self._batch)
             kept = kept_of(*spent_by_member(db, self._batch, token, self._shard_size))
             of_member = members.c.batch == self._batch, members.c.token == token
-            db.execute(members.update().where(*of_member).values(granted_micro_usd=kept))
+            db.execute(members.update().where(*of_member).values(granted_micro_usd=kept, ended=True))
             theirs = row.batch == self._batch, row.token == token, sa.not_(row.done)
             db.execute(member_shards.update().where(*theirs).values(token=None))
 

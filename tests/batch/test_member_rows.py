@@ -1,0 +1,81 @@
+"""The rows of members in the ledger: an allotment that was settled at the end of a member never changes again."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pareta_batch.errors import Orphaned
+from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.membership import join_run
+from pareta_batch.members.counts import Counts
+from pareta_batch.members.desk import MemberDesk, News
+from pareta_batch.members.run_rows import RunRows
+from tests.batch.test_shards import requests
+
+LATE = News(Counts(), returned=60)
+
+
+@pytest.fixture
+def ledger(postgres_url: str) -> Iterator[Ledger]:
+    opened = Ledger.open(postgres_url)
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def one_member(ledger: Ledger, url: str) -> Iterator[tuple[RunRows, MemberDesk, str, ExitStack]]:
+    """Yield a run with one member, its token, and the stack whose end releases its lock; it was granted 100."""
+    ledger.register_rows("test", requests(10, {}))
+    rows, opened = RunRows(ledger, "test"), Ledger.open(url)
+    with ledger.lease("test"), ExitStack() as lock:
+        rows.begin([0], 500, (0, 0, 0))
+        held = lock.enter_context(join_run(opened, "test", rows.run))
+        desk = MemberDesk(opened, held)
+        desk.join(0)
+        rows.write({}, {held.token: 100}, paused=False)
+        yield rows, desk, held.token, lock
+    opened.close()
+
+
+def granted(rows: RunRows) -> int:
+    (state,) = rows.states()
+    return state.allotment.granted
+
+
+def test_a_late_exchange_takes_nothing_off_the_allotment_of_a_member_that_left(
+    ledger: Ledger, postgres_url: str
+) -> None:
+    with one_member(ledger, postgres_url) as (rows, desk, _, _):
+        assert desk.exchange(LATE).granted == 40
+        desk.leave(Counts(), 40)
+        with pytest.raises(Orphaned, match="a member of batch 'test' has left, or lost its lock"):
+            desk.exchange(LATE)
+        assert granted(rows) == 40
+
+
+def test_a_member_that_lost_its_lock_takes_nothing_off_what_the_parent_kept(ledger: Ledger, postgres_url: str) -> None:
+    with one_member(ledger, postgres_url) as (rows, desk, token, _):
+        rows.bury(token, lambda *_: 40)
+        with pytest.raises(Orphaned):
+            desk.exchange(LATE)
+        assert granted(rows) == 40
+
+
+def test_a_member_that_leaves_while_the_parent_reads_is_not_dead(ledger: Ledger, postgres_url: str) -> None:
+    with one_member(ledger, postgres_url) as (rows, desk, _, lock):
+
+        def leave(db: Any, cursor: Any, statement: str, *_: Any) -> None:
+            if "FROM members" in statement:
+                desk.leave(Counts(), 40)
+                lock.close()
+
+        sa.event.listen(ledger._database.engine, "after_cursor_execute", leave)
+        try:
+            (state,) = rows.states()
+        finally:
+            sa.event.remove(ledger._database.engine, "after_cursor_execute", leave)
+        assert state.ended or state.lives
+        assert rows.states()[0].ended
