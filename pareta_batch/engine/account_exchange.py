@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from uuid import uuid4
 
 from pareta_batch.engine.loop_thread import LoopThread
-from pareta_batch.errors import BatchError, LedgerError
 from pareta_batch.ledger import AccountRuns, Ledger, account_digest
 from pareta_batch.rate_limit import AdmissionGate, Usage, share_of
 from pareta_client import AsyncPareta
@@ -29,13 +29,12 @@ async def share_account(
     """
     runs = AccountRuns(ledger, account_digest(pareta.base_url, pareta.api_key), uuid4().hex)
     exchange = _Exchange(gate, loop, runs, batch)
-    await exchange.begin()
-    exchanging = asyncio.create_task(exchange.repeat())
-    try:
+    with ExitStack() as ending:
+        ending.callback(exchange.end)
+        await exchange.begin()
+        exchanging = asyncio.create_task(exchange.repeat())
+        ending.callback(exchanging.cancel)
         yield
-    finally:
-        exchanging.cancel()
-        exchange.end()
 
 
 class _Exchange:
@@ -45,11 +44,13 @@ class _Exchange:
         self._runs = runs
         self._batch = batch
         self._fails = False
+        self._ended = False
+        self._one_exchange = threading.Lock()
 
     async def begin(self) -> None:
         try:
             await asyncio.to_thread(self._runs.create_table)
-        except LedgerError as error:
+        except Exception as error:  # noqa: BLE001 - the run goes on without the others
             self._warn(error)
         else:
             await self.once()
@@ -62,25 +63,33 @@ class _Exchange:
     async def once(self) -> None:
         try:
             own = await self._loop.run(self._usage())
-            others = await asyncio.to_thread(self._runs.exchange, own)
-        except BatchError as error:
+            others = await asyncio.to_thread(self._exchange, own)
+            share = share_of(own, others)
+        except Exception as error:  # noqa: BLE001 - the run goes on with its last share
             self._warn(error)
             return
         self._fails = False
-        self._loop.call_soon(lambda: self._gate.share(share_of(own, others)))
+        self._loop.call_soon(lambda: self._gate.share(share))
+
+    def _exchange(self, own: Usage) -> Sequence[Usage]:
+        with self._one_exchange:
+            return () if self._ended else self._runs.exchange(own)
 
     def end(self) -> None:
+        self._ended = True
         if self._fails:
             return  # the report of a run without heartbeats expires
         try:
-            self._runs.end()
-        except LedgerError as error:
+            # A cancelled task leaves the thread of its exchange, which would report again.
+            with self._one_exchange:
+                self._runs.end()
+        except Exception as error:  # noqa: BLE001 - the run has ended
             self._warn(error)
 
     async def _usage(self) -> Usage:
         return self._gate.usage()
 
-    def _warn(self, error: BatchError) -> None:
+    def _warn(self, error: Exception) -> None:
         if not self._fails:
             log.warning("batch %s: the other runs of its account cannot be read: %s", self._batch, error)
         self._fails = True

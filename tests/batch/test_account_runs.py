@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from math import inf
 from pathlib import Path
@@ -173,3 +174,51 @@ def test_a_clock_that_is_ahead_does_not_pause_the_other_runs(
         there.exchange(Usage(0, 0, pause_s=pause_s))
         monkeypatch.setattr(time, "time", lambda: now)
         assert [each.pause_s for each in here.exchange(Usage(0, 0))] == [pytest.approx(pause_s, abs=1e-3)]
+
+
+@pytest.mark.parametrize("method", ["create_table", "exchange", "end"])
+async def test_an_unexpected_error_of_the_exchange_stops_no_run(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(AccountRuns, method, fails)
+    batch = batch_in(tmp_path, 3)
+    plan = register_rows(batch, ledger)
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    async with open_session(batch, client, ledger) as session:
+        await complete_shards(session, plan.missing)
+    assert ledger.tally(batch.name).settled == 3
+
+
+async def test_an_exchange_in_progress_leaves_no_report_of_an_ended_run(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_exchange, "INTERVAL_S", 0.001)
+    late, ending, done = threading.Event(), threading.Event(), threading.Event()
+    exchange, end = AccountRuns.exchange, AccountRuns.end
+
+    def slow(self: AccountRuns, own: Usage) -> list[Usage]:
+        if reports(ledger) == 0:
+            return exchange(self, own)
+        late.set()
+        ending.wait(0.3)
+        try:
+            return exchange(self, own)
+        finally:
+            done.set()
+
+    def signalling_end(self: AccountRuns) -> None:
+        end(self)
+        ending.set()
+
+    monkeypatch.setattr(AccountRuns, "exchange", slow)
+    monkeypatch.setattr(AccountRuns, "end", signalling_end)
+    batch = batch_in(tmp_path, 3)
+    register_rows(batch, ledger)
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    async with open_session(batch, client, ledger):
+        await until(late.is_set)
+    assert done.wait(timeout=30)
+    assert reports(ledger) == 0
