@@ -102,7 +102,10 @@ class RunRows:
     def write(
         self, shares: Mapping[str, int], grants: Mapping[str, int], *, paused: bool, prices: Prices = NO_PRICES
     ) -> None:
-        """Write the new shares and additional grants of members, a pause of the run, and the price bounds."""
+        """Write the new shares and additional grants of members, a pause of the run, and the price bounds.
+
+        A member that has ended meanwhile gets nothing: it would return nothing.
+        """
         row = members.c
         run = member_runs.c.batch == self._batch, member_runs.c.run == self.run
         with self._ledger.transaction() as db:
@@ -110,7 +113,8 @@ class RunRows:
                 values: dict[str, Any] = {"share": shares[token]} if token in shares else {}
                 if token in grants:
                     values["granted_micro_usd"] = row.granted_micro_usd + grants[token]
-                db.execute(members.update().where(row.batch == self._batch, row.token == token).values(values))
+                of_member = row.batch == self._batch, row.token == token, sa.not_(row.ended)
+                db.execute(members.update().where(*of_member).values(values))
             db.execute(member_runs.update().where(*run).values(paused=paused, prices=prices_json(prices)))
 
     def bury(self, token: str, kept_of: Callable[[int, int, int], int]) -> None:

@@ -79,3 +79,10 @@ def test_a_member_that_leaves_while_the_parent_reads_is_not_dead(ledger: Ledger,
             sa.event.remove(ledger._database.engine, "after_cursor_execute", leave)
         assert state.ended or state.lives
         assert rows.states()[0].ended
+
+
+def test_a_member_that_has_left_is_granted_nothing_more(ledger: Ledger, postgres_url: str) -> None:
+    with one_member(ledger, postgres_url) as (rows, desk, token, _):
+        desk.leave(Counts(), 40)
+        rows.write({token: 3}, {token: 60}, paused=False)
+        assert granted(rows) == 40
