@@ -134,7 +134,9 @@ class Lead:
         self.progress.update(sum_of(state.counts for state in states))
         self._bury([state for state in states if not state.lives and not state.ended], now)
         living = {state.token: state.held for state in states if state.lives}
-        shares = next_shares(self._max_in_flight, living, self._withheld(states, now))
+        slots, withheld = self._max_in_flight, self._withheld(states, now)
+        holders = rows.holders() if slots - withheld < len(living) else ()
+        shares = next_shares(slots, living, withheld, holders)
         changed = {token: share for token, share in shares.items() if share != living[token].share}
         rows.write(changed, self._grants(states), paused=self._paused, prices=self._funds.prices)
         if (stop := rows.stopped()) is not None and self.stop is None:

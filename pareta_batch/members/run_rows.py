@@ -132,6 +132,13 @@ class RunRows:
             theirs = row.batch == self._batch, row.token == token, sa.not_(row.done)
             db.execute(member_shards.update().where(*theirs).values(token=None))
 
+    def holders(self) -> set[str]:
+        """Return the tokens of the members with shards that are not done."""
+        row = member_shards.c
+        query = sa.select(row.token).where(row.batch == self._batch, sa.not_(row.done), row.token.is_not(None))
+        with self._ledger.transaction() as db:
+            return {token for token in db.scalars(query.distinct()) if token is not None}
+
     def open_shards(self) -> int:
         """Return the number of shards that are not done."""
         row = member_shards.c

@@ -5,7 +5,7 @@ slots. A member with calls in flight above its share confirms their number, so i
 end. When the slots are lowered, the sum falls to them as calls end, and no share is raised before that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 
@@ -22,14 +22,19 @@ class Held:
         return max(self.share, self.confirmed)
 
 
-def next_shares(slots: int, living: Mapping[str, Held], withheld: int = 0) -> dict[str, int]:
-    """Return the next share of each living member; `withheld` slots are those of dead members."""
+def next_shares(
+    slots: int, living: Mapping[str, Held], withheld: int = 0, holders: Collection[str] = ()
+) -> dict[str, int]:
+    """Return the next share of each living member; `withheld` slots are those of dead members.
+
+    With fewer slots than members, `holders` of open shards come first: others cannot send the rows of their shards.
+    """
     if not living:
         return {}
     usable = max(0, slots - withheld)
     each, extra = divmod(usable, len(living))
     # The members with the highest share keep the remainder: it does not move between members.
-    ordered = sorted(living, key=lambda token: (-living[token].share, token))
+    ordered = sorted(living, key=lambda token: (token not in holders, -living[token].share, token))
     wanted = {token: each + (place < extra) for place, token in enumerate(ordered)}
     most = {token: max(min(held.share, wanted[token]), held.confirmed) for token, held in living.items()}
     room = usable - sum(most.values())

@@ -1,7 +1,7 @@
 """Members and parents that die: every row is answered and paid once, and the limit holds at every moment."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -164,4 +164,23 @@ async def test_calls_in_flight_stay_below_the_limit_while_members_join_and_die(
         assert leading.stop is None
     assert ledger.tally("test").settled == 500
     sandbox.never_more_in_flight_than(8)
+    sandbox.debited_once()
+
+
+async def test_fewer_slots_than_members_complete_the_shards_of_all(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+) -> None:
+    sandbox.change(latency_ms=30)
+    batch = batch_in(tmp_path, 60, max_in_flight=6)
+    register_rows(batch, ledger)
+
+    async def start(every: Sequence[Member]) -> None:
+        await asyncio.gather(*(member_of(batch, sandbox, postgres_url, one) for one in every))
+
+    async with lead_members(batch, ledger, 3) as leading, asyncio.timeout(60):
+        working = asyncio.create_task(leading.work(start))
+        await until(lambda: sandbox.books().completions >= 12, within_s=60)
+        leading.apply(paused=False, max_in_flight=1)
+        await working
+    assert ledger.tally("test").settled == 60
     sandbox.debited_once()

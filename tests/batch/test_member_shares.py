@@ -63,6 +63,16 @@ def test_calls_in_flight_never_exceed_the_limit_while_members_join_and_die(seed:
     assert max(recent) >= 16, "the slots of dead members are used again"
 
 
+@given(st.integers(1, 5), st.dictionaries(st.text("abcdef", min_size=1), st.booleans(), min_size=6))
+def test_with_fewer_slots_than_members_those_that_hold_shards_get_them(slots: int, holds: dict[str, bool]) -> None:
+    living = {token: Held(not held, not held) for token, held in holds.items()}
+    holders = {token for token, held in holds.items() if held}
+    for _ in range(3):
+        shares = next_shares(slots, living, holders=holders)
+        living = {token: Held(share, share) for token, share in shares.items()}
+    assert sum(shares[token] for token in holders) == min(slots, len(holders))
+
+
 demands = st.builds(Demand, st.integers(0, 500), st.integers(0, 500), st.integers(0, 100), st.booleans())
 allotments = st.dictionaries(
     st.text("abcdef", min_size=1), st.builds(Allotment, st.integers(0, 800), st.none() | demands), min_size=1
