@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar
-from uuid import UUID
 
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Pause
@@ -24,7 +23,7 @@ from pareta_evals import Comparisons, ComparisonsQuote
 from tasks import run_logger
 
 KEY = "approval"
-"""Pause key: one approval per run. Prefect keeps the used keys of a run, also over retries."""
+"""Pause key: one approval per run. Prefect forgets the used keys when an ended run is started again; not the answer."""
 STATE = "AwaitingApproval"
 KEYSET = keyset_from_base_key(KEY)
 
@@ -59,8 +58,8 @@ async def approved(spec: Approvable, bounds: Bounds | None, quote: Callable[[], 
     if spec.approve_above_usd is None:
         return spec
     run = current_flow_run()
-    if run is not None and KEY in (run.empirical_policy.pause_keys or ()):
-        return _with_answer(spec, bounds, await _answer_of(run.id))
+    if run is not None and (answer := await _answer_of(run)) is not None:
+        return _with_answer(spec, bounds, answer)
     if (question := question_of(spec, made := await quote())) is None:
         run_logger().info("no approval needed: %s", made)
         return spec
@@ -121,11 +120,14 @@ def _with_answer(spec: Approvable, bounds: Bounds | None, answer: ApprovalWithCe
     return spec if ceiling is None else _with_budget(spec, ceiling)
 
 
-async def _answer_of(run_id: UUID) -> ApprovalWithCeiling:
-    answer: Any = await aread_flow_run_input(KEYSET["response"], flow_run_id=run_id)  # JSON
-    if answer is None:
+async def _answer_of(run: FlowRun) -> ApprovalWithCeiling | None:
+    """Return the answer of this run, or None if no person was asked yet."""
+    answer: Any = await aread_flow_run_input(KEYSET["response"], flow_run_id=run.id)  # JSON
+    if answer is not None:
+        return ApprovalWithCeiling.model_validate(answer)
+    if KEY in (run.empirical_policy.pause_keys or ()):
         raise ApprovalNeeded("the run was resumed without its form, so no person has approved its quote")
-    return ApprovalWithCeiling.model_validate(answer)
+    return None
 
 
 async def _suspended(run: FlowRun, spec: Batch | Comparisons | Pipeline, question: str) -> Pause:

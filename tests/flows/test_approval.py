@@ -2,12 +2,20 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prefect import get_client
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import Pause
+from prefect.flow_engine import run_flow_async
+from prefect.input.actions import aread_flow_run_input
+from prefect.states import Cancelled, Pending, Scheduled
 from pydantic import BaseModel
 from typer.testing import CliRunner, Result
 
@@ -20,8 +28,8 @@ from flows.run_pipeline import run_pipeline
 from pareta_batch import Batch, CostRange, Quote
 from pareta_cli.app import app
 from pareta_evals import ComparisonsQuote
-from pareta_sandbox.testing import Sandbox
-from tests.flows.datasets import batch
+from pareta_sandbox.testing import Sandbox, Status
+from tests.flows.datasets import batch, reviews
 from tests.flows.test_compare_models import comparisons
 from tests.flows.test_run_pipeline import pipeline
 
@@ -144,3 +152,68 @@ def test_a_quote_below_the_threshold_runs_without_a_question(direct: Sandbox, tm
     path.write_text(work.model_dump_json(exclude_unset=True), encoding="utf-8")
     ended = CliRunner().invoke(app, ["complete", str(path), "--json"])
     assert (ended.exit_code, json.loads(ended.stdout)["settled"]) == (0, 12)
+
+
+async def deployed(work: Batch) -> UUID:
+    """Return a run of a deployment with this batch."""
+    async with get_client() as client:
+        deployment = await client.create_deployment(await client.create_flow(complete_batch), f"of-{work.name}")
+        parameters = {"batch": work.model_dump(mode="json")}
+        return (await client.create_flow_run_from_deployment(deployment, parameters=parameters)).id
+
+
+async def worked(run: UUID) -> tuple[str | None, str]:
+    """Run it as a worker does; return the name and the message of its state."""
+    async with get_client() as client:
+        await client.set_flow_run_state(run, Pending())
+        pending = await client.read_flow_run(run)
+        with suppress(Pause):
+            await run_flow_async(complete_batch, pending, parameters=pending.parameters, return_type="state")
+        state = (await client.read_flow_run(run)).state
+    assert state is not None
+    return state.name, state.message or ""
+
+
+async def started_again(run: UUID) -> tuple[str | None, str]:
+    """Retry the run as the UI and the automation of crashed runs do."""
+    async with get_client() as client:
+        await client.set_flow_run_state(run, Scheduled(name="AwaitingRetry"))
+    return await worked(run)
+
+
+async def answered(run: UUID, **form: object) -> tuple[str | None, str]:
+    async with get_client() as client:
+        assert (await client.resume_flow_run(run, run_input=dict(form))).status is SetStateStatus.ACCEPT
+    return await worked(run)
+
+
+async def test_a_decision_holds_when_its_run_is_started_again(pareta: Sandbox, tmp_path: Path) -> None:
+    work = batch(tmp_path, name="held", approve_above_usd=0, sampling={"max_tokens": 5})
+    run = await deployed(work)
+    assert (await worked(run))[0] == "AwaitingApproval"
+    pareta.inject(Status(status=402, times=1))
+    assert (await answered(run, approve="yes", ceiling_usd=5))[0] == "InsufficientCredits"
+    assert (await started_again(run))[0] == "Completed"
+
+    refused = await deployed(batch(tmp_path, name="refused", approve_above_usd=0, output=str(tmp_path / "r.jsonl")))
+    await worked(refused)
+    assert (await answered(refused, approve="no"))[0] == "Declined"
+    assert (await started_again(refused))[0] == "Declined"
+
+
+async def test_a_run_that_was_cancelled_before_its_decision_asks_again(pareta: Sandbox, tmp_path: Path) -> None:
+    run = await deployed(batch(tmp_path, name="left", approve_above_usd=0))
+    await worked(run)
+    async with get_client() as client:
+        await client.set_flow_run_state(run, Cancelled())
+    reviews(tmp_path, 14)
+    name, message = await started_again(run)
+    assert (name, message.partition(" rows")[0]) == ("AwaitingApproval", "left: 14 of 14")
+    async with get_client() as client:
+        state = (await client.read_flow_run(run)).state
+    assert state is not None
+    keys = state.state_details.run_input_keyset or {}
+    # The form has the present quote.
+    assert await aread_flow_run_input(keys["description"], flow_run_id=run) == message
+    assert pareta.books().debited_micro_usd == 0
+    assert (await answered(run, approve="yes"))[0] == "Completed"
