@@ -58,7 +58,7 @@ async def run_on_pool(batch: Batch, members: Sequence[Member], ledger: str, stop
             started.append(await _start(batch, member, ledger))
         await _wait(batch, started, stopped)
     except BaseException:
-        await _cancel(await _read(started))
+        await _cancel(await _read(started) or [])
         raise
 
 
@@ -71,13 +71,16 @@ async def _wait(batch: Batch, started: Sequence[UUID], stopped: Callable[[], boo
     reported: set[UUID] = set()
     waited_s = 0.0
     while True:
-        runs = await _read(started)
+        if (runs := await _read(started)) is None:
+            await asyncio.sleep(POLL_INTERVAL_S)
+            continue
         ended = [run for run in runs if run.state_type in ENDED]
         for run in ended:
             if run.id not in reported and run.state_type is not StateType.COMPLETED:
                 run_logger().warning("batch %s: member %r ended: %s", batch.name, run.name, run.state)
             reported.add(run.id)
-        if len(ended) == len(started):
+        # A run that a person deleted is not among them.
+        if len(ended) == len(runs):
             return
         if stopped() or any(run.state_type is StateType.COMPLETED for run in ended):
             await _cancel([run for run in runs if run.state_type in NOT_STARTED])
@@ -88,8 +91,8 @@ async def _wait(batch: Batch, started: Sequence[UUID], stopped: Callable[[], boo
             run_logger().warning("batch %s: no worker has started a member yet; %s", batch.name, step)
 
 
-async def _read(ids: Sequence[UUID]) -> list[FlowRun]:
-    """Return the runs; an empty list while the server cannot be reached."""
+async def _read(ids: Sequence[UUID]) -> list[FlowRun] | None:
+    """Return the runs that exist; None while the server cannot be reached."""
     if not ids:
         return []
     try:
@@ -97,7 +100,7 @@ async def _read(ids: Sequence[UUID]) -> list[FlowRun]:
             return await client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(ids))))
     except httpx.HTTPError as error:
         log.warning("the runs of the members cannot be read: %s", error)
-        return []
+        return None
 
 
 async def _cancel(runs: Sequence[FlowRun]) -> None:
