@@ -23,7 +23,8 @@ TRACEBACK = "Traceback (most recent call last)"
 OF_PREFECT = ("flow_run_id", "task_run_id")
 
 _KEYS = re.compile(r"pareta_sk_[A-Za-z0-9_-]+")
-_PASSWORDS = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
+# A password may have a slash.
+_PASSWORDS = re.compile(r"(://[^/\s:@]*:)[^\s@\"]+@")
 
 
 def masked(text: str) -> str:

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareta_batch.json_log import CONSOLE_CLASS, LOG_FORMAT, JsonConsole, JsonFormatter, JsonLines, use_json_logs
+from pareta_batch.json_log import (
+    CONSOLE_CLASS,
+    LOG_FORMAT,
+    JsonConsole,
+    JsonFormatter,
+    JsonLines,
+    masked,
+    use_json_logs,
+)
 from pareta_batch.run_context import name_run, run_fields
 
 
@@ -87,6 +95,13 @@ def test_no_line_has_a_key_or_a_password(secret: str, monkeypatch: pytest.Monkey
     assert json.loads(line)["fields"]["a"] == [{"b": ["pareta_sk_…", "postgresql://pareta:…@host/db"]}]
     assert secret not in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("password", ["hunter2", "a/b", "/", "p:q/r?s#t"])
+def test_a_password_of_a_url_is_masked_whatever_its_characters(password: str) -> None:
+    url = f"postgresql+psycopg://pareta:{password}@host/db"
+    assert masked(f"no answer: {url}; retry") == "no answer: postgresql+psycopg://pareta:…@host/db; retry"
+    assert masked("at http://127.0.0.1:4200/runs") == "at http://127.0.0.1:4200/runs"
 
 
 def test_messages_that_are_no_log_lines_are_objects_too() -> None:
