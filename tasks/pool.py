@@ -22,6 +22,8 @@ POLL_INTERVAL_S = 1.0
 """Seconds between two readings of the members' runs. Raising it notices their end later and spares the server."""
 START_WARNING_S = 60.0
 """Seconds without a started member until a warning. Raising it tolerates slower work pools."""
+RUNS_PER_PAGE = 200
+"""Runs per request. The server returns no more by default; raising it leaves members out."""
 
 NOT_STARTED = frozenset({StateType.SCHEDULED, StateType.PENDING})
 ENDED = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
@@ -93,11 +95,11 @@ async def _wait(batch: Batch, started: Sequence[UUID], stopped: Callable[[], boo
 
 async def _read(ids: Sequence[UUID]) -> list[FlowRun] | None:
     """Return the runs that exist; None while the server cannot be reached."""
-    if not ids:
-        return []
     try:
         async with get_client() as client:
-            return await client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(ids))))
+            pages = [ids[first : first + RUNS_PER_PAGE] for first in range(0, len(ids), RUNS_PER_PAGE)]
+            filters = [FlowRunFilter(id=FlowRunFilterId(any_=list(page))) for page in pages]
+            return [run for each in filters for run in await client.read_flow_runs(flow_run_filter=each)]
     except httpx.HTTPError as error:
         log.warning("the runs of the members cannot be read: %s", error)
         return None
