@@ -11,6 +11,7 @@ from .engine.planning import RunPlan, check_output, register_rows
 from .engine.progress import Progress, Snapshot
 from .engine.row_sender import may_have_been_paid
 from .engine.session import Session, open_session
+from .engine.telemetry_setup import traced
 from .engine.worker_pool import fan_out, gather_settled
 from .errors import (
     MAX_PROBLEMS_SHOWN,
@@ -260,6 +261,7 @@ __all__ = [
     "spend",
     "spending",
     "spent_micro_usd",
+    "traced",
     "unsettled",
     "use_json_logs",
     "wait_until_live",

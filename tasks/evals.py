@@ -10,6 +10,7 @@ from pareta_batch import (
     Spending,
     fan_out,
     spending,
+    traced,
 )
 from pareta_client import EvalRun, ParetaError
 from pareta_evals import (
@@ -113,13 +114,25 @@ async def run_comparisons(comparisons: Comparisons) -> tuple[Comparison, ...]:
 
 async def run_comparison(spec: ComparisonSpec, wait_s: float, account: Account) -> Comparison:
     """Score the candidates and judge them; return an error as a failed comparison, so that others continue."""
+    owner = {f"pareta.{kind}": name for kind, name in account.tags.named().items()}
+    with traced(f"comparison {spec.name}", {"pareta.comparison": spec.name, **owner}) as span:
+        return await _run_comparison(spec, wait_s, account, span)
+
+
+async def _run_comparison(
+    spec: ComparisonSpec, wait_s: float, account: Account, span: dict[str, str | int]
+) -> Comparison:
     run_id = None
     try:
         eval_set_id, rows = await prepare_eval_set(spec)
         plan = await plan_eval_run(spec, eval_set_id)
         run_id = await start_eval_run(spec, eval_set_id, plan, account=account)
-        run, known = await results_of(spec, await wait_for_eval_run(run_id, wait_s), plan, rows)
+        span["pareta.eval_run"] = run_id
+        ended = await wait_for_eval_run(run_id, wait_s)
+        span["pareta.billed_micro_usd"] = ended.cost_micro_usd
+        run, known = await results_of(spec, ended, plan, rows)
     except (ParetaError, BatchError) as error:
+        span["error.type"] = type(error).__name__
         run_logger().error("%s: %s: %s", spec.name, type(error).__name__, error)
         comparison_failed(spec.name, error)
         return failed_comparison(spec.name, spec.task, error, run_id=run_id)
@@ -127,4 +140,6 @@ async def run_comparison(spec: ComparisonSpec, wait_s: float, account: Account) 
     run_logger().info("%s: %s", spec.name, comparison.verdict.sentence)
     if comparison.status == "completed":
         comparison_decided(comparison)
+    else:
+        span["error.type"] = EvalRunFailed.__name__
     return comparison

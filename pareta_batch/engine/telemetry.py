@@ -78,12 +78,12 @@ class SessionTelemetry:
         before = self._billed
         span = self._start_span(f"batch {self._batch.name}", attributes={**known, **self._own})
         self._run = trace.set_span_in_context(span)
-        with _harmless():
+        with harmless():
             self._set_gauges()
         try:
             yield
         finally:
-            with _harmless():
+            with harmless():
                 span.set_attributes({**self._totals, "pareta.spend_micro_usd": self._billed - before})
                 if stop.reason is not None:
                     _set_error(span, stop.reason.reason)
@@ -119,21 +119,21 @@ class SessionTelemetry:
             return completion
         finally:
             context.detach(token)
-            with _harmless():
+            with harmless():
                 self._end_call(span, row, messages, ended, time.perf_counter() - began)
 
     def _start_call(self, row: RowState) -> Span:
         sampling = self._sampling if row.asked.sampling is None else row.asked.sampling
         asked = {f"gen_ai.request.{name}": sampling[name] for name in REQUEST_FIELDS if sampling.get(name) is not None}
         attempt = {"pareta.attempt": row.attempts, "pareta.resent": row.in_doubt}
-        with _harmless():
+        with harmless():
             self._instruments.in_flight.add(1, self._own)
         named = {**self._gen_ai, **self._own, **asked, **attempt}
         return self._start_span(f"chat {self._batch.model}", kind=SpanKind.CLIENT, attributes=named)
 
     def _start_span(self, name: str, **options: Any) -> Span:  # those of Tracer.start_span
         span: Span = INVALID_SPAN
-        with _harmless():
+        with harmless():
             span = self._tracer.start_span(name, **options)
         return span  # noqa: RET504 - the assignment can fail
 
@@ -230,7 +230,7 @@ def _parts(content: Any) -> list[Any]:  # JSON: a text, or parts of a message
 
 
 @contextmanager
-def _harmless() -> Iterator[None]:
+def harmless() -> Iterator[None]:
     """Log an exception of the body: a paid answer must not be lost because it cannot be measured."""
     try:
         yield

@@ -8,7 +8,8 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -43,6 +44,22 @@ def session_telemetry(
     except Exception as error:  # noqa: BLE001 - providers of other software must not stop a batch
         log.warning("no metrics and traces: %s: %s", type(error).__name__, error)
         return None
+
+
+@contextmanager
+def traced(name: str, attributes: Mapping[str, str]) -> Iterator[dict[str, str | int]]:
+    """Trace work that is no session while the body runs; the yielded attributes are set at its end.
+
+    `error.type` among them marks a failure. Without OpenTelemetry they are dropped.
+    """
+    found: dict[str, str | int] = {}
+    if not _is_configured():
+        yield found
+        return
+    from pareta_batch.engine.work_span import work_span
+
+    with work_span(name, attributes, found):
+        yield found
 
 
 def _is_configured() -> bool:
