@@ -1,6 +1,7 @@
 """Commands to a running sandbox: `python -m pareta_sandbox books`."""
 
 import argparse
+import json
 import os
 import sys
 import urllib.error
@@ -70,16 +71,20 @@ def start(sandbox: Sandbox, values: list[str]) -> str:
 
 
 def fault(sandbox: Sandbox, values: list[str]) -> str:
-    """Switch a fault on: its kind, then its fields as name=value (null for no value)."""
+    """Switch a fault on: its kind, then its fields as name=value (objects and lists in JSON, null for no value)."""
     fields = dict(value.split("=", 1) for value in values[1:] if "=" in value)
     if not values or len(fields) != len(values) - 1:
         raise ValueError("invalid fault; use a kind, then fields as name=value: fault status status=503 share=0.1")
     try:
-        parsed = {name: None if value == "null" else value for name, value in fields.items()}
-        fault = FAULT.validate_python({"kind": values[0], **parsed})
+        fault = FAULT.validate_python({"kind": values[0], **{name: _field(value) for name, value in fields.items()}})
     except ValidationError as error:
         raise ValueError("; ".join(problem["msg"] for problem in error.errors())) from None
     return sandbox.inject(fault)
+
+
+def _field(text: str) -> object:
+    """Return the value of a field: null, an object or a list in JSON, otherwise the text."""
+    return json.loads(text) if text == "null" or text[:1] in ("{", "[") else text
 
 
 def play(sandbox: Sandbox, values: list[str]) -> str:

@@ -12,7 +12,7 @@ from tests.end_to_end.processes import kill, until
 from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
 
 LIMITS = "/v2/concurrency_limits"
-POOL = "second"
+POOL = "fleet"
 ELSEWHERE = "complete-batch/elsewhere"
 
 

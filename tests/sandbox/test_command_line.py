@@ -27,6 +27,7 @@ EVERY_FAULT = [
     "rate_limit per_s=5 burst=2 concurrent=4 retry_after=none",
     "drop when=after how=reset share=0.5",
     "hang when=before seconds=1",
+    'reply_headers headers={"x-test":"1"}',
     "truncated_json times=1",
     "odd_reply shape=parts times=1",
     "key_echo where=answer",
