@@ -13,8 +13,10 @@ from tests.timeouts import pytest_runtest_protocol  # noqa: F401 - a hook
 settings.register_profile("anywhere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("anywhere")
 
-# Under `nohup` the processes that tests start would ignore a closed terminal too.
+# Under `nohup`, or in the background of a script, the processes that tests start would ignore these signals too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ON_A_SERVER = ("end_to_end", "flows")
 # Tests of flows that run without a server: any process may run them.

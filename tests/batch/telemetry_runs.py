@@ -13,7 +13,7 @@ from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import batch_in, until
 from tests.batch.processes import _run_batch
-from tests.forks import forked
+from tests.forks import fresh
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ async def ran_with(variables: Mapping[str, str], folder: Path, sandbox: Sandbox,
     """Run a batch of 30 rows in a process with these variables."""
     files = folder / "modules", folder / "stderr"
     given = (batch_in(folder, 30).model_dump_json(), sandbox.api_key, sandbox.base_url, ledger_url)
-    with forked(_run, dict(variables), *map(str, files), *given) as process:
-        await until(lambda: not process.is_alive(), within_s=60)
+    with fresh(_run, dict(variables), *map(str, files), *given) as process:
+        await until(lambda: not process.is_alive(), within_s=90)
     assert process.exitcode == 0, files[1].read_text()
     modules, stderr = (file.read_text().splitlines() for file in files)
     return Ran(modules, stderr)
@@ -44,5 +44,5 @@ def _run(
     client = AsyncPareta(api_key=api_key, base_url=base_url)
     asyncio.run(_run_batch(Batch.model_validate_json(batch), client, ledger_url))
     Path(modules).write_text("".join(f"{name}\n" for name in sys.modules if name.startswith("opentelemetry")))
-    # A forked process ends without them.
+    # A process of multiprocessing ends without them.
     atexit._run_exitfuncs()

@@ -238,9 +238,15 @@ def faulty(patch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseExceptio
     ids=lambda each: each if isinstance(each, str) else each.__name__,
 )
 async def test_what_is_raised_while_an_answer_is_read_or_checked_costs_that_row_only(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, owner: Any, name: str, error: BaseException
+    tmp_path: Path,
+    sandbox: Sandbox,
+    ledger: Ledger,
+    caplog: pytest.LogCaptureFixture,
+    owner: Any,
+    name: str,
+    error: BaseException,
 ) -> None:
-    logging.getLogger("pareta_batch").setLevel(logging.CRITICAL)
+    caplog.set_level(logging.CRITICAL, logger="pareta_batch")
     report = await run_broken(tmp_path, sandbox, ledger, lambda patch: faulty(patch, owner, name, error))
     assert (report.status, report.settled, report.failed) == ("incomplete", ROWS - 3, 3)
     assert report.errors == {type(error).__name__: 3}

@@ -31,10 +31,13 @@ def test_retry_in_the_menu_of_a_failed_run_sends_only_what_is_missing(house: Hou
 
 
 @pytest.mark.long
-def test_three_late_runs_of_one_batch_run_in_turn_and_send_each_row_once(house: House) -> None:
+def test_three_late_runs_of_one_batch_send_each_row_once(house: House) -> None:
     before = house.pareta.books().completions
     late = [house.prefect.run(BATCH, batch=batch(house, "late-thrice")) for _ in range(3)]
-    assert {state_of(house.prefect.ended(run["id"])) for run in late} == {("COMPLETED", "Completed")}
+    ends = [state_of(house.prefect.ended(run["id"])) for run in late]
+    # A run that begins while another one holds the batch is skipped; a later one finds nothing to send.
+    assert ("COMPLETED", "Completed") in ends
+    assert set(ends) <= {("COMPLETED", "Completed"), ("COMPLETED", "Skipped")}
     house.pareta.completed(before + rows(house))
     house.pareta.debited_once()
 
