@@ -75,10 +75,15 @@ def test_a_pipeline_and_a_comparison_wait_before_anything_is_deployed_or_bought(
     assert endpoints(house, "asked-pipeline") == ["stopped"]
 
     own = house.prefect.deployment(COMPARISON)["parameters"]["comparisons"]
+    (comparison,) = own["comparisons"]
     # Rows of its own: those of another test are bought already, and cost nothing.
-    rows_of_it = (house.folder / own["rows"]).read_text().splitlines(keepends=True)[1:]
+    rows_of_it = (house.folder / comparison["rows"]).read_text().splitlines(keepends=True)[1:]
     (house.folder / "asked.jsonl").write_text("".join(rows_of_it))
-    asked = {**own, "name": "asked-comparison", "rows": "asked.jsonl", "approve_above_usd": 0}
+    asked = {
+        "name": "asked-comparison",
+        "comparisons": [{**comparison, "rows": "asked.jsonl"}],
+        "approve_above_usd": 0,
+    }
     run = waiting(house, COMPARISON, comparisons=asked)
     assert state_of(answer(house, run, approve="no")) == ("FAILED", "Declined")
     run = waiting(house, COMPARISON, comparisons=asked)
