@@ -18,6 +18,9 @@ from pareta_sandbox.testing import Sandbox, running
 
 ENDPOINT = "ep_seed_tickets"
 
+# Beside tests of a Prefect server, its client closes connections late.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
