@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Pause
 from prefect.input import RunInput
-from prefect.input.actions import aread_flow_run_input
+from prefect.input.actions import adelete_flow_run_input, aread_flow_run_input
 from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Suspended
 from pydantic import Field, ValidationError
@@ -139,5 +139,13 @@ async def _suspended(run: FlowRun, spec: Batch | Comparisons | Pipeline, questio
     state.state_details.run_input_keyset = {str(name): key for name, key in KEYSET.items()}
     accepted = await propose_suspension(run.id, state)
     form = form_of(spec).with_initial_data(description=message)
+    await _delete_form(run)
     await form.asave(KEYSET, flow_run_id=run.id)
     return Pause(state=accepted)
+
+
+async def _delete_form(run: FlowRun) -> None:
+    """Delete the form that nobody answered before the run was started again: Prefect 3.8 does not replace it."""
+    for key in KEYSET.values():
+        if await aread_flow_run_input(key, flow_run_id=run.id) is not None:
+            await adelete_flow_run_input(key, flow_run_id=run.id)

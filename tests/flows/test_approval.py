@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import prefect
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,7 +201,6 @@ async def test_a_decision_holds_when_its_run_is_started_again(pareta: Sandbox, t
     assert (await started_again(refused))[0] == "Declined"
 
 
-@pytest.mark.skipif(prefect.__version__.startswith("3.8."), reason="Prefect 3.8 does not save a form twice")
 async def test_a_run_that_was_cancelled_before_its_decision_asks_again(pareta: Sandbox, tmp_path: Path) -> None:
     run = await deployed(batch(tmp_path, name="left", approve_above_usd=0))
     await worked(run)
