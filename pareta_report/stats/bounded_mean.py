@@ -29,6 +29,8 @@ MAX_STEPS = 100
 """Steps of Newton's method; a step outside the bracket becomes a bisection. Raised: no effect after convergence."""
 BOUND_TOLERANCE = 1e-7
 """Absolute tolerance of a bound. Raised: faster reports, coarser bounds."""
+SMALLEST = float(np.finfo(np.float64).tiny)
+"""Smallest distance of a sum to its mean that counts: the inverse of a smaller one overflows."""
 MEAN_TOLERANCE = 1e-3
 """Distance to the mean, in standard deviations, below which the formula is 0 / 0 and its limit is used."""
 
@@ -105,7 +107,7 @@ def lower_bound(units: Units, lowest: float, alpha: float) -> float:
 def tail(units: Units, mean: "float | Scores", lowest: float) -> Tail:
     """Return the test of "the mean is at most `mean`" for every sample (all axes but the last)."""
     values, weights = centred(units, mean, lowest)
-    none_above, none_below = values.max(axis=-1) <= 0, values.min(axis=-1) >= 0
+    none_above, none_below = values.max(axis=-1) < SMALLEST, values.min(axis=-1) > -SMALLEST
     # The sign of such a sum is certain: two values of unequal sign avoid a division by zero, and z is set below.
     values = np.where((none_above | none_below)[..., None], np.linspace(-1, 1, values.shape[-1]), values)
     tilt = _saddlepoint(values, weights)
