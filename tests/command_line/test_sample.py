@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner, Result
 
 from pareta_batch.samples import MAX_SHOWN_CHARS, SampledRow, sample_positions
@@ -18,9 +19,6 @@ from pareta_sandbox.testing import Sandbox, running
 
 ENDPOINT = "ep_seed_tickets"
 
-# Beside tests of a Prefect server, its client closes connections late.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
@@ -29,7 +27,8 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     (tmp_path / "tickets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     spec = {"name": "tickets", "model": ENDPOINT, "dataset": "tickets.jsonl", "id_column": "id", "prompt": "{ticket}"}
     (tmp_path / "spec.json").write_text(json.dumps(spec | {"sampling": {"max_tokens": 10}}))
-    with running(latency_ms=0) as sandbox:
+    # Without a Prefect server of other tests.
+    with running(latency_ms=0) as sandbox, temporary_settings({PREFECT_API_URL: None}):
         monkeypatch.setenv("PARETA_API_KEY", sandbox.api_key)
         monkeypatch.setenv("PARETA_BASE_URL", sandbox.base_url)
         monkeypatch.setenv("PARETA_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
