@@ -73,7 +73,7 @@ def is_stored(place: str) -> bool:
 
 
 def size_of(place: str) -> int:
-    """Return the bytes of a file; raises ValueError if there is none, OSError or ArrowException if it is unreadable."""
+    """Return the bytes of a file. Raises ValueError if it is missing, OSError or ArrowException if it is unreadable."""
     if is_stored(place):
         store, path = _at(place)
         found = store.get_file_info(path)

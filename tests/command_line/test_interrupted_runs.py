@@ -50,7 +50,7 @@ def service(folder: Path, **settings: float) -> Iterator[tuple[Sandbox, Processe
 
 
 def begun(started: Processes, sandbox: Sandbox, command: str, folder: Path, *, seen: int = 3) -> subprocess.Popen[str]:
-    """Start a command, and return it once the service has seen so many of its calls."""
+    """Start a command, and return it once the service has received this number of its calls."""
     process = run(started, command, f"{command}.yaml", folder=folder)
     until(lambda: work_seen(sandbox) >= seen or process.poll() is not None, within_s=300, what="a run that sends")
     assert process.poll() is None, process.communicate()

@@ -120,7 +120,7 @@ def test_workers_with_one_ledger_continue_each_others_batch_and_other_data_is_re
 
 
 def members_of(fleet: Fleet, run: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """Wait until a run has so many running members, and return their runs."""
+    """Wait until a run has this number of running members, and return their runs."""
 
     def look() -> list[dict[str, Any]] | None:
         found = [each for each in fleet.prefect.runs_below(run["id"]) if each["name"].startswith("member ")]
