@@ -145,7 +145,7 @@ async def _suspended(run: FlowRun, spec: Batch | Comparisons | Pipeline, questio
 
 
 async def _delete_form(run: FlowRun) -> None:
-    """Delete the form that nobody answered before the run was started again: Prefect 3.8 does not replace it."""
+    """Delete the unanswered form from before the run was started again: Prefect 3.8 does not replace it."""
     for key in KEYSET.values():
         if await aread_flow_run_input(key, flow_run_id=run.id) is not None:
             await adelete_flow_run_input(key, flow_run_id=run.id)
