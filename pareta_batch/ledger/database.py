@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.hard_links import name_to_open
 from pareta_batch.ledger.sqlite_file import LedgerFile, note_closed, note_opened
+from pareta_batch.ledger.sqlite_settings import apply_settings
 from pareta_batch.ledger.timing import TIMING, Timing
 from pareta_batch.ledger.url import SOURCE, file_to_open, shown, with_file
 
@@ -229,8 +230,7 @@ def _closing_on_error(prepare: Callable[[Any, Any], None]) -> Callable[[Any, Any
 
 def _tune_sqlite(connection: Any, record: Any) -> None:  # the driver's own connection, the pool's own record
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
-        cursor.execute(f"PRAGMA {pragma}")
+    apply_settings(cursor)
     if path := _path_of(cursor.execute("PRAGMA database_list").fetchall()):
         record.info["inode"] = note_opened(path)
     cursor.close()
