@@ -6,6 +6,7 @@ from math import inf
 
 import sqlalchemy as sa
 
+from pareta_batch.ledger.advisory_lock import lock_until_commit
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.rate_limit import Usage
 
@@ -50,7 +51,7 @@ class AccountRuns:
         """Create the table unless it exists; raises LedgerError."""
         with self._ledger.transaction() as db:
             if db.dialect.name == "postgresql":
-                db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(_CREATING_LOCK, sa.BigInteger))))
+                lock_until_commit(db, _CREATING_LOCK)
             db.execute(sa.schema.CreateTable(account_runs, if_not_exists=True))
 
     def exchange(self, own: Usage) -> list[Usage]:

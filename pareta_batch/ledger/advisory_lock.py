@@ -38,7 +38,7 @@ SETTINGS = sa.text(
     " JOIN pg_settings USING (name)"
 )
 _TRY = sa.text("SELECT pg_try_advisory_xact_lock(:number)")
-FENCE = sa.text("SELECT pg_advisory_xact_lock(:number)")
+_WAIT = sa.text("SELECT pg_advisory_xact_lock(:number)")
 FENCE_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(:number)")
 HOLDERS = sa.text(
     "SELECT pid, virtualtransaction, application_name FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)"
@@ -46,6 +46,11 @@ HOLDERS = sa.text(
     " AND ((classid::bigint << 32) | objid::bigint) = :number"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
+
+
+def lock_until_commit(db: sa.Connection, number: int) -> None:
+    """Wait for a lock of PostgreSQL, which this transaction holds until its end."""
+    db.execute(_WAIT, {"number": number})
 
 
 class AdvisoryLock:
@@ -108,7 +113,7 @@ class AdvisoryLock:
 
     def _wait_for_claims(self, db: sa.Connection) -> None:
         db.execute(sa.text(f"SET LOCAL lock_timeout = '{FENCE_TIMEOUT}'"))
-        db.execute(FENCE, {"number": self._fence})
+        lock_until_commit(db, self._fence)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from pareta_batch.ledger.advisory_lock import lock_until_commit
+
 metadata = sa.MetaData()
 
 # The run that leads the batch's members. `owner_*`: the transaction that holds the lock of the batch.
@@ -69,5 +71,5 @@ _CREATING_LOCK = 17
 
 def create_member_tables(db: sa.Connection) -> None:
     """Create the tables on PostgreSQL, unless they exist."""
-    db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(_CREATING_LOCK, sa.BigInteger))))
+    lock_until_commit(db, _CREATING_LOCK)
     metadata.create_all(db)

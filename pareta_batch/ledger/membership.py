@@ -15,7 +15,14 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from pareta_batch.errors import BatchStopped, LedgerError, Orphaned
-from pareta_batch.ledger.advisory_lock import FENCE, FENCE_SHARED, HOLDERS, SETTINGS, Owner, locks_of
+from pareta_batch.ledger.advisory_lock import (
+    FENCE_SHARED,
+    HOLDERS,
+    SETTINGS,
+    Owner,
+    lock_until_commit,
+    locks_of,
+)
 from pareta_batch.ledger.database import Database
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.member_tables import member_runs, stops
@@ -125,7 +132,7 @@ def living_members(db: sa.Connection, batch: str) -> set[Owner]:
 
 def exclude_late_claims(db: sa.Connection, batch: str) -> None:
     """Wait until the claims that are being written are committed; later ones see the present locks."""
-    db.execute(FENCE, {"number": locks_of(batch).fence})
+    lock_until_commit(db, locks_of(batch).fence)
 
 
 def stop_of(db: sa.Connection, batch: str, run: str) -> BatchStopped | None:

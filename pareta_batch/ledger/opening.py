@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from pareta_batch.errors import LedgerError
+from pareta_batch.ledger.advisory_lock import lock_until_commit
 from pareta_batch.ledger.schema import VERSION, metadata, revisions, rows, versions
 
 _OPENING_LOCK = 5
@@ -32,7 +33,7 @@ def _one_at_a_time(db: sa.Connection) -> None:
     if db.dialect.name == "sqlite":
         db.exec_driver_sql("BEGIN IMMEDIATE")
     else:
-        db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(_OPENING_LOCK, sa.BigInteger))))
+        lock_until_commit(db, _OPENING_LOCK)
 
 
 def _version_of(db: sa.Connection) -> int:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pareta_batch.errors import BudgetReached, CostUnbounded
+from pareta_batch.ledger.advisory_lock import lock_until_commit
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.owners import record_owner
 from pareta_batch.ledger.schema import purchases
@@ -162,7 +163,7 @@ def _spent(db: sa.Connection, account: str, *which: sa.ColumnElement[bool]) -> i
 def _one_at_a_time(db: sa.Connection, account: str) -> None:
     if db.dialect.name == "postgresql":
         number = int.from_bytes(sha256(f"pareta-account/{account}".encode()).digest()[:8], signed=True)
-        db.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.literal(number, sa.BigInteger))))
+        lock_until_commit(db, number)
 
 
 def _insert(db: sa.Connection) -> sqlite.Insert | postgresql.Insert:
