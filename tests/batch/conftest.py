@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 
 from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.pytest_plugin import sandbox, sandbox_factory  # noqa: F401
@@ -37,3 +38,26 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
     opened = Ledger.open(ledger_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The address of a local S3 server with an empty bucket."""
+    pytest.importorskip("moto")
+    pytest.importorskip("flask_cors")
+    from tests.batch.object_store import s3_server
+
+    with s3_server() as at:
+        yield at
+
+
+@pytest.fixture
+def bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[fs.FileSystem]:
+    """An empty bucket on that server, which the environment names."""
+    from tests.batch.object_store import BUCKET, SETTINGS, bucket_at
+
+    for name, value in {**SETTINGS, "AWS_ENDPOINT_URL": address}.items():
+        monkeypatch.setenv(name, value)
+    store = bucket_at(address)
+    yield store
+    store.delete_dir_contents(BUCKET)

@@ -35,3 +35,9 @@ def bucket_at(address: str) -> fs.FileSystem:
     store = fs.S3FileSystem(endpoint_override=address, allow_bucket_creation=True, region="us-east-1", **keys)
     store.create_dir(BUCKET)
     return store
+
+
+def put(store: fs.FileSystem, key: str, content: bytes) -> None:
+    """Write a file of the bucket."""
+    with store.open_output_stream(f"{BUCKET}/{key}", compression=None) as file:
+        file.write(content)

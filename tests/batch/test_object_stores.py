@@ -1,7 +1,6 @@
 """Datasets on an object store: the same rows as from this machine."""
 
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 
 import openpyxl
@@ -19,27 +18,7 @@ from tests.batch.google_storage import gcs_server
 pytest.importorskip("moto")
 pytest.importorskip("flask_cors")
 
-from tests.batch.object_store import BUCKET, SETTINGS, bucket_at, s3_server
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with s3_server() as at:
-        yield at
-
-
-@pytest.fixture
-def bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[fs.FileSystem]:
-    for name, value in {**SETTINGS, "AWS_ENDPOINT_URL": address}.items():
-        monkeypatch.setenv(name, value)
-    store = bucket_at(address)
-    yield store
-    store.delete_dir_contents(BUCKET)
-
-
-def put(store: fs.FileSystem, key: str, content: bytes) -> None:
-    with store.open_output_stream(f"{BUCKET}/{key}", compression=None) as file:
-        file.write(content)
+from tests.batch.object_store import BUCKET, put
 
 
 def rows(url: str) -> list[tuple[str, object]]:

@@ -25,13 +25,7 @@ from tests.batch.batches import answered, batch_in, ledger_in, numbered, run, wr
 pytest.importorskip("moto")
 pytest.importorskip("flask_cors")
 
-from tests.batch.object_store import BUCKET, SETTINGS, bucket_at, s3_server
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with s3_server() as at:
-        yield at
+from tests.batch.object_store import BUCKET, SETTINGS
 
 
 class Place:
@@ -71,12 +65,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param == "local":
         yield Place(f"{tmp_path}/answers/", fs.LocalFileSystem(), f"{tmp_path}/answers")
         return
-    at = request.getfixturevalue("address")
-    for name, value in {**SETTINGS, "AWS_ENDPOINT_URL": at}.items():
-        monkeypatch.setenv(name, value)
-    store = bucket_at(at)
+    store = request.getfixturevalue("bucket")
     yield Place(f"s3://{BUCKET}/answers/", store, f"{BUCKET}/answers")
-    store.delete_dir_contents(BUCKET)
 
 
 def batch_into(folder: Path, place: Place, rows: int = 10, **changes: Any) -> Batch:

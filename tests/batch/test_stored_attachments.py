@@ -1,6 +1,5 @@
 """Images, PDFs and audio of an object store: found, sent and confined as files of this machine are."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +21,9 @@ from tests.batch.google_storage import gcs_server
 pytest.importorskip("moto")
 pytest.importorskip("flask_cors")
 
-from tests.batch.object_store import BUCKET, SETTINGS, bucket_at, s3_server
+from tests.batch.object_store import BUCKET, put
 
 URL = f"s3://{BUCKET}"
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with s3_server() as at:
-        yield at
-
-
-@pytest.fixture
-def bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[fs.FileSystem]:
-    for name, value in {**SETTINGS, "AWS_ENDPOINT_URL": address}.items():
-        monkeypatch.setenv(name, value)
-    store = bucket_at(address)
-    yield store
-    store.delete_dir_contents(BUCKET)
-
-
-def put(store: fs.FileSystem, key: str, content: bytes) -> None:
-    with store.open_output_stream(f"{BUCKET}/{key}", compression=None) as file:
-        file.write(content)
 
 
 def tickets(store: fs.FileSystem, count: int = 3) -> None:
