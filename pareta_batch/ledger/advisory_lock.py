@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -31,7 +31,7 @@ MEMBERS_TIMEOUT_S = 20.0
 Owner = tuple[int, str]
 
 # The transaction is idle while the run sends. Keepalives let the server detect a broken connection.
-SETTINGS = sa.text(
+_SETTINGS = sa.text(
     "SELECT set_config(name, value, true) FROM (VALUES ('idle_in_transaction_session_timeout', '0'),"
     " ('transaction_timeout', '0'), ('tcp_keepalives_idle', '60'), ('tcp_keepalives_interval', '10'),"
     " ('tcp_keepalives_count', '3'), ('application_name', :name)) AS wanted (name, value)"
@@ -51,6 +51,25 @@ HOLDERS = sa.text(
 def lock_until_commit(db: sa.Connection, number: int) -> None:
     """Wait for a lock of PostgreSQL, which this transaction holds until its end."""
     db.execute(_WAIT, {"number": number})
+
+
+def begin_holding(db: sa.Connection) -> None:
+    """Begin a transaction that stays open for the whole run, with this process as its name on the server."""
+    db.execute(_SETTINGS, {"name": f"pareta: process {os.getpid()} on {socket.gethostname()}"[:63]})
+
+
+def owner_of(found: "sa.Row[Any] | None", url: sa.URL) -> Owner:
+    """Return the transaction of a lock that this process has acquired. Raises LedgerError if it is not shown."""
+    if found is None:
+        raise LedgerError(f"ledger {shown(url)}: the server does not show its locks; use PostgreSQL itself")
+    return found[0], found[1]
+
+
+def end_holding(connection: sa.Connection) -> None:
+    """Release the locks of a transaction; the server has already released those of a broken connection."""
+    with suppress(sa.exc.SQLAlchemyError):
+        connection.rollback()
+    connection.close()
 
 
 class AdvisoryLock:
@@ -82,14 +101,12 @@ class AdvisoryLock:
         return f"{where} ({by}); check the server, then run it again"
 
     def release(self) -> None:
-        """Release the lock; the server has already released that of a broken connection."""
-        with suppress(sa.exc.SQLAlchemyError):
-            self._connection.rollback()
-        self._connection.close()
+        """Release the lock."""
+        end_holding(self._connection)
 
     def _acquire(self) -> Owner:
         db = self._connection
-        db.execute(SETTINGS, {"name": f"pareta: process {os.getpid()} on {socket.gethostname()}"[:63]})
+        begin_holding(db)
         deadline = time.monotonic() + self._dead_owner_s
         while not db.scalar(_TRY, {"number": self._number}):
             holder = db.execute(HOLDERS, {"number": self._number}).one_or_none()
@@ -97,10 +114,7 @@ class AdvisoryLock:
             if (holder and not _is_dead(application)) or time.monotonic() > deadline:
                 raise BatchBusy(self._batch, named(application))
             time.sleep(0.05)
-        found = db.execute(HOLDERS, {"number": self._number}).one_or_none()
-        if found is None:
-            raise LedgerError(f"ledger {shown(self._url)}: the server does not show its locks; use PostgreSQL itself")
-        return found[0], found[1]
+        return owner_of(db.execute(HOLDERS, {"number": self._number}).one_or_none(), self._url)
 
     def _wait_for_members(self, database: Database) -> None:
         """Wait until no member of an ended run is left; it may still have calls in flight."""

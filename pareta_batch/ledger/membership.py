@@ -5,11 +5,9 @@ server knows which members live, without a clock, and a new parent can wait unti
 Each transaction of claims checks, under the fence, that the member still holds its lock and that the run goes on.
 """
 
-import os
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -18,10 +16,12 @@ from pareta_batch.errors import BatchStopped, LedgerError, Orphaned
 from pareta_batch.ledger.advisory_lock import (
     FENCE_SHARED,
     HOLDERS,
-    SETTINGS,
     Owner,
+    begin_holding,
+    end_holding,
     lock_until_commit,
     locks_of,
+    owner_of,
 )
 from pareta_batch.ledger.database import Database
 from pareta_batch.ledger.ledger import Ledger
@@ -75,23 +75,17 @@ class Membership:
 
     def release(self) -> None:
         """Release the lock."""
-        with suppress(sa.exc.SQLAlchemyError):
-            self._connection.rollback()
-        self._connection.close()
+        end_holding(self._connection)
 
     def _acquire(self) -> Owner:
         db = self._connection
-        name = f"pareta: process {os.getpid()} on {socket.gethostname()}"
-        db.execute(SETTINGS, {"name": name[:63]})
+        begin_holding(db)
         deadline = time.monotonic() + JOIN_TIMEOUT_S
         while not db.scalar(_TRY_SHARED, {"number": self._locks.members}):
             if time.monotonic() > deadline:
                 raise self._orphaned()
             time.sleep(0.05)
-        found = db.execute(_OWN, {"number": self._locks.members}).one_or_none()
-        if found is None:
-            raise LedgerError(f"ledger {shown(self._url)}: the server does not show its locks; use PostgreSQL itself")
-        return found[0], found[1]
+        return owner_of(db.execute(_OWN, {"number": self._locks.members}).one_or_none(), self._url)
 
 
 @contextmanager
