@@ -15,7 +15,6 @@ from tests.client.playing import KEY, request_to
 from tests.client.servers import HEAD, Conversation, refused_port, serving
 
 Script = Callable[[Conversation], None]
-SOON = httpx.Timeout(2.0, read=0.2)
 MESSAGES = [{"role": "user", "content": "hello"}]
 
 
@@ -78,6 +77,15 @@ FAULTS: list[tuple[Script, type[httpx.TransportError]]] = [
 faults = pytest.mark.parametrize(("script", "expected"), FAULTS, ids=lambda value: getattr(value, "__name__", ""))
 
 
+LONG = httpx.Timeout(30.0)
+"""What a busy machine does not reach."""
+
+
+def patience_for(expected: type[Exception]) -> httpx.Timeout:
+    """Return a short read timeout where one is expected."""
+    return httpx.Timeout(30.0, read=0.2) if issubclass(expected, httpx.TimeoutException) else LONG
+
+
 async def through_httpx(url: str, patience: httpx.Timeout) -> None:
     async with httpx.AsyncClient(timeout=patience) as client:
         await client.post(url, json={})
@@ -99,7 +107,7 @@ Way = Callable[[str, httpx.Timeout], Awaitable[None]]
 ways = pytest.mark.parametrize("way", [through_httpx, through_ours])
 
 
-async def raised_by(way: Way, url: str, patience: httpx.Timeout = SOON) -> Exception:
+async def raised_by(way: Way, url: str, patience: httpx.Timeout = LONG) -> Exception:
     with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is what the test is about
         await way(url, patience)
     return caught.value
@@ -111,7 +119,7 @@ async def test_our_transport_names_each_fault_as_httpx_does(
     way: Way, script: Script, expected: type[Exception]
 ) -> None:
     with serving(script) as server:
-        error = await raised_by(way, server.url)
+        error = await raised_by(way, server.url, patience_for(expected))
     assert type(error) is expected
     assert not isinstance(error, NEVER_SENT)
 
@@ -162,8 +170,9 @@ async def test_another_scheme_was_never_sent(way: Way) -> None:
 async def test_after_a_fault_the_asynchronous_client_says_it_may_have_been_sent(
     script: Script, expected: type[Exception]
 ) -> None:
+    patience = patience_for(expected)
     with serving(script) as server:
-        async with AsyncPareta(api_key=KEY, base_url=server.url, max_retries=0, timeout=0.3) as client:
+        async with AsyncPareta(api_key=KEY, base_url=server.url, max_retries=0, timeout=patience) as client:
             with pytest.raises(APIConnectionError) as caught:
                 await client.chat.completions.create(model="ep_1", messages=MESSAGES)
     assert caught.value.never_sent is False
@@ -176,7 +185,7 @@ def test_after_a_fault_the_blocking_client_says_it_may_have_been_sent(
 ) -> None:
     with (
         serving(script) as server,
-        Pareta(api_key=KEY, base_url=server.url, max_retries=0, timeout=0.3) as client,
+        Pareta(api_key=KEY, base_url=server.url, max_retries=0, timeout=patience_for(expected)) as client,
         pytest.raises(APIConnectionError) as caught,
     ):
         client.chat.completions.create(model="ep_1", messages=MESSAGES)

@@ -220,26 +220,45 @@ def test_a_signal_during_the_imports_prints_one_line(started: Processes, tmp_pat
     assert (ended.returncode, said) == (3, "stopped by SIGINT before it was done; run it again\n")
 
 
+HALTED = """
+import os, sys, time
+from pareta_cli.__main__ import main
+
+def halt(source, target):
+    print("written", source, flush=True)
+    time.sleep(60)
+
+os.replace = halt
+sys.argv = ["pareta-pipeline", "export", "spec.yaml"]
+main()
+"""
+"""A command that halts when the part file is complete and has not replaced the answers file."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_answers_are_written_leaves_no_part(
     started: Processes, tmp_path: Path, number: signal.Signals
 ) -> None:
-    rows = "\n".join(f"{n},ticket {n}" for n in range(20_000))
-    (tmp_path / "rows.csv").write_text(f"id,text\n{rows}\n", encoding="utf-8")
     batch = Batch(name="reviews", model="auto", dataset=str(tmp_path / "rows.csv"), prompt="{text}", id_column="id")
     ledger = Ledger.open(started.environment["PARETA_LEDGER_URL"])
     register_rows(batch.model_copy(update={"output": str(tmp_path / "answers" / "reviews.jsonl")}), ledger)
     ledger.close()
-    process = run(started, "export", "spec.yaml", folder=tmp_path)
-    until(lambda: _written(tmp_path) or None, within_s=60, what="a part")
-    process.send_signal(number)
-    process.communicate(timeout=30)
+    with subprocess.Popen(
+        [sys.executable, "-c", HALTED],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=started.environment | {"PYTHONPATH": str(PROJECT)},
+    ) as process:
+        assert process.stdout is not None
+        said, _, part = process.stdout.readline().strip().partition(" ")
+        assert said == "written"
+        assert Path(part).stat().st_size
+        process.send_signal(number)
+        process.communicate(timeout=30)
     assert process.returncode == 3
     assert list((tmp_path / "answers").iterdir()) == []
-
-
-def _written(folder: Path) -> bool:
-    return any(part.stat().st_size for part in (folder / "answers").glob("*.part"))
 
 
 SIGNALS = """

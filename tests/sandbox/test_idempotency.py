@@ -76,6 +76,7 @@ def test_an_answer_that_came_too_late_is_replayed_unbilled(sandbox: Sandbox) -> 
             pass
         else:
             raise AssertionError("the answer was not held back")
+    with client(sandbox) as http:
         assert complete(http, key="k").headers["x-pareta-billed"] == "0"
     sandbox.debited_once()
 
