@@ -1,273 +1,172 @@
-from .allowed_folder import confined, confined_dataset
-from .answers.answer_parts import WrittenParts, complete_folder, shards_per_part, write_parts
-from .answers.answers_file import write_answers
-from .answers.output import write_output
-from .answers.output_claims import check_known, is_ours
-from .answers.whole_file import check_replaceable
-from .engine.control import Controls, remote_control
-from .engine.endpoint_recovery import endpoint_named, wait_until_live
-from .engine.open_sessions import OpenSessions
-from .engine.planning import RunPlan, check_output, register_rows
-from .engine.progress import Progress, Snapshot
-from .engine.row_sender import may_have_been_paid
-from .engine.session import Session, open_session
-from .engine.telemetry_setup import traced
-from .engine.worker_pool import fan_out, gather_settled
-from .errors import (
-    MAX_PROBLEMS_SHOWN,
-    BatchBusy,
-    BatchError,
-    BatchStopped,
-    BatchUnknown,
-    BudgetReached,
-    CostUnbounded,
-    DatasetError,
-    EvalRunFailed,
-    EventIncomplete,
-    LedgerDiffers,
-    LedgerError,
-    ModelsUnknown,
-    NotAllowed,
-    Orphaned,
-    OutputError,
-    RowsUnanswered,
-    RunnerUnavailable,
-    UnexpectedError,
-    error_class_named,
-)
-from .field_problems import InvalidOptions, checked_options, problem_lines
-from .form_schema import QUESTIONS, TEXT, JsonSchema, budget_needs_max_tokens, has_question, needs
-from .json_log import CONSOLE_CLASS, LOG_FORMAT, JsonLines, logs_are_json, masked, use_json_logs
-from .ledger.identity import ledger_id
-from .ledger.kept_quotes import Quoted, check_batch_quote, check_comparison_quote, hit_rate, keep_quote
-from .ledger.ledger import Ledger
-from .ledger.origins import billed_to, claim_origin, origin_of
-from .ledger.outcomes import Tally
-from .ledger.overspending import holds_all, spent_micro_usd
-from .ledger.owners import ENDPOINT, record_owner
-from .ledger.purchases import (
-    Purchase,
-    Spending,
-    bound_micro_usd,
-    mark_bought,
-    release_purchase,
-    reserve_purchase,
-    shares,
-    spending,
-    unsettled,
-    write_bill,
-)
-from .ledger.queries import NOTHING_BILLED
-from .ledger.schema import eval_plans, eval_scores, eval_work, quality, quality_scores
-from .ledger.selection import ALL_UNSETTLED, RowSelection
-from .ledger.spend import Amounts, Wanted, spend
-from .ledger.url import ledger_exists
-from .members.member import Member, MemberReport, work_as_member
-from .members.parent import Lead, StartMembers, lead_members
-from .money.account import NO_ACCOUNT, Account
-from .money.budget import MICRO_PER_USD, micro_usd
-from .money.cost_range import CostQuote, CostRange
-from .money.format import budget_dollars, dollars
-from .money.leaderboard import LeaderboardPrices, fetch_leaderboard
-from .notebook import check_frame, client_of, complete, complete_sync, opened_ledger, run_blocking
-from .owner_tags import NO_TAGS, Tags, TagsField
-from .quote import Quote, quote_from, quote_rows
-from .rate_limit import Limits
-from .report import BatchReport, batch_report
-from .rows.attached_places import content_of, is_stored, root_of
-from .rows.attachments import Attacher
-from .rows.dataset import Dataset, Row, check_column
-from .rows.frames import Table
-from .rows.identity import digest, id_of
-from .rows.requests import check_rows
-from .rows.source import AnyDataset, Source, SourceField
-from .rows.storage import base_of, folder_of
-from .rows.values import plain
-from .run import complete_shards, report_ledger_failure, run_with_members
-from .run_context import name_run
-from .runners.checks import check_runner
-from .runners.job import ClientFactory, ClusterClient, KeyClient, MemberJob
-from .runners.on_dask import run_on_dask
-from .runners.on_ray import run_on_ray
-from .runners.on_this_machine import run_on_this_machine
-from .samples import SampleReport, sample_answers
-from .sampling import Sampling
-from .spec import Batch, BatchWork, Name
-from .spec_base import ApproveAboveUsd, BudgetUsd, CredentialsName, Spec
-from .terminal import progress_bar
-from .user_path import LocalPath, UserPath
-
-__all__ = [
-    "ALL_UNSETTLED",
-    "CONSOLE_CLASS",
-    "ENDPOINT",
-    "LOG_FORMAT",
-    "MAX_PROBLEMS_SHOWN",
-    "MICRO_PER_USD",
-    "NOTHING_BILLED",
-    "NO_ACCOUNT",
-    "NO_TAGS",
-    "QUESTIONS",
-    "TEXT",
-    "Account",
-    "Amounts",
-    "AnyDataset",
-    "ApproveAboveUsd",
-    "Attacher",
-    "Batch",
-    "BatchBusy",
-    "BatchError",
-    "BatchReport",
-    "BatchStopped",
-    "BatchUnknown",
-    "BatchWork",
-    "BudgetReached",
-    "BudgetUsd",
-    "ClientFactory",
-    "ClusterClient",
-    "Controls",
-    "CostQuote",
-    "CostRange",
-    "CostUnbounded",
-    "CredentialsName",
-    "Dataset",
-    "DatasetError",
-    "EvalRunFailed",
-    "EventIncomplete",
-    "InvalidOptions",
-    "JsonLines",
-    "JsonSchema",
-    "KeyClient",
-    "Lead",
-    "LeaderboardPrices",
-    "Ledger",
-    "LedgerDiffers",
-    "LedgerError",
-    "Limits",
-    "LocalPath",
-    "Member",
-    "MemberJob",
-    "MemberReport",
-    "ModelsUnknown",
-    "Name",
-    "NotAllowed",
-    "OpenSessions",
-    "Orphaned",
-    "OutputError",
-    "Progress",
-    "Purchase",
-    "Quote",
-    "Quoted",
-    "Row",
-    "RowSelection",
-    "RowsUnanswered",
-    "RunPlan",
-    "RunnerUnavailable",
-    "SampleReport",
-    "Sampling",
-    "Session",
-    "Snapshot",
-    "Source",
-    "SourceField",
-    "Spec",
-    "Spending",
-    "StartMembers",
-    "Table",
-    "Tags",
-    "TagsField",
-    "Tally",
-    "UnexpectedError",
-    "UserPath",
-    "Wanted",
-    "WrittenParts",
-    "base_of",
-    "batch_report",
-    "billed_to",
-    "bound_micro_usd",
-    "budget_dollars",
-    "budget_needs_max_tokens",
-    "check_batch_quote",
-    "check_column",
-    "check_comparison_quote",
-    "check_frame",
-    "check_known",
-    "check_output",
-    "check_replaceable",
-    "check_rows",
-    "check_runner",
-    "checked_options",
-    "claim_origin",
-    "client_of",
-    "complete",
-    "complete_folder",
-    "complete_shards",
-    "complete_sync",
-    "confined",
-    "confined_dataset",
-    "content_of",
-    "digest",
-    "dollars",
-    "endpoint_named",
-    "error_class_named",
-    "eval_plans",
-    "eval_scores",
-    "eval_work",
-    "fan_out",
-    "fetch_leaderboard",
-    "folder_of",
-    "gather_settled",
-    "has_question",
-    "hit_rate",
-    "holds_all",
-    "id_of",
-    "is_ours",
-    "is_stored",
-    "keep_quote",
-    "lead_members",
-    "ledger_exists",
-    "ledger_id",
-    "logs_are_json",
-    "mark_bought",
-    "masked",
-    "may_have_been_paid",
-    "micro_usd",
-    "name_run",
-    "needs",
-    "open_session",
-    "opened_ledger",
-    "origin_of",
-    "plain",
-    "problem_lines",
-    "progress_bar",
-    "quality",
-    "quality_scores",
-    "quote_from",
-    "quote_rows",
-    "record_owner",
-    "register_rows",
-    "release_purchase",
-    "remote_control",
-    "report_ledger_failure",
-    "reserve_purchase",
-    "root_of",
-    "run_blocking",
-    "run_on_dask",
-    "run_on_ray",
-    "run_on_this_machine",
-    "run_with_members",
-    "sample_answers",
-    "shards_per_part",
-    "shares",
-    "spend",
-    "spending",
-    "spent_micro_usd",
-    "traced",
-    "unsettled",
-    "use_json_logs",
-    "wait_until_live",
-    "work_as_member",
-    "write_answers",
-    "write_bill",
-    "write_output",
-    "write_parts",
-]
+from .allowed_folder import confined as confined
+from .allowed_folder import confined_dataset as confined_dataset
+from .answers.answer_parts import WrittenParts as WrittenParts
+from .answers.answer_parts import complete_folder as complete_folder
+from .answers.answer_parts import shards_per_part as shards_per_part
+from .answers.answer_parts import write_parts as write_parts
+from .answers.answers_file import write_answers as write_answers
+from .answers.output import write_output as write_output
+from .answers.output_claims import check_known as check_known
+from .answers.output_claims import is_ours as is_ours
+from .answers.whole_file import check_replaceable as check_replaceable
+from .engine.control import Controls as Controls
+from .engine.control import remote_control as remote_control
+from .engine.endpoint_recovery import endpoint_named as endpoint_named
+from .engine.endpoint_recovery import wait_until_live as wait_until_live
+from .engine.open_sessions import OpenSessions as OpenSessions
+from .engine.planning import RunPlan as RunPlan
+from .engine.planning import check_output as check_output
+from .engine.planning import register_rows as register_rows
+from .engine.progress import Progress as Progress
+from .engine.progress import Snapshot as Snapshot
+from .engine.row_sender import may_have_been_paid as may_have_been_paid
+from .engine.session import Session as Session
+from .engine.session import open_session as open_session
+from .engine.telemetry_setup import traced as traced
+from .engine.worker_pool import fan_out as fan_out
+from .engine.worker_pool import gather_settled as gather_settled
+from .errors import MAX_PROBLEMS_SHOWN as MAX_PROBLEMS_SHOWN
+from .errors import BatchBusy as BatchBusy
+from .errors import BatchError as BatchError
+from .errors import BatchStopped as BatchStopped
+from .errors import BatchUnknown as BatchUnknown
+from .errors import BudgetReached as BudgetReached
+from .errors import CostUnbounded as CostUnbounded
+from .errors import DatasetError as DatasetError
+from .errors import EvalRunFailed as EvalRunFailed
+from .errors import EventIncomplete as EventIncomplete
+from .errors import LedgerDiffers as LedgerDiffers
+from .errors import LedgerError as LedgerError
+from .errors import ModelsUnknown as ModelsUnknown
+from .errors import NotAllowed as NotAllowed
+from .errors import Orphaned as Orphaned
+from .errors import OutputError as OutputError
+from .errors import RowsUnanswered as RowsUnanswered
+from .errors import RunnerUnavailable as RunnerUnavailable
+from .errors import UnexpectedError as UnexpectedError
+from .errors import error_class_named as error_class_named
+from .field_problems import InvalidOptions as InvalidOptions
+from .field_problems import checked_options as checked_options
+from .field_problems import problem_lines as problem_lines
+from .form_schema import QUESTIONS as QUESTIONS
+from .form_schema import TEXT as TEXT
+from .form_schema import JsonSchema as JsonSchema
+from .form_schema import budget_needs_max_tokens as budget_needs_max_tokens
+from .form_schema import has_question as has_question
+from .form_schema import needs as needs
+from .json_log import CONSOLE_CLASS as CONSOLE_CLASS
+from .json_log import LOG_FORMAT as LOG_FORMAT
+from .json_log import JsonLines as JsonLines
+from .json_log import logs_are_json as logs_are_json
+from .json_log import masked as masked
+from .json_log import use_json_logs as use_json_logs
+from .ledger.identity import ledger_id as ledger_id
+from .ledger.kept_quotes import Quoted as Quoted
+from .ledger.kept_quotes import check_batch_quote as check_batch_quote
+from .ledger.kept_quotes import check_comparison_quote as check_comparison_quote
+from .ledger.kept_quotes import hit_rate as hit_rate
+from .ledger.kept_quotes import keep_quote as keep_quote
+from .ledger.ledger import Ledger as Ledger
+from .ledger.origins import billed_to as billed_to
+from .ledger.origins import claim_origin as claim_origin
+from .ledger.origins import origin_of as origin_of
+from .ledger.outcomes import Tally as Tally
+from .ledger.overspending import holds_all as holds_all
+from .ledger.overspending import spent_micro_usd as spent_micro_usd
+from .ledger.owners import ENDPOINT as ENDPOINT
+from .ledger.owners import record_owner as record_owner
+from .ledger.purchases import Purchase as Purchase
+from .ledger.purchases import Spending as Spending
+from .ledger.purchases import bound_micro_usd as bound_micro_usd
+from .ledger.purchases import mark_bought as mark_bought
+from .ledger.purchases import release_purchase as release_purchase
+from .ledger.purchases import reserve_purchase as reserve_purchase
+from .ledger.purchases import shares as shares
+from .ledger.purchases import spending as spending
+from .ledger.purchases import unsettled as unsettled
+from .ledger.purchases import write_bill as write_bill
+from .ledger.queries import NOTHING_BILLED as NOTHING_BILLED
+from .ledger.schema import eval_plans as eval_plans
+from .ledger.schema import eval_scores as eval_scores
+from .ledger.schema import eval_work as eval_work
+from .ledger.schema import quality as quality
+from .ledger.schema import quality_scores as quality_scores
+from .ledger.selection import ALL_UNSETTLED as ALL_UNSETTLED
+from .ledger.selection import RowSelection as RowSelection
+from .ledger.spend import Amounts as Amounts
+from .ledger.spend import Wanted as Wanted
+from .ledger.spend import spend as spend
+from .ledger.url import ledger_exists as ledger_exists
+from .members.member import Member as Member
+from .members.member import MemberReport as MemberReport
+from .members.member import work_as_member as work_as_member
+from .members.parent import Lead as Lead
+from .members.parent import StartMembers as StartMembers
+from .members.parent import lead_members as lead_members
+from .money.account import NO_ACCOUNT as NO_ACCOUNT
+from .money.account import Account as Account
+from .money.budget import MICRO_PER_USD as MICRO_PER_USD
+from .money.budget import micro_usd as micro_usd
+from .money.cost_range import CostQuote as CostQuote
+from .money.cost_range import CostRange as CostRange
+from .money.format import budget_dollars as budget_dollars
+from .money.format import dollars as dollars
+from .money.leaderboard import LeaderboardPrices as LeaderboardPrices
+from .money.leaderboard import fetch_leaderboard as fetch_leaderboard
+from .notebook import check_frame as check_frame
+from .notebook import client_of as client_of
+from .notebook import complete as complete
+from .notebook import complete_sync as complete_sync
+from .notebook import opened_ledger as opened_ledger
+from .notebook import run_blocking as run_blocking
+from .owner_tags import NO_TAGS as NO_TAGS
+from .owner_tags import Tags as Tags
+from .owner_tags import TagsField as TagsField
+from .quote import Quote as Quote
+from .quote import quote_from as quote_from
+from .quote import quote_rows as quote_rows
+from .rate_limit import Limits as Limits
+from .report import BatchReport as BatchReport
+from .report import batch_report as batch_report
+from .rows.attached_places import content_of as content_of
+from .rows.attached_places import is_stored as is_stored
+from .rows.attached_places import root_of as root_of
+from .rows.attachments import Attacher as Attacher
+from .rows.dataset import Dataset as Dataset
+from .rows.dataset import Row as Row
+from .rows.dataset import check_column as check_column
+from .rows.frames import Table as Table
+from .rows.identity import digest as digest
+from .rows.identity import id_of as id_of
+from .rows.requests import check_rows as check_rows
+from .rows.source import AnyDataset as AnyDataset
+from .rows.source import Source as Source
+from .rows.source import SourceField as SourceField
+from .rows.storage import base_of as base_of
+from .rows.storage import folder_of as folder_of
+from .rows.values import plain as plain
+from .run import complete_shards as complete_shards
+from .run import report_ledger_failure as report_ledger_failure
+from .run import run_with_members as run_with_members
+from .run_context import name_run as name_run
+from .runners.checks import check_runner as check_runner
+from .runners.job import ClientFactory as ClientFactory
+from .runners.job import ClusterClient as ClusterClient
+from .runners.job import KeyClient as KeyClient
+from .runners.job import MemberJob as MemberJob
+from .runners.on_dask import run_on_dask as run_on_dask
+from .runners.on_ray import run_on_ray as run_on_ray
+from .runners.on_this_machine import run_on_this_machine as run_on_this_machine
+from .samples import SampleReport as SampleReport
+from .samples import sample_answers as sample_answers
+from .sampling import Sampling as Sampling
+from .spec import Batch as Batch
+from .spec import BatchWork as BatchWork
+from .spec import Name as Name
+from .spec_base import ApproveAboveUsd as ApproveAboveUsd
+from .spec_base import BudgetUsd as BudgetUsd
+from .spec_base import CredentialsName as CredentialsName
+from .spec_base import Spec as Spec
+from .terminal import progress_bar as progress_bar
+from .user_path import LocalPath as LocalPath
+from .user_path import UserPath as UserPath

@@ -1,97 +1,60 @@
-from .client import AsyncPareta, Pareta
-from .core.finish import Finish, finish_of
-from .core.rate_limits import RateLimitBudget, RateLimits
-from .core.waiting import if_transient
-from .errors import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    ConflictError,
-    DeployError,
-    EndpointNotReadyError,
-    EndpointWaitTimeoutError,
-    EvalWaitTimeoutError,
-    InsufficientCreditsError,
-    MalformedReplyError,
-    NotFoundError,
-    OversizedReplyError,
-    ParetaError,
-    PermissionDeniedError,
-    RateLimitError,
-    ScoringUndecidedError,
-    UploadError,
-    WaitTimeoutError,
-)
-from .models.chat import ChatCompletion, ChatCompletionChunk, Choice, Message, Model, ModelList, Usage
-from .models.endpoints import DeployEvent, Endpoint
-from .models.evals import ContractProposal, EvalItemResult, EvalResult, EvalRun, EvalSet, FrontierModel, ProposalResult
-from .models.record import Record
-from .models.tasks import Capability, Leaderboard, LeaderboardEntry, Task, TaskMatch, TaskMatchCandidate
-from .retry import Verdict, backoff, error_class, retry_after_of, verdict_of
-from .settings import InsecureTransportWarning
-from .transport.stream import AsyncStream, Stream
+from .client import AsyncPareta as AsyncPareta
+from .client import Pareta as Pareta
+from .core.finish import Finish as Finish
+from .core.finish import finish_of as finish_of
+from .core.rate_limits import RateLimitBudget as RateLimitBudget
+from .core.rate_limits import RateLimits as RateLimits
+from .core.waiting import if_transient as if_transient
+from .errors import APIConnectionError as APIConnectionError
+from .errors import APIStatusError as APIStatusError
+from .errors import APITimeoutError as APITimeoutError
+from .errors import AuthenticationError as AuthenticationError
+from .errors import BadRequestError as BadRequestError
+from .errors import ConflictError as ConflictError
+from .errors import DeployError as DeployError
+from .errors import EndpointNotReadyError as EndpointNotReadyError
+from .errors import EndpointWaitTimeoutError as EndpointWaitTimeoutError
+from .errors import EvalWaitTimeoutError as EvalWaitTimeoutError
+from .errors import InsufficientCreditsError as InsufficientCreditsError
+from .errors import MalformedReplyError as MalformedReplyError
+from .errors import NotFoundError as NotFoundError
+from .errors import OversizedReplyError as OversizedReplyError
+from .errors import ParetaError as ParetaError
+from .errors import PermissionDeniedError as PermissionDeniedError
+from .errors import RateLimitError as RateLimitError
+from .errors import ScoringUndecidedError as ScoringUndecidedError
+from .errors import UploadError as UploadError
+from .errors import WaitTimeoutError as WaitTimeoutError
+from .models.chat import ChatCompletion as ChatCompletion
+from .models.chat import ChatCompletionChunk as ChatCompletionChunk
+from .models.chat import Choice as Choice
+from .models.chat import Message as Message
+from .models.chat import Model as Model
+from .models.chat import ModelList as ModelList
+from .models.chat import Usage as Usage
+from .models.endpoints import DeployEvent as DeployEvent
+from .models.endpoints import Endpoint as Endpoint
+from .models.evals import ContractProposal as ContractProposal
+from .models.evals import EvalItemResult as EvalItemResult
+from .models.evals import EvalResult as EvalResult
+from .models.evals import EvalRun as EvalRun
+from .models.evals import EvalSet as EvalSet
+from .models.evals import FrontierModel as FrontierModel
+from .models.evals import ProposalResult as ProposalResult
+from .models.record import Record as Record
+from .models.tasks import Capability as Capability
+from .models.tasks import Leaderboard as Leaderboard
+from .models.tasks import LeaderboardEntry as LeaderboardEntry
+from .models.tasks import Task as Task
+from .models.tasks import TaskMatch as TaskMatch
+from .models.tasks import TaskMatchCandidate as TaskMatchCandidate
+from .retry import Verdict as Verdict
+from .retry import backoff as backoff
+from .retry import error_class as error_class
+from .retry import retry_after_of as retry_after_of
+from .retry import verdict_of as verdict_of
+from .settings import InsecureTransportWarning as InsecureTransportWarning
+from .transport.stream import AsyncStream as AsyncStream
+from .transport.stream import Stream as Stream
 
 __version__: str
-
-__all__ = [
-    "APIConnectionError",
-    "APIStatusError",
-    "APITimeoutError",
-    "AsyncPareta",
-    "AsyncStream",
-    "AuthenticationError",
-    "BadRequestError",
-    "Capability",
-    "ChatCompletion",
-    "ChatCompletionChunk",
-    "Choice",
-    "ConflictError",
-    "ContractProposal",
-    "DeployError",
-    "DeployEvent",
-    "Endpoint",
-    "EndpointNotReadyError",
-    "EndpointWaitTimeoutError",
-    "EvalItemResult",
-    "EvalResult",
-    "EvalRun",
-    "EvalSet",
-    "EvalWaitTimeoutError",
-    "Finish",
-    "FrontierModel",
-    "InsecureTransportWarning",
-    "InsufficientCreditsError",
-    "Leaderboard",
-    "LeaderboardEntry",
-    "MalformedReplyError",
-    "Message",
-    "Model",
-    "ModelList",
-    "NotFoundError",
-    "OversizedReplyError",
-    "Pareta",
-    "ParetaError",
-    "PermissionDeniedError",
-    "ProposalResult",
-    "RateLimitBudget",
-    "RateLimitError",
-    "RateLimits",
-    "Record",
-    "ScoringUndecidedError",
-    "Stream",
-    "Task",
-    "TaskMatch",
-    "TaskMatchCandidate",
-    "UploadError",
-    "Usage",
-    "Verdict",
-    "WaitTimeoutError",
-    "backoff",
-    "error_class",
-    "finish_of",
-    "if_transient",
-    "retry_after_of",
-    "verdict_of",
-]

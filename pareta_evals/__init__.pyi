@@ -1,38 +1,27 @@
-from .history import load_scores, quality_history, save_quality, save_scores, series_of
-from .judging import ended_run, results_with_context, settle_bills
-from .notebook import Evaluation, evaluate, evaluate_sync
-from .plan import EvalPlan, eval_work_begun
-from .quote import ComparisonQuote, ComparisonsQuote, PlannedSize, estimated, quote_comparisons, quote_of, subject_of
-from .rows import EvalRows, read_eval_rows
-from .runner import EvalRunner
-from .spec import Comparisons, ComparisonSpec, RunsInFlight, RunWait
-
-__all__ = [
-    "ComparisonQuote",
-    "ComparisonSpec",
-    "Comparisons",
-    "ComparisonsQuote",
-    "EvalPlan",
-    "EvalRows",
-    "EvalRunner",
-    "Evaluation",
-    "PlannedSize",
-    "RunWait",
-    "RunsInFlight",
-    "ended_run",
-    "estimated",
-    "eval_work_begun",
-    "evaluate",
-    "evaluate_sync",
-    "load_scores",
-    "quality_history",
-    "quote_comparisons",
-    "quote_of",
-    "read_eval_rows",
-    "results_with_context",
-    "save_quality",
-    "save_scores",
-    "series_of",
-    "settle_bills",
-    "subject_of",
-]
+from .history import load_scores as load_scores
+from .history import quality_history as quality_history
+from .history import save_quality as save_quality
+from .history import save_scores as save_scores
+from .history import series_of as series_of
+from .judging import ended_run as ended_run
+from .judging import results_with_context as results_with_context
+from .judging import settle_bills as settle_bills
+from .notebook import Evaluation as Evaluation
+from .notebook import evaluate as evaluate
+from .notebook import evaluate_sync as evaluate_sync
+from .plan import EvalPlan as EvalPlan
+from .plan import eval_work_begun as eval_work_begun
+from .quote import ComparisonQuote as ComparisonQuote
+from .quote import ComparisonsQuote as ComparisonsQuote
+from .quote import PlannedSize as PlannedSize
+from .quote import estimated as estimated
+from .quote import quote_comparisons as quote_comparisons
+from .quote import quote_of as quote_of
+from .quote import subject_of as subject_of
+from .rows import EvalRows as EvalRows
+from .rows import read_eval_rows as read_eval_rows
+from .runner import EvalRunner as EvalRunner
+from .spec import Comparisons as Comparisons
+from .spec import ComparisonSpec as ComparisonSpec
+from .spec import RunsInFlight as RunsInFlight
+from .spec import RunWait as RunWait

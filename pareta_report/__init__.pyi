@@ -1,79 +1,43 @@
-from .batch.answers import answers_table
-from .batch.quality import batch_measured_quality
-from .comparison.drift import (
-    Drift,
-    QualityPoint,
-    Unavailable,
-    drift_in,
-    drift_since,
-    looks_of,
-    quality_over_time,
-    quality_points,
-)
-from .comparison.gate import Decision, Policy, decide
-from .comparison.judge import ComparisonContext, failed_comparison, judge
-from .comparison.results import (
-    Answered,
-    Comparison,
-    ComparisonVerdict,
-    Difference,
-    Disagreement,
-    ModelScore,
-    Recommendation,
-    Standing,
-)
-from .comparison.row_results import MeasuredQuality
-from .render.files import exports_of, may_replace, write_whole
-from .render.markdown import markdown_summary, markdown_text
-from .render.page import Page, render_page, write_exports, write_page
-from .render.plot import quality_against_cost
-from .render.tables import artifact_rows, batch_table, comparison_table
-from .stats import power
-from .stats.e_values import Look
-from .stats.power import detectable, of_gate, rows_to_pass
-
-__all__ = [
-    "Answered",
-    "Comparison",
-    "ComparisonContext",
-    "ComparisonVerdict",
-    "Decision",
-    "Difference",
-    "Disagreement",
-    "Drift",
-    "Look",
-    "MeasuredQuality",
-    "ModelScore",
-    "Page",
-    "Policy",
-    "QualityPoint",
-    "Recommendation",
-    "Standing",
-    "Unavailable",
-    "answers_table",
-    "artifact_rows",
-    "batch_measured_quality",
-    "batch_table",
-    "comparison_table",
-    "decide",
-    "detectable",
-    "drift_in",
-    "drift_since",
-    "exports_of",
-    "failed_comparison",
-    "judge",
-    "looks_of",
-    "markdown_summary",
-    "markdown_text",
-    "may_replace",
-    "of_gate",
-    "power",
-    "quality_against_cost",
-    "quality_over_time",
-    "quality_points",
-    "render_page",
-    "rows_to_pass",
-    "write_exports",
-    "write_page",
-    "write_whole",
-]
+from .batch.answers import answers_table as answers_table
+from .batch.quality import batch_measured_quality as batch_measured_quality
+from .comparison.drift import Drift as Drift
+from .comparison.drift import QualityPoint as QualityPoint
+from .comparison.drift import Unavailable as Unavailable
+from .comparison.drift import drift_in as drift_in
+from .comparison.drift import drift_since as drift_since
+from .comparison.drift import looks_of as looks_of
+from .comparison.drift import quality_over_time as quality_over_time
+from .comparison.drift import quality_points as quality_points
+from .comparison.gate import Decision as Decision
+from .comparison.gate import Policy as Policy
+from .comparison.gate import decide as decide
+from .comparison.judge import ComparisonContext as ComparisonContext
+from .comparison.judge import failed_comparison as failed_comparison
+from .comparison.judge import judge as judge
+from .comparison.results import Answered as Answered
+from .comparison.results import Comparison as Comparison
+from .comparison.results import ComparisonVerdict as ComparisonVerdict
+from .comparison.results import Difference as Difference
+from .comparison.results import Disagreement as Disagreement
+from .comparison.results import ModelScore as ModelScore
+from .comparison.results import Recommendation as Recommendation
+from .comparison.results import Standing as Standing
+from .comparison.row_results import MeasuredQuality as MeasuredQuality
+from .render.files import exports_of as exports_of
+from .render.files import may_replace as may_replace
+from .render.files import write_whole as write_whole
+from .render.markdown import markdown_summary as markdown_summary
+from .render.markdown import markdown_text as markdown_text
+from .render.page import Page as Page
+from .render.page import render_page as render_page
+from .render.page import write_exports as write_exports
+from .render.page import write_page as write_page
+from .render.plot import quality_against_cost as quality_against_cost
+from .render.tables import artifact_rows as artifact_rows
+from .render.tables import batch_table as batch_table
+from .render.tables import comparison_table as comparison_table
+from .stats import power as power
+from .stats.e_values import Look as Look
+from .stats.power import detectable as detectable
+from .stats.power import of_gate as of_gate
+from .stats.power import rows_to_pass as rows_to_pass

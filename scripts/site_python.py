@@ -33,7 +33,7 @@ def python_page() -> str:
     parts = [
         INTRODUCTION,
         "## pareta_client",
-        *_directives(pareta_client, pareta_client.__all__),
+        *_directives(pareta_client, dir(pareta_client)),
         "## pareta_batch",
         *_directives(pareta_batch, OF_A_BATCH),
         *_directives(pareta_batch.run, ("run_batch", "retry_failed")),

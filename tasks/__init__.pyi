@@ -1,98 +1,59 @@
-from .artifacts import measure_quality, publish_batch, publish_comparisons, publish_page, publish_summary
-from .batches import (
-    build_report,
-    check_dataset,
-    complete_shards,
-    plan_retry,
-    quote_batch,
-    register_batch,
-    write_answers_file,
-)
-from .budgets import comparison_account, reserve_smoke_call, share_budget
-from .credentials import ParetaCredentials, make_client, save_credentials, use_credentials
-from .direct import NEEDS_API, run_logger, task, uses_prefect
-from .endpoint_slots import limit_name
-from .endpoints import deploy_or_reuse, find_endpoint, smoke_call, stop_endpoint, wait_until_live
-from .evals import (
-    completed,
-    plan_eval_run,
-    prepare_eval_set,
-    run_comparisons,
-    spent_under,
-    start_eval_run,
-    wait_for_eval_run,
-)
-from .events import announce_unpaid_watch, quality_drifted, quality_unavailable
-from .files import check_page, check_plot, check_report
-from .idle_endpoints import read_activity, save_activity
-from .idle_policy import IdlePolicy
-from .locks import check_batch_is_free, work_lock
-from .progress import watcher
-from .report_address import address_of
-from .resources import open_sending_session, shared_client, shared_ledger
-from .retries import RETRIED, RETRIES
-from .tags import tag_run
-from .watching import append_history, drift_from, publish_history
-from .worker_records import check_worker
-
-__all__ = [
-    "NEEDS_API",
-    "RETRIED",
-    "RETRIES",
-    "IdlePolicy",
-    "ParetaCredentials",
-    "address_of",
-    "announce_unpaid_watch",
-    "append_history",
-    "build_report",
-    "check_batch_is_free",
-    "check_dataset",
-    "check_page",
-    "check_plot",
-    "check_report",
-    "check_worker",
-    "comparison_account",
-    "complete_shards",
-    "completed",
-    "deploy_or_reuse",
-    "drift_from",
-    "find_endpoint",
-    "limit_name",
-    "make_client",
-    "measure_quality",
-    "open_sending_session",
-    "plan_eval_run",
-    "plan_retry",
-    "prepare_eval_set",
-    "publish_batch",
-    "publish_comparisons",
-    "publish_history",
-    "publish_page",
-    "publish_summary",
-    "quality_drifted",
-    "quality_unavailable",
-    "quote_batch",
-    "read_activity",
-    "register_batch",
-    "reserve_smoke_call",
-    "run_comparisons",
-    "run_logger",
-    "save_activity",
-    "save_credentials",
-    "share_budget",
-    "shared_client",
-    "shared_ledger",
-    "smoke_call",
-    "spent_under",
-    "start_eval_run",
-    "stop_endpoint",
-    "tag_run",
-    "task",
-    "use_credentials",
-    "uses_prefect",
-    "wait_for_eval_run",
-    "wait_until_live",
-    "watcher",
-    "work_lock",
-    "write_answers_file",
-]
+from .artifacts import measure_quality as measure_quality
+from .artifacts import publish_batch as publish_batch
+from .artifacts import publish_comparisons as publish_comparisons
+from .artifacts import publish_page as publish_page
+from .artifacts import publish_summary as publish_summary
+from .batches import build_report as build_report
+from .batches import check_dataset as check_dataset
+from .batches import complete_shards as complete_shards
+from .batches import plan_retry as plan_retry
+from .batches import quote_batch as quote_batch
+from .batches import register_batch as register_batch
+from .batches import write_answers_file as write_answers_file
+from .budgets import comparison_account as comparison_account
+from .budgets import reserve_smoke_call as reserve_smoke_call
+from .budgets import share_budget as share_budget
+from .credentials import ParetaCredentials as ParetaCredentials
+from .credentials import make_client as make_client
+from .credentials import save_credentials as save_credentials
+from .credentials import use_credentials as use_credentials
+from .direct import NEEDS_API as NEEDS_API
+from .direct import run_logger as run_logger
+from .direct import task as task
+from .direct import uses_prefect as uses_prefect
+from .endpoint_slots import limit_name as limit_name
+from .endpoints import deploy_or_reuse as deploy_or_reuse
+from .endpoints import find_endpoint as find_endpoint
+from .endpoints import smoke_call as smoke_call
+from .endpoints import stop_endpoint as stop_endpoint
+from .endpoints import wait_until_live as wait_until_live
+from .evals import completed as completed
+from .evals import plan_eval_run as plan_eval_run
+from .evals import prepare_eval_set as prepare_eval_set
+from .evals import run_comparisons as run_comparisons
+from .evals import spent_under as spent_under
+from .evals import start_eval_run as start_eval_run
+from .evals import wait_for_eval_run as wait_for_eval_run
+from .events import announce_unpaid_watch as announce_unpaid_watch
+from .events import quality_drifted as quality_drifted
+from .events import quality_unavailable as quality_unavailable
+from .files import check_page as check_page
+from .files import check_plot as check_plot
+from .files import check_report as check_report
+from .idle_endpoints import read_activity as read_activity
+from .idle_endpoints import save_activity as save_activity
+from .idle_policy import IdlePolicy as IdlePolicy
+from .locks import check_batch_is_free as check_batch_is_free
+from .locks import work_lock as work_lock
+from .progress import watcher as watcher
+from .report_address import address_of as address_of
+from .resources import open_sending_session as open_sending_session
+from .resources import shared_client as shared_client
+from .resources import shared_ledger as shared_ledger
+from .retries import RETRIED as RETRIED
+from .retries import RETRIES as RETRIES
+from .tags import tag_run as tag_run
+from .watching import append_history as append_history
+from .watching import drift_from as drift_from
+from .watching import publish_history as publish_history
+from .worker_records import check_worker as check_worker

@@ -1,22 +1,14 @@
-from .answer_parts import WrittenParts, complete_folder, shards_per_part, write_folder, write_parts
-from .answers_file import layout_of, results_table, write_answers
-from .output import write_output
-from .output_checks import check_content, check_path
-from .output_claims import check_free, claim, release_earlier
-
-__all__ = [
-    "WrittenParts",
-    "check_content",
-    "check_free",
-    "check_path",
-    "claim",
-    "complete_folder",
-    "layout_of",
-    "release_earlier",
-    "results_table",
-    "shards_per_part",
-    "write_answers",
-    "write_folder",
-    "write_output",
-    "write_parts",
-]
+from .answer_parts import WrittenParts as WrittenParts
+from .answer_parts import complete_folder as complete_folder
+from .answer_parts import shards_per_part as shards_per_part
+from .answer_parts import write_folder as write_folder
+from .answer_parts import write_parts as write_parts
+from .answers_file import layout_of as layout_of
+from .answers_file import results_table as results_table
+from .answers_file import write_answers as write_answers
+from .output import write_output as write_output
+from .output_checks import check_content as check_content
+from .output_checks import check_path as check_path
+from .output_claims import check_free as check_free
+from .output_claims import claim as claim
+from .output_claims import release_earlier as release_earlier

@@ -1,30 +1,18 @@
-from .gc_tuning import relaxed_gc
-from .open_sessions import OpenSessions, owner_of_sessions
-from .planning import register_rows
-from .policy import RETRY_POLICY, TIMING, RetryPolicy, Timing
-from .progress import Progress, Snapshot
-from .session import Session, open_session, start_session
-from .session_work import SessionWork, read_work, settle_copies
-from .stop import StopSignal
-from .worker_pool import fan_out
-
-__all__ = [
-    "RETRY_POLICY",
-    "TIMING",
-    "OpenSessions",
-    "Progress",
-    "RetryPolicy",
-    "Session",
-    "SessionWork",
-    "Snapshot",
-    "StopSignal",
-    "Timing",
-    "fan_out",
-    "open_session",
-    "owner_of_sessions",
-    "read_work",
-    "register_rows",
-    "relaxed_gc",
-    "settle_copies",
-    "start_session",
-]
+from .gc_tuning import relaxed_gc as relaxed_gc
+from .open_sessions import OpenSessions as OpenSessions
+from .open_sessions import owner_of_sessions as owner_of_sessions
+from .planning import register_rows as register_rows
+from .policy import RETRY_POLICY as RETRY_POLICY
+from .policy import TIMING as TIMING
+from .policy import RetryPolicy as RetryPolicy
+from .policy import Timing as Timing
+from .progress import Progress as Progress
+from .progress import Snapshot as Snapshot
+from .session import Session as Session
+from .session import open_session as open_session
+from .session import start_session as start_session
+from .session_work import SessionWork as SessionWork
+from .session_work import read_work as read_work
+from .session_work import settle_copies as settle_copies
+from .stop import StopSignal as StopSignal
+from .worker_pool import fan_out as fan_out

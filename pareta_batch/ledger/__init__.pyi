@@ -1,68 +1,41 @@
-from .account_runs import AccountRuns, account_digest
-from .budget_accounts import budget_of
-from .group_commit import GroupCommit
-from .identity import ledger_id
-from .kept_quotes import Quoted, check_batch_quote, hit_rate, keep_quote
-from .ledger import Ledger
-from .member_spending import billed_by_shard, spent_by_member
-from .member_tables import create_member_tables, member_runs, member_shards, members, stops
-from .membership import (
-    Membership,
-    check_serves_members,
-    exclude_late_claims,
-    holder_of,
-    join_run,
-    living_members,
-    stop_of,
-)
-from .outcomes import MAX_KEPT_CHARS, Flag, Outcome, State, Tally
-from .overspending import holds_all, overspent_micro_usd, spent_micro_usd
-from .owners import BATCH, record_owner
-from .queries import Sample
-from .schema import outputs, runs
-from .selection import ALL_UNSETTLED, RowSelection
-from .sharing import Sharing, distinct_rows
-
-__all__ = [
-    "ALL_UNSETTLED",
-    "BATCH",
-    "MAX_KEPT_CHARS",
-    "AccountRuns",
-    "Flag",
-    "GroupCommit",
-    "Ledger",
-    "Membership",
-    "Outcome",
-    "Quoted",
-    "RowSelection",
-    "Sample",
-    "Sharing",
-    "State",
-    "Tally",
-    "account_digest",
-    "billed_by_shard",
-    "budget_of",
-    "check_batch_quote",
-    "check_serves_members",
-    "create_member_tables",
-    "distinct_rows",
-    "exclude_late_claims",
-    "hit_rate",
-    "holder_of",
-    "holds_all",
-    "join_run",
-    "keep_quote",
-    "ledger_id",
-    "living_members",
-    "member_runs",
-    "member_shards",
-    "members",
-    "outputs",
-    "overspent_micro_usd",
-    "record_owner",
-    "runs",
-    "spent_by_member",
-    "spent_micro_usd",
-    "stop_of",
-    "stops",
-]
+from .account_runs import AccountRuns as AccountRuns
+from .account_runs import account_digest as account_digest
+from .budget_accounts import budget_of as budget_of
+from .group_commit import GroupCommit as GroupCommit
+from .identity import ledger_id as ledger_id
+from .kept_quotes import Quoted as Quoted
+from .kept_quotes import check_batch_quote as check_batch_quote
+from .kept_quotes import hit_rate as hit_rate
+from .kept_quotes import keep_quote as keep_quote
+from .ledger import Ledger as Ledger
+from .member_spending import billed_by_shard as billed_by_shard
+from .member_spending import spent_by_member as spent_by_member
+from .member_tables import create_member_tables as create_member_tables
+from .member_tables import member_runs as member_runs
+from .member_tables import member_shards as member_shards
+from .member_tables import members as members
+from .member_tables import stops as stops
+from .membership import Membership as Membership
+from .membership import check_serves_members as check_serves_members
+from .membership import exclude_late_claims as exclude_late_claims
+from .membership import holder_of as holder_of
+from .membership import join_run as join_run
+from .membership import living_members as living_members
+from .membership import stop_of as stop_of
+from .outcomes import MAX_KEPT_CHARS as MAX_KEPT_CHARS
+from .outcomes import Flag as Flag
+from .outcomes import Outcome as Outcome
+from .outcomes import State as State
+from .outcomes import Tally as Tally
+from .overspending import holds_all as holds_all
+from .overspending import overspent_micro_usd as overspent_micro_usd
+from .overspending import spent_micro_usd as spent_micro_usd
+from .owners import BATCH as BATCH
+from .owners import record_owner as record_owner
+from .queries import Sample as Sample
+from .schema import outputs as outputs
+from .schema import runs as runs
+from .selection import ALL_UNSETTLED as ALL_UNSETTLED
+from .selection import RowSelection as RowSelection
+from .sharing import Sharing as Sharing
+from .sharing import distinct_rows as distinct_rows

@@ -1,29 +1,18 @@
-from .account import Account
-from .budget import Budget, BudgetGate, Reservation, micro_usd
-from .cost_fields import EXTRA_BODY, most_answer_tokens, unbounded
-from .cost_forecast import forecast
-from .cost_range import CostQuote, CostRange
-from .format import budget_dollars, dollars, money_notes
-from .leaderboard import fetch_leaderboard
-from .prices import NO_PRICES, Answered, Prices
-
-__all__ = [
-    "EXTRA_BODY",
-    "NO_PRICES",
-    "Account",
-    "Answered",
-    "Budget",
-    "BudgetGate",
-    "CostQuote",
-    "CostRange",
-    "Prices",
-    "Reservation",
-    "budget_dollars",
-    "dollars",
-    "fetch_leaderboard",
-    "forecast",
-    "micro_usd",
-    "money_notes",
-    "most_answer_tokens",
-    "unbounded",
-]
+from .account import Account as Account
+from .budget import Budget as Budget
+from .budget import BudgetGate as BudgetGate
+from .budget import Reservation as Reservation
+from .budget import micro_usd as micro_usd
+from .cost_fields import EXTRA_BODY as EXTRA_BODY
+from .cost_fields import most_answer_tokens as most_answer_tokens
+from .cost_fields import unbounded as unbounded
+from .cost_forecast import forecast as forecast
+from .cost_range import CostQuote as CostQuote
+from .cost_range import CostRange as CostRange
+from .format import budget_dollars as budget_dollars
+from .format import dollars as dollars
+from .format import money_notes as money_notes
+from .leaderboard import fetch_leaderboard as fetch_leaderboard
+from .prices import NO_PRICES as NO_PRICES
+from .prices import Answered as Answered
+from .prices import Prices as Prices

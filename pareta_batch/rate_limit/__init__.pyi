@@ -1,14 +1,7 @@
-from .account import Share, Usage, share_of
-from .gate import AdmissionGate
-from .history import Limits
-from .limiter import Call, RateLimiter
-
-__all__ = [
-    "AdmissionGate",
-    "Call",
-    "Limits",
-    "RateLimiter",
-    "Share",
-    "Usage",
-    "share_of",
-]
+from .account import Share as Share
+from .account import Usage as Usage
+from .account import share_of as share_of
+from .gate import AdmissionGate as AdmissionGate
+from .history import Limits as Limits
+from .limiter import Call as Call
+from .limiter import RateLimiter as RateLimiter

@@ -1,54 +1,38 @@
-from .address import Address
-from .attached_files import FileChanged
-from .dataset import Dataset, Row, decimals_of, schema
-from .frames import Table, is_table
-from .identity import Message, digest, idempotency_key
-from .message_files import wire_messages
-from .openai_batch import OPENAI_COLUMNS, is_openai_batch
-from .readers import CHUNK_ROWS
-from .requests import RowRequest, keyed_rows, row_requests
-from .source import OPENAI_BATCH, AnyDataset, Source, SourceField
-from .storage import FOLDER_OWNER, SUCCESS, files_below, is_part, local_files, problem_of, store_of
-from .turns import Turn, request_after, turns_of, turns_text
-from .values import MAX_NESTING, is_missing, json_text, nesting, text_of
-
-__all__ = [
-    "CHUNK_ROWS",
-    "FOLDER_OWNER",
-    "MAX_NESTING",
-    "OPENAI_BATCH",
-    "OPENAI_COLUMNS",
-    "SUCCESS",
-    "Address",
-    "AnyDataset",
-    "Dataset",
-    "FileChanged",
-    "Message",
-    "Row",
-    "RowRequest",
-    "Source",
-    "SourceField",
-    "Table",
-    "Turn",
-    "decimals_of",
-    "digest",
-    "files_below",
-    "idempotency_key",
-    "is_missing",
-    "is_openai_batch",
-    "is_part",
-    "is_table",
-    "json_text",
-    "keyed_rows",
-    "local_files",
-    "nesting",
-    "problem_of",
-    "request_after",
-    "row_requests",
-    "schema",
-    "store_of",
-    "text_of",
-    "turns_of",
-    "turns_text",
-    "wire_messages",
-]
+from .address import Address as Address
+from .attached_files import FileChanged as FileChanged
+from .dataset import Dataset as Dataset
+from .dataset import Row as Row
+from .dataset import decimals_of as decimals_of
+from .dataset import schema as schema
+from .frames import Table as Table
+from .frames import is_table as is_table
+from .identity import Message as Message
+from .identity import digest as digest
+from .identity import idempotency_key as idempotency_key
+from .message_files import wire_messages as wire_messages
+from .openai_batch import OPENAI_COLUMNS as OPENAI_COLUMNS
+from .openai_batch import is_openai_batch as is_openai_batch
+from .readers import CHUNK_ROWS as CHUNK_ROWS
+from .requests import RowRequest as RowRequest
+from .requests import keyed_rows as keyed_rows
+from .requests import row_requests as row_requests
+from .source import OPENAI_BATCH as OPENAI_BATCH
+from .source import AnyDataset as AnyDataset
+from .source import Source as Source
+from .source import SourceField as SourceField
+from .storage import FOLDER_OWNER as FOLDER_OWNER
+from .storage import SUCCESS as SUCCESS
+from .storage import files_below as files_below
+from .storage import is_part as is_part
+from .storage import local_files as local_files
+from .storage import problem_of as problem_of
+from .storage import store_of as store_of
+from .turns import Turn as Turn
+from .turns import request_after as request_after
+from .turns import turns_of as turns_of
+from .turns import turns_text as turns_text
+from .values import MAX_NESTING as MAX_NESTING
+from .values import is_missing as is_missing
+from .values import json_text as json_text
+from .values import nesting as nesting
+from .values import text_of as text_of

@@ -1,19 +1,11 @@
-from .checks import check_runner
-from .job import ClientFactory, ClusterClient, KeyClient, MemberJob, MemberOutcome, check_outcomes, work
-from .on_dask import run_on_dask
-from .on_ray import run_on_ray
-from .on_this_machine import run_on_this_machine
-
-__all__ = [
-    "ClientFactory",
-    "ClusterClient",
-    "KeyClient",
-    "MemberJob",
-    "MemberOutcome",
-    "check_outcomes",
-    "check_runner",
-    "run_on_dask",
-    "run_on_ray",
-    "run_on_this_machine",
-    "work",
-]
+from .checks import check_runner as check_runner
+from .job import ClientFactory as ClientFactory
+from .job import ClusterClient as ClusterClient
+from .job import KeyClient as KeyClient
+from .job import MemberJob as MemberJob
+from .job import MemberOutcome as MemberOutcome
+from .job import check_outcomes as check_outcomes
+from .job import work as work
+from .on_dask import run_on_dask as run_on_dask
+from .on_ray import run_on_ray as run_on_ray
+from .on_this_machine import run_on_this_machine as run_on_this_machine

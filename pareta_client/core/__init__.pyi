@@ -1,103 +1,68 @@
-from .assembly import IncompleteStream, assembled, is_event_stream
-from .call import Call, as_json, delete, get, post, post_form, segment
-from .document import Document, DocumentStream, Uploadable, document_of
-from .exchanges import Answer, attempts_of, exchange
-from .finish import Finish, finish_of
-from .json_reading import Json, note
-from .rate_limits import RateLimitBudget, RateLimits, rate_limits_from_headers
-from .receipt import NO_RECEIPT, Receipt, added, receipt_from_headers
-from .redaction import redacted_json
-from .replies import MAX_ERROR_BODY_BYTES, clean_id, json_of, malformed, object_of, record_from, record_of, records_of
-from .request import RawHeaders, Request, Timeouts
-from .steps import (
-    Emit,
-    Failed,
-    Happened,
-    Moment,
-    Operation,
-    Read,
-    ReadClock,
-    Received,
-    Reply,
-    Send,
-    Sleep,
-    Step,
-    read_clock,
-    sleep,
-)
-from .streams import Progress, chat_chunks, deploy_events
-from .tracing import Tracing, installed_tracing
-from .usable import unusable_reason
-from .values import MAX_COUNT, MAX_QUOTED_CHARACTERS, content_of, noted_count, shown
-from .waiting import PollTiming, if_transient, poll
-
-__all__ = [
-    "MAX_COUNT",
-    "MAX_ERROR_BODY_BYTES",
-    "MAX_QUOTED_CHARACTERS",
-    "NO_RECEIPT",
-    "Answer",
-    "Call",
-    "Document",
-    "DocumentStream",
-    "Emit",
-    "Failed",
-    "Finish",
-    "Happened",
-    "IncompleteStream",
-    "Json",
-    "Moment",
-    "Operation",
-    "PollTiming",
-    "Progress",
-    "RateLimitBudget",
-    "RateLimits",
-    "RawHeaders",
-    "Read",
-    "ReadClock",
-    "Receipt",
-    "Received",
-    "Reply",
-    "Request",
-    "Send",
-    "Sleep",
-    "Step",
-    "Timeouts",
-    "Tracing",
-    "Uploadable",
-    "added",
-    "as_json",
-    "assembled",
-    "attempts_of",
-    "chat_chunks",
-    "clean_id",
-    "content_of",
-    "delete",
-    "deploy_events",
-    "document_of",
-    "exchange",
-    "finish_of",
-    "get",
-    "if_transient",
-    "installed_tracing",
-    "is_event_stream",
-    "json_of",
-    "malformed",
-    "note",
-    "noted_count",
-    "object_of",
-    "poll",
-    "post",
-    "post_form",
-    "rate_limits_from_headers",
-    "read_clock",
-    "receipt_from_headers",
-    "record_from",
-    "record_of",
-    "records_of",
-    "redacted_json",
-    "segment",
-    "shown",
-    "sleep",
-    "unusable_reason",
-]
+from .assembly import IncompleteStream as IncompleteStream
+from .assembly import assembled as assembled
+from .assembly import is_event_stream as is_event_stream
+from .call import Call as Call
+from .call import as_json as as_json
+from .call import delete as delete
+from .call import get as get
+from .call import post as post
+from .call import post_form as post_form
+from .call import segment as segment
+from .document import Document as Document
+from .document import DocumentStream as DocumentStream
+from .document import Uploadable as Uploadable
+from .document import document_of as document_of
+from .exchanges import Answer as Answer
+from .exchanges import attempts_of as attempts_of
+from .exchanges import exchange as exchange
+from .finish import Finish as Finish
+from .finish import finish_of as finish_of
+from .json_reading import Json as Json
+from .json_reading import note as note
+from .rate_limits import RateLimitBudget as RateLimitBudget
+from .rate_limits import RateLimits as RateLimits
+from .rate_limits import rate_limits_from_headers as rate_limits_from_headers
+from .receipt import NO_RECEIPT as NO_RECEIPT
+from .receipt import Receipt as Receipt
+from .receipt import added as added
+from .receipt import receipt_from_headers as receipt_from_headers
+from .redaction import redacted_json as redacted_json
+from .replies import MAX_ERROR_BODY_BYTES as MAX_ERROR_BODY_BYTES
+from .replies import clean_id as clean_id
+from .replies import json_of as json_of
+from .replies import malformed as malformed
+from .replies import object_of as object_of
+from .replies import record_from as record_from
+from .replies import record_of as record_of
+from .replies import records_of as records_of
+from .request import RawHeaders as RawHeaders
+from .request import Request as Request
+from .request import Timeouts as Timeouts
+from .steps import Emit as Emit
+from .steps import Failed as Failed
+from .steps import Happened as Happened
+from .steps import Moment as Moment
+from .steps import Operation as Operation
+from .steps import Read as Read
+from .steps import ReadClock as ReadClock
+from .steps import Received as Received
+from .steps import Reply as Reply
+from .steps import Send as Send
+from .steps import Sleep as Sleep
+from .steps import Step as Step
+from .steps import read_clock as read_clock
+from .steps import sleep as sleep
+from .streams import Progress as Progress
+from .streams import chat_chunks as chat_chunks
+from .streams import deploy_events as deploy_events
+from .tracing import Tracing as Tracing
+from .tracing import installed_tracing as installed_tracing
+from .usable import unusable_reason as unusable_reason
+from .values import MAX_COUNT as MAX_COUNT
+from .values import MAX_QUOTED_CHARACTERS as MAX_QUOTED_CHARACTERS
+from .values import content_of as content_of
+from .values import noted_count as noted_count
+from .values import shown as shown
+from .waiting import PollTiming as PollTiming
+from .waiting import if_transient as if_transient
+from .waiting import poll as poll

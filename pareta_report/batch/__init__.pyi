@@ -1,14 +1,6 @@
-from .accounting import account
-from .answers import answers_table, result_columns
-from .quality import batch_measured_quality
-from .rows import shown_rows
-from .truth import label_of
-
-__all__ = [
-    "account",
-    "answers_table",
-    "batch_measured_quality",
-    "label_of",
-    "result_columns",
-    "shown_rows",
-]
+from .accounting import account as account
+from .answers import answers_table as answers_table
+from .answers import result_columns as result_columns
+from .quality import batch_measured_quality as batch_measured_quality
+from .rows import shown_rows as shown_rows
+from .truth import label_of as label_of

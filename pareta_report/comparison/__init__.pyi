@@ -1,19 +1,10 @@
-from .candidates import Candidate
-from .confusion import confusion_matrix
-from .cost import value_text
-from .results import Comparison, Disagreement, ModelScore
-from .row_results import MeasuredQuality
-from .slices import Rows, confusions, slicings
-
-__all__ = [
-    "Candidate",
-    "Comparison",
-    "Disagreement",
-    "MeasuredQuality",
-    "ModelScore",
-    "Rows",
-    "confusion_matrix",
-    "confusions",
-    "slicings",
-    "value_text",
-]
+from .candidates import Candidate as Candidate
+from .confusion import confusion_matrix as confusion_matrix
+from .cost import value_text as value_text
+from .results import Comparison as Comparison
+from .results import Disagreement as Disagreement
+from .results import ModelScore as ModelScore
+from .row_results import MeasuredQuality as MeasuredQuality
+from .slices import Rows as Rows
+from .slices import confusions as confusions
+from .slices import slicings as slicings

@@ -1,18 +1,11 @@
-from .details import with_details
-from .files import PLOT_CREATOR
-from .tables import artifact_rows
-from .text import about, count, interval, listing, money, percent, points, unit_cost
-
-__all__ = [
-    "PLOT_CREATOR",
-    "about",
-    "artifact_rows",
-    "count",
-    "interval",
-    "listing",
-    "money",
-    "percent",
-    "points",
-    "unit_cost",
-    "with_details",
-]
+from .details import with_details as with_details
+from .files import PLOT_CREATOR as PLOT_CREATOR
+from .tables import artifact_rows as artifact_rows
+from .text import about as about
+from .text import count as count
+from .text import interval as interval
+from .text import listing as listing
+from .text import money as money
+from .text import percent as percent
+from .text import points as points
+from .text import unit_cost as unit_cost

@@ -34,7 +34,7 @@ def public_api() -> list[str]:
 
 
 def _names() -> Iterator[str]:
-    for name in pareta_client.__all__:
+    for name in dir(pareta_client):
         found = getattr(pareta_client, name)
         if isinstance(found, type):
             yield f"class {name}({', '.join(base.__name__ for base in found.__mro__[1:-1])})"

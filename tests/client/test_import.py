@@ -8,7 +8,7 @@ import pytest
 import pareta_client
 
 
-@pytest.mark.parametrize("name", pareta_client.__all__)
+@pytest.mark.parametrize("name", dir(pareta_client))
 def test_every_public_name_can_be_had(name: str) -> None:
     assert getattr(pareta_client, name).__name__ == name
 

@@ -26,7 +26,7 @@ NEW_SET = RunOn(None, None, ROWS, None, "sort these")
 
 
 def kinds() -> list[type[Record]]:
-    public = (getattr(pareta_client, name) for name in pareta_client.__all__)
+    public = (getattr(pareta_client, name) for name in dir(pareta_client))
     return [kind for kind in public if inspect.isclass(kind) and issubclass(kind, Record)]
 
 

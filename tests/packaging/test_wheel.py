@@ -95,7 +95,7 @@ def test_the_client_works_without_prefect(wheel: Path, tmp_path: Path, sandbox: 
 import asyncio, importlib.util
 assert not any(importlib.util.find_spec(name) for name in ("prefect", "pandas", "sqlalchemy", "typer"))
 import pareta_client
-assert all(getattr(pareta_client, name) for name in pareta_client.__all__)
+assert all(getattr(pareta_client, name) for name in dir(pareta_client))
 ask = {"model": "auto", "messages": [{"role": "user", "content": "hello"}]}
 async def main():
     async with pareta_client.AsyncPareta.from_env() as pareta:
