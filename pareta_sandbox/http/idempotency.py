@@ -1,6 +1,7 @@
 """Idempotency: one answer per key, for repeated and for concurrent requests."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -10,33 +11,10 @@ MAX_KEY_CHARS = 255
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Replay(Generic[Answer]):
-    """A stored answer, which is not billed again."""
-
-    answer: Answer
-
-
 @dataclass(slots=True)
 class _Pending:
     fingerprint: bytes
     done: asyncio.Event
-
-
-class Claim(Generic[Answer]):
-    """The right to answer for a key; concurrent requests with the same key wait."""
-
-    def __init__(self, replays: "Replays[Answer]", key: str | None) -> None:
-        self._replays = replays
-        self._key = key
-
-    def settle(self, answer: Answer) -> None:
-        """Store the answer, and release the waiting requests."""
-        self._replays._close(self._key, answer)
-
-    def abandon(self) -> None:
-        """Release the key without an answer: the next request does the work."""
-        self._replays._close(self._key, None)
 
 
 class Store(Protocol[Answer]):
@@ -71,34 +49,32 @@ class Replays(Generic[Answer]):
         self._store: Store[Answer] = store or MemoryStore()
         self._pending: dict[str, _Pending] = {}
 
-    async def claim(self, key: str | None, fingerprint: bytes) -> Claim[Answer] | Replay[Answer]:
-        """Return the stored answer, or the right to produce it; without a key every request is new.
+    async def once(
+        self, key: str | None, fingerprint: bytes, work: Callable[[], Awaitable[Answer]]
+    ) -> tuple[Answer, bool]:
+        """Return the answer of a key, and whether it was stored before; otherwise `work` produces and stores it.
 
-        A key that was used for another request is refused with 422. That is an error of the client, and clients
-        never retry this status.
+        Concurrent requests with the same key wait. A failure is not stored: the next request does the work. Without a
+        key every request is new. A key that was used for another request is refused with 422. That is an error of the
+        client, and clients never retry this status.
         """
         if key is None:
-            return Claim(self, None)
+            return await work(), False
         while pending := self._pending.get(key):
             _check_same_request(pending.fingerprint, fingerprint)
             await pending.done.wait()
-        stored = self._store.load(key)
-        if stored is not None:
+        if (stored := self._store.load(key)) is not None:
             known, answer = stored
             _check_same_request(known, fingerprint)
-            return Replay(answer)
-        self._pending[key] = _Pending(fingerprint, asyncio.Event())
-        return Claim(self, key)
-
-    def _close(self, key: str | None, answer: Answer | None) -> None:
-        if key is None:
-            return
-        pending = self._pending.pop(key, None)
-        if pending is None:
-            return
-        if answer is not None:
-            self._store.save(key, pending.fingerprint, answer)
-        pending.done.set()
+            return answer, True
+        own = self._pending[key] = _Pending(fingerprint, asyncio.Event())
+        try:
+            answer = await work()
+            self._store.save(key, fingerprint, answer)
+        finally:
+            del self._pending[key]
+            own.done.set()
+        return answer, False
 
 
 def idempotency_key(sent: str | None) -> str | None:

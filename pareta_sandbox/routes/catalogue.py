@@ -8,7 +8,7 @@ from starlette.routing import Route as Path
 
 from pareta_sandbox.http.body import active_faults, answer, fingerprint, honoured_key, read_json
 from pareta_sandbox.http.errors import invalid, not_found
-from pareta_sandbox.http.idempotency import Replay, Replays
+from pareta_sandbox.http.idempotency import Replays
 from pareta_sandbox.models import catalogue
 from pareta_sandbox.models.catalogue import TASKS, Task
 from pareta_sandbox.models.matching import match_query
@@ -82,20 +82,15 @@ class Routes:
         if wanted.model == "recommended" and wanted.task in TASKS:
             await self._service.recommended(wanted.task)  # measured first: `deploy` below must not block the event loop
         faults = active_faults(request)
-        claim = await self._deployed.claim(
-            honoured_key(request, self._service), fingerprint("deploy", wanted.task, wanted.model, wanted.name)
-        )
         seconds = self._service.settings.deploy_s
-        if isinstance(claim, Replay):
-            endpoint = claim.answer
-        else:
-            try:
-                endpoint = self._service.endpoints.deploy(wanted.task, wanted.model, wanted.name)
-            except BaseException:
-                claim.abandon()
-                raise
-            claim.settle(endpoint)
+
+        async def deploy() -> Endpoint:
+            endpoint = self._service.endpoints.deploy(wanted.task, wanted.model, wanted.name)
             deploys.begin(self._service.endpoints, endpoint, seconds, faults)
+            return endpoint
+
+        request_hash = fingerprint("deploy", wanted.task, wanted.model, wanted.name)
+        endpoint, _ = await self._deployed.once(honoured_key(request, self._service), request_hash, deploy)
         events = deploys.progress(endpoint, seconds, faults, self._service.base_url)
         return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
 

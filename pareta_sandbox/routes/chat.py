@@ -1,12 +1,13 @@
 """Route of chat completions: parse, answer, bill once, and send the answer complete or as a stream."""
 
 from contextlib import aclosing, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pareta_sandbox.faults.effects import apply_before
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.http.exchange import JSON_TYPE, Header, HttpExchange
-from pareta_sandbox.http.idempotency import Replay, idempotency_key
+from pareta_sandbox.http.idempotency import idempotency_key
 from pareta_sandbox.routes.chat_request import ChatRequest, fingerprint, parse_request
 from pareta_sandbox.service import Service
 from pareta_sandbox.state.completion import Choices, Completion, Head, chunk, pieces, serialized
@@ -50,21 +51,15 @@ class Chat:
 
     async def _answer(self, exchange: HttpExchange, request: ChatRequest, key: str | None, body: bytes) -> None:
         honoured = key if self._service.honours_keys else None
-        claim = await self._replays.claim(honoured, fingerprint(body) if honoured else b"")
-        if isinstance(claim, Replay):
+        work = partial(self._new, exchange, request, key, body)
+        done, is_replay = await self._replays.once(honoured, fingerprint(body) if honoured else b"", work)
+        if is_replay:
             self._service.books.record_replay(key or "", exchange.request_id)
-            await self._replay(exchange, request, claim.answer)
-            return
-        try:
-            done = await self._new(exchange, request, key, body)
-        except BaseException:
-            claim.abandon()
-            raise
-        claim.settle(done)
-        if request.stream:
-            await self._end_stream(exchange, request, done, done.price)
-        else:
-            await self._whole(exchange, request, done, done.price)
+        if is_replay and request.stream:
+            for choices in pieces(done, request.n):
+                await _send_chunk(exchange, done.head, choices)
+        send = self._end_stream if request.stream else self._whole
+        await send(exchange, request, done, 0 if is_replay else done.price)
 
     async def _new(self, exchange: HttpExchange, request: ChatRequest, key: str | None, body: bytes) -> Completion:
         planned = await plan(request, self._service)
@@ -96,14 +91,6 @@ class Chat:
         # Requests in flight at the stop are still answered, and cause no further stop.
         if self._service.faults and endpoint.state == "live" and self._service.faults.stops(endpoint.id):
             self._service.endpoints.become(endpoint, "stopped")
-
-    async def _replay(self, exchange: HttpExchange, request: ChatRequest, done: Completion) -> None:
-        if not request.stream:
-            await self._whole(exchange, request, done, billed=0)
-            return
-        for choices in pieces(done, request.n):
-            await _send_chunk(exchange, done.head, choices)
-        await self._end_stream(exchange, request, done, billed=0)
 
     async def _whole(self, exchange: HttpExchange, request: ChatRequest, done: Completion, billed: int) -> None:
         headers = [JSON_TYPE]

@@ -18,14 +18,14 @@ from pareta_sandbox.http.body import (
     read_json,
     sent_key,
 )
-from pareta_sandbox.http.errors import Refusal, invalid
-from pareta_sandbox.http.idempotency import Replay, Replays
+from pareta_sandbox.http.errors import Refusal, invalid, not_found
+from pareta_sandbox.http.idempotency import Replays
 from pareta_sandbox.models.proposals import propose
 from pareta_sandbox.service import Service
 from pareta_sandbox.state import documents, eval_sets
 from pareta_sandbox.state.documents import MAX_INLINE_BYTES, MAX_UPLOAD_BYTES, Uploads
 from pareta_sandbox.state.eval_runs import EvalRuns, Run
-from pareta_sandbox.state.eval_sets import EvalSet, EvalSets
+from pareta_sandbox.state.eval_sets import EvalSet
 
 
 class NewRun(BaseModel):
@@ -58,7 +58,7 @@ class EvalRoutes:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._sets = EvalSets()
+        self._sets: dict[str, EvalSet] = {}
         self._runs = EvalRuns(service)
         self._uploads = Uploads()
         self._made_sets: Replays[EvalSet] = Replays()
@@ -92,7 +92,7 @@ class EvalRoutes:
 
     async def list_sets(self, request: Request) -> Response:
         """List the eval sets."""
-        return answer({"eval_sets": [eval_set.record() for eval_set in self._sets.all()]})
+        return answer({"eval_sets": [eval_set.record() for eval_set in self._sets.values()]})
 
     async def create_set(self, request: Request) -> Response:
         """Create an eval set from uploaded rows."""
@@ -100,45 +100,35 @@ class EvalRoutes:
         items = files.get("items", fields.get("items", "").encode())
         task, prompt, name = (fields.get(field) or None for field in ("task_id", "prompt", "name"))
         request_hash = fingerprint("eval set", items, task, prompt, name)
-        claim = await self._made_sets.claim(honoured_key(request, self._service), request_hash)
-        if isinstance(claim, Replay):
-            return answer({"eval_set": claim.answer.record()}, 201)
-        try:
+
+        async def create() -> EvalSet:
             set_id = f"es_{self._service.next_number():08x}"
-            eval_set = eval_sets.build(set_id, items, task, prompt, name, int(time.time()))
-        except BaseException:
-            claim.abandon()
-            raise
-        self._sets.add(eval_set)
-        claim.settle(eval_set)
+            self._sets[set_id] = eval_sets.build(set_id, items, task, prompt, name, int(time.time()))
+            return self._sets[set_id]
+
+        eval_set, _ = await self._made_sets.once(honoured_key(request, self._service), request_hash, create)
         return answer({"eval_set": eval_set.record()}, 201)
 
     async def retrieve_set(self, request: Request) -> Response:
         """Return one eval set."""
-        return answer({"eval_set": self._sets.get(request.path_params["set_id"]).record()})
+        return answer({"eval_set": self._set(request).record()})
 
     async def delete_set(self, request: Request) -> Response:
         """Delete an eval set."""
-        self._sets.delete(request.path_params["set_id"])
+        del self._sets[self._set(request).id]
         return Response(status_code=204)
 
     async def start_run(self, request: Request) -> Response:
         """Queue an eval run, once per idempotency key."""
         wanted = await read_json(request, NewRun)
         request_hash = fingerprint("eval run", wanted.eval_set_id, wanted.candidate_model_ids)
-        claim = await self._made_runs.claim(honoured_key(request, self._service), request_hash)
-        if isinstance(claim, Replay):
-            return answer({"run_id": claim.answer.id, "status": claim.answer.status}, 202)
-        try:
-            eval_set = self._sets.get(wanted.eval_set_id)
-            request_id: str = request.scope[REQUEST_ID]
-            run = self._runs.start(
-                eval_set, wanted.candidate_model_ids, sent_key(request), request_id, active_faults(request)
-            )
-        except BaseException:
-            claim.abandon()
-            raise
-        claim.settle(run)
+
+        async def start() -> Run:
+            eval_set, request_id = self._known_set(wanted.eval_set_id), request.scope[REQUEST_ID]
+            models, faults = wanted.candidate_model_ids, active_faults(request)
+            return self._runs.start(eval_set, models, sent_key(request), request_id, faults)
+
+        run, _ = await self._made_runs.once(honoured_key(request, self._service), request_hash, start)
         return answer({"run_id": run.id, "status": run.status}, 202)
 
     async def retrieve_run(self, request: Request) -> Response:
@@ -183,4 +173,9 @@ class EvalRoutes:
         return answer(documents.attach(eval_set, done.idx, done.field_name, done.mime, content))
 
     def _set(self, request: Request) -> EvalSet:
-        return self._sets.get(request.path_params["set_id"])
+        return self._known_set(request.path_params["set_id"])
+
+    def _known_set(self, set_id: str) -> EvalSet:
+        if set_id not in self._sets:
+            raise not_found("eval set", set_id)
+        return self._sets[set_id]

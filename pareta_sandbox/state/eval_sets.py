@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pareta_sandbox.http.errors import invalid, not_found
+from pareta_sandbox.http.errors import invalid
 from pareta_sandbox.models import catalogue
 from pareta_sandbox.models.catalogue import TASKS
 from pareta_sandbox.models.scoring import Expected, Strategy
@@ -61,32 +61,6 @@ class EvalSet:
             "prompt": self.prompt,
             "created_at": self.created,
         }
-
-
-class EvalSets:
-    """All eval sets of the organisation."""
-
-    def __init__(self) -> None:
-        self._by_id: dict[str, EvalSet] = {}
-
-    def add(self, eval_set: EvalSet) -> None:
-        """Store a set."""
-        self._by_id[eval_set.id] = eval_set
-
-    def all(self) -> list[EvalSet]:
-        """Return every set, oldest first."""
-        return list(self._by_id.values())
-
-    def get(self, set_id: str) -> EvalSet:
-        """Return one set; refuse an unknown one with 404."""
-        if set_id not in self._by_id:
-            raise not_found("eval set", set_id)
-        return self._by_id[set_id]
-
-    def delete(self, set_id: str) -> None:
-        """Remove a set; refuse an unknown one with 404."""
-        self.get(set_id)
-        del self._by_id[set_id]
 
 
 def build(set_id: str, items: bytes, task_id: str | None, prompt: str | None, name: str | None, at: int) -> EvalSet:
