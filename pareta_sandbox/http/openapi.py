@@ -1,6 +1,5 @@
-"""OpenAPI document, built from route tables, docstrings and body models; and a page that shows it."""
+"""OpenAPI document, built from route tables, docstrings and body models."""
 
-import html
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -128,26 +127,3 @@ def _responses(method: str, path: str) -> Schema:
         return {"200": {"description": "kept"}, **refused}
     status = SUCCESS.get((method, path), 200)
     return {str(status): {"description": "done", "content": {kind: {} for kind in kinds}}, **refused}
-
-
-def page(described: Schema) -> str:
-    """Render the document as a page without scripts."""
-    rows = []
-    paths = described["paths"]
-    assert isinstance(paths, dict)
-    for path, methods in paths.items():
-        for method, operation in methods.items():
-            summary = html.escape(operation["summary"])
-            rows.append(f"<tr><td><b>{method.upper()}</b></td><td><code>{path}</code></td><td>{summary}</td></tr>")
-    return PAGE.format(rows="\n".join(rows))
-
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Pareta sandbox: routes</title>
-<style>body{{font:15px system-ui;margin:2rem auto;max-width:70rem;padding:0 1rem}}
-td{{padding:.3rem .8rem .3rem 0;vertical-align:top;border-bottom:1px solid #8883}}</style></head>
-<body><h1>Routes</h1><p><a href="/">status</a> · <a href="/openapi.json">openapi.json</a></p>
-<table>
-{rows}
-</table></body></html>
-"""

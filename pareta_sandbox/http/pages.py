@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -64,15 +64,18 @@ class Pages:
     async def status(self, request: Request) -> Response:
         """Show endpoints, books, recent errors and faults; `?part=main` returns only the part that changes."""
         name = "main.html" if request.query_params.get("part") == "main" else "status.html"
-        return HTMLResponse(self._templates.get_template(name).render(self._context()), headers=NO_FRAMES)
+        return self._page(name, self._context())
 
     async def docs(self, request: Request) -> Response:
         """Show the routes."""
-        return HTMLResponse(openapi.page(openapi.document(self._described)), headers=NO_FRAMES)
+        return self._page("routes.html", openapi.document(self._described))
 
     async def openapi(self, request: Request) -> Response:
         """Return the OpenAPI document."""
         return answer(openapi.document(self._described))
+
+    def _page(self, template: str, content: Mapping[str, object]) -> Response:
+        return HTMLResponse(self._templates.get_template(template).render(content), headers=NO_FRAMES)
 
     def _context(self) -> dict[str, object]:
         return {
