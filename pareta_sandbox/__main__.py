@@ -94,10 +94,11 @@ def _add_access(add: Callable[..., object]) -> None:
     add("--port", type=int, default=8765, help="port to listen on; 0 picks a free port (default: %(default)s)")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     hosts = "further host name that requests may send as Host, besides this machine's own (repeatable)"
-    add("--allow-host", action="append", default=[], metavar="NAME", help=hosts)
-    balance = _micro_usd("100")
-    add("--balance-usd", type=_micro_usd, default=balance, metavar="USD", help="opening balance (default: 100)")
-    add("--keys", default="", metavar="K1,K2", help="valid API keys (default: every key that starts with pareta_sk_)")
+    add("--allow-host", dest="allow_hosts", action="append", default=[], metavar="NAME", help=hosts)
+    balance = {"dest": "balance_micro_usd", "type": _micro_usd, "default": _micro_usd("100"), "metavar": "USD"}
+    add("--balance-usd", help="opening balance (default: 100)", **balance)
+    keys = "valid API keys (default: every key that starts with pareta_sk_)"
+    add("--keys", type=_keys, default=(), metavar="K1,K2", help=keys)
 
 
 def _add_durations(add: Callable[..., object]) -> None:
@@ -109,7 +110,8 @@ def _add_durations(add: Callable[..., object]) -> None:
 
 
 def _add_behaviour(add: Callable[..., object]) -> None:
-    add("--no-idempotency", action="store_true", help="ignore idempotency keys: every request is billed")
+    no_idempotency = "ignore idempotency keys: every request is billed"
+    add("--no-idempotency", dest="idempotency", action="store_false", help=no_idempotency)
     generations = "1: without keys, receipts and 'auto' (default: 2)"
     add("--generation", type=int, choices=(1, 2), default=2, help=generations)
     journal = "SQLite file for the books; existing books are continued (default: a temporary file)"
@@ -126,24 +128,13 @@ def _add_upstream(add: Callable[..., object]) -> None:
 
 def settings(chosen: argparse.Namespace) -> Settings:
     """Convert the command line into settings."""
-    return Settings(
-        host=chosen.host,
-        port=chosen.port,
-        allow_hosts=tuple(chosen.allow_host),
-        balance_micro_usd=chosen.balance_usd,
-        keys=tuple(key.strip() for key in chosen.keys.split(",") if key.strip()),
-        latency_ms=chosen.latency_ms,
-        cold_start_s=chosen.cold_start_s,
-        deploy_s=chosen.deploy_s,
-        eval_s=chosen.eval_s,
-        idempotency=not chosen.no_idempotency,
-        generation=chosen.generation,
-        seed=chosen.seed,
-        journal=chosen.journal,
-        upstream=chosen.upstream,
-        upstream_model=chosen.upstream_model,
-        upstream_key=os.environ.get("UPSTREAM_API_KEY"),
-    )
+    options = {name: value for name, value in vars(chosen).items() if name != "scenario"}
+    options["allow_hosts"] = tuple(chosen.allow_hosts)
+    return Settings(**options, upstream_key=os.environ.get("UPSTREAM_API_KEY"))
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    return tuple(key.strip() for key in text.split(",") if key.strip())
 
 
 def _micro_usd(text: str) -> int:

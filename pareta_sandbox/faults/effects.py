@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from starlette.types import Message, Send
@@ -26,7 +26,7 @@ from pareta_sandbox.faults.odd_replies import Reply, odd
 from pareta_sandbox.http.errors import ClientGone, Refusal
 from pareta_sandbox.http.exchange import HttpExchange, encode_headers
 
-Tampering = Drop | Hang | TruncatedJson | OddReply | KeyEcho | SlowBody | CutStream
+Tampering = ReplyHeaders | Drop | Hang | TruncatedJson | OddReply | KeyEcho | SlowBody | CutStream
 
 BAD_GATEWAY = b"<html>\r\n<head><title>Bad Gateway</title></head>\r\n<body><h1>Bad Gateway</h1></body>\r\n</html>\r\n"
 PIECES = 10
@@ -43,8 +43,6 @@ async def apply_before(exchange: HttpExchange, faults: Sequence[Fault], draws: r
         match fault:
             case Latency():
                 await asyncio.sleep(draw_ms(fault.ms, fault.sigma, draws) / 1000)
-            case ReplyHeaders():
-                _add_headers(exchange, fault.headers)
             case Status():
                 wait = retry_after(fault.retry_after_s, fault.retry_after)
                 refusal = Refusal(fault.status, fault.detail, {"retry-after": wait} if wait else {})
@@ -60,22 +58,10 @@ async def apply_before(exchange: HttpExchange, faults: Sequence[Fault], draws: r
                 await exchange.drop(fault.how)
             case Hang(when="before"):
                 await hang(exchange, fault)
-            case Drop() | Hang() | TruncatedJson() | OddReply() | KeyEcho() | SlowBody() | CutStream():
+            case ReplyHeaders() | Drop() | Hang() | TruncatedJson() | OddReply() | KeyEcho() | SlowBody() | CutStream():
                 prepare(exchange, fault)
             case _:
                 pass  # faults of deploys and eval runs apply there
-
-
-def _add_headers(exchange: HttpExchange, headers: Mapping[str, str]) -> None:
-    def wrap(send: Send) -> Send:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *encode_headers(headers)]}
-            await send(message)
-
-        return send_with_headers
-
-    exchange.intercept_send(wrap)
 
 
 async def hang(exchange: HttpExchange, fault: Hang) -> None:
@@ -110,6 +96,8 @@ class _Tampering:
 
     async def __call__(self, message: Message) -> None:
         match self._fault, message["type"]:
+            case ReplyHeaders(headers=added), "http.response.start":
+                await self.send({**message, "headers": [*message["headers"], *encode_headers(added)]})
             case Drop(when="after", how=how), _:
                 await self._exchange.drop(how)
             case Hang() as fault, _:

@@ -1,6 +1,7 @@
 """HTTP/1.1 connections by uvicorn and httptools: one write per reply, and accessible to faults."""
 
 import asyncio
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -13,7 +14,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Add the transport to the scope of every request on this connection."""
-        super().connection_made(Corked(transport))
+        super().connection_made(cast(asyncio.Transport, Corked(transport)))
         application: ASGIApp = self.app
 
         async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
@@ -23,17 +24,19 @@ class Protocol(HttpToolsProtocol):
         self.app = with_connection
 
 
-class Corked(asyncio.Transport):
+class Corked:
     """A transport that collects the writes of one event loop iteration into one system call.
 
     uvicorn writes the head and the body of a reply separately, and the second `send` doubles the cost of a reply.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__()
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:  # a method of the transport that writes nothing
+        return getattr(self._transport, name)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Collect the bytes until the end of this event loop iteration."""
@@ -55,19 +58,3 @@ class Corked(asyncio.Transport):
         """Discard the buffered bytes and close at once."""
         self._parts.clear()
         self._transport.abort()
-
-    def is_closing(self) -> bool:
-        """Return whether the connection is closing."""
-        return self._transport.is_closing()
-
-    def pause_reading(self) -> None:
-        """Pause reading."""
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Resume reading."""
-        self._transport.resume_reading()
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        """Return transport information, as asyncio defines it."""
-        return self._transport.get_extra_info(name, default)

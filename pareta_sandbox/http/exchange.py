@@ -19,19 +19,6 @@ TRANSPORT = "sandbox.transport"
 class HttpExchange:
     """A request and its reply; every reply carries `x-request-id`."""
 
-    __slots__ = (
-        "_receive",
-        "_send",
-        "api_key",
-        "finished",
-        "method",
-        "on_status",
-        "path",
-        "request_id",
-        "scope",
-        "started",
-    )
-
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         self.scope = scope
         self.method: str = scope["method"]

@@ -8,6 +8,7 @@ memory of the process stays constant.
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -36,21 +37,6 @@ class Entry(NamedTuple):
 StoredAnswer = tuple[bytes, Completion]  # the hash of the request, and the answer
 
 
-class Tally:
-    """Number and sum of the entries, by kind."""
-
-    def __init__(self) -> None:
-        self._totals: dict[Kind, tuple[int, int]] = {}
-
-    def add(self, kind: Kind, number: int, amount: int) -> None:
-        """Add entries of one kind."""
-        known, sum_so_far = self._totals.get(kind, (0, 0))
-        self._totals[kind] = (known + number, sum_so_far + amount)
-
-    def __getitem__(self, kind: Kind) -> tuple[int, int]:
-        return self._totals.get(kind, (0, 0))
-
-
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (
     n INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
@@ -74,9 +60,9 @@ class Journal:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(SCHEMA)
-        self._tally = Tally()
-        for kind, number, amount in self._connection.execute(TOTALS):
-            self._tally.add(kind, number, amount)
+        totals = self._connection.execute(TOTALS).fetchall()
+        self._counts: Counter[Kind] = Counter({kind: number for kind, number, _ in totals})
+        self._sums: Counter[Kind] = Counter({kind: amount for kind, _, amount in totals})
         self._entries: list[Entry] = []
         self._answers: dict[str, StoredAnswer] = {}
         self._cache: dict[str, StoredAnswer] = {}
@@ -89,7 +75,8 @@ class Journal:
     def write(self, entry: Entry) -> None:
         """Append an entry."""
         self._entries.append(entry)
-        self._tally.add(entry.kind, 1, entry.amount or 0)
+        self._counts[entry.kind] += 1
+        self._sums[entry.kind] += entry.amount or 0
         if len(self._entries) >= FLUSH_AT_ENTRIES:
             self.flush()
 
@@ -116,7 +103,7 @@ class Journal:
 
     def total(self, kind: Kind) -> tuple[int, int]:
         """Return the number and the sum of the entries of a kind."""
-        return self._tally[kind]
+        return self._counts[kind], self._sums[kind]
 
     def keys(self) -> dict[str, int]:
         """Return the number of requests by idempotency key."""
