@@ -11,14 +11,14 @@ from prefect.input.run_input import keyset_from_base_key
 from prefect.states import Suspended
 from pydantic import Field, ValidationError
 
-from flows.approval_errors import ApprovalNeeded, Declined
+from flows.approval_errors import Declined
 from flows.bounds import Bounds
 from flows.collisions import is_unattended
 from flows.outcomes import current_flow_run, remark
 from flows.parameters import Pipeline
 from flows.quotes import PipelineQuote
 from flows.suspension import propose_suspension
-from pareta_batch import Batch, Quote, budget_dollars, dollars, micro_usd
+from pareta_batch import ApprovalNeeded, Batch, Quote, budget_dollars, high_of_rows, question_above
 from pareta_evals import Comparisons, ComparisonsQuote
 from tasks import run_logger
 
@@ -69,24 +69,14 @@ async def approved(spec: Approvable, bounds: Bounds | None, quote: Callable[[], 
 
 
 def question_of(spec: Batch | Comparisons | Pipeline, quote: CheckedQuote) -> str | None:
-    """Return the quote with the approval that it needs; None if it needs none.
-
-    The most that the run can cost is the high end of the quote, and no more than `budget_usd`. An unknown cost needs
-    an approval.
-    """
-    above, high = spec.approve_above_usd, highest_micro_usd(quote)
-    if above is None:
-        return None
-    if spec.budget_usd is not None:
-        high = min(micro_usd(spec.budget_usd), micro_usd(spec.budget_usd) if high is None else high)
-    if high is not None and high <= above * 1_000_000:
-        return None
-    can_cost = "an unknown amount" if high is None else f"up to {dollars(high)}"
-    return f"{quote}; it can cost {can_cost}, above approve_above_usd of {budget_dollars(above)}"
+    """Return the quote with the approval that it needs; None if it needs none."""
+    return question_above(spec, quote, highest_micro_usd(quote))
 
 
 def highest_micro_usd(quote: CheckedQuote) -> int | None:
     """Return the high end of a quote; None if a cost in it is unknown."""
+    if isinstance(quote, Quote):
+        return high_of_rows(quote)
     comparisons = quote.comparisons if isinstance(quote, PipelineQuote) else quote
     if isinstance(comparisons, ComparisonsQuote) and any(
         each.problem or (None in each.models.values() and not each.paid_for) for each in comparisons.comparisons

@@ -1,10 +1,6 @@
-"""Errors of a run whose quote needs the approval of a person."""
+"""Error of a run whose quote a person declined."""
 
 from pareta_batch import BatchError
-
-
-class ApprovalNeeded(BatchError):
-    """A quote above `approve_above_usd` where no person can be asked; nothing was sent."""
 
 
 class Declined(BatchError):

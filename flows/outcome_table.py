@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from flows.approval_errors import ApprovalNeeded, Declined
+from flows.approval_errors import Declined
 from pareta_batch import (
+    ApprovalNeeded,
     BatchBusy,
     BatchUnknown,
     BudgetReached,

@@ -30,7 +30,7 @@ async def retry_failed(
     await tag_run(batch=batch.name, endpoint=batch.model, **batch.tags.named())
     async with shared_ledger():
         batch = await admit_known_batch(batch, bounds)
-        batch = await approved(batch, bounds, lambda: quote_batch(batch))
+        batch = await approved(batch, bounds, lambda: quote_batch(batch, selection))
         plan = await plan_retry(batch, selection)
         await check_worker(batch)
         async with open_sending_session(batch, selection) as session:

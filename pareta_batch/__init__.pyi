@@ -9,6 +9,9 @@ from .answers.output import write_output as write_output
 from .answers.output_claims import check_known as check_known
 from .answers.output_claims import is_ours as is_ours
 from .answers.whole_file import check_replaceable as check_replaceable
+from .approval import ApprovalNeeded as ApprovalNeeded
+from .approval import high_of_rows as high_of_rows
+from .approval import question_above as question_above
 from .engine.control import Controls as Controls
 from .engine.control import remote_control as remote_control
 from .engine.endpoint_recovery import endpoint_named as endpoint_named
@@ -124,7 +127,7 @@ from .owner_tags import Tags as Tags
 from .owner_tags import TagsField as TagsField
 from .quote import Quote as Quote
 from .quote import quote_from as quote_from
-from .quote import quote_rows as quote_rows
+from .quoting import quote_rows as quote_rows
 from .rate_limit import Limits as Limits
 from .report import BatchReport as BatchReport
 from .report import batch_report as batch_report

@@ -9,6 +9,7 @@
     ├── LedgerDiffers      an earlier run of the batch used another ledger; nothing was sent
     ├── RunnerUnavailable  a runner that is not installed, or lacks its server; nothing was sent
     ├── BatchUnknown       the ledger has no batch of that name
+    ├── ApprovalNeeded     a cost above `approve_above_usd` without an approval; nothing was sent
     ├── NotAllowed         a deployment's bounds exclude a file, a batch or a cost
     │   └── EventIncomplete    the event that started the run lacks a field
     ├── BatchBusy          another run holds the batch; wait for it or stop it

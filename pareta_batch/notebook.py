@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 from pydantic import BaseModel
 
 from pareta_batch.answers import results_table
+from pareta_batch.approval import check_approval
 from pareta_batch.engine import OpenSessions, Session, open_session, register_rows
 from pareta_batch.errors import BatchStopped, DatasetError
 from pareta_batch.field_problems import checked_options
-from pareta_batch.ledger import Ledger, check_batch_quote
+from pareta_batch.ledger import ALL_UNSETTLED, Ledger, check_batch_quote
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.rows import Table, digest, is_table
 from pareta_batch.run import complete_shards, report_ledger_failure
@@ -65,6 +66,7 @@ class BatchOptions(TypedDict, total=False):
     shard_size: int
     timeout_s: float
     budget_usd: float | None
+    approve_above_usd: float | None
     tolerated_failures: float
     tags: Any  # a mapping, which the batch checks
 
@@ -79,6 +81,7 @@ async def complete(
     ledger: Ledger | None = None,
     progress: bool = True,
     on_report: Callable[[BatchReport], object] | None = None,
+    approved: bool = False,
     **options: Unpack[BatchOptions],
 ) -> Frame:
     """Send the rows that the ledger has no answer for, and return the frame with columns of answers.
@@ -91,6 +94,7 @@ async def complete(
             rows continue the batch, and its budget counts for all of them.
         api_key, base_url: By default PARETA_API_KEY and PARETA_BASE_URL.
         ledger: An open ledger; by default that of PARETA_LEDGER_URL. The report goes to `on_report`.
+        approved: A person has approved the cost. Without, one above `approve_above_usd` raises ApprovalNeeded.
         options: Fields of a batch, such as `prompt`, `answer_schema`, `sampling`, `budget_usd`.
 
     Raises:
@@ -98,12 +102,10 @@ async def complete(
         DatasetError, InvalidOptions: The frame or an argument is not valid; nothing was sent.
     """
     batch = batch_of(frame, model, name, dict(options))
-    pareta = client_of(api_key, base_url)
     async with opened_ledger(ledger) as books:
-        session, report = await _run(batch, pareta, books, progress=progress)
+        session, report = await _run(batch, client_of(api_key, base_url), books, progress, approved)
         results = await asyncio.to_thread(results_table, batch, books)
     answers = with_columns(frame, _content(batch), results)
-    log.info("%s", report)
     if on_report is not None:
         on_report(report)
     if session.stop is not None:
@@ -197,7 +199,9 @@ def _content(batch: Batch) -> object:
     return batch.dataset.content if isinstance(batch.dataset, Table) else None
 
 
-async def _run(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, progress: bool) -> tuple[Session, BatchReport]:
+async def _run(
+    batch: Batch, pareta: AsyncPareta, ledger: Ledger, progress: bool, approved: bool
+) -> tuple[Session, BatchReport]:
     try:
         plan = await asyncio.to_thread(register_rows, batch, ledger)
     except BaseException:
@@ -207,11 +211,15 @@ async def _run(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, progress: b
         open_session(batch, pareta, ledger) as session,
         watch_session(session) if progress else nullcontext(),
     ):
+        if not approved:
+            await check_approval(batch, ledger, ALL_UNSETTLED, session)
         await complete_shards(session, plan.missing)
     with report_ledger_failure(session):
         tally = await asyncio.to_thread(ledger.tally, batch.name)
         await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
-    return session, batch_report(tally, session, changed=plan.changed)
+    report = batch_report(tally, session, changed=plan.changed)
+    log.info("%s", report)
+    return session, report
 
 
 def client_of(api_key: str | None, base_url: str | None) -> AsyncPareta:

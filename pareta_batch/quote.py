@@ -1,16 +1,22 @@
-"""Quotes of a batch's cost and duration before it is sent."""
+"""The quote of a batch's cost and duration, from its receipts or from the leaderboard."""
 
-import asyncio
-from contextlib import suppress
 from math import ceil, log
 from typing import Literal
 
 from pydantic import Field
 
 from pareta_batch.durations import duration_text
-from pareta_batch.engine import open_session, register_rows
-from pareta_batch.errors import RowsUnanswered
-from pareta_batch.ledger import Ledger, Quoted, Sample, Tally, distinct_rows, hit_rate, keep_quote
+from pareta_batch.ledger import (
+    ALL_UNSETTLED,
+    Ledger,
+    Quoted,
+    RowSelection,
+    Sample,
+    Tally,
+    distinct_rows,
+    hit_rate,
+    keep_quote,
+)
 from pareta_batch.money import CostQuote, CostRange, dollars, fetch_leaderboard
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, NotFoundError
@@ -66,22 +72,6 @@ class Quote(CostQuote):
         )
 
 
-async def quote_rows(batch: Batch, pareta: AsyncPareta, ledger: Ledger, *, pilot: int = 0) -> Quote:
-    """Return the quote of a run of the batch, from its own receipts, else from the leaderboard; the ledger keeps it.
-
-    `pilot`: number of rows to send first; their answers are part of the batch. Nothing else is sent. Takes ownership
-    of `pareta`. Raises as `register_rows`, and BatchStopped if the pilot was stopped.
-    """
-    plan = await asyncio.to_thread(register_rows, batch, ledger)
-    async with open_session(batch, pareta, ledger) as session:
-        if pilot and plan.to_send:
-            # Failed rows are sent again in the full run.
-            with suppress(RowsUnanswered):
-                await session.pilot(pilot)
-        rate = await session.ask(leaderboard_rate(batch, session.pareta))
-    return await asyncio.to_thread(kept_quote, batch, ledger, plan.total, rate)
-
-
 def quote_from(batch: Batch, total: int, to_send: int, sample: Sample, rate: float | None) -> Quote:
     """Return a quote from a sample of answers, else from a rate in micro-USD per request."""
     if len(sample.answered) >= MIN_ANSWERS:
@@ -124,11 +114,11 @@ def _rare_micro_usd(sample: Sample, answer_token: float | None, longest: int | N
     return answer_token * max(tokens - typical, 0.0)
 
 
-def kept_quote(batch: Batch, ledger: Ledger, total: int, rate: float | None) -> Quote:
-    """Return the quote of the missing rows; the ledger keeps it, to compare it with the bill."""
-    to_send = sum(ledger.missing_shards(batch.name, batch.shard_size).values())
+def kept_quote(batch: Batch, ledger: Ledger, rate: float | None, wanted: RowSelection = ALL_UNSETTLED) -> Quote:
+    """Return the quote of the rows to send; the ledger keeps it, to compare it with the bill."""
+    to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, wanted).values())
     tally = ledger.tally(batch.name)
-    made = _with_copies(quote_from(batch, total, to_send, ledger.sample(batch.name), rate), tally)
+    made = _with_copies(quote_from(batch, tally.total, to_send, ledger.sample(batch.name, wanted), rate), tally)
     if made.cost is None or not to_send:
         return made
     quoted = Quoted(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from math import ceil
 
 from pareta_batch.answers import write_output
+from pareta_batch.approval import check_approval
 from pareta_batch.engine import (
     RETRY_POLICY,
     TIMING,
@@ -17,7 +18,7 @@ from pareta_batch.engine import (
     register_rows,
 )
 from pareta_batch.errors import BatchError, BatchStopped, LedgerError, RowsUnanswered
-from pareta_batch.ledger import Ledger, RowSelection, Tally, check_batch_quote
+from pareta_batch.ledger import ALL_UNSETTLED, Ledger, RowSelection, Tally, check_batch_quote
 from pareta_batch.members import Lead, StartMembers, lead_members
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.spec import Batch
@@ -31,40 +32,53 @@ async def run_batch(
     *,
     policy: RetryPolicy = RETRY_POLICY,
     timing: Timing = TIMING,
+    approved: bool = False,
 ) -> BatchReport:
     """Send the missing rows of the dataset, write the answers of all rows, and return the report.
 
     Takes ownership of `pareta`, as `open_session` does. Raises as `register_rows`, and LedgerError if the ledger cannot
-    be read at the end. A ledger error while rows are sent stops the batch and is in the report.
+    be read at the end. A ledger error while rows are sent stops the batch and is in the report. A cost above
+    `approve_above_usd` raises ApprovalNeeded, unless a person has `approved` it.
     """
     plan = await asyncio.to_thread(register_rows, batch, ledger)
     async with open_session(batch, pareta, ledger, policy=policy, timing=timing) as session:
+        if not approved:
+            await check_approval(batch, ledger, ALL_UNSETTLED, session)
         await complete_shards(session, plan.missing)
     tally = await _finish(batch, ledger, session)
     return batch_report(tally, session, changed=plan.changed)
 
 
-async def run_with_members(batch: Batch, ledger: Ledger, members: int, start: StartMembers) -> BatchReport:
+async def run_with_members(
+    batch: Batch, ledger: Ledger, members: int, start: StartMembers, *, approved: bool = False
+) -> BatchReport:
     """Send the missing rows with several processes, write the answers of all rows, and return the report.
 
     `start` starts one process for each member it receives, and returns when all have ended; each calls
-    `work_as_member`. Raises as `run_batch` and `lead_members`, and the error of `start`.
+    `work_as_member`. Raises as `run_batch` and `lead_members`, and the error of `start`. Without receipts of the
+    batch its cost is unknown, which needs an approval too.
     """
     plan = await asyncio.to_thread(register_rows, batch, ledger)
+    if not approved:
+        await check_approval(batch, ledger, ALL_UNSETTLED)
     async with lead_members(batch, ledger, members) as leading:
         await leading.work(start)
         tally = await _finish(batch, ledger, leading)
     return batch_report(tally, leading, changed=plan.changed)
 
 
-async def retry_failed(batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors: Sequence[str] = ()) -> BatchReport:
+async def retry_failed(
+    batch: Batch, pareta: AsyncPareta, ledger: Ledger, errors: Sequence[str] = (), *, approved: bool = False
+) -> BatchReport:
     """Send failed rows again: those with a transient error, or those with one of the named error classes.
 
     It works from the ledger: the dataset is not read, and the answers file is not written. An old error stays until
-    the new outcome is durable. Takes ownership of `pareta`.
+    the new outcome is durable. Takes ownership of `pareta`. Raises ApprovalNeeded as `run_batch`.
     """
     wanted = RowSelection(only_failed=True, errors=tuple(errors))
     async with open_session(batch, pareta, ledger, wanted) as session:
+        if not approved:
+            await check_approval(batch, ledger, wanted, session)
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
         await complete_shards(session, shards)
     with report_ledger_failure(session):

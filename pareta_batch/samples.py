@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pareta_batch.approval import check_approval
 from pareta_batch.engine import open_session, register_rows
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.ledger import Ledger, Outcome
@@ -70,23 +71,29 @@ class SampleReport(BaseModel):
         return "\n".join(lines)
 
 
-async def sample_answers(batch: Batch, pareta: AsyncPareta, ledger: Ledger, count: int) -> SampleReport:
+async def sample_answers(
+    batch: Batch, pareta: AsyncPareta, ledger: Ledger, count: int, *, approved: bool = False
+) -> SampleReport:
     """Send the rows of a sample that have no answer yet, and return all its rows with their answers.
 
     The same `count` chooses the same rows: evenly spaced ones, the first included. Takes ownership of `pareta`.
-    Raises as `register_rows`, and BatchStopped if sending was stopped.
+    Raises as `register_rows`, BatchStopped if sending was stopped, and ApprovalNeeded if the rows to send can cost more
+    than `approve_above_usd`, unless they are `approved`.
     """
     plan = await asyncio.to_thread(register_rows, batch, ledger)
     positions = sample_positions(plan.total, count)
     before = await asyncio.to_thread(_settled, batch, ledger)
     async with open_session(batch, pareta, ledger) as session:
+        if not approved:
+            rows = await asyncio.to_thread(ledger.missing_at, batch.name, positions)
+            await check_approval(batch, ledger, rows, session)
         # Failed rows are shown with their error.
         with suppress(RowsUnanswered):
             await session.complete_rows(positions)
         rate = await session.ask(leaderboard_rate(batch, session.pareta))
     if session.stop is not None:
         raise BatchStopped(session.stop.reason, session.stop.message)
-    quote = await asyncio.to_thread(kept_quote, batch, ledger, plan.total, rate)
+    quote = await asyncio.to_thread(kept_quote, batch, ledger, rate)
     return await asyncio.to_thread(_report, batch, ledger, positions, before, quote)
 
 

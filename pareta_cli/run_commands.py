@@ -1,7 +1,7 @@
 """Commands that run a flow: one factory, and the commands with options of their own."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,7 +57,7 @@ def complete(
     from pareta_cli.sample import make_sample
 
     with report_bad_input():
-        report = make_sample(spec, overrides or (), sample)
+        report = make_sample(spec, overrides or (), sample, approved=yes)
     typer.echo(report.model_dump_json(indent=2) if as_json else str(report))
     raise typer.Exit(int(report.failed > 0))
 
@@ -79,7 +79,9 @@ def retry_failed(
 
         return partial(retry_failed, errors=tuple(errors or ()))
 
-    run_spec(Command.COMPLETE, spec, overrides, yes=yes, as_json=as_json, verbose=verbose, flow=flow)
+    run_spec(
+        Command.COMPLETE, spec, overrides, yes=yes, as_json=as_json, verbose=verbose, flow=flow, retried=errors or ()
+    )
 
 
 def run_spec(
@@ -91,11 +93,13 @@ def run_spec(
     as_json: bool,
     verbose: bool,
     flow: Callable[[], AnyFlow] | None = None,
+    retried: Sequence[str] | None = None,
 ) -> None:
     """Read a spec, run its flow, print the report and a summary, and raise typer.Exit with the status.
 
     Args:
         flow: Returns the flow to run in place of the command's own.
+        retried: Error classes of the failed rows to send again; None for a run of all rows.
     """
     with without_gc():
         from pareta_cli.specs import read_spec
@@ -109,14 +113,14 @@ def run_spec(
         from pareta_cli.summary import summary
 
         chosen = flow() if flow else flow_of(command)
-    result, status = run_flow(chosen, _approved(parameter, yes=yes))
+    result, status = run_flow(chosen, _approved(parameter, retried, yes=yes))
     if result is not None:
         as_text = json.dumps(result) if isinstance(result, str) else result.model_dump_json(indent=2)
         typer.echo(as_text if as_json else "\n".join(filter(None, [str(result), summary(result)])))
     raise typer.Exit(status)
 
 
-def _approved(spec: "Spec", *, yes: bool) -> "Spec":
+def _approved(spec: "Spec", retried: Sequence[str] | None, *, yes: bool) -> "Spec":
     """Return the spec without its threshold, once a person has approved its quote; else raise typer.Exit."""
     if getattr(spec, "approve_above_usd", None) is None:
         return spec
@@ -124,7 +128,7 @@ def _approved(spec: "Spec", *, yes: bool) -> "Spec":
         from pareta_cli.approval import ask_for_approval
 
         with report_bad_input():
-            ask_for_approval(spec)
+            ask_for_approval(spec, retried)
     # The flow has no terminal to ask on.
     return spec.model_copy(update={"approve_above_usd": None})
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pareta_cli.checks import print_checks
-from pareta_cli.options import AsJson, Overrides, SpecFile, report_bad_input
+from pareta_cli.options import AsJson, Overrides, SpecFile, Yes, report_bad_input
 from pareta_cli.spec_kinds import OTHER_NAMES, Command, command_named, kind_of
 
 ForCommand = Annotated[
@@ -22,13 +22,16 @@ def quote(
     ] = 0,
     command: ForCommand = None,
     overrides: Overrides = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Quote the rows to send, the eval runs to buy and their cost; only a pilot sends billed calls."""
+    from pareta_cli.approval import with_approval
     from pareta_cli.quote import make_quote, spec_of
 
     with report_bad_input():
-        quote = make_quote(spec_of(spec, overrides or (), command), pilot)
+        found = spec_of(spec, overrides or (), command)
+        quote = with_approval(lambda approved: make_quote(found, pilot, approved=approved), approved=yes)
     typer.echo(quote.model_dump_json(indent=2) if as_json else str(quote))
 
 

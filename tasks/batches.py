@@ -5,6 +5,7 @@ import asyncio
 from prefect.artifacts import acreate_markdown_artifact
 
 from pareta_batch import (
+    ALL_UNSETTLED,
     Batch,
     BatchReport,
     Lead,
@@ -73,11 +74,11 @@ async def plan_retry(batch: Batch, selection: RowSelection) -> RunPlan:
 
 
 @task(task_run_name="quote {batch.name}")
-async def quote_batch(batch: Batch) -> Quote:
+async def quote_batch(batch: Batch, wanted: RowSelection = ALL_UNSETTLED) -> Quote:
     """Quote the rows to send, their cost and their duration; nothing is sent."""
     async with shared_ledger() as ledger:
         await check_members(batch, ledger)
-        quote = await quote_rows(batch, await make_client(batch.credentials), ledger)
+        quote = await quote_rows(batch, await make_client(batch.credentials), ledger, wanted=wanted)
     run_logger().info("%s", quote)
     if uses_prefect():
         await acreate_markdown_artifact(f"**Quote** {markdown_text(str(quote))}", key=artifact_key(batch.name, "quote"))

@@ -151,9 +151,9 @@ class Ledger:
         asked = rows.c.key.in_(sa.select(rows.c.copy_of).where(*current(batch), at, rows.c.copy_batch == batch))
         return self._requests(remaining(batch, ALL_UNSETTLED).where(sa.or_(at, asked)).order_by(rows.c.position))
 
-    def sample(self, batch: str) -> Sample:
-        """Return a sample of the batch's answers with their cost and latency."""
-        return self._database.do(lambda db: sample_of(db, batch))
+    def sample(self, batch: str, wanted: RowSelection = ALL_UNSETTLED) -> Sample:
+        """Return a sample of the batch's answers with their cost and latency, and the sizes of the rows to send."""
+        return self._database.do(lambda db: sample_of(db, batch, wanted))
 
     def _requests(self, query: sa.Select[tuple[Any, ...]], given: dict[str, Any] | None = None) -> list[RowRequest]:
         found = self._database.do(lambda db: db.execute(query, given).all())

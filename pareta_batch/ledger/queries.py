@@ -124,8 +124,8 @@ class Sample:
 NOTHING_BILLED = Sample(0, 0.0, 0.0, 0.0)
 
 
-def sample_of(db: sa.Connection, batch: str) -> Sample:
-    """Return the sample of the batch's billed answers."""
+def sample_of(db: sa.Connection, batch: str, wanted: RowSelection) -> Sample:
+    """Return the sample of the batch's billed answers, and the sizes of the rows to send."""
     billed = sa.cast(rows.c.billed_micro_usd, sa.Float)
     query = sa.select(
         sa.func.count(), sa.func.avg(billed), sa.func.avg(billed * billed), sa.func.avg(rows.c.latency_ms)
@@ -133,10 +133,14 @@ def sample_of(db: sa.Connection, batch: str) -> Sample:
     count, mean, of_squares, latency = db.execute(query).one()
     if not count:
         return NOTHING_BILLED
-    missing = sa.select(rows.c.prompt_bytes, sa.func.count()).where(*current(batch), ALL_UNSETTLED.condition())
-    to_send = {row[0]: row[1] for row in db.execute(missing.group_by(rows.c.prompt_bytes))}
     variance = max(0.0, of_squares - mean**2)
-    return Sample(count, mean, variance, latency or 0.0, _answered(db, batch), to_send)
+    return Sample(count, mean, variance, latency or 0.0, _answered(db, batch), sizes_to_send(db, batch, wanted))
+
+
+def sizes_to_send(db: sa.Connection, batch: str, wanted: RowSelection) -> dict[int, int]:
+    """Return the number of rows to send by the bytes of their prompts."""
+    missing = sa.select(rows.c.prompt_bytes, sa.func.count()).where(*current(batch), wanted.condition())
+    return {row[0]: row[1] for row in db.execute(missing.group_by(rows.c.prompt_bytes))}
 
 
 def _answered(db: sa.Connection, batch: str) -> tuple[Answered, ...]:

@@ -18,7 +18,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.schema import quotes
 from pareta_batch.money import CostRange
-from pareta_batch.quote import quote_rows
+from pareta_batch.quoting import quote_rows
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
 from tests.batch.batches import batch_in, numbered, run

@@ -6,7 +6,7 @@ import pytest
 
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.money.budget import micro_usd
-from pareta_batch.quote import quote_rows
+from pareta_batch.quoting import quote_rows
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Sandbox, running
 from tests.batch.batches import QUICK, ledger_in, read_answers, run

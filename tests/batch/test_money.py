@@ -13,7 +13,8 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.queries import Sample
 from pareta_batch.money.budget import Budget, Reservation
 from pareta_batch.money.prices import Prices
-from pareta_batch.quote import quote_from, quote_rows
+from pareta_batch.quote import quote_from
+from pareta_batch.quoting import quote_rows
 from pareta_batch.run import retry_failed
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Sandbox, Status

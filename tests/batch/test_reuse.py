@@ -16,7 +16,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.schema import rows as rows_table
 from pareta_batch.ledger.sharing import Sharing
 from pareta_batch.ledger.writes import LedgerWrites
-from pareta_batch.quote import quote_rows
+from pareta_batch.quoting import quote_rows
 from pareta_batch.reuse import Reuse
 from pareta_batch.rows.identity import idempotency_key
 from pareta_batch.rows.requests import RowRequest, row_requests

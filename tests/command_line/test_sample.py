@@ -106,6 +106,60 @@ def test_a_sample_out_of_credit_is_stopped_and_nothing_is_printed_as_an_answer(s
     assert "InsufficientCredits" in ended.stderr
 
 
+DEAR = ("--set", "approve_above_usd=0")
+PAID = pytest.mark.parametrize("command", [("complete", "--sample", "3"), ("quote", "--pilot", "3")])
+"""Commands that send some rows of a batch."""
+
+
+def invoked(command: tuple[str, ...], *options: str, answer: str = "") -> Result:
+    return CliRunner().invoke(app, [command[0], "spec.json", *command[1:], *options], input=answer)
+
+
+@PAID
+@pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 3), ("", 3)])
+def test_rows_above_the_threshold_are_sent_after_a_yes(
+    command: tuple[str, ...], answer: str, status: int, service: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pareta_cli.approval.is_terminal", lambda: True)
+    ended = invoked(command, *DEAR, answer=answer)
+    assert ended.exit_code == status, ended.output
+    assert "tickets: 3 of 30 rows to send; about $" in ended.stderr
+    assert "above approve_above_usd of $0.00\nrun it? [y/N]" in ended.stderr
+    assert service.books().completions == (3 if status == 0 else 0)
+
+
+@PAID
+def test_without_a_terminal_the_option_approves(command: tuple[str, ...], service: Sandbox) -> None:
+    ended = invoked(command, *DEAR)
+    assert (ended.exit_code, service.books().completions_seen) == (2, 0)
+    assert "no terminal to ask on; pass --yes, or raise approve_above_usd" in ended.stderr
+    assert invoked(command, *DEAR, "--yes").exit_code == 0
+    assert service.books().completions == 3
+
+
+@PAID
+def test_a_cost_below_the_threshold_is_not_asked_about(command: tuple[str, ...], service: Sandbox) -> None:
+    assert invoked(command, "--set", "approve_above_usd=5").exit_code == 0
+    assert service.books().completions == 3
+
+
+def test_a_second_look_at_the_same_rows_needs_no_approval(service: Sandbox) -> None:
+    sample("--sample", "3")
+    assert sample("--sample", "3", *DEAR)["sent"] == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--error", "BadRequestError")])
+def test_a_retry_of_failed_rows_is_quoted_by_these_rows(options: tuple[str, ...], service: Sandbox) -> None:
+    # The last row has no answer yet, so a run of the batch would send it too.
+    service.inject(Status(status=422, times=1))
+    assert complete("--sample", "29").exit_code == 1
+    ended = CliRunner().invoke(app, ["retry-failed", "spec.json", *options, *DEAR])
+    if options:
+        assert (ended.exit_code, "tickets: 1 of 30 rows to send" in ended.stderr) == (2, True), ended.output
+    else:
+        assert "no terminal to ask on" not in ended.stderr, ended.output  # a final failure is not sent again
+
+
 @given(st.integers(1, 10_000), st.integers(1, 10_000))
 def test_positions_are_distinct_ordered_within_the_rows_and_spread_over_them(total: int, count: int) -> None:
     positions = sample_positions(total, count)

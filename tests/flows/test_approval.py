@@ -20,12 +20,12 @@ from pydantic import BaseModel
 from typer.testing import CliRunner, Result
 
 from flows.approval import Approval, ApprovalWithCeiling, form_of, highest_micro_usd, question_of
-from flows.approval_errors import ApprovalNeeded, Declined
+from flows.approval_errors import Declined
 from flows.compare_models import compare_models
 from flows.complete_batch import complete_batch
 from flows.outcome_table import ExitStatus, end_state
 from flows.run_pipeline import run_pipeline
-from pareta_batch import Batch, CostRange, Quote
+from pareta_batch import ApprovalNeeded, Batch, CostRange, Quote
 from pareta_cli.app import app
 from pareta_evals import ComparisonsQuote
 from pareta_sandbox.testing import Sandbox, Status

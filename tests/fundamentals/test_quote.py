@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.quote import quote_rows
+from pareta_batch.quoting import quote_rows
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import batch_in, run
