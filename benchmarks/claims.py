@@ -101,7 +101,8 @@ def claims(models: int, kind: str, samples: int) -> float:
             hard = np.repeat(rng.uniform(0, 0.4, 30), 4) if kind == "grouped" else rng.uniform(0, 0.4, 120)
             scores = [np.clip(hard + rng.beta(5, 2, 120) / 2, 0, 1) for _ in range(models)]
         best, *rest = sorted(scores, key=lambda own: -float(own.mean()))
-        p_values = [significance.p_of_no_difference(best - other, names) for other in rest]
+        gaps = [best - other for other in rest]
+        p_values = [significance.p_of_gaps(gap, gap, names) for gap in gaps]
         made += min(significance.best_against_rest(p_values)) <= significance.ALPHA
     return made / samples
 

@@ -10,14 +10,11 @@ from .notebook import Evaluation as Evaluation
 from .notebook import evaluate as evaluate
 from .notebook import evaluate_sync as evaluate_sync
 from .plan import EvalPlan as EvalPlan
-from .plan import eval_work_begun as eval_work_begun
 from .quote import ComparisonQuote as ComparisonQuote
 from .quote import ComparisonsQuote as ComparisonsQuote
 from .quote import PlannedSize as PlannedSize
-from .quote import estimated as estimated
 from .quote import quote_comparisons as quote_comparisons
 from .quote import quote_of as quote_of
-from .quote import subject_of as subject_of
 from .rows import EvalRows as EvalRows
 from .rows import read_eval_rows as read_eval_rows
 from .runner import EvalRunner as EvalRunner

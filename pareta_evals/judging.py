@@ -6,7 +6,7 @@ from contextlib import suppress
 from pareta_batch import Ledger, check_comparison_quote, unsettled, write_bill
 from pareta_client import AsyncPareta, EvalRun, NotFoundError
 from pareta_evals.plan import EvalPlan, eval_work_begun
-from pareta_evals.quote import estimated, subject_of
+from pareta_evals.quote import subject_of
 from pareta_evals.rows import EvalRows
 from pareta_evals.runner import EvalRunner
 from pareta_report import ComparisonContext
@@ -42,7 +42,7 @@ async def results_with_context(
         rows=rows.items if rows else None,
         groups=rows.groups if rows else None,
         slices=(spec.slice_column, rows.slices) if rows and rows.slices and spec.slice_column else None,
-        estimates=await estimated(work, plan, count, run.eval_set_id),
+        estimates=await work.costs(plan, count, run.eval_set_id),
         reused=plan.reused,
         margin=spec.margin,
         score_range=spec.score_range,

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pareta_batch import BatchError, CostQuote, CostRange, Ledger, Quoted, digest, dollars, hit_rate, keep_quote
 from pareta_client import AsyncPareta, ParetaError
-from pareta_evals.plan import EvalPlan
 from pareta_evals.runner import EvalRunner
 from pareta_evals.spec import Comparisons, ComparisonSpec
 
@@ -105,13 +104,6 @@ async def quote_comparisons(
     )
 
 
-async def estimated(
-    work: EvalRunner, plan: EvalPlan, rows: int | None, eval_set_id: str | None
-) -> dict[str, float | None]:
-    """Return the estimated cost by model (micro-USD): the leaderboard's cost per request × rows; None if unknown."""
-    return await work.costs(plan, rows, eval_set_id)
-
-
 def subject_of(rows: int | None, bought: Collection[str]) -> str:
     """Return the key of a comparison's quote: a digest of the number of rows and the bought models."""
     return digest([rows, sorted(bought)])
@@ -142,7 +134,7 @@ async def quote_of(work: EvalRunner) -> ComparisonQuote:
         plan = await work.known_plan(eval_set_id) or await work.new_plan(eval_set_id)
         paid_for = (await work.find_run(eval_set_id, plan))[0] if eval_set_id else None
         count = len(rows.items) if rows else await work.row_count(eval_set_id)
-        estimate = await estimated(work, plan, count, eval_set_id)
+        estimate = await work.costs(plan, count, eval_set_id)
     except (ParetaError, BatchError) as error:
         return ComparisonQuote(name=spec.name, problem=f"{type(error).__name__}: {error}")
     return ComparisonQuote(name=spec.name, rows=count, models=estimate, reused=dict(plan.reused), paid_for=paid_for)

@@ -59,11 +59,6 @@ def read_eval_rows(
     return EvalRows(items, _by_place(rows, group_column), _by_place(rows, slice_column), documents)
 
 
-def expected_of(row: EvalRow) -> object:
-    """Return the expected answer of a row."""
-    return next((row[name] for name in EXPECTED if row.get(name) is not None), None)
-
-
 def _plain(values: Mapping[str, object]) -> EvalRow:
     return {name: plain(value) for name, value in values.items()}
 

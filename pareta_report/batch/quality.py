@@ -1,12 +1,11 @@
 """Measured quality of a batch: its answers compared with the true labels of the dataset."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pareta_report.batch.answers import answers_table, result_columns, state_of
 from pareta_report.batch.truth import label_of
-from pareta_report.comparison import MeasuredQuality, confusion_matrix
+from pareta_report.comparison import MeasuredQuality, confusion_matrix, macro_f1
 from pareta_report.stats import intervals
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def batch_measured_quality(answers: "Path | str | pd.DataFrame", truth_column: s
         accuracy=right / len(pairs),
         ci_low=low,
         ci_high=high,
-        macro_f1=_macro_f1(pairs),
+        macro_f1=macro_f1(pairs),
         matrix=confusion_matrix("the batch", pairs),
     )
 
@@ -55,15 +54,3 @@ def _states(table: "pd.DataFrame") -> list[str]:
     columns = (table[results[name]].astype(object) for name in ("answer", "error", "attempts"))
     values = (column.where(column.notna(), None) for column in columns)
     return [state_of(*row) for row in zip(*values, strict=True)]
-
-
-def _macro_f1(pairs: Sequence[tuple[str, str | None]]) -> float:
-    """Return the mean F1 over the true labels; any other answer is a false negative of its true label."""
-    labels = sorted({truth for truth, _ in pairs})  # sorted: the sum of floats depends on the order
-    return sum(_f1(label, pairs) for label in labels) / len(labels)
-
-
-def _f1(label: str, pairs: Sequence[tuple[str, str | None]]) -> float:
-    hits = sum(truth == answer == label for truth, answer in pairs)
-    named = sum(truth == label for truth, _ in pairs) + sum(answer == label for _, answer in pairs)
-    return 2 * hits / named

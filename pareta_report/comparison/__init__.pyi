@@ -1,5 +1,5 @@
-from .candidates import Candidate as Candidate
 from .confusion import confusion_matrix as confusion_matrix
+from .confusion import macro_f1 as macro_f1
 from .cost import value_text as value_text
 from .results import Comparison as Comparison
 from .results import Disagreement as Disagreement
@@ -8,3 +8,4 @@ from .row_results import MeasuredQuality as MeasuredQuality
 from .slices import Rows as Rows
 from .slices import confusions as confusions
 from .slices import slicings as slicings
+from .valid_results import Candidate as Candidate

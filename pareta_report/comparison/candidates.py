@@ -1,67 +1,18 @@
 """The candidates of an eval run, each on all rows requested, and notes on excluded values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pareta_report.comparison.cost import of_result
-from pareta_report.comparison.readings import NO_RESULT, Item, Reading, readings, rows_asked
-from pareta_report.comparison.results import ModelKind
+from pareta_report.comparison.valid_results import NO_RESULT, Candidate, rows_asked, valid_results
 from pareta_report.render import count, listing, percent
 from pareta_report.stats import intervals
-from pareta_report.stats.intervals import Scores
 
 if TYPE_CHECKING:
     from pareta_client import EvalResult, EvalRun
-
-__all__ = ["Candidate", "Item", "candidates", "membership", "reservations"]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One model of a run. `items` is empty without complete per-row scores.
-
-    `answered_quality` is the mean score of the answered rows; `faults` lists the excluded values.
-    """
-
-    model: str
-    kind: ModelKind | None
-    quality: float | None
-    low: float | None
-    high: float | None
-    mean_cost: float | None
-    n: int | None
-    errors: int | None
-    published: float | None
-    cost_low: float | None = None
-    cost_high: float | None = None
-    answered_quality: float | None = None
-    items: Mapping[int, Item] = field(default_factory=dict)
-    faults: tuple[str, ...] = ()
-
-    def scores(self, rows: Sequence[int], unanswered: float = 0.0) -> Scores:
-        """Return the scores of the given rows, in their order; a row without an answer has the score `unanswered`."""
-        items = [self.items[row] for row in rows]
-        return np.array([unanswered if item.errored else item.score for item in items], dtype=np.float64)
-
-    def answered(self, row: int) -> bool:
-        """Return whether the model answered a row."""
-        return not self.items[row].errored
-
-    @property
-    def no_answer(self) -> float:
-        """Share of the rows requested without an answer; 0 if unknown."""
-        return (self.errors or 0) / self.n if self.n else 0.0
-
-    @property
-    def at_best(self) -> float | None:
-        """Quality if every row without an answer counts as right."""
-        if self.quality is None:
-            return None
-        answered = self.quality if self.items else self.quality * (1 - self.no_answer)
-        return min(1.0, answered + self.no_answer)
 
 
 def candidates(
@@ -74,10 +25,10 @@ def candidates(
     Every model is compared on all rows requested: a row without a result is a row without an answer. `score_range` is
     the declared scale of the scores.
     """
-    results = readings(run.results, score_range)
+    results = valid_results(run.results, score_range)
     rows = sorted(rows_asked(results))
     costs = {str(each.model_id or "unnamed"): _cost_interval(each, groups) for each in run.results}
-    return tuple(sorted((_candidate(result, rows, groups, costs[result.model]) for result in results), key=_rank))
+    return tuple(sorted((_on_all_rows(result, rows, groups, costs[result.model]) for result in results), key=_rank))
 
 
 def membership(groups: Mapping[int, str] | None, rows: Sequence[int]) -> list[str] | None:
@@ -106,41 +57,26 @@ def reservations(found: Sequence[Candidate]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _candidate(
-    result: Reading, rows: Sequence[int], groups: Mapping[int, str] | None, cost: intervals.Interval | None
+def _on_all_rows(
+    result: Candidate, rows: Sequence[int], groups: Mapping[int, str] | None, cost: intervals.Interval | None
 ) -> Candidate:
     if not result.items:
-        return Candidate(
-            model=result.model,
-            kind=result.kind,
-            quality=result.quality,
-            low=result.low,
-            high=result.high,
-            mean_cost=result.mean_cost,
-            n=result.rows,
-            errors=result.errors,
-            published=result.quality,
-            faults=result.faults,
-        )
+        return result
     items = {row: result.items.get(row, NO_RESULT) for row in rows}
     scores = np.array([items[row].score for row in rows], dtype=np.float64)
     low, high = intervals.of_mean(scores, membership(groups, rows))
     answered = [item.score for item in items.values() if not item.errored]
-    return Candidate(
-        model=result.model,
-        kind=result.kind,
+    return replace(
+        result,
         quality=float(scores.mean()),
         low=low,
         high=high,
-        mean_cost=result.mean_cost,
         n=len(items),
         errors=len(items) - len(answered),
-        published=result.quality,
         cost_low=cost and cost.low,
         cost_high=cost and cost.high,
         answered_quality=float(np.mean(answered)) if answered else None,
         items=items,
-        faults=result.faults,
     )
 
 

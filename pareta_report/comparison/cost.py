@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pareta_report.stats import intervals
-from pareta_report.stats.intervals import Interval, Scores
+from pareta_report.stats.bounded_mean import Scores, group_sums
+from pareta_report.stats.intervals import Interval
 
 if TYPE_CHECKING:
     from pareta_client import EvalResult
@@ -57,7 +57,7 @@ def _of_weights(weights: Scores, groups: Sequence[str] | None) -> Interval | Non
     """
     from scipy.stats import t
 
-    sums, counts = intervals.group_sums(weights.astype(np.float64), groups)
+    sums, counts = group_sums(weights.astype(np.float64), groups)
     n = sums.size
     if n < 2 or sums.sum() == 0:
         return None

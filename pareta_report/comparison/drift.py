@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from pareta_report.comparison.candidates import Candidate, candidates, membership
+from pareta_report.comparison.candidates import candidates, membership
 from pareta_report.comparison.results import Difference
+from pareta_report.comparison.valid_results import Candidate
 from pareta_report.render import PLOT_CREATOR, interval, percent, points
 from pareta_report.stats import intervals
 from pareta_report.stats.e_values import WATCH_ALPHA, Look, e_bh, evidence_of_drop
@@ -110,11 +111,6 @@ def drift_in(looks: Looks, groups: Mapping[int, str] | None = None) -> Drift:
             if look.unanswered > UNAVAILABLE
         ),
     )
-
-
-def drift_since(reference: "EvalRun", now: "EvalRun", groups: Mapping[int, str] | None = None) -> Drift:
-    """Compare a run with one earlier run on the same rows, as a series of these two."""
-    return drift_in({str(reference.id): looks_of(reference), str(now.id): looks_of(now)}, groups)
 
 
 def quality_points(

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pareta_report.comparison import tradeoff
-from pareta_report.comparison.candidates import Candidate, candidates, membership, reservations
+from pareta_report.comparison.candidates import candidates, membership, reservations
 from pareta_report.comparison.cost import value_text
 from pareta_report.comparison.pairs import against, best_against_rest
 from pareta_report.comparison.recommendation import recommended
 from pareta_report.comparison.results import MARGIN, Comparison, Difference, ModelScore
+from pareta_report.comparison.valid_results import Candidate
 from pareta_report.comparison.verdicts import no_verdict, verdict_of
 from pareta_report.render import listing, with_details
 

@@ -7,12 +7,12 @@ from math import ceil, hypot
 import numpy as np
 from numpy.typing import NDArray
 
-from pareta_report.comparison.candidates import Candidate, membership
+from pareta_report.comparison.candidates import membership
 from pareta_report.comparison.results import Answered, Difference
 from pareta_report.comparison.tradeoff import flip_price
+from pareta_report.comparison.valid_results import Candidate
 from pareta_report.stats import intervals, power, significance
-from pareta_report.stats.bounded_mean import mean_of, units_of
-from pareta_report.stats.intervals import Scores
+from pareta_report.stats.bounded_mean import Scores, mean_of, units_of
 from pareta_report.stats.significance import ALPHA
 
 
@@ -84,17 +84,6 @@ def against(
     pairs = [_compared(other, baseline, tests, groups) for other in others]
     adjusted = significance.holm(_p_values(pairs), tests)
     return tuple(_decided(pair, p, other, baseline) for pair, p, other in zip(pairs, adjusted, others, strict=True))
-
-
-def since(
-    then: Sequence[Candidate], now: Sequence[Candidate], groups: Mapping[int, str] | None = None
-) -> tuple[Difference, ...]:
-    """Compare every model with itself at an earlier time, on the common rows; corrected for the number of models."""
-    earlier = {candidate.model: candidate for candidate in then if candidate.quality is not None}
-    both = [(c, earlier[c.model]) for c in now if c.quality is not None and c.model in earlier]
-    pairs = [_compared(one, other, len(both), groups) for one, other in both]
-    adjusted = significance.holm(_p_values(pairs))
-    return tuple(_decided(pair, p, *models) for pair, p, models in zip(pairs, adjusted, both, strict=True))
 
 
 def _compared(one: Candidate, other: Candidate, tests: int, groups: Mapping[int, str] | None) -> Difference:
@@ -186,17 +175,7 @@ def _decided(pair: Difference, p_adjusted: float, one: Candidate, other: Candida
     adjusted = None if pair.p_value is None else p_adjusted
     decided = pair.model_copy(update={"p_adjusted": adjusted, "distinguishable": p_adjusted <= ALPHA and apart})
     flip = flip_price(one, other, decided)
-    return (
-        decided
-        if flip is None
-        else decided.model_copy(
-            update={
-                "flip_price_micro_usd": flip.price,
-                "flip_low_micro_usd": flip.low,
-                "flip_high_micro_usd": flip.high,
-            }
-        )
-    )
+    return decided if flip is None else decided.model_copy(update=flip._asdict())
 
 
 def _excludes_zero(pair: Difference) -> bool:

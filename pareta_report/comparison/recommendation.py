@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from pareta_report.comparison.candidates import Candidate
 from pareta_report.comparison.results import Difference, Recommendation, Standing
 from pareta_report.comparison.standings import standings
 from pareta_report.comparison.tradeoff import saving
+from pareta_report.comparison.valid_results import Candidate
 from pareta_report.render import count, listing, percent, points
 
 BROKEN_BELOW_QUALITY = 0.1

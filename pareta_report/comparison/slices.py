@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pareta_report.batch import label_of
-from pareta_report.comparison.candidates import Candidate, membership
+from pareta_report.comparison.candidates import membership
 from pareta_report.comparison.confusion import confusion_matrix
 from pareta_report.comparison.row_results import Confusion, Slice, SliceScore, Slicing
+from pareta_report.comparison.valid_results import Candidate
 from pareta_report.stats import intervals
 
 MAX_SLICES = 20

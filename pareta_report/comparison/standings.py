@@ -7,12 +7,11 @@ Rows without an answer count as right for the baseline and as wrong for the mode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Protocol
 
-from pareta_report.comparison.candidates import Candidate
 from pareta_report.comparison.pairs import Gaps, gaps_of
 from pareta_report.comparison.results import Difference, Standing
 from pareta_report.comparison.tradeoff import saving
+from pareta_report.comparison.valid_results import Candidate
 from pareta_report.render import about, count, points
 from pareta_report.stats import power
 from pareta_report.stats.bounded_mean import lower_bound, p_at_most, units_of
@@ -20,22 +19,6 @@ from pareta_report.stats.significance import ALPHA, holm
 
 ONE_SIDED = ALPHA / 2
 """Level of a lower bound: the lower end of a 95 % interval."""
-
-
-class Bound(Protocol):
-    """A lower bound of the difference between a model and the baseline."""
-
-    def p(self, margin: float) -> float:
-        """Return the p value of "it is worse by at least the margin"."""
-        ...
-
-    def lower(self, alpha: float) -> float:
-        """Return the lower bound of the difference; the true one is below it with probability `alpha`."""
-        ...
-
-    def rows_needed(self, margin: float, alpha: float) -> int | None:
-        """Return the rows that show it to be as good with 80 % power, if the truth is as observed."""
-        ...
 
 
 def standings(
@@ -57,7 +40,7 @@ def standings(
 
 
 def _standing(
-    pair: Difference, bound: Bound | None, p: float, family: int, margin: float, saved: float | None
+    pair: Difference, bound: "ByRow | Published | None", p: float, family: int, margin: float, saved: float | None
 ) -> Standing:
     shown = Standing(
         model=pair.model,
@@ -117,7 +100,7 @@ def _sample(pair: Difference) -> str:
     return rows if pair.groups is None else f"{rows} in {count(pair.groups, 'group')}"
 
 
-def _bound(one: Candidate, baseline: Candidate, groups: Mapping[int, str] | None) -> Bound | None:
+def _bound(one: Candidate, baseline: Candidate, groups: Mapping[int, str] | None) -> "ByRow | Published | None":
     gaps = gaps_of(one, baseline, groups)
     if gaps is not None:
         return ByRow(gaps)
@@ -136,7 +119,7 @@ class ByRow:
         return p_at_most(units_of(self.gaps.lows, self.gaps.row_groups), -margin, -1.0)
 
     def lower(self, alpha: float) -> float:
-        """Return the lower bound of the difference."""
+        """Return the lower bound of the difference; the true one is below it with probability `alpha`."""
         return lower_bound(units_of(self.gaps.lows, self.gaps.row_groups), -1.0, alpha)
 
     def rows_needed(self, margin: float, alpha: float) -> int | None:

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pareta_report.comparison.candidates import Candidate
 from pareta_report.comparison.results import Difference
+from pareta_report.comparison.valid_results import Candidate
 
 
 class FlipPrice(NamedTuple):
     """The price of one wrong answer (micro-USD) at which two models have the same total cost, with a 95 % interval."""
 
-    price: float
-    low: float
-    high: float
+    flip_price_micro_usd: float
+    flip_low_micro_usd: float
+    flip_high_micro_usd: float
 
 
 def dominator(candidate: Candidate, others: Sequence[Candidate]) -> str | None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from pareta_report.comparison.candidates import Candidate
 from pareta_report.comparison.recommendation import against_baseline_text
 from pareta_report.comparison.results import COARSE, MARGIN, ComparisonVerdict, Difference, Recommendation, VerdictKind
 from pareta_report.comparison.standings import difference_if_answered
+from pareta_report.comparison.valid_results import Candidate
 from pareta_report.render import about, count, listing, percent, points, unit_cost
 
 MIN_LEAD = 0.0005

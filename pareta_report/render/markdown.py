@@ -19,12 +19,9 @@ def markdown_summary(
     comparisons: Sequence[Comparison] = (),
     batch: BatchReport | None = None,
     quality: MeasuredQuality | None = None,
-    title: str | None = None,
 ) -> str:
     """Return the batch in a few lines, and the verdict and the table of every comparison, as Markdown."""
-    parts = [f"# {markdown_text(title)}"] if title else []
-    if batch is not None:
-        parts += _batch(batch, quality)
+    parts = [] if batch is None else _batch(batch, quality)
     for comparison in comparisons:
         parts += _comparison(comparison)
     return "\n\n".join(parts) + "\n"

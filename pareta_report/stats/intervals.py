@@ -10,19 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pareta_report.stats.bounded_mean import Scores, Units, group_sums, lower_bound, units_of
-
-__all__ = [
-    "CONFIDENCE",
-    "Interval",
-    "Scores",
-    "by_normal",
-    "exact",
-    "group_sums",
-    "of_difference",
-    "of_gaps",
-    "of_mean",
-]
+from pareta_report.stats.bounded_mean import Scores, Units, lower_bound, units_of
 
 CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2

@@ -6,6 +6,7 @@
   too few groups, or groups of too unequal size, have no result (`can_plan`, `can_show`).
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import lru_cache
 from math import ceil, log2, sqrt
@@ -200,10 +201,7 @@ def _smallest_number(power: Callable[[int], float], minimum: int) -> int | None:
         low, high = high, 2 * high
         if low >= MAX_ROWS:
             return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
-    return high
+    return low + 1 + bisect_left(range(low + 1, high), POWER, key=power)
 
 
 def _standard_errors(tests: int) -> float:

@@ -9,18 +9,11 @@ ALPHA = 0.05
 """Level of a two-sided test. Raised: more differences shown, more of them false."""
 
 
-def p_of_no_difference(differences: Scores, groups: Sequence[str] | None = None) -> float:
-    """Return the two-sided p value of "the mean paired difference is zero".
-
-    Right-or-wrong scores: McNemar's exact test. Graded or grouped scores: Gaffke's, which generalises it.
-    """
-    return p_of_gaps(differences, differences, groups)
-
-
 def p_of_gaps(lows: Scores, highs: Scores, groups: Sequence[str] | None = None) -> float:
     """Return the two-sided p value of "the mean is zero", with a lowest and a highest difference per row.
 
-    It is rejected only if that holds whether rows without an answer count as right or as wrong.
+    It is rejected only if that holds whether rows without an answer count as right or as wrong. Right-or-wrong scores:
+    McNemar's exact test. Graded or grouped scores: Gaffke's, which generalises it.
     """
     return min(1.0, 2 * min(p_not_above(lows, 0.0, groups), p_not_above(-highs, 0.0, groups)))
 

@@ -9,13 +9,14 @@ import pytest
 
 from pareta_batch.errors import BatchStopped
 from pareta_client import Endpoint, InsufficientCreditsError
-from pareta_report import drift_since, judge
+from pareta_report import drift_in, judge, looks_of
 from tasks import events
 from tests.flows.test_outcomes import report
 from tests.report.runs import right, run, scored
 
 DOCS = (Path(__file__).parents[2] / "docs/prefect.md").read_text(encoding="utf-8")
 EVAL_RUN = run(scored("wren-1", right(150, 200)))
+DRIFT = drift_in({"run_1": looks_of(EVAL_RUN)})
 OUT_OF_CREDIT = InsufficientCreditsError("empty", status_code=402)
 
 MOMENTS: dict[str, Callable[[], None]] = {
@@ -24,8 +25,8 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "pareta.batch.incomplete": lambda: events.batch_ended(report(failed=2)),
     "pareta.credits.exhausted": lambda: events.comparison_failed("tickets", OUT_OF_CREDIT),
     "pareta.comparison.decided": lambda: events.comparison_decided(judge("tickets", "t", EVAL_RUN)),
-    "pareta.quality.drifted": lambda: events.quality_drifted("tickets", drift_since(EVAL_RUN, EVAL_RUN), 1),
-    "pareta.quality.unavailable": lambda: events.quality_unavailable("tickets", drift_since(EVAL_RUN, EVAL_RUN)),
+    "pareta.quality.drifted": lambda: events.quality_drifted("tickets", DRIFT, 1),
+    "pareta.quality.unavailable": lambda: events.quality_unavailable("tickets", DRIFT),
 }
 
 

@@ -5,6 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from pareta_client.models.evals import EvalRun
+from pareta_report.stats import significance
+from pareta_report.stats.bounded_mean import Scores
+
+
+def p_of_no_difference(differences: Scores, groups: Sequence[str] | None = None) -> float:
+    """Return the two-sided p value of "the mean paired difference is zero", where every row has an answer."""
+    return significance.p_of_gaps(differences, differences, groups)
 
 
 def scored(

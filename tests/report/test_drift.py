@@ -3,13 +3,17 @@
 import pytest
 
 from pareta_client import EvalRun
-from pareta_report.comparison.drift import drift_in, drift_since, looks_of, quality_over_time, quality_points
+from pareta_report.comparison.drift import Drift, drift_in, looks_of, quality_over_time, quality_points
 from pareta_report.stats.e_values import Look
 from tests.report.runs import published, right, run, scored
 
 
 def later(*results: dict[str, object]) -> EvalRun:
     return run(*results, id="run_2")
+
+
+def drift_since(reference: EvalRun, now: EvalRun) -> Drift:
+    return drift_in({str(reference.id): looks_of(reference), str(now.id): looks_of(now)})
 
 
 def test_the_first_run_begins_the_series() -> None:

@@ -23,9 +23,8 @@ def test_the_interval_of_a_proportion_is_statsmodels_exact_one(right: int, n: in
 @pytest.mark.parametrize(("better", "worse"), [(9, 2), (2, 9), (6, 0), (0, 1), (3, 3), (40, 20)])
 def test_mcnemar_is_statsmodels_exact_one(better: int, worse: int) -> None:
     expected = mcnemar([[50, better], [worse, 30]], exact=True).pvalue
-    assert significance.p_of_no_difference(np.array([1.0] * better + [-1.0] * worse + [0.0] * 80)) == pytest.approx(
-        expected
-    )
+    differences = np.array([1.0] * better + [-1.0] * worse + [0.0] * 80)
+    assert significance.p_of_gaps(differences, differences) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -10,7 +10,8 @@ from scipy import stats
 
 from pareta_report.stats import bounded_mean as bounded
 from pareta_report.stats import intervals, power, significance
-from pareta_report.stats.intervals import Scores
+from pareta_report.stats.bounded_mean import Scores
+from tests.report.runs import p_of_no_difference
 
 
 def graded(seed: int, rows: int = 120) -> Scores:
@@ -27,7 +28,7 @@ def test_holm_corrects_as_in_the_textbook() -> None:
 
 
 def test_mcnemar_is_the_exact_binomial_test_of_the_disagreements() -> None:
-    assert significance.p_of_no_difference(disagreements(9, 2, 30)) == pytest.approx(stats.binomtest(9, 11).pvalue)
+    assert p_of_no_difference(disagreements(9, 2, 30)) == pytest.approx(stats.binomtest(9, 11).pvalue)
 
 
 @pytest.mark.parametrize(("right", "n"), [(20, 20), (15, 20), (97, 100), (1, 3), (990, 1_000)])
@@ -68,7 +69,7 @@ def test_intervals_hold_the_mean_and_stay_where_values_can_be(values: list[float
     low, high = intervals.of_difference(2 * scores - 1, names)
     assert -1 <= low <= (2 * scores - 1).mean() + 1e-6
     assert (2 * scores - 1).mean() - 1e-6 <= high <= 1
-    assert 0 <= significance.p_of_no_difference(2 * scores - 1, names) <= 1
+    assert 0 <= p_of_no_difference(2 * scores - 1, names) <= 1
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=2, max_size=40))
@@ -83,12 +84,12 @@ def test_whatever_a_row_without_an_answer_would_have_been_the_interval_holds_its
     inner = intervals.of_difference(truth)
     assert low <= inner.low + 1e-6
     assert high >= inner.high - 1e-6
-    assert significance.p_of_gaps(lows, highs) >= significance.p_of_no_difference(truth) - 1e-9
+    assert significance.p_of_gaps(lows, highs) >= p_of_no_difference(truth) - 1e-9
 
 
 def test_no_disagreement_at_all_is_no_evidence() -> None:
-    assert significance.p_of_no_difference(np.zeros(50)) == 1.0
-    assert significance.p_of_no_difference(np.array([0.4])) > 0.5
+    assert p_of_no_difference(np.zeros(50)) == 1.0
+    assert p_of_no_difference(np.array([0.4])) > 0.5
 
 
 def test_a_uniform_graded_sample_still_has_an_interval_with_a_width() -> None:
@@ -98,7 +99,7 @@ def test_a_uniform_graded_sample_still_has_an_interval_with_a_width() -> None:
 
 def test_evidence_has_no_floor() -> None:
     """23 models make 253 pairs: a permutation test of 9,999 resamples could show none of them."""
-    p = significance.p_of_no_difference(np.random.default_rng(1).uniform(-0.8, -0.4, 60))
+    p = p_of_no_difference(np.random.default_rng(1).uniform(-0.8, -0.4, 60))
     assert p * significance.pairs_of(23) < 0.001
 
 
@@ -125,7 +126,7 @@ def test_groups_of_one_row_each_change_nothing() -> None:
     values = graded(5, rows=60)
     each = [f"{row:02}" for row in range(60)]
     assert intervals.of_difference(values) == pytest.approx(intervals.of_difference(values, each), abs=1e-5)
-    assert significance.p_of_no_difference(values) == pytest.approx(significance.p_of_no_difference(values, each))
+    assert p_of_no_difference(values) == pytest.approx(p_of_no_difference(values, each))
 
 
 def test_repeating_every_row_does_not_narrow_a_grouped_interval() -> None:

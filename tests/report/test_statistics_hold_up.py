@@ -11,15 +11,16 @@ from scipy import stats
 
 from pareta_report.stats import bounded_mean as bounded
 from pareta_report.stats import intervals, power, significance
+from pareta_report.stats.bounded_mean import Scores
 from tests.report import simulated
-from tests.report.runs import graders
+from tests.report.runs import graders, p_of_no_difference
 
 SAMPLES = 1_000
 CHANCE = 2 * (0.05 * 0.95 / SAMPLES) ** 0.5
 """Two standard errors of a share of five of 100 samples."""
 
 
-def disagreements(better: int, worse: int, rows: int) -> intervals.Scores:
+def disagreements(better: int, worse: int, rows: int) -> Scores:
     return np.array([1.0] * better + [-1.0] * worse + [0.0] * (rows - better - worse))
 
 
@@ -99,7 +100,7 @@ def test_mcnemar_is_wrong_about_equal_models_at_most_five_times_in_100(rows: int
         for n in range(rows + 1)
         for better in range(n + 1)
         if stats.binom.pmf(n, rows, disagreeing) > 1e-9
-        if significance.p_of_no_difference(disagreements(better, n - better, rows)) <= significance.ALPHA
+        if p_of_no_difference(disagreements(better, n - better, rows)) <= significance.ALPHA
     )
     assert wrong <= 0.05
 
@@ -110,7 +111,7 @@ def test_among_equal_models_any_claim_at_all_is_made_at_most_five_times_in_100(m
     claims = 0
     for _ in range(600):
         scores = sorted((np.array(s) for s in graders(rng, 120, *[0.8] * models)), key=np.mean, reverse=True)
-        p_values = [significance.p_of_no_difference(scores[0] - other) for other in scores[1:]]
+        p_values = [p_of_no_difference(scores[0] - other) for other in scores[1:]]
         claims += min(significance.best_against_rest(p_values)) <= significance.ALPHA
     assert claims / 600 <= 0.05
 
@@ -126,7 +127,7 @@ def test_among_equal_graded_models_any_claim_at_all_is_made_at_most_five_times_i
         scores = sorted(
             (np.clip(hard + rng.beta(5, 2, 120) / 2, 0, 1) for _ in range(models)), key=np.mean, reverse=True
         )
-        p_values = [significance.p_of_no_difference(scores[0] - other, names) for other in scores[1:]]
+        p_values = [p_of_no_difference(scores[0] - other, names) for other in scores[1:]]
         claims += min(significance.best_against_rest(p_values)) <= significance.ALPHA
     assert claims / samples <= 0.05 + 2 * (0.05 * 0.95 / samples) ** 0.5
 
@@ -151,7 +152,7 @@ def test_the_rows_said_to_be_needed_show_the_difference_in_four_of_five_samples(
     rows = power.rows_needed(better, worse, tests)
     assert rows is not None
     counts = np.random.default_rng(14).multinomial(rows, [better, worse, 1 - better - worse], 2_000)
-    p = [significance.p_of_no_difference(disagreements(b, w, 1)) for b, w, _ in counts.tolist()]
+    p = [p_of_no_difference(disagreements(b, w, 1)) for b, w, _ in counts.tolist()]
     shown = (np.array(p) <= significance.ALPHA / tests).mean()
     assert shown == pytest.approx(power.POWER, abs=0.05)
 
@@ -162,7 +163,7 @@ def test_the_difference_said_to_show_does_in_four_of_five_samples(rows: int) -> 
     assert difference is not None
     better, worse = (max(0.2, difference) + difference) / 2, (max(0.2, difference) - difference) / 2
     counts = np.random.default_rng(19).multinomial(rows, [better, worse, 1 - better - worse], 2_000)
-    p = [significance.p_of_no_difference(disagreements(b, w, 1)) for b, w, _ in counts.tolist()]
+    p = [p_of_no_difference(disagreements(b, w, 1)) for b, w, _ in counts.tolist()]
     assert (np.array(p) <= significance.ALPHA).mean() == pytest.approx(power.POWER, abs=0.05)
 
 

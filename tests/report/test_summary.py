@@ -17,8 +17,8 @@ def test_the_summary_has_the_verdict_the_models_and_the_batch() -> None:
 
     comparison = judge("licences", None, run(scored("a", right(95, 100)), scored("b", right(20, 100))))
     quality = batch_measured_quality(pd.DataFrame([answer("1", "MIT")]), "licence")
-    text = markdown_summary([comparison], Facts(), quality, title="Demo")
-    assert text.startswith("# Demo\n")
+    text = markdown_summary([comparison], Facts(), quality)
+    assert text.startswith("## Batch ")
     assert "a is better than b" in text
     assert "| a | 95.0\u00a0% |" in text
     assert "2 of 4 rows answered by ep\\_1, 1 failed, 1 pending" in text

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from pareta_report import Comparison, Difference, ModelScore, judge
-from pareta_report.comparison.candidates import Candidate
 from pareta_report.comparison.tradeoff import flip_price
+from pareta_report.comparison.valid_results import Candidate
 from tests.report.runs import published, right, run, scored
 
 
@@ -85,7 +85,7 @@ APART = Difference(
 def test_at_the_flip_price_both_models_cost_the_same_all_in_all_and_it_has_an_interval() -> None:
     flip = flip_price(candidate("a", 1_000, 900, 1_100), candidate("b", 100, 80, 120), APART)
     assert flip is not None
-    assert 1_000 + flip.price * 0.10 == pytest.approx(100 + flip.price * 0.20)
+    assert 1_000 + flip.flip_price_micro_usd * 0.10 == pytest.approx(100 + flip.flip_price_micro_usd * 0.20)
     assert flip[1:] == pytest.approx((780 / 0.15, 1_020 / 0.05))
 
 
@@ -127,7 +127,7 @@ def test_the_interval_of_a_flip_price_covers_it_whatever_the_correlation_of_cost
             update={"difference": gain, "ci_low": gain - 1.96 * 0.015, "ci_high": gain + 1.96 * 0.015}
         )
         flip = flip_price(candidate("a", cost, cost - 98, cost + 98), candidate("b", 100, 100, 100), pair)
-        covered += flip is not None and flip.low <= 9_000 <= flip.high
+        covered += flip is not None and flip.flip_low_micro_usd <= 9_000 <= flip.flip_high_micro_usd
     assert covered / 2_000 >= 0.95 - 2 * (0.05 * 0.95 / 2_000) ** 0.5
 
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pareta_report.comparison.results import ModelKind
+from pareta_report.stats.bounded_mean import Scores
 
 if TYPE_CHECKING:
     from pareta_client import EvalItemResult, EvalResult
@@ -33,8 +36,11 @@ NO_RESULT = Item(0.0, "no result", errored=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The valid part of a result. `items` is empty without complete per-row scores."""
+class Candidate:
+    """One model of a run. `items` is empty without complete per-row scores.
+
+    `answered_quality` is the mean score of the answered rows; `faults` lists the excluded values.
+    """
 
     model: str
     kind: ModelKind | None
@@ -42,55 +48,80 @@ class Reading:
     low: float | None = None
     high: float | None = None
     mean_cost: float | None = None
-    rows: int | None = None
+    n: int | None = None
     errors: int | None = None
+    published: float | None = None
+    cost_low: float | None = None
+    cost_high: float | None = None
+    answered_quality: float | None = None
     items: Mapping[int, Item] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
 
+    def scores(self, rows: Sequence[int], unanswered: float = 0.0) -> Scores:
+        """Return the scores of the given rows, in their order; a row without an answer has the score `unanswered`."""
+        items = [self.items[row] for row in rows]
+        return np.array([unanswered if item.errored else item.score for item in items], dtype=np.float64)
 
-def readings(results: Sequence["EvalResult"], scale: tuple[float, float] | None = None) -> tuple[Reading, ...]:
-    """Return the validated results; a duplicate model counts as not scored.
+    def answered(self, row: int) -> bool:
+        """Return whether the model answered a row."""
+        return not self.items[row].errored
+
+    @property
+    def no_answer(self) -> float:
+        """Share of the rows requested without an answer; 0 if unknown."""
+        return (self.errors or 0) / self.n if self.n else 0.0
+
+    @property
+    def at_best(self) -> float | None:
+        """Quality if every row without an answer counts as right."""
+        if self.quality is None:
+            return None
+        answered = self.quality if self.items else self.quality * (1 - self.no_answer)
+        return min(1.0, answered + self.no_answer)
+
+
+def valid_results(results: Sequence["EvalResult"], scale: tuple[float, float] | None = None) -> tuple[Candidate, ...]:
+    """Return the valid part of each result; a duplicate model counts as not scored.
 
     `scale` is the declared range of the scores, 0 to 1 by default. Every score and mean is rescaled to 0 to 1.
     """
-    read = [_reading(result, scale or SCALE) for result in results]
-    times = Counter(reading.model for reading in read)
-    once = {reading.model: reading for reading in read}
+    valid = [_valid(result, scale or SCALE) for result in results]
+    times = Counter(each.model for each in valid)
+    once = {each.model: each for each in valid}
     return tuple(
-        reading
-        if times[model] == 1
-        else Reading(model, reading.kind, faults=(f"duplicate model, {times[model]} results",))
-        for model, reading in once.items()
+        each if times[model] == 1 else Candidate(model, each.kind, faults=(f"duplicate model, {times[model]} results",))
+        for model, each in once.items()
     )
 
 
-def rows_asked(read: Sequence[Reading]) -> frozenset[int]:
+def rows_asked(found: Sequence[Candidate]) -> frozenset[int]:
     """Return the row indices with a result of any model, extended to the number of rows by the reported counts."""
-    listed = {row for reading in read for row in reading.items}
-    counted = max((reading.rows or 0 for reading in read if reading.items), default=0)
+    listed = {row for each in found for row in each.items}
+    counted = max((each.n or 0 for each in found if each.items), default=0)
     unlisted = (row for row in range(counted) if row not in listed)
     return frozenset(listed | {row for row, _ in zip(unlisted, range(counted - len(listed)), strict=False)})
 
 
-def _reading(result: "EvalResult", scale: tuple[float, float]) -> Reading:
+def _valid(result: "EvalResult", scale: tuple[float, float]) -> Candidate:
     cost = number(result.mean_cost_micro_usd)
-    reading = Reading(str(result.model_id or "unnamed"), _kind(result.kind), mean_cost=cost)
+    found = Candidate(str(result.model_id or "unnamed"), _kind(result.kind), mean_cost=cost)
     if cost is not None and cost < 0:
-        reading = replace(reading, mean_cost=None, faults=(f"its cost is {cost:g} micro-USD",))
+        found = replace(found, mean_cost=None, faults=(f"its cost is {cost:g} micro-USD",))
     if wrong := _wrong_counts(result) or _wrong_rows(result) or _off_scale(result, scale):
-        return replace(reading, faults=(*reading.faults, wrong))
+        return replace(found, faults=(*found.faults, wrong))
     succeeded, errors = _whole(result.n_succeeded), _whole(result.error_count)
     rows = None if succeeded is None else succeeded + (errors or 0)
     quality, low, high, faults = _published(result, scale)
     return replace(
-        reading,
+        found,
         quality=quality,
         low=low,
         high=high,
-        rows=rows,
+        n=rows,
         errors=errors,
+        published=quality,
         items=_items(result, scale, succeeded or 0, rows or 0),
-        faults=(*reading.faults, *faults),
+        faults=(*found.faults, *faults),
     )
 
 
