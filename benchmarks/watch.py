@@ -31,10 +31,10 @@ def main() -> None:
 def _seen(rng: np.random.Generator, rows: int, after: int, years: int) -> str:
     delays = [delay(year(rng, rows, drop=0.1, after=after), after) for _ in range(max(years // 2, 1))]
     half, most = (np.quantile(delays, share, method="higher") for share in (0.5, 0.8))
-    return f"{_looks(half)} / {_looks(most)}"
+    return f"{_series_scores(half)} / {_series_scores(most)}"
 
 
-def _looks(number: float) -> str:
+def _series_scores(number: float) -> str:
     return "not in 52" if np.isinf(number) else f"{number:.0f}"
 
 

@@ -4,9 +4,9 @@ from .comparison.drift import Drift as Drift
 from .comparison.drift import QualityPoint as QualityPoint
 from .comparison.drift import Unavailable as Unavailable
 from .comparison.drift import drift_in as drift_in
-from .comparison.drift import looks_of as looks_of
 from .comparison.drift import quality_over_time as quality_over_time
 from .comparison.drift import quality_points as quality_points
+from .comparison.drift import run_scores as run_scores
 from .comparison.gate import Decision as Decision
 from .comparison.gate import Policy as Policy
 from .comparison.gate import decide as decide
@@ -35,7 +35,7 @@ from .render.plot import quality_against_cost as quality_against_cost
 from .render.tables import artifact_rows as artifact_rows
 from .render.tables import batch_table as batch_table
 from .render.tables import comparison_table as comparison_table
-from .stats.e_values import Look as Look
+from .stats.e_values import RunScores as RunScores
 from .stats.power import detectable as detectable
 from .stats.power import of_gate as of_gate
 from .stats.power import rows_to_pass as rows_to_pass

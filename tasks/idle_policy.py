@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
+
 
 @dataclass(frozen=True)
 class IdlePolicy:
@@ -44,19 +46,12 @@ class ActivityReading:
         return {**asdict(self), **times, "idle_minutes": round((now - self.since).total_seconds() / 60, 1)}
 
 
+ROW = TypeAdapter(ActivityReading)
+
+
 def readings_in(rows: Iterable[Mapping[str, Any]]) -> dict[str, ActivityReading]:
     """Return the readings of a table by endpoint."""
-    readings = [
-        ActivityReading(
-            endpoint=row["endpoint"],
-            name=row["name"],
-            requests=row["requests"],
-            since=datetime.fromisoformat(row["since"]),
-            live_since=datetime.fromisoformat(row["live_since"]),
-        )
-        for row in rows
-    ]
-    return {reading.endpoint: reading for reading in readings}
+    return {row["endpoint"]: ROW.validate_python(row) for row in rows}
 
 
 def next_reading(

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
+from pydantic import TypeAdapter
 
 from pareta_batch import Ledger
 from pareta_client import EvalRun, NotFoundError
@@ -21,13 +21,13 @@ from pareta_evals import (
 )
 from pareta_report import (
     Drift,
-    Look,
     QualityPoint,
+    RunScores,
     drift_in,
-    looks_of,
     markdown_text,
     quality_over_time,
     quality_points,
+    run_scores,
     write_whole,
 )
 from tasks.artifacts import artifact_key
@@ -36,6 +36,8 @@ from tasks.resources import shared_client, shared_ledger
 from tasks.retries import RETRIES
 
 Scale = tuple[float, float] | None
+STORED = TypeAdapter(RunScores)
+"""Reader of the scores in the ledger, where the keys of a JSON object are strings."""
 
 
 @task(task_run_name="history of {watch}")
@@ -60,10 +62,10 @@ async def drift_from(
     series = series_of(watch, str(run.eval_set_id))
     run_ids = list(dict.fromkeys(point.run_id for point in history))
     earlier = run_ids[: run_ids.index(str(run.id))] if str(run.id) in run_ids else run_ids
-    now = looks_of(run, score_range)
+    now = run_scores(run, score_range)
     async with shared_ledger() as ledger:
-        looks = await _looks(ledger, series, earlier, score_range)
-        await asyncio.to_thread(_remember, ledger, series, str(run.id), now)
+        looks = await _series_scores(ledger, series, earlier, score_range)
+        await asyncio.to_thread(_save_scores, ledger, series, str(run.id), now)
     looks[str(run.id)] = now
     drift = await asyncio.to_thread(drift_in, looks, groups)
     if len(looks) < 3:
@@ -71,30 +73,26 @@ async def drift_from(
     return drift, await asyncio.to_thread(drift_in, dict(list(looks.items())[-2:]), groups)
 
 
-async def _looks(ledger: Ledger, series: str, run_ids: list[str], score_range: Scale) -> dict[str, dict[str, Look]]:
+async def _series_scores(
+    ledger: Ledger, series: str, run_ids: list[str], score_range: Scale
+) -> dict[str, dict[str, RunScores]]:
     """Return the scores of these runs by model: from the ledger, else from the service if it has the run."""
     known = await asyncio.to_thread(load_scores, ledger, series)
-    looks: dict[str, dict[str, Look]] = {}
+    looks: dict[str, dict[str, RunScores]] = {}
     async with shared_client() as pareta:
         for run_id in run_ids:
             if mine := [entry for entry in known if entry["run_id"] == run_id]:
-                looks[run_id] = {entry["model"]: _look(entry) for entry in mine}
+                looks[run_id] = {entry["model"]: STORED.validate_python(entry) for entry in mine}
                 continue
             with suppress(NotFoundError):
                 # The watch began before the ledger kept scores.
-                looks[run_id] = looks_of(await pareta.evals.runs.retrieve(run_id), score_range)
-                await asyncio.to_thread(_remember, ledger, series, run_id, looks[run_id])
+                looks[run_id] = run_scores(await pareta.evals.runs.retrieve(run_id), score_range)
+                await asyncio.to_thread(_save_scores, ledger, series, run_id, looks[run_id])
     return looks
 
 
-def _remember(ledger: Ledger, series: str, run_id: str, looks: Mapping[str, Look]) -> None:
+def _save_scores(ledger: Ledger, series: str, run_id: str, looks: Mapping[str, RunScores]) -> None:
     save_scores(ledger, series, [{"run_id": run_id, "model": model, **asdict(look)} for model, look in looks.items()])
-
-
-def _look(entry: Mapping[str, Any]) -> Look:
-    # JSON object keys are strings.
-    scores = {int(row): score for row, score in entry["scores"].items()}
-    return Look(scores, entry["asked"], entry["errors"], entry["mean"], entry["standard_error"])
 
 
 @task(task_run_name="plot of {watch}")

@@ -12,7 +12,7 @@ from pareta_report.comparison.results import Difference
 from pareta_report.comparison.valid_results import Candidate
 from pareta_report.render import PLOT_CREATOR, interval, percent, points
 from pareta_report.stats import intervals
-from pareta_report.stats.e_values import WATCH_ALPHA, Look, e_bh, evidence_of_drop
+from pareta_report.stats.e_values import WATCH_ALPHA, RunScores, e_bh, evidence_of_drop
 from pareta_report.stats.significance import standard_error_of
 
 if TYPE_CHECKING:
@@ -82,16 +82,16 @@ class Drift(BaseModel):
         return "; ".join([*map(_sentence, self.drifted or self.changes), *unavailable]) + "."
 
 
-Looks = Mapping[str, Mapping[str, Look]]
-"""The looks of a series, run id → model → look, in order of time."""
+SeriesScores = Mapping[str, Mapping[str, RunScores]]
+"""Scores of a series, run id → model → scores, in order of time."""
 
 
-def looks_of(run: "EvalRun", score_range: tuple[float, float] | None = None) -> dict[str, Look]:
+def run_scores(run: "EvalRun", score_range: tuple[float, float] | None = None) -> dict[str, RunScores]:
     """Return each model's scores in a run, without the rows that have no answer."""
-    return {found.model: _look(found) for found in candidates(run, None, score_range)}
+    return {found.model: _run_scores(found) for found in candidates(run, None, score_range)}
 
 
-def drift_in(looks: Looks, groups: Mapping[int, str] | None = None) -> Drift:
+def drift_in(looks: SeriesScores, groups: Mapping[int, str] | None = None) -> Drift:
     """Compare the latest run of a series with the runs before it; a group of rows is one sample."""
     run_ids = list(looks)
     latest = looks[run_ids[-1]]
@@ -137,15 +137,15 @@ def _point(occasion: str, run: "EvalRun", found: Candidate, groups: Mapping[int,
     )
 
 
-def _look(found: Candidate) -> Look:
+def _run_scores(found: Candidate) -> RunScores:
     if found.items:
         scores = {row: item.score for row, item in found.items.items() if not item.errored}
-        return Look(scores, len(found.items), len(found.items) - len(scores))
+        return RunScores(scores, len(found.items), len(found.items) - len(scores))
     error = None if found.low is None or found.high is None else standard_error_of(found.low, found.high)
-    return Look({}, found.n or 0, found.errors or 0, found.quality, error)
+    return RunScores({}, found.n or 0, found.errors or 0, found.quality, error)
 
 
-def _change(model: str, looks: Sequence[Look], groups: Mapping[int, str] | None) -> Difference | None:
+def _change(model: str, looks: Sequence[RunScores], groups: Mapping[int, str] | None) -> Difference | None:
     """Return the change of the latest look from the mean of the first ones, before the test."""
     *before, now = looks
     reference = before[:REFERENCE_RUNS]

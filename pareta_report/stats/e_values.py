@@ -34,7 +34,7 @@ MIN_P = 1e-12
 
 
 @dataclass(frozen=True)
-class Look:
+class RunScores:
     """A model in one run: the scores of the answered rows by index, rows requested, and rows without an answer.
 
     Without per-row scores, `mean` and `standard_error` replace them.
@@ -57,13 +57,13 @@ class Look:
         return sum(self.scores.values()) / len(self.scores) if self.scores else self.mean
 
 
-def evidence_of_drop(looks: Sequence[Look], groups: Mapping[int, str] | None = None, rise: bool = False) -> float:
+def evidence_of_drop(looks: Sequence[RunScores], groups: Mapping[int, str] | None = None, rise: bool = False) -> float:
     """Return the e-value of a drop (or a rise) in the series up to its last look; 1 is no evidence."""
     found = e_values([(-1 if rise else 1) * z for z in surprises(looks, groups)])
     return float(found[-1]) if found.size else 1.0
 
 
-def surprises(looks: Sequence[Look], groups: Mapping[int, str] | None = None) -> list[float]:
+def surprises(looks: Sequence[RunScores], groups: Mapping[int, str] | None = None) -> list[float]:
     """Return a standard normal score per look after the first; negative if the look is worse than the earlier ones."""
     return [_surprise(looks[: place + 1], groups) for place in range(1, len(looks))]
 
@@ -99,7 +99,7 @@ def e_bh(evidence: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _surprise(looks: Sequence[Look], groups: Mapping[int, str] | None) -> float:
+def _surprise(looks: Sequence[RunScores], groups: Mapping[int, str] | None) -> float:
     *before, now = looks
     if now.mean is not None:
         return _by_means(before, now)
@@ -120,7 +120,7 @@ class _Pool:
     rows: int = 1
 
 
-def _pools(before: Sequence[Look], now: Look, groups: Mapping[int, str] | None) -> list[_Pool]:
+def _pools(before: Sequence[RunScores], now: RunScores, groups: Mapping[int, str] | None) -> list[_Pool]:
     if groups is None:
         rows = ((row, tuple(look.scores[row] for look in before if row in look.scores)) for row in sorted(now.scores))
         return [_Pool((*earlier, now.scores[row])) for row, earlier in rows if earlier]
@@ -129,7 +129,7 @@ def _pools(before: Sequence[Look], now: Look, groups: Mapping[int, str] | None) 
     return [_Pool((*values, latest[group][0]), latest[group][1]) for group, values in members.items() if values]
 
 
-def _group_means(look: Look, groups: Mapping[int, str]) -> dict[str, tuple[float, int]]:
+def _group_means(look: RunScores, groups: Mapping[int, str]) -> dict[str, tuple[float, int]]:
     found: dict[str, list[float]] = {}
     for row in sorted(look.scores):
         found.setdefault(groups.get(row, f"row {row}\0"), []).append(look.scores[row])
@@ -178,7 +178,7 @@ def _chunks(total: int, size: int) -> list[int]:
     return [min(size, total - done) for done in range(0, total, size)]
 
 
-def _by_means(before: Sequence[Look], now: Look) -> float:
+def _by_means(before: Sequence[RunScores], now: RunScores) -> float:
     """Return the distance of a published mean to the earlier ones, in standard errors, for independent samples."""
     means = [look.quality for look in before if look.quality is not None]
     if not means or now.mean is None or not now.standard_error:

@@ -9,14 +9,14 @@ import pytest
 
 from pareta_batch.errors import BatchStopped
 from pareta_client import Endpoint, InsufficientCreditsError
-from pareta_report import drift_in, judge, looks_of
+from pareta_report import drift_in, judge, run_scores
 from tasks import events
 from tests.flows.test_outcomes import report
 from tests.report.runs import right, run, scored
 
 DOCS = (Path(__file__).parents[2] / "docs/prefect.md").read_text(encoding="utf-8")
 EVAL_RUN = run(scored("wren-1", right(150, 200)))
-DRIFT = drift_in({"run_1": looks_of(EVAL_RUN)})
+DRIFT = drift_in({"run_1": run_scores(EVAL_RUN)})
 OUT_OF_CREDIT = InsufficientCreditsError("empty", status_code=402)
 
 MOMENTS: dict[str, Callable[[], None]] = {

@@ -3,8 +3,8 @@
 import pytest
 
 from pareta_client import EvalRun
-from pareta_report.comparison.drift import Drift, drift_in, looks_of, quality_over_time, quality_points
-from pareta_report.stats.e_values import Look
+from pareta_report.comparison.drift import Drift, drift_in, quality_over_time, quality_points, run_scores
+from pareta_report.stats.e_values import RunScores
 from tests.report.runs import published, right, run, scored
 
 
@@ -13,7 +13,7 @@ def later(*results: dict[str, object]) -> EvalRun:
 
 
 def drift_since(reference: EvalRun, now: EvalRun) -> Drift:
-    return drift_in({str(reference.id): looks_of(reference), str(now.id): looks_of(now)})
+    return drift_in({str(reference.id): run_scores(reference), str(now.id): run_scores(now)})
 
 
 def test_the_first_run_begins_the_series() -> None:
@@ -92,7 +92,7 @@ def test_a_single_row_without_an_answer_is_no_outage() -> None:
 
 
 def test_a_slow_slide_is_told_against_the_first_runs() -> None:
-    looks = {f"run_{n}": looks_of(run(scored("wren-1", right(190 - 8 * n, 200)), id=f"run_{n}")) for n in range(8)}
+    looks = {f"run_{n}": run_scores(run(scored("wren-1", right(190 - 8 * n, 200)), id=f"run_{n}")) for n in range(8)}
     drift = drift_in(looks)
     assert drift.reference == "run_0"
     (change,) = drift.drifted
@@ -100,9 +100,9 @@ def test_a_slow_slide_is_told_against_the_first_runs() -> None:
 
 
 def test_a_series_of_published_means_alarms_only_at_a_clear_drop() -> None:
-    def told(quality: float, n: int) -> dict[str, Look]:
+    def told(quality: float, n: int) -> dict[str, RunScores]:
         result = published("wren-1", quality, quality - 0.04, quality + 0.04)
-        return looks_of(run(result, id=f"run_{n}"))
+        return run_scores(run(result, id=f"run_{n}"))
 
     level = {f"run_{n}": told(0.9, n) for n in range(5)}
     assert drift_in(level).drifted == ()

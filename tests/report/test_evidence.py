@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from pareta_report.stats.e_values import (
     WATCH_ALPHA,
-    Look,
+    RunScores,
     e_bh,
     e_values,
     evidence_of_drop,
@@ -46,8 +46,8 @@ def test_graded_scores_are_tested_by_simulation() -> None:
     rng = np.random.default_rng(4)
     rows = rng.random(60)
 
-    def graded(worse: float) -> Look:
-        return Look(dict(enumerate(np.clip(rows + 0.1 * rng.standard_normal(60) - worse, 0, 1).tolist())), 60)
+    def graded(worse: float) -> RunScores:
+        return RunScores(dict(enumerate(np.clip(rows + 0.1 * rng.standard_normal(60) - worse, 0, 1).tolist())), 60)
 
     quiet = [graded(0.0) for _ in range(6)]
     assert evidence_of_drop(quiet) < 1 / WATCH_ALPHA
@@ -56,7 +56,10 @@ def test_graded_scores_are_tested_by_simulation() -> None:
 
 def test_ten_groups_that_each_say_one_thing_are_ten_rows_and_not_a_hundred() -> None:
     groups = {row: str(row // 10) for row in range(100)}
-    then, now = (Look(dict.fromkeys(range(100), 1.0), 100), Look({row: float(row >= 30) for row in range(100)}, 100))
+    then, now = (
+        RunScores(dict.fromkeys(range(100), 1.0), 100),
+        RunScores({row: float(row >= 30) for row in range(100)}, 100),
+    )
     alone, together = surprises([then, now]), surprises([then, now], groups)
     assert alone[0] < -4
     assert -2 < together[0] < 0
@@ -90,7 +93,7 @@ def test_e_bh_takes_the_k_largest_that_all_exceed_tests_over_alpha_k() -> None:
 
 
 def test_a_run_that_was_down_or_told_no_scores_does_not_hide_the_next_fall() -> None:
-    fine = Look({row: float(row < 94) for row in range(100)}, 100)
-    down, worse = Look({}, 100, 100), Look({row: float(row < 60) for row in range(100)}, 100)
-    for between in (down, Look(asked=100, mean=0.94, standard_error=0.02)):
+    fine = RunScores({row: float(row < 94) for row in range(100)}, 100)
+    down, worse = RunScores({}, 100, 100), RunScores({row: float(row < 60) for row in range(100)}, 100)
+    for between in (down, RunScores(asked=100, mean=0.94, standard_error=0.02)):
         assert evidence_of_drop([between, fine, between, worse]) > 1 / WATCH_ALPHA
