@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ import pytest
 
 from tests.end_to_end.conftest import PARTS
 from tests.end_to_end.processes import processes
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -53,7 +53,7 @@ def test_every_command_runs_and_leads_to_a_scheduled_pipeline(home: Path) -> Non
 def _run(home: Path, folder: Path, commands: str) -> str:
     """Run the commands with ports and a home of their own; return the output, and end all their processes."""
     for port in ("8765", "4200"):
-        commands = commands.replace(port, str(_free_port()))
+        commands = commands.replace(port, str(free_port()))
     settings = {
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_PROFILES_PATH": str(home / "prefect" / "profiles.toml"),
@@ -75,9 +75,3 @@ def _run(home: Path, folder: Path, commands: str) -> str:
         )
     assert ended.returncode == 0, log.read_text(encoding="utf-8")
     return log.read_text(encoding="utf-8")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -92,7 +92,7 @@ def failed(key: str, fingerprint: str, *, retryable: bool, **changes: Any) -> Ou
     return Outcome(key=key, fingerprint=fingerprint, retryable=retryable, **(given | changes))
 
 
-async def until(condition: Callable[[], bool], within_s: float = 10) -> None:
+async def until(condition: Callable[[], bool], within_s: float = 30) -> None:
     """Poll until something is so."""
     async with asyncio.timeout(within_s):
         while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - it happens in another process

@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.ports import free_port
+
 SETTINGS = ("listen_addresses=127.0.0.1", "fsync=off", "autovacuum=off", "max_connections=100")
 STARTS_WITHIN_S = 60.0
 
@@ -24,7 +25,7 @@ class Server:
     """A server on a free port; `restart` breaks every connection to it."""
 
     def __init__(self, folder: Path, user: str | None) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder
         self._user = user
         self._numbers = count()
@@ -55,11 +56,11 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + STARTS_WITHIN_S
-        while not _accepts(self._conninfo):
-            assert self._process.poll() is None, "PostgreSQL did not start"
-            assert time.monotonic() < deadline, "PostgreSQL does not accept connections"
-            time.sleep(0.02)
+        try:
+            _wait_for(self._process, "PostgreSQL", self._conninfo)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop the server at once: every connection to it breaks."""
@@ -99,7 +100,7 @@ def server() -> Iterator[Server]:
 def pooler(server: Server, url: str, folder: Path) -> Iterator[str]:
     """Run PgBouncer in transaction mode before a database, yield its URL; skips the test where it is not installed."""
     program = _program("pgbouncer")
-    port, name = _free_port(), url.rpartition("/")[2]
+    port, name = free_port(), url.rpartition("/")[2]
     (folder / "users.txt").write_text('"pareta" ""\n')
     (folder / "pooler.ini").write_text(
         f"[databases]\n{name} = host=127.0.0.1 port={server.port} dbname={name} user=pareta\n[pgbouncer]\n"
@@ -114,15 +115,19 @@ def pooler(server: Server, url: str, folder: Path) -> Iterator[str]:
     command = [program, str(folder / "pooler.ini")]
     process = subprocess.Popen(command, user=user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + STARTS_WITHIN_S
-        while not _accepts(f"host=127.0.0.1 port={port} user=pareta dbname={name}"):
-            assert process.poll() is None, "PgBouncer did not start"
-            assert time.monotonic() < deadline, "PgBouncer does not accept connections"
-            time.sleep(0.02)
+        _wait_for(process, "PgBouncer", f"host=127.0.0.1 port={port} user=pareta dbname={name}")
         yield f"postgresql://pareta@127.0.0.1:{port}/{name}"
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def _wait_for(process: subprocess.Popen[bytes], name: str, conninfo: str) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while not _accepts(conninfo):
+        assert process.poll() is None, f"{name} did not start"
+        assert time.monotonic() < deadline, f"{name} does not accept connections"
+        time.sleep(0.02)
 
 
 def _accepts(conninfo: str) -> bool:
@@ -146,10 +151,3 @@ def _user_other_than_root() -> str | None:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in names else "nobody"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -184,7 +184,7 @@ async def test_a_loop_that_cannot_go_on_fails_everything_that_is_awaited() -> No
     loop._loop._selector.select = broken  # type: ignore[attr-defined]
     loop.call_soon(lambda: None)
     with pytest.raises(UnexpectedError, match="the event loop of the calls: OSError: no descriptor"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await waiting
     with pytest.raises(UnexpectedError):
         await loop.run(asyncio.sleep(0))
@@ -197,20 +197,20 @@ async def test_work_that_a_broken_loop_never_began_is_closed() -> None:
 
     def hold() -> None:
         begun.set()
-        held.wait(10)
+        held.wait(30)
 
     def broken(*_: object) -> None:
         raise OSError("no descriptor")
 
     loop.call_soon(hold)
-    assert await asyncio.to_thread(begun.wait, 10)
+    assert await asyncio.to_thread(begun.wait, 30)
     loop._loop._selector.select = broken  # type: ignore[attr-defined]
     work = asyncio.Event().wait()
     waiting = asyncio.create_task(loop.run(work))
     await asyncio.sleep(0)
     held.set()
     with pytest.raises(UnexpectedError):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await waiting
     assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
     loop.close(asyncio.sleep(0), within_s=1)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -186,14 +185,13 @@ async def test_killed_while_it_waits_it_waits_for_the_same_run_the_next_time(
     sandbox.change(eval_s=3600)
     wanted = spec(tmp_path)
     arguments = [wanted.model_dump_json(), sandbox.api_key, sandbox.base_url, f"sqlite:///{tmp_path}/ledger.db"]
-    process = subprocess.Popen([sys.executable, "-c", SCORE, *arguments])  # noqa: ASYNC220 - nothing else runs here
-    try:
-        reads = "GET /v1/eval-runs/{id}"
-        await until(lambda: sandbox.books().requests.get(reads, 0) > 0 or process.poll() is not None, within_s=60)
-        assert process.poll() is None, "it ended before it could be killed"
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    with subprocess.Popen([sys.executable, "-c", SCORE, *arguments]) as process:  # noqa: ASYNC220 - nothing else runs
+        try:
+            reads = "GET /v1/eval-runs/{id}"
+            await until(lambda: sandbox.books().requests.get(reads, 0) > 0 or process.poll() is not None, within_s=60)
+            assert process.poll() is None, "it ended before it could be killed"
+        finally:
+            process.kill()
     work = EvalRunner(wanted, pareta, ledger)
     eval_set_id = await work.eval_set(await work.rows())
     run_id = await work.run(eval_set_id, await work.plan(eval_set_id))

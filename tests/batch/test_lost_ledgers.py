@@ -236,8 +236,8 @@ async def test_behind_a_pooler_in_transaction_mode_the_lock_excludes_and_its_los
 def test_the_lock_of_a_killed_process_is_waited_for_until_the_server_has_noticed(
     on_postgres: Ledger, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
     second = Ledger.open(postgres_url)
     with ExitStack() as held:
         with monkeypatch.context() as patch:

@@ -32,6 +32,7 @@ from tests.batch.batches import QUICK, batch_in, run, until
 from tests.batch.collectors import collector, spans_in
 from tests.batch.processes import running_elsewhere
 from tests.batch.telemetry_runs import ran_with
+from tests.ports import closed_port
 
 
 @dataclass
@@ -345,13 +346,12 @@ def silent_collector() -> Iterator[str]:
 
 
 @contextmanager
-def closed_port() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
+def refusing_collector() -> Iterator[str]:
+    with closed_port() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("dead", [silent_collector, closed_port])
+@pytest.mark.parametrize("dead", [silent_collector, refusing_collector])
 async def test_a_dead_collector_does_not_disturb_the_run(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str, dead: Any
 ) -> None:

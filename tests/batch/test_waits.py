@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from pareta_client import APIConnectionError, APIStatusError, APITimeoutError, A
 from pareta_sandbox.testing import Sandbox, Status
 from tests.batch.batches import QUICK, batch_in, run, until
 from tests.client.servers import serving
+from tests.ports import closed_port
 
 REFUSED = APIConnectionError("refused", never_sent=True, unreachable=True)
 BROKEN = APIConnectionError("reset")
@@ -36,9 +35,8 @@ def nowhere(request: pytest.FixtureRequest) -> Iterator[str]:
     """An address where no service answers."""
     match request.param:
         case "refused":
-            with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-                port = listener.getsockname()[1]
-            yield f"http://127.0.0.1:{port}"
+            with closed_port() as port:
+                yield f"http://127.0.0.1:{port}"
         case "unknown host":
             yield "https://nowhere.invalid"
         case "no HTTP":

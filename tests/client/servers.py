@@ -109,9 +109,9 @@ def serving(script: Callable[[Conversation], None]) -> Iterator[Served]:
         for conversation in served.conversations:
             with contextlib.suppress(OSError):
                 conversation.socket.shutdown(socket.SHUT_RDWR)
-        accepting.join(5)
+        accepting.join(30)
         for thread in threads:
-            thread.join(5)
+            thread.join(30)
 
 
 def answering(body: bytes = COMPLETION, headers: bytes = b"") -> Callable[[Conversation], None]:
@@ -122,10 +122,3 @@ def answering(body: bytes = COMPLETION, headers: bytes = b"") -> Callable[[Conve
             conversation.answer(body, headers)
 
     return script
-
-
-def refused_port() -> int:
-    """Return a port without a listener."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -66,7 +66,7 @@ async def test_a_timed_out_call_that_was_answered_after_all_is_paid_for_once(
     sandbox: Sandbox, client: AsyncPareta
 ) -> None:
     sandbox.inject(Hang(when="after", times=1, seconds=5))
-    async with client.with_options(timeout=0.3) as impatient:
+    async with client.with_options(timeout=0.3, max_retries=20) as impatient:
         assert await ask(impatient) == 0  # the service replays what it had answered
     assert sandbox.books().debit_count == 1
 
@@ -153,13 +153,13 @@ async def test_a_run_whose_wait_ran_out_is_waited_for_again_and_paid_for_once(
 
 
 def test_the_blocking_face_deploys_asks_and_stops(sandbox: Sandbox) -> None:
-    with Pareta(api_key=sandbox.api_key, base_url=sandbox.base_url, timeout=10) as client:
+    with Pareta(api_key=sandbox.api_key, base_url=sandbox.base_url, timeout=60) as client:
         endpoint = client.endpoints.deploy(task="license-identification", wait=True)
         assert endpoint.id is not None
         assert endpoint.is_live
         client.endpoints.stop(endpoint.id)
         client.endpoints.start(endpoint.id)
-        assert client.endpoints.wait_until_live(endpoint.id, timeout=10).is_live
+        assert client.endpoints.wait_until_live(endpoint.id, timeout=60).is_live
         answer = client.chat.completions.create(model=endpoint.id, messages=MESSAGES)
         assert answer.choices[0].message.content
         assert client.models.list().data

@@ -78,7 +78,7 @@ def told(outcome: Any) -> dict[str, Any]:
 
 
 def ask_blocking(url: str, stream: bool) -> dict[str, Any]:
-    with Pareta(api_key=KEY, base_url=url, max_retries=0, timeout=20) as client:
+    with Pareta(api_key=KEY, base_url=url, max_retries=0, timeout=30) as client:
         try:
             answer = client.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
             return told(list(answer) if stream else answer)
@@ -87,7 +87,7 @@ def ask_blocking(url: str, stream: bool) -> dict[str, Any]:
 
 
 async def ask(url: str, stream: bool) -> dict[str, Any]:
-    async with AsyncPareta(api_key=KEY, base_url=url, max_retries=0, timeout=20) as client:
+    async with AsyncPareta(api_key=KEY, base_url=url, max_retries=0, timeout=30) as client:
         try:
             answer = await client.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
             return told([chunk async for chunk in answer] if stream else answer)  # type: ignore[union-attr]

@@ -12,7 +12,8 @@ from pareta_client import APIConnectionError, APITimeoutError, AsyncPareta, Pare
 from pareta_client.transport.aiohttp_channel import AiohttpChannel
 from pareta_client.transport.transport_errors import NEVER_SENT, connection_error
 from tests.client.playing import KEY, request_to
-from tests.client.servers import HEAD, Conversation, refused_port, serving
+from tests.client.servers import HEAD, Conversation, serving
+from tests.ports import closed_port
 
 Script = Callable[[Conversation], None]
 MESSAGES = [{"role": "user", "content": "hello"}]
@@ -126,7 +127,8 @@ async def test_our_transport_names_each_fault_as_httpx_does(
 
 @ways
 async def test_a_refused_connection_was_never_sent(way: Way) -> None:
-    error = await raised_by(way, f"http://127.0.0.1:{refused_port()}")
+    with closed_port() as port:
+        error = await raised_by(way, f"http://127.0.0.1:{port}")
     assert type(error) is httpx.ConnectError
     assert isinstance(error, NEVER_SENT)
 
@@ -153,7 +155,7 @@ async def test_a_connection_that_is_never_accepted_was_never_sent(way: Way) -> N
             filler.setblocking(False)
             filler.connect_ex(address)
         try:
-            error = await raised_by(way, f"http://127.0.0.1:{address[1]}", httpx.Timeout(2.0, connect=0.2))
+            error = await raised_by(way, f"http://127.0.0.1:{address[1]}", httpx.Timeout(30.0, connect=0.2))
         finally:
             for filler in fillers:
                 filler.close()
@@ -194,14 +196,15 @@ def test_after_a_fault_the_blocking_client_says_it_may_have_been_sent(
 
 
 async def test_a_refused_connection_is_known_to_be_never_sent_on_both_faces() -> None:
-    url = f"http://127.0.0.1:{refused_port()}"
-    async with AsyncPareta(api_key=KEY, base_url=url, max_retries=0) as client:
-        with pytest.raises(APIConnectionError) as caught:
-            await client.models.list()
-    assert caught.value.never_sent
-    with Pareta(api_key=KEY, base_url=url, max_retries=0) as blocking, pytest.raises(APIConnectionError) as caught:
-        blocking.models.list()
-    assert caught.value.never_sent
+    with closed_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        async with AsyncPareta(api_key=KEY, base_url=url, max_retries=0) as client:
+            with pytest.raises(APIConnectionError) as caught:
+                await client.models.list()
+        assert caught.value.never_sent
+        with Pareta(api_key=KEY, base_url=url, max_retries=0) as blocking, pytest.raises(APIConnectionError) as caught:
+            blocking.models.list()
+        assert caught.value.never_sent
 
 
 def drip(conversation: Conversation) -> None:

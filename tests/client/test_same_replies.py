@@ -87,7 +87,7 @@ def sending(reply: bytes, piece: int = 10**9) -> Callable[[Conversation], None]:
 
 
 def blocking(url: str, max_reply_bytes: int = 64 * 1024 * 1024) -> tuple[str | None, int | None] | ParetaError:
-    with Pareta(api_key=KEY, base_url=url, max_retries=0, timeout=10, max_reply_bytes=max_reply_bytes) as client:
+    with Pareta(api_key=KEY, base_url=url, max_retries=0, timeout=30, max_reply_bytes=max_reply_bytes) as client:
         try:
             answer = client.chat.completions.create(model="ep_1", messages=MESSAGES)
         except ParetaError as error:
@@ -98,7 +98,7 @@ def blocking(url: str, max_reply_bytes: int = 64 * 1024 * 1024) -> tuple[str | N
 def asynchronous(url: str, max_reply_bytes: int = 64 * 1024 * 1024) -> tuple[str | None, int | None] | ParetaError:
     async def ask() -> tuple[str | None, int | None] | ParetaError:
         async with AsyncPareta(
-            api_key=KEY, base_url=url, max_retries=0, timeout=10, max_reply_bytes=max_reply_bytes
+            api_key=KEY, base_url=url, max_retries=0, timeout=30, max_reply_bytes=max_reply_bytes
         ) as client:
             try:
                 answer = await client.chat.completions.create(model="ep_1", messages=MESSAGES)
@@ -163,7 +163,7 @@ def test_chunks_that_cannot_be_read_are_an_error_at_once_wherever_they_were_cut(
         conversation.send(b"3\r\nabc\r\n")
         time.sleep(0.1)  # the client has read what came
         conversation.send(b"zz\r\n")
-        ended.wait(20)  # and keeps the connection open
+        ended.wait(30)  # and keeps the connection open
 
     with serving(script) as server:
         error = ask(server.url)

@@ -11,7 +11,8 @@ import pytest
 
 from pareta_client import APIConnectionError, APITimeoutError, AsyncPareta, Pareta
 from tests.client.playing import KEY
-from tests.client.servers import Conversation, refused_port, serving
+from tests.client.servers import Conversation, serving
+from tests.ports import closed_port
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 
@@ -55,8 +56,8 @@ def says(error: APIConnectionError, place: str, *reasons: str) -> None:
 
 @ways
 def test_a_refused_connection_names_the_place_and_the_reason(ask: Request) -> None:
-    port = refused_port()
-    says(ask(f"http://127.0.0.1:{port}/deep"), f"http://127.0.0.1:{port}", "Connection refused")
+    with closed_port() as port:
+        says(ask(f"http://127.0.0.1:{port}/deep"), f"http://127.0.0.1:{port}", "Connection refused")
 
 
 @ways

@@ -4,7 +4,6 @@ import json
 import os
 import resource
 import shutil
-import socket
 from collections import namedtuple
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from pareta_client import APIStatusError, EndpointNotReadyError, NotFoundError, 
 from pareta_sandbox.faults.kinds import KeyEcho
 from pareta_sandbox.testing import Sandbox, running
 from tests.batch.batches import batch_in
+from tests.ports import closed_port
 
 SUBJECTS = ["versions", "key", "service", "clock", "prefect", "ledger", "files", "disk"]
 
@@ -135,10 +135,9 @@ def test_an_address_that_cannot_be_used_is_a_fault_without_its_password(
 
 
 def test_a_service_that_is_not_reached_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("PARETA_BASE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
-    found = faults()
+    with closed_port() as port:
+        monkeypatch.setenv("PARETA_BASE_URL", f"http://127.0.0.1:{port}")
+        found = faults()
     assert set(found) == {"service"}
     assert "curl" in found["service"]["fix"]
 
@@ -225,10 +224,7 @@ def test_a_prefect_server_that_does_not_answer_is_a_fault_within_the_timeout(mon
     from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
     monkeypatch.setattr("pareta_cli.prefect_checks.get_current_settings", get_current_settings)
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}/api"
-    with temporary_settings({PREFECT_API_URL: url}):
+    with closed_port() as port, temporary_settings({PREFECT_API_URL: (url := f"http://127.0.0.1:{port}/api")}):
         found = faults()
     assert set(found) == {"prefect"}
     assert f"{url} does not answer" in found["prefect"]["text"]

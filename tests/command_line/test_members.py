@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,16 +39,8 @@ class Command:
 
     def begin(self, *options: str) -> "subprocess.Popen[str]":
         """Start `complete` in a process group of its own, as a terminal does."""
-        program = str(Path(sys.executable).with_name("pareta-pipeline"))
-        return subprocess.Popen(
-            [program, "complete", "spec.yaml", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=self.folder,
-            env=self.started.environment,
-            start_new_session=True,
-        )
+        command = ("pareta-pipeline", "complete", "spec.yaml", *options)
+        return self.started.piped(*command, folder=self.folder, stderr=subprocess.STDOUT, start_new_session=True)
 
     def sends(self, more: int) -> None:
         """Wait until the service has completed more calls than now."""
@@ -58,7 +49,7 @@ class Command:
 
     def is_gone(self) -> None:
         """Wait until no process is left."""
-        until(lambda: not self.started.alive() or None, within_s=20, what="the end of every process")
+        until(lambda: not self.started.alive() or None, within_s=30, what="the end of every process")
 
 
 @pytest.fixture
@@ -117,7 +108,7 @@ def test_a_pause_and_a_smaller_limit_hold_for_all_members_together(command: Comm
     controls = Controls(command.ledger, "reviews")
     command.sends(20)
     controls.request(paused=True)
-    until(lambda: command.service.books().in_flight == 0 or None, within_s=20, what="a pause of every member")
+    until(lambda: command.service.books().in_flight == 0 or None, within_s=30, what="a pause of every member")
     paused = command.service.books().completions
     controls.request(paused=False, max_in_flight=2)
     command.sends(20)

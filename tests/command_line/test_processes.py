@@ -53,14 +53,7 @@ def knows_the_key(pid: int) -> bool:
 
 def run(started: Processes, *arguments: str, folder: Path) -> subprocess.Popen[str]:
     """Start a command whose output is captured through pipes, as scripts do."""
-    return subprocess.Popen(
-        [str(Path(sys.executable).with_name("pareta-pipeline")), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-        env=started.environment,
-    )
+    return started.piped("pareta-pipeline", *arguments, folder=folder)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
@@ -78,11 +71,11 @@ def test_after_kill_9_nothing_stays_behind(
     below = [pid for pid in started.alive() if pid != process.pid]
     assert len(below) == children
     # Between fork and exec a child still shows the environment of its parent.
-    until(lambda: not any(map(knows_the_key, below)) or None, within_s=10, what="children without the key")
+    until(lambda: not any(map(knows_the_key, below)) or None, within_s=30, what="children without the key")
     kill(process.pid)
     # The caller's pipes close with the command: nobody else holds them.
-    process.communicate(timeout=5)
-    until(lambda: not started.alive() or None, within_s=15, what="no process left")
+    process.communicate(timeout=30)
+    until(lambda: not started.alive() or None, within_s=30, what="no process left")
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
@@ -93,7 +86,7 @@ def test_a_sandbox_of_the_command_line_is_the_command_itself(started: Processes,
     assert started.alive() == [process.pid]
     assert not knows_the_key(process.pid)
     kill(process.pid)
-    process.communicate(timeout=5)
+    process.communicate(timeout=30)
 
 
 CHILD = """
@@ -109,19 +102,13 @@ time.sleep(600)
     "work", ["time.sleep(600)", "import signal; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
 )
 def test_a_child_ends_with_its_parent_also_one_that_ignores_sigterm(started: Processes, work: str) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", CHILD.format(work=work)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=PROJECT,
-        env=started.environment,
-    )
+    parent = started.piped("python", "-c", CHILD.format(work=work), folder=PROJECT)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     assert child in started.alive()
     kill(parent.pid)
-    parent.communicate(timeout=5)
-    until(lambda: not started.alive() or None, within_s=20, what="no child left")
+    parent.communicate(timeout=30)
+    until(lambda: not started.alive() or None, within_s=30, what="no child left")
 
 
 OUTLETS = """
@@ -138,22 +125,16 @@ os._exit(7) if "{how}" == "now" else sys.exit(7)
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 @pytest.mark.parametrize("how", ["now", "by itself"])
-def test_a_stream_without_a_reader_goes_quiet(stream: str, how: str) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", OUTLETS.format(stream=stream, how=how)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=PROJECT,
-    )
+def test_a_stream_without_a_reader_goes_quiet(started: Processes, stream: str, how: str) -> None:
+    program = OUTLETS.format(stream=stream, how=how)
+    process = started.piped("python", "-c", program, folder=PROJECT, stdin=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
     closed, other = (process.stdout, process.stderr) if stream == "stdout" else (process.stderr, process.stdout)
     closed.close()
     process.stdin.close()
-    assert (other.read(), process.wait(timeout=30)) == (b"", 7)
-    other.close()
+    assert (other.read(), process.wait(timeout=30)) == ("", 7)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
@@ -243,20 +224,13 @@ def test_a_signal_while_answers_are_written_leaves_no_part(
     ledger = Ledger.open(started.environment["PARETA_LEDGER_URL"])
     register_rows(batch.model_copy(update={"output": str(tmp_path / "answers" / "reviews.jsonl")}), ledger)
     ledger.close()
-    with subprocess.Popen(
-        [sys.executable, "-c", HALTED],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        env=started.environment | {"PYTHONPATH": str(PROJECT)},
-    ) as process:
-        assert process.stdout is not None
-        said, _, part = process.stdout.readline().strip().partition(" ")
-        assert said == "written"
-        assert Path(part).stat().st_size
-        process.send_signal(number)
-        process.communicate(timeout=30)
+    process = started.piped("python", "-c", HALTED, folder=tmp_path)
+    assert process.stdout is not None
+    said, _, part = process.stdout.readline().strip().partition(" ")
+    assert said == "written"
+    assert Path(part).stat().st_size
+    process.send_signal(number)
+    process.communicate(timeout=30)
     assert process.returncode == 3
     assert list((tmp_path / "answers").iterdir()) == []
 
@@ -286,14 +260,9 @@ except asyncio.CancelledError:
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("again", [[], [signal.SIGHUP], [signal.SIGTERM, signal.SIGHUP]])
 def test_a_signal_ends_a_run_once_however_often_a_shell_repeats_it(
-    first: signal.Signals, again: list[signal.Signals]
+    started: Processes, first: signal.Signals, again: list[signal.Signals]
 ) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SIGNALS, *(str(int(number)) for number in again)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=PROJECT,
-    )
+    process = started.piped("python", "-c", SIGNALS, *(str(int(number)) for number in again), folder=PROJECT)
     assert process.stdout is not None
     assert process.stdout.readline() == "working\n"
     process.send_signal(first)
@@ -301,12 +270,10 @@ def test_a_signal_ends_a_run_once_however_often_a_shell_repeats_it(
     assert (said, process.returncode) == ("cleaned up\n", 3)
 
 
-def test_under_nohup_a_closed_terminal_is_ignored() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SIGNALS],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=PROJECT,
+def test_under_nohup_a_closed_terminal_is_ignored(started: Processes) -> None:
+    process = started.piped(
+        *("python", "-c", SIGNALS),
+        folder=PROJECT,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )
     assert process.stdout is not None

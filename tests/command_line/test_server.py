@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 from pareta_cli.app import app
 from pareta_cli.background_server import ServerState, stop_server
-from pareta_cli.prefect_server import free_port, server_environment
+from pareta_cli.prefect_server import server_environment
+from tests.ports import free_port
 
 
 def pareta_pipeline(*arguments: str) -> Result:

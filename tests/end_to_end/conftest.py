@@ -1,7 +1,6 @@
 """A real Prefect server, a process worker and a sandbox, each in a process of its own, with prefect.yaml deployed."""
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pareta_client import Pareta
 from pareta_sandbox.testing import Sandbox, attach
 from tests.end_to_end.prefect_api import PrefectApi
 from tests.end_to_end.processes import Processes, processes, until
+from tests.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 PARTS = ("flows", "tasks", "pareta_batch", "pareta_client", "pareta_evals", "pareta_report", "examples")
@@ -55,7 +55,7 @@ def home() -> Iterator[Path]:
 def house(home: Path) -> Iterator[House]:
     """Start everything once; nothing is left running, also when something here fails."""
     folder = _project_in(home)
-    prefect_port, pareta_port = _free_port(), _free_port()
+    prefect_port, pareta_port = free_port(), free_port()
     api = f"http://127.0.0.1:{prefect_port}/api"
     environment = {
         "PREFECT_HOME": str(home / "prefect"),
@@ -104,12 +104,6 @@ def _project_in(home: Path) -> Path:
         shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT / "prefect.yaml", folder)
     return folder
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Found = TypeVar("Found")
 
-GRACE_S = 10.0
+GRACE_S = 60.0
 MARK = "PARETA_TEST_HOME"
 
 
@@ -48,6 +48,13 @@ class Processes:
         self._started.append(process)
         return process.pid
 
+    def piped(self, *command: str, folder: Path, **options: Any) -> "subprocess.Popen[str]":  # any option of Popen
+        """Start a process whose outputs are pipes, unless the options differ."""
+        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+        process = subprocess.Popen(_resolved(command), cwd=folder, env=self.environment, **given)
+        self._started.append(process)
+        return process
+
     def run(self, *command: str, folder: Path, within_s: float = 90) -> str:
         """Run a command and return its output; raise with the output unless it exits with 0."""
         ended = subprocess.run(
@@ -81,7 +88,9 @@ class Processes:
             self._reap()
             time.sleep(0.05)
         for process in self._started:
-            process.wait()
+            process.kill()
+            with process:  # closes its pipes
+                pass
 
     def _reap(self) -> None:
         for process in self._started:

@@ -5,9 +5,7 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import termios
-from pathlib import Path
 
 import pytest
 
@@ -18,17 +16,16 @@ from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
 SPEC = "name: {name}\nmodel: auto\ndataset: examples/tickets.csv\nid_column: id\nprompt: 'Team? {{ticket}}'\n"
 
 
-def completing(house: House, name: str, terminal: int) -> subprocess.Popen[bytes]:
+def completing(house: House, name: str, terminal: int) -> subprocess.Popen[str]:
     """Start a batch of the command line in a session of its own, with a terminal as its input and outputs."""
     spec = house.folder / f"{name}.yaml"
     spec.write_text(SPEC.format(name=name) + "max_in_flight: 4\n", encoding="utf-8")
-    return subprocess.Popen(
-        [str(Path(sys.executable).with_name("pareta-pipeline")), "complete", str(spec)],
+    return house.processes.piped(
+        *("pareta-pipeline", "complete", str(spec)),
+        folder=house.folder,
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
-        cwd=house.folder,
-        env=house.processes.environment,
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )

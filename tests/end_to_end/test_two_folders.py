@@ -11,10 +11,11 @@ import pytest
 
 from pareta_sandbox.testing import Sandbox, attach
 from tests.batch import postgres
-from tests.end_to_end.conftest import KEY, PROJECT, _free_port, _project_in
+from tests.end_to_end.conftest import KEY, PROJECT, _project_in
 from tests.end_to_end.prefect_api import PrefectApi
 from tests.end_to_end.processes import Processes, kill, processes, until
 from tests.end_to_end.test_deployments import BATCH, state_of
+from tests.ports import free_port
 
 pytestmark = pytest.mark.long
 
@@ -54,7 +55,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         file.write(PULL)
     second = home / "second"
     shutil.copytree(first, second)
-    prefect_port, pareta_port = _free_port(), _free_port()
+    prefect_port, pareta_port = free_port(), free_port()
     with postgres.server() as database, database.database() as own, database.database() as ledger:
         common = {
             "PREFECT_HOME": str(home / "prefect"),

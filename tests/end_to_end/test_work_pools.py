@@ -1,6 +1,5 @@
 """Another work pool on a real server: its deployment, its worker with a health check, and the version of its runs."""
 
-import socket
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import yaml
 from tests.end_to_end.conftest import House
 from tests.end_to_end.processes import processes, until
 from tests.end_to_end.test_deployments import BATCH, batch, state_of
+from tests.ports import free_port
 
 
 @pytest.mark.long
@@ -27,9 +27,7 @@ def test_a_pool_of_its_own_runs_its_deployments_and_its_worker_is_healthy(house:
     printed = house.processes.run("pareta-pipeline", "set-up", *options, folder=house.folder)
     assert "work pool second: created" in printed
     assert "prefect worker start --pool second" in printed
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     variables = {"PREFECT_WORKER_WEBSERVER_PORT": str(port), "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1"}
     command = ("prefect", "worker", "start", "--pool", "second", "--with-healthcheck")
     with processes(tmp_path, **{**house.processes.environment, **variables}) as second:
@@ -44,6 +42,6 @@ def test_a_pool_of_its_own_runs_its_deployments_and_its_worker_is_healthy(house:
 
 def is_healthy(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=30).status_code == 200
     except httpx.TransportError:
         return False

@@ -20,7 +20,7 @@ CONTEXT = ssl.create_default_context()
 JsonObject = dict[str, object]
 
 
-def client(sandbox: Sandbox, *, timeout: float = 10) -> httpx.Client:
+def client(sandbox: Sandbox, *, timeout: float | httpx.Timeout = 30) -> httpx.Client:
     """Open a client with the API key."""
     return httpx.Client(
         base_url=sandbox.base_url,
@@ -30,7 +30,7 @@ def client(sandbox: Sandbox, *, timeout: float = 10) -> httpx.Client:
     )
 
 
-def async_client(sandbox: Sandbox, *, timeout: float = 10) -> httpx.AsyncClient:
+def async_client(sandbox: Sandbox, *, timeout: float | httpx.Timeout = 30) -> httpx.AsyncClient:
     """Open an async client with the API key."""
     return httpx.AsyncClient(
         base_url=sandbox.base_url,
@@ -117,7 +117,7 @@ def start_run(http: httpx.Client, set_id: str, *candidates: str, key: str | None
     return http.post("/v1/eval-runs", json=body, headers=headers)
 
 
-def finished(http: httpx.Client, run_id: str, within_s: float = 10) -> JsonObject:
+def finished(http: httpx.Client, run_id: str, within_s: float = 30) -> JsonObject:
     """Poll a run until it has ended."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

@@ -1,6 +1,7 @@
 """`python -m pareta_sandbox` as another process."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from pareta_sandbox import cli as remote
 from pareta_sandbox.__main__ import is_loopback
 from pareta_sandbox.faults import scenario
 from pareta_sandbox.testing import Fault, Sandbox, attach, running
+from tests.end_to_end.processes import until
+from tests.ports import closed_port
 from tests.sandbox.talk import LICENSES, client, complete
 
 EVERY_FAULT = [
@@ -46,15 +49,15 @@ RUN = [sys.executable, "-m", "pareta_sandbox"]
 
 @contextmanager
 def started(*arguments: str, where: str = "127.0.0.1") -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = subprocess.Popen([*RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith(f"pareta sandbox ready at http://{where}:"), line
-        yield process, line.rsplit(" ", 1)[1].strip()
-    finally:
-        process.kill()
-        process.communicate()
+    command = [*RUN, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith(f"pareta sandbox ready at http://{where}:"), line
+            yield process, line.rsplit(" ", 1)[1].strip()
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -65,7 +68,7 @@ def test_it_says_where_it_is_and_prints_its_books_when_it_is_stopped(number: sig
             assert complete(http, key="a").status_code == 200
         sandbox.debited_once()
         process.send_signal(number)
-        printed, complaints = process.communicate(timeout=10)
+        printed, complaints = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "1 debits" in printed
     assert "POST /v1/chat/completions" in printed
@@ -104,14 +107,14 @@ def test_a_call_in_flight_does_not_keep_it_from_stopping() -> None:
         with socket.create_connection((address.host, address.port or 0)) as waiting:
             waiting.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=5)
+            process.communicate(timeout=30)
     assert process.returncode == 0
 
 
 def test_it_warns_loudly_when_others_can_reach_it() -> None:
     with started("--port", "0", "--host", "0.0.0.0", where="0.0.0.0") as (process, _):
         process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=10)
+        _, complaints = process.communicate(timeout=30)
     assert "any program that can reach this machine" in complaints
 
 
@@ -126,20 +129,20 @@ def test_a_port_that_is_taken_is_an_error_of_one_line() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = subprocess.run([*RUN, "--port", str(taken.getsockname()[1])], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([*RUN, "--port", str(taken.getsockname()[1])], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
     assert "cannot listen" in done.stderr
 
 
 def test_a_port_that_does_not_exist_is_an_error_of_one_line() -> None:
-    done = subprocess.run([*RUN, "--port", "65536"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([*RUN, "--port", "65536"], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "cannot listen" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--balance-usd", "much"], ["--latency-ms", "-1"], ["--generation", "3"]])
 def test_a_wrong_option_is_refused(arguments: list[str]) -> None:
-    done = subprocess.run([*RUN, *arguments], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([*RUN, *arguments], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
     assert arguments[0] in done.stderr
 
@@ -196,7 +199,7 @@ def test_the_books_are_shown_by_the_command_of_the_project() -> None:
 def test_a_fault_that_does_not_exist_is_an_error_of_one_line() -> None:
     with running() as sandbox:
         done = subprocess.run(
-            [*RUN, "fault", "statuss", "--url", sandbox.base_url], capture_output=True, text=True, timeout=20
+            [*RUN, "fault", "statuss", "--url", sandbox.base_url], capture_output=True, text=True, timeout=30
         )
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
 
@@ -206,29 +209,28 @@ def remote_command(*arguments: str, **environment: str) -> subprocess.CompletedP
     return subprocess.run([*RUN, *arguments], capture_output=True, text=True, env=clean | environment)
 
 
-def unused_address() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+@pytest.fixture
+def unused_address() -> Iterator[str]:
+    with closed_port() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize("command", ["books", "clear", "stop ep_1"])
 @pytest.mark.parametrize("by", ["option", "environment"])
-def test_a_command_says_in_one_line_that_nothing_listens(command: str, by: str) -> None:
-    address = unused_address()
+def test_a_command_says_in_one_line_that_nothing_listens(command: str, by: str, unused_address: str) -> None:
     if by == "option":
-        ended = remote_command(*command.split(), "--url", address)
+        ended = remote_command(*command.split(), "--url", unused_address)
     else:
-        ended = remote_command(*command.split(), PARETA_BASE_URL=address)
+        ended = remote_command(*command.split(), PARETA_BASE_URL=unused_address)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    assert f"{command.split()[0]}: nothing listens at {address} (" in ended.stderr
+    assert f"{command.split()[0]}: nothing listens at {unused_address} (" in ended.stderr
     assert "start one with: python -m pareta_sandbox" in ended.stderr
 
 
-def test_a_command_follows_the_address_of_the_environment_and_the_option_comes_first() -> None:
+def test_a_command_follows_the_address_of_the_environment_and_the_option_comes_first(unused_address: str) -> None:
     with running(balance_usd=3) as sandbox:
         assert "$3.00" in remote_command("books", PARETA_BASE_URL=sandbox.base_url).stdout
-        assert "$3.00" in remote_command("books", "--url", sandbox.base_url, PARETA_BASE_URL=unused_address()).stdout
+        assert "$3.00" in remote_command("books", "--url", sandbox.base_url, PARETA_BASE_URL=unused_address).stdout
 
 
 @pytest.mark.parametrize("closing", [">&-", "| true"])
@@ -240,14 +242,22 @@ def test_a_closed_standard_output_prints_no_traceback(closing: str, arguments: s
         assert (ended.returncode, ended.stderr) == (0, "")
         return
     with subprocess.Popen(["bash", "-c", f"exec {command}"], stderr=subprocess.PIPE, text=True) as process:
-        try:
-            _, told = process.communicate(timeout=3)
-        except subprocess.TimeoutExpired:
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            for pid in children or [str(process.pid)]:
-                os.kill(int(pid), signal.SIGTERM)
-            _, told = process.communicate(timeout=30)
+        until(lambda: process.poll() is not None or serving_below(process.pid), within_s=60, what="a sandbox that runs")
+        for pid in serving_below(process.pid):
+            os.kill(pid, signal.SIGTERM)
+        _, told = process.communicate(timeout=60)
     assert told == ""
+
+
+def serving_below(pid: int) -> list[int]:
+    """Return those of a process and its children that have a handler for SIGTERM, as a sandbox that serves has."""
+    children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return [each for each in (pid, *children) if Path(f"/proc/{each}/comm").read_text() != "bash\n" and handles(each)]
+
+
+def handles(pid: int, number: int = signal.SIGTERM) -> bool:
+    caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize("arguments", [["--nope"], ["--port", "x"], ["books", "--nope"], ["--generation", "9"]])

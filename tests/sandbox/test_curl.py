@@ -26,7 +26,7 @@ def test_a_documented_curl_line_is_answered_with_success(line: str) -> None:
             cwd=PROJECT,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=30,
         )
     assert done.returncode == 0, done.stdout
     assert done.stdout

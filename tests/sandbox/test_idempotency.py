@@ -6,6 +6,7 @@ import httpx
 
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import Drop, Hang, Sandbox, Status
+from tests.end_to_end.processes import until
 from tests.sandbox.talk import asked, async_client, client, complete, licence_set, start_run, streamed_text
 
 
@@ -69,13 +70,14 @@ def test_an_answer_lost_on_the_way_is_replayed_unbilled(http: httpx.Client, sand
 
 def test_an_answer_that_came_too_late_is_replayed_unbilled(sandbox: Sandbox) -> None:
     sandbox.inject(Hang(when="after", times=1))
-    with client(sandbox, timeout=0.2) as http:
+    with client(sandbox, timeout=httpx.Timeout(30, read=1)) as http:
         try:
             complete(http, key="k")
         except httpx.ReadTimeout:
             pass
         else:
             raise AssertionError("the answer was not held back")
+    until(lambda: sandbox.books().completions == 1, within_s=30, what="a debit")
     with client(sandbox) as http:
         assert complete(http, key="k").headers["x-pareta-billed"] == "0"
     sandbox.debited_once()

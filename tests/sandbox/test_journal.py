@@ -119,7 +119,7 @@ def test_a_file_that_is_no_journal_is_an_error_of_one_line(tmp_path: Path) -> No
     file = tmp_path / "notes.txt"
     file.write_text("not a database, but long enough to be read as one " * 50)
     run = [sys.executable, "-m", "pareta_sandbox", "--port", "0", "--journal", str(file)]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
     assert done.stderr.startswith("cannot use the journal: ")
     assert len(done.stderr.splitlines()) == 1

@@ -128,7 +128,7 @@ def test_any_rows_make_a_set_that_runs_or_a_refusal(shared: httpx.Client, rows: 
 )
 def test_garbage_instead_of_http_is_survived(sandbox: Sandbox, http: httpx.Client, garbage: bytes) -> None:
     url = httpx.URL(sandbox.base_url)
-    with socket.create_connection((url.host, url.port or 0), timeout=5) as connection:
+    with socket.create_connection((url.host, url.port or 0), timeout=30) as connection:
         connection.sendall(garbage)
         connection.shutdown(socket.SHUT_WR)
         answer = connection.recv(65536)
@@ -168,7 +168,7 @@ def test_extra_fields_may_be_nested_deeply(http: httpx.Client) -> None:
 def test_a_caller_who_sends_half_a_request_and_leaves_does_no_harm(sandbox: Sandbox, http: httpx.Client) -> None:
     url = httpx.URL(sandbox.base_url)
     for _ in range(5):
-        with socket.create_connection((url.host, url.port or 0), timeout=5) as connection:
+        with socket.create_connection((url.host, url.port or 0), timeout=30) as connection:
             connection.sendall(
                 b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pareta_sk_x\r\n"
                 b"Content-Length: 1000\r\n\r\n{"

@@ -35,15 +35,13 @@ def test_usage_comes_last_when_it_is_asked_for(http: httpx.Client) -> None:
 
 def test_the_first_piece_comes_before_the_last_is_made(sandbox_factory: SandboxFactory) -> None:
     sandbox = sandbox_factory(latency_ms=2000)
-    with client(sandbox) as http:
-        began = time.monotonic()
-        with http.stream("POST", "/v1/chat/completions", json=asked(stream=True)) as reply:
-            lines = reply.iter_lines()
-            next(lines)
-            first = time.monotonic() - began
-            list(lines)
-        whole = time.monotonic() - began
-    assert first < 1.5 < 1.9 < whole
+    with client(sandbox) as http, http.stream("POST", "/v1/chat/completions", json=asked(stream=True)) as reply:
+        lines = reply.iter_lines()
+        next(lines)
+        books = sandbox.books()
+        assert (books.in_flight, books.completions) == (1, 0)
+        list(lines)
+    sandbox.completed(1)
 
 
 def test_a_cut_stream_is_not_debited(http: httpx.Client, sandbox: Sandbox) -> None:
@@ -67,7 +65,7 @@ def test_a_caller_who_leaves_a_stream_pays_for_it(sandbox_factory: SandboxFactor
     sandbox = sandbox_factory(latency_ms=100)
     with client(sandbox) as http, http.stream("POST", "/v1/chat/completions", json=asked(stream=True)) as reply:
         next(reply.iter_lines())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not sandbox.books().debits and time.monotonic() < deadline:
         time.sleep(0.01)
     sandbox.completed(1)

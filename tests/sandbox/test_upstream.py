@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import Sandbox
+from tests.end_to_end.processes import until
 from tests.sandbox import openai_server
 from tests.sandbox.talk import chunks, client, streamed_text
 
@@ -19,14 +19,12 @@ from tests.sandbox.talk import chunks, client, streamed_text
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run an OpenAI-compatible server in another process."""
     file = tmp_path_factory.mktemp("upstream") / "port"
-    process = subprocess.Popen([sys.executable, str(Path(openai_server.__file__)), str(file)])
-    deadline = time.monotonic() + 20
-    while not file.exists():
-        assert time.monotonic() < deadline, "the upstream did not start"
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{file.read_text()}"
-    process.kill()
-    process.wait()
+    with subprocess.Popen([sys.executable, str(Path(openai_server.__file__)), str(file)]) as process:
+        try:
+            until(file.exists, within_s=60, what="the port of the upstream")
+            yield f"http://127.0.0.1:{file.read_text()}"
+        finally:
+            process.kill()
 
 
 @pytest.fixture
