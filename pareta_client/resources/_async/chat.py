@@ -8,17 +8,15 @@ from typing import Any, Literal, overload
 from pareta_client.core import Progress, chat_chunks
 from pareta_client.models.chat import ChatCompletion, ChatCompletionChunk, ModelList
 from pareta_client.operations import chat as calls
+from pareta_client.resources.base import AsyncResource
 from pareta_client.settings import Timeout
 from pareta_client.transport import AsyncDispatcher, AsyncStream
 
 Messages = Iterable[Mapping[str, Any]]
 
 
-class AsyncCompletions:
+class AsyncCompletions(AsyncResource):
     """OpenAI's chat completions; `model` is an endpoint id, or `auto` in the second generation of the service."""
-
-    def __init__(self, dispatcher: AsyncDispatcher) -> None:
-        self._dispatcher = dispatcher
 
     @overload
     async def create(
@@ -83,10 +81,10 @@ class AsyncCompletions:
         The fields of `extra_body` override all others.
         With `stream=True` the result is an iterator of chunks; the request is sent with the first iteration.
         """
-        settings = self._dispatcher.settings.with_options(max_retries, timeout, deadline)
+        settings = self._settings.with_options(max_retries, timeout, deadline)
         call = calls.chat_call(model, messages, stream, fields, settings.key(idempotency_key))
         if not stream:
-            return await self._dispatcher.run(calls.complete(call, settings))
+            return await self._run(calls.complete(call, settings))
         progress = Progress()
         return self._dispatcher.stream(chat_chunks(call, settings, progress), progress)
 
@@ -98,12 +96,9 @@ class AsyncChat:
         self.completions = AsyncCompletions(dispatcher)
 
 
-class AsyncModels:
+class AsyncModels(AsyncResource):
     """Models that the API key may call."""
-
-    def __init__(self, dispatcher: AsyncDispatcher) -> None:
-        self._dispatcher = dispatcher
 
     async def list(self) -> ModelList:
         """List the live endpoints, in OpenAI's format."""
-        return await self._dispatcher.run(calls.list_models(self._dispatcher.settings))
+        return await self._run(calls.list_models(self._settings))

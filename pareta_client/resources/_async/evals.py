@@ -10,14 +10,12 @@ from pareta_client.models.record import RawJson
 from pareta_client.operations import documents, eval_runs, eval_sets
 from pareta_client.operations.eval_runs import Frontier, RunOn, Wait
 from pareta_client.operations.eval_sets import Items
+from pareta_client.resources.base import AsyncResource
 from pareta_client.transport import AsyncDispatcher
 
 
-class AsyncEvalSets:
+class AsyncEvalSets(AsyncResource):
     """Rows with expected answers, stored at the service."""
-
-    def __init__(self, dispatcher: AsyncDispatcher) -> None:
-        self._dispatcher = dispatcher
 
     async def create(
         self,
@@ -32,21 +30,20 @@ class AsyncEvalSets:
 
         Without `task` the single task that fits is used; raises ScoringUndecidedError if no task fits.
         """
-        settings = self._dispatcher.settings
-        key = settings.key(idempotency_key)
-        return await self._dispatcher.run(eval_sets.create_set(task, items, name, prompt, key, settings))
+        key = self._settings.key(idempotency_key)
+        return await self._run(eval_sets.create_set(task, items, name, prompt, key, self._settings))
 
     async def list(self) -> list[EvalSet]:
         """List the stored sets."""
-        return await self._dispatcher.run(eval_sets.list_sets(self._dispatcher.settings))
+        return await self._run(eval_sets.list_sets(self._settings))
 
     async def retrieve(self, eval_set_id: str) -> EvalSet:
         """Fetch one set."""
-        return await self._dispatcher.run(eval_sets.retrieve_set(eval_set_id, self._dispatcher.settings))
+        return await self._run(eval_sets.retrieve_set(eval_set_id, self._settings))
 
     async def delete(self, eval_set_id: str) -> None:
         """Delete one set."""
-        await self._dispatcher.run(eval_sets.delete_set(eval_set_id, self._dispatcher.settings))
+        await self._run(eval_sets.delete_set(eval_set_id, self._settings))
 
     async def upload_document(
         self,
@@ -62,17 +59,13 @@ class AsyncEvalSets:
 
         Documents of 5 MiB or more are streamed to storage. Returns the raw reply; raises UploadError.
         """
-        settings = self._dispatcher.settings
         document = document_of(file, mime)
-        key = settings.key(idempotency_key)
-        return await self._dispatcher.run(documents.upload(eval_set_id, document, idx, field_name, key, settings))
+        key = self._settings.key(idempotency_key)
+        return await self._run(documents.upload(eval_set_id, document, idx, field_name, key, self._settings))
 
 
-class AsyncEvalRuns:
+class AsyncEvalRuns(AsyncResource):
     """Evaluations of candidates on a set; each run is billed once, a wait is free."""
-
-    def __init__(self, dispatcher: AsyncDispatcher) -> None:
-        self._dispatcher = dispatcher
 
     async def create(
         self,
@@ -94,38 +87,36 @@ class AsyncEvalRuns:
         `frontier` is a list of ids, "all", "benchmarked" or "none". With `wait=True` it polls for at most `timeout`
         seconds, with pauses that grow to `poll_interval`; EvalWaitTimeoutError has the `run_id` for another wait.
         """
-        settings = self._dispatcher.settings
         on = RunOn(eval_set, task, items, name, prompt)
         waiting = Wait(poll_interval, timeout) if wait else None
-        key = settings.key(idempotency_key)
-        return await self._dispatcher.run(eval_runs.create_run(on, models, frontier, waiting, key, settings))
+        key = self._settings.key(idempotency_key)
+        return await self._run(eval_runs.create_run(on, models, frontier, waiting, key, self._settings))
 
     async def retrieve(self, run_id: str) -> EvalRun:
         """Fetch a run with its results so far."""
-        return await self._dispatcher.run(eval_runs.retrieve_run(run_id, self._dispatcher.settings))
+        return await self._run(eval_runs.retrieve_run(run_id, self._settings))
 
     async def wait(self, run_id: str, *, poll_interval: float = 3.0, timeout: float = 900.0) -> EvalRun:
         """Wait until a run has ended; times in seconds. Raises EvalWaitTimeoutError: call again to continue."""
         waiting = Wait(poll_interval, timeout)
-        return await self._dispatcher.run(eval_runs.wait_for_run(run_id, waiting, self._dispatcher.settings))
+        return await self._run(eval_runs.wait_for_run(run_id, waiting, self._settings))
 
 
-class AsyncEvals:
+class AsyncEvals(AsyncResource):
     """Group of `sets` and `runs`."""
 
     def __init__(self, dispatcher: AsyncDispatcher) -> None:
-        self._dispatcher = dispatcher
+        super().__init__(dispatcher)
         self.sets = AsyncEvalSets(dispatcher)
         self.runs = AsyncEvalRuns(dispatcher)
 
     async def frontier_models(self, task: str | None = None) -> list[FrontierModel]:
         """List the frontier models; with a task, `benchmarked` is set for it."""
-        return await self._dispatcher.run(eval_sets.frontier_models(task, self._dispatcher.settings))
+        return await self._run(eval_sets.frontier_models(task, self._settings))
 
     async def propose_contract(
         self, *, items: Items, prompt: str, idempotency_key: str | None = None
     ) -> ProposalResult:
         """Request proposals for scoring rows under a prompt; store nothing."""
-        settings = self._dispatcher.settings
-        key = settings.key(idempotency_key)
-        return await self._dispatcher.run(eval_sets.propose_contract(items, prompt, key, settings))
+        key = self._settings.key(idempotency_key)
+        return await self._run(eval_sets.propose_contract(items, prompt, key, self._settings))

@@ -2,33 +2,29 @@
 
 from pareta_client.models.tasks import Leaderboard, Task, TaskMatch
 from pareta_client.operations import tasks as calls
-from pareta_client.transport import AsyncDispatcher
+from pareta_client.resources.base import AsyncResource
 
 
-class AsyncTasks:
+class AsyncTasks(AsyncResource):
     """Catalogue of benchmarked tasks."""
-
-    def __init__(self, dispatcher: AsyncDispatcher) -> None:
-        self._dispatcher = dispatcher
 
     async def list(self) -> list[Task]:
         """List all tasks."""
-        return await self._dispatcher.run(calls.list_tasks(self._dispatcher.settings))
+        return await self._run(calls.list_tasks(self._settings))
 
     async def retrieve(self, task_id: str, *, examples_n: int | None = None) -> Task:
         """Fetch one task, with `examples_n` examples if not None."""
-        return await self._dispatcher.run(calls.retrieve(task_id, examples_n, self._dispatcher.settings))
+        return await self._run(calls.retrieve(task_id, examples_n, self._settings))
 
     async def match(self, query: str, *, top_k: int = 5, idempotency_key: str | None = None) -> TaskMatch:
         """Search the task that matches a query in natural language."""
-        settings = self._dispatcher.settings
-        call = calls.match_call(query, top_k, settings.key(idempotency_key))
-        return await self._dispatcher.run(calls.match(call, settings))
+        call = calls.match_call(query, top_k, self._settings.key(idempotency_key))
+        return await self._run(calls.match(call, self._settings))
 
     async def leaderboard(self, task_id: str) -> Leaderboard:
         """Fetch the leaderboard of a task."""
-        return await self._dispatcher.run(calls.leaderboard(task_id, self._dispatcher.settings))
+        return await self._run(calls.leaderboard(task_id, self._settings))
 
     async def recommended(self, task_id: str) -> str | None:
         """Fetch the id of the model that `deploy(model="recommended")` deploys."""
-        return await self._dispatcher.run(calls.recommended(task_id, self._dispatcher.settings))
+        return await self._run(calls.recommended(task_id, self._settings))

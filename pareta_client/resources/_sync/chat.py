@@ -7,17 +7,15 @@ from typing import Any, Literal, overload
 from pareta_client.core import Progress, chat_chunks
 from pareta_client.models.chat import ChatCompletion, ChatCompletionChunk, ModelList
 from pareta_client.operations import chat as calls
+from pareta_client.resources.base import Resource
 from pareta_client.settings import Timeout
 from pareta_client.transport import Dispatcher, Stream
 
 Messages = Iterable[Mapping[str, Any]]
 
 
-class Completions:
+class Completions(Resource):
     """OpenAI's chat completions; `model` is an endpoint id, or `auto` in the second generation of the service."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
 
     @overload
     def create(
@@ -82,10 +80,10 @@ class Completions:
         The fields of `extra_body` override all others.
         With `stream=True` the result is an iterator of chunks; the request is sent with the first iteration.
         """
-        settings = self._dispatcher.settings.with_options(max_retries, timeout, deadline)
+        settings = self._settings.with_options(max_retries, timeout, deadline)
         call = calls.chat_call(model, messages, stream, fields, settings.key(idempotency_key))
         if not stream:
-            return self._dispatcher.run(calls.complete(call, settings))
+            return self._run(calls.complete(call, settings))
         progress = Progress()
         return self._dispatcher.stream(chat_chunks(call, settings, progress), progress)
 
@@ -97,12 +95,9 @@ class Chat:
         self.completions = Completions(dispatcher)
 
 
-class Models:
+class Models(Resource):
     """Models that the API key may call."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
 
     def list(self) -> ModelList:
         """List the live endpoints, in OpenAI's format."""
-        return self._dispatcher.run(calls.list_models(self._dispatcher.settings))
+        return self._run(calls.list_models(self._settings))

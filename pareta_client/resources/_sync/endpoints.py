@@ -6,14 +6,15 @@ from typing import Any, Literal, overload
 from pareta_client.core import Progress, deploy_events
 from pareta_client.models.endpoints import DeployEvent, Endpoint
 from pareta_client.operations import endpoints as calls
+from pareta_client.resources.base import Resource
 from pareta_client.transport import Dispatcher, Stream
 
 
-class Metrics:
+class Metrics(Resource):
     """Raw metrics of one endpoint; parameters such as `window="24h"` are sent unchanged."""
 
     def __init__(self, dispatcher: Dispatcher, endpoint_id: str) -> None:
-        self._dispatcher = dispatcher
+        super().__init__(dispatcher)
         self._endpoint_id = endpoint_id
 
     def performance(self, **params: Any) -> Any:
@@ -37,14 +38,11 @@ class Metrics:
         return self._read("activity", params)
 
     def _read(self, dimension: str, params: dict[str, Any]) -> Any:
-        return self._dispatcher.run(calls.measure(self._endpoint_id, dimension, params, self._dispatcher.settings))
+        return self._run(calls.measure(self._endpoint_id, dimension, params, self._settings))
 
 
-class Endpoints:
+class Endpoints(Resource):
     """Deployed models."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
 
     @overload
     def deploy(
@@ -101,42 +99,39 @@ class Endpoints:
             DeployError: the deployment failed.
             APIConnectionError: the progress stream ended early; list the endpoints before deploying again.
         """
-        settings = self._dispatcher.settings
-        call = calls.deploy_call(task, model, name, extra, settings.key(idempotency_key))
+        call = calls.deploy_call(task, model, name, extra, self._settings.key(idempotency_key))
         if wait:
-            return self._dispatcher.run(calls.deploy_and_wait(call, settings))
+            return self._run(calls.deploy_and_wait(call, self._settings))
         progress = Progress()
-        return self._dispatcher.stream(deploy_events(call, settings, progress), progress)
+        return self._dispatcher.stream(deploy_events(call, self._settings, progress), progress)
 
     def wait_until_live(
         self, endpoint_id: str, *, poll_interval: float = calls.POLL_INTERVAL_S, timeout: float = calls.LIVE_TIMEOUT_S
     ) -> Endpoint:
         """Poll until an endpoint is live; times in seconds. Raises EndpointWaitTimeoutError: call again to continue."""
-        return self._dispatcher.run(
-            calls.wait_until_live(endpoint_id, poll_interval, timeout, self._dispatcher.settings)
-        )
+        return self._run(calls.wait_until_live(endpoint_id, poll_interval, timeout, self._settings))
 
     def list(self) -> list[Endpoint]:
         """List the endpoints of the organisation."""
-        return self._dispatcher.run(calls.list_endpoints(self._dispatcher.settings))
+        return self._run(calls.list_endpoints(self._settings))
 
     def retrieve(self, endpoint_id: str) -> Endpoint:
         """Fetch one endpoint."""
-        return self._dispatcher.run(calls.retrieve(endpoint_id, self._dispatcher.settings))
+        return self._run(calls.retrieve(endpoint_id, self._settings))
 
     def start(self, endpoint_id: str, *, idempotency_key: str | None = None) -> Any:
         """Start a stopped endpoint; return the raw status."""
-        settings = self._dispatcher.settings
-        return self._dispatcher.run(calls.operate(endpoint_id, "start", settings.key(idempotency_key), settings))
+        key = self._settings.key(idempotency_key)
+        return self._run(calls.operate(endpoint_id, "start", key, self._settings))
 
     def stop(self, endpoint_id: str, *, idempotency_key: str | None = None) -> Any:
         """Stop an endpoint, which then costs nothing; return the raw status."""
-        settings = self._dispatcher.settings
-        return self._dispatcher.run(calls.operate(endpoint_id, "stop", settings.key(idempotency_key), settings))
+        key = self._settings.key(idempotency_key)
+        return self._run(calls.operate(endpoint_id, "stop", key, self._settings))
 
     def delete(self, endpoint_id: str) -> None:
         """Delete an endpoint."""
-        self._dispatcher.run(calls.remove(endpoint_id, self._dispatcher.settings))
+        self._run(calls.remove(endpoint_id, self._settings))
 
     def metrics(self, endpoint_id: str) -> Metrics:
         """Return the metrics of an endpoint; each of its methods sends a request."""

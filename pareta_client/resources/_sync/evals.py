@@ -9,14 +9,12 @@ from pareta_client.models.record import RawJson
 from pareta_client.operations import documents, eval_runs, eval_sets
 from pareta_client.operations.eval_runs import Frontier, RunOn, Wait
 from pareta_client.operations.eval_sets import Items
+from pareta_client.resources.base import Resource
 from pareta_client.transport import Dispatcher
 
 
-class EvalSets:
+class EvalSets(Resource):
     """Rows with expected answers, stored at the service."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
 
     def create(
         self,
@@ -31,21 +29,20 @@ class EvalSets:
 
         Without `task` the single task that fits is used; raises ScoringUndecidedError if no task fits.
         """
-        settings = self._dispatcher.settings
-        key = settings.key(idempotency_key)
-        return self._dispatcher.run(eval_sets.create_set(task, items, name, prompt, key, settings))
+        key = self._settings.key(idempotency_key)
+        return self._run(eval_sets.create_set(task, items, name, prompt, key, self._settings))
 
     def list(self) -> list[EvalSet]:
         """List the stored sets."""
-        return self._dispatcher.run(eval_sets.list_sets(self._dispatcher.settings))
+        return self._run(eval_sets.list_sets(self._settings))
 
     def retrieve(self, eval_set_id: str) -> EvalSet:
         """Fetch one set."""
-        return self._dispatcher.run(eval_sets.retrieve_set(eval_set_id, self._dispatcher.settings))
+        return self._run(eval_sets.retrieve_set(eval_set_id, self._settings))
 
     def delete(self, eval_set_id: str) -> None:
         """Delete one set."""
-        self._dispatcher.run(eval_sets.delete_set(eval_set_id, self._dispatcher.settings))
+        self._run(eval_sets.delete_set(eval_set_id, self._settings))
 
     def upload_document(
         self,
@@ -61,17 +58,13 @@ class EvalSets:
 
         Documents of 5 MiB or more are streamed to storage. Returns the raw reply; raises UploadError.
         """
-        settings = self._dispatcher.settings
         document = document_of(file, mime)
-        key = settings.key(idempotency_key)
-        return self._dispatcher.run(documents.upload(eval_set_id, document, idx, field_name, key, settings))
+        key = self._settings.key(idempotency_key)
+        return self._run(documents.upload(eval_set_id, document, idx, field_name, key, self._settings))
 
 
-class EvalRuns:
+class EvalRuns(Resource):
     """Evaluations of candidates on a set; each run is billed once, a wait is free."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
 
     def create(
         self,
@@ -93,36 +86,34 @@ class EvalRuns:
         `frontier` is a list of ids, "all", "benchmarked" or "none". With `wait=True` it polls for at most `timeout`
         seconds, with pauses that grow to `poll_interval`; EvalWaitTimeoutError has the `run_id` for another wait.
         """
-        settings = self._dispatcher.settings
         on = RunOn(eval_set, task, items, name, prompt)
         waiting = Wait(poll_interval, timeout) if wait else None
-        key = settings.key(idempotency_key)
-        return self._dispatcher.run(eval_runs.create_run(on, models, frontier, waiting, key, settings))
+        key = self._settings.key(idempotency_key)
+        return self._run(eval_runs.create_run(on, models, frontier, waiting, key, self._settings))
 
     def retrieve(self, run_id: str) -> EvalRun:
         """Fetch a run with its results so far."""
-        return self._dispatcher.run(eval_runs.retrieve_run(run_id, self._dispatcher.settings))
+        return self._run(eval_runs.retrieve_run(run_id, self._settings))
 
     def wait(self, run_id: str, *, poll_interval: float = 3.0, timeout: float = 900.0) -> EvalRun:
         """Wait until a run has ended; times in seconds. Raises EvalWaitTimeoutError: call again to continue."""
         waiting = Wait(poll_interval, timeout)
-        return self._dispatcher.run(eval_runs.wait_for_run(run_id, waiting, self._dispatcher.settings))
+        return self._run(eval_runs.wait_for_run(run_id, waiting, self._settings))
 
 
-class Evals:
+class Evals(Resource):
     """Group of `sets` and `runs`."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
+        super().__init__(dispatcher)
         self.sets = EvalSets(dispatcher)
         self.runs = EvalRuns(dispatcher)
 
     def frontier_models(self, task: str | None = None) -> list[FrontierModel]:
         """List the frontier models; with a task, `benchmarked` is set for it."""
-        return self._dispatcher.run(eval_sets.frontier_models(task, self._dispatcher.settings))
+        return self._run(eval_sets.frontier_models(task, self._settings))
 
     def propose_contract(self, *, items: Items, prompt: str, idempotency_key: str | None = None) -> ProposalResult:
         """Request proposals for scoring rows under a prompt; store nothing."""
-        settings = self._dispatcher.settings
-        key = settings.key(idempotency_key)
-        return self._dispatcher.run(eval_sets.propose_contract(items, prompt, key, settings))
+        key = self._settings.key(idempotency_key)
+        return self._run(eval_sets.propose_contract(items, prompt, key, self._settings))
