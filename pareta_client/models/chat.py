@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
 from pareta_client.core import NO_RECEIPT, RateLimits, Receipt
-from pareta_client.models.fields import AnObject, Content, Count, Moment, Objects, Text
+from pareta_client.models.fields import Content, Count, ListOf, Moment, RecordOf, Text
 from pareta_client.models.record import RawJson, Record
 
 
@@ -38,8 +38,8 @@ class Choice(Record):
     index: Count = None
     finish_reason: Text = None
     # Records are frozen, so all choices can share one empty message.
-    message: Annotated[Message, AnObject] = _NO_MESSAGE
-    delta: Annotated[Message, AnObject] = _NO_MESSAGE
+    message: RecordOf[Message] = _NO_MESSAGE
+    delta: RecordOf[Message] = _NO_MESSAGE
 
 
 class ChatCompletionChunk(Record):
@@ -49,8 +49,8 @@ class ChatCompletionChunk(Record):
     object: Text = None
     model: Text = None
     created: Moment = None
-    choices: Annotated[list[Choice], Objects] = Field(default_factory=list)
-    usage: Annotated[Usage, AnObject] = _NO_USAGE
+    choices: ListOf[Choice] = Field(default_factory=list)
+    usage: RecordOf[Usage] = _NO_USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Model(Record):
 class ModelList(Record):
     """Models that the API key may call, as an iterable and in `data`."""
 
-    data: Annotated[list[Model], Objects] = Field(default_factory=list)
+    data: ListOf[Model] = Field(default_factory=list)
 
     # pydantic iterates over (field, value) pairs; a list of models iterates over its models.
     def __iter__(self) -> Iterator[Model]:  # type: ignore[override]

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from pareta_client.models.fields import LooseText, Number, Whole
-from pareta_client.models.record import ListOf, OptionalRecord, Record, RecordOf, dollars_floored_to_cents, text_or_none
+from pareta_client.models.fields import ListOf, LooseText, Number, OptionalRecord, RecordOf, Whole
+from pareta_client.models.record import Record, dollars_floored_to_cents, text_or_none
 
 JUDGED_TASK = "custom-eval"
 """Task that accepts any rows and is graded by judges; used only if the caller names it."""

@@ -3,11 +3,13 @@
 The validation context is a list of notes, or None. Values of the expected type are validated without a Python call.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from pareta_client.core import MAX_COUNT, MAX_QUOTED_CHARACTERS, content_of, note, noted_count, shown
+
+T = TypeVar("T")
 
 MAX_TIMESTAMP = 2**53
 """Largest accepted timestamp; seconds, milliseconds and microseconds since 1970 are below it."""
@@ -74,6 +76,10 @@ def _object(value: object, info: ValidationInfo) -> object:
     return {}
 
 
+def _object_or_none(value: object) -> object:
+    return value if isinstance(value, dict) and value else None
+
+
 if TYPE_CHECKING:
     Count = Optional[int]  # noqa: UP045 - a type alias needs the subscriptable form
     Moment = Optional[int]  # noqa: UP045
@@ -95,5 +101,6 @@ else:
     Whole = Annotated[Any, AfterValidator(_as_number)]
     Number = Annotated[Any, AfterValidator(_as_float)]
 
-AnObject = BeforeValidator(_object)
-Objects = BeforeValidator(_objects)
+RecordOf = Annotated[T, BeforeValidator(_object)]
+OptionalRecord = Annotated[Optional[T], BeforeValidator(_object_or_none)]  # noqa: UP045
+ListOf = Annotated[list[T], BeforeValidator(_objects)]

@@ -1,33 +1,15 @@
 """Base class of all records: typed fields without validation errors, and the complete raw JSON."""
 
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Optional, Self, TypeVar, cast
+from typing import Any, ClassVar, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ModelWrapValidatorHandler
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler
 from pydantic import model_validator as validates_model
 
-T = TypeVar("T")
 RawJson = dict[str, Any]  # JSON object as received
 
 MICRO_USD_PER_CENT = 10_000
 _set = object.__setattr__  # bypasses the frozen model
-
-
-def _list_of_objects(value: object) -> list[Any]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _object_or_empty(value: object) -> object:
-    return value if isinstance(value, dict) else {}
-
-
-def _object_or_none(value: object) -> object:
-    return value if isinstance(value, dict) and value else None
-
-
-ListOf = Annotated[list[T], BeforeValidator(_list_of_objects)]
-RecordOf = Annotated[T, BeforeValidator(_object_or_empty)]
-OptionalRecord = Annotated[Optional[T], BeforeValidator(_object_or_none)]  # noqa: UP045
 
 
 class Record(BaseModel):

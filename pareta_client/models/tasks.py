@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from pareta_client.models.fields import LooseText, Number, Whole
-from pareta_client.models.record import ListOf, OptionalRecord, Record
+from pareta_client.models.fields import ListOf, LooseText, Number, OptionalRecord, Whole
+from pareta_client.models.record import Record
 
 
 class Task(Record):
