@@ -97,7 +97,7 @@ from .ledger.schema import quality_scores as quality_scores
 from .ledger.selection import ALL_UNSETTLED as ALL_UNSETTLED
 from .ledger.selection import RowSelection as RowSelection
 from .ledger.spend import Amounts as Amounts
-from .ledger.spend import Wanted as Wanted
+from .ledger.spend import SpendQuery as SpendQuery
 from .ledger.spend import spend as spend
 from .ledger.url import ledger_exists as ledger_exists
 from .members.member import Member as Member

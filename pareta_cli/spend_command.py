@@ -47,7 +47,7 @@ def spend(
 
     The tags `team` and `project` of the specs name the owner.
     """
-    from pareta_batch import Ledger, Wanted
+    from pareta_batch import Ledger, SpendQuery
     from pareta_batch import spend as spent
 
     if as_json and as_csv:
@@ -57,7 +57,7 @@ def spend(
     names = list(dict.fromkeys(map(str, by or [Group.TEAM])))
     end = datetime.max if until is None or until.year == datetime.max.year else until + timedelta(days=1)
     with report_bad_input(), closing(Ledger.open()) as ledger:
-        found = spent(ledger, Wanted(names, month, since or datetime.min, end))
+        found = spent(ledger, SpendQuery(names, month, since or datetime.min, end))
     columns = [*names, *(["month"] if month else [])]
     lines: Lines = [{**dict(zip(columns, key, strict=True)), **asdict(each)} for key, each in found.items()]
     if as_json:

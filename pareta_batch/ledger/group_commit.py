@@ -46,7 +46,7 @@ class GroupCommit:
         self._group: list[_Entry] = []
         self._ended = False
         self._unwritten: list[Outcome] = []
-        self._thread = threading.Thread(target=self._run, name=f"settler of {batch}")
+        self._thread = threading.Thread(target=self._run, name=f"group commit of {batch}")
         self._thread.start()
 
     async def claim(self, request: RowRequest) -> None:

@@ -57,7 +57,7 @@ NOTHING = Amounts()
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SpendQuery:
     """Groups of the money (team, project, batch, model), per month or not, from `start` (UTC) to before `end`."""
 
     by: Sequence[str] = ("team",)
@@ -66,14 +66,14 @@ class Wanted:
     end: datetime = datetime.max
 
 
-def spend(ledger: Ledger, wanted: Wanted) -> dict[Key, Amounts]:
-    """Return the amounts by key, in order: the values of `wanted.by`, and the month (`2026-11`) if `monthly`.
+def spend(ledger: Ledger, query: SpendQuery) -> dict[Key, Amounts]:
+    """Return the amounts by key, in order: the values of `query.by`, and the month (`2026-11`) if `monthly`.
 
     A row counts at the time of its last change, a purchase at the time of its order, with the owner of that time.
     """
     added: dict[Key, list[Amounts]] = defaultdict(list)
     with ledger.transaction() as db:
-        for key, amounts in _entries(db, wanted):
+        for key, amounts in _entries(db, query):
             if amounts != NOTHING:
                 added[key].append(amounts)
     return {
@@ -81,34 +81,34 @@ def spend(ledger: Ledger, wanted: Wanted) -> dict[Key, Amounts]:
     }
 
 
-def _entries(db: sa.Connection, wanted: Wanted) -> Iterator[tuple[Key, Amounts]]:
+def _entries(db: sa.Connection, query: SpendQuery) -> Iterator[tuple[Key, Amounts]]:
     owners = owners_by_account(db)
     times = sa.func.min(rows.c.updated_at), sa.func.max(rows.c.updated_at)
     for batch, first, last in db.execute(sa.select(rows.c.batch, *times).group_by(rows.c.batch)).all():
         prices = prices_of(db, batch)
-        for owner, (start, end) in _windows(owners.get(BATCH + batch, []), wanted, first, last):
+        for owner, (start, end) in _windows(owners.get(BATCH + batch, []), query, first, last):
             payer = owner
             if not owner.is_tagged:
                 of_endpoint = owners.get(f"{ENDPOINT}{owner.model}", [NO_OWNER])[-1]
                 payer = replace(owner, team=of_endpoint.team, project=of_endpoint.project)
-            yield _key(wanted, payer, batch, owner.model, start), _of_rows(db, batch, prices, start, end)
+            yield _key(query, payer, batch, owner.model, start), _of_rows(db, batch, prices, start, end)
     columns = purchases.c.account, purchases.c.created_at, purchases.c.billed_micro_usd, purchases.c.bound_micro_usd
-    in_time = purchases.c.created_at >= wanted.start, purchases.c.created_at < wanted.end
+    in_time = purchases.c.created_at >= query.start, purchases.c.created_at < query.end
     for account, at, billed, bound in db.execute(sa.select(*columns).where(*in_time)):
         owner = next((each for each in reversed(owners.get(account, [])) if each.since <= at), NO_OWNER)
-        yield _key(wanted, owner, account, PURCHASES, at), _of_purchase(billed, bound)
+        yield _key(query, owner, account, PURCHASES, at), _of_purchase(billed, bound)
 
 
 def _windows(
-    owners: Iterable[Owner], wanted: Wanted, first: datetime, last: datetime
+    owners: Iterable[Owner], query: SpendQuery, first: datetime, last: datetime
 ) -> Iterator[tuple[Owner, Window]]:
     """Yield the spans of time between the first and the last row with one owner, and in one month if `monthly`."""
     known = [NO_OWNER, *owners]
     for owner, following in zip(known, [*known[1:], None], strict=True):
-        start = max(owner.since, wanted.start, first)
-        end = wanted.end if following is None else min(wanted.end, following.since)
+        start = max(owner.since, query.start, first)
+        end = query.end if following is None else min(query.end, following.since)
         while start < end and start <= last:
-            until = min(end, _next_month(start)) if wanted.monthly else end
+            until = min(end, _next_month(start)) if query.monthly else end
             yield owner, (start, until)
             start = until
 
@@ -117,9 +117,9 @@ def _next_month(at: datetime) -> datetime:
     return datetime(at.year + at.month // 12, at.month % 12 + 1, 1)
 
 
-def _key(wanted: Wanted, owner: Owner, batch: str, model: str | None, at: datetime) -> Key:
+def _key(query: SpendQuery, owner: Owner, batch: str, model: str | None, at: datetime) -> Key:
     values = {"team": owner.team, "project": owner.project, "batch": batch, "model": model}
-    return (*(values[each] for each in wanted.by), *([f"{at:%Y-%m}"] if wanted.monthly else []))
+    return (*(values[each] for each in query.by), *([f"{at:%Y-%m}"] if query.monthly else []))
 
 
 def _of_rows(db: sa.Connection, batch: str, prices: Prices, start: datetime, end: datetime) -> Amounts:

@@ -12,7 +12,7 @@ from pareta_sandbox.routes.chat_request import ChatRequest, fingerprint, parse_r
 from pareta_sandbox.service import Service
 from pareta_sandbox.state.completion import Choices, Completion, Head, chunk, pieces, serialized
 from pareta_sandbox.state.endpoints import Endpoint
-from pareta_sandbox.state.work import Local, Plan, Work, plan
+from pareta_sandbox.state.work import CompletionPlan, Local, Work, plan
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 STREAM_HEADERS: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -72,7 +72,7 @@ class Chat:
             self._service.books.release(work.max_price)
         return done
 
-    def _work(self, planned: Plan, body: bytes) -> Work:
+    def _work(self, planned: CompletionPlan, body: bytes) -> Work:
         if self._upstream is None:
             return Local(planned, self._service)
         return self._upstream.work(planned, body)

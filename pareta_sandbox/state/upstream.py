@@ -11,7 +11,7 @@ import httpx
 from pareta_sandbox.http.errors import Refusal
 from pareta_sandbox.state import money
 from pareta_sandbox.state.completion import Choices, Completion
-from pareta_sandbox.state.work import Plan
+from pareta_sandbox.state.work import CompletionPlan
 
 # Maximum billed tokens of a request without a limit of its own; more holds more of the balance.
 DEFAULT_MAX_TOKENS = 4_096
@@ -28,11 +28,11 @@ class Upstream:
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._client: httpx.AsyncClient | None = None
 
-    def work(self, plan: Plan, sent: bytes) -> "Forwarded":
+    def work(self, plan: CompletionPlan, sent: bytes) -> "Forwarded":
         """Return the work of a completion that the upstream answers."""
         return Forwarded(plan, sent, self)
 
-    async def body(self, sent: bytes, plan: Plan) -> dict[str, object]:
+    async def body(self, sent: bytes, plan: CompletionPlan) -> dict[str, object]:
         """Build the forwarded request: the original one with the upstream's model and the injected prompt."""
         body: dict[str, object] = json.loads(sent)
         body["model"] = await self.model()
@@ -98,7 +98,7 @@ class Upstream:
 class Forwarded:
     """A completion that the upstream answers."""
 
-    def __init__(self, plan: Plan, sent: bytes, upstream: Upstream) -> None:
+    def __init__(self, plan: CompletionPlan, sent: bytes, upstream: Upstream) -> None:
         request = plan.request
         allowed = (request.max_completion_tokens or request.max_tokens or DEFAULT_MAX_TOKENS) * request.n
         self._plan = plan

@@ -21,7 +21,7 @@ from pareta_sandbox.state.endpoints import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CompletionPlan:
     """Endpoint (None for `auto`), model and prompt of a completion, including an injected system prompt."""
 
     head: Head
@@ -75,7 +75,7 @@ class Work(Protocol):
 class Local:
     """A completion by the built-in answerers: the answer is immediate, the latency is simulated."""
 
-    def __init__(self, plan: Plan, service: Service) -> None:
+    def __init__(self, plan: CompletionPlan, service: Service) -> None:
         level = service.level(plan.model, "chat", plan.endpoint.id if plan.endpoint else None)
         answer = answerers.reply(plan.task, level, plan.system, plan.user)
         if plan.request.complains:
@@ -108,7 +108,7 @@ class Local:
         yield self._done
 
 
-async def plan(request: ChatRequest, service: Service) -> Plan:
+async def plan(request: ChatRequest, service: Service) -> CompletionPlan:
     """Resolve endpoint, model and prompt of a request.
 
     Refuse an unknown endpoint with 404, an endpoint that is not live with 503, and a too long prompt with 400.
@@ -124,7 +124,7 @@ async def plan(request: ChatRequest, service: Service) -> Plan:
     shown = endpoint.id if endpoint else model.id
     head = Head(f"chatcmpl-{service.next_number():012x}", int(time.time()), shown)
     factor = service.faults.price_factor("chat", endpoint.id if endpoint else None)
-    return Plan(head, request, endpoint, task, model, injected or system, user, prompt_tokens, factor)
+    return CompletionPlan(head, request, endpoint, task, model, injected or system, user, prompt_tokens, factor)
 
 
 async def _resolve(request: ChatRequest, service: Service) -> tuple[Endpoint | None, str, Model]:

@@ -53,7 +53,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 def no_session_is_left() -> None:
     names = [thread.name for thread in threading.enumerate()]
-    assert not [name for name in names if name.startswith(("settler", "session of", "schema check"))]
+    assert not [name for name in names if name.startswith(("group commit of", "session of", "schema check"))]
     assert gc.get_threshold() != GC_THRESHOLDS
 
 
@@ -307,7 +307,7 @@ async def test_whatever_else_cannot_be_closed_the_writer_writes_and_ends(
     monkeypatch.setattr(AnswerCheck, "close", broken)
     with pytest.raises(ValueError, match="boom"):
         await run(batch_in(tmp_path, ROWS), sandbox, ledger, timing=SOON)
-    assert not [thread for thread in threading.enumerate() if thread.name == "settler of test"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "group commit of test"]
     assert ledger.tally("test").settled == ROWS
 
 

@@ -20,7 +20,7 @@ from pareta_batch import Purchase, mark_bought, register_rows, reserve_purchase
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.owners import ENDPOINT, Owner, record_owner
 from pareta_batch.ledger.schema import purchases, rows
-from pareta_batch.ledger.spend import PURCHASES, Amounts, Wanted, _windows, spend
+from pareta_batch.ledger.spend import PURCHASES, Amounts, SpendQuery, _windows, spend
 from pareta_batch.money.account import Account
 from pareta_batch.owner_tags import NO_TAGS, Tags
 from pareta_cli.app import app
@@ -44,14 +44,14 @@ async def test_the_sums_equal_the_books_of_the_service_and_changed_tags_hold_for
     account = Account("compare/models", tags=SUPPORT)
     reserve_purchase(ledger, account, Purchase("k", "eval run", {"wren-1": 100.0}))
     mark_bought(ledger, "k", "er_1", 250)
-    found = spend(ledger, Wanted())
+    found = spend(ledger, SpendQuery())
     assert first.billed_micro_usd is not None
     assert both.billed_micro_usd is not None
     assert found["support",] == Amounts(4, first.billed_micro_usd + 250)
     assert found["search",] == Amounts(5, both.billed_micro_usd - first.billed_micro_usd)
     debits = before.balance_micro_usd - sandbox.books().balance_micro_usd
     assert sum(each.billed_micro_usd for each in found.values()) == debits + 250
-    assert list(spend(ledger, Wanted(by=("batch", "model", "project")))) == [
+    assert list(spend(ledger, SpendQuery(by=("batch", "model", "project")))) == [
         ("compare/models", PURCHASES, "routing"),
         ("test", SEED, None),
         ("test", SEED, "routing"),
@@ -71,7 +71,7 @@ def test_replayed_resent_and_doubtful_requests_are_apart(tmp_path: Path, ledger:
     with ledger.transaction() as db:
         db.execute(rows.update().where(rows.c.key == doubtful.key).values(in_doubt=True))
     assert paid.billed_micro_usd is not None
-    (found,) = spend(ledger, Wanted()).values()
+    (found,) = spend(ledger, SpendQuery()).values()
     assert (found.answers, found.billed_micro_usd) == (3, 2 * paid.billed_micro_usd)
     assert (found.resent, found.replayed, found.in_doubt) == (2, 1, 1)
     assert found.replayed_at_most_micro_usd is not None
@@ -85,7 +85,7 @@ def test_a_purchase_without_a_bill_is_in_doubt_up_to_its_bound(
     ledger: Ledger, listed: dict[str, float | None], bound: int | None
 ) -> None:
     reserve_purchase(ledger, Account("watch/w", tags=SEARCH), Purchase("k", "eval run", listed))
-    assert spend(ledger, Wanted()) == {("search",): Amounts(in_doubt=1, in_doubt_at_most_micro_usd=bound)}
+    assert spend(ledger, SpendQuery()) == {("search",): Amounts(in_doubt=1, in_doubt_at_most_micro_usd=bound)}
 
 
 def test_money_counts_in_its_month_and_days_limit_it(tmp_path: Path, ledger: Ledger) -> None:
@@ -103,9 +103,9 @@ def test_money_counts_in_its_month_and_days_limit_it(tmp_path: Path, ledger: Led
         )
     one = answered("x", "y").billed_micro_usd
     assert one is not None
-    found = {key: each.billed_micro_usd for key, each in spend(ledger, Wanted(monthly=True)).items()}
+    found = {key: each.billed_micro_usd for key, each in spend(ledger, SpendQuery(monthly=True)).items()}
     assert found == {(None, "2025-12"): one, (None, "2026-01"): one + 7, (None, "2026-03"): one}
-    january = Wanted(start=datetime(2026, 1, 1), end=datetime(2026, 2, 1))
+    january = SpendQuery(start=datetime(2026, 1, 1), end=datetime(2026, 2, 1))
     assert {key: each.answers for key, each in spend(ledger, january).items()} == {(None,): 2}
 
 
@@ -115,7 +115,7 @@ def test_a_batch_without_tags_belongs_to_the_owner_of_its_endpoint(tmp_path: Pat
     record_owner(ledger, ENDPOINT + SEED, None, SUPPORT)
     (ask,) = ledger.missing("test", 0, 1)
     ledger.record("test", [answered(ask.key, ask.fingerprint)])
-    assert list(spend(ledger, Wanted(by=("team", "project")))) == [("support", "routing")]
+    assert list(spend(ledger, SpendQuery(by=("team", "project")))) == [("support", "routing")]
 
 
 def test_the_same_owner_is_recorded_once(ledger: Ledger) -> None:
@@ -131,7 +131,7 @@ def test_windows_cover_the_wanted_time_of_the_rows_once(
 ) -> None:
     first, last = sorted((first, last))
     owners = [Owner(since, team=str(since)) for since in sorted(changes)]
-    windows = list(_windows(owners, Wanted(monthly=monthly, start=start, end=end), first, last))
+    windows = list(_windows(owners, SpendQuery(monthly=monthly, start=start, end=end), first, last))
     for at in (first, last, *changes, *(each - timedelta(microseconds=1) for each in changes)):
         holders = [owner for owner, (begins, ends) in windows if begins <= at < ends]
         if first <= at <= last and start <= at < end:

@@ -159,12 +159,12 @@ def test_a_wait_is_told_once_and_shown_until_it_is_over() -> None:
 
 async def test_a_pause_is_no_time_without_an_answer() -> None:
     now = [0.0]
-    pressure = AdmissionGate(RateLimiter(2), clock=lambda: now[0])
-    call = await pressure.enter()
+    gate = AdmissionGate(RateLimiter(2), clock=lambda: now[0])
+    call = await gate.enter()
     assert call is not None
-    pressure.answered(call)
-    pressure.settled()
-    pressure.apply(paused=True, max_in_flight=2)
+    gate.answered(call)
+    gate.settled()
+    gate.apply(paused=True, max_in_flight=2)
     now[0] = 5000.0
-    pressure.apply(paused=False, max_in_flight=2)
-    assert pressure.limiter.starving_s(5001.0) == 1
+    gate.apply(paused=False, max_in_flight=2)
+    assert gate.limiter.starving_s(5001.0) == 1
