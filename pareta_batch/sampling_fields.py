@@ -33,7 +33,7 @@ RESPONSE_FORMAT = frozenset({"type", "json_schema", "schema", "name", "strict", 
 TEXTS = frozenset(
     {
         *("chat_template", "grammar", "guided_grammar", "guided_regex", "prompt_cache_key", "reasoning_effort"),
-        *("regex", "route", "safety_identifier", "service_tier", "user", "verbosity"),
+        *("regex", "route", "safety_identifier", "service_tier", "stop_regex", "user", "verbosity"),
     }
 )
 """Fields whose value is text."""

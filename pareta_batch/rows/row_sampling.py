@@ -16,14 +16,6 @@ from pareta_batch.rows.values import plain
 from pareta_batch.sampling import Sampling
 from pareta_batch.spec import Batch
 
-TEXTS = frozenset(
-    {
-        *("stop", "user", "reasoning_effort", "verbosity", "service_tier", "prompt_cache_key", "safety_identifier"),
-        *("grammar", "regex", "guided_regex", "guided_grammar", "stop_regex"),
-    }
-)
-"""Fields whose value is text: a text that looks like a number stays text."""
-
 
 @dataclass(frozen=True)
 class RowSampling:
@@ -85,7 +77,7 @@ def _value(name: str, column: str, row: Row) -> object:
         value = plain(value_of(column, row.values))
     except MissingValue:
         return None
-    if not isinstance(value, str) or name in TEXTS:
+    if not isinstance(value, str) or name in Sampling.undeclared:  # text that looks like a number stays text
         return value
     try:
         return json.loads(value)

@@ -40,6 +40,8 @@ def test_a_row_has_its_own_value_and_otherwise_that_of_the_batch(tmp_path: Path)
         ("top_k", 5, 5),
         ("logit_bias", {"50256": -100}, {"50256": -100}),
         ("reasoning_effort", "low", "low"),
+        ("stop_regex", "7", "7"),
+        ("route", "7", "7"),
     ],
 )
 def test_any_field_but_those_of_the_batch_can_be_a_column(
