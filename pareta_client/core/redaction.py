@@ -2,6 +2,7 @@
 
 import codecs
 import json
+from copy import copy
 from dataclasses import replace
 
 from pareta_client.core.json_reading import Json
@@ -35,13 +36,8 @@ def redacted_failure(failed: Failed, secret: Secret) -> Failed:
         cause = cause.__cause__ or cause.__context__
     if all(secret.redacted_text(text) == text for text in texts):
         return replace(failed, headers=headers) if headers else failed
-    clean = type(error)(
-        secret.redacted_text(str(error)),
-        never_sent=error.never_sent,
-        unreachable=error.unreachable,
-        chunks_received=error.chunks_received,
-        request_id=error.request_id,
-    )
+    clean = copy(error)  # without its causes
+    clean.args = (secret.redacted_text(str(error)),)
     return replace(failed, error=clean, headers=headers)
 
 

@@ -1,7 +1,7 @@
 """OpenTelemetry spans, one for each call; no spans if the program does not use OpenTelemetry."""
 
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pareta_client.core.steps import Failed, Reply
 from pareta_client.errors import ParetaError
@@ -10,40 +10,31 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 
-class TracedRequest(Protocol):
-    """Trace of one call."""
+class Trace:
+    """Trace of one call; this one records nothing."""
 
     def end(self, attempts: int, last: Reply | Failed | None, error: ParetaError | None) -> None:
         """Record the result; `last` is None if the call was cancelled during the first attempt."""
-        ...
 
 
-class Tracing(Protocol):
-    """Tracer of calls."""
+class Tracing:
+    """Tracer of calls; this one is without effect."""
 
-    def start(self, method: str, path: str) -> TracedRequest:
+    def start(self, method: str, path: str) -> Trace:
         """Start the trace of one call."""
-        ...
+        return NO_TRACE
 
 
-class NoTracing:
-    """Tracer without effect."""
-
-    def start(self, method: str, path: str) -> "NoTracing":
-        """Return self."""
-        return self
-
-    def end(self, attempts: int, last: Reply | Failed | None, error: ParetaError | None) -> None:
-        """Ignore the result."""
+NO_TRACE = Trace()
 
 
-class OpenTelemetry:
+class OpenTelemetry(Tracing):
     """Tracer with one client span for each call and its attempts."""
 
     def __init__(self, tracer: "Tracer") -> None:
         self._tracer = tracer
 
-    def start(self, method: str, path: str) -> TracedRequest:
+    def start(self, method: str, path: str) -> Trace:
         """Start a span; its name has no ids, so that spans can be grouped by name.
 
         A caller that traces the call itself suppresses it with the key of all HTTP instrumentations.
@@ -53,13 +44,13 @@ class OpenTelemetry:
         from opentelemetry.trace import SpanKind
 
         if context.get_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY):
-            return NoTracing()
+            return NO_TRACE
         name = f"{method} {'/'.join(path.split('?')[0].split('/')[:3])}"
         attributes = {"http.request.method": method, "url.path": path.split("?")[0]}
         return TracedSpan(self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes))
 
 
-class TracedSpan:
+class TracedSpan(Trace):
     """Span of one call."""
 
     def __init__(self, span: "Span") -> None:
@@ -82,7 +73,7 @@ class TracedSpan:
 def installed_tracing() -> Tracing:
     """Return a tracer; OpenTelemetry is used only if the program has already imported it."""
     if "opentelemetry.trace" not in sys.modules:
-        return NoTracing()
+        return Tracing()
     from opentelemetry.trace import get_tracer
 
     return OpenTelemetry(get_tracer("pareta_client"))
