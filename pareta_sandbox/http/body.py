@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from pareta_sandbox.faults.kinds import Fault
 from pareta_sandbox.http.errors import ClientGone, Refusal, invalid, invalid_body
+from pareta_sandbox.http.exchange import read_body
 from pareta_sandbox.http.idempotency import idempotency_key
 from pareta_sandbox.service import Service
 
@@ -29,23 +30,9 @@ def answer(content: object, status: int = 200) -> Response:
     return Response(json.dumps(content, ensure_ascii=False), status, media_type="application/json")
 
 
-async def read_bytes(request: Request, limit: int) -> bytes:
-    """Read a request body; refuse it with 413 above `limit` bytes."""
-    parts, size = [], 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise Refusal(413, "the request body is too large", {"connection": "close"})
-            parts.append(part)
-    except ClientDisconnect as error:
-        raise ClientGone from error
-    return b"".join(parts)
-
-
 async def read_json(request: Request, model: type[Body]) -> Body:
     """Read a JSON body; refuse it with 422 and a list of validation errors."""
-    body = await read_bytes(request, MAX_JSON_BYTES)
+    body = await read_body(request.receive, MAX_JSON_BYTES)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

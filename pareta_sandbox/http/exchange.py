@@ -28,7 +28,7 @@ class HttpExchange:
         self.started = False
         self.finished = False
         self.on_status: Callable[[int], None] | None = None
-        self._receive = receive
+        self.receive = receive
         self._send = send
 
     def header(self, name: bytes) -> str | None:
@@ -37,30 +37,6 @@ class HttpExchange:
             if key == name:
                 return str(value.decode("latin-1"))
         return None
-
-    async def body(self, limit: int) -> bytes:
-        """Read the request body; refuse it with 413 above `limit` bytes."""
-        message = await self._receive()
-        if not message.get("more_body"):
-            return self._part(message, limit)
-        parts, size = [self._part(message, limit)], len(message.get("body", b""))
-        while message.get("more_body"):
-            message = await self._receive()
-            parts.append(self._part(message, limit - size))
-            size += len(parts[-1])
-        return b"".join(parts)
-
-    def _part(self, message: Message, limit: int) -> bytes:
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part: bytes = message.get("body", b"")
-        if len(part) > limit:
-            raise Refusal(413, "the request body is too large", {"connection": "close"})
-        return part
-
-    async def receive(self) -> Message:
-        """Receive an ASGI message."""
-        return await self._receive()
 
     async def send(self, message: Message) -> None:
         """Send an ASGI message, and add the request id to the reply headers."""
@@ -89,7 +65,7 @@ class HttpExchange:
 
     async def wait_for_disconnect(self) -> None:
         """Wait until the client has disconnected."""
-        while (await self._receive())["type"] != "http.disconnect":
+        while (await self.receive())["type"] != "http.disconnect":
             pass
 
     async def drop(self, how: Literal["close", "reset"] = "close") -> None:
@@ -102,6 +78,21 @@ class HttpExchange:
         transport.abort()
         await self.wait_for_disconnect()
         raise ClientGone
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """Read a request body; refuse it with 413 above `limit` bytes."""
+    parts, size, is_complete = list[bytes](), 0, False
+    while not is_complete:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise Refusal(413, "the request body is too large", {"connection": "close"})
+        is_complete = not message.get("more_body")
+    return b"".join(parts)
 
 
 def encode_headers(headers: Mapping[str, str]) -> list[Header]:

@@ -42,16 +42,15 @@ def measure(strategy: Strategy, answers: Sequence[str], expected: Sequence[Expec
     items = tuple(score(strategy, a, e) for a, e in zip(answers, expected, strict=True))
     exact = sum(item.score == 1 for item in items) / len(items)
     draws = _draws(answers, expected)
-    if strategy == "field_f1":
-        low, high = _interval(_resampled_means([item.score for item in items], draws))
-        return Quality(_mean(items), low, high, items, exact, None)
     truths, guesses = [label(e) for e in expected], [normal(a) for a in answers]
-    macro = macro_f1(truths, guesses)
-    if strategy == "macro_f1":
-        low, high = _interval(_resampled_macro_f1(truths, guesses, draws))
-        return Quality(macro, low, high, items, exact, macro)
-    low, high = _interval(_resampled_means([item.score for item in items], draws))
-    return Quality(_mean(items), low, high, items, exact, macro)
+    macro = None if strategy == "field_f1" else macro_f1(truths, guesses)
+    if strategy == "macro_f1" and macro is not None:
+        mean, resampled = macro, _resampled_macro_f1(truths, guesses, draws)
+    else:
+        scores = [item.score for item in items]
+        mean, resampled = sum(scores) / len(scores), _resampled_means(scores, draws)
+    low, high = _interval(resampled)
+    return Quality(mean, low, high, items, exact, macro)
 
 
 def score(strategy: Strategy, answer: str, expected: Expected) -> Scored:
@@ -103,10 +102,6 @@ def parsed_object(answer: str) -> dict[str, object] | None:
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
-
-
-def _mean(items: Sequence[Scored]) -> float:
-    return sum(item.score for item in items) / len(items)
 
 
 def _draws(answers: Sequence[str], expected: Sequence[Expected]) -> "np.ndarray":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pareta_sandbox.faults.effects import apply_before
 from pareta_sandbox.faults.kinds import Status
-from pareta_sandbox.http.exchange import JSON_TYPE, Header, HttpExchange
+from pareta_sandbox.http.exchange import JSON_TYPE, Header, HttpExchange, read_body
 from pareta_sandbox.http.idempotency import idempotency_key
 from pareta_sandbox.routes.chat_request import ChatRequest, fingerprint, parse_request
 from pareta_sandbox.service import Service
@@ -34,7 +34,7 @@ class Chat:
         books = self._service.books
         books.completions_seen += 1
         with books.in_flight:
-            body = await exchange.body(MAX_BODY_BYTES)
+            body = await read_body(exchange.receive, MAX_BODY_BYTES)
             request = parse_request(body)
             key = idempotency_key(exchange.header(b"idempotency-key"))
             service = self._service

@@ -1,7 +1,6 @@
 """Body of a chat completion: its model, its validation and its fingerprint."""
 
 import base64
-import binascii
 import hashlib
 import json
 from functools import cached_property
@@ -80,7 +79,7 @@ def _medium(url: str, kind: str) -> media.Medium:
         raise ValueError(f"the {kind} is no data URL and no http URL")
     try:
         content = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise ValueError(f"the {kind} is no valid base64") from None
     found = media.read(content)
     if found is None or found.kind != kind:

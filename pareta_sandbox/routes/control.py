@@ -8,8 +8,9 @@ from starlette.routing import Route as Path
 from pareta_sandbox.faults.injection import Active
 from pareta_sandbox.faults.kinds import FAULT
 from pareta_sandbox.faults.scenario import Scenario, ScenarioError, begin, from_library, names
-from pareta_sandbox.http.body import MAX_JSON_BYTES, answer, read_bytes, read_json
+from pareta_sandbox.http.body import MAX_JSON_BYTES, answer, read_json
 from pareta_sandbox.http.errors import Refusal, invalid_body, not_found
+from pareta_sandbox.http.exchange import read_body
 from pareta_sandbox.service import Service
 from pareta_sandbox.settings import Change
 from pareta_sandbox.state.journal import Kind, new_entry
@@ -96,7 +97,7 @@ class Control:
 
     async def inject(self, request: Request) -> Response:
         """Switch a fault on."""
-        body = await read_bytes(request, MAX_JSON_BYTES)
+        body = await read_body(request.receive, MAX_JSON_BYTES)
         try:
             fault = FAULT.validate_json(body)
         except ValidationError as error:

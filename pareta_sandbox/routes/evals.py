@@ -13,12 +13,12 @@ from pareta_sandbox.http.body import (
     answer,
     fingerprint,
     honoured_key,
-    read_bytes,
     read_form,
     read_json,
     sent_key,
 )
 from pareta_sandbox.http.errors import Refusal, invalid, not_found
+from pareta_sandbox.http.exchange import read_body
 from pareta_sandbox.http.idempotency import Replays
 from pareta_sandbox.models.proposals import propose
 from pareta_sandbox.service import Service
@@ -162,7 +162,7 @@ class EvalRoutes:
 
     async def put_document(self, request: Request) -> Response:
         """Store an uploaded document; the signed URL is the only permission needed."""
-        self._uploads.put(request.path_params["token"], await read_bytes(request, MAX_UPLOAD_BYTES))
+        self._uploads.put(request.path_params["token"], await read_body(request.receive, MAX_UPLOAD_BYTES))
         return Response(status_code=200)
 
     async def complete_upload(self, request: Request) -> Response:
