@@ -17,10 +17,10 @@ from pareta_batch.approval import check_approval
 from pareta_batch.engine import OpenSessions, Session, open_session, register_rows
 from pareta_batch.errors import BatchStopped, DatasetError
 from pareta_batch.field_problems import checked_options
-from pareta_batch.ledger import ALL_UNSETTLED, Ledger, check_batch_quote
+from pareta_batch.ledger import ALL_UNSETTLED, Ledger
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.rows import Table, digest, is_table
-from pareta_batch.run import complete_shards, report_ledger_failure
+from pareta_batch.run import complete_shards, final_tally
 from pareta_batch.spec import Batch
 from pareta_batch.terminal import watch_session
 from pareta_client import AsyncPareta
@@ -214,10 +214,7 @@ async def _run(
         if not approved:
             await check_approval(batch, ledger, ALL_UNSETTLED, session)
         await complete_shards(session, plan.missing)
-    with report_ledger_failure(session):
-        tally = await asyncio.to_thread(ledger.tally, batch.name)
-        await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
-    report = batch_report(tally, session, changed=plan.changed)
+    report = batch_report(await final_tally(batch, ledger, session), session, changed=plan.changed)
     log.info("%s", report)
     return session, report
 

@@ -81,16 +81,19 @@ async def retry_failed(
             await check_approval(batch, ledger, wanted, session)
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, batch.shard_size, wanted)
         await complete_shards(session, shards)
-    with report_ledger_failure(session):
-        tally = await asyncio.to_thread(ledger.tally, batch.name)
-        await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
-    return batch_report(tally, session, changed=0)
+    return batch_report(await final_tally(batch, ledger, session), session, changed=0)
 
 
 async def _finish(batch: Batch, ledger: Ledger, session: Session | Lead) -> Tally:
     """Write the answers of all rows, and return the tally."""
     with report_ledger_failure(session):
         await asyncio.to_thread(write_output, batch, ledger)
+    return await final_tally(batch, ledger, session)
+
+
+async def final_tally(batch: Batch, ledger: Ledger, session: Session | Lead) -> Tally:
+    """Return the tally at the end of a run, and compare the last quote with the bill."""
+    with report_ledger_failure(session):
         tally = await asyncio.to_thread(ledger.tally, batch.name)
         await asyncio.to_thread(check_batch_quote, ledger, batch.name, tally)
     return tally

@@ -1,7 +1,6 @@
 """Attached files: a reference with a hash when a row is registered, the bytes only when it is sent."""
 
 import base64
-import binascii
 import hashlib
 from typing import Any
 
@@ -132,7 +131,7 @@ def inline_type(data: str, place: str) -> tuple[str, bytes]:
     encoded = data.partition(",")[2] if data.startswith("data:") else data
     try:
         content = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise ValueError(f"{place} is no valid base64") from None
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"{place} has {len(content):,} bytes; at most {MAX_FILE_BYTES:,} can be attached")

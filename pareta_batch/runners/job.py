@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import pickle
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -111,15 +111,11 @@ def picklable(error: Exception, job: MemberJob) -> Exception:
     return error
 
 
-def check_outcomes(batch: str, outcomes: Mapping[int, MemberOutcome]) -> None:
-    """Log the members that ended with an error, and raise the first error if no member has a report.
-
-    Args:
-        batch: Name of the batch.
-        outcomes: Outcome of each member by its number.
-    """
-    errors = {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, Exception)}
-    for number, error in errors.items():
-        log.warning("batch %s: member %d ended: %s: %s", batch, number, type(error).__name__, error)
-    if errors and not any(isinstance(outcome, MemberReport) for outcome in outcomes.values()):
-        raise next(iter(errors.values()))
+def check_outcomes(jobs: Sequence[MemberJob], outcomes: Sequence[MemberOutcome]) -> None:
+    """Log the jobs that ended with an error, and raise the first error if no job has a report."""
+    errors = [(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if isinstance(outcome, Exception)]
+    for job, error in errors:
+        name, number = job.batch.name, job.member.number
+        log.warning("batch %s: member %d ended: %s: %s", name, number, type(error).__name__, error)
+    if errors and not any(isinstance(outcome, MemberReport) for outcome in outcomes):
+        raise errors[0][1]

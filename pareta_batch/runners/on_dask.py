@@ -25,8 +25,7 @@ async def run_on_dask(jobs: Sequence[MemberJob], cluster: str | None) -> None:
         except BaseException:
             await client.cancel(started, force=True)
             raise
-    if jobs:
-        check_outcomes(jobs[0].batch.name, {job.member.number: end for job, end in zip(jobs, ended, strict=True)})
+    check_outcomes(jobs, ended)
 
 
 @asynccontextmanager

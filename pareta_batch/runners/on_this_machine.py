@@ -33,10 +33,7 @@ async def run_on_this_machine(jobs: Sequence[MemberJob]) -> None:
         outcomes = await asyncio.gather(*(process.outcome() for process in started))
     finally:
         await asyncio.to_thread(_end_all, started)
-    if started:
-        check_outcomes(
-            jobs[0].batch.name, {process.number: end for process, end in zip(started, outcomes, strict=True)}
-        )
+    check_outcomes(jobs, outcomes)
 
 
 class _MemberProcess:
