@@ -34,7 +34,8 @@ def delimited_rows(text: IO[str], name: str, source: Source, delimiter: str) -> 
             place = f"{name} line {begins}"
             if len(fields) != len(header):
                 hint = delimiter_hint(header, delimiter)
-                raise DatasetError([f"{place}: {_ragged(fields, header)}{f'; {hint}' if hint else ''}"])
+                problem = f"{place}: {len(fields)} fields, the header has {len(header)}"
+                raise DatasetError([f"{problem}; {hint}" if hint else problem])
             if with_commas:
                 fields = [*map(_with_point, fields)]
             # CSV cannot tell an empty text from no value: it is taken for no value.
@@ -61,10 +62,6 @@ def _records(reader: "Reader") -> Iterator[tuple[int, list[str]]]:
         if fields:
             yield begins, fields
         begins = reader.line_num + 1
-
-
-def _ragged(fields: Sequence[str], header: Sequence[str]) -> str:
-    return f"{len(fields)} fields, the header has {len(header)}"
 
 
 def _with_point(field: str) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from pareta_batch.question import Attachment, MessageSpec, Question, TextPart
 from pareta_batch.rows.attachments import Attacher
@@ -13,14 +12,8 @@ from pareta_batch.rows.prompt_template import Prompt
 
 SYSTEM_PROMPT = "system_prompt"
 
-
-class Template(Protocol):
-    """A text with values of a row."""
-
-    @property
-    def columns(self) -> tuple[str, ...]: ...
-    def unknown(self, columns: Container[str]) -> tuple[str, ...]: ...
-    def render(self, row: Mapping[str, object]) -> str: ...
+Template = Prompt | JinjaPrompt
+"""A text with values of a row."""
 
 
 @dataclass(frozen=True)

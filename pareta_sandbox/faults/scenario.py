@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pareta_sandbox.faults.kinds import Fault
 from pareta_sandbox.service import Service
 from pareta_sandbox.settings import Change
-from pareta_sandbox.state.journal import new_entry
 from pareta_sandbox.state.money import MICRO_PER_USD
 
 
@@ -86,7 +85,7 @@ def parse(text: str, source: str) -> Scenario:
 
 def begin(service: Service, scenario: Scenario, name: str) -> None:
     """Begin a scenario in addition to the active faults; call it on the event loop of the service."""
-    service.journal.write(new_entry("scenario", name))
+    service.journal.write("scenario", name)
     service.change(**scenario.settings.changes())
     if scenario.balance_usd is not None:
         service.books.set_balance(_micro_usd(scenario.balance_usd))

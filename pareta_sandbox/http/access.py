@@ -1,7 +1,9 @@
 """Access rules for hosts and origins: protection against DNS rebinding and cross-site requests."""
 
 import ipaddress
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+
+from starlette.datastructures import Headers
 
 from pareta_sandbox.http.errors import Refusal
 from pareta_sandbox.http.exchange import HttpExchange
@@ -31,7 +33,7 @@ class AccessRules:
 
         The `/v1` routes accept any host from programs, which may reach the sandbox by a local name.
         """
-        hosts = list(_headers(exchange, b"host"))
+        hosts = Headers(scope=exchange.scope).getlist("host")
         if not exchange.path.startswith(DATA) or any(exchange.header(name) is not None for name in BROWSER_HEADERS):
             self._check_hosts(hosts)
         if exchange.path == CONTROL or exchange.path.startswith(f"{CONTROL}/"):
@@ -56,22 +58,17 @@ class AccessRules:
 
 
 def _check_page(exchange: HttpExchange, hosts: list[str]) -> None:
-    for site in _headers(exchange, b"sec-fetch-site"):
+    headers = Headers(scope=exchange.scope)
+    for site in headers.getlist("sec-fetch-site"):
         if site.strip().lower() not in OWN_PAGES:
             raise _foreign_page("of another site", exchange)
-    for origin in _headers(exchange, b"origin"):
+    for origin in headers.getlist("origin"):
         if origin.strip().lower().partition("://")[2] not in {host.strip().lower() for host in hosts}:
             raise _foreign_page(f"of {origin[:80]!r}", exchange)
 
 
 def _foreign_page(page: str, exchange: HttpExchange) -> Refusal:
     return Refusal(403, f"a web page {page} may not use {CONTROL}; use the sandbox's own page, its commands or curl")
-
-
-def _headers(exchange: HttpExchange, name: bytes) -> Iterator[str]:
-    for key, value in exchange.scope["headers"]:
-        if key == name:
-            yield value.decode("latin-1")
 
 
 def _name(host: str) -> str:

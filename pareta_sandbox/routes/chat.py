@@ -12,13 +12,15 @@ from pareta_sandbox.routes.chat_request import ChatRequest, fingerprint, parse_r
 from pareta_sandbox.service import Service
 from pareta_sandbox.state.completion import Choices, Completion, Head, chunk, pieces, serialized
 from pareta_sandbox.state.endpoints import Endpoint
-from pareta_sandbox.state.work import CompletionPlan, Local, Work, plan
+from pareta_sandbox.state.work import CompletionPlan, Local, plan
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 STREAM_HEADERS: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 if TYPE_CHECKING:
-    from pareta_sandbox.state.upstream import Upstream
+    from pareta_sandbox.state.upstream import Forwarded, Upstream
+
+    Work = Local | Forwarded
 
 
 class Chat:
@@ -72,7 +74,7 @@ class Chat:
             self._service.books.release(work.max_price)
         return done
 
-    def _work(self, planned: CompletionPlan, body: bytes) -> Work:
+    def _work(self, planned: CompletionPlan, body: bytes) -> "Work":
         if self._upstream is None:
             return Local(planned, self._service)
         return self._upstream.work(planned, body)
@@ -99,7 +101,7 @@ class Chat:
             headers.append((b"x-pareta-frontier-would-have-cost", str(done.baseline).encode()))
         await exchange.reply(200, serialized(done, request.n), headers)
 
-    async def _stream(self, exchange: HttpExchange, work: Work) -> Completion:
+    async def _stream(self, exchange: HttpExchange, work: "Work") -> Completion:
         # Closed at once if the connection is dropped, so that the upstream stops generating.
         async with aclosing(work.stream()) as parts:
             async for part in parts:

@@ -13,7 +13,7 @@ from pareta_sandbox.http.errors import Refusal, invalid_body, not_found
 from pareta_sandbox.http.exchange import read_body
 from pareta_sandbox.service import Service
 from pareta_sandbox.settings import Change
-from pareta_sandbox.state.journal import Kind, new_entry
+from pareta_sandbox.state.journal import Kind
 
 
 class Amount(BaseModel):
@@ -103,13 +103,13 @@ class Control:
         except ValidationError as error:
             raise invalid_body(error) from error
         active = self._service.faults.add(fault)
-        self._service.journal.write(new_entry("fault", active.id, detail=fault.model_dump_json(exclude_none=True)))
+        self._service.journal.write("fault", active.id, detail=fault.model_dump_json(exclude_none=True))
         return answer(_fault(active), 201)
 
     async def clear_faults(self, request: Request) -> Response:
         """Switch every fault off."""
         for active in self._service.faults.all():
-            self._service.journal.write(new_entry("fault", active.id, detail="off"))
+            self._service.journal.write("fault", active.id, detail="off")
         self._service.faults.clear()
         return Response(status_code=204)
 
@@ -118,7 +118,7 @@ class Control:
         fault_id = request.path_params["fault_id"]
         if not self._service.faults.remove(fault_id):
             raise not_found("fault", fault_id)
-        self._service.journal.write(new_entry("fault", fault_id, detail="off"))
+        self._service.journal.write("fault", fault_id, detail="off")
         return Response(status_code=204)
 
     async def list_scenarios(self, request: Request) -> Response:

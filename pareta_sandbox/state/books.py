@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pareta_sandbox.http.errors import out_of_credit
-from pareta_sandbox.state.journal import Entry, Journal, new_entry
+from pareta_sandbox.state.journal import Entry, Journal
 from pareta_sandbox.state.money import dollars
 
 MAX_ROUTES = 500  # further routes are counted as "others", so that invented paths cannot fill the memory
@@ -85,7 +85,7 @@ class Books:
     def __init__(self, journal: Journal, opening_balance: int) -> None:
         self.journal = journal
         if not journal.total("opening")[0]:
-            journal.write(new_entry("opening", "balance", opening_balance))
+            journal.write("opening", "balance", opening_balance)
         self.opening = journal.total("opening")[1]
         self.balance = self.opening + journal.total("adjustment")[1] - journal.total("debit")[1]
         self.held = 0
@@ -110,32 +110,32 @@ class Books:
     def debit(self, amount: int, kind: DebitKind, endpoint: str, key: str | None, request_id: str) -> None:
         """Record a debit."""
         self.balance -= amount
-        self.journal.write(new_entry("debit", endpoint, amount, key, request_id, kind))
+        self.journal.write("debit", endpoint, amount, key, request_id, kind)
 
     def record_replay(self, key: str, request_id: str) -> None:
         """Record the replay of a stored answer."""
-        self.journal.write(new_entry("replay", "chat", 0, key, request_id))
+        self.journal.write("replay", "chat", 0, key, request_id)
 
     def record_request(self, route: str, key: str | None, request_id: str) -> None:
         """Record a request on its arrival."""
         known = route in self.requests or len(self.requests) < MAX_ROUTES
         self.requests[route if known else "others"] += 1
-        self.journal.write(new_entry("request", route, None, key, request_id))
+        self.journal.write("request", route, None, key, request_id)
 
     def record_answer(self, route: str, status: int, request_id: str) -> None:
         """Count an answer by its status, and record an error."""
         self.statuses[status] += 1
         if status >= 400:
-            self.journal.write(new_entry("error", route, None, None, request_id, str(status)))
+            self.journal.write("error", route, None, None, request_id, str(status))
 
     def record_drop(self, route: str, request_id: str) -> None:
         """Record a request that got no answer."""
-        self.journal.write(new_entry("error", route, None, None, request_id, "dropped"))
+        self.journal.write("error", route, None, None, request_id, "dropped")
 
     def top_up(self, amount: int) -> None:
         """Add an amount to the balance; a negative amount reduces it."""
         self.balance += amount
-        self.journal.write(new_entry("adjustment", "balance", amount))
+        self.journal.write("adjustment", "balance", amount)
 
     def set_balance(self, amount: int) -> None:
         """Set the balance."""

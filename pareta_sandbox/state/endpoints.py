@@ -11,7 +11,7 @@ from pareta_sandbox.http.errors import Refusal, invalid, not_found
 from pareta_sandbox.models import catalogue
 from pareta_sandbox.models.catalogue import TASKS, Task
 from pareta_sandbox.models.roster import MODELS, Model
-from pareta_sandbox.state.journal import Journal, new_entry
+from pareta_sandbox.state.journal import Journal
 
 State = Literal["starting", "live", "stopped"]
 
@@ -111,7 +111,7 @@ class Endpoints:
         """Remove an endpoint."""
         self.become(endpoint, "stopped")
         self._by_id.pop(endpoint.id, None)
-        self._journal.write(new_entry("state", endpoint.id, detail="deleted"))
+        self._journal.write("state", endpoint.id, detail="deleted")
 
     def become(self, endpoint: Endpoint, state: State) -> None:
         """Change the state of an endpoint, and add up its live time."""
@@ -125,7 +125,7 @@ class Endpoints:
         else:
             endpoint.settled.set()
         endpoint.changes += 1
-        self._journal.write(new_entry("state", endpoint.id, detail=state))
+        self._journal.write("state", endpoint.id, detail=state)
 
     def live_later(self, endpoint: Endpoint, seconds: float) -> None:
         """Schedule a starting endpoint to become live, unless its state changes first."""

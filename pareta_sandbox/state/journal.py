@@ -72,11 +72,19 @@ class Journal:
         """Number of entries and answers in memory."""
         return len(self._entries) + len(self._answers) + len(self._cache)
 
-    def write(self, entry: Entry) -> None:
-        """Append an entry."""
-        self._entries.append(entry)
-        self._counts[entry.kind] += 1
-        self._sums[entry.kind] += entry.amount or 0
+    def write(
+        self,
+        kind: Kind,
+        subject: str,
+        amount: int | None = None,
+        key: str | None = None,
+        request_id: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Append an entry with the current time."""
+        self._entries.append(Entry(time.time(), kind, subject, amount, key, request_id, detail))
+        self._counts[kind] += 1
+        self._sums[kind] += amount or 0
         if len(self._entries) >= FLUSH_AT_ENTRIES:
             self.flush()
 
@@ -148,15 +156,3 @@ class Journal:
         """Flush and close."""
         self.flush()
         self._connection.close()
-
-
-def new_entry(
-    kind: Kind,
-    subject: str,
-    amount: int | None = None,
-    key: str | None = None,
-    request_id: str | None = None,
-    detail: str | None = None,
-) -> Entry:
-    """Return an entry with the current time."""
-    return Entry(time.time(), kind, subject, amount, key, request_id, detail)

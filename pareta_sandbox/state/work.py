@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from pareta_sandbox.http.errors import Refusal, too_long
 from pareta_sandbox.models import answerers, catalogue
@@ -54,26 +53,11 @@ class CompletionPlan:
         )
 
 
-class Work(Protocol):
-    """A completion in progress."""
-
-    @property
-    def head(self) -> Head:
-        """Fields that all chunks share."""
-
-    @property
-    def max_price(self) -> int:
-        """Maximum price (micro-USD), which is held during the work."""
-
-    async def whole(self) -> Completion:
-        """Return the completion."""
-
-    def stream(self) -> AsyncGenerator[Choices | Completion, None]:
-        """Yield the choices of each chunk, and the completion last."""
-
-
 class Local:
-    """A completion by the built-in answerers: the answer is immediate, the latency is simulated."""
+    """A completion by the built-in answerers: the answer is immediate, the latency is simulated.
+
+    `max_price` (micro-USD) is held during the work.
+    """
 
     def __init__(self, plan: CompletionPlan, service: Service) -> None:
         level = service.level(plan.model, "chat", plan.endpoint.id if plan.endpoint else None)

@@ -10,7 +10,7 @@ import pytest
 
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.state.completion import Completion
-from pareta_sandbox.state.journal import Journal, new_entry
+from pareta_sandbox.state.journal import Journal
 from pareta_sandbox.testing import Drop, Html, Sandbox, Status, running
 from tests.sandbox.talk import client, complete
 
@@ -27,14 +27,14 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]
 
 def test_entries_come_back_in_order_and_numbered(journal: Journal) -> None:
     for n in range(3):
-        journal.write(new_entry("debit", f"ep_{n}", n))
+        journal.write("debit", f"ep_{n}", n)
     assert [(n, entry.subject) for n, entry in journal.entries()] == [(1, "ep_0"), (2, "ep_1"), (3, "ep_2")]
     assert [n for n, _ in journal.entries(after=1, limit=1)] == [2]
 
 
 def test_entries_are_found_by_kind(journal: Journal) -> None:
-    journal.write(new_entry("request", "GET /v1/models"))
-    journal.write(new_entry("debit", "ep_0", 5))
+    journal.write("request", "GET /v1/models")
+    journal.write("debit", "ep_0", 5)
     assert [entry.kind for _, entry in journal.entries("debit")] == ["debit"]
     assert journal.total("debit") == (1, 5)
     assert journal.total("replay") == (0, 0)
@@ -42,7 +42,7 @@ def test_entries_are_found_by_kind(journal: Journal) -> None:
 
 def test_requests_are_counted_by_key(journal: Journal) -> None:
     for key in ("a", "b", "a", None):
-        journal.write(new_entry("request", "POST /v1/chat/completions", key=key))
+        journal.write("request", "POST /v1/chat/completions", key=key)
     assert journal.keys() == {"a": 2, "b": 1}
 
 
@@ -56,7 +56,7 @@ def test_an_answer_is_recalled_with_what_was_asked(journal: Journal) -> None:
 
 def test_a_file_that_is_opened_again_has_everything(tmp_path: Path) -> None:
     first = Journal(tmp_path / "j.db")
-    first.write(new_entry("debit", "ep_0", 5, key="k"))
+    first.write("debit", "ep_0", 5, key="k")
     first.save("k", b"asked", DONE)
     first.close()
     second = Journal(tmp_path / "j.db")
@@ -127,7 +127,7 @@ def test_a_file_that_is_no_journal_is_an_error_of_one_line(tmp_path: Path) -> No
 
 def test_the_memory_of_a_journal_does_not_grow_with_it(journal: Journal) -> None:
     for n in range(10_000):
-        journal.write(new_entry("debit", "ep_0", 1, key=str(n)))
+        journal.write("debit", "ep_0", 1, key=str(n))
         journal.save(str(n), b"asked", DONE)
     assert journal.kept_in_memory < 7_000
     assert journal.total("debit") == (10_000, 10_000)
