@@ -57,26 +57,25 @@ def run_demo(*, keep: bool = False) -> int:
     """
     delete_previous_state()
     typer.echo("starting a Prefect server and a sandbox; collecting licence texts …", err=True)
-    with kept_server() if keep else own_server() as prefect, sandbox() as base_url:
-        isolate_environment(HOME, base_url, prefect.api_url)
-        prepare_prefect()
-        # Import Prefect only now: it reads the environment at import.
-        from flows.complete_batch import complete_batch
-        from flows.parameters import Pipeline
-        from flows.run_pipeline import run_pipeline
-        from pareta_cli.runner import run_flow
+    with kept_server() if keep else own_server() as prefect:
+        with sandbox() as base_url:
+            isolate_environment(HOME, base_url, prefect.api_url)
+            prepare_prefect()
+            # Import Prefect only now: it reads the environment at import.
+            from flows.complete_batch import complete_batch
+            from flows.parameters import Pipeline
+            from flows.run_pipeline import run_pipeline
+            from pareta_cli.runner import run_flow
 
-        pipeline = read_spec(Pipeline, SPEC)
-        write_documents(pipeline)
-        prefect.wait_until_ready()
-        report, status = run_flow(run_pipeline, pipeline)
-        pictures, second = run_flow(complete_batch, notices())
-    if report is not None:
-        summarize(report)
-    if pictures is not None:
-        summarize_notices(pictures)
-    if keep:
-        typer.echo(f"Prefect: {prefect.api_url.removesuffix('/api')}, until you stop it: {stop_command(KEPT_SERVER)}")
+            pipeline = read_spec(Pipeline, SPEC)
+            write_documents(pipeline)
+            prefect.wait_until_ready()
+            report, status = run_flow(run_pipeline, pipeline)
+            pictures, second = run_flow(complete_batch, notices())
+        if report is not None:
+            summarize(report)
+        if pictures is not None:
+            summarize_notices(pictures)
     return int(status) or int(second)
 
 
@@ -120,9 +119,13 @@ def drain_prefect() -> None:
 
 @contextmanager
 def kept_server() -> Iterator[DemoServer]:
-    """Yield a Prefect server in the background, which the user stops."""
+    """Yield a Prefect server in the background, and print how to stop it, also after an interrupted demo."""
     server, _ = start_server(KEPT_SERVER, free_port(), partial(typer.echo, err=True))
-    yield DemoServer(server.api_url, lambda: None)
+    try:
+        yield DemoServer(server.api_url, lambda: None)
+    finally:
+        ui = server.api_url.removesuffix("/api")
+        typer.echo(f"Prefect: {ui}, until you stop it: {stop_command(KEPT_SERVER)}")
 
 
 def delete_previous_state() -> None:

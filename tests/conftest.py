@@ -10,8 +10,15 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.timeouts import pytest_runtest_protocol  # noqa: F401 - a hook
 
 # A shared machine may be slow at any moment; that is not what a property test is about.
-settings.register_profile("anywhere", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("anywhere")
+ANYWHERE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fast", ANYWHERE, max_examples=25)
+settings.register_profile("thorough", ANYWHERE, max_examples=100)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples of each property in the fast tests, before a module copies the settings."""
+    settings.load_profile("fast" if config.option.markexpr == "not long" else "thorough")
+
 
 # Under `nohup`, or in the background of a script, the processes that tests start would ignore these signals too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -13,7 +13,7 @@ from tests.clusters.conftest import all_settled_once, batch_of, killed_while_it_
 
 distributed = pytest.importorskip("distributed")
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]  # warnings of Dask
+pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]  # warnings of Dask
 
 
 async def test_a_killed_worker_of_a_cluster_at_an_address(tmp_path: Path, service: Sandbox, ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ from pareta_sandbox.testing import Sandbox
 
 pytest.importorskip("distributed")
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]  # warnings of Dask
+pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]  # warnings of Dask
 
 
 async def test_dask_members_settle_every_row_once(

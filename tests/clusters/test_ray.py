@@ -16,7 +16,7 @@ from tests.clusters.conftest import all_settled_once, batch_of, killed_while_it_
 ray = pytest.importorskip("ray")
 psutil = pytest.importorskip("psutil")
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]  # warnings of Ray
+pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]  # warnings of Ray
 
 
 def members() -> Sequence[int]:

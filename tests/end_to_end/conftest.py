@@ -29,7 +29,7 @@ class House:
     processes: Processes
     folder: Path
 
-    def settled(self, before: int, count: int, *, within_s: float = 90) -> None:
+    def settled(self, before: int, count: int, *, within_s: float = 300) -> None:
         """Wait until the service has billed so many completions more than before."""
         until(
             lambda: self.pareta.books().completions >= before + count or None,
@@ -81,7 +81,7 @@ def house(home: Path) -> Iterator[House]:
         started.start("sandbox", "python", "-m", "pareta_sandbox", "--port", str(pareta_port), *options, folder=PROJECT)
         started.start("server", "prefect", "server", "start", "--port", str(prefect_port), folder=folder)
         prefect = PrefectApi(api)
-        until(prefect.healthy, within_s=90, what=f"a Prefect server; see {started.log('server')}")
+        until(prefect.healthy, within_s=300, what=f"a Prefect server; see {started.log('server')}")
         started.run("pareta-pipeline", "set-up", "--limit", "auto=64", folder=folder)
         started.start("worker", "prefect", "worker", "start", "--pool", "pareta", folder=folder)
         yield House(prefect, attach(f"http://127.0.0.1:{pareta_port}", KEY), started, folder)
@@ -110,5 +110,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.server)
-            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.timeout(900))
     items.sort(key=lambda item: item.path.name == "test_server_restart.py")

@@ -33,7 +33,7 @@ class PrefectApi:
 
     def ask(self, method: str, path: str, body: Json | list[Json] | None = None, **fields: Any) -> Any:
         """Send a request and return its JSON answer; retry while the database of the server is busy."""
-        reply = until(lambda: self._answer(method, path, body or fields or None), within_s=90, what=f"{method} {path}")
+        reply = until(lambda: self._answer(method, path, body or fields or None), within_s=300, what=f"{method} {path}")
         assert reply.is_success, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
 

@@ -55,7 +55,7 @@ class Processes:
         self._started.append(process)
         return process
 
-    def run(self, *command: str, folder: Path, within_s: float = 90) -> str:
+    def run(self, *command: str, folder: Path, within_s: float = 300) -> str:
         """Run a command and return its output; raise with the output unless it exits with 0."""
         ended = subprocess.run(
             _resolved(command),

@@ -20,7 +20,7 @@ def waiting(house: House, deployment: str, **parameters: Any) -> str:
     assert found["state"]["type"] == "PAUSED"
     assert "above approve_above_usd of $0.00" in found["state"]["message"]
     pid = house.prefect.process_of(run["id"])
-    until(lambda: pid not in house.processes.alive(), within_s=60, what="no process while it waits")
+    until(lambda: pid not in house.processes.alive(), within_s=300, what="no process while it waits")
     assert house.pareta.books().debited_micro_usd == before
     return str(run["id"])
 

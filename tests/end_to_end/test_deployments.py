@@ -102,7 +102,7 @@ def test_a_killed_run_is_completed_by_the_next_with_every_row_debited_once(slow:
     before = slow.pareta.books().completions
     work = batch(slow, "killed", max_in_flight=3, shard_size=10)
     run = slow.prefect.run(BATCH, batch=work)
-    pid = until(lambda: slow.prefect.process_of(run["id"]), within_s=90, what="the flow's process")
+    pid = until(lambda: slow.prefect.process_of(run["id"]), within_s=300, what="the flow's process")
     slow.settled(before, 9)
     kill(pid)
     assert slow.prefect.ended(run["id"])["state"]["type"] == "CRASHED"

@@ -42,7 +42,7 @@ def start_worker(house: House, name: str) -> int:
 
 
 def logged(house: House, run: dict[str, Any], words: str) -> None:
-    until(lambda: words in house.prefect.log_of(run["id"]) or None, within_s=120, what=f"{words!r} in the log")
+    until(lambda: words in house.prefect.log_of(run["id"]) or None, within_s=300, what=f"{words!r} in the log")
 
 
 @pytest.mark.long
@@ -52,7 +52,7 @@ def test_two_workers_share_one_limit(slow: House, elsewhere: str, endpoint: str)
     worker = start_worker(slow, "second-worker")
     here = slow.prefect.run(BATCH, batch=batch(slow, "here", model=endpoint, max_in_flight=3))
     first = Controls(Ledger.open(slow.processes.environment["PARETA_LEDGER_URL"]), "here")
-    until(first.live, within_s=120, what="a run that sends")
+    until(first.live, within_s=300, what="a run that sends")
     # It keeps its slots.
     first.request(paused=True)
     there = slow.prefect.run(elsewhere, batch=batch(slow, "there", model=endpoint, max_in_flight=3))
@@ -67,7 +67,7 @@ def test_two_workers_share_one_limit(slow: House, elsewhere: str, endpoint: str)
     assert slow.prefect.ask("GET", limit)["active_slots"] == 0
     # Asked to end, it takes minutes, in which it would take runs of the next test and report for them.
     kill(worker)
-    until(lambda: worker not in slow.processes.alive(), within_s=90, what="no second worker")
+    until(lambda: worker not in slow.processes.alive(), within_s=300, what="no second worker")
 
 
 @pytest.mark.long
@@ -78,7 +78,7 @@ def test_a_run_whose_worker_was_killed_goes_on_with_what_is_missing_when_it_is_r
     worker = start_worker(slow, "killed-worker")
     run = slow.prefect.run(elsewhere, batch=batch(slow, "worker-killed", max_in_flight=3))
     slow.settled(before, 3)
-    pid = until(lambda: slow.prefect.process_of(run["id"]), within_s=90, what="the flow's process")
+    pid = until(lambda: slow.prefect.process_of(run["id"]), within_s=300, what="the flow's process")
     kill(worker)
     kill(pid)
     assert slow.prefect.flow_run(run["id"])["state"]["type"] == "RUNNING"
@@ -87,7 +87,7 @@ def test_a_run_whose_worker_was_killed_goes_on_with_what_is_missing_when_it_is_r
     slow.prefect.set_state(run["id"], "CRASHED")
     slow.prefect.set_state(run["id"], "SCHEDULED", "AwaitingRetry")
     start_worker(slow, "next-worker")
-    until(lambda: slow.prefect.flow_run(run["id"])["run_count"] > 1 or None, within_s=120, what="another attempt")
+    until(lambda: slow.prefect.flow_run(run["id"])["run_count"] > 1 or None, within_s=300, what="another attempt")
     assert state_of(slow.prefect.ended(run["id"])) == ("COMPLETED", "Completed")
     slow.pareta.completed(before + rows(slow))
     slow.pareta.debited_once()

@@ -52,7 +52,7 @@ def automation(house: House, name: str) -> dict[str, Any]:
 
 
 def set_up(house: House, *options: str) -> str:
-    return house.processes.run("pareta-pipeline", "set-up", *options, folder=house.folder, within_s=180)
+    return house.processes.run("pareta-pipeline", "set-up", *options, folder=house.folder, within_s=300)
 
 
 @pytest.mark.long
@@ -67,7 +67,7 @@ def test_each_event_sends_one_message_with_name_rows_dollars_and_next_command(
     def message(subject: str) -> str:
         (found,) = until(
             lambda: [each for each in messages if each["subject"] == subject],
-            within_s=90,
+            within_s=300,
             what=f"{subject}: {messages}",
         )
         return found["body"]
@@ -110,7 +110,7 @@ def test_each_event_sends_one_message_with_name_rows_dollars_and_next_command(
     house.pareta.change(latency_ms=3000)
     run = house.prefect.run(BATCH, batch=batch(house, "crash"))
     house.settled(house.pareta.books().completions, 1)
-    kill(until(lambda: house.prefect.process_of(run["id"]), within_s=60, what="its process"))
+    kill(until(lambda: house.prefect.process_of(run["id"]), within_s=300, what="its process"))
     assert house.prefect.ended(run["id"])["state"]["name"] == "Crashed"
     house.pareta.change(latency_ms=5)
     assert "next: pareta-pipeline status" in message("complete crash on auto: crashed")

@@ -40,4 +40,4 @@ def test_prefects_own_command_deploys_single_deployments_which_run(house: House)
     runs = [house.prefect.run(BATCH, batch=batch(house, "by-prefect-deploy")), house.prefect.run(WATCH)]
     assert {state_of(house.prefect.ended(run["id"])) for run in runs} == {("COMPLETED", "Completed")}
     # Set-up finds them as they are, and keeps what `prefect deploy` has written.
-    assert f"{BATCH}: " in house.processes.run("pareta-pipeline", "set-up", folder=house.folder, within_s=180)
+    assert f"{BATCH}: " in house.processes.run("pareta-pipeline", "set-up", folder=house.folder, within_s=300)

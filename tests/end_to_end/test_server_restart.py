@@ -24,23 +24,23 @@ def test_a_paid_batch_goes_on_while_the_prefect_server_is_away_for_longer_than_i
     slow.pareta.change(latency_ms=3000)
     run = slow.prefect.run(BATCH, batch=batch(slow, "restarted", max_in_flight=1, shard_size=3))
     slow.settled(before, 2)
-    of_run = until(lambda: slow.prefect.process_of(run["id"]), within_s=90, what="the flow's process")
+    of_run = until(lambda: slow.prefect.process_of(run["id"]), within_s=300, what="the flow's process")
     for pid in server_processes(slow):
         kill(pid)
-    until(lambda: not slow.prefect.healthy(), within_s=90, what="no server")
+    until(lambda: not slow.prefect.healthy(), within_s=300, what="no server")
     while_away = slow.pareta.books().completions
     slow.settled(while_away, 2)
     # Otherwise it may renew its slots before the server that is back has seen that they ran out.
     with standing_still(of_run):
         expire_leases(slow)
         restart_server(slow)
-        until(lambda: free_slots(slow), within_s=120, what="free slots")
-    until(lambda: gone_on(slow), within_s=120, what="a renewal that failed")
+        until(lambda: free_slots(slow), within_s=300, what="free slots")
+    until(lambda: gone_on(slow), within_s=300, what="a renewal that failed")
     slow.pareta.change(latency_ms=5)
-    assert state_of(slow.prefect.ended(run["id"], within_s=180)) == ("COMPLETED", "Completed")
+    assert state_of(slow.prefect.ended(run["id"], within_s=300)) == ("COMPLETED", "Completed")
     slow.pareta.completed(before + rows(slow))
     slow.pareta.debited_once()
-    until(lambda: free_slots(slow), within_s=120, what="free slots")
+    until(lambda: free_slots(slow), within_s=300, what="free slots")
 
 
 @contextmanager
@@ -82,4 +82,4 @@ def server_processes(house: House) -> list[int]:
 def restart_server(house: House) -> None:
     port = urlsplit(house.prefect.url).port
     house.processes.start("server", "prefect", "server", "start", "--port", str(port), folder=house.folder)
-    until(house.prefect.healthy, within_s=150, what="a Prefect server")
+    until(house.prefect.healthy, within_s=300, what="a Prefect server")

@@ -37,7 +37,7 @@ def resumed_after_a_top_up(house: House, run: dict[str, Any]) -> dict[str, Any]:
     suspended = house.prefect.in_state(run["id"], "Suspended")
     assert suspended["state"]["type"] == "PAUSED"
     pid = house.prefect.process_of(run["id"])
-    until(lambda: pid not in house.processes.alive(), within_s=60, what="no process while it is suspended")
+    until(lambda: pid not in house.processes.alive(), within_s=300, what="no process while it is suspended")
     house.pareta.clear_faults()
     house.prefect.resume(run["id"])
     return house.prefect.ended(run["id"])

@@ -17,7 +17,7 @@ from tests.end_to_end.test_deployments import BATCH, batch, state_of
 
 def run_named(house: House, name: str) -> dict[str, Any]:
     """Wait for a run of that name to begin."""
-    run, *_ = until(lambda: house.prefect.runs_named(name), within_s=120, what=f"a run named {name}")
+    run, *_ = until(lambda: house.prefect.runs_named(name), within_s=300, what=f"a run named {name}")
     return run
 
 
@@ -75,7 +75,7 @@ def test_an_event_takes_over_no_batch_and_one_without_its_field_ends_in_a_state_
         emit(house, {"name": "payroll", "dataset": "examples/tickets.csv"})
         emit(house, {"dataset": "examples/tickets.csv"})
         emit(house, {"name": "no name", "dataset": "examples/tickets.csv"})
-        runs = until(lambda: new_runs(house, deployment, known, 3), within_s=90, what="three runs")
+        runs = until(lambda: new_runs(house, deployment, known, 3), within_s=300, what="three runs")
     ended = {run["state"]["name"]: run for run in (house.prefect.ended(each["id"]) for each in runs)}
     assert sorted(ended) == ["EventIncomplete", "Failed", "NotAllowed"]
     assert "was started by 'complete-batch/complete-tickets'" in ended["NotAllowed"]["state"]["message"]
@@ -90,7 +90,7 @@ def test_a_finished_batch_starts_its_comparison_once_the_trigger_is_enabled(hous
     with enabled(house, "pareta-compare-after-batch"):
         run = house.prefect.run(BATCH, batch=batch(house, "tickets-done"))
         assert state_of(house.prefect.ended(run["id"])) == ("COMPLETED", "Completed")
-        (comparison,) = until(lambda: runs_of(house, deployment), within_s=120, what="its comparison")
+        (comparison,) = until(lambda: runs_of(house, deployment), within_s=300, what="its comparison")
     ended = house.prefect.ended(comparison["id"])
     assert state_of(ended) == ("COMPLETED", "Completed")
     own = house.prefect.deployment(deployment)["parameters"]["comparisons"]
@@ -106,7 +106,7 @@ def test_an_incomplete_batch_schedules_its_retry_once_the_trigger_is_enabled(hou
     with enabled(house, "pareta-retry-incomplete-batch"):
         failed = house.prefect.ended(house.prefect.run(BATCH, batch=batch(house, "tickets-incomplete"))["id"])
         assert state_of(failed) == ("FAILED", "TooManyFailures")
-        (retry,) = until(lambda: runs_of(house, deployment), within_s=120, what="its retry")
+        (retry,) = until(lambda: runs_of(house, deployment), within_s=300, what="its retry")
     given = retry["parameters"]["batch"]
     assert (given["name"], given["model"], given["output"]) == (
         "tickets-incomplete",

@@ -81,7 +81,7 @@ def _servers(started: Processes, prefect_port: int, pareta_port: int, folder: Pa
     started.start("sandbox", "python", "-m", "pareta_sandbox", *options, folder=PROJECT)
     started.start("server", "prefect", "server", "start", "--port", str(prefect_port), folder=folder)
     prefect = PrefectApi(f"http://127.0.0.1:{prefect_port}/api")
-    until(prefect.healthy, within_s=90, what=f"a Prefect server; see {started.log('server')}")
+    until(prefect.healthy, within_s=300, what=f"a Prefect server; see {started.log('server')}")
     return prefect
 
 
@@ -127,7 +127,7 @@ def members_of(fleet: Fleet, run: dict[str, Any], count: int) -> list[dict[str, 
         found = [each for each in fleet.prefect.runs_below(run["id"]) if each["name"].startswith("member ")]
         return found if len(found) == count and all(each["state_type"] == "RUNNING" for each in found) else None
 
-    return until(look, within_s=120, what=f"{count} running members")
+    return until(look, within_s=300, what=f"{count} running members")
 
 
 def start(fleet: Fleet, name: str, rows: int) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def test_members_are_runs_of_a_pool_and_a_killed_one_leaves_its_rows_to_the_othe
     with fleet.worker(fleet.folders[0], PARETA_LEDGER_URL=fleet.ledger):
         run = start(fleet, "pool-killed", 600)
         first, _ = members_of(fleet, run, 2)
-        until(lambda: fleet.pareta.books().completions > before + 40 or None, within_s=60, what="a batch that sends")
+        until(lambda: fleet.pareta.books().completions > before + 40 or None, within_s=300, what="a batch that sends")
         kill(fleet.prefect.process_of(first["id"]) or 0)
         ended = fleet.prefect.ended(run["id"])
     assert state_of(ended) == ("COMPLETED", "Completed")
@@ -161,7 +161,7 @@ def test_a_cancelled_run_ends_its_members(fleet: Fleet) -> None:
     with fleet.worker(fleet.folders[0], PARETA_LEDGER_URL=fleet.ledger):
         run = start(fleet, "pool-cancelled", 2000)
         members = members_of(fleet, run, 2)
-        until(lambda: fleet.pareta.books().completions > before + 20 or None, within_s=60, what="a batch that sends")
+        until(lambda: fleet.pareta.books().completions > before + 20 or None, within_s=300, what="a batch that sends")
         fleet.prefect.set_state(run["id"], "CANCELLING")
         assert fleet.prefect.ended(run["id"])["state"]["type"] == "CANCELLED"
         for each in members:

@@ -32,7 +32,7 @@ def test_a_pool_of_its_own_runs_its_deployments_and_its_worker_is_healthy(house:
     command = ("prefect", "worker", "start", "--pool", "second", "--with-healthcheck")
     with processes(tmp_path, **{**house.processes.environment, **variables}) as second:
         second.start("second", *command, folder=house.folder)
-        until(lambda: is_healthy(port), within_s=90, what="a healthy worker")
+        until(lambda: is_healthy(port), within_s=300, what="a healthy worker")
         run = house.prefect.run("complete-batch/pooled")
         ended = house.prefect.ended(run["id"])
     assert state_of(ended) == ("COMPLETED", "Completed")

@@ -58,17 +58,17 @@ def test_a_run_whose_worker_died_is_crashed_and_started_again_once_and_a_healthy
     healthy = house.prefect.run(BATCH, batch=batch(house, "healthy", max_in_flight=1))
     dead = house.prefect.run(DEPLOYMENT, pipeline=pipeline(house, "zombie", max_in_flight=2))
     house.settled(before, 6)
-    pid = until(lambda: house.prefect.process_of(dead["id"]), within_s=60, what="the process of the run")
+    pid = until(lambda: house.prefect.process_of(dead["id"]), within_s=300, what="the process of the run")
     kill(mortal)
     kill(pid)
     assert state_of(house.prefect.flow_run(dead["id"])) == ("RUNNING", "Running")
     crashed = house.prefect.in_state(dead["id"], "AwaitingRetry", within_s=240)
     assert "Crashed" in states(house, crashed)
     (below,) = house.prefect.runs_below(dead["id"])
-    assert house.prefect.in_state(below["id"], "Crashed", within_s=120)["deployment_id"] is None
+    assert house.prefect.in_state(below["id"], "Crashed", within_s=300)["deployment_id"] is None
     worker(house, "second-mortal-worker")
     house.pareta.change(latency_ms=5)
-    ended = house.prefect.in_state(dead["id"], "Completed", within_s=180)
+    ended = house.prefect.in_state(dead["id"], "Completed", within_s=300)
     assert (ended["run_count"], states(house, dead).count("AwaitingRetry")) == (2, 1)
     assert endpoints(house, "zombie") == ["stopped"]
     assert state_of(house.prefect.ended(healthy["id"])) == ("COMPLETED", "Completed")

@@ -23,7 +23,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     results = tmp_path_factory.mktemp("results")
     with (
         temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: results}),
-        prefect_test_harness(server_startup_timeout=90),
+        prefect_test_harness(server_startup_timeout=300),
     ):
         yield
 
