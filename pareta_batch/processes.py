@@ -1,4 +1,4 @@
-"""Fields of a batch that bound its calls in flight, and that say which processes send its rows."""
+"""Fields of a batch that bound its calls in flight, and the processes that send its rows."""
 
 from typing import Literal
 

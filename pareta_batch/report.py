@@ -119,9 +119,9 @@ class BatchReport(BaseModel):
 
     def _shared(self) -> list[str]:
         copies = 0 if self.distinct is None else self.total - self.distinct
-        told = [distinct_rows(self.total, copies)] if copies else []
-        told += [f"{self.reused:,} rows with an answer of another batch"] if self.reused else []
-        return [*told, f"saved {dollars(self.saved_micro_usd)}"] if self.saved_micro_usd else told
+        parts = [distinct_rows(self.total, copies)] if copies else []
+        parts += [f"{self.reused:,} rows with an answer of another batch"] if self.reused else []
+        return [*parts, f"saved {dollars(self.saved_micro_usd)}"] if self.saved_micro_usd else parts
 
     def _cost(self) -> str:
         if self.billed_micro_usd is None:

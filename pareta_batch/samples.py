@@ -36,8 +36,8 @@ class SampledRow(BaseModel):
         asked = [
             ("prompt" if each["role"] == "user" else each["role"], _text(each.get("content"))) for each in self.messages
         ]
-        told = ("answer", self.answer or "(empty)") if self.error is None else ("error", self.error)
-        return "\n".join([f"row {self.row}  {self.key}", *(_part(name, text) for name, text in (*asked, told))])
+        result = ("answer", self.answer or "(empty)") if self.error is None else ("error", self.error)
+        return "\n".join([f"row {self.row}  {self.key}", *(_part(name, text) for name, text in (*asked, result))])
 
 
 class SampleReport(BaseModel):

@@ -39,7 +39,7 @@ class ParetaError(Exception):
 
     `attempts` is the number of requests sent for the failed call. `billed_micro_usd` is the sum of their receipts, or
     None without a receipt. `chunks_received` is the number of stream chunks received before the failure.
-    `rate_limits` are those that the `x-ratelimit-*` headers of the last reply told.
+    `rate_limits` are those in the `x-ratelimit-*` headers of the last reply.
     """
 
     attempts: int = 0

@@ -38,7 +38,7 @@ def delimited_rows(text: IO[str], name: str, source: Source, delimiter: str) -> 
                 raise DatasetError([f"{problem}; {hint}" if hint else problem])
             if with_commas:
                 fields = [*map(_with_point, fields)]
-            # CSV cannot tell an empty text from no value: it is taken for no value.
+            # CSV does not distinguish an empty text from a missing value: it is a missing value.
             yield place, {name: field or None for name, field in zip(header, fields, strict=True)}
     except csv.Error as error:
         raise DatasetError([f"{name} line {reader.line_num}: {error}"]) from error

@@ -63,13 +63,13 @@ def _decoded(text: str) -> Json:
     try:
         return _first_of(text)
     except json.JSONDecodeError:
-        mended = _ESCAPE.sub(_mended, text)
-        if mended == text:
+        repaired = _ESCAPE.sub(_repaired, text)
+        if repaired == text:
             raise
-    return _first_of(mended)
+    return _first_of(repaired)
 
 
-def _mended(escape: re.Match[str]) -> str:
+def _repaired(escape: re.Match[str]) -> str:
     return escape["quote"] or (escape[0] if escape["bad"] is None else escape[0] * 2)
 
 

@@ -1,4 +1,4 @@
-"""Rate limits that a service tells in the headers `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`."""
+"""Rate limits that a service reports in the headers `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`."""
 
 import re
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ class RateLimitBudget:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """The limits on requests and on tokens; None where the service tells none, or an invalid one."""
+    """The limits on requests and on tokens; None where the service reports none, or an invalid one."""
 
     requests: RateLimitBudget | None = None
     tokens: RateLimitBudget | None = None
 
 
 def rate_limits_from_headers(headers: Mapping[str, str], notes: list[str] | None = None) -> RateLimits | None:
-    """Return the limits told by the X- headers (lower-case names), or None; add a note for an invalid value."""
+    """Return the limits in the X- headers (lower-case names), or None; add a note for an invalid value."""
     if _NAMES.isdisjoint(headers):
         return None
     notes = [] if notes is None else notes

@@ -111,7 +111,7 @@ class ChatCompletion(ChatCompletionChunk):
 
     @property
     def rate_limits(self) -> RateLimits | None:
-        """Rate limits told by the `x-ratelimit-*` headers; None without them."""
+        """Rate limits in the `x-ratelimit-*` headers; None without them."""
         return self._reply_metadata.rate_limits
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Token buckets of a rate limit, and the headers that tell their state."""
+"""Token buckets of a rate limit, and the headers that report their state."""
 
 import time
 from dataclasses import dataclass, field
@@ -26,10 +26,10 @@ class Bucket:
         return max(0.0, 1 - self.level) / self.per_s
 
     def headers(self, unit: str) -> dict[str, str]:
-        """Return the headers that tell size, remaining part and seconds until it is full."""
+        """Return the headers with size, remaining part and seconds until it is full."""
         reset_ms = ceil(1000 * (self.size - self.level) / self.per_s)
-        told = {"limit": int(self.size), "remaining": max(0, int(self.level)), "reset": f"{reset_ms}ms"}
-        return {f"x-ratelimit-{name}-{unit}": str(value) for name, value in told.items()}
+        values = {"limit": int(self.size), "remaining": max(0, int(self.level)), "reset": f"{reset_ms}ms"}
+        return {f"x-ratelimit-{name}-{unit}": str(value) for name, value in values.items()}
 
 
 class Buckets:
@@ -58,8 +58,8 @@ class Buckets:
         if self._tokens:
             self._tokens.level -= tokens
 
-    def told(self) -> ReplyHeaders | None:
-        """Return the headers of a reply; None unless the limit is told."""
+    def reply_headers(self) -> ReplyHeaders | None:
+        """Return the headers of a reply; None unless the fault has `told`."""
         if not self._limit.told:
             return None
         units = (("requests", self._requests), ("tokens", self._tokens))

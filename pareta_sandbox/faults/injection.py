@@ -129,7 +129,7 @@ class Injection:
             refusal = active.buckets.refused(in_flight, now)
             active.refused += refusal is not None
             # Before the refusal, which ends the request.
-            active_faults += [each for each in (active.buckets.told(), refusal) if each is not None]
+            active_faults += [each for each in (active.buckets.reply_headers(), refusal) if each is not None]
         return tuple(active_faults)
 
     def count_tokens(self, tokens: int) -> None:

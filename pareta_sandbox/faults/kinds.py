@@ -64,7 +64,7 @@ class RateLimit(FaultScope):
     """Token bucket and concurrency limit; a request above either limit is refused with 429.
 
     per_s: refill rate. burst: size of the bucket. concurrent: maximum completions in flight. tokens_per_min: a second
-    bucket of one minute, from which answered completions take their tokens. told: `x-ratelimit-*` headers tell both.
+    bucket of one minute, from which answered completions take their tokens. told: `x-ratelimit-*` headers report both.
     """
 
     kind: Literal["rate_limit"] = "rate_limit"
