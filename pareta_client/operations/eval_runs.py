@@ -17,7 +17,7 @@ from pareta_client.core import (
     segment,
 )
 from pareta_client.errors import EvalWaitTimeoutError
-from pareta_client.models.evals import EvalRun, EvalSet
+from pareta_client.models.evals import EvalRun
 from pareta_client.operations.eval_sets import Items, create_set, frontier_models, retrieve_set
 from pareta_client.settings import Settings
 
@@ -64,36 +64,15 @@ def create_run(
     Raises ValueError or TypeError for invalid arguments before a request is sent.
     """
     candidates = _id_list("models", models)
-    frontier_ids = _frontier(frontier)
-    if not candidates and not frontier_ids:
+    chosen = _frontier(frontier)
+    if not candidates and not chosen:
         raise ValueError("models is required: the candidates to compare")
-    creating = None if on.eval_set else _creating_set(on, f"{key}-set", settings)
-    return _create_run(on, creating, candidates, frontier_ids, wait, key, settings)
-
-
-def _creating_set(on: RunOn, key: str, settings: Settings) -> Operation[EvalSet]:
-    if not on.items or not (on.task or on.prompt):
-        raise ValueError("pass eval_set=<id>, or items=… with task=… or prompt=… to create one")
-    return create_set(on.task, on.items, on.name, on.prompt, key, settings)
-
-
-def _create_run(
-    on: RunOn,
-    creating: Operation[EvalSet] | None,
-    candidates: list[str],
-    frontier: list[str] | str,
-    wait: Wait | None,
-    key: str,
-    settings: Settings,
-) -> Operation[EvalRun]:
-    eval_set = on.eval_set or ""
-    if creating is not None:
-        eval_set = (yield from creating).id or ""
-    if isinstance(frontier, str):
-        frontier = yield from _frontier_ids(frontier, eval_set, on.task, settings)
-    if not candidates and not frontier:
+    eval_set = on.eval_set or (yield from _created_set(on, f"{key}-set", settings))
+    if isinstance(chosen, str):
+        chosen = yield from _frontier_ids(chosen, eval_set, on.task, settings)
+    if not candidates and not chosen:
         raise ValueError("models is required: this task has no frontier models")
-    body = {"eval_set_id": eval_set, "candidate_model_ids": candidates + frontier}
+    body = {"eval_set_id": eval_set, "candidate_model_ids": candidates + chosen}
     answer = yield from exchange(post(PATH, key, body), settings)
     started = object_of(answer.reply)
     run_id = started.get("run_id")
@@ -103,6 +82,13 @@ def _create_run(
         return (yield from wait_for_run(run_id, wait, settings))
     run = {"id": run_id, "status": started.get("status"), **body}
     return EvalRun.model_validate({"run": run})
+
+
+def _created_set(on: RunOn, key: str, settings: Settings) -> Operation[str]:
+    if not on.items or not (on.task or on.prompt):
+        raise ValueError("pass eval_set=<id>, or items=… with task=… or prompt=… to create one")
+    created = yield from create_set(on.task, on.items, on.name, on.prompt, key, settings)
+    return created.id or ""
 
 
 def _frontier(frontier: Frontier) -> list[str] | str:

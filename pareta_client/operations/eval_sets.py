@@ -37,22 +37,15 @@ def create_set(
     """
     rows = _rows(items)
     cut_prompt = _prompt(prompt)
-    if not task and cut_prompt is None:
-        raise ValueError("task is required, or prompt, from which the service chooses the task")
-    return _create_set(task, rows, name, cut_prompt, key, settings)
-
-
-def _create_set(
-    task: str | None, rows: Sequence[bytes], name: str | None, prompt: str | None, key: str, settings: Settings
-) -> Operation[EvalSet]:
     if not task:
-        assert prompt is not None
-        proposal = yield from _propose(rows, prompt, f"{key}-proposal", settings)
+        if cut_prompt is None:
+            raise ValueError("task is required, or prompt, from which the service chooses the task")
+        proposal = yield from _propose(rows, cut_prompt, f"{key}-proposal", settings)
         task = proposal.bound_task
         if task is None:
-            raise _undecided(proposal, prompt)
+            raise _undecided(proposal, cut_prompt)
     fields = {"task_id": task, "name": name or f"eval set of {len(rows)} rows"}
-    call = _form(PATH, key, fields if prompt is None else {**fields, "prompt": prompt}, rows)
+    call = _form(PATH, key, fields if cut_prompt is None else {**fields, "prompt": cut_prompt}, rows)
     answer = yield from exchange(call, settings)
     return record_of(EvalSet, answer.reply, "eval_set")
 

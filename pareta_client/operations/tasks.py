@@ -1,6 +1,6 @@
 """Task catalogue."""
 
-from pareta_client.core import Call, Operation, exchange, get, post, record_of, records_of, segment
+from pareta_client.core import Operation, exchange, get, post, record_of, records_of, segment
 from pareta_client.models.tasks import Leaderboard, Task, TaskMatch
 from pareta_client.settings import Settings
 
@@ -19,16 +19,11 @@ def retrieve(task_id: str, examples_n: int | None, settings: Settings) -> Operat
     return record_of(Task, answer.reply)
 
 
-def match_call(query: str, top_k: int, key: str) -> Call:
-    """Return the call of a task search; raise ValueError for an empty query."""
+def match(query: str, top_k: int, key: str, settings: Settings) -> Operation[TaskMatch]:
+    """Search the task that matches a query in natural language; raise ValueError for an empty query."""
     if not query or not query.strip():
         raise ValueError("query is required")
-    return post(f"{PATH}/match", key, {"query": query, "top_k": top_k})
-
-
-def match(call: Call, settings: Settings) -> Operation[TaskMatch]:
-    """Search the task that matches a query in natural language."""
-    answer = yield from exchange(call, settings)
+    answer = yield from exchange(post(f"{PATH}/match", key, {"query": query, "top_k": top_k}), settings)
     return record_of(TaskMatch, answer.reply)
 
 

@@ -192,7 +192,7 @@ def test_what_cannot_become_a_run_is_refused_before_anything_is_sent(
     on: RunOn, models: Any, frontier: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        create_run(on, models, frontier, None, "key-1", settings())
+        next(create_run(on, models, frontier, None, "key-1", settings()))
 
 
 def test_a_run_without_an_id_is_a_malformed_reply() -> None:
@@ -212,7 +212,7 @@ def test_an_eval_set_is_sent_as_a_form_with_a_row_a_line() -> None:
 @pytest.mark.parametrize(("items", "task"), [([], "t"), (ROWS, None), (ROWS, "")])
 def test_an_eval_set_needs_rows_and_a_task_or_a_prompt(items: Any, task: str | None) -> None:
     with pytest.raises(ValueError, match="is required"):
-        create_set(task, items, None, None, "key-1", settings())
+        next(create_set(task, items, None, None, "key-1", settings()))
 
 
 PROPOSAL = {"task_id": "t", "confidence": "high"}

@@ -18,8 +18,8 @@ class AsyncTasks(AsyncResource):
 
     async def match(self, query: str, *, top_k: int = 5, idempotency_key: str | None = None) -> TaskMatch:
         """Search the task that matches a query in natural language."""
-        call = calls.match_call(query, top_k, self._settings.key(idempotency_key))
-        return await self._run(calls.match(call, self._settings))
+        key = self._settings.key(idempotency_key)
+        return await self._run(calls.match(query, top_k, key, self._settings))
 
     async def leaderboard(self, task_id: str) -> Leaderboard:
         """Fetch the leaderboard of a task."""
