@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -24,14 +24,14 @@ GRACE_S = 60.0
 """Seconds from SIGTERM or SIGHUP until the run is cancelled. Raising it risks SIGKILL before calls settle."""
 
 
-def run_until_interrupted(work: Callable[[], Coroutine[Any, Any, T]], notify: Callable[[str], None]) -> T:
+def run_until_interrupted(work: Callable[[], Awaitable[T]], notify: Callable[[str], None]) -> T:
     """Run a coroutine on its own event loop, and return its result; signals stop open batches or cancel the run.
 
     After the first signal, calls in flight finish and settle. A second Ctrl-C cancels. Raises the error of the
     coroutine, or CancelledError.
 
     Args:
-        work: Makes the coroutine.
+        work: Makes the coroutine, or another awaitable.
         notify: Receives each message for the user.
     """
     run = _Run(notify)
@@ -64,7 +64,7 @@ class _Run:
         self._early_signal: signal.Signals | None = None
         self._ending = False
 
-    async def work(self, work: Coroutine[Any, Any, T]) -> T:
+    async def work(self, work: Awaitable[T]) -> T:
         """Run the coroutine so that it can be interrupted."""
         task = asyncio.ensure_future(work)
         self._task = task

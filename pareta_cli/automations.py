@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Any
 from uuid import UUID
 
 import yaml
@@ -11,9 +10,9 @@ from prefect.client.schemas.objects import BlockDocument
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 
-from pareta_cli.deployment_file import Json, SetUpError, automation_state
+from pareta_cli.deployment_file import Json, SetUpError, automation_states
 from pareta_cli.deployment_writer import Report, read_record, with_whole_groups, write_automations, write_record
-from pareta_cli.setup_merge import Path, merge, record_of
+from pareta_cli.setup_merge import merge, record_of
 
 FILE = FilePath(__file__).with_suffix(".yaml")
 RECORD = "automations"
@@ -35,7 +34,8 @@ async def set_up_automations(client: PrefectClient, notify: str | None, *, reset
     block = await _block_id(client, notify) if notify else _block_in_use(found, content["notifications"])
     fields = [*content["automations"], *(_sending(each, block) for each in content["notifications"] if block)]
     wanted = {each["name"]: AutomationCore.model_validate(each) for each in fields}
-    in_file, server = _state(wanted), _state({name: each for name, each in found.items() if name in wanted})
+    in_file = automation_states(wanted)
+    server = automation_states({name: each for name, each in found.items() if name in wanted})
     state, kept = merge(in_file, server, await read_record(RECORD), reset=reset)
     state = with_whole_groups(state, server)
     changed = await write_automations(client, wanted, found, state, server)
@@ -51,10 +51,6 @@ def _sending(fields: Json, block: UUID) -> Json:
     action = {"type": "send-notification", "block_document_id": str(block)}
     texts = {name: fields[name] for name in ("subject", "body")}
     return {name: fields[name] for name in fields if name not in texts} | {"actions": [action | texts]}
-
-
-def _state(automations: Mapping[str, AutomationCore]) -> dict[Path, Any]:
-    return {path: value for each in automations.values() for path, value in automation_state(each).items()}
 
 
 def _block_in_use(found: Mapping[str, Automation], notifications: list[Json]) -> UUID | None:

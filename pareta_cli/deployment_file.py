@@ -1,7 +1,7 @@
 """Deployments of prefect.yaml as states that can be compared with a server."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
@@ -75,11 +75,7 @@ class FileDeployment:
             **flat(self.fields["work_pool"].get("job_variables") or {}, ("job variables",)),
             **flat(self.fields.get("parameters") or {}, ("parameters",)),
             **_schedules(self.fields.get("schedules") or ()),
-            **{
-                path: value
-                for automation in self.automations(deployment_id).values()
-                for path, value in automation_state(automation).items()
-            },
+            **automation_states(self.automations(deployment_id)),
         }
 
 
@@ -108,11 +104,14 @@ def _in_pool(fields: Json, pool: str | None) -> Json:
     return {**fields, "work_pool": {**own, "name": pool}}
 
 
-def automation_state(automation: AutomationCore) -> dict[Path, Any]:
-    """Return an automation as a state: whether it is enabled, and its definition without random ids."""
-    definition = automation.model_dump(mode="json", exclude={"id", "enabled", "owner_resource", "name"})
-    at = ("automations", automation.name)
-    return {(*at, "enabled"): automation.enabled, (*at, "definition"): _without_ids(definition)}
+def automation_states(automations: Mapping[str, AutomationCore]) -> dict[Path, Any]:
+    """Return automations as a state: whether each is enabled, and its definition without random ids."""
+    state: dict[Path, Any] = {}
+    for name, automation in automations.items():
+        definition = automation.model_dump(mode="json", exclude={"id", "enabled", "owner_resource", "name"})
+        state["automations", name, "enabled"] = automation.enabled
+        state["automations", name, "definition"] = _without_ids(definition)
+    return state
 
 
 def _read(fields: Json, steps: Sequence[Json], file: FilePath) -> FileDeployment:

@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from prefect.variables import Variable
 
-from pareta_cli.deployment_file import FileDeployment, Json, automation_state
+from pareta_cli.deployment_file import FileDeployment, Json, automation_states
 from pareta_cli.setup_merge import NOTHING, Path, State, children, flat, merge, nested, record_of
 
 Report = Callable[[str], None]
@@ -70,7 +70,7 @@ def _state_of(found: DeploymentResponse, automations: Mapping[str, Automation]) 
         **flat(fields["job_variables"] or {}, ("job variables",)),
         **flat(fields["parameters"] or {}, ("parameters",)),
         **{path: value for each in fields["schedules"] for path, value in _schedule_state(each).items()},
-        **{path: value for each in automations.values() for path, value in automation_state(each).items()},
+        **automation_states(automations),
     }
 
 

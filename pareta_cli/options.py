@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +56,14 @@ BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Name of a batch
 AsJson = Annotated[bool, typer.Option("--json", help="Print only the report, as JSON, on standard output.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Approve a quote above approve_above_usd.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log.")]
+
+
+class PoolType(StrEnum):
+    """A type of work pool."""
+
+    PROCESS = "process"
+    DOCKER = "docker"
+    KUBERNETES = "kubernetes"
 
 
 @contextmanager

@@ -1,21 +1,19 @@
 """Commands that run a flow: one factory, and the commands with options of their own."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pareta_cli.environment import prepare_prefect, without_gc
 from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, Yes, report_bad_input
-from pareta_cli.spec_kinds import Command, kind_of
+from pareta_cli.spec_kinds import AnyFlow, Command, flow_of, kind_of
 
 if TYPE_CHECKING:
     from pareta_cli.specs import Spec
-
-AnyFlow = Callable[..., Awaitable[Any]]  # flows return different reports
 
 
 def flow_command(command: Command, help_: str) -> Callable[..., None]:
@@ -131,32 +129,3 @@ def _approved(spec: "Spec", retried: Sequence[str] | None, *, yes: bool) -> "Spe
             ask_for_approval(spec, retried)
     # The flow has no terminal to ask on.
     return spec.model_copy(update={"approve_above_usd": None})
-
-
-def flow_of(command: Command) -> AnyFlow:
-    """Return the flow of a command; it is imported only now, because Prefect reads the environment at import."""
-    match command:
-        case Command.DEPLOY:
-            from flows.deploy_endpoint import deploy_endpoint
-
-            return deploy_endpoint
-        case Command.COMPLETE:
-            from flows.complete_batch import complete_batch
-
-            return complete_batch
-        case Command.COMPARE:
-            from flows.compare_models import compare_models
-
-            return compare_models
-        case Command.PROMOTE:
-            from flows.promote_winner import promote_winner
-
-            return promote_winner
-        case Command.WATCH:
-            from flows.watch_quality import watch_quality
-
-            return watch_quality
-        case Command.RUN:
-            from flows.run_pipeline import run_pipeline
-
-            return run_pipeline

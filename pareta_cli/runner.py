@@ -1,8 +1,7 @@
 """Flow run in the process of the command, with progress on the terminal and an exit status."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from prefect.exceptions import TerminationSignal
 from pydantic import BaseModel
@@ -14,9 +13,7 @@ from flows.signals import run_until_interrupted
 from pareta_batch import logs_are_json
 from pareta_cli.debugging import print_error, print_traceback
 from pareta_cli.progress_bar import show_progress
-
-T = TypeVar("T")
-AnyFlow = Callable[[Any], Awaitable[Any]]
+from pareta_cli.spec_kinds import AnyFlow
 
 messages = Console(stderr=True, highlight=False)
 
@@ -25,7 +22,7 @@ def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, ExitStatus]:
     """Run a flow to its end and show its progress; return its result, if any, and the exit status."""
     try:
         with show_progress(messages):
-            result = run_until_interrupted(lambda: _awaited(flow(parameter)), _notify)
+            result = run_until_interrupted(lambda: flow(parameter), _notify)
     except IncompleteRun as incomplete:
         _notify(incomplete.message)
         return incomplete.report, end_state(end_reason(incomplete.report)).exit_status
@@ -40,10 +37,6 @@ def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, ExitStatus]:
         print_traceback(error)
         return None, end_state(error).exit_status
     return result, ExitStatus.DONE
-
-
-async def _awaited(running: Awaitable[T]) -> T:
-    return await running
 
 
 def _notify(text: str) -> None:

@@ -1,24 +1,19 @@
 """Deployments of own specs: made, listed and removed on the Prefect server of PREFECT_API_URL."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import available_timezones
 
-import httpx
-from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
-from prefect.exceptions import ObjectNotFound, PrefectException
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.exceptions import ObjectNotFound
 
 from pareta_cli.deployment_file import DEFAULT_POOL, FileDeployment, Json, SetUpError, check_deployment
 from pareta_cli.deployment_writer import Report, forget_record, write_deployment
-from pareta_cli.run_commands import flow_of
-from pareta_cli.server_setup import MAX_RETRIES, prepare_server
-from pareta_cli.spec_kinds import Command, command_for, command_named, kind_of
+from pareta_cli.server_setup import on_server, prepare_server
+from pareta_cli.spec_kinds import Command, command_for, command_named, flow_of, kind_of
 from pareta_cli.specs import fields_of, spec_from
 from tasks import NEEDS_API, uses_prefect
 
@@ -139,13 +134,4 @@ def _check_source(path: Path, spec: "BaseModel") -> None:
 def _on_server(work: Callable[[PrefectClient], Awaitable[T]]) -> T:
     if not uses_prefect():
         raise SetUpError(f"schedule: {NEEDS_API}")
-
-    async def run() -> T:
-        async with get_client() as client:
-            return await work(client)
-
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: MAX_RETRIES}):
-        try:
-            return asyncio.run(run())
-        except (httpx.HTTPError, PrefectException) as error:
-            raise SetUpError(f"Prefect server: {type(error).__name__}: {error}; repeat the command") from error
+    return on_server(work, "repeat the command")

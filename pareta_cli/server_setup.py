@@ -1,9 +1,11 @@
 """Idempotent set-up of a Prefect server for the deployments."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 from prefect import get_client
@@ -14,14 +16,16 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from pareta_cli.automations import set_up_automations
 from pareta_cli.deployment_file import DEFAULT_POOL, FileDeployment, Json, SetUpError, read_deployments
 from pareta_cli.deployment_writer import Report, write_deployment
+from pareta_cli.options import PoolType
 from pareta_cli.pool_writer import write_ledger_secret, write_pool
 from pareta_cli.work_pool import IMAGE_HOME, PROCESSES, Pool
-from pareta_cli.work_pool_options import PoolType
 from tasks import NEEDS_API, ParetaCredentials, limit_name, uses_prefect
 
 __all__ = ["SetUp", "SetUpError", "read_limits", "set_up"]
 
 PROJECT = Path("prefect.yaml")
+
+T = TypeVar("T")
 
 LEASES_IN_MEMORY = (
     "the Prefect server keeps concurrency leases in memory: after a restart, the slots of running runs stay "
@@ -84,12 +88,22 @@ def set_up(wanted: SetUp, report: Report) -> tuple[str, ...]:
     if wanted.pool.in_containers and wanted.repository is None and wanted.file != PROJECT:
         raise SetUpError(f"--file {str(wanted.file)!r}: not in the image of the containers; add --repository")
     deployments = read_deployments(wanted.file, _pull_steps(wanted), wanted.names, wanted.pool.name)
+    work = partial(_set_up, wanted, deployments, report)
+    return on_server(work, "repeat set-up: it continues where it stopped")
+
+
+def on_server(work: Callable[[PrefectClient], Awaitable[T]], next_step: str) -> T:
+    """Run the work with a client of the Prefect server. Raises SetUpError, with the next step, if the server fails."""
+
+    async def run() -> T:
+        async with get_client() as client:
+            return await work(client)
+
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: MAX_RETRIES}):
         try:
-            return asyncio.run(_set_up(wanted, deployments, report))
+            return asyncio.run(run())
         except (httpx.HTTPError, PrefectException) as error:
-            problem = f"{type(error).__name__}: {error}"
-            raise SetUpError(f"Prefect server: {problem}; repeat set-up: it continues where it stopped") from error
+            raise SetUpError(f"Prefect server: {type(error).__name__}: {error}; {next_step}") from error
 
 
 def read_limits(options: Iterable[str]) -> dict[str, int]:
@@ -113,18 +127,19 @@ def pool_of(kind: PoolType, name: str | None, image: str, volume: str | None) ->
     return Pool(name or default, kind, image, volume)
 
 
-async def _set_up(wanted: SetUp, deployments: Sequence[FileDeployment], report: Report) -> tuple[str, ...]:
-    async with get_client() as client:
-        await prepare_server(client, wanted.limits, report, wanted.pool, reset=wanted.reset)
-        missing = await write_ledger_secret(client, wanted.pool, report)
-        for deployment in deployments:
-            await write_deployment(client, deployment, reset=wanted.reset, report=report)
-        if not wanted.names:
-            await set_up_automations(client, wanted.notify, reset=wanted.reset, report=report)
-        if not wanted.names and wanted.file == PROJECT:
-            await _report_renamed(client, {each.full_name for each in deployments}, report, reset=wanted.reset)
-        leases = LEASES_IN_MEMORY if await _forgets_leases(client) else None
-        return tuple(note for note in (leases, missing) if note is not None)
+async def _set_up(
+    wanted: SetUp, deployments: Sequence[FileDeployment], report: Report, client: PrefectClient
+) -> tuple[str, ...]:
+    await prepare_server(client, wanted.limits, report, wanted.pool, reset=wanted.reset)
+    missing = await write_ledger_secret(client, wanted.pool, report)
+    for deployment in deployments:
+        await write_deployment(client, deployment, reset=wanted.reset, report=report)
+    if not wanted.names:
+        await set_up_automations(client, wanted.notify, reset=wanted.reset, report=report)
+    if not wanted.names and wanted.file == PROJECT:
+        await _report_renamed(client, {each.full_name for each in deployments}, report, reset=wanted.reset)
+    leases = LEASES_IN_MEMORY if await _forgets_leases(client) else None
+    return tuple(note for note in (leases, missing) if note is not None)
 
 
 async def prepare_server(

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from pareta_cli.environment import prepare_prefect
-from pareta_cli.options import bad_input
-from pareta_cli.work_pool_options import PoolType
+from pareta_cli.options import PoolType, bad_input
 
 Limits = Annotated[
     list[str] | None,

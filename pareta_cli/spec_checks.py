@@ -1,6 +1,7 @@
 """Checks of a spec and its files that need no call to the service."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -49,16 +50,16 @@ def checks_of_files(spec: BaseModel) -> Iterator[Check]:
             if spec.truth_column is not None:
                 yield _checked("labels", partial(_labels, spec.batch.dataset, spec.truth_column))
             yield from map(_eval_rows, spec.comparisons)
-            yield _checked("report", partial(_reports, spec))
+            yield _checked("report", partial(_writable, spec.report_path, partial(check_reports, spec)))
         case Promotion():
             yield _eval_rows(spec.comparison)
-            yield _checked("report", partial(_report, spec.comparisons().report_path))
+            yield _report(spec.comparisons().report_path)
         case Watch():
             yield _eval_rows(spec.comparison)
-            yield _checked("plot", partial(_plot, spec.plot_path))
+            yield _checked("plot", partial(_writable, spec.plot_path, partial(check_plot, spec.plot_path)))
         case Comparisons():
             yield from map(_eval_rows, spec.comparisons)
-            yield _checked("report", partial(_report, spec.report_path))
+            yield _report(spec.report_path)
         case _:  # a deployment names no files
             return
 
@@ -82,12 +83,9 @@ def _dataset(batch: Batch) -> str:
 
 
 def _output(batch: Batch) -> str:
-    ledger = Ledger.open()
-    try:
+    with closing(Ledger.open()) as ledger:
         check_page(batch)
         check_output(batch, ledger)
-    finally:
-        ledger.close()
     return f"{batch.output_name} and {batch.page_path.name} can be written"
 
 
@@ -112,16 +110,10 @@ def _read(comparison: ComparisonSpec, dataset: AnyDataset) -> str:
     return f"{comparison.name}: {dataset}: {len(rows.items):,} eval rows{groups}, no duplicate input"
 
 
-def _report(path: str) -> str:
-    check_report(path, exports=True)
-    return f"{path} can be written"
+def _report(path: str) -> Check:
+    return _checked("report", partial(_writable, path, partial(check_report, path, exports=True)))
 
 
-def _reports(pipeline: Pipeline) -> str:
-    check_reports(pipeline)
-    return f"{pipeline.report_path} can be written"
-
-
-def _plot(path: str) -> str:
-    check_plot(path)
+def _writable(path: str, check: Callable[[], None]) -> str:
+    check()
     return f"{path} can be written"

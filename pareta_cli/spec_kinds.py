@@ -1,13 +1,17 @@
-"""Spec files by command: the model of each, and the detection of the command from the fields."""
+"""Spec files by command: the model and the flow of each, and the detection of the command from the fields."""
 
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from pareta_cli.specs import Fields
+
+AnyFlow = Callable[..., Awaitable[Any]]  # flows return different reports
 
 
 class Command(StrEnum):
@@ -25,28 +29,27 @@ OTHER_NAMES = {"pipeline": Command.RUN, "retry-failed": Command.COMPLETE, "expor
 """Further names of a spec: the object that it describes, and commands that take the spec of another one."""
 
 
+PARTS = {
+    Command.DEPLOY: ("flows.parameters:Deployment", "flows.deploy_endpoint:deploy_endpoint"),
+    Command.COMPLETE: ("pareta_batch:Batch", "flows.complete_batch:complete_batch"),
+    Command.COMPARE: ("pareta_evals:Comparisons", "flows.compare_models:compare_models"),
+    Command.PROMOTE: ("flows.parameters:Promotion", "flows.promote_winner:promote_winner"),
+    Command.WATCH: ("flows.parameters:Watch", "flows.watch_quality:watch_quality"),
+    Command.RUN: ("flows.parameters:Pipeline", "flows.run_pipeline:run_pipeline"),
+}
+"""The model of each command's spec, and its flow; by name, so that a command imports only its own."""
+
+
 def kind_of(command: Command) -> type["BaseModel"]:
     """Return the model of a command's spec."""
-    # Import only now, and only the model: completion of a command line needs no models, and `complete` only one.
-    match command:
-        case Command.COMPLETE:
-            from pareta_batch import Batch
+    model: type[BaseModel] = resolve_name(PARTS[command][0])
+    return model
 
-            return Batch
-        case Command.COMPARE:
-            from pareta_evals import Comparisons
 
-            return Comparisons
-        case _:
-            from flows.parameters import Deployment, Pipeline, Promotion, Watch
-
-            others: dict[Command, type[BaseModel]] = {
-                Command.DEPLOY: Deployment,
-                Command.PROMOTE: Promotion,
-                Command.WATCH: Watch,
-                Command.RUN: Pipeline,
-            }
-            return others[command]
+def flow_of(command: Command) -> AnyFlow:
+    """Return the flow of a command; call it late, because Prefect reads the environment when it is imported."""
+    flow: AnyFlow = resolve_name(PARTS[command][1])
+    return flow
 
 
 def command_named(name: str, option: str) -> Command:

@@ -8,8 +8,8 @@ from importlib.resources import files
 from typing import Any, cast
 
 from pareta_cli.deployment_file import DEFAULT_POOL, Json
+from pareta_cli.options import PoolType
 from pareta_cli.setup_merge import Path, State
-from pareta_cli.work_pool_options import PoolType
 
 REGISTRY = "collections_data/views/aggregate-worker-metadata.json"
 """Templates of Prefect's collections, in the package `prefect.server.api`."""

@@ -9,8 +9,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from pareta_cli.options import PoolType
 from pareta_cli.work_pool import Pool, default_template, filled, own_values
-from pareta_cli.work_pool_options import PoolType
 from tests.client.sdks.environments import python_with
 
 LEDGER = "postgresql://db.example/pareta"

@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator
 from prefect.server.schemas.actions import validate_base_job_template
 from prefect.utilities.templating import apply_values, find_placeholders, resolve_block_document_references
 
+from pareta_cli.options import PoolType
 from pareta_cli.server_setup import SetUpError, pool_of
 from pareta_cli.work_pool import POD, Pool, default_template, filled, own_values, values_at
-from pareta_cli.work_pool_options import PoolType
 
 IN_CONTAINERS = [PoolType.DOCKER, PoolType.KUBERNETES]
 LEDGER = "{{ prefect.blocks.secret.pareta-ledger-url }}"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pareta_cli.code_version import code_version
+from pareta_cli.options import PoolType
 from pareta_cli.server_setup import SetUp, SetUpError, set_up
 from pareta_cli.work_pool import LEDGER_SECRET, Pool
-from pareta_cli.work_pool_options import PoolType
 from tests.flows.test_server_setup import FILE, NAME, Server, project, server  # noqa: F401 - fixtures
 
 LEDGER = "postgresql://pareta:hunter2@db.example/ledger"
