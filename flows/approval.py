@@ -14,13 +14,13 @@ from pydantic import Field, ValidationError
 from flows.approval_errors import Declined
 from flows.bounds import Bounds
 from flows.collisions import is_unattended
-from flows.outcomes import current_flow_run, remark
+from flows.outcomes import remark
 from flows.parameters import Pipeline
 from flows.quotes import PipelineQuote
 from flows.suspension import propose_suspension
 from pareta_batch import ApprovalNeeded, Batch, Quote, budget_dollars, high_of_rows, question_above
 from pareta_evals import Comparisons, ComparisonsQuote
-from tasks import run_logger
+from tasks import current_flow_run, run_logger
 
 KEY = "approval"
 """Pause key: one approval per run. Prefect forgets the used keys when an ended run is started again; not the answer."""

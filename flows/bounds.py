@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.direct import current_flow_name
 from flows.forms import titled
-from flows.outcomes import current_flow_run
 from flows.parameters import Pipeline, Promotion, Watch
 from pareta_batch import (
     AnyDataset,
@@ -31,7 +30,7 @@ from pareta_batch import (
     origin_of,
 )
 from pareta_evals import Comparisons, ComparisonSpec
-from tasks import shared_ledger
+from tasks import current_flow_run, shared_ledger
 
 MICRO = 1_000_000
 

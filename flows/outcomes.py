@@ -6,8 +6,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import get_client
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.context import FlowRunContext
+from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from prefect.utilities.urls import url_for
 
@@ -20,7 +19,7 @@ from flows.reports import ComparisonReport, PipelineReport, PromotionReport, Rep
 from flows.signals import hangup_terminates
 from pareta_batch import BatchBusy, BatchError, BatchReport, Quote, name_run, use_json_logs
 from pareta_client import InsufficientCreditsError, ParetaError
-from tasks import run_logger, use_credentials
+from tasks import current_flow_run, run_logger, use_credentials
 
 # At import: every flow imports this module before Prefect's engine runs it.
 ignore_lost_deployment_slot()
@@ -231,9 +230,3 @@ def _announce_run() -> None:
     run, announce = current_flow_run(), on_run.get()
     if run is not None and run.parent_task_run_id is None and announce and (url := url_for(run)):
         announce(url)
-
-
-def current_flow_run() -> FlowRun | None:
-    """Return the flow run that calls this function, or None outside a flow run."""
-    context = FlowRunContext.get()
-    return context.flow_run if context else None

@@ -16,10 +16,10 @@ from prefect.states import Suspended
 from prefect.utilities.engine import propose_state
 
 from flows.forms import titled
-from flows.outcomes import IncompleteRun, current_flow_run, explained, out_of_credit, suspension_message
+from flows.outcomes import IncompleteRun, explained, out_of_credit, suspension_message
 from pareta_batch import BatchError
 from pareta_client import InsufficientCreditsError
-from tasks import NEEDS_API, run_logger, uses_prefect
+from tasks import NEEDS_API, current_flow_run, run_logger, uses_prefect
 
 OnEmptyBalance = Annotated[Literal["fail", "suspend"], titled("On empty balance")]
 

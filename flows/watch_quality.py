@@ -6,7 +6,7 @@ from typing import Annotated
 from flows.bounds import BoundsForm, admit_watch
 from flows.direct import flow
 from flows.forms import OfDeployment, titled
-from flows.outcomes import current_flow_run, named_outcome
+from flows.outcomes import named_outcome
 from flows.parameters import Watch
 from flows.reports import WatchReport
 from flows.spent import spent_of
@@ -15,6 +15,7 @@ from tasks import (
     append_history,
     check_plot,
     completed,
+    current_flow_run,
     drift_from,
     plan_eval_run,
     prepare_eval_set,

@@ -18,6 +18,7 @@ from .credentials import make_client as make_client
 from .credentials import save_credentials as save_credentials
 from .credentials import use_credentials as use_credentials
 from .direct import NEEDS_API as NEEDS_API
+from .direct import current_flow_run as current_flow_run
 from .direct import run_logger as run_logger
 from .direct import task as task
 from .direct import uses_prefect as uses_prefect

@@ -119,10 +119,7 @@ async def _publish_address(key: str, path: str) -> None:
 
 
 def _plot(comparison: Comparison) -> str:
+    """Return the plot as a Markdown image with its data: the machine of the UI cannot read the worker's disk."""
     # As markdown: an image artifact also prints its data URL, which is the whole image.
-    return f"![{markdown_text(comparison.name)}]({_embedded(quality_against_cost(comparison))})"
-
-
-def _embedded(svg: str) -> str:
-    """Return an SVG as a data URL, because the machine that serves the UI cannot read the worker's disk."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    svg = base64.b64encode(quality_against_cost(comparison).encode()).decode()
+    return f"![{markdown_text(comparison.name)}](data:image/svg+xml;base64,{svg})"

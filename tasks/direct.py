@@ -7,11 +7,11 @@ import inspect
 from asyncio import sleep
 from collections.abc import Callable, Coroutine
 from logging import Logger, LoggerAdapter
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack
 
 from prefect import Task, get_run_logger
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import TaskRun
+from prefect.client.schemas.objects import FlowRun, TaskRun
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_logger
 from prefect.settings import get_current_settings
@@ -23,6 +23,15 @@ NEEDS_API = "this needs a Prefect API; start one with `pareta-pipeline server`, 
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+class Retries(TypedDict, total=False):
+    """Retry arguments of the `task` decorator."""
+
+    retries: int
+    retry_delay_seconds: list[float]
+    retry_jitter_factor: float
+    retry_condition_fn: Any  # Prefect's own type names a private class
 
 
 def uses_prefect() -> bool:
@@ -71,29 +80,22 @@ class DirectTask(Task[Parameters, Coroutine[Any, Any, Result]]):
 
 
 def task(
-    *,
-    task_run_name: str,
-    retries: int | None = None,
-    retry_delay_seconds: list[float] | None = None,
-    retry_jitter_factor: float | None = None,
-    retry_condition_fn: Any = None,  # Prefect's own type names a private class
+    *, task_run_name: str, **retries: Unpack[Retries]
 ) -> Callable[[Callable[Parameters, Coroutine[Any, Any, Result]]], Task[Parameters, Coroutine[Any, Any, Result]]]:
     """Return a decorator for the tasks of this project; no result is cached, because the ledger has the answers."""
 
     def decorated(
         function: Callable[Parameters, Coroutine[Any, Any, Result]],
     ) -> Task[Parameters, Coroutine[Any, Any, Result]]:
-        return DirectTask(
-            function,
-            task_run_name=task_run_name,
-            cache_policy=NO_CACHE,
-            retries=retries,
-            retry_delay_seconds=retry_delay_seconds,
-            retry_jitter_factor=retry_jitter_factor,
-            retry_condition_fn=retry_condition_fn,
-        )
+        return DirectTask(function, task_run_name=task_run_name, cache_policy=NO_CACHE, **retries)
 
     return decorated
+
+
+def current_flow_run() -> FlowRun | None:
+    """Return the flow run that calls this function, or None outside a flow run."""
+    context = FlowRunContext.get()
+    return context.flow_run if context else None
 
 
 def _in_run() -> bool:

@@ -1,23 +1,15 @@
 """Retry policy of tasks, by verdict: delays that outlast a short outage, and no retry without credit or key."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 
 from pareta_batch import RowsUnanswered
 from pareta_client import ParetaError, Verdict, verdict_of
+from tasks.direct import Retries
 
 RETRIED = frozenset({Verdict.TRANSIENT, Verdict.RATE_LIMIT, Verdict.NOT_READY, Verdict.STILL_RUNNING})
-
-
-class Retries(TypedDict):
-    """Retry arguments of the `task` decorator."""
-
-    retries: int
-    retry_delay_seconds: list[float]
-    retry_jitter_factor: float
-    retry_condition_fn: Any  # Prefect's own type names a private class
 
 
 # A plain function on purpose: Prefect silently never retries when it is given a

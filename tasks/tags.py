@@ -1,9 +1,9 @@
 """Tags to find the runs of a batch or of an endpoint in the Prefect UI."""
 
 from prefect import get_client
-from prefect.context import FlowRunContext
 
 from pareta_batch import name_run
+from tasks.direct import current_flow_run
 
 
 async def tag_run(**named: str) -> None:
@@ -13,10 +13,9 @@ async def tag_run(**named: str) -> None:
     """
     name_run(**named)
     tags = [f"{kind}:{name}" for kind, name in named.items()]
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
+    run = current_flow_run()
+    if run is None:
         return
-    run = context.flow_run
     run.tags = sorted({*run.tags, *tags})
     async with get_client() as client:
         await client.update_flow_run(run.id, tags=run.tags)

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.variables import Variable
 
 from pareta_batch import Batch, Ledger, LedgerDiffers, ledger_id
 from tasks.credentials import make_client
-from tasks.direct import run_logger
+from tasks.direct import current_flow_run, run_logger
 from tasks.resources import shared_ledger
 
 DIGEST_CHARS = 8
@@ -70,8 +69,8 @@ async def check_worker(batch: Batch) -> None:
 
     Does nothing outside a run that a worker started. Raises LedgerDiffers if the earlier run used another ledger.
     """
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None or context.flow_run.work_pool_name is None:
+    run = current_flow_run()
+    if run is None or run.work_pool_name is None:
         return
     async with shared_ledger() as ledger, await make_client() as client:
         mine = await asyncio.to_thread(_record, batch, ledger, client.api_key)
