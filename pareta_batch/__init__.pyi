@@ -9,6 +9,7 @@ from .answers.output import write_output as write_output
 from .answers.output_claims import check_known as check_known
 from .answers.output_claims import is_ours as is_ours
 from .answers.whole_file import check_replaceable as check_replaceable
+from .answers.whole_file import whole_file as whole_file
 from .approval import ApprovalNeeded as ApprovalNeeded
 from .approval import high_of_rows as high_of_rows
 from .approval import question_above as question_above
@@ -63,6 +64,7 @@ from .json_log import JsonLines as JsonLines
 from .json_log import logs_are_json as logs_are_json
 from .json_log import masked as masked
 from .json_log import use_json_logs as use_json_logs
+from .ledger.database import insert_into as insert_into
 from .ledger.identity import ledger_id as ledger_id
 from .ledger.kept_quotes import Quoted as Quoted
 from .ledger.kept_quotes import check_batch_quote as check_batch_quote

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from pareta_batch import Ledger, ModelsUnknown, eval_plans, eval_scores, eval_work
+from pareta_batch import Ledger, ModelsUnknown, eval_plans, eval_scores, eval_work, insert_into
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def save_plan(ledger: Ledger, key: str, plan: EvalPlan) -> None:
     """Save a plan; it replaces an earlier one with the same key."""
     row = {"key": key, "bought": list(plan.bought), "reused": dict(plan.reused)}
     with ledger.transaction() as db:
-        insert = _insert(db, eval_plans).values(row)
+        insert = insert_into(db, eval_plans).values(row)
         db.execute(insert.on_conflict_do_update(index_elements=["key"], set_=row))
 
 
@@ -60,7 +59,7 @@ def save_scored_models(ledger: Ledger, eval_set_id: str, run_id: str, models: Se
     scored = [{"eval_set_id": eval_set_id, "run_id": run_id, "model": model} for model in models]
     if scored:
         with ledger.transaction() as db:
-            db.execute(_insert(db, eval_scores).on_conflict_do_nothing(), scored)
+            db.execute(insert_into(db, eval_scores).on_conflict_do_nothing(), scored)
 
 
 def scored_within(ledger: Ledger, eval_set_id: str, age: timedelta) -> dict[str, str]:
@@ -81,8 +80,3 @@ def eval_work_begun(ledger: Ledger, run_id: str) -> datetime | None:
     with ledger.transaction() as db:
         begun = db.scalar(sa.select(sa.func.min(eval_work.c.created_at)).where(eval_work.c.id == run_id))
     return None if begun is None else begun.replace(tzinfo=UTC)
-
-
-def _insert(db: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    # Two comparisons may write the same row at once; only the dialects' inserts support ON CONFLICT.
-    return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)

@@ -10,30 +10,9 @@ from scripts.site_python import python_page
 from scripts.site_specs import specs_page
 
 DOCS = Path(__file__).parents[1] / "docs"
-STATUSES = (
-    301,
-    400,
-    401,
-    402,
-    403,
-    404,
-    405,
-    407,
-    408,
-    409,
-    410,
-    418,
-    421,
-    422,
-    425,
-    429,
-    499,
-    500,
-    501,
-    502,
-    503,
-    504,
-)
+CLIENT_ERRORS = (400, 401, 402, 403, 404, 405, 407, 408, 409, 410, 418, 421, 422, 425, 429, 499)
+SERVER_ERRORS = (500, 501, 502, 503, 504)
+STATUSES = (301, *CLIENT_ERRORS, *SERVER_ERRORS)
 """The statuses with a rule of their own, and one each of redirects, other 4xx and other 5xx."""
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from pareta_batch import Spec
 from pareta_report.comparison.results import Comparison, ModelScore, Standing
 from pareta_report.render import count, listing, percent, points, unit_cost
 
@@ -12,10 +13,10 @@ ROUNDING = 1e-9
 """Tolerance of a bound, for rounding. Raised: a bound may miss its requirement by more."""
 
 
-class Policy(BaseModel):
+class Policy(Spec):
     """Requirements of a comparison before a model is deployed."""
 
-    model_config = ConfigDict(title="Policy", extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(title="Policy")
 
     max_loss: float | None = Field(
         None,
@@ -58,14 +59,6 @@ class Policy(BaseModel):
     prefer: Literal["cost", "quality"] = Field(
         "cost", title="Prefer", description="Choice among the models that pass: lowest cost or highest quality"
     )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def refuse_booleans(cls, value: object) -> object:
-        # bool is a subclass of int: pydantic accepts True as 1.
-        if value is True or value is False:
-            raise ValueError(f"{str(value).lower()} is not a number; write a number")
-        return value
 
 
 class Refusal(BaseModel):

@@ -1,11 +1,10 @@
 """Atomic writes of report files, which never replace a file that is not a report."""
 
 import json
-import secrets
-import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+
+from pareta_batch import whole_file
 
 MARK = '<meta name="generator" content="pareta-pipelines">'
 """Tag in the head of a page that identifies it as a report."""
@@ -61,17 +60,9 @@ def write_whole(path: Path, text: str) -> Path:
     """
     if not may_replace(path):
         raise FileExistsError(f"{path}: the existing file is not a report; move it, or choose another path")
-    target = path.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".pareta-{secrets.token_hex(8)}.part")
-    try:
+    path.resolve().parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
         part.write_text(text, encoding="utf-8", errors="replace")
-        with suppress(FileNotFoundError):
-            shutil.copymode(target, part)
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
     return path
 
 
