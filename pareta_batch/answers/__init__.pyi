@@ -1,7 +1,5 @@
 from .answer_parts import WrittenParts as WrittenParts
 from .answer_parts import complete_folder as complete_folder
-from .answer_parts import shards_per_part as shards_per_part
-from .answer_parts import write_folder as write_folder
 from .answer_parts import write_parts as write_parts
 from .answers_file import layout_of as layout_of
 from .answers_file import results_table as results_table

@@ -18,7 +18,6 @@ from .requests import keyed_rows as keyed_rows
 from .requests import row_requests as row_requests
 from .source import OPENAI_BATCH as OPENAI_BATCH
 from .source import AnyDataset as AnyDataset
-from .source import Source as Source
 from .source import SourceField as SourceField
 from .storage import FOLDER_OWNER as FOLDER_OWNER
 from .storage import SUCCESS as SUCCESS

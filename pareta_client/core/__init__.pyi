@@ -19,7 +19,6 @@ from .finish import Finish as Finish
 from .finish import finish_of as finish_of
 from .json_reading import Json as Json
 from .json_reading import note as note
-from .rate_limits import RateLimitBudget as RateLimitBudget
 from .rate_limits import RateLimits as RateLimits
 from .rate_limits import rate_limits_from_headers as rate_limits_from_headers
 from .receipt import NO_RECEIPT as NO_RECEIPT
@@ -50,8 +49,6 @@ from .steps import Reply as Reply
 from .steps import Send as Send
 from .steps import Sleep as Sleep
 from .steps import Step as Step
-from .steps import read_clock as read_clock
-from .steps import sleep as sleep
 from .streams import Progress as Progress
 from .streams import chat_chunks as chat_chunks
 from .streams import deploy_events as deploy_events
@@ -64,5 +61,4 @@ from .values import content_of as content_of
 from .values import noted_count as noted_count
 from .values import shown as shown
 from .waiting import PollTiming as PollTiming
-from .waiting import if_transient as if_transient
 from .waiting import poll as poll
