@@ -31,21 +31,6 @@ Frontier = Literal["all", "benchmarked", "none"] | Iterable[str] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """Longest pause between two polls, and timeout, in seconds."""
-
-    poll_interval: float = 3.0
-    timeout: float = 900.0
-
-    def __post_init__(self) -> None:
-        self.timing()  # refuses invalid seconds before a run is created
-
-    def timing(self) -> PollTiming:
-        """Return the pauses of the wait; raise ValueError for invalid seconds."""
-        return PollTiming(self.timeout, longest=self.poll_interval, first=FIRST_POLL_S, growth=POLL_GROWTH)
-
-
-@dataclass(frozen=True, slots=True)
 class RunOn:
     """Rows of a run: a stored set, or rows to store first. `task` also selects the frontier models."""
 
@@ -56,8 +41,13 @@ class RunOn:
     prompt: str | None
 
 
+def wait_timing(poll_interval: float = 3.0, timeout: float = 900.0) -> PollTiming:
+    """Return the pauses and the timeout of a wait, in seconds; raise ValueError for invalid ones."""
+    return PollTiming(timeout, longest=poll_interval, first=FIRST_POLL_S, growth=POLL_GROWTH)
+
+
 def create_run(
-    on: RunOn, models: Iterable[str], frontier: Frontier, wait: Wait | None, key: str, settings: Settings
+    on: RunOn, models: Iterable[str], frontier: Frontier, wait: PollTiming | None, key: str, settings: Settings
 ) -> Operation[EvalRun]:
     """Start a run, create its set first if needed, and wait for its end if `wait` is not None.
 
@@ -122,12 +112,12 @@ def retrieve_run(run_id: str, settings: Settings) -> Operation[EvalRun]:
     return record_of(EvalRun, answer.reply)
 
 
-def wait_for_run(run_id: str, wait: Wait, settings: Settings) -> Operation[EvalRun]:
+def wait_for_run(run_id: str, wait: PollTiming, settings: Settings) -> Operation[EvalRun]:
     """Poll with growing pauses until the run has ended; raise EvalWaitTimeoutError after the timeout."""
     return poll(
         lambda: retrieve_run(run_id, settings),
         lambda run: run.is_terminal,
-        wait.timing(),
+        wait,
         settings.jitter,
         lambda waited, status: EvalWaitTimeoutError(run_id, waited=waited, status=status),
     )

@@ -37,17 +37,6 @@ def unauthorized(detail: str) -> Refusal:
     return Refusal(401, detail, {"www-authenticate": "Bearer"})
 
 
-def out_of_credit() -> Refusal:
-    """Refuse metered work that the balance does not cover, with 402."""
-    return Refusal(402, "Insufficient credits: top up your balance in the dashboard to continue.")
-
-
-def too_long(prompt_tokens: int, context_k: int) -> Refusal:
-    """Refuse a prompt that exceeds the context window of the model, with 400."""
-    most = context_k * 1_000
-    return Refusal(400, f"the prompt has {prompt_tokens} tokens; this model's context holds {most}")
-
-
 def not_found(what: str, name: str) -> Refusal:
     """Refuse a request for an unknown object with 404."""
     return Refusal(404, f"{what} '{name}' not found")

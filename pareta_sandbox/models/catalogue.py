@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 
 from pareta_sandbox.models import answerers
-from pareta_sandbox.models.roster import BASELINE, MODELS, OPEN, Kind, Model
+from pareta_sandbox.models.roster import MODELS, Kind, Model
 from pareta_sandbox.models.scoring import Expected, Quality, Strategy, measure
 from pareta_sandbox.state import money
 
@@ -159,13 +159,3 @@ def route_task(prompt: str) -> str:
     """Return the task of a prompt for `auto`, by keywords at its beginning and end; default: extraction."""
     ranked = scores(f"{prompt[:600]}\n{prompt[-300:]}")
     return ranked[0][0] if ranked else "contract-extraction"
-
-
-def is_open(model_id: str) -> bool:
-    """Return whether an id is the alias of an open model."""
-    return any(model.id == model_id for model in OPEN)
-
-
-def baseline_price(prompt_tokens: int, completion_tokens: int) -> int:
-    """Return the price of the same tokens with the frontier baseline (micro-USD)."""
-    return BASELINE.rates.price(prompt_tokens, completion_tokens)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from pareta_sandbox.http.errors import out_of_credit
+from pareta_sandbox.http.errors import Refusal
 from pareta_sandbox.state.journal import Entry, Journal
 from pareta_sandbox.state.money import dollars
 
@@ -100,7 +100,7 @@ class Books:
     def hold(self, amount: int) -> None:
         """Reserve an amount for work that starts; refuse it with 402 if the balance does not cover it."""
         if self.balance - self.held < amount:
-            raise out_of_credit()
+            raise Refusal(402, "Insufficient credits: top up your balance in the dashboard to continue.")
         self.held += amount
 
     def release(self, amount: int) -> None:

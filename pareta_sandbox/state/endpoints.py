@@ -10,7 +10,7 @@ from typing import Literal
 from pareta_sandbox.http.errors import Refusal, invalid, not_found
 from pareta_sandbox.models import catalogue
 from pareta_sandbox.models.catalogue import TASKS, Task
-from pareta_sandbox.models.roster import MODELS, Model
+from pareta_sandbox.models.roster import MODELS, OPEN, Model
 from pareta_sandbox.state.journal import Journal
 
 State = Literal["starting", "live", "stopped"]
@@ -91,7 +91,7 @@ class Endpoints:
         if task_id not in TASKS:
             raise invalid(["body", "task"], f"unknown task '{task_id}'; there are: {', '.join(TASKS)}")
         model_id = catalogue.recommended(task_id) if alias == "recommended" else alias
-        if not catalogue.is_open(model_id):
+        if model_id not in {model.id for model in OPEN}:
             raise invalid(["body", "model"], f"no open model '{alias}' for task '{task_id}'")
         shown = name or f"{task_id}-{model_id}"
         self._names[shown] += 1

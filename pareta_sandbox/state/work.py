@@ -6,11 +6,11 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
-from pareta_sandbox.http.errors import Refusal, too_long
+from pareta_sandbox.http.errors import Refusal
 from pareta_sandbox.models import answerers, catalogue
 from pareta_sandbox.models.catalogue import TASKS
 from pareta_sandbox.models.conforming import conform
-from pareta_sandbox.models.roster import MODELS, Model
+from pareta_sandbox.models.roster import BASELINE, MODELS, Model
 from pareta_sandbox.routes.chat_reply import reply
 from pareta_sandbox.routes.chat_request import ChatRequest
 from pareta_sandbox.service import Service
@@ -48,7 +48,7 @@ class CompletionPlan:
             prompt_tokens=self.prompt_tokens,
             completion_tokens=tokens,
             price=self.price(self.prompt_tokens, tokens),
-            baseline=catalogue.baseline_price(self.prompt_tokens, tokens),
+            baseline=BASELINE.rates.price(self.prompt_tokens, tokens),
             latency_ms=latency_ms,
         )
 
@@ -104,7 +104,8 @@ async def plan(request: ChatRequest, service: Service) -> CompletionPlan:
     if injected:
         prompt_tokens += money.tokens(injected)
     if not model.fits(prompt_tokens):
-        raise too_long(prompt_tokens, model.context_k)
+        context = f"this model's context holds {model.context_k * 1_000}"
+        raise Refusal(400, f"the prompt has {prompt_tokens} tokens; {context}")
     shown = endpoint.id if endpoint else model.id
     head = Head(f"chatcmpl-{service.next_number():012x}", int(time.time()), shown)
     factor = service.faults.price_factor("chat", endpoint.id if endpoint else None)

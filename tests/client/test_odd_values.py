@@ -12,7 +12,7 @@ from pareta_client.core.steps import Failed, Received, Reply
 from pareta_client.errors import ParetaError
 from pareta_client.models.record import Record
 from pareta_client.operations.endpoints import deploy_and_wait, deploy_call, wait_until_live
-from pareta_client.operations.eval_runs import RunOn, Wait, create_run, wait_for_run
+from pareta_client.operations.eval_runs import RunOn, create_run, wait_for_run, wait_timing
 from pareta_client.operations.eval_sets import create_set, propose_contract
 from tests.client.playing import play, reply, settings
 
@@ -92,7 +92,7 @@ def proposing(**fields: Any) -> dict[str, Any]:
             create_run(RunOn("es_1", "t", None, None, None), ["m"], None, None, "k", settings()), {"run_id": odd}
         ),
         lambda odd: ends_well(
-            wait_for_run("r", Wait(1, 1), settings()), *[{"run": {"status": odd}, "results": odd}] * 2
+            wait_for_run("r", wait_timing(1, 1), settings()), *[{"run": {"status": odd}, "results": odd}] * 2
         ),
         lambda odd: ends_well(wait_until_live("e", 1, 0.1, settings()), *[{"status": odd}] * 2),
     ],

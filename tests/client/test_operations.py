@@ -23,7 +23,7 @@ from pareta_client.errors import (
 )
 from pareta_client.operations.documents import INLINE_LIMIT_BYTES, upload
 from pareta_client.operations.endpoints import deploy_and_wait, deploy_call, wait_until_live
-from pareta_client.operations.eval_runs import RunOn, Wait, create_run, wait_for_run
+from pareta_client.operations.eval_runs import RunOn, create_run, wait_for_run, wait_timing
 from pareta_client.operations.eval_sets import create_set
 from tests.client.playing import KEY, Played, failed, play, reply, settings
 
@@ -115,25 +115,27 @@ def test_a_wait_for_an_endpoint_that_runs_out_carries_its_id() -> None:
 
 @pytest.mark.parametrize("status", ["completed", "failed"])
 def test_a_run_is_waited_for_until_it_has_ended(status: str) -> None:
-    played = play(wait_for_run("run_1", Wait(3.0, 900), settings()), [run("queued"), run("running"), run(status)])
+    played = play(
+        wait_for_run("run_1", wait_timing(3.0, 900), settings()), [run("queued"), run("running"), run(status)]
+    )
     assert played.result is not None
     assert (played.result.status, [step.seconds for step in played.sleeps]) == (status, [0.5, 0.75])
 
 
 def test_a_wait_that_runs_out_carries_the_run_to_wait_for_again() -> None:
-    played = play(wait_for_run("run_1", Wait(3.0, 9.0), settings()), [run("running")] * 50)
+    played = play(wait_for_run("run_1", wait_timing(3.0, 9.0), settings()), [run("running")] * 50)
     assert isinstance(played.error, EvalWaitTimeoutError)
     assert (played.error.run_id, played.error.waited, played.error.status) == ("run_1", 9.0, "running")
 
 
 def test_trouble_that_passes_does_not_end_a_wait() -> None:
     coming: list[Reply | Failed | Received] = [failed(), reply(503), reply(500), run("completed")]
-    played = play(wait_for_run("run_1", Wait(), settings(max_retries=0)), coming)
+    played = play(wait_for_run("run_1", wait_timing(), settings(max_retries=0)), coming)
     assert played.result is not None
 
 
 def test_trouble_that_does_not_pass_ends_a_wait_at_once() -> None:
-    played = play(wait_for_run("run_1", Wait(), settings()), [reply(404)])
+    played = play(wait_for_run("run_1", wait_timing(), settings()), [reply(404)])
     assert isinstance(played.error, NotFoundError)
 
 

@@ -24,14 +24,17 @@ from pareta_client import (
 )
 from pareta_client.core import Operation, PollTiming, Send
 from pareta_client.operations.endpoints import wait_until_live
-from pareta_client.operations.eval_runs import Wait, wait_for_run
+from pareta_client.operations.eval_runs import wait_for_run, wait_timing
 from pareta_client.settings import Settings
 from pareta_client.transport.channel import MAX_CONCURRENT_POLLS
 from tests.client.playing import KEY, Played, failed, play, reply, settings
 
 WaitFor = Callable[[float, float, Settings], Operation[Any]]
 WAITS: dict[str, tuple[WaitFor, type[WaitTimeoutError]]] = {
-    "run": (lambda longest, timeout, options: wait_for_run("r", Wait(longest, timeout), options), EvalWaitTimeoutError),
+    "run": (
+        lambda longest, timeout, options: wait_for_run("r", wait_timing(longest, timeout), options),
+        EvalWaitTimeoutError,
+    ),
     "endpoint": (
         lambda longest, timeout, options: wait_until_live("e", longest, timeout, options),
         EndpointWaitTimeoutError,

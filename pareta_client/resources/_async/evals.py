@@ -8,7 +8,7 @@ from pareta_client.core import Uploadable, document_of
 from pareta_client.models.evals import EvalRun, EvalSet, FrontierModel, ProposalResult
 from pareta_client.models.record import RawJson
 from pareta_client.operations import documents, eval_runs, eval_sets
-from pareta_client.operations.eval_runs import Frontier, RunOn, Wait
+from pareta_client.operations.eval_runs import Frontier, RunOn, wait_timing
 from pareta_client.operations.eval_sets import Items
 from pareta_client.resources.base import AsyncResource
 from pareta_client.transport import AsyncDispatcher
@@ -88,7 +88,7 @@ class AsyncEvalRuns(AsyncResource):
         seconds, with pauses that grow to `poll_interval`; EvalWaitTimeoutError has the `run_id` for another wait.
         """
         on = RunOn(eval_set, task, items, name, prompt)
-        waiting = Wait(poll_interval, timeout) if wait else None
+        waiting = wait_timing(poll_interval, timeout) if wait else None
         key = self._settings.key(idempotency_key)
         return await self._run(eval_runs.create_run(on, models, frontier, waiting, key, self._settings))
 
@@ -98,7 +98,7 @@ class AsyncEvalRuns(AsyncResource):
 
     async def wait(self, run_id: str, *, poll_interval: float = 3.0, timeout: float = 900.0) -> EvalRun:
         """Wait until a run has ended; times in seconds. Raises EvalWaitTimeoutError: call again to continue."""
-        waiting = Wait(poll_interval, timeout)
+        waiting = wait_timing(poll_interval, timeout)
         return await self._run(eval_runs.wait_for_run(run_id, waiting, self._settings))
 
 
