@@ -1,4 +1,4 @@
-"""Pressure: who may start a call, and when."""
+"""The admission gate: which calls may start, and when."""
 
 import asyncio
 
@@ -10,27 +10,27 @@ from pareta_batch.rate_limit.limiter import RateLimiter
 
 
 async def test_calls_start_first_come_first_served_within_the_bound() -> None:
-    pressure = AdmissionGate(RateLimiter(2))
+    gate = AdmissionGate(RateLimiter(2))
     order: list[int] = []
 
     async def call(number: int) -> None:
-        entered = await pressure.enter()
+        entered = await gate.enter()
         assert entered is not None
-        assert pressure.in_flight <= 2
+        assert gate.in_flight <= 2
         order.append(number)
         await asyncio.sleep(0)
-        pressure.answered(entered)
-        pressure.settled()
+        gate.answered(entered)
+        gate.settled()
 
     await asyncio.gather(*(call(number) for number in range(10)))
     assert order == list(range(10))
-    assert pressure.in_flight == 0
+    assert gate.in_flight == 0
 
 
 async def test_nobody_starts_while_it_is_paused() -> None:
-    pressure = AdmissionGate(RateLimiter(2))
-    with pressure.paused():
-        waiting = asyncio.create_task(pressure.enter())
+    gate = AdmissionGate(RateLimiter(2))
+    with gate.paused():
+        waiting = asyncio.create_task(gate.enter())
         await asyncio.sleep(0)
         assert not waiting.done()
     assert await waiting is not None
@@ -38,13 +38,13 @@ async def test_nobody_starts_while_it_is_paused() -> None:
 
 @pytest.mark.parametrize("method", ["wait", "started"])
 async def test_a_fault_in_a_timer_reaches_those_who_wait(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    pressure = AdmissionGate(RateLimiter(1))
-    monkeypatch.setattr(pressure.limiter, "wait", lambda now: 0.001)
-    waiting = asyncio.create_task(pressure.enter())
+    gate = AdmissionGate(RateLimiter(1))
+    monkeypatch.setattr(gate.limiter, "wait", lambda now: 0.001)
+    waiting = asyncio.create_task(gate.enter())
     await asyncio.sleep(0)
     if method == "started":
-        monkeypatch.setattr(pressure.limiter, "wait", lambda now: 0.0)
-    monkeypatch.setattr(pressure.limiter, method, lambda now: 1 / 0)
+        monkeypatch.setattr(gate.limiter, "wait", lambda now: 0.0)
+    monkeypatch.setattr(gate.limiter, method, lambda now: 1 / 0)
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     with pytest.raises(UnexpectedError, match="the rate limit: ZeroDivisionError: division by zero"):
         async with asyncio.timeout(30):
@@ -52,25 +52,25 @@ async def test_a_fault_in_a_timer_reaches_those_who_wait(monkeypatch: pytest.Mon
 
 
 async def test_closing_it_sends_everybody_away() -> None:
-    pressure = AdmissionGate(RateLimiter(1))
-    first = await pressure.enter()
-    waiting = asyncio.create_task(pressure.enter())
+    gate = AdmissionGate(RateLimiter(1))
+    first = await gate.enter()
+    waiting = asyncio.create_task(gate.enter())
     await asyncio.sleep(0)
-    pressure.close()
+    gate.close()
     assert first is not None
     assert await waiting is None
-    assert await pressure.enter() is None
+    assert await gate.enter() is None
 
 
 async def test_who_is_cancelled_while_waiting_takes_no_slot() -> None:
-    pressure = AdmissionGate(RateLimiter(1))
-    first = await pressure.enter()
-    waiting = asyncio.create_task(pressure.enter())
+    gate = AdmissionGate(RateLimiter(1))
+    first = await gate.enter()
+    waiting = asyncio.create_task(gate.enter())
     await asyncio.sleep(0)
     waiting.cancel()
     assert first is not None
-    pressure.answered(first)
-    pressure.settled()
-    second = await pressure.enter()
+    gate.answered(first)
+    gate.settled()
+    second = await gate.enter()
     assert second is not None
-    assert pressure.in_flight == 1
+    assert gate.in_flight == 1
