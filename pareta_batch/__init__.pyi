@@ -13,6 +13,7 @@ from .answers.whole_file import whole_file as whole_file
 from .approval import ApprovalNeeded as ApprovalNeeded
 from .approval import high_of_rows as high_of_rows
 from .approval import question_above as question_above
+from .completer import ParetaCompleter as ParetaCompleter
 from .engine.control import Controls as Controls
 from .engine.control import remote_control as remote_control
 from .engine.endpoint_recovery import endpoint_named as endpoint_named

@@ -153,13 +153,13 @@ def run_blocking(work: "Callable[[], Coroutine[Any, Any, T]]") -> T:
         thread.join()
 
 
-def batch_of(frame: object, model: str, name: str | None, options: dict[str, Any]) -> Batch:
-    """Return the batch of a call of `complete`."""
+def batch_of(frame: object, model: str, name: str | None, options: Mapping[str, Any], call: str = "complete") -> Batch:
+    """Return the batch of a call of `complete`, or of another `call`; raises InvalidOptions, DatasetError."""
     check_frame(frame)
     schema = options.get("answer_schema")
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         options = {**options, "answer_schema": schema.model_json_schema()}
-    batch = checked_options(Batch, "complete", {**options, "dataset": frame, "model": model, "name": name or "unnamed"})
+    batch = checked_options(Batch, call, {**options, "dataset": frame, "model": model, "name": name or "unnamed"})
     return batch if name else batch.model_copy(update={"name": derived_name(batch)})
 
 

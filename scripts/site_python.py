@@ -14,6 +14,7 @@ OF_A_BATCH = (
     "Batch",
     "BatchReport",
     "Ledger",
+    "ParetaCompleter",
     "BatchError",
     "BatchBusy",
     "BatchStopped",

@@ -1,6 +1,8 @@
 from .answer_parts import WrittenParts as WrittenParts
 from .answer_parts import complete_folder as complete_folder
 from .answer_parts import write_parts as write_parts
+from .answers_file import Outcomes as Outcomes
+from .answers_file import block_results as block_results
 from .answers_file import layout_of as layout_of
 from .answers_file import results_table as results_table
 from .answers_file import write_answers as write_answers

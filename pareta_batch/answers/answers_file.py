@@ -1,7 +1,7 @@
 """The answers file: one row per input row, in input order, with the input columns and the results."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -32,6 +32,8 @@ RESULTS = {
 }
 SOMETIMES = {"message": pyarrow.string(), "notes": pyarrow.string()}
 """Results that get a column only if a row has a value: most files keep the columns of earlier versions."""
+
+Outcomes = Mapping[str, Outcome]
 
 TYPED = (None, "unchecked")
 """Flags of answers whose fields get typed values."""
@@ -76,6 +78,26 @@ def results_table(batch: Batch, ledger: Ledger) -> pyarrow.Table:
     return pyarrow.concat_tables(chunks)
 
 
+def block_results(
+    batch: Batch, block: pyarrow.Schema, keys: Sequence[str], outcomes_of: Callable[[Sequence[str]], Outcomes]
+) -> pyarrow.Table:
+    """Return the results of the rows of a block, by key; all blocks with the same columns have the same result columns.
+
+    `outcomes_of` returns the outcomes by key.
+    """
+    results = results_of_spec(batch) | SOMETIMES
+    names = _free_names(block, results)
+    columns = pyarrow.schema([(names[name], kind) for name, kind in results.items()])
+    types, chunks = field_types(batch.schema_of_answers), [columns.empty_table()]
+    for first in range(0, len(keys), CHUNK_ROWS):
+        some = keys[first : first + CHUNK_ROWS]
+        outcomes = outcomes_of(some)
+        found = (_results(outcomes.get(key), types) for key in some)
+        records = [{column: each.get(name) for name, column in names.items()} for each in found]
+        chunks.append(arrow_table(records, columns))
+    return pyarrow.concat_tables(chunks)
+
+
 def results_of(batch: Batch, ledger: Ledger) -> Mapping[str, pyarrow.DataType]:
     """Return the results that get a column, with their types."""
     return results_of_spec(batch) | {name: kind for name, kind in SOMETIMES.items() if ledger.has_any(batch.name, name)}
@@ -92,11 +114,15 @@ def layout_of(batch: Batch, results: Mapping[str, pyarrow.DataType] | None = Non
     results = results_of_spec(batch) if results is None else results
     dataset = Dataset.open(batch.dataset)
     columns = schema(dataset)
-    taken = {name.casefold() for name in columns.names}
-    names = {name: _free_name(name, taken) for name in results}
+    names = _free_names(columns, results)
     added = [pyarrow.field(names[name], kind) for name, kind in results.items()]
     decimals = decimals_of(dataset) if batch.output_suffix == ".csv" else {}
     return names, Layout(pyarrow.schema([*columns, *added]), decimals)
+
+
+def _free_names(columns: pyarrow.Schema, results: Iterable[str]) -> dict[str, str]:
+    taken = {name.casefold() for name in columns.names}
+    return {name: _free_name(name, taken) for name in results}
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -1,4 +1,5 @@
 from .gc_tuning import relaxed_gc as relaxed_gc
+from .loop_thread import LoopThread as LoopThread
 from .open_sessions import OpenSessions as OpenSessions
 from .open_sessions import owner_of_sessions as owner_of_sessions
 from .planning import register_rows as register_rows

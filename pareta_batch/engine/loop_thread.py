@@ -27,23 +27,36 @@ class LoopThread:
     `MAX_LOOP_FAULTS` of them, every awaited coroutine raises UnexpectedError.
     """
 
-    def __init__(self, name: str, on_fault: Callable[[BaseException], None] = lambda error: None) -> None:
+    def __init__(
+        self, name: str, on_fault: Callable[[BaseException], None] = lambda error: None, *, daemon: bool | None = None
+    ) -> None:
         self._loop = asyncio.SelectorEventLoop(_selector())
         self._on_fault = on_fault
         self._guard = threading.Lock()
         self._awaited: dict[Future[Any], Coroutine[Any, Any, Any]] = {}
         self._dead: UnexpectedError | None = None
-        self._thread = threading.Thread(target=self._run, name=name)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=daemon)
         self._thread.start()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run work on this loop and return its result; cancelling the caller does not cancel the work."""
-        running = asyncio.wrap_future(self._submit(work))
+        running = asyncio.wrap_future(self.submit(work))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             running.add_done_callback(_retrieve_exception)
             raise
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start work on this loop; cancelling its future cancels it."""
+        with self._guard:
+            if self._dead is not None:
+                work.close()
+                raise self._dead
+            awaited = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._awaited[awaited] = work
+        awaited.add_done_callback(lambda _: self._awaited.pop(awaited, None))
+        return awaited
 
     def call_soon(self, act: Callable[[], object]) -> None:
         """Call a function on this loop; its exceptions go to `on_fault`."""
@@ -63,7 +76,7 @@ class LoopThread:
         This blocks on purpose: a second cancellation would interrupt an awaited shutdown.
         """
         try:
-            self._submit(_wind_up(last, within_s)).result()
+            self.submit(_wind_up(last, within_s)).result()
         except UnexpectedError:
             last.close()
             if self._dead is None:
@@ -72,16 +85,6 @@ class LoopThread:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
-
-    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        with self._guard:
-            if self._dead is not None:
-                work.close()
-                raise self._dead
-            awaited = asyncio.run_coroutine_threadsafe(work, self._loop)
-            self._awaited[awaited] = work
-        awaited.add_done_callback(lambda _: self._awaited.pop(awaited, None))
-        return awaited
 
     def _run(self) -> None:
         faults: list[BaseException] = []

@@ -23,6 +23,9 @@ from .membership import holder_of as holder_of
 from .membership import join_run as join_run
 from .membership import living_members as living_members
 from .membership import stop_of as stop_of
+from .open_batches import add_rows as add_rows
+from .open_batches import open_batch as open_batch
+from .open_batches import unsettled_rows as unsettled_rows
 from .outcomes import MAX_KEPT_CHARS as MAX_KEPT_CHARS
 from .outcomes import Flag as Flag
 from .outcomes import Outcome as Outcome
@@ -35,8 +38,10 @@ from .owners import BATCH as BATCH
 from .owners import record_owner as record_owner
 from .queries import Sample as Sample
 from .schema import outputs as outputs
+from .schema import rows as rows
 from .schema import runs as runs
 from .selection import ALL_UNSETTLED as ALL_UNSETTLED
 from .selection import RowSelection as RowSelection
+from .selection import current as current
 from .sharing import Sharing as Sharing
 from .sharing import distinct_rows as distinct_rows

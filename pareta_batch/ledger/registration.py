@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.chunks import in_chunks
 from pareta_batch.ledger.database import insert_into
 from pareta_batch.ledger.moves import DOUBTFUL, WORKED_ON, move_outcomes
@@ -30,6 +31,9 @@ TRANSACTION_CHUNKS = 20
 
 MAX_UNDERESTIMATE = 10
 """Rows of a batch per row that PostgreSQL expects; higher runs ANALYZE less often, and risks table scans."""
+
+OPEN = "open"
+"""State of a batch whose rows are added in blocks; it has no dataset."""
 
 Found = tuple[str, str, int, str | None, str]
 
@@ -94,13 +98,18 @@ class Registration:
     _differs: bool = field(default=False, init=False)
 
     def begin(self, db: sa.Connection, total: int) -> None:
-        """Record that `total` rows are being registered, before the first chunk is written."""
+        """Record that `total` rows are being registered, before the first chunk is written.
+
+        Raises LedgerError for a batch whose rows are added in blocks.
+        """
         self.total = total
         registered = {"state": "registered", "rows": self.total, "shares": self.sharing.within_batch}
         # The write comes first: SQLite refuses to write in a transaction that has read an older state.
         insert = insert_into(db, batches).values(batch=self.batch, state="registering", rows=self.total, shares=False)
         db.execute(insert.on_conflict_do_nothing())
         found = db.execute(sa.select(batches).where(batches.c.batch == self.batch)).mappings().one()
+        if found["state"] == OPEN:
+            raise LedgerError(f"batch {self.batch!r}: it has the rows of ParetaCompleter; choose another name")
         self._differs = any(found[name] != value for name, value in registered.items())
         if self._differs:
             db.execute(batches.update().where(batches.c.batch == self.batch).values(state="registering"))
@@ -111,7 +120,7 @@ class Registration:
     def write(self, db: sa.Connection, chunk: Sequence[RowRequest]) -> None:
         """Register rows of adjacent positions."""
         if self._is_new:
-            insert_rows(db, [_pending(self.batch, request, self.now) for request in chunk])
+            insert_rows(db, [pending_row(self.batch, request, self.now) for request in chunk])
             return
         span = {"of_batch": self.batch, "first": chunk[0].position, "end": chunk[-1].position + 1}
         registered: dict[int, Found] = {}
@@ -130,7 +139,7 @@ class Registration:
         # Positions are cleared before any is assigned: a row may only have moved.
         if any(position in registered for position in positions):
             self._unplace(db, rows.c.position.in_(positions))
-        upsert_rows(db, [_pending(self.batch, request, self.now) for request in new])
+        upsert_rows(db, [pending_row(self.batch, request, self.now) for request in new])
 
     def finish(self, db: sa.Connection) -> RegisteredRows:
         """Remove the rows beyond the dataset, choose the rows that share an answer, and return the counts."""
@@ -199,7 +208,8 @@ def _found_if_unchanged(request: RowRequest) -> Found:
     return (request.key, request.fingerprint, request.prompt_bytes, request.options, request.scope)
 
 
-def _pending(batch: str, request: RowRequest, now: datetime) -> dict[str, Any]:
+def pending_row(batch: str, request: RowRequest, now: datetime) -> dict[str, Any]:
+    """Return the columns of a row that was not sent."""
     return {
         "batch": batch,
         "key": request.key,

@@ -1,3 +1,4 @@
+from .block_sessions import BlockSessions as BlockSessions
 from .counts import Counts as Counts
 from .member import Member as Member
 from .member import MemberReport as MemberReport

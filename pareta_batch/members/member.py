@@ -92,22 +92,32 @@ async def work_as_member(
         Orphaned: The parent has ended; nothing more is sent, and received answers are settled.
         LedgerError: The ledger is SQLite, or it cannot be written.
     """
-    with ExitStack() as opened, relaxed_gc():
-        held = opened.enter_context(join_run(ledger, batch.name, member.run))
-        desk = MemberDesk(ledger, held)
+    with ExitStack() as opened:
+        desk = MemberDesk(ledger, opened.enter_context(join_run(ledger, batch.name, member.run)))
         shard_size = await asyncio.to_thread(desk.join, member.number)
-        own = batch.model_copy(update={"shard_size": shard_size})
-        budget = _budget_gate(own)
-        work = SessionWork(own, ledger, member.selection, 0, 0, budget)
-        left = opened.enter_context(ExitStack())  # closed after the session: every answer is settled then
-        session = start_session(opened, work, client, policy, timing)
-        left.callback(lambda: desk.leave(Counts.of(session), budget.used if isinstance(budget, AllottedGate) else None))
-        async with session.share_account(), _following(session, desk, budget) as present:
+        work = SessionWork(
+            batch.model_copy(update={"shard_size": shard_size}), ledger, member.selection, 0, 0, gate_of_member(batch)
+        )
+        async with following_session(work, client, desk, policy, timing) as (session, present):
             await _complete_shards(session, desk, present)
     return _report(member, session)
 
 
-def _budget_gate(batch: Batch) -> BudgetGate:
+@asynccontextmanager
+async def following_session(
+    work: SessionWork, client: AsyncPareta, desk: MemberDesk, policy: RetryPolicy, timing: Timing
+) -> AsyncIterator[tuple[Session, "Present"]]:
+    """Open the session of a member that has joined; it follows the orders of the parent, and leaves at the end."""
+    budget = work.budget
+    with ExitStack() as opened, relaxed_gc():
+        left = opened.enter_context(ExitStack())  # closed after the session: every answer is settled then
+        session = start_session(opened, work, client, policy, timing)
+        left.callback(lambda: desk.leave(Counts.of(session), budget.used if isinstance(budget, AllottedGate) else None))
+        async with session.share_account(), _following(session, desk, budget) as present:
+            yield session, present
+
+
+def gate_of_member(batch: Batch) -> BudgetGate:
     """Return a gate without an allotment; without a ceiling, every request passes."""
     if batch.budget_usd is None:
         return BudgetGate(None)
@@ -124,7 +134,7 @@ def _report(member: Member, session: Session) -> MemberReport:
     return MemberReport(member.number, Counts.of(session), stopped, message)
 
 
-class _Present:
+class Present:
     """The present orders of a member, and the waits for the next exchange."""
 
     def __init__(self) -> None:
@@ -141,7 +151,7 @@ class _Present:
         await self._next.wait()
 
 
-async def _complete_shards(session: Session, desk: MemberDesk, present: _Present) -> None:
+async def _complete_shards(session: Session, desk: MemberDesk, present: Present) -> None:
     """Pull shards until every shard of the run is done, at this member or another one, or the session is stopped."""
 
     async def pull() -> None:
@@ -159,7 +169,7 @@ async def _complete_shards(session: Session, desk: MemberDesk, present: _Present
             pulling.create_task(pull())
 
 
-async def _complete_next(session: Session, desk: MemberDesk, present: _Present) -> bool:
+async def _complete_next(session: Session, desk: MemberDesk, present: Present) -> bool:
     """Complete a free shard, or wait for one; return False once every shard of the run is done."""
     shard = await asyncio.to_thread(desk.take) if present.orders.share else None
     if shard is not None:
@@ -176,9 +186,9 @@ async def _complete_next(session: Session, desk: MemberDesk, present: _Present) 
 
 
 @asynccontextmanager
-async def _following(session: Session, desk: MemberDesk, budget: BudgetGate) -> AsyncIterator[_Present]:
+async def _following(session: Session, desk: MemberDesk, budget: BudgetGate) -> AsyncIterator[Present]:
     """Write news and apply orders while the body runs, at once after a stop."""
-    present, stopped, loop = _Present(), asyncio.Event(), asyncio.get_running_loop()
+    present, stopped, loop = Present(), asyncio.Event(), asyncio.get_running_loop()
     session.on_stop(lambda: loop.call_soon_threadsafe(stopped.set))
     following = asyncio.create_task(_follow(session, desk, budget, present, stopped))
     try:
@@ -189,7 +199,7 @@ async def _following(session: Session, desk: MemberDesk, budget: BudgetGate) -> 
 
 
 async def _follow(
-    session: Session, desk: MemberDesk, budget: BudgetGate, present: _Present, stopped: asyncio.Event
+    session: Session, desk: MemberDesk, budget: BudgetGate, present: Present, stopped: asyncio.Event
 ) -> None:
     while True:
         try:

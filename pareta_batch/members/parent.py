@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -199,17 +199,23 @@ async def lead_members(
     with ledger.lease(batch.name):
         await asyncio.to_thread(claim, batch, ledger)
         work = await asyncio.to_thread(read_work, batch, ledger, wanted)
-        rows = RunRows(ledger, batch.name)
         size = shard_size(batch, work.to_send, members)
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, size, wanted)
-        leading = Lead(work, rows, members, timing)
-        await asyncio.to_thread(rows.begin, shards, size, leading._funds.doubt)
-        try:
-            async with _following(leading):
-                with owner_of_sessions().include(leading._stop):
-                    yield leading
-        finally:
-            rows.end()
+        leading = Lead(work, RunRows(ledger, batch.name), members, timing)
+        async with begun(leading, shards, size):
+            yield leading
+
+
+@asynccontextmanager
+async def begun(leading: Lead, shards: Iterable[int], shard_size: int) -> AsyncIterator[None]:
+    """Enter the run of a held batch with its shards, and follow its members while the body runs."""
+    await asyncio.to_thread(leading._rows.begin, shards, shard_size, leading._funds.doubt)
+    try:
+        async with _following(leading):
+            with owner_of_sessions().include(leading._stop):
+                yield
+    finally:
+        leading._rows.end()
 
 
 @asynccontextmanager

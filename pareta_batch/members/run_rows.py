@@ -45,10 +45,10 @@ class MemberState:
 
 
 class RunRows:
-    """The rows of one run; the ledger has those of the batch's last run only."""
+    """The rows of one run; the ledger has those of the batch's last run only. `prefix`: begins the run's id."""
 
-    def __init__(self, ledger: Ledger, batch: str) -> None:
-        self.run = uuid4().hex
+    def __init__(self, ledger: Ledger, batch: str, prefix: str = "") -> None:
+        self.run = prefix + uuid4().hex[len(prefix) :]
         self._ledger = ledger
         self._batch = batch
 
@@ -64,12 +64,12 @@ class RunRows:
                 db.execute(table.delete().where(table.c.batch == self._batch))
             run = {"batch": self._batch, "run": self.run, "shard_size": shard_size, "paused": False, "doubt": doubt}
             db.execute(member_runs.insert().values(**run, owner_pid=owner[0], owner_transaction=owner[1]))
-            billed = billed_by_shard(db, self._batch, shard_size)
+            wanted = list(shards)
+            billed = billed_by_shard(db, self._batch, shard_size) if wanted else {}
             columns = {"batch": self._batch, "token": None, "done": False}
-            if wanted := [
-                {**columns, "shard": shard, "billed_before_micro_usd": billed.get(shard, 0)} for shard in shards
-            ]:
-                db.execute(member_shards.insert(), wanted)
+            if wanted:
+                rows = [{**columns, "shard": each, "billed_before_micro_usd": billed.get(each, 0)} for each in wanted]
+                db.execute(member_shards.insert(), rows)
 
     def end(self) -> None:
         """Remove the run: members that are left end as Orphaned."""

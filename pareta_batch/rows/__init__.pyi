@@ -14,6 +14,7 @@ from .openai_batch import OPENAI_COLUMNS as OPENAI_COLUMNS
 from .openai_batch import is_openai_batch as is_openai_batch
 from .readers import CHUNK_ROWS as CHUNK_ROWS
 from .requests import RowRequest as RowRequest
+from .requests import block_requests as block_requests
 from .requests import keyed_rows as keyed_rows
 from .requests import row_requests as row_requests
 from .source import OPENAI_BATCH as OPENAI_BATCH

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -67,8 +67,8 @@ class _Problems:
             self.shown.append(problem)
 
 
-def row_requests(batch: Batch) -> Iterator[RowRequest]:
-    """Yield the request of each row of the batch's dataset.
+def row_requests(batch: Batch, *, unique: bool = True) -> Iterator[RowRequest]:
+    """Yield the request of each row of the batch's dataset; unless `unique`, equal rows and equal ids have equal keys.
 
     Raises DatasetError, with all problems, for an invalid dataset or prompt. Requests may be yielded first: use none
     before the iterator is exhausted.
@@ -76,7 +76,7 @@ def row_requests(batch: Batch) -> Iterator[RowRequest]:
     dataset = Dataset.open(batch.dataset)
     builder = MessageBuilder.of(batch, dataset, batch.dataset)
     sampling = RowSampling.of(batch, dataset)
-    keys = _Keys(batch.id_column)
+    keys = _Keys(batch.id_column, unique=unique)
     problems = _Problems()
     columns: set[str] = set()
     for row in dataset.rows():
@@ -94,6 +94,21 @@ def row_requests(batch: Batch) -> Iterator[RowRequest]:
         problems.add(unknown)
     if problems.total:
         raise DatasetError(problems.shown, problems.total)
+
+
+def block_requests(batch: Batch) -> list[RowRequest]:
+    """Return the requests of a block, with keys that depend on the row alone and not on its block.
+
+    Rows that may share an answer have the key of their request. Other rows have their own, with that of the request:
+    an edited row is another one. Raises as `row_requests`.
+    """
+    return [replace(each, key=_key_in_blocks(batch, each)) for each in row_requests(batch, unique=False)]
+
+
+def _key_in_blocks(batch: Batch, request: RowRequest) -> str:
+    if request.scope == "row" or not batch.reuse.within_batch:
+        return f"{request.key}-{request.fingerprint[:16]}"
+    return f"request-{request.fingerprint[:32]}"
 
 
 def check_rows(batch: Batch) -> int:
@@ -114,8 +129,9 @@ def keyed_rows(batch: Batch) -> Iterator[tuple[str, Row]]:
 class _Keys:
     """The keys of a dataset's rows; duplicate ids are errors."""
 
-    def __init__(self, id_column: str | None) -> None:
+    def __init__(self, id_column: str | None, *, unique: bool = True) -> None:
         self._id_column = id_column
+        self._unique = unique
         self._first: dict[str, str] = {}
         self._times: Counter[str] = Counter()
 
@@ -126,13 +142,13 @@ class _Keys:
         """
         if self._id_column is None:
             key = row_key(row.values, None)
-            self._times[key] += 1
-            return key if self._times[key] == 1 else f"{key}-{self._times[key]}"
+            self._times[key] += self._unique
+            return key if self._times[key] < 2 else f"{key}-{self._times[key]}"
         value = row.values.get(self._id_column)
         if is_missing(value) or value == "":
             raise ValueError(f"no value in the id column {self._id_column!r}")
         key = row_key(row.values, self._id_column)
-        if (first := self._first.setdefault(key, row.place)) != row.place:
+        if self._unique and (first := self._first.setdefault(key, row.place)) != row.place:
             raise ValueError(f"duplicate id {key!r} in column {self._id_column!r}; it is also at {first}")
         return key
 

@@ -1,0 +1,108 @@
+"""Several processes that answer blocks of one batch: one limit, one budget, and no row twice, whoever dies."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import pytest
+
+from pareta_batch import BatchStopped, ParetaCompleter
+from pareta_sandbox.testing import Sandbox
+from tests.batch.batches import until
+from tests.batch.test_completer import ASKED, environment, rows  # noqa: F401
+from tests.forks import FORKS, forked
+
+FORKS.set_forkserver_preload([__name__, "pareta_client.transport.aiohttp_channel"])
+
+STOPPED = 7
+"""Exit status of a process whose batch was stopped."""
+
+
+class Actors:
+    """Processes that answer blocks one after another, as actors of an engine do."""
+
+    def __init__(self, opened: ExitStack, sandbox: Sandbox, url: str) -> None:
+        self._opened = opened
+        self._given = {
+            "PARETA_API_KEY": sandbox.api_key,
+            "PARETA_BASE_URL": sandbox.base_url,
+            "PARETA_LEDGER_URL": url,
+        }
+
+    def start(self, blocks: Sequence[Sequence[int]], **changes: Any) -> BaseProcess:
+        numbers = [list(block) for block in blocks]
+        return self._opened.enter_context(forked(_answer, {**ASKED, **changes}, self._given, numbers))
+
+
+def _answer(fields: dict[str, Any], environ: dict[str, str], blocks: list[list[int]]) -> None:
+    os.environ.update(environ)
+    completer = ParetaCompleter(fields)
+    try:
+        for block in blocks:
+            assert completer(rows(block))["answer"].to_pylist() == ["billing"] * len(block)
+    except BatchStopped:
+        raise SystemExit(STOPPED) from None
+
+
+@pytest.fixture
+def actors(sandbox: Sandbox, postgres_url: str) -> Iterator[Actors]:
+    with ExitStack() as opened:
+        yield Actors(opened, sandbox, postgres_url)
+
+
+@pytest.fixture
+def ledger_url(postgres_url: str) -> str:
+    return postgres_url
+
+
+def blocks_of(total: int, size: int) -> list[range]:
+    return [range(first, min(first + size, total)) for first in range(0, total, size)]
+
+
+async def ended(processes: Sequence[BaseProcess]) -> list[int | None]:
+    """Wait until all processes have ended, and return their exit statuses."""
+    await until(lambda: not any(process.is_alive() for process in processes), within_s=120)
+    return [process.exitcode for process in processes]
+
+
+async def test_killed_processes_and_other_blocks_pay_no_row_twice(sandbox: Sandbox, actors: Actors) -> None:
+    sandbox.change(latency_ms=50)
+    blocks = blocks_of(200, 20)
+    first = [actors.start(blocks[number::3], max_in_flight=12) for number in range(3)]
+    await until(lambda: sandbox.books().completions >= 40, within_s=120)
+    for process in first[:2]:  # whichever leads: one of three is left
+        process.kill()
+    second = [actors.start(blocks_of(200, 33)[number::2], max_in_flight=12) for number in range(2)]
+    assert await ended([first[2], *second]) == [0, 0, 0]
+    sandbox.completed(200)
+    sandbox.debited_once()
+    sandbox.never_more_in_flight_than(24)  # the calls of killed processes may still be at the service
+
+
+@pytest.mark.long
+async def test_processes_with_the_same_rows_send_each_once(sandbox: Sandbox, actors: Actors) -> None:
+    sandbox.change(latency_ms=30)
+    assert await ended([actors.start(blocks_of(60, size), max_in_flight=6) for size in (60, 17, 9)]) == [0, 0, 0]
+    assert sandbox.books().completions == 60
+    sandbox.never_more_in_flight_than(6)
+    sandbox.debited_once()
+
+
+@pytest.mark.long
+async def test_processes_keep_one_budget(sandbox: Sandbox, actors: Actors) -> None:
+    sandbox.change(latency_ms=10)
+    started = [actors.start(blocks_of(300, 50)[number::3], budget_usd=0.001) for number in range(3)]
+    assert STOPPED in await ended(started)
+    assert 930 <= sandbox.books().debited_micro_usd <= 1000  # less than the bound of one request is left
+    sandbox.debited_once()
+
+
+async def test_an_empty_balance_stops_all_processes(sandbox: Sandbox, actors: Actors) -> None:
+    sandbox.change(latency_ms=50)
+    started = [actors.start([range(number * 500, number * 500 + 500)], max_in_flight=9) for number in range(3)]
+    await until(lambda: sandbox.books().completions >= 30, within_s=120)
+    sandbox.set_balance(0)
+    assert await ended(started) == [STOPPED] * 3
+    assert sandbox.books().statuses[402] <= 9
