@@ -11,7 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 import matplotlib as mpl
-from pressure import batch_of, limited
+from batch_parts.pressed import batch_of
+from pressure import limited
 
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.report import BatchReport
