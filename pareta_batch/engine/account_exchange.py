@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from pareta_batch.engine.loop_thread import LoopThread
 from pareta_batch.ledger import AccountRuns, Ledger, account_digest
-from pareta_batch.rate_limit import AdmissionGate, Usage, share_of
+from pareta_batch.rate_limit import AdmissionGate, Usage, allocation_of
 from pareta_client import AsyncPareta
 
 INTERVAL_S = 1.0
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 async def share_account(
     gate: AdmissionGate, loop: LoopThread, ledger: Ledger, pareta: AsyncPareta, batch: str
 ) -> AsyncIterator[None]:
-    """Apply the share of the account's limits to the gate while the body runs.
+    """Apply the allocation of the account's limits to the gate while the body runs.
 
     Runs share an account if they have one base URL, one API key and one ledger. The first exchange precedes the body:
-    a run that joins others begins at its share. A failed exchange is logged; the limiter keeps its last share.
+    a run that joins others begins at its allocated rate. A failed exchange is logged; the limiter keeps the last one.
     """
     runs = AccountRuns(ledger, account_digest(pareta.base_url, pareta.api_key), uuid4().hex)
     exchange = _Exchange(gate, loop, runs, batch)
@@ -64,12 +64,12 @@ class _Exchange:
         try:
             own = await self._loop.run(self._usage())
             others = await asyncio.to_thread(self._exchange, own)
-            share = share_of(own, others)
-        except Exception as error:  # noqa: BLE001 - the run goes on with its last share
+            allocation = allocation_of(own, others)
+        except Exception as error:  # noqa: BLE001 - the run goes on with its last allocation
             self._warn(error)
             return
         self._fails = False
-        self._loop.call_soon(lambda: self._gate.share(share))
+        self._loop.call_soon(lambda: self._gate.allocate(allocation))
 
     def _exchange(self, own: Usage) -> Sequence[Usage]:
         with self._one_exchange:

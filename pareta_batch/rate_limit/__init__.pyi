@@ -1,6 +1,6 @@
-from .account import Share as Share
+from .account import Allocation as Allocation
 from .account import Usage as Usage
-from .account import share_of as share_of
+from .account import allocation_of as allocation_of
 from .gate import AdmissionGate as AdmissionGate
 from .history import Limits as Limits
 from .limiter import Call as Call

@@ -1,10 +1,10 @@
 """The limits of one account, shared by several limiters that report their usage to each other. Pure.
 
-Each limiter reports its `Usage` about once a second and receives its `Share`. The exchange is the caller's: rows in the
-ledger, or a parent process.
+Each limiter reports its `Usage` about once a second and receives its `Allocation`. The exchange is the caller's: rows
+in the ledger, or a parent process.
 
     R = mean of the account rates that the limiters learned
-    share = min(demand, level), where the level is chosen so that the shares add up to R   (max-min fairness)
+    allocated rate = min(demand, level), where the level is chosen so that these rates add up to R   (max-min fairness)
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from math import inf
 from statistics import fmean
 
 MIN_USED_SHARE = 0.8
-"""Used part of a share from which the demand counts as unlimited; higher leaves more of the limit to other runs."""
+"""Used part of an allocated rate from which the demand counts as unlimited; higher leaves more to other runs."""
 DEMAND_FACTOR = 1.25
 """Factor on the used rate that stays reserved for a run; higher lets it grow faster and leaves more unused."""
 MIN_PART = 0.1
-"""Lower bound of a share, as a part of R ÷ runs; higher lets an idle run start faster and leaves more unused."""
+"""Lower bound of an allocated rate, as a part of R ÷ runs; higher lets an idle run start faster, and wastes more."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Usage:
         refused: calls refused so far.
         pause_s: seconds that are left of the pause after its own refusals.
         account_per_s: learned rate of the whole account in calls per second; None while it is unknown.
-        demand_per_s: calls per second that it can use; infinite while its share bounds it.
+        demand_per_s: calls per second that it can use; infinite while its allocation bounds it.
     """
 
     started: int
@@ -40,7 +40,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Share:
+class Allocation:
     """The part of one limiter in the limits of its account.
 
     Args:
@@ -76,17 +76,17 @@ class DemandMeter:
         return inf if bounded else DEMAND_FACTOR * used_per_s
 
 
-def share_of(own: Usage, others: Sequence[Usage]) -> Share:
-    """Return the share of the limiter that reports `own`, beside the `others` of its account."""
+def allocation_of(own: Usage, others: Sequence[Usage]) -> Allocation:
+    """Return the allocation of the limiter that reports `own`, beside the `others` of its account."""
     usages = [own, *others]
     pause_s = max(each.pause_s for each in others) if others else 0.0
     known = [each.account_per_s for each in usages if each.account_per_s is not None]
     if not known:
-        return Share(1 / len(usages), None, pause_s)
+        return Allocation(1 / len(usages), None, pause_s)
     account_per_s = fmean(known)
     level = _level(account_per_s, [each.demand_per_s for each in usages])
     per_s = min(max(own.demand_per_s, MIN_PART * account_per_s / len(usages)), level)
-    return Share(per_s / account_per_s, account_per_s, pause_s)
+    return Allocation(per_s / account_per_s, account_per_s, pause_s)
 
 
 def _level(total: float, demands: Sequence[float]) -> float:

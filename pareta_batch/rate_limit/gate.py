@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from pareta_batch.errors import UnexpectedError
-from pareta_batch.rate_limit.account import Share, Usage
+from pareta_batch.rate_limit.account import Allocation, Usage
 from pareta_batch.rate_limit.limiter import Call, RateLimiter
 from pareta_client import RateLimits
 
@@ -97,9 +97,9 @@ class AdmissionGate:
         """Return the report to the other limiters of the account, for one exchange about once a second."""
         return self.limiter.usage(self._clock())
 
-    def share(self, share: Share) -> None:
-        """Apply the share of the account's limits: its part of the rate, and the pause of the other limiters."""
-        self.limiter.share(share, self._clock())
+    def allocate(self, allocation: Allocation) -> None:
+        """Apply the allocation of the account's limits: its part of the rate, and the pause of the other limiters."""
+        self.limiter.allocate(allocation, self._clock())
         self._admit()
 
     def close(self) -> None:

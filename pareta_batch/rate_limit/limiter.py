@@ -11,7 +11,7 @@
 from dataclasses import dataclass
 from math import inf
 
-from pareta_batch.rate_limit.account import DemandMeter, Share, Usage
+from pareta_batch.rate_limit.account import Allocation, DemandMeter, Usage
 from pareta_batch.rate_limit.concurrency import ConcurrencyEstimate
 from pareta_batch.rate_limit.history import Limits, add_limits
 from pareta_batch.rate_limit.random_refusals import RandomRefusals
@@ -166,18 +166,18 @@ class RateLimiter:
             demand_per_s=self._meter.demand_per_s(now, self._rate.per_s, self._paused_until),
         )
 
-    def share(self, share: Share, now: float) -> None:
-        """Apply the share of the account's limits that this limiter received."""
-        self._paused_until = max(self._paused_until, now + share.pause_s)
+    def allocate(self, allocation: Allocation, now: float) -> None:
+        """Apply the part of the account's limits that this limiter received."""
+        self._paused_until = max(self._paused_until, now + allocation.pause_s)
         if self._concurrency.bounds or self._random_refusals.gap_s:
             return  # its rate is not in use: it stays, with its part
-        self._part = share.part
+        self._part = allocation.part
         # Alone, told limits bound the calls without a rate.
-        alone_and_told = share.part == 1 and not self._rate.resting and self._told.calls_per_s
-        if share.account_per_s is not None and not alone_and_told:
+        alone_and_told = allocation.part == 1 and not self._rate.resting and self._told.calls_per_s
+        if allocation.account_per_s is not None and not alone_and_told:
             # Steps since the report were not known to the others: they stay.
             steps = self._rate.per_s / self._reported_per_s if self._reported_per_s and self._rate.resting else 1.0
-            self._rate.share(share.part * share.account_per_s * steps, now, alone=share.part == 1)
+            self._rate.allocate(allocation.part * allocation.account_per_s * steps, now, alone=allocation.part == 1)
             self._note(now, restart=False)
 
     def starving_s(self, now: float) -> float:

@@ -116,7 +116,7 @@ class Rate:
         """Defer the next probe after an error other than a refusal."""
         self._next_probe.postpone(now + self.period_s)
 
-    def share(self, per_s: float, now: float, *, alone: bool) -> None:
+    def allocate(self, per_s: float, now: float, *, alone: bool) -> None:
         """Continue at the share of an account's rate, which other limiters learned too unless this one is alone."""
         self.ramping_up = False
         self.per_s, self._alone = per_s, alone

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pareta_batch.rate_limit.account import Usage, share_of
+from pareta_batch.rate_limit.account import Usage, allocation_of
 from pareta_batch.rate_limit.limiter import Call, RateLimiter
 from pareta_client import RateLimitBudget, RateLimits
 
@@ -208,7 +208,7 @@ class _Simulation:
             for each in self.runs
             if each.usage is not None and each is not run and len(each.played.answers) < each.rows
         ]
-        run.limiter.share(share_of(run.usage, others), self._now)
+        run.limiter.allocate(allocation_of(run.usage, others), self._now)
         self._later(every_s * self.draws.uniform(0.9, 1.1), "tells", run, hold=every_s)
 
     def _arrives(self, run: _Run, call: Call) -> None:

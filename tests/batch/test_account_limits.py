@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pareta_batch.rate_limit import AdmissionGate, RateLimiter, Share, Usage, share_of
+from pareta_batch.rate_limit import AdmissionGate, Allocation, RateLimiter, Usage, allocation_of
 from pareta_client import RateLimitBudget, RateLimits
 from tests.batch.services import Service, first_of, play_together
 
@@ -24,7 +24,7 @@ USAGES = st.builds(
 
 def at_rest(per_s: float) -> RateLimiter:
     limiter = RateLimiter(64)
-    limiter.share(Share(1.0, per_s), 0.0)
+    limiter.allocate(Allocation(1.0, per_s), 0.0)
     return limiter
 
 
@@ -39,46 +39,46 @@ def starts(limiter: RateLimiter, until: float, since: float = 0.0) -> int:
 
 @given(st.lists(USAGES, min_size=1, max_size=20))
 def test_the_shares_of_an_account_never_exceed_its_rate(usages: list[Usage]) -> None:
-    shares = [share_of(own, [*usages[:n], *usages[n + 1 :]]) for n, own in enumerate(usages)]
-    assert len({share.account_per_s is None for share in shares}) == 1
-    assert all(0 < share.part <= 1 for share in shares)
-    assert sum(share.part for share in shares) <= 1.1 + 1e-6, "a tenth is for runs that are idle"
+    allocations = [allocation_of(own, [*usages[:n], *usages[n + 1 :]]) for n, own in enumerate(usages)]
+    assert len({each.account_per_s is None for each in allocations}) == 1
+    assert all(0 < each.part <= 1 for each in allocations)
+    assert sum(each.part for each in allocations) <= 1.1 + 1e-6, "a tenth is for runs that are idle"
 
 
 @given(st.lists(USAGES, min_size=1, max_size=20))
 def test_a_run_that_uses_its_share_gets_at_least_an_equal_part(usages: list[Usage]) -> None:
     own = Usage(1, 0, account_per_s=12.0)
-    assert share_of(own, usages).part >= 1 / (len(usages) + 1) - 1e-9
+    assert allocation_of(own, usages).part >= 1 / (len(usages) + 1) - 1e-9
 
 
 def test_what_an_idle_run_leaves_is_for_the_others() -> None:
     busy, idle = Usage(1, 0, account_per_s=12.0), Usage(1, 0, account_per_s=12.0, demand_per_s=2.0)
-    assert share_of(busy, [idle]).part * 12 == pytest.approx(10)
-    assert share_of(idle, [busy]).part * 12 == pytest.approx(2)
+    assert allocation_of(busy, [idle]).part * 12 == pytest.approx(10)
+    assert allocation_of(idle, [busy]).part * 12 == pytest.approx(2)
 
 
 def test_equal_parts_are_assumed_until_a_rate_is_known() -> None:
-    assert share_of(Usage(0, 0), [Usage(0, 0)] * 3) == Share(0.25, None, 0.0)
+    assert allocation_of(Usage(0, 0), [Usage(0, 0)] * 3) == Allocation(0.25, None, 0.0)
 
 
 def test_a_run_that_joins_begins_at_its_share_without_a_search() -> None:
     limiter = RateLimiter(64)
-    limiter.share(Share(0.25, 40.0), 0.0)
+    limiter.allocate(Allocation(0.25, 40.0), 0.0)
     assert 9 <= starts(limiter, until=1.0) <= 11
 
 
 def test_a_run_that_leaves_makes_room_for_the_others_at_once() -> None:
     limiter = at_rest(10.0)
-    limiter.share(Share(0.5, 20.0), 0.0)
+    limiter.allocate(Allocation(0.5, 20.0), 0.0)
     reported = limiter.usage(1.0)
     assert reported.account_per_s == pytest.approx(20.0)
-    limiter.share(share_of(reported, []), 1.0)
+    limiter.allocate(allocation_of(reported, []), 1.0)
     assert 19 <= starts(limiter, since=1.0, until=2.0) <= 21
 
 
 def test_a_pause_of_another_run_holds_every_call_and_is_not_reported_back() -> None:
     limiter = RateLimiter(64)
-    limiter.share(Share(pause_s=30.0), 5.0)
+    limiter.allocate(Allocation(pause_s=30.0), 5.0)
     assert limiter.wait(6.0) == pytest.approx(29.0)
     assert limiter.usage(6.0).pause_s == 0
     limiter.refused(limiter.started(6.0), 6.1, 2.0)
@@ -87,7 +87,7 @@ def test_a_pause_of_another_run_holds_every_call_and_is_not_reported_back() -> N
 
 def test_a_pause_of_another_run_teaches_nothing_about_limits() -> None:
     limiter = at_rest(10.0)
-    limiter.share(Share(1.0, 10.0, pause_s=30.0), 0.0)
+    limiter.allocate(Allocation(1.0, 10.0, pause_s=30.0), 0.0)
     usage = limiter.usage(30.0)
     assert usage.account_per_s == 10.0
     assert usage.demand_per_s == inf, "in the pause nothing could be used"
@@ -121,7 +121,7 @@ def test_runs_that_report_to_each_other_share_a_limit_that_headers_tell(per_s: i
 
 async def test_a_share_takes_effect_on_the_calls_that_wait() -> None:
     gate = AdmissionGate(RateLimiter(1), clock=lambda: 0.0)
-    gate.share(Share(1.0, None, pause_s=30.0))
+    gate.allocate(Allocation(1.0, None, pause_s=30.0))
     waiting = asyncio.create_task(gate.enter())
     await asyncio.sleep(0)
     assert not waiting.done()

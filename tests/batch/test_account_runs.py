@@ -15,7 +15,7 @@ from pareta_batch.engine.planning import register_rows
 from pareta_batch.engine.session import open_session
 from pareta_batch.ledger.account_runs import MAX_AGE_S, AccountRuns, account_digest, account_runs
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.rate_limit import Share, Usage
+from pareta_batch.rate_limit import Allocation, Usage
 from pareta_batch.run import complete_shards
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import RateLimit, Sandbox
@@ -96,7 +96,7 @@ async def test_two_runs_of_one_account_work_at_half_of_its_rate_each(
     for batch in batches:
         register_rows(batch, ledger)
     async with open_session(batches[0], clients[0], ledger) as first:
-        first.gate.share(Share(1.0, 40.0))  # as if it had learned the rate
+        first.gate.allocate(Allocation(1.0, 40.0))  # as if it had learned the rate
         await until(lambda: _reported(ledger) == 40.0)
         async with open_session(batches[1], clients[1], ledger) as second:
             await until(lambda: second.gate.usage().account_per_s == pytest.approx(40.0))

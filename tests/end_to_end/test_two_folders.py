@@ -24,7 +24,7 @@ PULL = "\npull:\n  - prefect.deployments.steps.set_working_directory:\n      dir
 
 
 @dataclass(frozen=True)
-class Fleet:
+class Workers:
     """A Prefect server on PostgreSQL, a service, a database for ledgers, and two folders with the project."""
 
     prefect: PrefectApi
@@ -48,8 +48,8 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    home = tmp_path_factory.mktemp("fleet")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    home = tmp_path_factory.mktemp("workers")
     first = _project_in(home)
     with (first / "prefect.yaml").open("a") as file:
         file.write(PULL)
@@ -72,7 +72,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             prefect = _servers(started, prefect_port, pareta_port, first)
             started.run("pareta-pipeline", "set-up", folder=first)
             pareta = attach(common["PARETA_BASE_URL"], KEY)
-            yield Fleet(prefect, pareta, common, ledger, (first, second))
+            yield Workers(prefect, pareta, common, ledger, (first, second))
             prefect.close()
 
 
@@ -85,98 +85,98 @@ def _servers(started: Processes, prefect_port: int, pareta_port: int, folder: Pa
     return prefect
 
 
-def test_a_worker_with_another_ledger_is_refused_before_anything_is_sent(fleet: Fleet) -> None:
-    one, two = fleet.folders
-    with fleet.worker(one):
-        assert state_of(fleet.run("own-ledgers")) == ("COMPLETED", "Completed")
-    sent = fleet.pareta.books().completions
-    with fleet.worker(two):
-        refused = fleet.run("own-ledgers")
+def test_a_worker_with_another_ledger_is_refused_before_anything_is_sent(workers: Workers) -> None:
+    one, two = workers.folders
+    with workers.worker(one):
+        assert state_of(workers.run("own-ledgers")) == ("COMPLETED", "Completed")
+    sent = workers.pareta.books().completions
+    with workers.worker(two):
+        refused = workers.run("own-ledgers")
     assert state_of(refused) == ("FAILED", "LedgerDiffers")
     for words in (f"{two}/.pareta/ledger.db", f"{one}/.pareta/ledger.db", "PostgreSQL"):
         assert words in refused["state"]["message"]
-    assert fleet.pareta.books().completions == sent
+    assert workers.pareta.books().completions == sent
 
 
-def test_workers_with_one_ledger_continue_each_others_batch_and_other_data_is_reported(fleet: Fleet) -> None:
-    one, two = fleet.folders
-    with fleet.worker(one, PARETA_LEDGER_URL=fleet.ledger):
-        assert state_of(fleet.run("one-ledger")) == ("COMPLETED", "Completed")
-    sent = fleet.pareta.books().completions
+def test_workers_with_one_ledger_continue_each_others_batch_and_other_data_is_reported(workers: Workers) -> None:
+    one, two = workers.folders
+    with workers.worker(one, PARETA_LEDGER_URL=workers.ledger):
+        assert state_of(workers.run("one-ledger")) == ("COMPLETED", "Completed")
+    sent = workers.pareta.books().completions
     with (two / "examples/tickets.csv").open("a") as file:
         file.write("t-999,One more ticket,billing\n")
-    with fleet.worker(two, PARETA_LEDGER_URL=fleet.ledger, PARETA_API_KEY=f"{KEY}_2"):
-        run = fleet.run("one-ledger")
+    with workers.worker(two, PARETA_LEDGER_URL=workers.ledger, PARETA_API_KEY=f"{KEY}_2"):
+        run = workers.run("one-ledger")
         # Before the worker is killed: its run sends its last log lines after its end.
         wanted = ("'examples/tickets.csv': in ", "API key of", "1 to send")
 
         def told() -> bool:
-            log = fleet.prefect.log_of(run["id"])
+            log = workers.prefect.log_of(run["id"])
             return all(words in log for words in wanted)
 
         until(lambda: told() or None, within_s=30, what=f"{wanted} in the log")
     assert state_of(run) == ("COMPLETED", "Completed")
-    assert fleet.pareta.books().completions <= sent + 1
-    fleet.pareta.debited_once()
+    assert workers.pareta.books().completions <= sent + 1
+    workers.pareta.debited_once()
 
 
-def members_of(fleet: Fleet, run: dict[str, Any], count: int) -> list[dict[str, Any]]:
+def members_of(workers: Workers, run: dict[str, Any], count: int) -> list[dict[str, Any]]:
     """Wait until a run has this number of running members, and return their runs."""
 
     def look() -> list[dict[str, Any]] | None:
-        found = [each for each in fleet.prefect.runs_below(run["id"]) if each["name"].startswith("member ")]
+        found = [each for each in workers.prefect.runs_below(run["id"]) if each["name"].startswith("member ")]
         return found if len(found) == count and all(each["state_type"] == "RUNNING" for each in found) else None
 
     return until(look, within_s=300, what=f"{count} running members")
 
 
-def start(fleet: Fleet, name: str, rows: int) -> dict[str, Any]:
+def start(workers: Workers, name: str, rows: int) -> dict[str, Any]:
     """Start a batch with two members in the pool."""
-    dataset = fleet.folders[0] / f"{name}.csv"
+    dataset = workers.folders[0] / f"{name}.csv"
     dataset.write_text("id,ticket\n" + "".join(f"{n},{name} {n}\n" for n in range(rows)))
-    own: dict[str, Any] = fleet.prefect.deployment(BATCH)["parameters"]["batch"]
+    own: dict[str, Any] = workers.prefect.deployment(BATCH)["parameters"]["batch"]
     changes = {"name": name, "dataset": str(dataset), "runner": "pool", "processes": 2, "max_in_flight": 8}
-    return fleet.prefect.run(BATCH, batch={**own, **changes})
+    return workers.prefect.run(BATCH, batch={**own, **changes})
 
 
-def test_members_are_runs_of_a_pool_and_a_killed_one_leaves_its_rows_to_the_other(fleet: Fleet) -> None:
-    fleet.pareta.change(latency_ms=100)
-    before = fleet.pareta.books().completions
-    with fleet.worker(fleet.folders[0], PARETA_LEDGER_URL=fleet.ledger):
-        run = start(fleet, "pool-killed", 600)
-        first, _ = members_of(fleet, run, 2)
-        until(lambda: fleet.pareta.books().completions > before + 40 or None, within_s=300, what="a batch that sends")
-        kill(fleet.prefect.process_of(first["id"]) or 0)
-        ended = fleet.prefect.ended(run["id"])
+def test_members_are_runs_of_a_pool_and_a_killed_one_leaves_its_rows_to_the_other(workers: Workers) -> None:
+    workers.pareta.change(latency_ms=100)
+    before = workers.pareta.books().completions
+    with workers.worker(workers.folders[0], PARETA_LEDGER_URL=workers.ledger):
+        run = start(workers, "pool-killed", 600)
+        first, _ = members_of(workers, run, 2)
+        until(lambda: workers.pareta.books().completions > before + 40 or None, within_s=300, what="a batch that sends")
+        kill(workers.prefect.process_of(first["id"]) or 0)
+        ended = workers.prefect.ended(run["id"])
     assert state_of(ended) == ("COMPLETED", "Completed")
     assert "600 of 600 rows settled" in ended["state"]["message"]
-    assert fleet.pareta.books().completions == before + 600
-    fleet.pareta.debited_once()
-    assert KEY not in str(fleet.prefect.flow_run(first["id"])["parameters"])
+    assert workers.pareta.books().completions == before + 600
+    workers.pareta.debited_once()
+    assert KEY not in str(workers.prefect.flow_run(first["id"])["parameters"])
 
 
-def test_a_cancelled_run_ends_its_members(fleet: Fleet) -> None:
-    fleet.pareta.change(latency_ms=100)
-    before = fleet.pareta.books().completions
-    with fleet.worker(fleet.folders[0], PARETA_LEDGER_URL=fleet.ledger):
-        run = start(fleet, "pool-cancelled", 2000)
-        members = members_of(fleet, run, 2)
-        until(lambda: fleet.pareta.books().completions > before + 20 or None, within_s=300, what="a batch that sends")
-        fleet.prefect.set_state(run["id"], "CANCELLING")
-        assert fleet.prefect.ended(run["id"])["state"]["type"] == "CANCELLED"
+def test_a_cancelled_run_ends_its_members(workers: Workers) -> None:
+    workers.pareta.change(latency_ms=100)
+    before = workers.pareta.books().completions
+    with workers.worker(workers.folders[0], PARETA_LEDGER_URL=workers.ledger):
+        run = start(workers, "pool-cancelled", 2000)
+        members = members_of(workers, run, 2)
+        until(lambda: workers.pareta.books().completions > before + 20 or None, within_s=300, what="a batch that sends")
+        workers.prefect.set_state(run["id"], "CANCELLING")
+        assert workers.prefect.ended(run["id"])["state"]["type"] == "CANCELLED"
         for each in members:
-            assert fleet.prefect.ended(each["id"])["state"]["type"] in ("COMPLETED", "FAILED", "CANCELLED")
-        sent = fleet.pareta.books()
+            assert workers.prefect.ended(each["id"])["state"]["type"] in ("COMPLETED", "FAILED", "CANCELLED")
+        sent = workers.pareta.books()
         assert sent.in_flight == 0
         assert sent.completions < before + 2000
-    fleet.pareta.debited_once()
+    workers.pareta.debited_once()
 
 
-def test_a_member_with_another_ledger_is_refused(fleet: Fleet) -> None:
+def test_a_member_with_another_ledger_is_refused(workers: Workers) -> None:
     member = {"run": "0" * 32, "number": 0}
-    own: dict[str, Any] = fleet.prefect.deployment(BATCH)["parameters"]["batch"]
-    with fleet.worker(fleet.folders[1]):
-        run = fleet.prefect.run("work-on-batch/batch-member", batch=own, member=member, ledger="f" * 32)
-        ended = fleet.prefect.ended(run["id"])
+    own: dict[str, Any] = workers.prefect.deployment(BATCH)["parameters"]["batch"]
+    with workers.worker(workers.folders[1]):
+        run = workers.prefect.run("work-on-batch/batch-member", batch=own, member=member, ledger="f" * 32)
+        ended = workers.prefect.ended(run["id"])
     assert state_of(ended) == ("FAILED", "LedgerDiffers")
     assert "set the same PARETA_LEDGER_URL for all workers" in ended["state"]["message"]

@@ -1,4 +1,4 @@
-"""The fleet limit: slots of one endpoint, held by a run as long as it sends."""
+"""The concurrency limit of one endpoint: its slots, held by a run as long as it sends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

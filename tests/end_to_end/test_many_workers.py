@@ -12,7 +12,7 @@ from tests.end_to_end.processes import kill, until
 from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
 
 LIMITS = "/v2/concurrency_limits"
-POOL = "fleet"
+POOL = "second-pool"
 ELSEWHERE = "complete-batch/elsewhere"
 
 
@@ -31,7 +31,7 @@ def elsewhere(house: House) -> str:
 def endpoint(house: House) -> str:
     """Deploy an endpoint, whose limit of four slots nobody else takes: a killed run keeps its own for a minute."""
     with Pareta(api_key=house.pareta.api_key, base_url=house.pareta.base_url) as client:
-        model = client.endpoints.deploy(task="support-ticket-routing", name="fleet", wait=True).id
+        model = client.endpoints.deploy(task="support-ticket-routing", name="two-workers", wait=True).id
     assert model is not None
     house.prefect.ask("POST", f"{LIMITS}/", name=f"pareta:{model}", limit=4)
     return model
