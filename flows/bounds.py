@@ -3,7 +3,7 @@
 import asyncio
 import re
 from contextvars import ContextVar
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from prefect import get_client
 from prefect.exceptions import ObjectNotFound
@@ -13,6 +13,7 @@ from flows.direct import current_flow_name
 from flows.forms import titled
 from flows.parameters import Pipeline, Promotion, Watch
 from pareta_batch import (
+    MICRO_PER_USD,
     AnyDataset,
     Batch,
     EventIncomplete,
@@ -32,7 +33,7 @@ from pareta_batch import (
 from pareta_evals import Comparisons, ComparisonSpec
 from tasks import current_flow_run, shared_ledger
 
-MICRO = 1_000_000
+Bounded = TypeVar("Bounded", Comparisons, Promotion, Watch)
 
 EVENT_WITHOUT = re.compile("^event-without-([A-Za-z0-9_]+)")
 """Default of a trigger's template for a missing field, as in `default('event-without-name')`."""
@@ -93,19 +94,27 @@ async def admit_known_batch(batch: Batch, bounds: Bounds | None) -> Batch:
         return await asyncio.to_thread(_bounded, batch, bounds, origin, started_by, ledger)
 
 
-def admit_comparisons(comparisons: Comparisons, bounds: Bounds | None) -> Comparisons:
-    """Return the comparisons with the budget of the bounds as a maximum; every file must be under the folder.
+def admit(spec: Bounded, bounds: Bounds | None) -> Bounded:
+    """Return the spec with the budget of the bounds as a maximum; every file must be under the folder.
 
-    Raises NotAllowed.
+    The report of a promotion is admitted with its comparison. Raises NotAllowed.
     """
-    check_event(comparisons)
+    check_event(spec)
     if bounds is None:
-        return comparisons
-    report = comparisons.report or f"{bounds.folder}/{comparisons.report_path}"
-    specs = tuple(_compared(spec, bounds) for spec in comparisons.comparisons)
-    budget = _smaller(bounds, comparisons.budget_usd)
-    changes = {"report": confined(report, bounds.folder, "report"), "comparisons": specs, "budget_usd": budget}
-    return comparisons.model_copy(update=changes)
+        return spec
+    changes: dict[str, object] = {"budget_usd": min(bounds.budget_usd, spec.budget_usd or bounds.budget_usd)}
+    match spec:
+        case Comparisons():
+            report = spec.report or f"{bounds.folder}/{spec.report_path}"
+            changes["report"] = confined(report, bounds.folder, "report")
+            changes["comparisons"] = tuple(_compared(each, bounds) for each in spec.comparisons)
+        case Promotion():
+            changes["comparison"] = _compared(spec.comparison, bounds)
+        case Watch():
+            plot = spec.plot or f"{bounds.folder}/{spec.plot_path}"
+            changes["plot"] = confined(plot, bounds.folder, "plot")
+            changes["comparison"] = _compared(spec.comparison, bounds)
+    return spec.model_copy(update=changes)
 
 
 async def admit_pipeline(pipeline: Pipeline, bounds: Bounds | None) -> Pipeline:
@@ -124,29 +133,6 @@ async def admit_pipeline(pipeline: Pipeline, bounds: Bounds | None) -> Pipeline:
         "report": confined(report, bounds.folder, "report"),
     }
     return pipeline.model_copy(update=changes)
-
-
-def admit_promotion(promotion: Promotion, bounds: Bounds | None) -> Promotion:
-    """Return the promotion within the bounds; the report is admitted with its comparison. Raises NotAllowed."""
-    check_event(promotion)
-    if bounds is None:
-        return promotion
-    budget = _smaller(bounds, promotion.budget_usd)
-    return promotion.model_copy(update={"comparison": _compared(promotion.comparison, bounds), "budget_usd": budget})
-
-
-def admit_watch(watch: Watch, bounds: Bounds | None) -> Watch:
-    """Return the watch within the bounds. Raises NotAllowed."""
-    check_event(watch)
-    if bounds is None:
-        return watch
-    plot = confined(watch.plot or f"{bounds.folder}/{watch.plot_path}", bounds.folder, "plot")
-    changes = {
-        "comparison": _compared(watch.comparison, bounds),
-        "budget_usd": _smaller(bounds, watch.budget_usd),
-        "plot": plot,
-    }
-    return watch.model_copy(update=changes)
 
 
 def check_event(parameter: BaseModel) -> None:
@@ -190,7 +176,7 @@ def _bounded(batch: Batch, bounds: Bounds, origin: str, started_by: str | None, 
     if left <= 0:
         budget_text = budget_dollars(bounds.budget_usd)
         raise NotAllowed(f"batch {batch.name!r}: the budget of {budget_text} of {_quoted(allowed)} is used up")
-    budget = min(left / MICRO, batch.budget_usd or left / MICRO)
+    budget = min(left / MICRO_PER_USD, batch.budget_usd or left / MICRO_PER_USD)
     try:
         return Batch.model_validate({**_confined(batch, bounds, ledger).model_dump(), "budget_usd": budget})
     except ValidationError as error:
@@ -223,10 +209,6 @@ def _compared(spec: ComparisonSpec, bounds: Bounds) -> ComparisonSpec:
 def _files_folder(folder: str | None, dataset: AnyDataset, bounds: Bounds) -> str:
     """Return the folder that attached files may not leave; by default that of the dataset."""
     return confined(folder or str(folder_of(dataset)), bounds.folder, "files_folder")
-
-
-def _smaller(bounds: Bounds, budget_usd: float | None) -> float:
-    return min(bounds.budget_usd, budget_usd or bounds.budget_usd)
 
 
 def _quoted(names: set[str]) -> str:

@@ -5,6 +5,7 @@ cancelled run at ERROR too. A run that really crashes has a line of its flow at 
 """
 
 import logging
+from functools import partial
 
 INTERRUPTED = "Execution was cancelled by the runtime environment."
 CRASHED = f"Crash detected! {INTERRUPTED}"
@@ -18,19 +19,14 @@ ENDS = {
 def log_cancelled_tasks_as_information() -> None:
     """Lower the level of these messages in this process."""
     for name, messages in ENDS.items():
-        logging.getLogger(name).addFilter(_Lowered(messages))
+        logging.getLogger(name).addFilter(partial(_lower, messages))
 
 
-class _Lowered(logging.Filter):
-    def __init__(self, messages: tuple[str, ...]) -> None:
-        super().__init__()
-        self._messages = messages
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep every record, and lower the level of those that report no error."""
-        message = record.getMessage()
-        if record.levelno == logging.ERROR and message in self._messages:
-            record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
-            if message == CRASHED:
-                record.msg, record.args = "Interrupted, because its run is being cancelled.", ()
-        return True
+def _lower(messages: tuple[str, ...], record: logging.LogRecord) -> bool:
+    """Keep every record, and lower the level of those that report no error."""
+    message = record.getMessage()
+    if record.levelno == logging.ERROR and message in messages:
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        if message == CRASHED:
+            record.msg, record.args = "Interrupted, because its run is being cancelled.", ()
+    return True

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from flows.approval import approved
-from flows.bounds import BoundsForm, admit_comparisons
+from flows.bounds import BoundsForm, admit
 from flows.direct import flow
 from flows.forms import OfDeployment, titled
 from flows.outcomes import finish, named_outcome
@@ -26,7 +26,7 @@ async def compare_models(
         comparisons: Models to compare on the same rows. Fields that are not set are those of the deployment.
         bounds: Files and dollars of a deployment that events start. None for other deployments.
     """
-    comparisons = admit_comparisons(comparisons, bounds)
+    comparisons = admit(comparisons, bounds)
     check_report(comparisons.report_path, exports=True)
     comparisons = await approved(comparisons, bounds, lambda: quote_comparisons_of(comparisons))
     before = await spent_under(comparisons.account)

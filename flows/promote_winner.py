@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from flows.bounds import BoundsForm, admit_promotion
+from flows.bounds import BoundsForm, admit
 from flows.compare_models import compare_models
 from flows.deploy_endpoint import serving
 from flows.direct import flow
@@ -27,7 +27,7 @@ async def promote_winner(
         promotion: Comparison and policy. Fields that are not set are those of the deployment.
         bounds: Files and dollars of a deployment that events start. None for other deployments.
     """
-    promotion = admit_promotion(promotion, bounds)
+    promotion = admit(promotion, bounds)
     await tag_run(promotion=promotion.name)
     async with shared_client(), shared_ledger(), work_lock("promotion", promotion.name):
         account = promotion.comparisons().account

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from flows.bounds import BoundsForm, admit_watch
+from flows.bounds import BoundsForm, admit
 from flows.direct import flow
 from flows.forms import OfDeployment, titled
 from flows.outcomes import named_outcome
@@ -46,7 +46,7 @@ async def watch_quality(
         watch: Models and rows to score again. Fields that are not set are those of the deployment.
         bounds: Files and dollars of a deployment that events start. None for other deployments.
     """
-    watch = admit_watch(watch, bounds)
+    watch = admit(watch, bounds)
     check_plot(watch.plot_path)
     occurrence = current_occurrence()
     await tag_run(watch=watch.name)

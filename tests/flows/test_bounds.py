@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows import bounds as module
-from flows.bounds import Bounds, admit_batch, admit_comparisons, admit_known_batch
+from flows.bounds import Bounds, admit, admit_batch, admit_known_batch
 from pareta_batch.answers.output_claims import claim
 from pareta_batch.errors import NotAllowed
 from pareta_batch.ledger.ledger import Ledger
@@ -181,13 +181,13 @@ def test_a_dry_run_starts_nothing_and_reads_nothing_outside(ledger: Ledger) -> N
 def test_comparisons_read_and_write_under_the_folder(tmp_path: Path) -> None:
     fields = {"name": "c", "task": "t", "rows": "inbox/rows.jsonl", "models": ["a"]}
     wanted = Comparisons.model_validate({"name": "new-models", "comparisons": [fields]})
-    found = admit_comparisons(wanted, OWN)
+    found = admit(wanted, OWN)
     assert found.report == str(tmp_path / "inbox/reports/new-models.html")
     assert found.comparisons[0].rows == str(tmp_path / "inbox/rows.jsonl")
     assert found.budget_usd == 5
     for outside in ({"report": "x.html"}, {"comparisons": [{**fields, "rows": "../rows.jsonl"}]}):
         with pytest.raises(NotAllowed):
-            admit_comparisons(Comparisons.model_validate({**wanted.model_dump(), **outside}), OWN)
+            admit(Comparisons.model_validate({**wanted.model_dump(), **outside}), OWN)
 
 
 def test_attachments_are_read_only_below_the_folder_of_the_bounds(tmp_path: Path) -> None:

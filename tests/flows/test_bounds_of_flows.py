@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flows import bounds as module
-from flows.bounds import Bounds, admit_pipeline, admit_promotion, admit_watch, check_event, current_origin
+from flows.bounds import Bounds, admit, admit_pipeline, check_event, current_origin
 from flows.parameters import Pipeline, Promotion, Watch
 from pareta_batch.errors import EventIncomplete, NotAllowed
 from pareta_batch.ledger.ledger import Ledger
@@ -83,21 +83,21 @@ def test_a_pipeline_with_a_file_elsewhere_or_an_unbounded_answer_is_refused(
 
 
 def test_a_promotion_and_a_watch_have_the_smaller_budget_and_their_files_under_the_folder(inbox: Path) -> None:
-    assert admit_promotion(promotion(budget_usd=3), OWN).budget_usd == 3
-    assert admit_promotion(promotion(budget_usd=30), OWN).budget_usd == 5
-    assert admit_promotion(promotion(), OWN).comparison.rows == str(inbox / "rows.jsonl")
-    admitted = admit_watch(watch(), OWN)
+    assert admit(promotion(budget_usd=3), OWN).budget_usd == 3
+    assert admit(promotion(budget_usd=30), OWN).budget_usd == 5
+    assert admit(promotion(), OWN).comparison.rows == str(inbox / "rows.jsonl")
+    admitted = admit(watch(), OWN)
     assert (admitted.budget_usd, admitted.plot_path) == (5, str(inbox / "reports/w-quality.svg"))
     with pytest.raises(NotAllowed, match="plot"):
-        admit_watch(watch(plot="w.svg"), OWN)
+        admit(watch(plot="w.svg"), OWN)
     with pytest.raises(NotAllowed, match="rows"):
-        admit_promotion(promotion(comparison={**COMPARISON, "rows": "rows.jsonl"}), OWN)
+        admit(promotion(comparison={**COMPARISON, "rows": "rows.jsonl"}), OWN)
 
 
 def test_without_bounds_nothing_changes() -> None:
     assert asyncio.run(admit_pipeline(pipeline(), None)) == pipeline()
-    assert admit_promotion(promotion(), None) == promotion()
-    assert admit_watch(watch(), None) == watch()
+    assert admit(promotion(), None) == promotion()
+    assert admit(watch(), None) == watch()
 
 
 @pytest.mark.parametrize("parameter", [pipeline(name="event-without-name"), watch(name="event-without-name-watch")])
