@@ -1,7 +1,7 @@
 """A batch's output file as a table, with the same column types for every file format."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -106,13 +106,9 @@ def _table_of(rows: Sequence[dict[str, object]]) -> "pd.DataFrame":
 
     first = list(rows[0]) if rows else []
     results = set(result_columns(first).values())
-    own = [column for column in (*first, *_columns_of(rows)) if column not in results]
-    columns = [*dict.fromkeys(own), *(column for column in first if column in results)]
+    own = dict.fromkeys(column for row in rows for column in row if column not in results)
+    columns = [*own, *(column for column in first if column in results)]
     return pd.DataFrame(rows, columns=columns, dtype=object)
-
-
-def _columns_of(rows: Iterable[dict[str, object]]) -> Sequence[str]:
-    return list(dict.fromkeys(column for row in rows for column in row))
 
 
 def _read_parquet(path: Path, max_rows: int | None) -> "pd.DataFrame":
