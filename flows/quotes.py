@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
-
-from pareta_batch import CostQuote, CostRange, Quote, dollars
+from pareta_batch import CostQuote, CostRange, Frozen, Quote, dollars
 from pareta_evals import ComparisonsQuote
 
 NOT_KNOWN = "not known"
@@ -31,10 +29,8 @@ class PipelineQuote(CostQuote):
         return "\n".join([*served, str(self.batch), *compared, f"{self.name} in all: {self.cost or NOT_KNOWN}{smoke}"])
 
 
-class PromotionQuote(BaseModel):
+class PromotionQuote(Frozen):
     """Expected cost of a promotion's comparison, and of a request to each candidate once it is deployed."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     comparison: ComparisonsQuote
@@ -48,10 +44,8 @@ class PromotionQuote(BaseModel):
         )
 
 
-class WatchQuote(BaseModel):
+class WatchQuote(Frozen):
     """Expected cost of one run of a watch, which reuses no scores."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     occasion: ComparisonsQuote

@@ -2,19 +2,17 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from flows.spent import Spent
-from pareta_batch import BatchReport, BudgetReached
+from pareta_batch import BatchReport, BudgetReached, Frozen
 from pareta_report import Comparison, Decision, Drift, MeasuredQuality
 
 Status = Literal["completed", "incomplete", "stopped"]
 
 
-class ComparisonReport(BaseModel):
+class ComparisonReport(Frozen):
     """Results of the comparisons of one run, each decided or failed, and the path of the HTML report."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     comparisons: tuple[Comparison, ...]
@@ -38,10 +36,8 @@ class ComparisonReport(BaseModel):
         return "; ".join([*parts, *filter(None, [str(self.spent or "")])])
 
 
-class PipelineReport(BaseModel):
+class PipelineReport(Frozen):
     """Results of a pipeline: its batch, its comparisons, and the path of the HTML report."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     batch: BatchReport
@@ -69,10 +65,8 @@ class PipelineReport(BaseModel):
         return f"{self.batch}" + (f"; {self.comparisons}" if self.comparisons else "")
 
 
-class PromotionReport(BaseModel):
+class PromotionReport(Frozen):
     """Decision of the gate on a comparison, and the endpoint that serves the winner, if any."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     decision: Decision
@@ -89,10 +83,8 @@ class PromotionReport(BaseModel):
         return f"{self.name}: {self.decision.sentence}" + (f" It serves at {self.endpoint}." if self.endpoint else "")
 
 
-class WatchReport(BaseModel):
+class WatchReport(Frozen):
     """Change of the watched models since the first run of the watch, and the path of the plot of the series."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     occasion: str

@@ -1,14 +1,12 @@
 """Spending against a budget, for reports."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pareta_batch import Spending, budget_dollars, dollars
+from pareta_batch import Frozen, Spending, budget_dollars, dollars
 
 
-class Spent(BaseModel):
+class Spent(Frozen):
     """Spending of all runs under one budget, in micro-USD."""
-
-    model_config = ConfigDict(frozen=True)
 
     budget_usd: float | None
     spent_micro_usd: int = Field(description="Bills, plus the maximum cost of purchases without a bill")

@@ -172,6 +172,7 @@ from .spec import Name as Name
 from .spec_base import ApproveAboveUsd as ApproveAboveUsd
 from .spec_base import BudgetUsd as BudgetUsd
 from .spec_base import CredentialsName as CredentialsName
+from .spec_base import Frozen as Frozen
 from .spec_base import Spec as Spec
 from .terminal import progress_bar as progress_bar
 from .user_path import LocalPath as LocalPath

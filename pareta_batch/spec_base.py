@@ -52,6 +52,12 @@ class Spec(BaseModel):
         return value
 
 
+class Frozen(BaseModel):
+    """Base class of results and quotes, which nothing changes."""
+
+    model_config = ConfigDict(frozen=True)
+
+
 def infinite(value: Any, place: str) -> Iterator[str]:  # any JSON value
     """Yield the places below `place` with NaN or infinity, which JSON cannot represent."""
     match value:

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pareta_batch import BatchError, CostQuote, CostRange, Ledger, Quoted, digest, dollars, hit_rate, keep_quote
+from pareta_batch import BatchError, CostQuote, CostRange, Frozen, Ledger, Quoted, digest, dollars, hit_rate, keep_quote
 from pareta_client import AsyncPareta, ParetaError
 from pareta_evals.runner import EvalRunner
 from pareta_evals.spec import Comparisons, ComparisonSpec
@@ -13,14 +13,12 @@ from pareta_evals.spec import Comparisons, ComparisonSpec
 ASSUMED = "with right-or-wrong scores, if the two models disagree on 20 % of the rows"
 
 
-class PlannedSize(BaseModel):
+class PlannedSize(Frozen):
     """A number of rows, with the power and the cost of a comparison on them.
 
     `shows`: smallest difference detected with 80 % power (0.06 is six points; None if not detectable). `passes`:
     probability that a model as good as the baseline passes the gate. `likely_micro_usd`: expected cost.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     rows: int
     shows: float | None
@@ -34,18 +32,16 @@ class PlannedSize(BaseModel):
         return f"{self.rows:,} rows: {shows}, {passes}; costs {dollars(self.likely_micro_usd)}"
 
 
-class ComparisonQuote(BaseModel):
+class ComparisonQuote(Frozen):
     """The quote of one comparison: cost by model (micro-USD; None if unknown), and reused scores.
 
     `plan`: alternative numbers of rows, for a model as good as the baseline and a gate with this `margin`.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     name: str
     rows: int | None = None
-    models: dict[str, float | None] = {}
-    reused: dict[str, str] = {}
+    models: dict[str, float | None] = Field(default_factory=dict)
+    reused: dict[str, str] = Field(default_factory=dict)
     paid_for: str | None = None
     problem: str | None = None
     margin: float = 0.0

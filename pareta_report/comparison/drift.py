@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from pareta_batch import Frozen
 from pareta_report.comparison.candidates import candidates, membership
 from pareta_report.comparison.results import Difference
 from pareta_report.comparison.valid_results import Candidate
@@ -29,10 +29,8 @@ UNAVAILABLE = 0.05
 """Share of rows without an answer above which a model is unavailable. Raised: fewer events."""
 
 
-class QualityPoint(BaseModel):
+class QualityPoint(Frozen):
     """A model's quality (0 to 1) on the rows answered in one run of a series, with its 95 % interval."""
-
-    model_config = ConfigDict(frozen=True)
 
     occasion: str
     model: str
@@ -42,10 +40,8 @@ class QualityPoint(BaseModel):
     ci_high: float | None = None
 
 
-class Unavailable(BaseModel):
+class Unavailable(Frozen):
     """A model with rows without an answer: a signal separate from its quality."""
-
-    model_config = ConfigDict(frozen=True)
 
     model: str
     unanswered: float
@@ -54,14 +50,12 @@ class Unavailable(BaseModel):
         return f"{self.model} left {percent(self.unanswered)} of the rows without an answer"
 
 
-class Drift(BaseModel):
+class Drift(Frozen):
     """Change of every model in the latest run of a series; `reference` is the id of the first run.
 
     A change is relative to the mean of the first runs, on the rows answered in both. `p_adjusted` and `distinguishable`
     use the evidence of the whole series and are valid at every look.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     reference: str
     run_id: str

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from pareta_batch import Spec
+from pareta_batch import Frozen, Spec
 from pareta_report.comparison.results import Comparison, ModelScore, Standing
 from pareta_report.render import count, listing, percent, points, unit_cost
 
@@ -61,19 +61,15 @@ class Policy(Spec):
     )
 
 
-class Refusal(BaseModel):
+class Refusal(Frozen):
     """The reasons why a model did not pass."""
-
-    model_config = ConfigDict(frozen=True)
 
     model: str
     reasons: tuple[str, ...]
 
 
-class Decision(BaseModel):
+class Decision(Frozen):
     """The model that passed, if any, and the reasons why the others did not."""
-
-    model_config = ConfigDict(frozen=True)
 
     model: str | None
     sentence: str
