@@ -23,7 +23,7 @@ async def write_deployment(client: PrefectClient, wanted: FileDeployment, *, res
 
     The record is written last: after a crash the next set-up finds and finishes what is missing.
     """
-    found = await _found(client, wanted.full_name)
+    found = await find_deployment(client, wanted.full_name)
     deployment_id = found.id if found else await _create(client, wanted)
     automations = await _automations_of(client, deployment_id, wanted)
     server = _state_of(found, automations) if found else {}
@@ -43,7 +43,8 @@ async def write_deployment(client: PrefectClient, wanted: FileDeployment, *, res
             report(f"  kept {each}")
 
 
-async def _found(client: PrefectClient, full_name: str) -> DeploymentResponse | None:
+async def find_deployment(client: PrefectClient, full_name: str) -> DeploymentResponse | None:
+    """Return the deployment of this name, or None."""
     try:
         return await client.read_deployment_by_name(full_name)
     except ObjectNotFound:

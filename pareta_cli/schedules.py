@@ -8,10 +8,9 @@ from zoneinfo import available_timezones
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
-from prefect.exceptions import ObjectNotFound
 
 from pareta_cli.deployment_file import DEFAULT_POOL, FileDeployment, Json, SetUpError, check_deployment
-from pareta_cli.deployment_writer import Report, forget_record, write_deployment
+from pareta_cli.deployment_writer import Report, find_deployment, forget_record, write_deployment
 from pareta_cli.server_setup import on_server, prepare_server
 from pareta_cli.spec_kinds import Command, command_for, command_named, flow_of, kind_of
 from pareta_cli.specs import fields_of, spec_from
@@ -69,10 +68,8 @@ def remove_schedule(full_name: str) -> None:
     """Delete a deployment; its runs stay. Raises SetUpError if the server has no such schedule."""
 
     async def remove(client: PrefectClient) -> None:
-        try:
-            found = await client.read_deployment_by_name(full_name)
-        except ObjectNotFound:
-            raise SetUpError(f"{full_name}: no such schedule; see: pareta-pipeline schedule --list") from None
+        if (found := await find_deployment(client, full_name)) is None:
+            raise SetUpError(f"{full_name}: no such schedule; see: pareta-pipeline schedule --list")
         await client.delete_deployment(found.id)
         await forget_record(full_name)
 

@@ -10,12 +10,12 @@ from typing import TypeVar
 import httpx
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from pareta_cli.automations import set_up_automations
 from pareta_cli.deployment_file import DEFAULT_POOL, FileDeployment, Json, SetUpError, read_deployments
-from pareta_cli.deployment_writer import Report, write_deployment
+from pareta_cli.deployment_writer import Report, find_deployment, write_deployment
 from pareta_cli.options import PoolType
 from pareta_cli.pool_writer import write_ledger_secret, write_pool
 from pareta_cli.work_pool import IMAGE_HOME, PROCESSES, Pool
@@ -164,11 +164,7 @@ async def prepare_server(
 async def _report_renamed(client: PrefectClient, present: set[str], report: Report, *, reset: bool) -> None:
     """Report deployments under their former names; a reset deletes them."""
     for old, name in RENAMED.items():
-        if old in present:
-            continue
-        try:
-            found = await client.read_deployment_by_name(old)
-        except ObjectNotFound:
+        if old in present or (found := await find_deployment(client, old)) is None:
             continue
         if reset:
             await client.delete_deployment(found.id)

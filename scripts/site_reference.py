@@ -1,7 +1,7 @@
 """Reference pages of the documentation site, written from the code when the site is built."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scripts.site_commands import commands_page
@@ -58,13 +58,11 @@ def events_page() -> str:
 
 def decisions_page() -> str:
     """Return the list of decision records."""
-    return "# Decisions\n\nWhy the code is as it is, and what would change it.\n\n" + "\n".join(_decisions())
-
-
-def _decisions() -> Iterator[str]:
+    lines = ["# Decisions\n\nWhy the code is as it is, and what would change it.\n"]
     for record in sorted((DOCS / "decisions").glob("*.md")):
         title = record.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-        yield f"- [{title}](../decisions/{record.name})"
+        lines.append(f"- [{title}](../decisions/{record.name})")
+    return "\n".join(lines)
 
 
 PAGES: Mapping[str, Callable[[], str]] = {

@@ -6,7 +6,6 @@ from datetime import datetime
 from prefect.artifacts import Artifact, acreate_table_artifact
 
 from pareta_batch import id_of
-from pareta_client import Endpoint
 from tasks.artifacts import artifact_key
 from tasks.credentials import current_credentials
 from tasks.direct import NEEDS_API, run_logger, task, uses_prefect
@@ -27,7 +26,8 @@ async def read_activity(name_prefix: str, now: datetime) -> list[ActivityReading
             activity = await pareta.endpoints.metrics(id_of(endpoint)).activity()
             requests = activity.get("requests") if isinstance(activity, dict) else None
             if not isinstance(requests, int):
-                _warn_unknown_activity(endpoint)
+                warning = "endpoint %s: the service reports no request count, so it is never idle"
+                run_logger().warning(warning, endpoint.id)
                 requests = None
             before = earlier.get(id_of(endpoint))
             readings.append(next_reading(before, id_of(endpoint), str(endpoint.name), requests, now))
@@ -56,7 +56,3 @@ async def _last_readings(name_prefix: str) -> dict[str, ActivityReading]:
 def _key(name_prefix: str) -> str:
     account = current_credentials()
     return artifact_key("activity", f"{account}/{name_prefix}" if account else name_prefix)
-
-
-def _warn_unknown_activity(endpoint: Endpoint) -> None:
-    run_logger().warning("endpoint %s: the service reports no request count, so it is never idle", endpoint.id)

@@ -32,7 +32,10 @@ watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 async def show_progress(session: Session | Lead, interval_s: float = UPDATE_INTERVAL_S) -> AsyncIterator[None]:
     """Show the progress of a session while the body runs, and at its end."""
     progress = session.progress
-    artifact = await _create(progress) if uses_prefect() else None
+    artifact = None
+    if uses_prefect():
+        key, description = artifact_key(progress.name, "progress"), f"Rows of {progress.name}"
+        artifact = await acreate_progress_artifact(progress=0.0, key=key, description=description)
     showing = asyncio.create_task(_update_repeatedly(artifact, progress, interval_s))
     try:
         yield
@@ -40,12 +43,6 @@ async def show_progress(session: Session | Lead, interval_s: float = UPDATE_INTE
         showing.cancel()
         _notify(progress)
         await _show(artifact, progress)
-
-
-async def _create(progress: Progress) -> UUID:
-    return await acreate_progress_artifact(
-        progress=0.0, key=artifact_key(progress.name, "progress"), description=f"Rows of {progress.name}"
-    )
 
 
 async def _update_repeatedly(artifact: UUID | None, progress: Progress, interval_s: float) -> None:
