@@ -21,6 +21,7 @@ from pareta_batch.engine.planning import register_rows
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.spec import Batch
 from tests.batch.batches import batch_in
+from tests.examples import share_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
 EARLY, LATE = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)
@@ -94,7 +95,7 @@ def tables(draw: st.DrawFn) -> pa.Table:
     return pa.table({"id": [*map(str, range(rows))], **columns})
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=share_of(25), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(table=tables())
 def test_pandas_reads_from_the_csv_what_the_parquet_dataset_held(table: pa.Table) -> None:
     with TemporaryDirectory() as folder:
@@ -126,7 +127,7 @@ def test_pandas_finds_timestamps_and_numbers_by_itself(tmp_path: Path) -> None:
     assert read["ok"].tolist() == [True, False, True]
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=share_of(20), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     rows=st.lists(
         st.tuples(
@@ -159,7 +160,7 @@ def test_the_documented_call_of_pandas_reads_values_with_their_types(rows: list[
     assert [*read[[*"tnfmzb"]].astype(object).itertuples(index=False, name=None)] == rows
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=share_of(15), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(table=tables())
 def test_a_parquet_answers_file_has_the_datasets_columns_as_they_were(table: pa.Table) -> None:
     with TemporaryDirectory() as folder:

@@ -20,6 +20,7 @@ from pareta_batch.rows.frames import Table
 from pareta_batch.rows.requests import row_requests
 from pareta_batch.rows.source import Source
 from pareta_batch.spec import Batch
+from tests.examples import share_of
 
 Rows = Sequence[Mapping[str, Any]]
 Write = Callable[[Rows, Path], None]
@@ -123,7 +124,7 @@ IDS = st.sampled_from([None, "id"])
 
 
 @pytest.mark.parametrize("name", [*UNTYPED, *TYPED])
-@settings(max_examples=6)
+@settings(max_examples=share_of(6))
 @given(rows_of(TEXT), st.integers(1, 4), IDS)
 def test_rows_of_texts_are_the_same_work_in_every_format(
     name: str, rows: Rows, cut: int, id_column: str | None
@@ -139,7 +140,7 @@ NUMBERS: Mapping[str, st.SearchStrategy[Any]] = {
 
 
 @pytest.mark.parametrize("name", TYPED)
-@settings(max_examples=6)
+@settings(max_examples=share_of(6))
 @given(st.one_of([rows_of(values) for values in NUMBERS.values()]), st.integers(1, 4), IDS)
 def test_rows_of_numbers_are_the_same_work_in_every_typed_format(
     name: str, rows: Rows, cut: int, id_column: str | None

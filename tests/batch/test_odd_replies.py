@@ -15,6 +15,7 @@ from pareta_client import AsyncPareta
 from pareta_sandbox.faults.odd_replies import SHAPES
 from pareta_sandbox.testing import OddReply, Sandbox, Status, running
 from tests.batch.batches import QUICK, batch_in, ledger_in, numbered, read_answers, run
+from tests.examples import share_of
 
 ANSWERS: dict[str, str | None] = {
     # shape: flag of the row that is settled with it
@@ -187,7 +188,7 @@ usages = fields(prompt_tokens=st.integers(), completion_tokens=st.integers())
 replies = anything | fields(id=st.text(), choices=st.lists(choices, max_size=3), usage=usages, error=anything)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=share_of(20), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(replies, min_size=1, max_size=4), st.sampled_from([None, {"type": "json_object"}]))
 def test_any_json_ends_in_one_outcome_for_each_row_and_the_receipts_add_up(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[Any], response_format: Any

@@ -21,6 +21,7 @@ from pareta_batch.rows.dataset import Dataset
 from pareta_batch.spec import Batch
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import answered, batch_in, ledger_in, numbered, run, write_rows
+from tests.examples import share_of
 
 pytest.importorskip("moto")
 pytest.importorskip("flask_cors")
@@ -197,7 +198,7 @@ def test_ranges_of_shards_written_apart_are_the_folder_that_one_process_writes(
         write_parts(batch, ledger, range(1, 4))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=share_of(20), deadline=None)
 @given(rows=st.integers(1, 12), shard=st.integers(1, 4), part=st.integers(1, 6), data=st.data())
 def test_any_ranges_in_any_order_are_the_answers_of_one_file(
     tmp_path_factory: pytest.TempPathFactory, rows: int, shard: int, part: int, data: st.DataObject

@@ -25,6 +25,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from tests.batch.batches import answered, batch_in, ledger_in, numbered, on_both_databases, read_answers, write_rows
+from tests.examples import share_of
 
 
 @pytest.fixture
@@ -362,7 +363,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=share_of(15), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=st.lists(st.dictionaries(st.sampled_from(["a", "b", "Answer"]), VALUES), min_size=1, max_size=4))
 def test_whatever_json_lines_hold_can_be_written_once_it_is_registered(
     suffix: str, rows: list[dict[str, object]]

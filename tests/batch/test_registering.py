@@ -20,6 +20,7 @@ from pareta_batch.run import retry_failed
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import answered, batch_in, on_both_databases
+from tests.examples import share_of
 
 Work = tuple[str, str]
 
@@ -232,7 +233,7 @@ rows_of_a_dataset = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=share_of(30), deadline=None)
 @given(
     st.lists(st.tuples(rows_of_a_dataset, st.lists(st.integers(0, 7), max_size=3)), min_size=1, max_size=5),
     st.sampled_from([1, 2, 3, 1_000]),

@@ -28,6 +28,7 @@ from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
 from tests.batch.batches import ENDPOINT, answered, batch_in, failed, on_both_databases, read_answers, run, until
 from tests.batch.processes import running_elsewhere
+from tests.examples import share_of
 
 SHARED = Sharing(within_batch=True)
 MOVED = Sharing(moves=True)
@@ -109,7 +110,7 @@ def test_the_sampling_and_the_spec_decide_what_is_shared(
 works = st.lists(st.sampled_from("uvwx"), min_size=1, max_size=7)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=share_of(25), deadline=None)
 @given(st.lists(st.tuples(works, st.sets(st.integers(0, 6)), st.sets(st.integers(0, 6))), min_size=1, max_size=4))
 def test_after_any_edits_and_stops_each_request_is_paid_once_and_each_row_gets_its_answer(
     edits: list[tuple[list[str], set[int], set[int]]],
@@ -404,7 +405,7 @@ async def test_a_moved_row_in_doubt_keeps_its_idempotency_key(tmp_path: Path, sa
     sandbox.debited_once()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=share_of(25), deadline=None)
 @given(st.lists(st.tuples(works, st.sets(st.integers(0, 6))), min_size=1, max_size=5))
 def test_after_any_changes_of_keys_no_receipt_is_lost_and_no_request_is_bought_again(
     edits: list[tuple[list[str], set[int]]],

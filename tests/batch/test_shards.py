@@ -25,6 +25,7 @@ from pareta_batch.ledger.writes import LedgerWrites
 from pareta_batch.rows.requests import RowRequest
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import answered, batch_in, failed, on_both_databases, run
+from tests.examples import share_of
 
 AT = [0, 1, 2, 499, 500, 501, 1_000]
 """Positions that are edited and answered: on both sides of the borders of shards."""
@@ -106,7 +107,7 @@ def by_rows(ledger: Ledger, batch: str) -> Found:
 
 
 @on_both_databases
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share_of(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_after_any_writes_the_counts_of_shards_are_those_of_the_rows(ledger: Ledger, steps: list[Any]) -> None:
     batch, known = f"batch {next(batches)}", list[RowRequest]()

@@ -15,6 +15,7 @@ from hypothesis import strategies as some
 from pareta_client import AsyncPareta, Pareta, ParetaError
 from tests.client.playing import KEY
 from tests.client.servers import COMPLETION, Conversation, serving
+from tests.examples import share_of
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 STREAM = (
@@ -117,7 +118,7 @@ def url(service: Service) -> Iterator[str]:
 
 
 @given(reply=replies(), stream=some.booleans())
-@examples(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(max_examples=share_of(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_reply_has_one_outcome_and_the_same_on_both_faces(
     service: Service, url: str, reply: bytes, stream: bool
 ) -> None:

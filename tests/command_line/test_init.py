@@ -27,6 +27,7 @@ from pareta_cli.options import SPEC_ENDINGS, files_with
 from pareta_cli.spec_reader import read_value
 from pareta_cli.specs import read_spec
 from tests.batch.batches import batch_in
+from tests.examples import share_of
 
 TICKETS = [
     {"id": f"T-{n}", "ticket": f"Ticket number {n}: I was charged twice for it.", "team": ["billing", "sales"][n % 2]}
@@ -235,7 +236,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 CELLS = st.one_of(st.none(), st.booleans(), st.integers(), st.text(st.characters(exclude_categories=["Cs"])))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=share_of(40))
 @given(columns=st.lists(NAMES, min_size=1, max_size=4, unique=True), data=st.data())
 def test_whatever_the_dataset_the_written_spec_is_valid(folder: Path, columns: list[str], data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.fixed_dictionaries(dict.fromkeys(columns, CELLS)), min_size=1, max_size=5))

@@ -59,7 +59,7 @@ def run(started: Processes, *arguments: str, folder: Path) -> subprocess.Popen[s
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
 @pytest.mark.parametrize(
     ("command", "children"),
-    [(("demo",), 2), (("complete", "spec.yaml"), 0)],
+    [pytest.param(("demo",), 2, marks=pytest.mark.long), (("complete", "spec.yaml"), 0)],
 )
 def test_after_kill_9_nothing_stays_behind(
     started: Processes, slow: Sandbox, tmp_path: Path, command: tuple[str, ...], children: int
@@ -257,8 +257,20 @@ except asyncio.CancelledError:
 """
 
 
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("again", [[], [signal.SIGHUP], [signal.SIGTERM, signal.SIGHUP]])
+SHELLS: list[tuple[signal.Signals, list[signal.Signals]]] = [
+    (signal.SIGINT, [signal.SIGTERM, signal.SIGHUP]),
+    (signal.SIGTERM, [signal.SIGHUP]),
+    (signal.SIGHUP, []),
+]
+OTHER_SHELLS = [
+    pytest.param(first, again, marks=pytest.mark.long)
+    for first in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for again in ([], [signal.SIGHUP], [signal.SIGTERM, signal.SIGHUP])
+    if (first, again) not in SHELLS
+]
+
+
+@pytest.mark.parametrize(("first", "again"), [*SHELLS, *OTHER_SHELLS])
 def test_a_signal_ends_a_run_once_however_often_a_shell_repeats_it(
     started: Processes, first: signal.Signals, again: list[signal.Signals]
 ) -> None:

@@ -21,6 +21,7 @@ from pareta_cli.spec_kinds import OTHER_NAMES, Command, command_for, kind_of
 from pareta_cli.spec_schema import schema_of
 from pareta_cli.specs import SpecError, fields_of, spec_from
 from tests.batch.test_replaceable import attribute
+from tests.examples import share_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -334,7 +335,7 @@ def changes_of(*, table: list[tuple[Command, dict[str, Any]]]) -> st.SearchStrat
 
 
 @given(changes_of(table=GOOD[1:] + BAD_TOGETHER))
-@settings(max_examples=60)
+@settings(max_examples=share_of(60))
 def test_what_the_schema_refuses_the_reader_refuses_too(change: tuple[Command, dict[str, Any]]) -> None:
     command, changes = change
     spec = SPECS[command] | changes

@@ -55,6 +55,7 @@ print(os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS"])
 """
 
 
+@pytest.mark.long
 def test_a_worker_logs_json_from_its_start_and_its_flow_runs_inherit_it(tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin", "PREFECT_HOME": str(tmp_path), LOG_FORMAT: "json"}
     ran = subprocess.run(

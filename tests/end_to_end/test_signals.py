@@ -37,6 +37,7 @@ def settled_rows(house: House, name: str) -> int:
     return int(told.removeprefix(f"{name}: ").split(" of ")[0])
 
 
+@pytest.mark.long
 def test_a_batch_whose_terminal_is_closed_settles_what_is_in_flight(slow: House) -> None:
     before = slow.pareta.books().completions
     here, there = pty.openpty()

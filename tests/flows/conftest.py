@@ -15,7 +15,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from pareta_sandbox.testing import Sandbox, running
 
-ON_PREFECT = {"prefect_server", "either"}
+ON_PREFECT = {"prefect_server", "either", "mostly_direct"}
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +45,17 @@ def direct(service: Sandbox) -> Iterator[Sandbox]:
 @pytest.fixture(params=["server", "direct"])
 def either(request: pytest.FixtureRequest) -> Sandbox:
     """A service to run against, in both ways."""
+    return in_one_way(request)
+
+
+@pytest.fixture(params=[pytest.param("server", marks=pytest.mark.long), "direct"])
+def mostly_direct(request: pytest.FixtureRequest) -> Sandbox:
+    """A service to run against, in both ways; on a server in `make check` only, unless a test asks for it."""
+    return in_one_way(request)
+
+
+def in_one_way(request: pytest.FixtureRequest) -> Sandbox:
+    """Return the service of the parameter: with flow runs on the Prefect server, or without one."""
     sandbox: Sandbox = request.getfixturevalue("pareta" if request.param == "server" else "direct")
     return sandbox
 

@@ -24,9 +24,12 @@ from tests.flows.test_run_pipeline import pipeline
 
 
 @pytest.fixture
-def pareta(either: Sandbox) -> Sandbox:
+def pareta(mostly_direct: Sandbox) -> Sandbox:
     """A service to run against; every command is tried on a Prefect server and without one."""
-    return either
+    return mostly_direct
+
+
+on_both = pytest.mark.parametrize("mostly_direct", ["server", "direct"], indirect=True)
 
 
 def spec(folder: Path, **fields: object) -> str:
@@ -39,17 +42,20 @@ def pareta_pipeline(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
 
+@on_both
 def test_done_is_0_and_json_prints_the_report_alone(pareta: Sandbox, tmp_path: Path) -> None:
     ended = pareta_pipeline("complete", spec(tmp_path), "--json")
     assert (ended.exit_code, json.loads(ended.stdout)["settled"]) == (0, 12)
 
 
+@on_both
 def test_the_link_to_the_run_is_printed_if_there_is_a_flow_run(pareta: Sandbox, tmp_path: Path) -> None:
     ended = pareta_pipeline("complete", spec(tmp_path))
     links = [line for line in ended.stderr.splitlines() if re.fullmatch(r"run: http://\S+/runs/flow-run/\S+", line)]
     assert len(links) == uses_prefect()
 
 
+@on_both
 def test_a_command_ends_with_what_this_run_did_and_its_files(pareta: Sandbox, tmp_path: Path) -> None:
     pareta.inject(Status(status=402, skip=5))
     stopped = pareta_pipeline("complete", spec(tmp_path, max_in_flight=1))
@@ -70,6 +76,7 @@ def test_a_replayed_answer_is_counted_apart(pareta: Sandbox, tmp_path: Path) -> 
     assert "this run: 12 rows sent, 12 settled, 0 failed, 1 replayed; $" in ended.stdout
 
 
+@on_both
 def test_a_comparison_ends_with_its_cost_and_its_page(pareta: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "comparisons.json"
     path.write_text(comparisons(tmp_path, "one").model_dump_json(), encoding="utf-8")
@@ -80,6 +87,7 @@ def test_a_comparison_ends_with_its_cost_and_its_page(pareta: Sandbox, tmp_path:
     assert second[0] == "this run: 1 comparison decided, 0 failed; $0.00 for eval runs and smoke calls"
 
 
+@on_both
 def test_the_total_of_a_pipeline_is_what_the_service_debited_on_the_page_too(pareta: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "pipeline.json"
     path.write_text(pipeline(tmp_path).model_dump_json(), encoding="utf-8")
@@ -123,6 +131,7 @@ def test_a_wrong_key_is_2(pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.M
     assert (ended.exit_code, "PARETA_API_KEY" in ended.stderr, "sk-wrong" in ended.output) == (2, True, False)
 
 
+@on_both
 @pytest.mark.parametrize("where", ["error", "answer", "header"])
 def test_a_key_that_the_service_says_back_reaches_no_output_and_no_file(
     pareta: Sandbox, tmp_path: Path, where: Literal["error", "answer", "header"]
@@ -173,6 +182,7 @@ def test_the_spec_of_the_demo_is_found_from_any_folder(tmp_path: Path, monkeypat
     assert read_spec(Pipeline, demo.SPEC).name == "licences"
 
 
+@on_both
 def test_an_unexpected_exception_is_3_and_is_named(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +238,7 @@ def test_retry_failed_sends_only_what_failed_with_the_class_named(pareta: Sandbo
     pareta.completed(12)
 
 
+@on_both
 def test_a_run_under_way_is_paused_bounded_and_resumed_and_json_says_how_it_stands(pareta: Sandbox) -> None:
     ledger = Ledger.open()
     Controls(ledger, "reviews").begin()

@@ -15,6 +15,7 @@ from pareta_report.stats.e_values import (
     poisson_binomial,
     surprises,
 )
+from tests.examples import share_of
 from tests.report.weeks import alarms, delay, year
 
 YEARS = 60
@@ -65,7 +66,7 @@ def test_ten_groups_that_each_say_one_thing_are_ten_rows_and_not_a_hundred() -> 
     assert -2 < together[0] < 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=share_of(30), deadline=None)
 @given(st.integers(1, 60), st.floats(0.01, 0.99), st.data())
 def test_trials_that_are_all_alike_are_binomial(trials: int, share: float, data: st.DataObject) -> None:
     most = data.draw(st.integers(0, trials))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pareta_report import Comparison, ComparisonContext, Page, failed_comparison, judge, render_page, write_page
 from pareta_report.render.plot import unnamed
+from tests.examples import share_of
 from tests.report.batches import Facts, answer, four_answers, written
 from tests.report.runs import right, run, scored
 
@@ -82,7 +83,7 @@ MARKUP = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=share_of(40), deadline=None)
 @given(text=(MARKUP | st.text()).map(lambda text: f"a{text}"))
 def test_any_text_of_a_row_stays_a_text(text: str) -> None:
     def tags(said: str) -> list[tuple[str, list[str]]]:

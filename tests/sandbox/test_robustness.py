@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pareta_sandbox.state.books import MAX_ROUTES
 from pareta_sandbox.testing import Sandbox, running
+from tests.examples import share_of
 from tests.sandbox.talk import MIT, asked, client, complete, content
 
 JSON_VALUES = st.recursive(
@@ -37,7 +38,7 @@ POSTS = [
     "/_sandbox/top-up",
     "/_sandbox/scenarios",
 ]
-FAST = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=share_of(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
