@@ -57,18 +57,22 @@ class Clock:
         return [name, *(f"{1e6 * each / self._rows:.1f}" for each in spent), f"{1000 * wall:,.0f}"]
 
     def _server_cpu(self) -> float:
-        """Return the CPU seconds of the server, of its processes, and of those that have ended."""
-        ticks = 0
-        for path in Path("/proc").glob("[0-9]*/stat") if self._server else ():
-            try:
-                fields = path.read_text().rpartition(")")[2].split()
-            except OSError:  # it has ended
-                continue
-            if int(path.parent.name) == self._server:
-                ticks += sum(map(int, fields[11:15]))
-            elif int(fields[1]) == self._server:
-                ticks += sum(map(int, fields[11:13]))
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return server_cpu_s(self._server) if self._server else 0.0
+
+
+def server_cpu_s(server: int) -> float:
+    """Return the CPU seconds of a PostgreSQL server, of its processes, and of those that have ended."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        if int(path.parent.name) == server:
+            ticks += sum(map(int, fields[11:15]))
+        elif int(fields[1]) == server:
+            ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def written(ledger: Ledger) -> int:

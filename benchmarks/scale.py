@@ -1,46 +1,51 @@
-"""Memory of a large batch: `python benchmarks/scale.py [--rows 100000]`.
+"""Several members on one batch: `python -m benchmarks.scale [--rows 20000] [--in-flight 64] [--phase-s 6]`.
 
-Each way runs with few rows and with many rows, each time in a new process, against one fast service.
+Runs on a PostgreSQL server of its own, which does not sync to disk. Throughput is measured with members as processes of
+this machine against one fast service. Kills, an empty balance, a ceiling and a limit that moves are measured against
+the sandbox with a tenth of the rows, and 600 at least. Compare ratios: absolute figures depend on the machine.
 """
 
 import argparse
-import json
-import os
-import subprocess
+import asyncio
 import sys
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
-from batch import PARTS
-from client import PROJECT, service, table
+from benchmarks.client import table
+from benchmarks.scale_parts import faults, throughput
+from benchmarks.scale_parts.result import Result
+from tests.batch import postgres
 
-FEW_ROWS = 100
 
+def results(chosen: argparse.Namespace, server: postgres.Server) -> Iterator[Result]:
+    """Measure all scenarios."""
+    few = max(600, chosen.rows // 10)
 
-def measure(how: str, rows: int, in_flight: int) -> list[str]:
-    """Run one batch; return its duration and peak memory as table cells."""
-    with service(20) as url, tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(PARTS / "contenders.py"), how, url, str(rows), str(in_flight), folder]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        )
-    one = json.loads(done.stdout.splitlines()[-1])
-    return [how, f"{rows:,}", f"{one['answered']:,}", f"{one['wall_s']:.1f}", f"{one['peak_mib']:.0f}"]
+    def folder() -> Path:
+        return Path(tempfile.mkdtemp(dir=chosen.folder))
+
+    if chosen.only != "faults":
+        yield from throughput.compare(chosen.rows, chosen.in_flight, folder(), server)
+    if chosen.only != "throughput":
+        for scenario in (faults.kill_member, faults.kill_parent, faults.empty_balance, faults.ceiling):
+            yield asyncio.run(scenario(few, folder(), server))
+        yield asyncio.run(faults.moving_limit(chosen.phase_s, folder(), server))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--in-flight", type=int, default=64)
-    parser.add_argument("--ways", default="engine,flow")
+    parser.add_argument("--phase-s", type=float, default=6.0, help="seconds at each limit")
+    parser.add_argument("--only", choices=("throughput", "faults"))
     chosen = parser.parse_args()
-    heads = ["way", "rows", "answered", "wall s", "peak MiB"]
-    found = [measure(how, rows, chosen.in_flight) for how in chosen.ways.split(",") for rows in (FEW_ROWS, chosen.rows)]
-    print(table(f"{chosen.in_flight} in flight, 20 ms of service time", heads, found), flush=True)
+    found = []
+    with postgres.server() as server, tempfile.TemporaryDirectory() as chosen.folder:
+        for result in results(chosen, server):
+            print(" | ".join(result.cells), file=sys.stderr, flush=True)
+            found.append(result.cells)
+    print(table(f"{chosen.rows:,} rows", ["scenario", "measured", "goal", "met"], found))
 
 
 if __name__ == "__main__":

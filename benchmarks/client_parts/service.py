@@ -2,7 +2,8 @@
 
 A POST is answered after SERVICE_MS with the same completion of about 1.2 kB, or with a stream of 50 chunks, 5 ms apart.
 GET /counters returns the number of opened connections. GET /times returns the times (monotonic clock) of the first
-request and the last answer, and the number of requests. Both reset their counters.
+request and the last answer, and the number of requests. GET /in-flight returns the completions in flight, and their
+maximum. Each resets its counters.
 """
 
 import asyncio
@@ -45,6 +46,7 @@ class Connection(asyncio.Protocol):
     service_seconds = 0.0
     requests = 0
     first_at = last_at = 0.0
+    in_flight = highest = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -74,6 +76,10 @@ class Connection(asyncio.Protocol):
             content = json.dumps([Connection.first_at, Connection.last_at, Connection.requests]).encode()
             Connection.requests = 0
             self.send(head(b"application/json", len(content)) + content)
+        elif top.startswith(b"get /in-flight"):
+            content = json.dumps([Connection.in_flight, Connection.highest]).encode()
+            Connection.highest = Connection.in_flight
+            self.send(head(b"application/json", len(content)) + content)
         elif b'"stream":true' in body.replace(b" ", b""):
             self.send(head(b"text/event-stream", None))
             for number in range(1, CHUNKS + 1):
@@ -83,6 +89,8 @@ class Connection(asyncio.Protocol):
             if not Connection.requests:
                 Connection.first_at = time.monotonic()
             Connection.requests += 1
+            Connection.in_flight += 1
+            Connection.highest = max(Connection.highest, Connection.in_flight)
             if Connection.service_seconds:
                 loop.call_later(Connection.service_seconds, self.complete)
             else:
@@ -90,6 +98,7 @@ class Connection(asyncio.Protocol):
 
     def complete(self) -> None:
         Connection.last_at = time.monotonic()
+        Connection.in_flight -= 1
         self.send(ANSWER)
 
     def send(self, content: bytes) -> None:

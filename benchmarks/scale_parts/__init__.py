@@ -1,0 +1,1 @@
+"""Parts of benchmarks/scale.py: throughput with several members, and kills, stops and limits."""

@@ -1,0 +1,90 @@
+"""Throughput and CPU per row of a batch with 1, 2 and 4 members, at the same total in flight."""
+
+import asyncio
+import json
+import resource
+import time
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from benchmarks.client import service
+from benchmarks.ledger_scale import server_cpu_s
+from benchmarks.scale_parts.result import Result
+from pareta_batch.ledger import Ledger
+from pareta_batch.members import Member
+from pareta_batch.run import run_with_members
+from pareta_batch.runners import KeyClient, MemberJob, run_on_this_machine
+from pareta_batch.spec import Batch
+from tests.batch.batches import batch_in, numbered
+from tests.batch.postgres import Server
+
+MEMBERS = (1, 2, 4)
+SERVICE_MS = 100.0
+FEW_ROWS = 64
+"""Rows of the run whose CPU counts as start-up: higher spends longer on it."""
+LEAST_THROUGHPUT = 0.95
+MOST_CPU = 1.3
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Seconds from the first request to the last answer, and CPU seconds of the members, the parent and the server."""
+
+    work_s: float
+    members_s: float
+    parent_s: float
+    server_s: float
+
+
+def measure(members: int, rows: int, in_flight: int, folder: Path, server: Server) -> Figures:
+    """Run one batch with members on this machine, on a database of its own."""
+    with service(SERVICE_MS) as url, server.database() as database:
+        batch = batch_in(Path(mkdtemp(dir=folder)), numbered(rows), max_in_flight=in_flight)
+        ledger = Ledger.open(database)
+        before = _cpu_s(server)
+        report = asyncio.run(run_with_members(batch, ledger, members, lambda every: _start(batch, ledger, url, every)))
+        ledger.close()
+        spent = [after - start for after, start in zip(_cpu_s(server), before, strict=True)]
+        with urllib.request.urlopen(f"{url}/times") as reply:
+            first, last, requests = json.loads(reply.read())
+    assert (report.status, report.settled, requests) == ("completed", rows, rows), report
+    return Figures(last - first, *spent)
+
+
+async def _start(batch: Batch, ledger: Ledger, url: str, members: Sequence[Member]) -> None:
+    client = KeyClient("pareta_sk_x", url)
+    await run_on_this_machine([MemberJob(batch, member, ledger.url, client) for member in members])
+
+
+def _cpu_s(server: Server) -> tuple[float, float, float]:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime, time.process_time(), server_cpu_s(server.process)
+
+
+def compare(rows: int, in_flight: int, folder: Path, server: Server) -> list[Result]:
+    """Measure each number of members, and return its throughput and CPU relative to one member."""
+    found, one = [], None
+    for members in MEMBERS:
+        few = measure(members, FEW_ROWS, in_flight, folder, server)
+        many = measure(members, rows, in_flight, folder, server)
+        per_s = rows / many.work_s
+        cpu = [
+            1000 * (getattr(many, name) - getattr(few, name)) / (rows - FEW_ROWS)
+            for name in ("members_s", "parent_s", "server_s")
+        ]
+        one = one or (per_s, sum(cpu))
+        throughput, ratio = per_s / one[0], sum(cpu) / one[1]
+        found.append(
+            Result(
+                f"{rows:,} rows, {members} members, {in_flight} in flight",
+                f"{per_s:.0f} rows/s ({throughput:.2f} ×, {per_s * SERVICE_MS / 1000 / in_flight:.0%} of the bound); "
+                f"CPU {sum(cpu):.2f} ms a row ({ratio:.2f} ×): members {cpu[0]:.2f}, parent {cpu[1]:.2f}, PostgreSQL "
+                f"{cpu[2]:.2f}; start-up {few.members_s:.1f} s of CPU",
+                f"throughput ≥ {LEAST_THROUGHPUT} ×, CPU ≤ {MOST_CPU} × of 1 member",
+                throughput >= LEAST_THROUGHPUT and ratio <= MOST_CPU,
+            )
+        )
+    return found
