@@ -1,8 +1,8 @@
 """Several members on one batch: `python -m benchmarks.scale [--rows 20000] [--in-flight 64] [--phase-s 6]`.
 
 Runs on a PostgreSQL server of its own, which does not sync to disk. Throughput is measured with members as processes of
-this machine against one fast service. Kills, an empty balance, a ceiling and a limit that moves are measured against
-the sandbox with a tenth of the rows, and 600 at least. Compare ratios: absolute figures depend on the machine.
+this machine against one fast service. The other scenarios have a tenth of the rows, and at least 600: kills, an empty
+balance, a ceiling, and a limit that moves. Compare ratios: absolute figures depend on the machine.
 """
 
 import argparse

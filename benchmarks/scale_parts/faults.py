@@ -125,7 +125,7 @@ async def empty_balance(rows: int, folder: Path, server: Server) -> Result:
 
 
 async def ceiling(rows: int, folder: Path, server: Server) -> Result:
-    """Spend a budget with 8 members and rows of random lengths."""
+    """Run out of a budget with 8 members and rows of random lengths."""
     with ledger_of(server) as (ledger, url), running(latency_ms=LATENCY_MS) as sandbox:
         budget_usd = rows * 4e-6
         texts = [{"id": f"r{n}", "text": f"{n} " + "My invoice is wrong. " * (1 + n * n % 7)} for n in range(rows)]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from pareta_batch.engine.loop_thread import LoopThread
@@ -29,12 +29,15 @@ async def share_account(
     """
     runs = AccountRuns(ledger, account_digest(pareta.base_url, pareta.api_key), uuid4().hex)
     exchange = _Exchange(gate, loop, runs, batch)
-    with ExitStack() as ending:
-        ending.callback(exchange.end)
-        await exchange.begin()
+    exchanging = None
+    try:
+        await exchange.once()
         exchanging = asyncio.create_task(exchange.repeat())
-        ending.callback(exchanging.cancel)
         yield
+    finally:
+        if exchanging is not None:
+            exchanging.cancel()
+        await asyncio.to_thread(exchange.end)
 
 
 class _Exchange:
@@ -46,14 +49,6 @@ class _Exchange:
         self._fails = False
         self._ended = False
         self._one_exchange = threading.Lock()
-
-    async def begin(self) -> None:
-        try:
-            await asyncio.to_thread(self._runs.create_table)
-        except Exception as error:  # noqa: BLE001 - the run goes on without the others
-            self._warn(error)
-        else:
-            await self.once()
 
     async def repeat(self) -> None:
         while True:

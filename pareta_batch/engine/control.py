@@ -106,7 +106,7 @@ async def remote_control(session: Controlled, ledger: Ledger) -> AsyncIterator[N
         yield
     finally:
         polling.cancel()
-        controls.end()
+        await asyncio.to_thread(controls.end)
 
 
 async def _apply_requests(controls: Controls, session: Controlled) -> None:

@@ -11,11 +11,6 @@ from .kept_quotes import keep_quote as keep_quote
 from .ledger import Ledger as Ledger
 from .member_spending import billed_by_shard as billed_by_shard
 from .member_spending import spent_by_member as spent_by_member
-from .member_tables import create_member_tables as create_member_tables
-from .member_tables import member_runs as member_runs
-from .member_tables import member_shards as member_shards
-from .member_tables import members as members
-from .member_tables import stops as stops
 from .membership import Membership as Membership
 from .membership import check_serves_members as check_serves_members
 from .membership import exclude_late_claims as exclude_late_claims
@@ -37,6 +32,11 @@ from .overspending import spent_micro_usd as spent_micro_usd
 from .owners import BATCH as BATCH
 from .owners import record_owner as record_owner
 from .queries import Sample as Sample
+from .run_tables import member_parts as member_parts
+from .run_tables import member_runs as member_runs
+from .run_tables import member_shards as member_shards
+from .run_tables import members as members
+from .run_tables import stops as stops
 from .schema import outputs as outputs
 from .schema import rows as rows
 from .schema import runs as runs

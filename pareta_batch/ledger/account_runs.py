@@ -6,30 +6,12 @@ from math import inf
 
 import sqlalchemy as sa
 
-from pareta_batch.ledger.advisory_lock import lock_until_commit
 from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.run_tables import account_runs
 from pareta_batch.rate_limit import Usage
 
 MAX_AGE_S = 10.0
 """Seconds without a report after which a run counts as killed; higher tolerates slower ledgers."""
-_CREATING_LOCK = 18
-"""Number of PostgreSQL's lock on creating the table; keep it in later versions."""
-
-metadata = sa.MetaData()
-
-# One row for each run. `account`: a digest, never the key. Times are seconds since the epoch.
-account_runs = sa.Table(
-    "account_runs",
-    metadata,
-    sa.Column("account", sa.String(64), primary_key=True),
-    sa.Column("run", sa.String(32), primary_key=True),
-    sa.Column("started", sa.BigInteger, nullable=False),
-    sa.Column("refused", sa.BigInteger, nullable=False),
-    sa.Column("paused_until", sa.Float, nullable=False),
-    sa.Column("account_per_s", sa.Float),
-    sa.Column("demand_per_s", sa.Float),
-    sa.Column("reported_at", sa.Float, nullable=False),
-)
 
 
 def account_digest(base_url: str, api_key: str) -> str:
@@ -46,13 +28,6 @@ class AccountRuns:
         self._run = run
         self._of_account = account_runs.c.account == account
         self._own = sa.and_(self._of_account, account_runs.c.run == run)
-
-    def create_table(self) -> None:
-        """Create the table unless it exists; raises LedgerError."""
-        with self._ledger.transaction() as db:
-            if db.dialect.name == "postgresql":
-                lock_until_commit(db, _CREATING_LOCK)
-            db.execute(sa.schema.CreateTable(account_runs, if_not_exists=True))
 
     def exchange(self, own: Usage) -> list[Usage]:
         """Write the report of this run, and return those of the other living runs; raises LedgerError."""

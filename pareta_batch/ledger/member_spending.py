@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from pareta_batch.ledger.member_tables import member_shards
+from pareta_batch.ledger.run_tables import member_shards
 from pareta_batch.ledger.schema import rows
 from pareta_batch.ledger.selection import current
 from pareta_batch.ledger.sums import LOST, SENT_BYTES

@@ -25,7 +25,7 @@ from pareta_batch.ledger.advisory_lock import (
 )
 from pareta_batch.ledger.database import Database
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.member_tables import member_runs, stops
+from pareta_batch.ledger.run_tables import member_runs, stops
 from pareta_batch.ledger.url import SOURCE, shown
 
 JOIN_TIMEOUT_S = 10.0

@@ -4,7 +4,8 @@ import sqlalchemy as sa
 
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.advisory_lock import lock_until_commit
-from pareta_batch.ledger.schema import VERSION, metadata, revisions, rows, versions
+from pareta_batch.ledger.run_tables import account_runs
+from pareta_batch.ledger.schema import VERSION, revisions, rows, versions
 
 _OPENING_LOCK = 5
 """Number of PostgreSQL's lock on opening a ledger; version 5 took it too, so keep it in later versions."""
@@ -17,7 +18,7 @@ def prepare(db: sa.Connection) -> None:
     if found > VERSION:
         raise LedgerError(f"the ledger is of version {found}, this program knows up to {VERSION}: update it")
     if found == 0:
-        metadata.create_all(db)
+        account_runs.metadata.create_all(db)
         db.execute(revisions.insert().values(version_num=str(VERSION)))
     elif found < VERSION or not sa.inspect(db).has_table(revisions.name):
         from pareta_batch.ledger.migrations import migrate  # imports Alembic, which few openings need

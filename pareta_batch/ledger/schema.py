@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-VERSION = 6
+VERSION = 7
 """Version of the tables below: the latest revision of `migrations/versions`, which migrate older ledgers."""
 
 metadata = sa.MetaData()

@@ -12,7 +12,6 @@ from pareta_batch.errors import BatchStopped, LedgerError
 from pareta_batch.ledger import (
     Ledger,
     billed_by_shard,
-    create_member_tables,
     exclude_late_claims,
     holder_of,
     living_members,
@@ -56,7 +55,6 @@ class RunRows:
         """Enter the run and its shards in place of those of earlier runs; the lock of the batch must be held."""
         self._shard_size = shard_size
         with self._ledger.transaction() as db:
-            create_member_tables(db)
             owner = holder_of(db, self._batch)
             if owner is None:
                 raise LedgerError(f"batch {self._batch!r}: its lock is not held; open the run again")
@@ -121,16 +119,16 @@ class RunRows:
         """Free the shards of a dead member, set its grant to the part that stays used, and end its exchanges.
 
         `kept_of` returns it from the receipts, the requests in doubt, and their bytes. No claim of the member is
-        written after this.
+        written after this. Shards come first, as in `MemberDesk.leave`: both lock rows in one order.
         """
         row = member_shards.c
         with self._ledger.transaction() as db:
             exclude_late_claims(db, self._batch)
             kept = kept_of(*spent_by_member(db, self._batch, token, self._shard_size))
-            of_member = members.c.batch == self._batch, members.c.token == token
-            db.execute(members.update().where(*of_member).values(granted_micro_usd=kept, ended=True))
             theirs = row.batch == self._batch, row.token == token, sa.not_(row.done)
             db.execute(member_shards.update().where(*theirs).values(token=None))
+            of_member = members.c.batch == self._batch, members.c.token == token
+            db.execute(members.update().where(*of_member).values(granted_micro_usd=kept, ended=True))
 
     def holders(self) -> set[str]:
         """Return the tokens of the members with shards that are not done."""

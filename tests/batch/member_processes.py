@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pareta_batch.errors import Orphaned
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.member_tables import create_member_tables, member_runs
+from pareta_batch.ledger.run_tables import member_runs
 from pareta_batch.members import Member, work_as_member
 from pareta_batch.run import run_with_members
 from pareta_batch.spec import Batch
@@ -62,7 +62,6 @@ def parent_elsewhere(batch: Batch, url: str) -> AbstractContextManager[BaseProce
 def run_of(ledger: Ledger) -> str | None:
     """Return the id of the run that is led; None before it has begun."""
     with ledger.transaction() as db:
-        create_member_tables(db)
         return db.scalar(sa.select(member_runs.c.run))
 
 

@@ -4,17 +4,21 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Callable
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from pareta_batch.engine import account_exchange
+from pareta_batch.engine.control import Controls, remote_control
 from pareta_batch.engine.planning import register_rows
 from pareta_batch.engine.session import open_session
-from pareta_batch.ledger.account_runs import MAX_AGE_S, AccountRuns, account_digest, account_runs
+from pareta_batch.ledger.account_runs import MAX_AGE_S, AccountRuns, account_digest
 from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.run_tables import account_runs
 from pareta_batch.rate_limit import Allocation, Usage
 from pareta_batch.run import complete_shards
 from pareta_client import AsyncPareta
@@ -25,15 +29,11 @@ KEY = "pareta_live_0123456789abcdef"
 
 
 def runs_of(ledger: Ledger, run: str, account: str = "a" * 64) -> AccountRuns:
-    opened = AccountRuns(ledger, account, run)
-    opened.create_table()
-    return opened
+    return AccountRuns(ledger, account, run)
 
 
 def reports(ledger: Ledger) -> int:
     with ledger.transaction() as db:
-        if not sa.inspect(db).has_table(account_runs.name):
-            return 0
         return db.scalar(sa.select(sa.func.count()).select_from(account_runs)) or 0
 
 
@@ -134,7 +134,7 @@ async def test_a_ledger_that_cannot_exchange_stops_no_run(
     batch = batch_in(tmp_path, 20)
     plan = register_rows(batch, ledger)
     with ledger.transaction() as db:
-        db.execute(sa.text("CREATE TABLE account_runs (other INTEGER)"))
+        account_runs.drop(db)
     client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
     async with open_session(batch, client, ledger) as session:
         await complete_shards(session, plan.missing)
@@ -176,7 +176,7 @@ def test_a_clock_that_is_ahead_does_not_pause_the_other_runs(
         assert [each.pause_s for each in here.exchange(Usage(0, 0))] == [pytest.approx(pause_s, abs=1e-3)]
 
 
-@pytest.mark.parametrize("method", ["create_table", "exchange", "end"])
+@pytest.mark.parametrize("method", ["exchange", "end"])
 async def test_an_unexpected_error_of_the_exchange_stops_no_run(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -222,3 +222,25 @@ async def test_an_exchange_in_progress_leaves_no_report_of_an_ended_run(
         await until(late.is_set)
     assert done.wait(timeout=30)
     assert reports(ledger) == 0
+
+
+@pytest.mark.parametrize("writer", [AccountRuns, Controls])
+async def test_the_end_of_a_run_waits_for_the_ledger_off_the_event_loop(
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, writer: Any
+) -> None:
+    ticked = threading.Event()
+    ended: list[bool] = []
+    end: Callable[[Any], None] = writer.end
+
+    def waits(self: Any) -> None:
+        loop.call_soon_threadsafe(ticked.set)
+        ended.append(ticked.wait(30))  # the event loop sets it
+        end(self)
+
+    monkeypatch.setattr(writer, "end", waits)
+    loop, batch = asyncio.get_running_loop(), batch_in(tmp_path, 3)
+    register_rows(batch, ledger)
+    client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
+    async with open_session(batch, client, ledger) as session, remote_control(session, ledger):
+        pass
+    assert ended == [True]

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from pareta_batch.engine.planning import register_rows
 from pareta_batch.errors import Orphaned
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.member_tables import members
 from pareta_batch.ledger.membership import living_members
+from pareta_batch.ledger.run_tables import members
 from pareta_batch.members import Lead, Member, lead_members
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import batch_in, run, until

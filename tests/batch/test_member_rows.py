@@ -1,6 +1,8 @@
 """The rows of members in the ledger: an allotment that was settled at the end of a member never changes again."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -10,6 +12,7 @@ import sqlalchemy as sa
 from pareta_batch.errors import Orphaned
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.membership import join_run
+from pareta_batch.ledger.run_tables import member_shards, members
 from pareta_batch.members.counts import Counts
 from pareta_batch.members.desk import MemberDesk, News
 from pareta_batch.members.run_rows import RunRows
@@ -85,4 +88,21 @@ def test_a_member_that_has_left_is_granted_nothing_more(ledger: Ledger, postgres
     with one_member(ledger, postgres_url) as (rows, desk, token, _):
         desk.leave(Counts(), 40)
         rows.write({token: 3}, {token: 60}, paused=False)
+        assert granted(rows) == 40
+
+
+def test_the_end_of_a_member_and_its_burial_lock_rows_in_one_order(ledger: Ledger, postgres_url: str) -> None:
+    """A burial that waits for a shard has locked no member, whose end would wait for it with that shard."""
+    with one_member(ledger, postgres_url) as (rows, desk, token, _), ThreadPoolExecutor(1) as pool:
+        assert desk.take() == 0
+        waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        with ledger.transaction() as db:
+            db.execute(sa.select(member_shards).with_for_update())
+            buried = pool.submit(rows.bury, token, lambda *_: 40)
+            deadline = time.monotonic() + 60
+            while not db.scalar(waits):
+                assert time.monotonic() < deadline
+                db.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
+            assert db.scalars(sa.select(members.c.token).with_for_update(nowait=True)).all() == [token]
+        buried.result()
         assert granted(rows) == 40

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from pareta_batch.errors import LedgerError
+from pareta_batch.ledger import run_tables
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.migrations import FOLDER
 from pareta_batch.ledger.schema import VERSION, metadata, revisions
@@ -25,6 +26,9 @@ LEDGERS = Path(__file__).parent / "ledgers"
 OLD = sorted(path.name for path in LEDGERS.glob("*.sql"))
 OF_SIX_ROWS = ["version_4.postgresql.sql", "version_5.sql", "version_5.postgresql.sql"]
 """Ledgers of six rows: answered, failed for good, failed and retryable, claimed, and two pending."""
+
+ON_DEMAND = {"account_runs", "members", "member_runs", "member_shards", "stops"}
+"""Tables that programs of version 6 created when a run needed them."""
 
 PROCESSES = 4
 
@@ -99,6 +103,29 @@ def test_rows_of_a_migrated_and_of_a_new_ledger_leave_space_in_their_pages(opene
     new = Ledger.open(old_url)
     assert fill_factor(new) == ["fillfactor=70"]
     new.close()
+
+
+@on_both_databases
+@pytest.mark.parametrize("used", [False, True])
+def test_tables_that_version_6_created_on_demand_are_known_and_kept(ledger_url: str, used: bool) -> None:
+    ledger = Ledger.open(ledger_url)
+    on_demand = [table for table in metadata.sorted_tables if table.name in ON_DEMAND]
+    assert len(on_demand) == len(ON_DEMAND)
+    with ledger.transaction() as db:
+        run_tables.member_parts.drop(db)
+        if used:
+            db.execute(run_tables.stops.insert().values(batch="test", run="1", reason="Paid", message="402"))
+        else:
+            metadata.drop_all(db, on_demand)
+        db.exec_driver_sql("UPDATE ledger_version SET version = 6")
+        db.exec_driver_sql("UPDATE ledger_revision SET version_num = '6'")
+    ledger.close()
+    ledger = Ledger.open(ledger_url)
+    assert differences(ledger) == []
+    assert versions(ledger) == (VERSION, str(VERSION))
+    with ledger.transaction() as db:
+        assert len(db.execute(sa.select(run_tables.stops)).all()) == used
+    ledger.close()
 
 
 @pytest.mark.parametrize("old_url", ["version_5.sql", "version_5.postgresql.sql"], indirect=True)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pareta_batch.engine.planning import register_rows
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.queries import missing_by_shard, tally_of
+from pareta_batch.ledger.registration import Registration
 from pareta_batch.ledger.schema import shards
 from pareta_batch.ledger.selection import ALL_UNSETTLED, RowSelection
 from pareta_batch.ledger.shards import uncount_keys
@@ -225,4 +227,29 @@ def test_large_groups_of_two_members_do_not_block_each_other(postgres_url: str) 
     with ThreadPoolExecutor(2) as pool:
         writing = [pool.submit(write, keys(low[::2], high[::2])), pool.submit(write, keys(high[1::2], low[1::2]))]
     assert [each.result() for each in writing] == [None, None]
+    ledger.close()
+
+
+def test_a_late_outcome_whose_row_moves_to_another_shard_leaves_no_stale_count(postgres_url: str) -> None:
+    """A member that lost its lock writes what it received while the next run registers a changed dataset."""
+    ledger = Ledger.open(postgres_url)
+    asks = requests(1_000, {})
+    ledger.register_rows("test", asks)
+    asks[0], asks[600] = replace(asks[600], position=0), replace(asks[0], position=600)
+    waits = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.transaction() as db:
+            registration = Registration("test", datetime.now())
+            registration.begin(db, 1_000)
+            registration.write(db, asks)
+            writing = pool.submit(ledger.record, "test", [answered(asks[600].key, asks[600].fingerprint)])
+            deadline = time.monotonic() + 60
+            while not db.scalar(waits):
+                assert time.monotonic() < deadline
+                db.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
+            registration.finish(db)
+        writing.result()
+    assert ledger.missing_shards("test", 500) == {0: 500, 1: 499}
+    assert ledger.tally("test") == by_rows(ledger, "test")[0]
+    assert ledger.tally("test").pending == 999
     ledger.close()

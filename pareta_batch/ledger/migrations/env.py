@@ -2,9 +2,12 @@
 
 from alembic import context
 
-from pareta_batch.ledger.schema import metadata, revisions
+from pareta_batch.ledger.run_tables import account_runs
+from pareta_batch.ledger.schema import revisions
 
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, version_table=revisions.name
+    connection=context.config.attributes["connection"],
+    target_metadata=account_runs.metadata,
+    version_table=revisions.name,
 )
 context.run_migrations()

@@ -1,10 +1,22 @@
-"""Tables of the members of a run: the run, its members, their shards, and the decision to stop."""
+"""Tables of runs that send: those of each account, and a run with members, its shards, its parts and its stop."""
 
 import sqlalchemy as sa
 
-from pareta_batch.ledger.advisory_lock import lock_until_commit
+from pareta_batch.ledger.schema import metadata
 
-metadata = sa.MetaData()
+# One row for each run that sends. `account`: a digest, never the key. Times are seconds since the epoch.
+account_runs = sa.Table(
+    "account_runs",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("started", sa.BigInteger, nullable=False),
+    sa.Column("refused", sa.BigInteger, nullable=False),
+    sa.Column("paused_until", sa.Float, nullable=False),
+    sa.Column("account_per_s", sa.Float),
+    sa.Column("demand_per_s", sa.Float),
+    sa.Column("reported_at", sa.Float, nullable=False),
+)
 
 # The run that leads the batch's members. `owner_*`: the transaction that holds the lock of the batch.
 member_runs = sa.Table(
@@ -48,11 +60,30 @@ member_shards = sa.Table(
     "member_shards",
     metadata,
     sa.Column("batch", sa.String(100), primary_key=True),
-    sa.Column("shard", sa.Integer, primary_key=True),
+    sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("token", sa.String(32)),
     sa.Column("done", sa.Boolean, nullable=False),
     sa.Column("billed_before_micro_usd", sa.BigInteger, nullable=False),
-    sa.Index("member_shards_open", "batch", "shard", postgresql_where=sa.text("NOT done")),
+    sa.Index(
+        "member_shards_open",
+        *("batch", "shard"),
+        postgresql_where=sa.text("NOT done"),
+        sqlite_where=sa.text("NOT done"),
+    ),
+)
+
+# Ranges of shards whose parts of the output folder members write, once all rows are sent: `first` to before `stop`.
+member_parts = sa.Table(
+    "member_parts",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("first", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("stop", sa.Integer, nullable=False),
+    sa.Column("token", sa.String(32)),
+    # The numbers of written parts, rows and answers; None until the range is written.
+    sa.Column("parts", sa.Integer),
+    sa.Column("rows", sa.BigInteger),
+    sa.Column("answers", sa.BigInteger),
 )
 
 # The first decision to stop a run; it is read in the transaction of every group of claims.
@@ -64,12 +95,3 @@ stops = sa.Table(
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
 )
-
-_CREATING_LOCK = 17
-"""Number of PostgreSQL's lock on creating these tables; keep it in later versions."""
-
-
-def create_member_tables(db: sa.Connection) -> None:
-    """Create the tables on PostgreSQL, unless they exist."""
-    lock_until_commit(db, _CREATING_LOCK)
-    metadata.create_all(db)
