@@ -13,6 +13,7 @@ from pareta_batch import (
     RowSelection,
     RunPlan,
     Session,
+    WrittenParts,
     batch_report,
     check_batch_quote,
     check_column,
@@ -104,10 +105,13 @@ async def complete_shards(session: Session | Lead, plan: RunPlan) -> None:
 
 
 @task(task_run_name="answers of {batch.name}")
-async def write_answers_file(batch: Batch) -> str:
-    """Write the answers file or folder from the dataset and the ledger; return its path."""
+async def write_answers_file(batch: Batch, written: WrittenParts | None = None) -> str:
+    """Write the answers file or folder from the dataset and the ledger; return its path.
+
+    `written`: the parts of the folder, if members have written all of them.
+    """
     async with shared_ledger() as ledger:
-        return await asyncio.to_thread(write_output, batch, ledger)
+        return await asyncio.to_thread(write_output, batch, ledger, written)
 
 
 async def build_report(plan: RunPlan, session: Session | Lead) -> BatchReport:

@@ -1,5 +1,6 @@
 from .answer_parts import WrittenParts as WrittenParts
 from .answer_parts import complete_folder as complete_folder
+from .answer_parts import shards_per_part as shards_per_part
 from .answer_parts import write_parts as write_parts
 from .answers_file import Outcomes as Outcomes
 from .answers_file import block_results as block_results

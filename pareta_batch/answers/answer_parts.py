@@ -1,10 +1,10 @@
 """The answers of a batch as a folder of parts, one per range of shards; several processes may write parts at once.
 
-The process that runs the batch claims the folder before anything is sent. Each process calls `write_parts` for its
-range of shards, and the first one calls `complete_folder` when all ranges are written.
+The process that runs the batch claims the folder before anything is sent. Each member calls `write_parts` for its range
+of shards, and that process calls `complete_folder` when all ranges are written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count, islice
 from math import ceil
@@ -48,16 +48,18 @@ def write_folder(batch: Batch, ledger: Ledger) -> str:
     return batch.output_name
 
 
-def write_parts(batch: Batch, ledger: Ledger, shards: range | None = None) -> WrittenParts:
+def write_parts(
+    batch: Batch, ledger: Ledger, shards: range | None = None, check: Callable[[], object] = lambda: None
+) -> WrittenParts:
     """Write the parts of a range of shards, or of all shards, from the dataset and the ledger; the folder is claimed.
 
     A part whose content is the same stays as it is. The dataset is read from its start, so that a process should write
     one large range. Other processes may write other ranges at the same time.
 
     Args:
-        batch: A batch whose output is a folder.
-        ledger: The ledger of the batch.
+        batch, ledger: A batch whose output is a folder, and its ledger.
         shards: Shard numbers from `start` to before `stop`, which are multiples of `shards_per_part` or the last shard.
+        check: Called after each group of rows, the last of a part too, before it appears; its error ends the writing.
 
     Raises:
         ValueError: A part would lie in two ranges.
@@ -67,8 +69,7 @@ def write_parts(batch: Batch, ledger: Ledger, shards: range | None = None) -> Wr
     first_shard, stop = (0, None) if shards is None else (shards.start, shards.stop * batch.shard_size)
     if first_shard % size:
         raise ValueError(f"shards {shards}: a part has {size} shards; begin at a multiple of {size}")
-    folder, suffix = _folder(batch), batch.output_suffix
-    names, layout = layout_of(batch, _results(batch))
+    folder, suffix, (names, layout) = _folder(batch), batch.output_suffix, layout_of(batch, _results(batch))
     error = names["error"] if batch.output_format == "columns" else "error"
     records = records_of(batch, ledger, names, first_shard * batch.shard_size, stop)
     written = WrittenParts()
@@ -83,8 +84,8 @@ def write_parts(batch: Batch, ledger: Ledger, shards: range | None = None) -> Wr
         ):
             for chunk in _chunks(chain([first], part)):
                 write(chunk)
-                answers = sum(record[error] is None for record in chunk)
-                written += WrittenParts(0, len(chunk), answers)
+                written += WrittenParts(0, len(chunk), sum(record[error] is None for record in chunk))
+                check()
         written += WrittenParts(1)
     raise AssertionError("unreachable: count() is infinite")
 

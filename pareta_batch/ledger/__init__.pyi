@@ -37,6 +37,7 @@ from .run_tables import member_runs as member_runs
 from .run_tables import member_shards as member_shards
 from .run_tables import members as members
 from .run_tables import stops as stops
+from .schema import batches as batches
 from .schema import outputs as outputs
 from .schema import rows as rows
 from .schema import runs as runs

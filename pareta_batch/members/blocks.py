@@ -18,7 +18,6 @@ from pareta_batch.ledger import (
     Ledger,
     Membership,
     check_serves_members,
-    create_member_tables,
     current,
     holder_of,
     member_runs,
@@ -50,7 +49,6 @@ def run_of_blocks(ledger: Ledger, batch: str) -> str | None:
     row = member_runs.c
     query = sa.select(row.run, row.owner_pid, row.owner_transaction).where(row.batch == batch)
     with ledger.transaction() as db:
-        create_member_tables(db)
         found = db.execute(query.where(row.run.startswith(PREFIX))).one_or_none()
         is_led = found is not None and holder_of(db, batch) == tuple(found[1:])
     return found[0] if found is not None and is_led else None

@@ -10,7 +10,7 @@ from pareta_batch.ledger import Ledger, Membership, member_runs, member_shards, 
 from pareta_batch.members.allotments import Demand
 from pareta_batch.members.counts import Counts
 from pareta_batch.members.funds import prices_from, prices_json
-from pareta_batch.members.run_rows import write_stop
+from pareta_batch.members.run_rows import free_parts, write_stop
 from pareta_batch.money import NO_PRICES, Prices
 
 log = logging.getLogger(__name__)
@@ -147,6 +147,7 @@ class MemberDesk:
         try:
             with self._ledger.transaction() as db:
                 db.execute(member_shards.update().where(*theirs).values(token=None))
+                db.execute(free_parts(self._held.batch, self._held.token))
                 db.execute(members.update().where(*self._own).values(**ended))
         except LedgerError as error:  # the parent frees them once the lock is released
             log.warning("batch %s: the end of a member cannot be written: %s", self._held.batch, error)

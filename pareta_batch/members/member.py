@@ -23,6 +23,7 @@ from pareta_batch.ledger import Ledger, RowSelection, join_run
 from pareta_batch.members.allotted_gate import AllottedGate
 from pareta_batch.members.counts import Counts
 from pareta_batch.members.desk import MemberDesk, News, Orders
+from pareta_batch.members.part_writing import PartDesk, write_as_member
 from pareta_batch.money import Budget, BudgetGate
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
@@ -78,7 +79,8 @@ async def work_as_member(
     """Send rows of the batch beside the other members of its run, until all are sent or the run is stopped.
 
     It pulls shards from the ledger, within its share of the run's slots. If this is cancelled or the process is killed,
-    its unsent rows go to the other members. A member that finds no free shard waits until all shards are done.
+    its unsent rows go to the other members. A member that finds no free shard waits until all shards are done, and then
+    writes parts of an output folder.
 
     Args:
         batch: The batch, with the same fields in every member and in the parent.
@@ -93,13 +95,13 @@ async def work_as_member(
         LedgerError: The ledger is SQLite, or it cannot be written.
     """
     with ExitStack() as opened:
-        desk = MemberDesk(ledger, opened.enter_context(join_run(ledger, batch.name, member.run)))
-        shard_size = await asyncio.to_thread(desk.join, member.number)
-        work = SessionWork(
-            batch.model_copy(update={"shard_size": shard_size}), ledger, member.selection, 0, 0, gate_of_member(batch)
-        )
+        held = opened.enter_context(join_run(ledger, batch.name, member.run))
+        desk = MemberDesk(ledger, held)
+        own = batch.model_copy(update={"shard_size": await asyncio.to_thread(desk.join, member.number)})
+        work = SessionWork(own, ledger, member.selection, 0, 0, gate_of_member(batch))
         async with following_session(work, client, desk, policy, timing) as (session, present):
             await _complete_shards(session, desk, present)
+            await write_as_member(batch, ledger, session, PartDesk(ledger, held), present.wait)
     return _report(member, session)
 
 

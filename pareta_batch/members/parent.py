@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from functools import partial
 
-from pareta_batch.answers import claim
+from pareta_batch.answers import WrittenParts, claim
 from pareta_batch.engine import TIMING, SessionWork, StopSignal, Timing, owner_of_sessions, read_work, settle_copies
 from pareta_batch.errors import BatchStopped
 from pareta_batch.ledger import ALL_UNSETTLED, Ledger, RowSelection, check_serves_members
 from pareta_batch.members.counts import RunProgress, sum_of
 from pareta_batch.members.funds import NO_FUNDS, Funds
 from pareta_batch.members.member import EXCHANGE_INTERVAL_S, WAITING_INTERVAL_S, Member, sleep_until
+from pareta_batch.members.part_writing import members_write, part_ranges
 from pareta_batch.members.run_rows import MemberState, RunRows
 from pareta_batch.members.shares import next_shares
 from pareta_batch.rate_limit import Limits
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 class Lead:
     """A batch while its members send its rows; `lead_members` is the constructor. It has the control of a `Session`.
 
-    `progress`: the sum over the members. `allotment`: the slots that the members share.
+    `progress`: the sum over the members. `allotment`: the slots that the members share. `written`: the parts of the
+    output folder, once the members have written all of them.
     """
 
     def __init__(self, work: SessionWork, rows: RunRows, members: int, timing: Timing) -> None:
@@ -49,6 +51,8 @@ class Lead:
         self._max_in_flight = self.allotment
         self._dead: dict[str, float] = {}
         self._one_tick = threading.Lock()
+        self.written: WrittenParts | None = None
+        self._offers_parts = False
         self._budget = work.budget
         self._funds_wait = False
         self._funds = Funds.of(work.budget.budget) if work.budget.budget else NO_FUNDS
@@ -95,6 +99,8 @@ class Lead:
         finally:
             await asyncio.to_thread(self._tick)
             await asyncio.to_thread(settle_copies, self.batch, self._ledger)
+        if self.stop is None:
+            self.written = await asyncio.to_thread(self._rows.written_parts)
         left = await asyncio.to_thread(self._rows.open_shards)
         if self.stop is None and left:
             self.stop_because("MembersLost", f"all members ended, and {left} shards are not done")
@@ -141,6 +147,10 @@ class Lead:
         rows.write(changed, self._grants(states), paused=self._paused, prices=self._funds.prices)
         if (stop := rows.stopped()) is not None and self.stop is None:
             self._stop.stop(stop.reason, stop.message)
+        if self._offers_parts and living and self.stop is None and rows.all_done():
+            settle_copies(self.batch, self._ledger)
+            rows.offer_parts(part_ranges(self.batch, rows.total(), self._members))
+            self._offers_parts = False
 
     def _grants(self, states: Sequence[MemberState]) -> dict[str, int]:
         """Return the additional allotments of the budget; stop once it is reached."""
@@ -202,6 +212,7 @@ async def lead_members(
         size = shard_size(batch, work.to_send, members)
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, size, wanted)
         leading = Lead(work, RunRows(ledger, batch.name), members, timing)
+        leading._offers_parts = members_write(batch)
         async with begun(leading, shards, size):
             yield leading
 

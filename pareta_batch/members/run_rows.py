@@ -8,13 +8,16 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from pareta_batch.answers import WrittenParts
 from pareta_batch.errors import BatchStopped, LedgerError
 from pareta_batch.ledger import (
     Ledger,
+    batches,
     billed_by_shard,
     exclude_late_claims,
     holder_of,
     living_members,
+    member_parts,
     member_runs,
     member_shards,
     members,
@@ -58,7 +61,7 @@ class RunRows:
             owner = holder_of(db, self._batch)
             if owner is None:
                 raise LedgerError(f"batch {self._batch!r}: its lock is not held; open the run again")
-            for table in (member_runs, members, member_shards, stops):
+            for table in (member_runs, members, member_shards, member_parts, stops):
                 db.execute(table.delete().where(table.c.batch == self._batch))
             run = {"batch": self._batch, "run": self.run, "shard_size": shard_size, "paused": False, "doubt": doubt}
             db.execute(member_runs.insert().values(**run, owner_pid=owner[0], owner_transaction=owner[1]))
@@ -127,6 +130,7 @@ class RunRows:
             kept = kept_of(*spent_by_member(db, self._batch, token, self._shard_size))
             theirs = row.batch == self._batch, row.token == token, sa.not_(row.done)
             db.execute(member_shards.update().where(*theirs).values(token=None))
+            db.execute(free_parts(self._batch, token))
             of_member = members.c.batch == self._batch, members.c.token == token
             db.execute(members.update().where(*of_member).values(granted_micro_usd=kept, ended=True))
 
@@ -144,6 +148,34 @@ class RunRows:
         with self._ledger.transaction() as db:
             return db.scalar(query) or 0
 
+    def all_done(self) -> bool:
+        """Return whether every shard is done."""
+        row = member_shards.c
+        is_open = sa.exists().where(row.batch == self._batch, sa.not_(row.done))
+        with self._ledger.transaction() as db:
+            return not db.scalar(sa.select(is_open))
+
+    def total(self) -> int:
+        """Return the number of registered rows of the batch."""
+        with self._ledger.transaction() as db:
+            return db.scalar(sa.select(batches.c.rows).where(batches.c.batch == self._batch)) or 0
+
+    def offer_parts(self, ranges: Iterable[range]) -> None:
+        """Enter the ranges of shards whose parts members write."""
+        offered = [{"batch": self._batch, "first": each.start, "stop": each.stop} for each in ranges]
+        with self._ledger.transaction() as db:
+            db.execute(member_parts.insert(), offered)
+
+    def written_parts(self) -> WrittenParts | None:
+        """Return the sum of the parts that members wrote; None if a range is not written."""
+        row = member_parts.c
+        query = sa.select(row.parts, row.rows, row.answers).where(row.batch == self._batch)
+        with self._ledger.transaction() as db:
+            found = db.execute(query).all()
+        if not found or any(parts is None for parts, _, _ in found):
+            return None
+        return sum((WrittenParts(*each) for each in found), WrittenParts())
+
     def stop(self, stop: BatchStopped) -> None:
         """Stop the run for all members."""
         with self._ledger.transaction() as db:
@@ -153,6 +185,13 @@ class RunRows:
         """Return the decision to stop the run; None while it goes on."""
         with self._ledger.transaction() as db:
             return stop_of(db, self._batch, self.run)
+
+
+def free_parts(batch: str, token: str) -> sa.Update:
+    """Return the statement that frees the ranges of parts that a member has taken and not written."""
+    row = member_parts.c
+    unwritten = row.batch == batch, row.token == token, row.parts.is_(None)
+    return member_parts.update().where(*unwritten).values(token=None)
 
 
 def write_stop(db: sa.Connection, batch: str, run: str, stop: BatchStopped) -> None:
