@@ -6,6 +6,7 @@ deployment. Reason: docs/decisions/partial-parameters.md.
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -26,14 +27,14 @@ def titled(title: str) -> Any:  # pydantic types Field as Any
     return Field(json_schema_extra={"title": title})
 
 
+@dataclass(frozen=True)
 class OfDeployment:
     """Annotation of a parameter: a value that is not valid on its own is merged into the deployment's value.
 
     The schema on the server therefore requires no field. A valid value is taken as it is.
     """
 
-    def __init__(self, parameter: str) -> None:
-        self.parameter = parameter
+    parameter: str
 
     def __get_pydantic_core_schema__(self, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
         def complete(value: object) -> object:

@@ -92,6 +92,7 @@ class EndState:
 _FAILURES, _BAD_INPUT, _STOPPED = ExitStatus.FAILURES, ExitStatus.BAD_INPUT, ExitStatus.STOPPED
 _CHECK_NETWORK = "check PARETA_BASE_URL and the network, then run it again"
 _CHECK_ENDPOINT = "check the endpoint, then run it again"
+_NOT_PAID_AGAIN = "run it again: paid eval runs are not paid again"
 _CHECK_DATABASE = "check the ledger's database, then run it again"
 
 END_STATES: Mapping[Ending, EndState] = {
@@ -156,15 +157,11 @@ END_STATES: Mapping[Ending, EndState] = {
     StopReason.INTERRUPTED: EndState("Interrupted", "run it again", False, _STOPPED),
     StopReason.CANCELLED: EndState("Stopped", "run it again", False, _STOPPED),
     StopReason.TOO_MANY_FAILURES: EndState("TooManyFailures", "read the errors in the answers file", True, _FAILURES),
-    StopReason.COMPARISON_FAILED: EndState(
-        "ComparisonFailed", "run it again: paid eval runs are not paid again", True, _FAILURES
-    ),
+    StopReason.COMPARISON_FAILED: EndState("ComparisonFailed", _NOT_PAID_AGAIN, True, _FAILURES),
     StopReason.GATE_NOT_PASSED: EndState(
         "GateNotPassed", "check the comparison, or change the policy", False, _FAILURES
     ),
-    StopReason.GATE_NOT_REACHED: EndState(
-        "ComparisonFailed", "run it again: paid eval runs are not paid again", True, _STOPPED
-    ),
+    StopReason.GATE_NOT_REACHED: EndState("ComparisonFailed", _NOT_PAID_AGAIN, True, _STOPPED),
 }
 
 OTHER = EndState("Stopped", "run it again", True, _STOPPED)

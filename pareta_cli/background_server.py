@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -70,7 +70,8 @@ def stop_server(home: Path) -> ServerState | None:
             return None
     server = _running(home)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        _signal(server.pid, number)
+        with suppress(ProcessLookupError):
+            os.kill(server.pid, number)
         if _ends(home):
             return server
     raise ServerError(f"Prefect server: process {server.pid} does not end; stop it by hand")
@@ -139,13 +140,6 @@ def _locked(home: Path) -> Iterator[int | None]:
     finally:
         # A server that was started meanwhile has a copy, and keeps the lock.
         os.close(descriptor)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
 
 
 def _state_file(home: Path) -> Path:

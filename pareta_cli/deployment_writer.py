@@ -13,7 +13,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.variables import Variable
 
 from pareta_cli.deployment_file import FileDeployment, Json, automation_states
-from pareta_cli.setup_merge import NOTHING, Path, State, children, flat, merge, nested, record_of
+from pareta_cli.setup_merge import NOTHING, Path, State, flat, merge, nested, record_of
 
 Report = Callable[[str], None]
 
@@ -153,7 +153,7 @@ async def _write_schedules(
 ) -> bool:
     """Create, update and delete single schedules; return whether there was a change."""
     changed = False
-    for slug in sorted({*children(state, "schedules"), *children(server, "schedules")}):
+    for slug in sorted({path[1] for path in (*state, *server) if path[0] == "schedules"}):
         at = ("schedules", slug)
         here, there = nested(state, at), nested(server, at)
         if here == there:

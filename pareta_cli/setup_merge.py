@@ -5,7 +5,7 @@ A person's change on the server is kept: a value that differs from what the last
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -24,9 +24,6 @@ class Nothing(Enum):
     """The value of a path that a state does not have."""
 
     NOTHING = "nothing"
-
-    def __str__(self) -> str:
-        return "nothing"
 
 
 NOTHING = Nothing.NOTHING
@@ -92,11 +89,6 @@ def nested(state: State, under: Path) -> Any:  # JSON
     return whole
 
 
-def children(state: State, under: str) -> Sequence[str]:
-    """Return the names directly under a first name."""
-    return sorted({path[1] for path in state if path[0] == under and len(path) > 1})
-
-
 def _put(whole: dict[str, Any], path: Path, value: Any) -> None:
     for name in path[:-1]:
         # A value that is no object stands above: it wins over what is below it.
@@ -120,7 +112,7 @@ def _digest(value: Any) -> str:  # JSON, or a path
 
 
 def _shown(value: Any) -> str:
-    text = str(value) if isinstance(value, Nothing) else json.dumps(value, ensure_ascii=False)
+    text = value.value if isinstance(value, Nothing) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}…"
 
 

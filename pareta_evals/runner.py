@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pareta_batch import (
     NO_ACCOUNT,
     Account,
-    LeaderboardPrices,
     Ledger,
     Purchase,
     fetch_leaderboard,
@@ -145,7 +144,7 @@ class EvalRunner:
 
     async def costs(self, plan: EvalPlan, rows: int | None, eval_set_id: str | None) -> dict[str, float | None]:
         """Return the listed cost of each bought model (micro-USD); None if it or the number of rows is unknown."""
-        board = await self.fetch_leaderboard(eval_set_id)
+        board = await fetch_leaderboard(self.pareta, await self._task(eval_set_id))
         each = {model: board.cost(await self._served_by(model)) for model in plan.bought}
         return {model: None if rows is None or cost is None else rows * cost for model, cost in each.items()}
 
@@ -174,10 +173,6 @@ class EvalRunner:
             await asyncio.to_thread(eval_plan.save_scored_models, self.ledger, run.eval_set_id, run.id, whole)
         earlier = {run_id: await self.pareta.evals.runs.retrieve(run_id) for run_id in set(plan.reused.values())}
         return with_results(run, {model: earlier[run_id] for model, run_id in plan.reused.items()})
-
-    async def fetch_leaderboard(self, eval_set_id: str | None) -> LeaderboardPrices:
-        """Fetch the leaderboard of the task."""
-        return await fetch_leaderboard(self.pareta, await self._task(eval_set_id))
 
     async def row_count(self, eval_set_id: str | None) -> int | None:
         """Return the number of rows of the eval set; None if it is unknown."""

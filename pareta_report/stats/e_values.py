@@ -168,14 +168,11 @@ def _p_of_graded(pools: Sequence[_Pool]) -> float:
     draws = min(MAX_DRAWS, max(MAX_RANDOM_NUMBERS // len(pools), 999))
     rng = np.random.default_rng([len(pools), int(sizes.sum()), int(1e6 * abs(latest))])
     as_low, rows = 0, np.arange(len(pools))
-    for size in _chunks(draws, max(1, 500_000 // len(pools))):
-        chosen = (rng.random((size, len(pools))) * sizes).astype(np.int64)
+    step = max(1, 500_000 // len(pools))
+    for done in range(0, draws, step):
+        chosen = (rng.random((min(step, draws - done), len(pools))) * sizes).astype(np.int64)
         as_low += int((values[rows, chosen] @ weights <= latest + 1e-9).sum())
     return (1 + as_low) / (1 + draws)
-
-
-def _chunks(total: int, size: int) -> list[int]:
-    return [min(size, total - done) for done in range(0, total, size)]
 
 
 def _by_means(before: Sequence[RunScores], now: RunScores) -> float:
