@@ -1,7 +1,8 @@
 """A large batch in the ledger: `python -m benchmarks.ledger_scale [--rows 2000000] [--store sqlite|postgresql|URL]`.
 
-Registers the rows, registers them again, settles all but one in 10,000, and times the queries of a start. With
-`postgresql` it starts a server of its own, which does not sync to disk, and measures the CPU time of its processes.
+Registers the rows, registers them again, settles all but one in 10,000, times the queries of a start, and writes the
+answers as parts. With `postgresql` it starts a server of its own, which does not sync to disk, and measures the CPU of
+its processes.
 """
 
 import argparse
@@ -12,18 +13,23 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from benchmarks.client import table
+from pareta_batch.answers import write_output
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.outcomes import Tally
 from pareta_batch.ledger.schema import rows as rows_table
 from pareta_batch.ledger.schema import shards
 from pareta_batch.rows.requests import RowRequest
+from pareta_batch.spec import Batch
 from tests.batch import postgres
 
 MISSING_EVERY_ROWS = 10_000
 SHARD_ROWS = 500
+QUERIES = 20
+"""Repetitions of each query of a start; higher resolves shorter ones."""
 TEXT = "Which team? My invoice is wrong. " * 17
 """560 bytes: the prompt of the constants in earlier measurements."""
 
@@ -48,13 +54,15 @@ class Clock:
         self._rows = rows
         self._server = server
 
-    def timed(self, name: str, act: Callable[[], object], made: float = 0.0) -> list[str]:
-        """Run one step; return its times as table cells, without the CPU seconds that making the requests takes."""
+    def timed(self, name: str, act: Callable[[], object], made: float = 0.0, times: int = 1) -> list[str]:
+        """Run one step `times` times; return the means as table cells, without the CPU seconds of making requests."""
         wall, cpu, server = time.monotonic(), time.process_time(), self._server_cpu()
-        act()
-        wall, cpu = time.monotonic() - wall - made, time.process_time() - cpu - made
-        spent = (cpu, self._server_cpu() - server, wall) if self._server else (cpu, wall)
-        return [name, *(f"{1e6 * each / self._rows:.1f}" for each in spent), f"{1000 * wall:,.0f}"]
+        for _ in range(times):
+            act()
+        wall, cpu = (time.monotonic() - wall) / times, (time.process_time() - cpu - made) / times
+        spent = (cpu, (self._server_cpu() - server) / times) if self._server else (cpu,)
+        per_row = (f"{1e6 * each / self._rows:.1f}" for each in spent)
+        return [name, *per_row, f"{1000 * sum(spent):,.0f}", f"{1000 * wall:,.0f}"]
 
     def _server_cpu(self) -> float:
         return server_cpu_s(self._server) if self._server else 0.0
@@ -101,32 +109,60 @@ def settle(ledger: Ledger) -> None:
             db.exec_driver_sql("VACUUM ANALYZE rows")
 
 
-def measure(url: str, rows: int, server: int | None = None) -> str:
+def bytes_a_row(ledger: Ledger, rows: int) -> str:
+    """Return the size of the ledger divided by the number of rows."""
+    if ledger.file is not None:
+        return f"{sum(path.stat().st_size for path in ledger.file.parent.glob(f'{ledger.file.name}*')) / rows:,.0f}"
+    with ledger.transaction() as db:
+        return f"{db.exec_driver_sql('SELECT pg_database_size(current_database())').scalar_one() / rows:,.0f}"
+
+
+def batch_of(folder: Path, rows: int) -> Batch:
+    """Return the batch of the rows, with a dataset and an output folder."""
+    dataset = folder / "rows.parquet"
+    pq.write_table(pa.table({"id": [f"row-{n}" for n in range(rows)], "text": [TEXT] * rows}), dataset)
+    output = f"{folder}/answers/"
+    return Batch(name="large", model="auto", dataset=str(dataset), id_column="id", prompt="{text}", output=output)
+
+
+def measure(url: str, rows: int, folder: Path, server: int | None = None) -> str:
     """Measure all steps on one ledger, and return the table."""
     made, clock = without_ledger(rows), Clock(rows, server)
     ledger = Ledger.open(url)
     found = [clock.timed("register", lambda: ledger.register_rows("large", requests(rows)), made)]
-    before = written(ledger)
+    before, pending = written(ledger), bytes_a_row(ledger, rows)
     found.append(clock.timed("register again", lambda: ledger.register_rows("large", requests(rows)), made))
     rewritten = written(ledger) - before
     settle(ledger)
     end = -(-rows // SHARD_ROWS) * SHARD_ROWS
     found.append(clock.timed("count all shards again", lambda: ledger.recount("large", 0, end)))
     ledger.close()
-    opened: list[Ledger] = []
-    found.append(clock.timed("open", lambda: opened.append(Ledger.open(url))))
-    missing: dict[int, int] = {}
-    found.append(
-        clock.timed("count the missing", lambda: missing.update(opened[0].missing_shards("large", SHARD_ROWS)))
+    found += queries(clock, url, rows)
+    ledger = Ledger.open(url)
+    found.append(clock.timed("write the parts", lambda: write_output(batch_of(folder, rows), ledger)))
+    settled = bytes_a_row(ledger, rows)
+    ledger.close()
+    title = (
+        f"{rows:,} rows on {url.partition(':')[0]}; registering again wrote {rewritten:,} of them; {pending} bytes a "
+        f"row, {settled} once all were answered"
     )
-    tallies: list[Tally] = []
-    found.append(clock.timed("tally", lambda: tallies.append(opened[0].tally("large"))))
-    assert sum(missing.values()) == tallies[0].pending == -(-rows // MISSING_EVERY_ROWS)
-    assert tallies[0].settled == rows - tallies[0].pending
-    opened[0].close()
-    title = f"{rows:,} rows on {url.partition(':')[0]}; registering again wrote {rewritten:,} of them"
-    heads = ["step", "CPU of the client", *(["CPU of the server"] if server else []), "duration µs a row", "ms"]
+    heads = ["step", "client µs a row", *(["server µs a row"] if server else []), "CPU ms", "duration ms"]
     return table(title, heads, found)
+
+
+def queries(clock: Clock, url: str, rows: int) -> list[list[str]]:
+    """Measure the queries at the start of a run, and return their table rows."""
+    opened = Ledger.open(url)
+    missing, tally = opened.missing_shards("large", SHARD_ROWS), opened.tally("large")
+    assert sum(missing.values()) == tally.pending == -(-rows // MISSING_EVERY_ROWS)
+    assert tally.settled == rows - tally.pending
+    found = [
+        clock.timed("open", lambda: Ledger.open(url).close(), times=QUERIES),
+        clock.timed("count the missing", lambda: opened.missing_shards("large", SHARD_ROWS), times=QUERIES),
+        clock.timed("tally", lambda: opened.tally("large"), times=QUERIES),
+    ]
+    opened.close()
+    return found
 
 
 def main() -> None:
@@ -134,14 +170,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--store", default="postgresql", help="sqlite, postgresql, or the URL of an empty database")
     chosen = parser.parse_args()
-    if chosen.store == "postgresql":
+    with tempfile.TemporaryDirectory() as folder:
+        print(run(chosen.store, chosen.rows, Path(folder)))
+
+
+def run(store: str, rows: int, folder: Path) -> str:
+    """Measure on the chosen ledger, and return the table."""
+    if store == "postgresql":
         with postgres.server() as running, running.database() as url:
-            print(measure(url, chosen.rows, running.process))
-    elif chosen.store == "sqlite":
-        with tempfile.TemporaryDirectory() as folder:
-            print(measure(f"sqlite:///{folder}/ledger.db", chosen.rows))
-    else:
-        print(measure(chosen.store, chosen.rows))
+            return measure(url, rows, folder, running.process)
+    return measure(f"sqlite:///{folder}/ledger.db" if store == "sqlite" else store, rows, folder)
 
 
 if __name__ == "__main__":

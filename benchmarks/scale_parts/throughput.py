@@ -13,11 +13,7 @@ from tempfile import mkdtemp
 from benchmarks.client import service
 from benchmarks.ledger_scale import server_cpu_s
 from benchmarks.scale_parts.result import Result
-from pareta_batch.ledger import Ledger
-from pareta_batch.members import Member
-from pareta_batch.run import run_with_members
-from pareta_batch.runners import KeyClient, MemberJob, run_on_this_machine
-from pareta_batch.spec import Batch
+from pareta_batch import Batch, KeyClient, Ledger, Member, MemberJob, run_on_this_machine, run_with_members
 from tests.batch.batches import batch_in, numbered
 from tests.batch.postgres import Server
 

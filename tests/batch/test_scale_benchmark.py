@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 from tests.batch import postgres
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_the_benchmark_finds_the_names_that_it_imports() -> None:
+    assert import_module("benchmarks.scale")
 
 
 @pytest.mark.long
