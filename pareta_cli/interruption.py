@@ -28,7 +28,7 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
         # A shell repeats SIGHUP: it must not interrupt the cleanup. SIG_IGN would print an error for a pending one.
         signal.signal(each, lambda *_: None)
     atexit.register(_ignore_signals)
-    with suppress(OSError):  # nobody reads it any more
+    with suppress(OSError):  # the reader of the output is closed
         # Not through sys.stderr: the signal may have come while that was being written to.
         os.write(2, f"stopped by {signal.Signals(number).name} before it was done; run it again\n".encode())
     if _is_importing(frame):

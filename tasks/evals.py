@@ -40,10 +40,10 @@ async def prepare_eval_set(spec: ComparisonSpec) -> tuple[str, EvalRows | None]:
 
 
 @task(task_run_name="plan of {spec.name}", **RETRIES)
-async def plan_eval_run(spec: ComparisonSpec, eval_set_id: str, occasion: str | None = None) -> EvalPlan:
+async def plan_eval_run(spec: ComparisonSpec, eval_set_id: str, occurrence: str | None = None) -> EvalPlan:
     """Decide which models are bought and which scores are reused. Raises ModelsUnknown."""
     async with shared_ledger() as ledger, shared_client() as pareta:
-        return await EvalRunner(spec, pareta, ledger, occasion).plan(eval_set_id)
+        return await EvalRunner(spec, pareta, ledger, occurrence).plan(eval_set_id)
 
 
 @task(task_run_name="start eval run of {spec.name}", **RETRIES)
@@ -51,7 +51,7 @@ async def start_eval_run(
     spec: ComparisonSpec,
     eval_set_id: str,
     plan: EvalPlan,
-    occasion: str | None = None,
+    occurrence: str | None = None,
     account: Account = NO_ACCOUNT,
 ) -> str:
     """Return the id of the eval run of these models on this set: an existing paid run, else a new one.
@@ -60,7 +60,7 @@ async def start_eval_run(
     """
     async with shared_ledger() as ledger, shared_client() as pareta:
         await settle_purchases(account.name)
-        run_id = await EvalRunner(spec, pareta, ledger, occasion, account).run(eval_set_id, plan)
+        run_id = await EvalRunner(spec, pareta, ledger, occurrence, account).run(eval_set_id, plan)
     run_logger().info("eval run %s of %s on %s", run_id, ", ".join(plan.bought), eval_set_id)
     return run_id
 

@@ -42,10 +42,11 @@ STORED = TypeAdapter(RunScores)
 
 @task(task_run_name="history of {watch}")
 async def append_history(
-    watch: str, occasion: str, run: EvalRun, rows: EvalRows | None, score_range: Scale = None
+    watch: str, occurrence: str, run: EvalRun, rows: EvalRows | None, score_range: Scale = None
 ) -> tuple[QualityPoint, ...]:
     """Record the scores of this occurrence, and return the series on these rows, the earliest first."""
-    points = [point.model_dump() for point in quality_points(occasion, run, rows.groups if rows else None, score_range)]
+    found = quality_points(occurrence, run, rows.groups if rows else None, score_range)
+    points = [point.model_dump() for point in found]
     series = series_of(watch, str(run.eval_set_id))
     async with shared_ledger() as ledger:
         await asyncio.to_thread(save_quality, ledger, series, points)

@@ -108,16 +108,16 @@ def drift_in(looks: SeriesScores, groups: Mapping[int, str] | None = None) -> Dr
 
 
 def quality_points(
-    occasion: str,
+    occurrence: str,
     run: "EvalRun",
     groups: Mapping[int, str] | None = None,
     score_range: tuple[float, float] | None = None,
 ) -> tuple[QualityPoint, ...]:
     """Return each model's quality in a run on the rows it answered; a group of rows is one sample."""
-    return tuple(_point(occasion, run, found, groups) for found in candidates(run, groups, score_range))
+    return tuple(_point(occurrence, run, found, groups) for found in candidates(run, groups, score_range))
 
 
-def _point(occasion: str, run: "EvalRun", found: Candidate, groups: Mapping[int, str] | None) -> QualityPoint:
+def _point(occurrence: str, run: "EvalRun", found: Candidate, groups: Mapping[int, str] | None) -> QualityPoint:
     quality, low, high = found.quality, found.low, found.high
     if found.items:
         rows = sorted(row for row, item in found.items.items() if not item.errored)
@@ -127,7 +127,7 @@ def _point(occasion: str, run: "EvalRun", found: Candidate, groups: Mapping[int,
             quality = float(scores.mean())
             low, high = intervals.of_mean(scores, membership(groups, rows))
     return QualityPoint(
-        occasion=occasion, model=found.model, run_id=str(run.id), quality=quality, ci_low=low, ci_high=high
+        occasion=occurrence, model=found.model, run_id=str(run.id), quality=quality, ci_low=low, ci_high=high
     )
 
 

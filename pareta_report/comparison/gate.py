@@ -9,7 +9,7 @@ from pareta_batch import Frozen, Spec
 from pareta_report.comparison.results import Comparison, ModelScore, Standing
 from pareta_report.render import count, listing, percent, points, unit_cost
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 ROUNDING = 1e-9
 """Tolerance of a bound, for rounding. Raised: a bound may miss its requirement by more."""
@@ -37,17 +37,17 @@ class Policy(Spec):
     min_groups: int = Field(
         20, ge=2, title="Minimum groups", description="Minimum number of groups of rows, with a group column"
     )
-    min_quality: Share = Field(
+    min_quality: Fraction = Field(
         0.5,
         title="Minimum quality",
         description="Minimum of the lower end of the model's 95 % interval; rows without an answer count as wrong",
     )
-    min_baseline_quality: Share = Field(
+    min_baseline_quality: Fraction = Field(
         0.5,
         title="Minimum quality of the baseline",
         description="Minimum of the lower end of its 95 % interval; below it no model passes",
     )
-    max_errors: Share = Field(
+    max_errors: Fraction = Field(
         0.05,
         title="Maximum share of errors",
         description="Maximum share of rows without an answer, for the model and for the baseline",

@@ -27,7 +27,7 @@ class ComparisonContext:
         rows: Eval rows, in order.
         groups: Group of each row by index (for example the document of a page).
         slices: Slice column, and its value by row index.
-        estimates: Expected cost by model in micro-USD, from listed prices; None if uncontext.
+        estimates: Expected cost by model in micro-USD, from listed prices; None if unknown.
         reused: Id of the earlier run that paid for a baseline, by model.
         margin: Loss of quality up to which a model is as good as the baseline (0.02 is two points).
         score_range: Scale of the scores; 0 to 1 by default.

@@ -138,7 +138,7 @@ def _dress(axes: "Axes", dots: Sequence[_Dot]) -> None:
 
 
 def _tick(value: float, _: object) -> str:
-    """Return a tick of the cost axis without an exponent; ticks keep the digits that tell them apart."""
+    """Return a tick of the cost axis without an exponent; ticks keep the digits in which they differ."""
     import numpy as np
 
     return np.format_float_positional(value, precision=6, fractional=False, trim="-")
