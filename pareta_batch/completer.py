@@ -169,6 +169,7 @@ def _checked(fields: Mapping[str, Any]) -> Batch:
 
 CALL = "ParetaCompleter"
 _NOT_IN_BLOCKS = Batch.model_fields.keys() - {"name", "model", *BatchOptions.__annotations__}
+_NOT_IN_BLOCKS |= {"approve_above_usd", "processes"}
 _SOURCES = ("PARETA_LEDGER_URL", "PARETA_API_KEY", "PARETA_BASE_URL")
 
 _opened: dict[tuple[object, ...], _Opened] = {}

@@ -17,7 +17,9 @@ from pareta_batch.approval import check_approval
 from pareta_batch.engine import OpenSessions, Session, open_session, register_rows
 from pareta_batch.errors import BatchStopped, DatasetError
 from pareta_batch.field_problems import checked_options
+from pareta_batch.frame_processes import complete_in_processes
 from pareta_batch.ledger import ALL_UNSETTLED, Ledger
+from pareta_batch.members import Lead
 from pareta_batch.report import BatchReport, batch_report
 from pareta_batch.rows import Table, digest, is_table
 from pareta_batch.run import complete_shards, final_tally
@@ -63,6 +65,7 @@ class BatchOptions(TypedDict, total=False):
     answer_columns: tuple[Literal["tool_calls", "reasoning", "logprobs"], ...]
     reuse: Any  # a mapping, which the batch checks
     max_in_flight: int
+    processes: int
     shard_size: int
     timeout_s: float
     budget_usd: float | None
@@ -100,6 +103,7 @@ async def complete(
     Raises:
         BatchStopped: The batch was stopped. It has the frame with the answers so far, and the report.
         DatasetError, InvalidOptions: The frame or an argument is not valid; nothing was sent.
+        LedgerError: The ledger cannot be used; several `processes` need PostgreSQL.
     """
     batch = batch_of(frame, model, name, dict(options))
     async with opened_ledger(ledger) as books:
@@ -201,7 +205,9 @@ def _content(batch: Batch) -> object:
 
 async def _run(
     batch: Batch, pareta: AsyncPareta, ledger: Ledger, progress: bool, approved: bool
-) -> tuple[Session, BatchReport]:
+) -> tuple[Session | Lead, BatchReport]:
+    if batch.has_members:
+        return await complete_in_processes(batch, pareta, ledger, progress=progress, approved=approved)
     try:
         plan = await asyncio.to_thread(register_rows, batch, ledger)
     except BaseException:

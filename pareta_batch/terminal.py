@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from pareta_batch.engine import Session, Snapshot
+from pareta_batch.engine import Controlled, Snapshot
 from pareta_batch.money import dollars
 
 MAX_NAME_CELLS = 20
@@ -47,7 +47,7 @@ def progress_bar(console: Console) -> Iterator[Callable[[Snapshot], None]]:
 
 
 @asynccontextmanager
-async def watch_session(session: Session) -> AsyncIterator[None]:
+async def watch_session(session: Controlled) -> AsyncIterator[None]:
     """Show the progress of a session while the body runs, and at its end."""
     console = Console()
     with _one_line(console) if console.is_jupyter else progress_bar(console) as watch:

@@ -175,6 +175,7 @@ def test_a_budget_is_that_of_all_blocks(sandbox: Sandbox) -> None:
         ({"name": ""}, "name: missing"),
         ({"output": "x.csv"}, "output: it does not apply to blocks"),
         ({"dataset": "x.csv", "processes": 2}, "dataset: it does not .*\n.*processes: it does not"),
+        ({"approve_above_usd": 1}, "approve_above_usd: it does not apply"),
         ({"reuse": {"max_age": "7d"}}, "reuse.max_age: it does not"),
         ({"promt": "x"}, "promt: .*did you mean prompt"),
         ({"budget_usd": 1, "sampling": {}}, "options: budget_usd needs sampling.max_tokens"),

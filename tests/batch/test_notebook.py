@@ -206,7 +206,7 @@ async def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_field_of_a_batch_is_a_keyword() -> None:
     named = {"dataset", "name", "model", "output", "output_format", "part_format", "part_rows"}
-    named |= {"credentials", "processes", "runner", "cluster"}
+    named |= {"credentials", "runner", "cluster"}
     assert BatchOptions.__annotations__.keys() == Batch.model_fields.keys() - named
     assert Batch.model_fields.keys() >= NOT_IN_NAME
 

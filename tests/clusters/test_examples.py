@@ -20,7 +20,7 @@ psutil = pytest.importorskip("psutil")
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]  # warnings of Ray and Dask
 
-ROWS = 240
+ROWS = 400
 TICKETS = pd.DataFrame({"id": range(ROWS), "ticket": [f"My invoice number {n} is wrong." for n in range(ROWS)]})
 
 
