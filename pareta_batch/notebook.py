@@ -96,14 +96,13 @@ async def complete(
         name: Name of the batch in the ledger. By default it is derived from what is asked, not from the rows: more
             rows continue the batch, and its budget counts for all of them.
         api_key, base_url: By default PARETA_API_KEY and PARETA_BASE_URL.
-        ledger: An open ledger; by default that of PARETA_LEDGER_URL. The report goes to `on_report`.
+        ledger: An open ledger; by default that of PARETA_LEDGER_URL. Several `processes` need PostgreSQL.
         approved: A person has approved the cost. Without, one above `approve_above_usd` raises ApprovalNeeded.
         options: Fields of a batch, such as `prompt`, `answer_schema`, `sampling`, `budget_usd`.
 
     Raises:
         BatchStopped: The batch was stopped. It has the frame with the answers so far, and the report.
         DatasetError, InvalidOptions: The frame or an argument is not valid; nothing was sent.
-        LedgerError: The ledger cannot be used; several `processes` need PostgreSQL.
     """
     batch = batch_of(frame, model, name, dict(options))
     async with opened_ledger(ledger) as books:

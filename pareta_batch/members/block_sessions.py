@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pareta_batch.engine import RETRY_POLICY, TIMING, Session, SessionWork, open_session
-from pareta_batch.errors import BatchBusy, BatchError, BatchStopped, Orphaned, RowsUnanswered
+from pareta_batch.errors import BatchBusy, BatchStopped, LedgerError, Orphaned, RowsUnanswered
 from pareta_batch.ledger import (
     ALL_UNSETTLED,
     Ledger,
@@ -28,7 +28,7 @@ from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 
 JOIN_TIMEOUT_S = 60.0
-"""Seconds to wait until the members of an ended run have left, or an ordinary run has ended. Higher fails later."""
+"""Seconds to wait, after the longest call, until the members of an ended run have left. Higher fails later."""
 JOIN_INTERVAL_S = 0.2
 """Seconds between two attempts to join. Raising it joins later and asks the ledger less often."""
 ROWS_AT_ONCE = 5_000
@@ -111,12 +111,14 @@ class BlockSessions:
         opened = await self._session()
         try:
             yield opened
-        except BatchError as error:
-            opened.session.stop_because(type(error).__name__, str(error))
-            if (problem := _problem_of(opened.session, error)) is not None:
-                raise problem from None
-        except BaseException as error:
-            opened.session.stop_because(type(error).__name__, "a block was not completed")
+        except BatchStopped as stop:
+            opened.session.stop_because(stop.reason, stop.message)
+            _raise_unless_orphaned(opened.session)
+        except LedgerError as error:
+            opened.session.stop_because("LedgerError", str(error))
+            _raise_unless_orphaned(opened.session)
+        except BaseException:
+            opened.session.stop_because("Cancelled", "a block was not completed")
             raise
         finally:
             opened.users -= 1
@@ -156,7 +158,7 @@ class BlockSessions:
                     opened.closed.set()
 
     async def _open(self) -> Opened:
-        deadline = time.monotonic() + JOIN_TIMEOUT_S
+        deadline = time.monotonic() + self._batch.timeout_s + JOIN_TIMEOUT_S
         while True:
             async with AsyncExitStack() as parts:
                 try:
@@ -194,9 +196,11 @@ class BlockSessions:
         return session, SharedDesk(self._ledger, held, present)
 
 
-def _problem_of(session: Session, error: BatchError) -> BatchError | None:
-    """Return the error to raise for a block whose session failed; None if another session can continue."""
+def _raise_unless_orphaned(session: Session) -> None:
+    """Raise the reason of a stop as an error of the block; without the parent alone, another session continues."""
     stop = session.stop
-    if stop is None or stop.reason == "LedgerError":
-        return error
-    return None if stop.reason == "Orphaned" else BatchStopped(stop.reason, stop.message)
+    if stop is None or stop.reason == "Orphaned":
+        return
+    raise (
+        LedgerError(stop.message) if stop.reason == "LedgerError" else BatchStopped(stop.reason, stop.message)
+    ) from None
