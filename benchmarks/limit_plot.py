@@ -55,7 +55,7 @@ def draw(report: BatchReport, at: list[float], path: Path) -> None:
     axes.axhline(PER_S, color="grey", linestyle=":", label=f"limit of the service: {PER_S} per second, burst {BURST}")
     axes.set(xlabel="seconds since the first call", ylabel="per second", ylim=(0, None), xlim=(0, at[-1]))
     axes.set_title(f"{report.settled:,} rows, {report.refused} refused requests", fontsize=10)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="upper right", fontsize=8)
     figure.savefig(path, metadata={"Date": None})
 
 

@@ -123,7 +123,7 @@ class ConcurrencyEstimate:
         elif self.bounds:
             self._lower(in_flight_before)
         elif self._suggests_limit():
-            self._start_trial(min(self._latest_two()))
+            self._start_trial(min(list(self._refused_in_flight)[-2:]))
         if self._turnovers[-1] >= self.limit:
             self.interval_s = self._mean_interval_s()
         self._step = 1
@@ -202,17 +202,13 @@ class ConcurrencyEstimate:
 
         This takes `MIN_BURSTS` bursts of refusals, or two if hardly any call was answered between them.
         """
-        latest = self._latest_two()
-        if 2 * sum(list(self._turnovers)[-2:]) < min(latest):
-            refused, required = latest, 2
-        else:
-            refused, required = list(self._refused_in_flight), MIN_BURSTS
-        is_new = self._is_trusted and 0 < min(latest) < self._tried
+        refused, required = list(self._refused_in_flight), MIN_BURSTS
+        latest = min(refused[-2:])
+        if 2 * sum(list(self._turnovers)[-2:]) < latest:
+            refused, required = refused[-2:], 2
+        is_new = self._is_trusted and 0 < latest < self._tried
         unseen = max(self._answered_in_flight) < max(refused) + _slack(min(refused))
         return is_new and len(refused) == required and _are_similar(refused) and unseen
-
-    def _latest_two(self) -> list[int]:
-        return list(self._refused_in_flight)[-2:]
 
 
 def _are_similar(refused: Collection[int]) -> bool:

@@ -76,7 +76,9 @@ class RateLimiter:
         if now < self._paused_until:
             return self._paused_until - now
         if not self._random_refusals.gap_s:
-            self._raise_limits(now)
+            self._rate.end_ramp_up()
+            if not self._concurrency.bounds and self._rate.raise_when_due(now):
+                self._note(now)
         at = self._concurrency.next_at(now, self.in_flight)
         return max(0.0, max(self._next_at, self._told.next_at(now), at) - now) if at < inf else None
 
@@ -231,12 +233,6 @@ class RateLimiter:
             self._rate.forget(now)
         else:
             self._rate.refused(call.at, now, self._pause_s)
-
-    def _raise_limits(self, now: float) -> None:
-        """Raise the rate if it was not refused for long enough."""
-        self._rate.end_ramp_up()
-        if not self._concurrency.bounds and self._rate.raise_when_due(now):
-            self._note(now)
 
     def _note(self, now: float, *, restart: bool = True) -> None:
         if restart:

@@ -1,15 +1,18 @@
 """Estimate of a service's rate limit, from accepted and refused rates.
 
-Search: the rate is halved until it is accepted, then bisected between accepted and refused rates. At rest, close to the
-limit, it is lowered a little after each refusal and raised a little after a number of calls without one. Both then
-happen equally often. So the share of refused calls follows from that number, for every cause of a refusal: a rate
-limit, calls too close together, or a late timer.
+Search: the rate is halved until it is accepted, then bisected between accepted and refused rates. A full token bucket
+of size b and rate R accepts n = b + R·t calls in the t seconds until it refuses one. So two segments end the search:
+
+    R = (n₂ - n₁) / (t₂ - t₁)
+
+At rest, close to the limit, the rate is lowered a little after each refusal and raised a little after a number of calls
+without one. Both then happen equally often. So the share of refused calls follows from that number, for every cause of
+a refusal: a rate limit, calls too close together, or a late timer.
 
 A limit on calls in flight cannot replace it. By Little's law, calls in flight = rate × latency, and latency varies.
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
 from math import inf
 
 from pareta_batch.rate_limit.probe_timer import ProbeTimer
@@ -46,20 +49,6 @@ MIN_PAUSE_CALLS = 20
 """Pause, in calls at the present rate, that refills the burst allowance of a service; higher estimates less often."""
 
 
-@dataclass
-class _Segment:
-    """Accepted calls between the time when the service's burst allowance was full and the next refusal.
-
-    After a pause (`after_pause`) the allowance is certainly full. After a raise of the rate, it is full only if the
-    former rate was low enough.
-    """
-
-    since: float
-    after_pause: bool = False
-    lasted: float = 0.0
-    calls: float = 0
-
-
 class Rate:
     """The rate of calls, in calls per second."""
 
@@ -76,8 +65,10 @@ class Rate:
         self._alone = True
         self._next_probe = ProbeTimer()
         self._sent: deque[float] = deque(maxlen=MAX_RECENT_CALLS)
-        self._segment = _Segment(inf)
-        self._shortest: _Segment | None = None
+        # The present segment: when the burst allowance was full, whether a pause filled it (a raise does so only if the
+        # former rate was low enough), and the calls since. The shortest one: calls, seconds.
+        self._full_at, self._after_pause, self._calls = inf, False, 0.0
+        self._shortest: tuple[float, float] | None = None
 
     @property
     def gap_s(self) -> float:
@@ -91,7 +82,7 @@ class Rate:
             # The process was suspended: the rate across the gap would be too low.
             self._sent.clear()
         self._sent.append(now)
-        self._segment.calls += 1
+        self._calls += 1
 
     def next_at(self, due: float, now: float) -> float:
         """Return the start time of the next call, after a call that was due at `due` and started at `now`."""
@@ -104,7 +95,7 @@ class Rate:
 
     def forget(self, now: float) -> None:
         """Ignore the calls since the last refusal: another limit bounded them."""
-        self._segment = _Segment(inf)
+        self._full_at, self._after_pause, self._calls = inf, False, 0.0
         self._next_probe.at = max(self._next_probe.at, now + self.period_s)
 
     def end_ramp_up(self) -> None:
@@ -146,7 +137,7 @@ class Rate:
             # Another limit bounds the calls: an unused rate that is not refused is no evidence.
             self._next_probe.at = now + self.period_s
             return False
-        self._segment = _Segment(now)
+        self._full_at, self._after_pause, self._calls = now, False, 0.0
         if self.resting:
             self._step(1, now)
         else:
@@ -229,21 +220,17 @@ class Rate:
         return max(min(2 * self._pause_s, 2.0), 20 / min(self.per_s, 1e6), RAMP_UP_S)
 
     def _estimate(self, sent: float, now: float, pause_s: float) -> float | None:
-        """Return 98 % of the service's rate, solved from two segments of different length; None without them.
-
-        For each segment, calls = burst allowance + rate × seconds.
-        """
-        segment, self._segment = self._segment, _Segment(now + pause_s, after_pause=True)
-        calls = segment.calls - (now - sent) * min(self.per_s, self.reached())
-        segment = replace(segment, lasted=sent - segment.since, calls=calls)
-        shortest = self._shortest
-        if segment.lasted <= 0 or pause_s * self.per_s < MIN_PAUSE_CALLS:
+        """Return 98 % of the service's rate, from two segments of different length; None without them."""
+        calls = self._calls - (now - sent) * min(self.per_s, self.reached())
+        lasted, after_pause, shortest = sent - self._full_at, self._after_pause, self._shortest
+        self._full_at, self._after_pause, self._calls = now + pause_s, True, 0.0
+        if lasted <= 0 or pause_s * self.per_s < MIN_PAUSE_CALLS:
             return None
-        if segment.after_pause and (shortest is None or segment.lasted < shortest.lasted):
-            self._shortest = segment
-        if shortest is None or segment.calls - shortest.calls < MIN_PAUSE_CALLS or segment.lasted < 2 * shortest.lasted:
+        if after_pause and (shortest is None or lasted < shortest[1]):
+            self._shortest = calls, lasted
+        if shortest is None or calls - shortest[0] < MIN_PAUSE_CALLS or lasted < 2 * shortest[1]:
             return None
-        return 0.98 * (segment.calls - shortest.calls) / (segment.lasted - shortest.lasted)
+        return 0.98 * (calls - shortest[0]) / (lasted - shortest[1])
 
 
 def _per_s(first: float, last: float, calls: int) -> float:
