@@ -192,14 +192,14 @@ class RateLimiter:
 
     def _learn(self, call: Call, now: float) -> None:
         rate = self._rate_at_rest(call)
-        # With other runs, refusals at any rate of this one are theirs, not random.
+        # With other runs, refusals at any rate of this one may be theirs: they are neither random nor a bound.
         if self._part == 1 and rate and not self._short_pauses and not self._random_refusals.gap_s:
             self._random_refusals.refused_at_rest(rate, self._pause_s)
         if self._random_refusals.gap_s:
             self._end_measurement(now)
         elif not self._short_pauses:
             self._cut(call, now)
-        elif self._concurrency.refused_again(call.in_flight_before):
+        elif self._concurrency.refused_again(call.in_flight_before) and self._part == 1:
             self._rate.refused_again(self._refused_at, call.at)
 
     def _rate_at_rest(self, call: Call) -> float:

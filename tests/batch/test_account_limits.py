@@ -130,6 +130,18 @@ async def test_a_share_takes_effect_on_the_calls_that_wait() -> None:
     assert await waiting is None
 
 
+@pytest.mark.parametrize("apart_s", first_of(12, 9, 10, 11, 13, 14))
+def test_refusals_of_a_run_that_joins_during_the_search_of_another_are_no_bound_of_the_rate(apart_s: int) -> None:
+    # The other run takes every token, close to the limit, and knows no rate that it could report.
+    service = Service(0.1, per_s=12, burst=12)
+    played = play_together(
+        service, [RateLimiter(64) for _ in range(2)], rows=10**6, apart_s=apart_s, until_s=250, told_every_s=1.0
+    )
+    rates = [sum(at > 100 for at in each.answers) / 150 for each in played]
+    assert sum(rates) >= 0.85 * 12
+    assert min(rates) >= 0.5 * sum(rates) / 2
+
+
 @pytest.mark.parametrize("retry_after", first_of("none", "fractional", "seconds"))
 @pytest.mark.parametrize(("per_s", "burst"), first_of((50, 10), (200, 20), (12, 12)))
 @pytest.mark.parametrize("runs", first_of(4, 2))
