@@ -5,9 +5,9 @@ of size b and rate R accepts n = b + R·t calls in the t seconds until it refuse
 
     R = (n₂ - n₁) / (t₂ - t₁)
 
-At rest, close to the limit, the rate is lowered a little after each refusal and raised a little after a number of calls
-without one. Both then happen equally often. So the share of refused calls follows from that number, for every cause of
-a refusal: a rate limit, calls too close together, or a late timer.
+At rest, close to the limit, the rate is lowered a little after each refusal. It is raised a little after a number of
+calls without one. Both then happen equally often. So the share of refused calls follows from that number, for every
+cause of a refusal: a rate limit, calls too close together, or a late timer.
 
 A limit on calls in flight cannot replace it. By Little's law, calls in flight = rate × latency, and latency varies.
 """
