@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from benchmarks.client import service
 from benchmarks.scale_parts.result import Result
 from pareta_batch.engine import register_rows
-from pareta_batch.ledger import Ledger, living_members
+from pareta_batch.ledger import Ledger, living_members, members
 from pareta_batch.members import Lead, Member, lead_members
 from pareta_batch.sampling import Sampling
 from pareta_batch.spec import Batch
@@ -160,7 +162,7 @@ async def moving_limit(phase_s: float, folder: Path, server: Server) -> Result:
                 working = asyncio.create_task(leading.work(processes.start_all))
                 await until(lambda: highest(url)[0] > IN_FLIGHT // 2, WAIT_S)
                 phases = [
-                    await _phase(leading, processes, url, MEMBERS + number, slots, phase_s)
+                    await _phase(leading, processes, url, MEMBERS + number, slots, phase_s, ledger)
                     for number, slots in enumerate((IN_FLIGHT, IN_FLIGHT // 4, IN_FLIGHT))
                 ]
                 leading.stop_because("Interrupted", "the measurement is complete")
@@ -175,12 +177,15 @@ async def moving_limit(phase_s: float, folder: Path, server: Server) -> Result:
 
 
 async def _phase(
-    leading: Lead, processes: Processes, url: str, number: int, slots: int, phase_s: float
+    leading: Lead, processes: Processes, url: str, number: int, slots: int, phase_s: float, ledger: Ledger
 ) -> tuple[int, int, float]:
-    """Set a limit, and return it, the maximum in flight once it holds, and the seconds until then."""
+    """Set a limit, and return it, the maximum in flight once it holds, and the seconds until then.
+
+    It holds once each member has confirmed its part, and the calls in flight above it have ended.
+    """
     leading.apply(paused=False, max_in_flight=slots)
     changed = time.monotonic()
-    await until(lambda: highest(url)[0] <= slots, WAIT_S)
+    await until(lambda: confirmed(ledger) <= slots and highest(url)[0] <= slots, WAIT_S)
     lowered_s = time.monotonic() - changed
     highest(url)  # the maximum since the limit holds
     await asyncio.sleep(phase_s / 2)
@@ -188,6 +193,14 @@ async def _phase(
     processes.start(Member(leading.members[0].run, number))
     await asyncio.sleep(phase_s / 2)
     return slots, highest(url)[1], lowered_s
+
+
+def confirmed(ledger: Ledger) -> int:
+    """Return the sum of the calls in flight that the members may have now."""
+    row = members.c
+    query = sa.select(sa.func.sum(sa.func.greatest(row.share, row.confirmed))).where(sa.not_(row.ended))
+    with ledger.transaction() as db:
+        return db.scalar(query) or 0
 
 
 def highest(url: str) -> tuple[int, int]:
