@@ -34,7 +34,7 @@ def test_it_begins_with_the_installation() -> None:
 
 @pytest.mark.long
 @pytest.mark.server
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1000)
 def test_every_command_runs_and_leads_to_a_scheduled_pipeline(home: Path) -> None:
     folder = home / "project"
     for part in PARTS:
@@ -70,7 +70,7 @@ def _run(home: Path, folder: Path, commands: str) -> str:
             env={**started.environment, "PATH": path},
             stdout=output,
             stderr=subprocess.STDOUT,
-            timeout=360,
+            timeout=900,
             check=False,
         )
     assert ended.returncode == 0, log.read_text(encoding="utf-8")

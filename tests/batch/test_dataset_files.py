@@ -14,7 +14,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.rows.dataset import Dataset, schema
 from pareta_batch.rows.glob_pattern import glob_pattern
 from pareta_batch.rows.source import Source
-from tests.batch.batches import batch_in, ledger_in
+from tests.batch.batches import batch_in
 
 
 def zstd(content: bytes) -> bytes:
@@ -229,11 +229,6 @@ def test_types_of_parquet_files_that_differ_are_merged(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": pa.array([2], pa.int64()), "b": ["x"], "c": [True]}), tmp_path / "2.parquet")
     types = {each.name: str(each.type) for each in schema(Dataset.open(str(tmp_path)))}
     assert types == {"a": "int64", "b": "string", "c": "bool"}
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return ledger_in(tmp_path)
 
 
 @pytest.mark.parametrize("dataset", ["d", "d/", "d/*.csv", "d/**/*.csv"])

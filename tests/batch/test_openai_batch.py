@@ -12,7 +12,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.rows.requests import row_requests
 from pareta_batch.spec import Batch
 from pareta_sandbox.testing import Sandbox
-from tests.batch.batches import answered, failed, ledger_in, run
+from tests.batch.batches import answered, failed, run
 
 
 def request(number: int, **body: Any) -> dict[str, Any]:
@@ -113,9 +113,9 @@ def test_lines_for_openai_are_json_lines(tmp_path: Path, output: str) -> None:
 
 
 async def test_a_file_made_for_openai_runs_unchanged_and_is_answered_in_its_format(
-    tmp_path: Path, sandbox: Sandbox
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
-    batch, ledger = batch_of(tmp_path, request(1), request(2), output_format="openai_batch"), ledger_in(tmp_path)
+    batch = batch_of(tmp_path, request(1), request(2), output_format="openai_batch")
     report = await run(batch, sandbox, ledger)
     assert (report.settled, report.failed) == (2, 0)
     found = lines(batch)
@@ -133,10 +133,10 @@ async def test_a_file_made_for_openai_runs_unchanged_and_is_answered_in_its_form
 
 
 async def test_the_columns_of_an_ordinary_answers_file_are_those_of_the_requests(
-    tmp_path: Path, sandbox: Sandbox
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
     batch = batch_of(tmp_path, request(1))
-    await run(batch, sandbox, ledger_in(tmp_path))
+    await run(batch, sandbox, ledger)
     (line,) = lines(batch)
     assert (line["custom_id"], line["body"]["model"], line["answer"]) == ("request-1", "gpt-4o-mini", "billing")
 
@@ -152,12 +152,12 @@ def written(tmp_path: Path, ledger: Ledger, *outcomes: Any) -> list[dict[str, An
     return lines(batch)
 
 
-def test_a_failed_row_has_an_error_and_a_row_that_was_not_sent_is_pending(tmp_path: Path) -> None:
+def test_a_failed_row_has_an_error_and_a_row_that_was_not_sent_is_pending(tmp_path: Path, ledger: Ledger) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     message = json.dumps({"role": "assistant", "content": None, "tool_calls": [call], "logprobs": {"content": []}})
     answer, error, pending = written(
         tmp_path,
-        ledger_in(tmp_path),
+        ledger,
         lambda key, work: answered(key, work, answer=None, message=message, finish_reason="tool_calls"),
         lambda key, work: failed(key, work, retryable=False),
     )
@@ -173,11 +173,9 @@ def test_a_failed_row_has_an_error_and_a_row_that_was_not_sent_is_pending(tmp_pa
     assert (pending["response"], pending["error"]) == (None, {"code": "pending", "message": "not sent yet"})
 
 
-def test_several_choices_are_those_of_the_reply(tmp_path: Path) -> None:
+def test_several_choices_are_those_of_the_reply(tmp_path: Path, ledger: Ledger) -> None:
     choices = [
         {"index": n, "message": {"role": "assistant", "content": str(n)}, "finish_reason": "stop"} for n in (0, 1)
     ]
-    (first, *_) = written(
-        tmp_path, ledger_in(tmp_path), lambda key, work: answered(key, work, message=json.dumps(choices))
-    )
+    (first, *_) = written(tmp_path, ledger, lambda key, work: answered(key, work, message=json.dumps(choices)))
     assert first["response"]["body"]["choices"] == choices

@@ -43,7 +43,7 @@ def left_behind(home: Path, pid: int) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_server_is_started_once_found_by_its_url_and_stopped(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARETA_API_KEY", "pareta_sk_secret")
     port, options = free_port(), ("--home", str(home))

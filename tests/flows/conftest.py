@@ -73,9 +73,11 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
 
 @pytest.fixture(autouse=True)
 def _leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Collect the connection that Prefect leaves open in every flow run.
+    """Collect the connections that Prefect leaves open.
 
-    It is part of a reference cycle: without this, a later test would collect it and fail with its warning.
+    Twice in a flow run it asks for the default result storage with a client that it does not close
+    (`_read_server_default_result_storage_block_id` of 3.9). The client is part of a reference cycle: without this, a
+    later test would collect it and fail with its warning.
     """
     yield
     if ON_PREFECT & set(request.fixturenames):

@@ -1,7 +1,7 @@
 """A deployment that events start: its files, its batches and its money are its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 
@@ -41,8 +41,10 @@ def started_as(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
+    yield opened
+    opened.close()
 
 
 def batch(name: str = "new", **fields: object) -> Batch:

@@ -163,7 +163,7 @@ def test_a_batch_runs_beside_modules_of_the_same_names(
         *program,
         *("complete", "batch.yaml"),
         folder=project,
-        timeout_s=100,
+        timeout_s=300,
         variables={
             "PARETA_API_KEY": sandbox.api_key,
             "PARETA_BASE_URL": sandbox.base_url,
@@ -175,9 +175,9 @@ def test_a_batch_runs_beside_modules_of_the_same_names(
     sandbox.debited_once()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1000)
 def test_the_demo_runs_from_a_wheel(complete: Environment, tmp_path: Path) -> None:
-    done = complete.run("pareta-pipeline", "demo", folder=tmp_path, timeout_s=360)
+    done = complete.run("pareta-pipeline", "demo", folder=tmp_path, timeout_s=900)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / ".pareta" / "demo" / "report.html").is_file()
     assert (tmp_path / ".pareta" / "demo" / "notices" / "answers.parquet").is_file()
