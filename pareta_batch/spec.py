@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from pareta_batch.answer_schema import load_schema, response_format_of
 from pareta_batch.form_schema import budget_needs_max_tokens
@@ -65,7 +65,7 @@ class BatchWork(Processes, Question, BatchDataset):
         title="Sampling columns",
         description="Sampling field → column with its value in each row; a row without a value has that of `sampling`",
     )
-    answer_schema: dict[str, Any] | str | None = Field(
+    answer_schema: Annotated[dict[str, Any] | str | None, BeforeValidator(load_schema)] = Field(
         None,
         title="Answer schema",
         description="JSON Schema of the answers, as a mapping, a .json or .yaml file, or module:Model of pydantic; its "
@@ -101,7 +101,7 @@ class BatchWork(Processes, Question, BatchDataset):
     tolerated_failures: float = Field(
         0.0, ge=0, le=1, title="Tolerated failures", description="Share of rows that may fail in a completed batch"
     )
-    output: UserPath | None = Field(
+    output: Annotated[UserPath, AfterValidator(checked_output)] | None = Field(
         None,
         title="Output",
         description="Answers file (.csv, .jsonl or .parquet), or a folder of parts, which ends in / and may be an "
@@ -138,11 +138,6 @@ class BatchWork(Processes, Question, BatchDataset):
     def sampling_leaves_the_batch_alone(cls, sampling: Sampling) -> Sampling:
         check_response_format(sampling.response_format)
         return sampling
-
-    @field_validator("answer_schema", mode="before")
-    @classmethod
-    def schema_is_read_once(cls, given: object) -> dict[str, Any] | None:
-        return load_schema(given)
 
     @model_validator(mode="after")
     def one_format_of_the_answers(self) -> "BatchWork":
@@ -194,11 +189,6 @@ class BatchWork(Processes, Question, BatchDataset):
             step = "set part_format: jsonl" if self.output_folder else "end it in .jsonl"
             raise ValueError(f"output {self.output!r}: the output format {OPENAI_BATCH} is JSON Lines; {step}")
         return self
-
-    @field_validator("output")
-    @classmethod
-    def output_has_a_known_format(cls, output: str | None) -> str | None:
-        return None if output is None else checked_output(output)
 
     @property
     def output_folder(self) -> Address | None:
