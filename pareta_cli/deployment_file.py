@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from typing import Any, cast
@@ -27,6 +27,8 @@ _triggers: TypeAdapter[DeploymentTriggerTypes] = TypeAdapter(DeploymentTriggerTy
 
 DEFAULT_POOL = "pareta"
 """Work pool of the deployments of this project, for processes."""
+POOL: Path = ("work pool",)
+QUEUE: Path = ("work queue",)
 ANCHOR = datetime(2020, 1, 1, tzinfo=UTC)
 TIMING = ("cron", "interval", "anchor_date", "rrule", "timezone")
 
@@ -54,6 +56,11 @@ class FileDeployment:
         """Name of the flow and of the deployment."""
         return f"{self.flow.name}/{self.name}"
 
+    def placed(self, pool: str, queue: str | None) -> "FileDeployment":
+        """Return the deployment in another work pool; `queue` None for its default queue."""
+        named = {**self.fields["work_pool"], "name": pool, "work_queue_name": queue}
+        return replace(self, fields={**self.fields, "work_pool": named})
+
     def automations(self, deployment_id: UUID) -> dict[str, AutomationCore]:
         """Return the automations of its triggers, by name."""
         specs = [_triggers.validate_python(each) for each in self.fields.get("triggers") or ()]
@@ -71,7 +78,8 @@ class FileDeployment:
             ("paused",): bool(self.fields.get("paused")),
             ("concurrency limit",): limit.get("limit"),
             ("collision strategy",): limit.get("collision_strategy"),
-            ("work queue",): (self.fields["work_pool"] or {}).get("work_queue_name") or "default",
+            POOL: self.fields["work_pool"]["name"],
+            QUEUE: (self.fields["work_pool"] or {}).get("work_queue_name") or "default",
             **flat(self.fields["work_pool"].get("job_variables") or {}, ("job variables",)),
             **flat(self.fields.get("parameters") or {}, ("parameters",)),
             **_schedules(self.fields.get("schedules") or ()),

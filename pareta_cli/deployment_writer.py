@@ -12,8 +12,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from prefect.variables import Variable
 
-from pareta_cli.deployment_file import FileDeployment, Json, automation_states
-from pareta_cli.setup_merge import NOTHING, Path, State, flat, merge, nested, record_of
+from pareta_cli.deployment_file import POOL, QUEUE, FileDeployment, Json, automation_states
+from pareta_cli.setup_merge import NOTHING, Path, State, flat, merge, nested, record_of, without
 
 Report = Callable[[str], None]
 
@@ -29,6 +29,9 @@ async def write_deployment(client: PrefectClient, wanted: FileDeployment, *, res
     server = _state_of(found, automations) if found else {}
     # A deleted deployment is made anew, as in the file: its record would leave out every value.
     record = await read_record(wanted.full_name) if found else {}
+    if found and found.work_pool_name is None:
+        # Its pool was deleted. No run can start without one, so it returns to the pool of the file.
+        record, server = without((POOL, QUEUE), record, server)
     in_file = wanted.state(deployment_id)
     state, kept = merge(in_file, server, record, reset=reset)
     state = with_whole_groups(state, server)
@@ -67,7 +70,8 @@ def _state_of(found: DeploymentResponse, automations: Mapping[str, Automation]) 
         ("paused",): fields["paused"],
         ("concurrency limit",): limit["limit"] if limit else None,
         ("collision strategy",): options["collision_strategy"] if options else None,
-        ("work queue",): fields["work_queue_name"],
+        POOL: fields["work_pool_name"],
+        QUEUE: fields["work_queue_name"],
         **flat(fields["job_variables"] or {}, ("job variables",)),
         **flat(fields["parameters"] or {}, ("parameters",)),
         **{path: value for each in fields["schedules"] for path, value in _schedule_state(each).items()},
@@ -135,8 +139,8 @@ async def _update(
         "paused": state.get(("paused",), False),
         "concurrency_limit": limit,
         "concurrency_options": {"collision_strategy": strategy} if strategy else None,
-        "work_pool_name": wanted.fields["work_pool"]["name"],
-        "work_queue_name": state.get(("work queue",)),
+        "work_pool_name": state.get(POOL),
+        "work_queue_name": state.get(QUEUE),
         "parameters": {} if parameters is NOTHING else parameters,
         "job_variables": {} if variables is NOTHING else variables,
     }

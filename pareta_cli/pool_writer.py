@@ -44,6 +44,26 @@ async def write_pool(client: PrefectClient, pool: Pool, report: Report, *, reset
         report(f"  kept {each}")
 
 
+async def check_pool(client: PrefectClient, name: str) -> None:
+    """Raise SetUpError, with the work pools of the server, if it has no pool of this name."""
+    try:
+        await client.read_work_pool(name)
+    except ObjectNotFound:
+        has = ", ".join(sorted(each.name for each in await client.read_work_pools())) or "none"
+        step = f"choose one, or make it with: prefect work-pool create {name} --type process"
+        raise SetUpError(f"--pool {name!r:.80}: no such work pool; the server has: {has}; {step}") from None
+
+
+async def check_queue(client: PrefectClient, pool: str, name: str) -> None:
+    """Raise SetUpError, with the queues of the work pool, if it has no queue of this name."""
+    try:
+        await client.read_work_queue_by_name(name, work_pool_name=pool)
+    except ObjectNotFound:
+        has = ", ".join(sorted(each.name for each in await client.read_work_queues(work_pool_name=pool)))
+        step = f"choose one, or make it with: prefect work-queue create {name} --pool {pool}"
+        raise SetUpError(f"--queue {name!r:.80}: work pool {pool!r} has no such queue; it has: {has}; {step}") from None
+
+
 async def write_ledger_secret(client: PrefectClient, pool: Pool, report: Report) -> str | None:
     """Create the secret block with the ledger's URL of this environment; return a note if it is missing.
 

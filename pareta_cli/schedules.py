@@ -11,9 +11,11 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTag
 
 from pareta_cli.deployment_file import DEFAULT_POOL, FileDeployment, Json, SetUpError, check_deployment
 from pareta_cli.deployment_writer import Report, find_deployment, forget_record, write_deployment
+from pareta_cli.pool_writer import check_pool, check_queue
 from pareta_cli.server_setup import on_server, prepare_server
 from pareta_cli.spec_kinds import Command, command_for, command_named, flow_of, kind_of
 from pareta_cli.specs import fields_of, spec_from
+from pareta_cli.work_pool import PROCESSES
 from tasks import NEEDS_API, uses_prefect
 
 if TYPE_CHECKING:
@@ -35,6 +37,14 @@ class Timetable:
     paused: bool = False
 
 
+@dataclass(frozen=True)
+class Place:
+    """Work pool and queue of a deployment; None for those that it has, in a new deployment the default ones."""
+
+    pool: str | None = None
+    queue: str | None = None
+
+
 def deployment_of(path: Path, overrides: list[str], command: str | None, timetable: Timetable | None) -> FileDeployment:
     """Return the deployment of a spec; its runs work in the present folder, as the commands do.
 
@@ -54,14 +64,32 @@ def deployment_of(path: Path, overrides: list[str], command: str | None, timetab
     return check_deployment(wanted, steps, f"--cron {timetable.cron!r:.80} and {path}" if timetable else str(path))
 
 
-def write_schedule(deployment: FileDeployment, report: Report, *, reset: bool) -> None:
-    """Create or update a deployment, and the work pool and the block type if they are missing. Raises SetUpError."""
+def write_schedule(deployment: FileDeployment, place: Place, report: Report, *, reset: bool) -> str:
+    """Create or update a deployment, and the default work pool and the block type if they are missing.
 
-    async def write(client: PrefectClient) -> None:
-        await prepare_server(client, {}, report)
-        await write_deployment(client, deployment, reset=reset, report=report)
+    Returns the work pool. Raises SetUpError, also if the server has no such pool or queue.
+    """
 
-    _on_server(write)
+    async def write(client: PrefectClient) -> str:
+        found = Place() if reset else await _place_of(client, deployment.full_name)
+        own = place.pool is None and found.pool in (None, DEFAULT_POOL)
+        pool = place.pool or found.pool or DEFAULT_POOL
+        queue = place.queue or (found.queue if pool == found.pool else None)
+        if not own:
+            await check_pool(client, pool)
+        await prepare_server(client, {}, report, PROCESSES if own else None)
+        if place.queue:
+            await check_queue(client, pool, place.queue)
+        await write_deployment(client, deployment.placed(pool, queue), reset=reset, report=report)
+        return (await _place_of(client, deployment.full_name)).pool or pool
+
+    return _on_server(write)
+
+
+async def _place_of(client: PrefectClient, full_name: str) -> Place:
+    """Return the place of a deployment; an empty one if the server has no such deployment."""
+    found = await find_deployment(client, full_name)
+    return Place(found.work_pool_name, found.work_queue_name) if found else Place()
 
 
 def remove_schedule(full_name: str) -> None:
@@ -103,6 +131,8 @@ def _listed(name: str, fields: Json) -> Json:
         "cron": [each.get("cron") or f"every {each.get('interval')} s" for each in timing],
         "timezone": timing[0].get("timezone") if timing else None,
         "paused": fields["paused"] or not timing,
+        "work_pool": fields["work_pool_name"],
+        "work_queue": fields["work_queue_name"],
         "folder": steps[0].get("prefect.deployments.steps.set_working_directory", {}).get("directory"),
     }
 

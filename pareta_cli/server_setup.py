@@ -146,12 +146,13 @@ async def prepare_server(
     client: PrefectClient,
     limits: Mapping[str, int],
     report: Report,
-    pool: Pool = PROCESSES,
+    pool: Pool | None = PROCESSES,
     *,
     reset: bool = False,
 ) -> None:
-    """Create or update the work pool, register the block type, and size the limits of endpoints."""
-    await write_pool(client, pool, report, reset=reset)
+    """Create or update the work pool, if one is given, register the block type, and size the limits of endpoints."""
+    if pool is not None:
+        await write_pool(client, pool, report, reset=reset)
     await ParetaCredentials.register_type_and_schema(client=client)
     report("block type Pareta Credentials: registered")
     for model, slots in limits.items():

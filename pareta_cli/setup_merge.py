@@ -69,6 +69,15 @@ def record_of(state: State) -> dict[str, str]:
     return {_digest(path): _digest(value) for path, value in state.items()}
 
 
+def without(paths: Sequence[Path], record: Record, found: State) -> tuple[dict[str, str], dict[Path, Any]]:
+    """Return a record and a state of the server without these paths: the file sets them, as in a first set-up."""
+    digests = [_digest(path) for path in paths]
+    return (
+        {digest: value for digest, value in record.items() if digest not in digests},
+        {path: value for path, value in found.items() if path not in paths},
+    )
+
+
 def flat(value: Any, path: Path = ()) -> dict[Path, Any]:  # JSON
     """Return a JSON value as a state: objects are split at every depth, an empty object is a value."""
     if not isinstance(value, Mapping) or not value:

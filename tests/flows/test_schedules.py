@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from pareta_cli.app import app
 from pareta_cli.server_setup import SetUp, set_up
 from pareta_sandbox.testing import Sandbox
-from tests.flows.test_server_setup import FILE, NAME, Server, server  # noqa: F401
+from tests.flows.test_server_setup import FILE, NAME, Server, other_pool, server  # noqa: F401
 
 SCHEDULED = "complete-batch/scheduled-complete-own"
 SPEC = {"name": "own", "model": "auto", "dataset": "rows.csv", "id_column": "id", "prompt": "Which team? {text}"}
@@ -64,6 +64,53 @@ def test_a_schedule_is_made_updated_listed_and_removed(folder: Path, server: Ser
     assert schedule("own.yaml", *CRON).exit_code == 0
     found = server.deployment(SCHEDULED)
     assert (found["parameters"]["batch"]["name"], len(found["schedules"])) == ("own", 1)
+
+
+def test_a_schedule_is_placed_in_a_work_pool_and_stays_there(
+    folder: Path,
+    server: Server,  # noqa: F811
+    other_pool: str,  # noqa: F811
+) -> None:
+    made = schedule("own.yaml", *CRON, "--pool", other_pool, "--queue", "fast")
+    assert made.exit_code == 0, made.output
+    assert f"start a worker with: prefect worker start --pool {other_pool}\n" in made.stdout
+    for options in ((), ("--pool", other_pool)):
+        again = schedule("own.yaml", *CRON, *options)
+        assert f"--pool {other_pool}" in again.stdout
+        (listed,) = json.loads(schedule("--list", "--json").stdout)
+        assert (listed["work_pool"], listed["work_queue"]) == (other_pool, "fast")
+    assert f", work pool {other_pool}" in schedule("--list").stdout
+    server.ask("PATCH", f"/deployments/{server.deployment(SCHEDULED)['id']}", {"work_pool_name": "pareta"})
+    kept = schedule("own.yaml", *CRON, "--pool", other_pool)
+    assert f'kept work pool: "pareta" on the server, "{other_pool}" in the file' in kept.stderr
+    assert "--pool pareta\n" in kept.stdout
+    for options, expected in ((("--pool", other_pool), (other_pool, "default")), ((), ("pareta", "default"))):
+        assert schedule("own.yaml", *CRON, *options, "--reset").exit_code == 0
+        found = server.deployment(SCHEDULED)
+        assert (found["work_pool_name"], found["work_queue_name"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--pool", "none-such"), "--pool 'none-such': no such work pool; the server has: "),
+        (
+            ("--pool", "tests-other", "--queue", "slow"),
+            "work pool 'tests-other' has no such queue; it has: default, fast",
+        ),
+        (("--queue", "slow"), "--queue 'slow': work pool 'pareta' has no such queue; it has: default"),
+    ],
+)
+def test_an_unknown_place_is_refused_and_nothing_is_made(
+    options: tuple[str, ...],
+    problem: str,
+    folder: Path,
+    server: Server,  # noqa: F811
+    other_pool: str,  # noqa: F811
+) -> None:
+    refused = schedule("own.yaml", *CRON, *options)
+    assert (refused.exit_code, problem in refused.stderr) == (2, True), refused.output
+    assert server.ask("POST", "/deployments/filter") == []
 
 
 def test_a_deployment_that_was_deleted_on_the_server_is_made_as_in_the_file(
@@ -138,6 +185,8 @@ def test_each_kind_of_spec_has_its_flow(
     [
         (("own.yaml",), "needs one of --cron, --list and --remove"),
         (("own.yaml", *CRON, "--remove"), "needs one of"),
+        (("own.yaml", "--remove", "--pool", "p"), "--pool and --queue need --cron"),
+        (("--list", "--queue", "q"), "--pool and --queue need --cron"),
         ((*CRON,), "name the spec file"),
         (("own.yaml", "--list"), "--list takes no SPEC"),
         (("own.yaml", "--cron", "every night"), 'Invalid cron string: "every night"'),

@@ -242,6 +242,59 @@ def test_reset_makes_the_server_as_the_file(project: Callable[..., list[str]], s
     assert server.deployment("stop-idle-endpoints/guard-set-up")["parameters"]["guard"]["dry_run"] is True
 
 
+def pool_and_queue(server: Server) -> tuple[str, str]:
+    made = server.deployment()
+    return made["work_pool_name"], made["work_queue_name"]
+
+
+@pytest.fixture
+def other_pool(server: Server) -> Iterator[str]:
+    """A work pool that a person has made, with a queue."""
+    for each in server.ask("POST", "/work_pools/filter"):
+        if each["name"] == "tests-other":
+            server.ask("DELETE", "/work_pools/tests-other")
+    server.ask("POST", "/work_pools/", {"name": "tests-other", "type": "process"})
+    server.ask("POST", "/work_pools/tests-other/queues", {"name": "fast"})
+    yield "tests-other"
+    server.ask("DELETE", "/work_pools/tests-other")
+
+
+def test_a_deployment_that_a_person_moved_to_another_work_pool_stays_there_until_a_reset(
+    project: Callable[..., list[str]], server: Server, other_pool: str
+) -> None:
+    project()
+    moved = {"work_pool_name": other_pool, "work_queue_name": "fast"}
+    server.ask("PATCH", f"/deployments/{server.deployment()['id']}", moved)
+    lines = project(changed_file(lambda one: one.update(description="Other words.")))
+    assert pool_and_queue(server) == (other_pool, "fast")
+    assert f'  kept work pool: "{other_pool}" on the server, "pareta" in the file' in lines
+    assert '  kept work queue: "fast" on the server, "default" in the file' in lines
+    assert server.deployment()["description"] == "Other words."
+    assert not [line for line in project(reset=True) if "kept" in line]
+    assert pool_and_queue(server) == ("pareta", "default")
+
+
+def test_another_work_pool_in_the_file_moves_the_deployment(
+    project: Callable[..., list[str]], server: Server, other_pool: str
+) -> None:
+    project()
+    file = changed_file(lambda one: one.update(work_pool={"name": other_pool, "work_queue_name": "fast"}))
+    for lines in (project(file), project(file)):
+        assert pool_and_queue(server) == (other_pool, "fast")
+        assert not [line for line in lines if "kept" in line]
+
+
+def test_a_deployment_whose_work_pool_was_deleted_returns_to_that_of_the_file(
+    project: Callable[..., list[str]], server: Server, other_pool: str
+) -> None:
+    project(changed_file(lambda one: one.update(work_pool={"name": other_pool})))
+    server.ask("DELETE", f"/work_pools/{other_pool}")
+    assert server.deployment()["work_pool_name"] is None
+    assert not [line for line in project() if "kept" in line]
+    assert pool_and_queue(server) == ("pareta", "default")
+    server.ask("POST", "/work_pools/", {"name": other_pool, "type": "process"})  # for the fixture
+
+
 def test_a_schedule_that_a_person_deleted_stays_deleted_and_one_that_left_the_file_is_deleted(
     project: Callable[..., list[str]], server: Server
 ) -> None:
