@@ -71,6 +71,7 @@ def test_a_schedule_is_placed_in_a_work_pool_and_stays_there(
     server: Server,  # noqa: F811
     other_pool: str,  # noqa: F811
 ) -> None:
+    assert "--pool pareta\n" in schedule("own.yaml", *CRON).stdout
     made = schedule("own.yaml", *CRON, "--pool", other_pool, "--queue", "fast")
     assert made.exit_code == 0, made.output
     assert f"start a worker with: prefect worker start --pool {other_pool}\n" in made.stdout
