@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated
 
 from flows.direct import flow
 from flows.forms import OfDeployment, titled
 from flows.outcomes import named_outcome
 from flows.parameters import Deployment
-from pareta_batch import ENDPOINT, NO_ACCOUNT, Account, record_owner
+from pareta_batch import ENDPOINT, NO_ACCOUNT, Account, record_owner, traced
 from pareta_client import ParetaError
 from tasks import (
     deploy_or_reuse,
@@ -44,18 +44,17 @@ async def serving(deployment: Deployment, *, stop: bool, account: Account = NO_A
 
     The cost of the smoke call is reserved under the account before the deployment.
     """
-    async with shared_client(), shared_ledger() as ledger:
+    async with shared_client(), shared_ledger() as ledger, AsyncExitStack() as at_end:
         smoke = await reserve_smoke_call(deployment.name, deployment.task, deployment.model, account)
-        endpoint_id = await deploy(deployment, stop=stop)
-        try:
+        with traced("deployment", deployment.name, deployment.tags) as span:
+            endpoint_id = span["pareta.endpoint"] = await deploy(deployment, stop=stop)
+            if stop:
+                at_end.push_async_callback(stop_endpoint, endpoint_id)
             await tag_run(endpoint=endpoint_id)
             await asyncio.to_thread(record_owner, ledger, ENDPOINT + endpoint_id, None, deployment.tags)
             await wait_until_live(endpoint_id, deployment.ready_within_s)
             await smoke_call(endpoint_id, smoke)
-            yield endpoint_id
-        finally:
-            if stop:
-                await stop_endpoint(endpoint_id)
+        yield endpoint_id
 
 
 async def deploy(deployment: Deployment, *, stop: bool) -> str:

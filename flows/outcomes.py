@@ -166,13 +166,17 @@ def sentence_of(report: Report) -> str:
     return closing_of(report) or str(report) if report.status == "completed" else message_of(report)
 
 
+NO_CREDIT = "no credit: "
+"""First words of the message of a run that is suspended for lack of credit; an automation matches them."""
+
+
 def suspension_message(error: Exception) -> str:
     """Return the rows and dollars of a run without credit, and the next step in the UI."""
     if not isinstance(error, IncompleteRun):
-        return f"{type(error).__name__}: {error}; top up, then Resume"
+        return f"{NO_CREDIT}{type(error).__name__}: {error}; top up, then Resume"
     batch = _batch_of(error.report)
     rows = f": only the {batch.pending} missing rows are sent" if batch else ""
-    return f"{error.report}; top up, then Resume{rows}"
+    return f"{NO_CREDIT}{error.report}; top up, then Resume{rows}"
 
 
 def message_of(report: Report) -> str:

@@ -10,6 +10,7 @@ from flows.outcomes import named_outcome
 from flows.parameters import Watch
 from flows.reports import WatchReport
 from flows.spent import spent_of
+from pareta_batch import traced
 from tasks import (
     announce_unpaid_watch,
     append_history,
@@ -48,8 +49,16 @@ async def watch_quality(
     """
     watch = admit(watch, bounds)
     check_plot(watch.plot_path)
-    occurrence = current_occurrence()
     await tag_run(watch=watch.name)
+    with traced("watch", watch.name, watch.tags) as span:
+        report = await _watch_once(watch, current_occurrence())
+        span |= {"pareta.eval_run": report.run_id, "pareta.drifted": bool(report.drift.drifted)}
+        if report.spent is not None:
+            span["pareta.billed_micro_usd"] = report.spent.this_run_micro_usd
+    return report
+
+
+async def _watch_once(watch: Watch, occurrence: str) -> WatchReport:
     async with shared_client(), shared_ledger(), work_lock("watch", watch.name):
         before = await spent_under(watch.account)
         eval_set_id, rows = await prepare_eval_set(watch.comparison)

@@ -13,6 +13,8 @@ from .answers.whole_file import whole_file as whole_file
 from .approval import ApprovalNeeded as ApprovalNeeded
 from .approval import high_of_rows as high_of_rows
 from .approval import question_above as question_above
+from .bills import bill_call as bill_call
+from .bills import bill_run as bill_run
 from .completer import ParetaCompleter as ParetaCompleter
 from .engine.control import Controls as Controls
 from .engine.control import remote_control as remote_control
@@ -90,7 +92,6 @@ from .ledger.purchases import reserve_purchase as reserve_purchase
 from .ledger.purchases import shares as shares
 from .ledger.purchases import spending as spending
 from .ledger.purchases import unsettled as unsettled
-from .ledger.purchases import write_bill as write_bill
 from .ledger.queries import NOTHING_BILLED as NOTHING_BILLED
 from .ledger.schema import eval_plans as eval_plans
 from .ledger.schema import eval_scores as eval_scores

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from pareta_batch import Ledger, check_comparison_quote, unsettled, write_bill
+from pareta_batch import Ledger, bill_run, check_comparison_quote, unsettled
 from pareta_client import AsyncPareta, EvalRun, NotFoundError
 from pareta_evals.plan import EvalPlan, eval_work_begun
 from pareta_evals.quote import subject_of
@@ -19,13 +19,13 @@ async def settle_bills(pareta: AsyncPareta, ledger: Ledger, account: str) -> Non
     """Record the bills of eval runs of an account that ended while nothing waited for them."""
     for run_id in await asyncio.to_thread(unsettled, ledger, account):
         with suppress(NotFoundError):
-            await asyncio.to_thread(write_bill, ledger, await pareta.evals.runs.retrieve(run_id))
+            await asyncio.to_thread(bill_run, ledger, await pareta.evals.runs.retrieve(run_id))
 
 
 async def ended_run(pareta: AsyncPareta, ledger: Ledger, run_id: str, wait_s: float) -> EvalRun:
     """Wait until an eval run has ended, record its bill, and return it."""
     run = await pareta.evals.runs.wait(run_id, poll_interval=MAX_POLL_INTERVAL_S, timeout=wait_s)
-    await asyncio.to_thread(write_bill, ledger, run)
+    await asyncio.to_thread(bill_run, ledger, run)
     return run
 
 

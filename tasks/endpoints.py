@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
-from pareta_batch import BatchBusy, endpoint_named, id_of, mark_bought
+from pareta_batch import BatchBusy, bill_call, endpoint_named, id_of
 from pareta_batch import wait_until_live as endpoint_live
 from pareta_client import APIConnectionError, AsyncPareta, DeployError, Endpoint, NotFoundError, ParetaError
 from tasks import events
@@ -51,7 +51,7 @@ async def smoke_call(endpoint_id: str, purchase: str) -> None:
         answer = await pareta.chat.completions.create(model=endpoint_id, messages=question, max_tokens=8)
     if answer.billed_micro_usd is not None:
         async with shared_ledger() as ledger:
-            await asyncio.to_thread(mark_bought, ledger, purchase, answer.request_id, answer.billed_micro_usd)
+            await asyncio.to_thread(bill_call, ledger, purchase, answer.request_id, answer.billed_micro_usd)
     run_logger().info("endpoint %s answered a smoke call (request %s)", endpoint_id, answer.request_id)
 
 

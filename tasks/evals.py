@@ -114,8 +114,7 @@ async def run_comparisons(comparisons: Comparisons) -> tuple[Comparison, ...]:
 
 async def run_comparison(spec: ComparisonSpec, wait_s: float, account: Account) -> Comparison:
     """Score the candidates and judge them; return an error as a failed comparison, so that others continue."""
-    owner = {f"pareta.{kind}": name for kind, name in account.tags.named().items()}
-    with traced(f"comparison {spec.name}", {"pareta.comparison": spec.name, **owner}) as span:
+    with traced("comparison", spec.name, account.tags) as span:
         return await _run_comparison(spec, wait_s, account, span)
 
 

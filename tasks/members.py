@@ -51,7 +51,7 @@ async def starter_of(lead: Lead) -> StartMembers:
         async with shared_ledger() as ledger:
             if batch.runner == "pool":
                 identity = await asyncio.to_thread(ledger_id, ledger)
-                await run_on_pool(batch, members, identity, lambda: lead.stop is not None)
+                await run_on_pool(batch, members, identity, lambda: lead.stop is not None, lambda: lead.living)
                 return
             client = await _client_factory(batch)
             jobs = [MemberJob(batch, member, ledger.url, client) for member in members]

@@ -14,7 +14,10 @@ from .session import Session as Session
 from .session import open_session as open_session
 from .session import start_session as start_session
 from .session_work import SessionWork as SessionWork
+from .session_work import money_in_ledger as money_in_ledger
 from .session_work import read_work as read_work
 from .session_work import settle_copies as settle_copies
 from .stop import StopSignal as StopSignal
+from .telemetry_setup import count_purchase as count_purchase
+from .telemetry_setup import set_money as set_money
 from .worker_pool import fan_out as fan_out

@@ -35,6 +35,12 @@ def read_work(batch: Batch, ledger: Ledger, selection: RowSelection) -> SessionW
     return SessionWork(batch, ledger, selection, tally.total - tally.open_copies, to_send, budget, spent)
 
 
+def money_in_ledger(work: SessionWork) -> tuple[int, int | None]:
+    """Return the present receipts of a batch and its budget left in micro-USD; None without a budget."""
+    work = read_work(work.batch, work.ledger, work.selection)
+    return work.spent_micro_usd or 0, work.budget.left_micro_usd()
+
+
 def settle_copies(batch: Batch, ledger: Ledger) -> None:
     """Write the outcomes of the sent rows to their copies; if that fails, the next registration does it."""
     try:

@@ -17,7 +17,7 @@ from opentelemetry import context, trace
 from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY  # the key of all HTTP instrumentations
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
-from pareta_batch.engine.instruments import Instruments
+from pareta_batch.engine.instruments import Instruments, attributes_of
 from pareta_batch.engine.row_state import RowState
 from pareta_batch.engine.stop import StopSignal
 from pareta_batch.rows import Message
@@ -58,8 +58,7 @@ class SessionTelemetry:
             "server.address": url.host,
             "server.port": port,
         }
-        owner = {f"pareta.{kind}": name for kind, name in batch.tags.named().items()}
-        self._own: Attributes = {"pareta.batch": batch.name, "gen_ai.request.model": batch.model, **owner}
+        self._own: Attributes = attributes_of(batch)
         self._batch = batch
         self._sampling = batch.request_fields()
         self._billed = spent_micro_usd or 0
@@ -194,10 +193,9 @@ class SessionTelemetry:
             self._billed += billed
 
     def _set_gauges(self) -> None:
+        # The parent of members sets those of its run: a member knows its own part.
         if self._knows_total:
-            self._instruments.billed.set(self._billed, self._own)
-        if (left := self._budget_left()) is not None:
-            self._instruments.budget_left.set(left, self._own)
+            self._instruments.set_money(self._batch, self._billed, self._budget_left())
 
 
 def _set_error(span: Span, name: str) -> None:

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+from pareta_batch.owner_tags import Tags
 from pareta_batch.spec import Batch
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def session_telemetry(
 
 
 @contextmanager
-def traced(name: str, attributes: Mapping[str, str]) -> Iterator[dict[str, str | int]]:
-    """Trace work that is no session while the body runs; the yielded attributes are set at its end.
+def traced(kind: str, name: str, tags: Tags) -> Iterator[dict[str, str | int]]:
+    """Trace and time work that is no session while the body runs; the yielded attributes are set on its span.
 
     `error.type` among them marks a failure. Without OpenTelemetry they are dropped.
     """
@@ -58,8 +59,24 @@ def traced(name: str, attributes: Mapping[str, str]) -> Iterator[dict[str, str |
         return
     from pareta_batch.engine.work_span import work_span
 
-    with work_span(name, attributes, found):
+    with work_span(kind, name, tags, found):
         yield found
+
+
+def count_purchase(account: str, tags: Tags, micro_usd: int) -> None:
+    """Count a bill that is new in the ledger, under its account."""
+    if micro_usd and _is_configured():
+        from pareta_batch.engine.work_span import count_purchase
+
+        count_purchase(account, tags, micro_usd)
+
+
+def set_money(batch: Batch, read: Callable[[], tuple[int, int | None]]) -> None:
+    """Set the gauges of a batch; `read`, called only then, returns its receipts and its budget left in micro-USD."""
+    if _is_configured():
+        from pareta_batch.engine.work_span import set_money
+
+        set_money(batch, read)
 
 
 def _is_configured() -> bool:

@@ -31,6 +31,10 @@ from .overspending import overspent_micro_usd as overspent_micro_usd
 from .overspending import spent_micro_usd as spent_micro_usd
 from .owners import BATCH as BATCH
 from .owners import record_owner as record_owner
+from .owners import tags_of as tags_of
+from .purchases import Bill as Bill
+from .purchases import mark_bought as mark_bought
+from .purchases import write_bill as write_bill
 from .queries import Sample as Sample
 from .run_tables import member_parts as member_parts
 from .run_tables import member_runs as member_runs

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from pareta_batch.ledger.database import insert_into
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.schema import owners
-from pareta_batch.owner_tags import Tags
+from pareta_batch.owner_tags import NO_TAGS, Tags
 
 BATCH = "batch/"
 """Prefix of the account of a batch's rows; purchases have the name of their own account."""
@@ -51,6 +51,15 @@ def record_owner(ledger: Ledger, account: str, model: str | None, tags: Tags) ->
     with ledger.transaction() as db:
         insert = insert_into(db, owners).values(account=account, since=datetime.now(UTC).replace(tzinfo=None), **values)
         db.execute(insert.on_conflict_do_nothing())
+
+
+def tags_of(ledger: Ledger, account: str) -> Tags:
+    """Return the present tags of an account."""
+    columns = owners.c.team, owners.c.project
+    last = sa.select(*columns).where(owners.c.account == account).order_by(owners.c.since.desc()).limit(1)
+    with ledger.transaction() as db:
+        found = db.execute(last).first()
+    return Tags(team=found.team, project=found.project) if found else NO_TAGS
 
 
 def owners_by_account(db: sa.Connection) -> dict[str, list[Owner]]:

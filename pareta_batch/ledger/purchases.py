@@ -55,6 +55,14 @@ class Spending:
         return None if budget_usd is None else max(0, self.micro_usd - micro_usd(budget_usd))
 
 
+@dataclass(frozen=True)
+class Bill:
+    """The micro-USD of a bill that are new in the ledger, and their account."""
+
+    account: str
+    micro_usd: int
+
+
 def reserve_purchase(ledger: Ledger, account: Account, purchase: Purchase) -> None:
     """Reserve the upper bound of a purchase's cost; repeating it under the same key counts once.
 
@@ -85,20 +93,22 @@ def release_purchase(ledger: Ledger, key: str) -> None:
         db.execute(purchases.delete().where(purchases.c.key == key, purchases.c.billed_micro_usd.is_(None)))
 
 
-def mark_bought(ledger: Ledger, key: str, id_: str | None, billed_micro_usd: int | None = None) -> None:
-    """Write the service's id of a purchase, and its bill if it is already known."""
+def mark_bought(ledger: Ledger, key: str, id_: str | None, billed_micro_usd: int | None = None) -> Bill | None:
+    """Write the service's id of a purchase, and its bill if it is already known; return a new bill."""
     with ledger.transaction() as db:
-        values = {"id": id_, "billed_micro_usd": billed_micro_usd}
-        db.execute(purchases.update().where(purchases.c.key == key).values(values))
+        return _write(db, purchases.c.key == key, {"id": id_, "billed_micro_usd": billed_micro_usd})
 
 
-def write_bill(ledger: Ledger, run: EvalRun) -> None:
-    """Write the bill of an eval run that has ended; without a bill from the service, its bound counts."""
+def write_bill(ledger: Ledger, run: EvalRun) -> Bill | None:
+    """Write the bill of an eval run that has ended, and return it if it is new.
+
+    Without a bill from the service, the bound of the purchase counts.
+    """
     reported = run.run.total_cost_micro_usd
     if not run.is_terminal or reported is None or (not run.cost_micro_usd and run.status == "completed"):
-        return
+        return None
     with ledger.transaction() as db:
-        db.execute(purchases.update().where(purchases.c.id == run.id).values(billed_micro_usd=run.cost_micro_usd))
+        return _write(db, purchases.c.id == run.id, {"billed_micro_usd": run.cost_micro_usd})
 
 
 def spending(ledger: Ledger, account: str) -> Spending:
@@ -143,6 +153,18 @@ def _bound(db: sa.Connection, likely: float) -> int:
     multiple = sa.cast(purchases.c.billed_micro_usd, sa.Float) / purchases.c.listed_micro_usd
     worst = db.scalar(sa.select(sa.func.max(multiple)).where(purchases.c.listed_micro_usd > 0))
     return ceil(likely * max(BOUND_MULTIPLE, float(worst or 0)))
+
+
+def _write(db: sa.Connection, which: sa.ColumnElement[bool], values: dict[str, str | int | None]) -> Bill | None:
+    """Write values of a purchase; return its bill as far as it is new."""
+    # The write comes first: it excludes other writers, so that one of two runs finds a new bill.
+    db.execute(purchases.update().where(which).values(bound_micro_usd=purchases.c.bound_micro_usd))
+    found = db.execute(sa.select(purchases.c.account, purchases.c.billed_micro_usd).where(which)).first()
+    db.execute(purchases.update().where(which).values(values))
+    billed = values["billed_micro_usd"]
+    if found is None or not isinstance(billed, int):
+        return None
+    return Bill(found.account, billed - (found.billed_micro_usd or 0))
 
 
 def _row(account: Account, purchase: Purchase) -> dict[str, object]:

@@ -29,6 +29,10 @@ class Funds:
             return cls(budget.ceiling, budget.spent, budget.prices, doubt)
         return cls(budget.ceiling, budget.spent + budget.doubt_micro_usd, budget.prices)
 
+    def left(self, spent_micro_usd: int) -> int | None:
+        """Return the budget without these receipts of the run; None without a ceiling."""
+        return None if self is NO_FUNDS else max(0, self.ceiling - self.spent_before - spent_micro_usd)
+
     def learn(self, prices: Sequence[Prices]) -> None:
         """Merge the price bounds that members know."""
         for each in prices:

@@ -16,13 +16,11 @@ from pareta_batch.members.counts import RunProgress, sum_of
 from pareta_batch.members.funds import NO_FUNDS, Funds
 from pareta_batch.members.member import EXCHANGE_INTERVAL_S, WAITING_INTERVAL_S, Member, sleep_until
 from pareta_batch.members.part_writing import members_write, part_ranges
+from pareta_batch.members.run_money import RunMoney
 from pareta_batch.members.run_rows import MemberState, RunRows
-from pareta_batch.members.shares import next_shares
+from pareta_batch.members.shares import next_shares, shard_size
 from pareta_batch.rate_limit import Limits
 from pareta_batch.spec import Batch
-
-SHARDS_PER_MEMBER = 8
-"""Shards per member at least, if there are enough rows; higher spreads the last rows better, with more queries."""
 
 StartMembers = Callable[[Sequence[Member]], Awaitable[object]]
 """Starts one process for each member, and returns when all have ended; cancelling it ends them."""
@@ -33,13 +31,15 @@ log = logging.getLogger(__name__)
 class Lead:
     """A batch while its members send its rows; `lead_members` is the constructor. It has the control of a `Session`.
 
-    `progress`: the sum over the members. `allotment`: the slots that the members share. `written`: the parts of the
-    output folder, once the members have written all of them.
+    `progress`: the sum over the members. `allotment`: the slots that the members share. `living`: the numbers of the
+    members whose lock was held at the last reading. `written`: the parts of the output folder, once the members have
+    written all of them.
     """
 
     def __init__(self, work: SessionWork, rows: RunRows, members: int, timing: Timing) -> None:
         self.batch = work.batch
         self.allotment = work.batch.max_in_flight
+        self.living: frozenset[int] = frozenset()
         self._paused = False
         self.progress = RunProgress.of_run(work, lambda: self._paused)
         self._ledger = work.ledger
@@ -56,6 +56,7 @@ class Lead:
         self._budget = work.budget
         self._funds_wait = False
         self._funds = Funds.of(work.budget.budget) if work.budget.budget else NO_FUNDS
+        self._money = RunMoney(work, self._funds)
 
     @property
     def stop(self) -> BatchStopped | None:
@@ -84,6 +85,7 @@ class Lead:
         Cancelling this stops the run: the members settle their calls in flight first. An exception of `start` stops
         the run too, and is raised.
         """
+        await asyncio.to_thread(self._money.measure_ledger)
         if not self.progress.to_send:
             return
         running = asyncio.ensure_future(start(self.members))
@@ -99,6 +101,7 @@ class Lead:
         finally:
             await asyncio.to_thread(self._tick)
             await asyncio.to_thread(settle_copies, self.batch, self._ledger)
+            await asyncio.to_thread(self._money.measure_ledger)
         if self.stop is None:
             self.written = await asyncio.to_thread(self._rows.written_parts)
         left = await asyncio.to_thread(self._rows.open_shards)
@@ -139,12 +142,14 @@ class Lead:
         states = rows.states()
         self.progress.update(sum_of(state.counts for state in states))
         self._bury([state for state in states if not state.lives and not state.ended], now)
+        self.living = frozenset(state.number for state in states if state.lives)
         living = {state.token: state.held for state in states if state.lives}
         slots, withheld = self._max_in_flight, self._withheld(states, now)
         holders = rows.holders() if slots - withheld < len(living) else ()
         shares = next_shares(slots, living, withheld, holders)
         changed = {token: share for token, share in shares.items() if share != living[token].share}
         rows.write(changed, self._grants(states), paused=self._paused, prices=self._funds.prices)
+        self._money.measure(self.progress.spent_micro_usd)
         if (stop := rows.stopped()) is not None and self.stop is None:
             self._stop.stop(stop.reason, stop.message)
         if self._offers_parts and living and self.stop is None and rows.all_done():
@@ -209,7 +214,7 @@ async def lead_members(
     with ledger.lease(batch.name):
         await asyncio.to_thread(claim, batch, ledger)
         work = await asyncio.to_thread(read_work, batch, ledger, wanted)
-        size = shard_size(batch, work.to_send, members)
+        size = shard_size(batch.shard_size, work.to_send, members)
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, size, wanted)
         leading = Lead(work, RunRows(ledger, batch.name), members, timing)
         leading._offers_parts = members_write(batch)
@@ -239,8 +244,3 @@ async def _following(leading: Lead) -> AsyncIterator[None]:
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-
-
-def shard_size(batch: Batch, to_send: int, members: int) -> int:
-    """Return the rows per shard: those of the batch, or fewer if its rows would not be enough for all members."""
-    return max(1, min(batch.shard_size, to_send // (members * SHARDS_PER_MEMBER)))

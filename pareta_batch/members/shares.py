@@ -1,4 +1,4 @@
-"""Shares of the slots of a batch: the calls in flight of each member, shrunk first and raised later. Pure.
+"""Shares of the slots of a batch: the calls in flight of each member, shrunk first and raised later; rows per shard. Pure.
 
 Invariant: the sum over members of max(share, confirmed), plus the withheld shares of dead members, never exceeds the
 slots. A member with calls in flight above its share confirms their number, so its share is not given away before they
@@ -7,6 +7,9 @@ end. When the slots are lowered, the sum falls to them as calls end, and no shar
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+
+SHARDS_PER_MEMBER = 8
+"""Shards per member at least, if there are enough rows; higher spreads the last rows better, with more queries."""
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,8 @@ def next_shares(
         shares[token] = min(wanted[token], most[token] + growth)
         room -= growth
     return shares
+
+
+def shard_size(largest: int, to_send: int, members: int) -> int:
+    """Return the rows per shard: `largest`, or fewer if the rows to send would not be enough for all members."""
+    return max(1, min(largest, to_send // (members * SHARDS_PER_MEMBER)))

@@ -12,13 +12,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from opentelemetry import trace
-from opentelemetry.metrics import _internal as metrics_api
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
 
 from pareta_batch.engine import telemetry_setup
 from pareta_batch.engine.telemetry import CAPTURE
@@ -30,49 +25,12 @@ from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Fault, Hang, Sandbox, Status, TruncatedJson
 from tests.batch.batches import QUICK, batch_in, run, until
 from tests.batch.collectors import collector, spans_in
+from tests.batch.exporters import Seen, seen
 from tests.batch.processes import running_elsewhere
 from tests.batch.telemetry_runs import ran_with
 from tests.ports import closed_port
 
-
-@dataclass
-class Seen:
-    """What the exporters of a test got."""
-
-    spans: InMemorySpanExporter
-    reader: InMemoryMetricReader
-
-    def points(self, name: str) -> list[Any]:
-        data = self.reader.get_metrics_data()
-        return [
-            point
-            for resource in (data.resource_metrics if data else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-            if metric.name == name
-            for point in metric.data.data_points
-        ]
-
-    def total(self, name: str, **wanted: object) -> Any:
-        points = [each for each in self.points(name) if wanted.items() <= dict(each.attributes).items()]
-        return sum(getattr(each, "sum", getattr(each, "value", 0)) for each in points)
-
-    def calls(self) -> int:
-        return sum(point.count for point in self.points("gen_ai.client.operation.duration"))
-
-    def named(self, name: str) -> list[ReadableSpan]:
-        return [span for span in self.spans.get_finished_spans() if span.name.startswith(name)]
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    """Providers that a program has set, with exporters in memory."""
-    found = Seen(InMemorySpanExporter(), InMemoryMetricReader())
-    tracers = TracerProvider()
-    tracers.add_span_processor(SimpleSpanProcessor(found.spans))
-    monkeypatch.setattr(trace, "_TRACER_PROVIDER", tracers)
-    monkeypatch.setattr(metrics_api, "_METER_PROVIDER", MeterProvider([found.reader]))
-    return found
+__all__ = ["seen"]
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """Notifications: one message for each event, through a notification block to a webhook."""
 
 import json
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from pareta_sandbox.faults.kinds import ModelWeakens
 from pareta_sandbox.testing import Status
 from tests.end_to_end.conftest import House
 from tests.end_to_end.processes import kill, until
@@ -55,8 +57,25 @@ def set_up(house: House, *options: str) -> str:
     return house.processes.run("pareta-pipeline", "set-up", *options, folder=house.folder, within_s=300)
 
 
+def drifted(house: House, message: Callable[[str], str]) -> str:
+    """Run a watch twice, the second time with a weaker model, and return the message."""
+    # Only the lowest level reads past a negation.
+    prompt = "Is this review positive, negative or neutral? Answer with one word.\n\nIt is not good at all"
+    told = [json.dumps({"input": f"{prompt} ({number})", "expected": "negative"}) for number in range(12)]
+    (house.folder / "watched.jsonl").write_text("\n".join(told))
+    comparison = {"name": "w", "task": "sentiment-classification", "rows": "watched.jsonl", "frontier": "none"}
+    watch = {"name": "reviews", "comparison": {**comparison, "models": ["wren-2", "heron-2"]}}
+    for weaker in (False, True):
+        if weaker:
+            house.pareta.inject(ModelWeakens(model="heron-2", level=1))
+        run = house.prefect.ended(house.prefect.run("watch-quality/watch-tickets", watch=watch)["id"])
+        assert state_of(run) == ("COMPLETED", "Completed"), run["state"]
+    house.pareta.clear_faults()
+    return message("watch reviews: quality dropped")
+
+
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_each_event_sends_one_message_with_name_rows_dollars_and_next_command(
     house: House, inbox: tuple[str, list[Message]]
 ) -> None:
@@ -95,26 +114,41 @@ def test_each_event_sends_one_message_with_name_rows_dollars_and_next_command(
     house.pareta.clear_faults()
     assert f"next: prefect flow-run retry {failed}" in message("complete failures on auto: TooManyFailures")
 
-    event = ("event", "emit", "pareta.quality.drifted", "--resource-id", "pareta.watch.tickets")
-    payload = {
-        "watch": "tickets",
-        "models": ["wren-1"],
-        "sentence": "wren-1 lost 5 points.",
-        "rows": 48,
-        "cost": "$0.02",
-    }
-    house.processes.run("prefect", *event, "--payload", json.dumps(payload), folder=house.folder)
-    body = message("watch tickets: quality dropped")
-    assert body.startswith("wren-1 lost 5 points.\n48 rows, $0.02 for this run\nnext: pareta-pipeline compare")
+    house.pareta.inject(Status(status=402, skip=6))
+    run = house.prefect.run(BATCH, batch=batch(house, "waits"), on_empty_balance="suspend")
+    house.prefect.in_state(run["id"], "Suspended")
+    house.pareta.clear_faults()
+    body = message("complete waits on auto: suspended, no credit")
+    assert f"of {rows(house)} rows settled" in body
+    assert "$" in body
+    assert "next: top up, then Resume in the menu of the run" in body
+    assert f"/runs/flow-run/{run['id']}" in body
+
+    run = house.prefect.run(BATCH, batch=batch(house, "asked-first", approve_above_usd=0))
+    house.prefect.in_state(run["id"], "AwaitingApproval")
+    body = message("complete asked-first on auto: waits for approval")
+    assert f"asked-first: {rows(house)} of {rows(house)} rows to send" in body
+    assert "above approve_above_usd of $0.00" in body
+    assert "next: Resume in the menu of the run, and answer its form" in body
+    assert f"/runs/flow-run/{run['id']}" in body
+
+    body = drifted(house, message)
+    assert re.search(r"heron-2 .*\n24 rows, \$\d[\d.]* for this run\nnext: pareta-pipeline compare SPEC, with", body)
+    assert "with the models heron-2" in body
 
     house.pareta.change(latency_ms=3000)
+    # A run that a person suspends sends no message; the crash after it does.
+    by_hand = house.prefect.run(BATCH, batch=batch(house, "by-hand"))
+    house.prefect.in_state(by_hand["id"], "Running")
+    house.prefect.set_state(by_hand["id"], "PAUSED", "Suspended")
+    house.prefect.in_state(by_hand["id"], "Suspended")
     run = house.prefect.run(BATCH, batch=batch(house, "crash"))
     house.settled(house.pareta.books().completions, 1)
     kill(until(lambda: house.prefect.process_of(run["id"]), within_s=300, what="its process"))
     assert house.prefect.ended(run["id"])["state"]["name"] == "Crashed"
     house.pareta.change(latency_ms=5)
     assert "next: pareta-pipeline status" in message("complete crash on auto: crashed")
-    assert len(messages) == len({each["subject"] for each in messages}) == 5
+    assert len(messages) == len({each["subject"] for each in messages}) == 7, messages
 
     disabled = automation(house, "pareta-notify-budget-reached")
     house.prefect.ask("PATCH", f"/automations/{disabled['id']}", enabled=False)

@@ -8,10 +8,13 @@ import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.blocks.system import Secret
 from prefect.server.events.actions import SendNotification
+from prefect.server.events.schemas.events import Resource, ResourceSpecification
 
 from flows.outcome_table import END_STATES
+from flows.outcomes import suspension_message
 from pareta_cli.automations import FILE
 from pareta_cli.server_setup import SetUpError
+from pareta_client import InsufficientCreditsError
 from tests.flows.test_deployments import every_flow
 from tests.flows.test_server_setup import Server, project, server
 
@@ -37,6 +40,15 @@ def test_every_state_that_they_wait_for_exists() -> None:
     expected = {name for each in CONTENT["notifications"] for name in each["trigger"]["expect"]}
     states = {name.removeprefix("prefect.flow-run.") for name in expected if name.startswith("prefect.flow-run.")}
     assert states <= {each.state for each in END_STATES.values()} | STATES_OF_PREFECT
+
+
+def test_only_a_suspension_for_lack_of_credit_is_a_message() -> None:
+    (trigger,) = [each["trigger"] for each in ALL if "prefect.flow-run.Suspended" in each["trigger"]["expect"]]
+    match = ResourceSpecification.model_validate(trigger["match"])
+    no_credit = InsufficientCreditsError("the balance is empty", status_code=402)
+    for message, matches in ((suspension_message(no_credit), True), ("asked for by a person", False), ("", False)):
+        labels = {"prefect.resource.id": "prefect.flow-run.1", "prefect.state-message": message}
+        assert match.matches(Resource.model_validate(labels)) is matches, message
 
 
 @pytest.mark.parametrize("fields", CONTENT["notifications"], ids=lambda fields: fields["name"])

@@ -34,10 +34,10 @@ def test_other_results_have_a_sentence_of_their_own(result: object, sentence: st
 def test_a_suspended_batch_says_rows_dollars_and_to_resume() -> None:
     stopped = report(stop=STOP)
     assert suspension_message(IncompleteRun(stopped, "unused")) == (
-        f"{stopped}; top up, then Resume: only the 4 missing rows are sent"
+        f"no credit: {stopped}; top up, then Resume: only the 4 missing rows are sent"
     )
     no_credit = InsufficientCreditsError("empty", status_code=402)
-    assert suspension_message(no_credit).endswith("empty; top up, then Resume")
+    assert suspension_message(no_credit) == "no credit: InsufficientCreditsError: empty; top up, then Resume"
 
 
 @pytest.mark.parametrize(("name", "message"), [(name, each) for name, messages in ENDS.items() for each in messages])
