@@ -1,4 +1,4 @@
-"""Shares of the slots of a batch: the calls in flight of each member, shrunk first and raised later; rows per shard. Pure.
+"""Shares of the slots of a batch: calls in flight of each member, shrunk first and raised later. Pure.
 
 Invariant: the sum over members of max(share, confirmed), plus the withheld shares of dead members, never exceeds the
 slots. A member with calls in flight above its share confirms their number, so its share is not given away before they
