@@ -5,7 +5,7 @@ A person's change on the server is kept: a value that differs from what the last
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
