@@ -94,10 +94,6 @@ def form_of(spec: Batch | Comparisons | Pipeline) -> type[Approval]:
     return ApprovalWithCeiling
 
 
-def _with_budget(spec: Approvable, budget_usd: float) -> Approvable:
-    return type(spec).model_validate({**spec.model_dump(), "budget_usd": budget_usd})
-
-
 def _with_answer(spec: Approvable, bounds: Bounds | None, answer: ApprovalWithCeiling) -> Approvable:
     note = f": {answer.note}" if answer.note else ""
     if answer.approve == "no":
@@ -107,7 +103,7 @@ def _with_answer(spec: Approvable, bounds: Bounds | None, answer: ApprovalWithCe
         ceiling = min(ceiling, spec.budget_usd or bounds.budget_usd, bounds.budget_usd)
     remark.set(f"approved{f', ceiling {budget_dollars(ceiling)}' if ceiling is not None else ''}{note}")
     run_logger().info("%s", remark.get())
-    return spec if ceiling is None else _with_budget(spec, ceiling)
+    return spec if ceiling is None else type(spec).model_validate({**spec.model_dump(), "budget_usd": ceiling})
 
 
 async def _answer_of(run: FlowRun) -> ApprovalWithCeiling | None:

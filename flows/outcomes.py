@@ -143,9 +143,8 @@ def _skipped(reason: str) -> State[None]:
 
 def out_of_credit(error: Exception) -> bool:
     """Check whether missing credit ended a run."""
-    if isinstance(error, IncompleteRun):
-        return end_reason(error.report) == InsufficientCreditsError.__name__
-    return isinstance(error, InsufficientCreditsError)
+    cause = _cause_of(error)
+    return isinstance(cause, InsufficientCreditsError) or cause == InsufficientCreditsError.__name__
 
 
 def _cause_of(error: Exception) -> Exception | str:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import yaml
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import BlockDocument
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 
@@ -69,10 +68,6 @@ async def _block_id(client: PrefectClient, notify: str) -> UUID:
     except ObjectNotFound:
         step = f"make it with: prefect block create {slug}"
         raise SetUpError(f"--notify {notify!r}: no block {name!r} of type {slug}; {step}") from None
-    if not _notifies(block):
+    if block.block_schema is None or "notify" not in (block.block_schema.capabilities or []):
         raise SetUpError(f"--notify {notify!r}: a {slug} block sends no notification; name a block such as slack/ops")
     return block.id
-
-
-def _notifies(block: BlockDocument) -> bool:
-    return block.block_schema is not None and "notify" in (block.block_schema.capabilities or [])

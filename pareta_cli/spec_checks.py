@@ -98,10 +98,9 @@ def _labels(dataset: AnyDataset, column: str) -> str:
 
 
 def _eval_rows(comparison: ComparisonSpec) -> Check:
-    subject = "rows"
     if comparison.rows is None:
-        return Check(subject, True, f"{comparison.name}: eval set {comparison.eval_set}, checked by the service")
-    return _checked(subject, partial(_read, comparison, comparison.rows))
+        return Check("rows", True, f"{comparison.name}: eval set {comparison.eval_set}, checked by the service")
+    return _checked("rows", partial(_read, comparison, comparison.rows))
 
 
 def _read(comparison: ComparisonSpec, dataset: AnyDataset) -> str:

@@ -153,9 +153,9 @@ def _reasons(score: ModelScore, standing: Standing | None, comparison: Compariso
         again = f"; run the {count(standing.rerun, 'row')} without an answer again" if standing.rerun else ""
         worst = points(max(0.0, -standing.lower))
         yield f"it may be up to {worst} points worse than the baseline ({points(allowed)} allowed){again}"
-    if policy.max_cost_micro_usd is not None and not _affordable(score, policy.max_cost_micro_usd):
-        limit = unit_cost(policy.max_cost_micro_usd)
-        yield f"{unit_cost(score.mean_cost_micro_usd)} per 1,000 requests is more than {limit}"
+    limit, cost = policy.max_cost_micro_usd, score.mean_cost_micro_usd
+    if limit is not None and (cost is None or cost > limit):
+        yield f"{unit_cost(cost)} per 1,000 requests is more than {unit_cost(limit)}"
 
 
 def _allowed(comparison: Comparison, policy: Policy) -> float:
@@ -167,10 +167,6 @@ def _within(standing: Standing, margin: float, allowed: float) -> bool:
     if standing.word == "as good" and margin <= allowed:
         return True
     return standing.lower is not None and standing.lower >= -allowed
-
-
-def _affordable(score: ModelScore, limit: float) -> bool:
-    return score.mean_cost_micro_usd is not None and score.mean_cost_micro_usd <= limit
 
 
 def _rank(score: ModelScore, policy: Policy) -> tuple[float, float, str]:

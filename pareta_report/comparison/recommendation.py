@@ -28,12 +28,13 @@ def recommended(
     verdicts = standings(found, baseline, pairs, groups, margin)
     if problem := _broken(found, baseline):
         sentence = f"Nothing is recommended: {problem}."
+        undecided = {"word": "open", "reason": problem}
         return Recommendation(
             model=None,
             baseline=baseline.model,
             margin=margin,
             sentence=sentence,
-            standings=_all_open(verdicts, problem),
+            standings=tuple(standing.model_copy(update=undecided) for standing in verdicts),
         )
     chosen = _cheapest(found, baseline, verdicts)
     return Recommendation(
@@ -70,10 +71,6 @@ def _broken(found: Sequence[Candidate], baseline: Candidate) -> str | None:
             f"the baseline {baseline.model} scores {percent(quality)} on the rows it answered; check prompt and scorer"
         )
     return None
-
-
-def _all_open(verdicts: Sequence[Standing], problem: str) -> tuple[Standing, ...]:
-    return tuple(standing.model_copy(update={"word": "open", "reason": problem}) for standing in verdicts)
 
 
 def _cheapest(found: Sequence[Candidate], baseline: Candidate, verdicts: Sequence[Standing]) -> Standing | None:

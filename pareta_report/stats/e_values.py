@@ -108,7 +108,8 @@ def _surprise(looks: Sequence[RunScores], groups: Mapping[int, str] | None) -> f
         return 0.0
     from scipy.stats import norm
 
-    p = _p_of_right_or_wrong(pools) if _right_or_wrong(pools) else _p_of_graded(pools)
+    right_or_wrong = all(pool.rows == 1 and set(pool.values) <= {0.0, 1.0} for pool in pools)
+    p = _p_of_right_or_wrong(pools) if right_or_wrong else _p_of_graded(pools)
     return float(norm.ppf(min(max(p, MIN_P), 1 - MIN_P)))
 
 
@@ -134,10 +135,6 @@ def _group_means(look: RunScores, groups: Mapping[int, str]) -> dict[str, tuple[
     for row in sorted(look.scores):
         found.setdefault(groups.get(row, f"row {row}\0"), []).append(look.scores[row])
     return {group: (sum(scores) / len(scores), len(scores)) for group, scores in found.items()}
-
-
-def _right_or_wrong(pools: Sequence[_Pool]) -> bool:
-    return all(pool.rows == 1 and set(pool.values) <= {0.0, 1.0} for pool in pools)
 
 
 def _p_of_right_or_wrong(pools: Sequence[_Pool]) -> float:
