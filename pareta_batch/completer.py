@@ -1,9 +1,9 @@
 """Blocks of a data frame engine to answers: `dataset.map_batches(ParetaCompleter, …)` of Ray Data."""
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import wait
 from contextlib import ExitStack, closing
 from functools import cache, partial
 from typing import Any
@@ -24,6 +24,8 @@ Block = Any  # a table of Arrow, a data frame, or a mapping of columns, which ha
 
 CLOSE_TIMEOUT_S = 1.0
 """Seconds for the tasks that are left when a process closes its session. Higher waits longer for one that hangs."""
+LEAVE_TIMEOUT_S = 15.0
+"""Seconds that a process waits at its end for its calls in flight. Higher loses fewer answers, and ends later."""
 SHARD_ROWS = 10_000
 """Rows that share one pool of workers: the pool is limited by `max_in_flight` alone. Raising it changes nothing."""
 
@@ -120,9 +122,9 @@ class _Opened:
             self._loop.submit(self._sessions.close()).result()
             raise
 
-    def abandon(self) -> None:
-        """Stop the event loop: the process ends."""
-        self._loop.call_soon(lambda: asyncio.get_running_loop().stop())
+    def leave(self) -> None:
+        """Close the session of a process that ends, for a limited time; its errors cannot be reported any more."""
+        wait([self._loop.submit(self._sessions.close())], timeout=LEAVE_TIMEOUT_S)
 
     def close(self) -> None:
         """Close the session and the ledger."""
@@ -133,14 +135,15 @@ class _Opened:
 
 @cache
 def _watch_main_thread(process: int) -> None:
-    """Stop the event loops of this process when its main thread ends; once for a process id."""
-    threading.Thread(target=_abandon_at_end, name=f"end of process {process}", daemon=True).start()
+    """Close the sessions of this process when its main thread ends; once for a process id."""
+    # No daemon: the process waits for it. Without this, the others would withhold the share of a dead member.
+    threading.Thread(target=_leave_at_end, name=f"end of process {process}", daemon=False).start()
 
 
-def _abandon_at_end() -> None:
+def _leave_at_end() -> None:
     threading.main_thread().join()
     for opened in list(_opened.values()):
-        opened.abandon()
+        opened.leave()
 
 
 def _check_name(batch: Batch, ledger: Ledger) -> None:
