@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from pareta_batch.engine.control import Controls
 from pareta_batch.ledger.ledger import Ledger
+from pareta_batch.ledger.run_tables import member_parts
 from pareta_cli.lifeline import KEY
 from pareta_sandbox.testing import Sandbox, running
 from tests.batch import postgres
@@ -118,4 +120,17 @@ def test_a_pause_and_a_smaller_limit_hold_for_all_members_together(command: Comm
     output, _ = process.communicate(timeout=90)
     assert process.returncode == 0, output
     command.service.never_more_in_flight_than(IN_FLIGHT)
+    command.service.debited_once()
+
+
+@pytest.mark.long
+def test_members_of_a_command_write_the_parts_of_an_output_folder(command: Command) -> None:
+    with command.begin("--set", "output=answers/", "--set", "part_rows=100", "--set", "shard_size=50") as process:
+        output = process.communicate(timeout=110)[0]
+    assert process.returncode == 0, output
+    parts = {path.name for path in (command.folder / "answers").iterdir()}
+    assert parts == {"_SUCCESS", "_batch.json", *(f"part-{number:05}.parquet" for number in range(4))}
+    with command.ledger.transaction() as db:
+        written = db.execute(sa.select(member_parts.c.parts, member_parts.c.rows)).all()
+    assert sum(rows for _, rows in written) == ROWS, "the members wrote all of them"
     command.service.debited_once()
