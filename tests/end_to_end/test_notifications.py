@@ -133,7 +133,7 @@ def test_each_event_sends_one_message_with_name_rows_dollars_and_next_command(
     assert f"/runs/flow-run/{run['id']}" in body
 
     body = drifted(house, message)
-    assert re.search(r"heron-2 .*\n24 rows, \$\d[\d.]* for this run\nnext: pareta-pipeline compare SPEC, with", body)
+    assert re.search(r"heron-2 .*\n12 rows, \$\d[\d.]* for this run\nnext: pareta-pipeline compare SPEC, with", body)
     assert "with the models heron-2" in body
 
     house.pareta.change(latency_ms=3000)
