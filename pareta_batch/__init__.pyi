@@ -178,3 +178,6 @@ from .spec_base import Spec as Spec
 from .terminal import progress_bar as progress_bar
 from .user_path import LocalPath as LocalPath
 from .user_path import UserPath as UserPath
+from .versions import PACKAGE as PACKAGE
+from .versions import code_version as code_version
+from .versions import running_version as running_version

@@ -18,7 +18,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.templating import apply_values
 from pydantic import TypeAdapter
 
-from pareta_cli.code_version import code_version
+from pareta_batch import code_version
 from pareta_cli.setup_merge import Path, flat
 
 Json = dict[str, Any]

@@ -3,11 +3,12 @@
 import asyncio
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact, acreate_table_artifact
 
-from pareta_batch import BatchReport, OutputError
+from pareta_batch import PACKAGE, BatchReport, OutputError, running_version
 from pareta_report import (
     Comparison,
     MeasuredQuality,
@@ -28,6 +29,11 @@ from tasks.events import batch_ended
 from tasks.report_address import REPORTS_URL, report_url
 
 
+def made_by() -> str:
+    """Return package, version and commit of the running code."""
+    return f"{PACKAGE} {running_version()}"
+
+
 def artifact_key(*parts: str) -> str:
     """Return the key of an artifact, reduced to what Prefect accepts: lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
@@ -40,7 +46,7 @@ async def publish_batch(report: BatchReport) -> None:
         table, key = artifact_rows(batch_table(report)), artifact_key(report.name, "batch")
         await acreate_table_artifact(table, key=key, description=markdown_text(str(report)))
         summary, key = markdown_summary(batch=report), artifact_key(report.name, "summary")
-        await acreate_markdown_artifact(summary, key=key, description="Rows and dollars")
+        await acreate_markdown_artifact(await _signed(summary), key=key, description="Rows and dollars")
     batch_ended(report)
 
 
@@ -61,7 +67,8 @@ async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) ->
     table = artifact_rows(comparison_table(comparisons))
     await acreate_table_artifact(table, key=artifact_key(name, "comparison"), description="Quality and cost per model")
     summary = markdown_summary(comparisons=comparisons)
-    await acreate_markdown_artifact(summary, key=artifact_key(name, "verdicts"), description="Which model wins, if any")
+    key = artifact_key(name, "verdicts")
+    await acreate_markdown_artifact(await _signed(summary), key=key, description="Which model wins, if any")
     for comparison in comparisons:
         if comparison.status == "completed":
             key = artifact_key(name, comparison.name, "plot")
@@ -73,6 +80,7 @@ async def publish_comparisons(name: str, comparisons: tuple[Comparison, ...]) ->
 @task(task_run_name="report of {name}")
 async def publish_page(name: str, page: Page, path: str) -> str:
     """Write the HTML report and its comparisons as JSON and CSV; publish a link, and return the path."""
+    page = replace(page, ran={**page.ran, "code": await asyncio.to_thread(made_by)})
     try:
         written = await asyncio.to_thread(write_page, page, Path(path))
         if page.comparisons:
@@ -98,13 +106,20 @@ async def publish_summary(
     plots = [await asyncio.to_thread(_plot, each) for each in comparisons if each.status == "completed"]
     summary = markdown_summary(comparisons=comparisons, batch=batch, quality=quality)
     text = "\n\n".join([f"**{markdown_text(closing)}**", summary, *plots])
-    await acreate_markdown_artifact(text, key=artifact_key(name, "pipeline"), description="Result of the pipeline")
+    await acreate_markdown_artifact(
+        await _signed(text), key=artifact_key(name, "pipeline"), description="Result of the pipeline"
+    )
     rows = artifact_rows(batch_table(batch))
     await acreate_table_artifact(rows, key=artifact_key(name, "pipeline", "batch"), description="Rows and dollars")
     if comparisons:
         models = artifact_rows(comparison_table(comparisons))
         key = artifact_key(name, "pipeline", "models")
         await acreate_table_artifact(models, key=key, description="Quality and cost per model")
+
+
+async def _signed(text: str) -> str:
+    """Return a text with the code that made it."""
+    return f"{text.rstrip()}\n\nmade by {markdown_text(await asyncio.to_thread(made_by))}\n"
 
 
 async def _publish_address(key: str, path: str) -> None:

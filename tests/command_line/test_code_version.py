@@ -1,12 +1,13 @@
 """The version of deployments: the package, and the commit of a clone or of an image."""
 
 import subprocess
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from pareta_cli.code_version import COMMIT, code_version, commit_sha
+from pareta_batch.versions import COMMIT, code_version, commit_sha, running_version
 
 OWN = version("pareta-pipelines")
 
@@ -55,3 +56,27 @@ def test_an_empty_repository_and_no_folder_have_no_commit(tmp_path: Path, monkey
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     git(tmp_path, "init", "--quiet")
     assert code_version(tmp_path) == code_version(tmp_path / "none") == OWN
+
+
+@pytest.fixture
+def installed(clone: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A module of the package that lies in a clone."""
+    file = clone / "versions.py"
+    file.write_text("")
+    monkeypatch.setattr("pareta_batch.versions.__file__", str(file))
+    running_version.cache_clear()
+    yield file
+    running_version.cache_clear()
+
+
+def test_the_running_code_has_the_commit_of_its_own_clone_only(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert running_version() == OWN, "an installed package in the folder of another project"
+    monkeypatch.setenv(COMMIT, "f" * 40)
+    running_version.cache_clear()
+    assert running_version() == f"{OWN}+g{'f' * 12}"
+    git(installed.parent, "add", ".")
+    git(installed.parent, "commit", "--quiet", "--message", "second")
+    running_version.cache_clear()
+    assert running_version() == f"{OWN}+g{git(installed.parent, 'rev-parse', 'HEAD')[:12]}"

@@ -9,9 +9,11 @@ from prefect.artifacts import Artifact as Artifacts
 from prefect.client.schemas.objects import Artifact
 
 from flows.compare_models import compare_models
+from pareta_batch import PACKAGE, running_version
+from pareta_report import markdown_text
 from pareta_sandbox.faults.kinds import EvalRunFails
 from pareta_sandbox.testing import Sandbox
-from tasks.artifacts import artifact_key, publish_batch
+from tasks.artifacts import artifact_key, made_by, publish_batch
 from tasks.report_address import address_of, report_url
 from tests.flows.test_compare_models import comparisons
 from tests.flows.test_outcomes import report
@@ -28,13 +30,18 @@ def test_a_key_has_only_what_prefect_takes(name: str, key: str) -> None:
 
 
 async def test_a_comparison_leaves_table_verdicts_plot_and_report(pareta: Sandbox, tmp_path: Path) -> None:
-    await compare_models(comparisons(tmp_path, "drawn"))
+    work = comparisons(tmp_path, "drawn")
+    await compare_models(work)
     kinds = {end: await found(f"sentiment-{end}") for end in ("comparison", "verdicts", "drawn-plot", "report")}
     assert all(artifact is not None and artifact.description for artifact in kinds.values())
     plot = kinds["drawn-plot"]
     assert plot is not None
     _, _, encoded = str(plot.data).partition("base64,")
     assert base64.b64decode(encoded.removesuffix(")")).lstrip().startswith(b"<svg")
+    # Report and verdicts name the code that made them.
+    assert f"<dt>code</dt><dd>{PACKAGE} {running_version()}</dd>" in Path(work.report_path).read_text()
+    assert kinds["verdicts"] is not None
+    assert f"made by {markdown_text(made_by())}" in str(kinds["verdicts"].data)
 
 
 async def test_a_comparison_that_failed_has_no_plot(pareta: Sandbox, tmp_path: Path) -> None:
@@ -53,6 +60,7 @@ async def test_a_batch_leaves_its_table_and_its_summary(prefect_server: None) ->
     assert table is not None
     assert summary is not None
     assert "BadRequestError" in f"{table.data}{summary.data}"
+    assert f"made by {markdown_text(made_by())}" in str(summary.data)
 
 
 @pytest.mark.parametrize(

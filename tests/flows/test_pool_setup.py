@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pareta_cli.code_version import code_version
+from pareta_batch import code_version
 from pareta_cli.options import PoolType
 from pareta_cli.server_setup import SetUp, SetUpError, set_up
 from pareta_cli.work_pool import LEDGER_SECRET, Pool

@@ -1,17 +1,29 @@
-"""Version of the code in a folder: of the package, with the commit if the folder is a Git clone."""
+"""Version of the running code, or of the code in a folder: of the package, with the commit of a Git clone."""
 
 import os
 import shutil
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 COMMIT = "PARETA_COMMIT_SHA"
 """Variable with the commit of an image, which has no clone."""
+PACKAGE = "pareta-pipelines"
 SHA_CHARS = 12
 """Characters of the commit in a version. Raising it makes the version longer."""
 GIT_WITHIN_S = 10
 """Seconds for one Git command. Raising it delays a set-up on a hung file system."""
+
+
+@cache
+def running_version() -> str:
+    """Return the version of the running code; the commit of the clone that it belongs to, or that of its image."""
+    here = Path(__file__)
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is not None:
+        return code_version(here.parent)
+    # An installed package can lie in the folder of another clone.
+    return _with_commit(os.environ.get(COMMIT))
 
 
 def commit_sha(folder: Path) -> str | None:
@@ -25,11 +37,14 @@ def code_version(folder: Path | None) -> str:
     Uncommitted changes add `.dirty`.
     None is a folder that is not known now: each run clones its repository.
     """
-    own = version("pareta-pipelines")
-    if folder is None or (sha := commit_sha(folder)) is None:
-        return own
-    changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return f"{own}+g{sha[:SHA_CHARS]}{'.dirty' if changed else ''}"
+    own = _with_commit(None if folder is None else commit_sha(folder))
+    changed = folder and _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return f"{own}.dirty" if changed else own
+
+
+def _with_commit(sha: str | None) -> str:
+    own = version(PACKAGE)
+    return f"{own}+g{sha[:SHA_CHARS]}" if sha else own
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
