@@ -14,13 +14,10 @@ from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.hard_links import name_to_open
 from pareta_batch.ledger.sqlite_file import LedgerFile, note_closed, note_opened
 from pareta_batch.ledger.sqlite_settings import apply_settings
-from pareta_batch.ledger.timing import TIMING, Timing
+from pareta_batch.ledger.timing import RECONNECT_INTERVAL_S, TIMING, Timing
 from pareta_batch.ledger.url import SOURCE, file_to_open, shown, with_file
 
 T = TypeVar("T")
-
-RECONNECT_INTERVAL_S = 0.25
-"""Seconds between two attempts to connect; higher sends fewer attempts and reconnects later."""
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -72,7 +69,6 @@ class Database:
     def transaction(self) -> Iterator[sa.Connection]:
         """Yield a connection in one transaction; raises LedgerError, also for a file that was overwritten meanwhile."""
         with self._named_errors(), self.connect() as connection, connection.begin():
-            self._check_overwritten()
             yield connection
             self._check_overwritten()
 
@@ -84,8 +80,10 @@ class Database:
         """Run `work` in a transaction, again after a lost connection, and return its result; raises LedgerError."""
 
         def once() -> T:
-            with self.transaction() as db:
-                return work(db)
+            with self.engine.connect() as connection, connection.begin():
+                result = work(connection)
+                self._check_overwritten()
+                return result
 
         return self.persistently(once)
 

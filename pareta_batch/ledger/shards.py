@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from pareta_batch.ledger.chunks import in_chunks
 from pareta_batch.ledger.database import insert_into
@@ -31,33 +32,39 @@ MAX_LISTED = 5_000
 """Shards that a statement lists; higher reads the whole batch later, with longer statements."""
 MAX_RANGES = 20
 """Ranges of positions in one statement; higher reads fewer rows in between, with more conditions."""
-KEYS_AT_ONCE = 30_000
-"""Keys per statement, more than a group of writes has: it locks all its shards in one order. Higher is refused."""
 
 Condition = sa.ColumnElement[bool]
 
 _MAX_STORED = 2**63
 _SHARD = (rows.c.position // SHARD_ROWS).label("shard")
+# The keys are one parameter: a statement of another text for each number of keys takes longer than SQLite.
+_UNCOUNT = (
+    "UPDATE shards SET counted = false WHERE batch = ?1 AND counted AND shard IN ("
+    "SELECT coalesce(position / ?3, ?4) FROM json_each(?2) AS given"
+    " CROSS JOIN rows ON rows.batch = ?1 AND rows.key = given.value)"
+)
 _OF_KEYS = (
     shards.c.batch == sa.bindparam("of_batch"),
     shards.c.shard.in_(
         sa.select(sa.func.coalesce(rows.c.position // SHARD_ROWS, LEFT)).where(
-            rows.c.batch == sa.bindparam("of_batch"), rows.c.key.in_(sa.bindparam("keys", expanding=True))
+            rows.c.batch == sa.bindparam("of_batch"),
+            rows.c.key == sa.any_(sa.bindparam("keys", type_=postgresql.ARRAY(sa.Text))),
         )
     ),
 )
 _IN_ORDER = sa.select(shards.c.shard).order_by(shards.c.shard).with_for_update()
 _LOCK = _IN_ORDER.where(*_OF_KEYS)
-_UNCOUNT = shards.update().where(*_OF_KEYS).values(counted=False)
+_UNCOUNT_LOCKED = shards.update().where(*_OF_KEYS, shards.c.counted).values(counted=False)
 
 
-def uncount_keys(db: sa.Connection, batch: str, keys: Iterable[str]) -> None:
+def uncount_keys(db: sa.Connection, batch: str, keys: Sequence[str]) -> None:
     """Clear `counted` of the shards with these rows, before the rows are written."""
-    for some in in_chunks(keys, KEYS_AT_ONCE):
-        given = {"of_batch": batch, "keys": some}
-        if db.dialect.name == "postgresql":  # members of a run lock in one order, or they would block each other
-            db.execute(_LOCK, given)
-        db.execute(_UNCOUNT, given)
+    if db.dialect.name == "postgresql":
+        given = {"of_batch": batch, "keys": keys}
+        db.execute(_LOCK, given)  # members of a run lock in one order, or they would block each other
+        db.execute(_UNCOUNT_LOCKED, given)
+    else:
+        db.exec_driver_sql(_UNCOUNT, (batch, json.dumps(keys), SHARD_ROWS, LEFT))
 
 
 def uncount(db: sa.Connection, batch: str, *which: Condition) -> None:

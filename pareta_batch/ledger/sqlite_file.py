@@ -39,6 +39,7 @@ class LedgerFile:
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
+        self._log_path = self._sibling("-wal")
         self._inode = inode_of(self.path.stat())
         self._runs = 0
         self._log: Inode | None = None
@@ -110,16 +111,15 @@ class LedgerFile:
             return False
 
     def _set_log_aside(self) -> str:
-        log = self._sibling("-wal")
         if self._log is None or self._inode_of_log() != self._log:
             return ""
-        log.replace(aside := self._sibling("-wal.left"))
+        self._log_path.replace(aside := self._sibling("-wal.left"))
         self._sibling("-shm").unlink(missing_ok=True)
         return f" (its write-ahead log is now {aside})"
 
     def _inode_of_log(self) -> Inode | None:
         try:
-            return inode_of(self._sibling("-wal").stat())
+            return inode_of(self._log_path.stat())
         except FileNotFoundError:
             return None
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+RECONNECT_INTERVAL_S = 0.25
+"""Seconds between two attempts to connect; higher sends fewer attempts and reconnects later."""
+
 
 @dataclass(frozen=True)
 class Timing:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,8 +28,9 @@ class LedgerWrites:
 _IDENTITY = ("key", "fingerprint")
 _WRITTEN = [field.name for field in fields(Outcome) if field.name not in (*_IDENTITY, "attempts")]
 
-_BORDER = {"latency_ms": number, "prompt_tokens": whole, "completion_tokens": whole, "billed_micro_usd": whole}
-_BORDER |= {"asked_again_micro_usd": whole, "turn_bytes": whole, "lost_receipts": whole}
+_NUMBERS = {"latency_ms": number, "prompt_tokens": whole, "completion_tokens": whole, "billed_micro_usd": whole}
+_NUMBERS |= {"asked_again_micro_usd": whole, "turn_bytes": whole, "lost_receipts": whole}
+_STORED = [(name, attrgetter(name), _NUMBERS.get(name, storable)) for name in _WRITTEN]
 _ADDED = ("billed_micro_usd", "asked_again_micro_usd")
 """Receipts: those of earlier runs and turns are added."""
 
@@ -86,5 +88,5 @@ def _identity(batch: str, work: RowRequest | Outcome) -> dict[str, Any]:
 
 
 def _written(batch: str, outcome: Outcome, now: datetime) -> dict[str, Any]:
-    values = {name: _BORDER.get(name, storable)(getattr(outcome, name)) for name in _WRITTEN}
-    return {**_identity(batch, outcome), "updated_at": now, "tries": outcome.attempts, **values}
+    values: dict[str, Any] = {name: stored(value(outcome)) for name, value, stored in _STORED}
+    return {**values, **_identity(batch, outcome), "updated_at": now, "tries": outcome.attempts}

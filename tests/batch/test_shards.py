@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -217,18 +216,14 @@ def test_large_groups_of_two_members_do_not_block_each_other(postgres_url: str) 
     asks = requests(4_000, {})
     ledger.register_rows("test", asks)
 
-    def keys(first: list[RowRequest], then: list[RowRequest]) -> Iterator[str]:
-        yield from (each.key for each in first)
-        both.wait(timeout=30)
-        yield from (each.key for each in then)
-
-    def write(some: Iterator[str]) -> None:
+    def write(some: list[RowRequest]) -> None:
         with ledger.transaction() as db:
-            uncount_keys(db, "test", some)
+            both.wait(timeout=30)
+            uncount_keys(db, "test", [each.key for each in some])
 
     low, high = asks[:2_000], asks[2_000:]
     with ThreadPoolExecutor(2) as pool:
-        writing = [pool.submit(write, keys(low[::2], high[::2])), pool.submit(write, keys(high[1::2], low[1::2]))]
+        writing = [pool.submit(write, low[::2] + high[::2]), pool.submit(write, high[1::2] + low[1::2])]
     assert [each.result() for each in writing] == [None, None]
     ledger.close()
 
