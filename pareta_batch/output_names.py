@@ -15,7 +15,7 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 def checked_output(output: str) -> str:
     """Return the name of an output; raises ValueError for an unknown format, and for a folder that is not one's own."""
-    if output.endswith(FOLDER_ENDS):
+    if _is_folder(output):
         _check_folder(output)
     elif found := URL.match(output):
         raise ValueError(f"output {found[0]}…: an object store holds answers as a folder of parts; end its name in /")
@@ -26,7 +26,12 @@ def checked_output(output: str) -> str:
 
 def folder_address(output: str | None) -> Address | None:
     """Return the address of an output folder; None for an answers file."""
-    return Address.parse(output) if output is not None and output.endswith(FOLDER_ENDS) else None
+    return Address.parse(output) if output is not None and _is_folder(output) else None
+
+
+def _is_folder(output: str) -> bool:
+    name = output.partition("?")[0] if URL.match(output) else output
+    return name.endswith(FOLDER_ENDS)
 
 
 def page_of(output: str, name: str) -> Path:

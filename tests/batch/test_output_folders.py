@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +27,7 @@ from tests.examples import share_of
 pytest.importorskip("moto")
 pytest.importorskip("flask_cors")
 
+from tests.batch.google_storage import gcs_server, write_credentials
 from tests.batch.object_store import BUCKET, SETTINGS
 
 
@@ -337,3 +339,21 @@ def test_a_bucket_that_does_not_exist_is_named_before_anything_is_sent(
     assert message.startswith("answers folder s3://nobody/answers/: ")
     assert SETTINGS["AWS_SECRET_ACCESS_KEY"] not in message
     assert ledger.batches() == []
+
+
+def test_a_folder_in_google_cloud_storage(tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_credentials(tmp_path / "key.json")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    objects: dict[str, bytes] = {}
+    with gcs_server(objects) as server:
+        output = f"gs://{BUCKET}/answers/?endpoint_override={server}&scheme=http"
+        batch = batch_in(tmp_path, output=output)
+        register_rows(batch, ledger)
+        ledger.record(batch.name, [answered(each.key, each.fingerprint) for each in ledger.missing(batch.name, 0, 500)])
+        write_output(batch, ledger)
+        assert set(objects) == {f"answers/{name}" for name in ("_batch.json", "part-00000.parquet", "_SUCCESS")}
+        before = dict(objects)
+        write_output(batch, ledger)
+    assert objects == before
+    part = pq.read_table(pa.BufferReader(objects["answers/part-00000.parquet"]))
+    assert part["answer"].to_pylist() == ["billing"] * 3
