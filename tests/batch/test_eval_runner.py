@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from pyarrow import fs
 
 from pareta_batch.errors import DatasetError, ModelsUnknown
 from pareta_batch.ledger.ledger import Ledger
@@ -245,6 +246,19 @@ async def test_documents_of_rows_are_uploaded_and_read_by_the_models(
     write(tmp_path / "2.pdf", pdf("Copyright (c) 2021 Bob"))
     changed = await scored(EvalRunner(compared, pareta, ledger))
     assert changed.eval_set_id != run.eval_set_id, "another content is another set"
+
+
+async def test_documents_in_an_object_store_are_uploaded_too(
+    tmp_path: Path, sandbox: Sandbox, pareta: AsyncPareta, ledger: Ledger, bucket: fs.FileSystem
+) -> None:
+    local = contracts(tmp_path)
+    bucket.create_dir("rows/in")
+    fs.copy_files(str(tmp_path), "rows/in", destination_filesystem=bucket)
+    stored = local.model_copy(update={"rows": "s3://rows/in/contracts.jsonl"})
+    run = await scored(EvalRunner(stored, pareta, ledger))
+    (result,) = run.results
+    assert (result.quality_mean, result.error_count) == (1.0, 0)
+    assert sandbox.books().requests["POST /v1/eval-sets/{id}/attach-blob"] == 3
 
 
 async def test_a_set_whose_uploads_were_interrupted_gets_all_documents(
