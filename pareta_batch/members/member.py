@@ -19,7 +19,7 @@ from pareta_batch.engine import (
     start_session,
 )
 from pareta_batch.errors import BatchStopped, LedgerError, Orphaned, RowsUnanswered
-from pareta_batch.ledger import Ledger, RowSelection, join_run
+from pareta_batch.ledger import ALL_UNSETTLED, Ledger, RowSelection, join_run
 from pareta_batch.members.allotted_gate import AllottedGate
 from pareta_batch.members.counts import Counts
 from pareta_batch.members.desk import MemberDesk, News, Orders
@@ -79,8 +79,8 @@ async def work_as_member(
     """Send rows of the batch beside the other members of its run, until all are sent or the run is stopped.
 
     It pulls shards from the ledger, within its share of the run's slots. If this is cancelled or the process is killed,
-    its unsent rows go to the other members. A member that finds no free shard waits until all shards are done, and then
-    writes parts of an output folder.
+    its unsent rows go to the other members. A member that finds no free shard waits until all shards are done. Then it
+    writes parts of an output folder, unless it sends failed rows only.
 
     Args:
         batch: The batch, with the same fields in every member and in the parent.
@@ -101,7 +101,8 @@ async def work_as_member(
         work = SessionWork(own, ledger, member.selection, 0, 0, gate_of_member(batch))
         async with following_session(work, client, desk, policy, timing) as (session, present):
             await _complete_shards(session, desk, present)
-            await write_as_member(batch, ledger, session, PartDesk(ledger, held), present.wait)
+            if member.selection == ALL_UNSETTLED:
+                await write_as_member(batch, ledger, session, PartDesk(ledger, held), present.wait)
     return _report(member, session)
 
 

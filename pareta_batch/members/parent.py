@@ -217,7 +217,8 @@ async def lead_members(
         size = shard_size(batch.shard_size, work.to_send, members)
         shards = await asyncio.to_thread(ledger.missing_shards, batch.name, size, wanted)
         leading = Lead(work, RunRows(ledger, batch.name), members, timing)
-        leading._offers_parts = members_write(batch)
+        # A run of failed rows leaves the answers as they are: the dataset was not read.
+        leading._offers_parts = wanted == ALL_UNSETTLED and members_write(batch)
         async with begun(leading, shards, size):
             yield leading
 

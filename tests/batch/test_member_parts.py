@@ -18,12 +18,13 @@ from pareta_batch.answers import WrittenParts, answer_parts, write_output
 from pareta_batch.answers.output_folder import OutputFolder
 from pareta_batch.errors import OutputError
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.members import Member, part_writing
+from pareta_batch.ledger.selection import RowSelection
+from pareta_batch.members import Member, lead_members, part_writing
 from pareta_batch.members.part_writing import members_write, part_ranges
 from pareta_batch.rows.dataset import Dataset
 from pareta_batch.run import run_with_members
 from pareta_batch.spec import Batch
-from pareta_sandbox.testing import Sandbox
+from pareta_sandbox.testing import Sandbox, Status
 from tests.batch import member_processes
 from tests.batch.batches import batch_in, until, write_rows
 from tests.batch.test_members import ledger, member_of  # noqa: F401 - a fixture
@@ -84,6 +85,24 @@ async def test_a_run_with_another_shard_size_replaces_all_parts(
     assert parts == {f"part-{number:05}.parquet" for number in range(4)}
     assert [row.values["id"] for row in Dataset.open(place.output).rows()] == [*(row["id"] for row in ROWS), "new"]
     sandbox.debited_once()
+
+
+async def test_failed_rows_that_are_sent_again_leave_the_folder_as_it_is(
+    tmp_path: Path,
+    sandbox: Sandbox,
+    ledger: Ledger,  # noqa: F811
+    postgres_url: str,
+    place: Place,  # noqa: F811
+) -> None:
+    sandbox.inject(Status(status=400, skip=10, times=4))
+    batch = batch_into(tmp_path, place)
+    await run_with_members(batch, ledger, 2, starter(batch, sandbox, postgres_url))
+    before = place.files()
+    assert "_SUCCESS" in before
+    async with lead_members(batch, ledger, 2, RowSelection(errors=("BadRequestError",))) as leading:
+        await leading.work(starter(batch, sandbox, postgres_url))
+    assert (leading.stop, leading.progress.settled, leading.written) == (None, 4, None)
+    assert place.files() == before
 
 
 def work_and_hang(flag: str, store: dict[str, str], *given: Any) -> None:
