@@ -128,6 +128,15 @@ def counted(ledger: Ledger) -> dict[int, bool]:
         return dict(db.execute(query).tuples().all())
 
 
+def test_a_write_uncounts_the_shard_of_an_id_with_nul(ledger: Ledger) -> None:
+    asks = [replace(each, key=f"r\0{each.position}") for each in requests(501, {})]  # PostgreSQL refuses it
+    ledger.register_rows("test", asks)
+    ledger.record("test", [answered(asks[500].key, asks[500].fingerprint, billed_micro_usd=7)])
+    assert counted(ledger) == {-1: True, 0: True, 1: False}
+    tally = ledger.tally("test")
+    assert (tally.settled, tally.billed_micro_usd) == (1, 7)
+
+
 @on_both_databases
 def test_a_write_uncounts_its_own_shard_and_a_recount_waits_for_the_next(ledger: Ledger) -> None:
     asks = requests(1_600, {})
