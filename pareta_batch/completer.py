@@ -65,6 +65,7 @@ class ParetaCompleter:
         Raises:
             BatchStopped: The batch was stopped in all processes, for example without credit. The next call continues.
             DatasetError: A row is invalid; nothing of the block was sent.
+            InvalidOptions: The batch has another question, or another process has another budget for it.
             LedgerError: The ledger cannot be used, or it is SQLite and another process uses it.
             BatchBusy: An ordinary run has the same batch.
         """

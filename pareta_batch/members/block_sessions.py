@@ -66,8 +66,8 @@ class BlockSessions:
     async def settle(self, requests: Mapping[str, RowRequest]) -> None:
         """Send the rows, by key, that have no final outcome; each is sent once in a call, by this or another process.
 
-        Raises BatchStopped, LedgerError, BatchBusy while an ordinary run holds the batch. Cancelling this stops the
-        session: calls in flight finish and settle.
+        Raises BatchStopped, LedgerError, BatchBusy while an ordinary run holds the batch, and InvalidOptions while it
+        is open with another budget. Cancelling this stops the session: calls in flight finish and settle.
         """
         name, sent = self._batch.name, set[str]()
         await asyncio.to_thread(add_rows, self._ledger, name, requests)
@@ -183,7 +183,7 @@ class BlockSessions:
         batch = self._batch
         url = self._ledger.url.render_as_string(hide_password=False)
         leading = parts.enter_context(closing(await asyncio.to_thread(Ledger.open, url)))
-        run = await asyncio.to_thread(run_of_blocks, leading, batch.name)
+        run = await asyncio.to_thread(run_of_blocks, leading, batch)
         if run is None:
             run = (await parts.enter_async_context(lead_blocks(batch, leading)))._rows.run
         held = parts.enter_context(join_run(self._ledger, batch.name, run))

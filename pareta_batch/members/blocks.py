@@ -1,7 +1,7 @@
 """A run whose rows come in blocks: its shards are single rows, which exist while a member works on them.
 
 Any process may lead such a run. When the leading process ends, its members end as orphans, and one of them leads the
-next run. A prefix of the run's id marks it: a process joins no other run of the batch.
+next run. A prefix of the run's id marks it, and its budget: a process joins no other run of the batch.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 
 from pareta_batch.engine import TIMING, Timing, read_work
 from pareta_batch.errors import LedgerError
+from pareta_batch.field_problems import InvalidOptions
 from pareta_batch.ledger import (
     ALL_UNSETTLED,
     Ledger,
@@ -26,6 +27,7 @@ from pareta_batch.ledger import (
 )
 from pareta_batch.members.parent import Lead, begun
 from pareta_batch.members.run_rows import RunRows
+from pareta_batch.rows import digest
 from pareta_batch.spec import Batch
 
 PREFIX = "blocks-"
@@ -39,19 +41,32 @@ async def lead_blocks(batch: Batch, ledger: Ledger, *, timing: Timing = TIMING) 
     check_serves_members(ledger)
     with ledger.lease(batch.name):
         work = await asyncio.to_thread(read_work, batch, ledger, ALL_UNSETTLED)
-        leading = Lead(work, RunRows(ledger, batch.name, PREFIX), 1, timing)
+        leading = Lead(work, RunRows(ledger, batch.name, _prefix(batch)), 1, timing)
         async with begun(leading, (), 1):
             yield leading
 
 
-def run_of_blocks(ledger: Ledger, batch: str) -> str | None:
-    """Return the id of the run that a process leads now; None without one. Raises LedgerError."""
+def run_of_blocks(ledger: Ledger, batch: Batch) -> str | None:
+    """Return the id of the run that a process leads now; None without one.
+
+    Raises LedgerError, and InvalidOptions for a run with another budget: the leader alone grants budget.
+    """
     row = member_runs.c
-    query = sa.select(row.run, row.owner_pid, row.owner_transaction).where(row.batch == batch)
+    query = sa.select(row.run, row.owner_pid, row.owner_transaction).where(row.batch == batch.name)
     with ledger.transaction() as db:
         found = db.execute(query.where(row.run.startswith(PREFIX))).one_or_none()
-        is_led = found is not None and holder_of(db, batch) == tuple(found[1:])
-    return found[0] if found is not None and is_led else None
+        is_led = found is not None and holder_of(db, batch.name) == tuple(found[1:])
+    if found is None or not is_led:
+        return None
+    run: str = found[0]
+    if not run.startswith(_prefix(batch)):
+        problem = f"budget_usd: batch {batch.name!r} is open with another budget, here or in another process"
+        raise InvalidOptions("ParetaCompleter", [f"{problem}; close that one, or give both the same budget"])
+    return run
+
+
+def _prefix(batch: Batch) -> str:
+    return f"{PREFIX}{digest(batch.budget_usd)[:8]}-"
 
 
 def take_rows(ledger: Ledger, held: Membership, positions: Sequence[int]) -> list[int]:

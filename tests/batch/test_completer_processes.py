@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 import pytest
 
-from pareta_batch import BatchStopped, ParetaCompleter
+from pareta_batch import BatchStopped, InvalidOptions, ParetaCompleter
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import until
 from tests.batch.test_completer import ASKED, environment, rows  # noqa: F401
@@ -96,6 +96,23 @@ async def test_processes_keep_one_budget(sandbox: Sandbox, actors: Actors) -> No
     started = [actors.start(blocks_of(300, 50)[number::3], budget_usd=0.001) for number in range(3)]
     assert STOPPED in await ended(started)
     assert 930 <= sandbox.books().debited_micro_usd <= 1000  # less than the bound of one request is left
+    sandbox.debited_once()
+
+
+@pytest.mark.parametrize("budgets", [(None, 100.0), (0.0005, None), (0.0005, 100.0)])
+def test_two_budgets_of_one_batch_are_refused_while_the_first_is_open(
+    sandbox: Sandbox,
+    environment: None,  # noqa: F811
+    budgets: tuple[float | None, float | None],
+) -> None:
+    first, second = (ParetaCompleter({**ASKED, "budget_usd": each}) for each in budgets)
+    with closing(second):
+        with closing(first):
+            first(rows(range(2)))
+            with pytest.raises(InvalidOptions, match="budget_usd: batch 'blocks' is open with another budget"):
+                second(rows(range(100)))
+            assert sandbox.books().completions == 2
+        assert second(rows(range(100)))["answer"].null_count == 0
     sandbox.debited_once()
 
 
