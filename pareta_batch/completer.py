@@ -143,7 +143,8 @@ def _watch_main_thread(process: int) -> None:
 
 def _leave_at_end() -> None:
     threading.main_thread().join()
-    for opened in list(_opened.values()):
+    # A forked process has a copy of the sessions of its parent, without their threads.
+    for opened in [each for (process, *_), each in list(_opened.items()) if process == os.getpid()]:
         opened.leave()
 
 

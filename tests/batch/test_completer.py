@@ -257,6 +257,26 @@ print(ParetaCompleter({dict(ASKED)!r})(pyarrow.table({{"id": ["a"], "text": ["My
             assert list(db.scalars(sa.select(members.c.ended))) == [True]
 
 
+def test_a_forked_process_does_not_wait_for_the_sessions_of_its_parent(tmp_path: Path) -> None:
+    code = f"""
+import multiprocessing, os, pyarrow, warnings
+from pareta_batch import ParetaCompleter, completer
+warnings.simplefilter("ignore")  # of a fork of a process with threads
+completer.LEAVE_TIMEOUT_S = 600
+one = ParetaCompleter({dict(ASKED)!r})
+block = pyarrow.table({{"id": ["a"], "text": ["My invoice is wrong."]}})
+one(block)
+def fork():
+    os.environ["PARETA_LEDGER_URL"] = "sqlite:///{tmp_path}/of-child.db"
+    print(one(block)["answer"])
+child = multiprocessing.get_context("fork").Process(target=fork)
+child.start()
+child.join()
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert "billing" in run.stdout
+
+
 def test_sqlite_serves_one_process(ledger: Ledger, completer: ParetaCompleter, ledger_url: str) -> None:
     with (
         ledger.lease("blocks"),
