@@ -10,6 +10,7 @@ from .kept_quotes import hit_rate as hit_rate
 from .kept_quotes import keep_quote as keep_quote
 from .ledger import Ledger as Ledger
 from .member_spending import billed_by_shard as billed_by_shard
+from .member_spending import spent_at as spent_at
 from .member_spending import spent_by_member as spent_by_member
 from .membership import Membership as Membership
 from .membership import check_serves_members as check_serves_members

@@ -24,6 +24,7 @@ from pareta_batch.ledger import (
     member_runs,
     member_shards,
     rows,
+    spent_at,
 )
 from pareta_batch.members.parent import Lead, begun
 from pareta_batch.members.run_rows import RunRows
@@ -93,14 +94,13 @@ def free_rows(ledger: Ledger, held: Membership, positions: Sequence[int]) -> Non
     """Free rows that this member has taken; raises LedgerError.
 
     One row with a negative number keeps the sum of their receipts in this run: the unused allotment of a dead member is
-    its grant without them.
+    its grant without them. After a request in doubt, nothing of its grant is unused.
     """
-    shard, row = member_shards.c, rows.c
+    shard = member_shards.c
     own = shard.batch == held.batch, shard.token == held.token, shard.shard.in_(positions)
-    billed = sa.select(sa.func.sum(row.billed_micro_usd)).where(*current(held.batch), row.position.in_(positions))
     with ledger.transaction() as db:
         before = sum(db.scalars(member_shards.delete().where(*own).returning(shard.billed_before_micro_usd)))
-        spent = int(db.scalar(billed) or 0) - before
+        spent = spent_at(db, held.batch, positions) - before
         values = (held.batch, -1 - int(held.token[:7], 16), held.token, True, -spent)
         entered = postgresql.insert(member_shards).values(dict(zip(_COLUMNS, values, strict=True)))
         added = shard.billed_before_micro_usd + entered.excluded.billed_before_micro_usd

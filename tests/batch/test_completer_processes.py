@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from pareta_batch import BatchStopped, InvalidOptions, ParetaCompleter
+from pareta_batch.ledger import Ledger, add_rows, join_run, open_batch, spent_by_member
+from pareta_batch.members.blocks import free_rows, lead_blocks, take_rows
+from pareta_batch.rows import RowRequest
 from pareta_sandbox.testing import Sandbox
-from tests.batch.batches import until
+from tests.batch.batches import answered, failed, until
 from tests.batch.test_completer import ASKED, environment, rows  # noqa: F401
 from tests.forks import FORKS, forked
 
@@ -114,6 +117,26 @@ def test_two_budgets_of_one_batch_are_refused_while_the_first_is_open(
             assert sandbox.books().completions == 2
         assert second(rows(range(100)))["answer"].null_count == 0
     sandbox.debited_once()
+
+
+@pytest.mark.parametrize(("in_doubt", "kept"), [(False, 5), (True, 1_000)])
+async def test_a_dead_process_keeps_its_grant_for_a_request_in_doubt_of_a_freed_row(
+    postgres_url: str, in_doubt: bool, kept: int
+) -> None:
+    batch = ParetaCompleter({**ASKED, "budget_usd": 1})._batch
+    with closing(Ledger.open(postgres_url)) as leading, closing(Ledger.open(postgres_url)) as own:
+        open_batch(own, batch.name, "asked")
+        asks = [RowRequest(n, f"r{n}", f"w{n}", ({"role": "user", "content": "x"},)) for n in range(2)]
+        add_rows(own, batch.name, {ask.key: ask for ask in asks})
+        async with lead_blocks(batch, leading) as lead:
+            with join_run(own, batch.name, lead._rows.run) as held:
+                taken = take_rows(own, held, [0, 1])
+                assert taken == [0, 1]
+                own.record(batch.name, [answered("r0", "w0"), failed("r1", "w1", retryable=True, in_doubt=in_doubt)])
+                free_rows(own, held, taken)
+                with own.transaction() as db:
+                    spent = spent_by_member(db, batch.name, held.token, 1)
+            assert lead._funds.kept_of_dead(1_000, *spent, 10) == kept
 
 
 async def test_an_empty_balance_stops_all_processes(sandbox: Sandbox, actors: Actors) -> None:
