@@ -61,7 +61,8 @@ class RunRows:
             owner = holder_of(db, self._batch)
             if owner is None:
                 raise LedgerError(f"batch {self._batch!r}: its lock is not held; open the run again")
-            for table in (member_runs, members, member_shards, member_parts, stops):
+            # Shards come first, as in `bury` and in `MemberDesk.leave`: all lock rows in one order.
+            for table in (member_shards, member_parts, members, member_runs, stops):
                 db.execute(table.delete().where(table.c.batch == self._batch))
             run = {"batch": self._batch, "run": self.run, "shard_size": shard_size, "paused": False, "doubt": doubt}
             db.execute(member_runs.insert().values(**run, owner_pid=owner[0], owner_transaction=owner[1]))
