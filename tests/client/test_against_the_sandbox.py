@@ -135,7 +135,7 @@ async def test_a_cut_stream_is_a_connection_error_and_not_sent_again(sandbox: Sa
 async def test_a_run_whose_wait_ran_out_is_waited_for_again_and_paid_for_once(
     sandbox: Sandbox, client: AsyncPareta
 ) -> None:
-    sandbox.change(eval_s=0.3)
+    sandbox.change(eval_s=2)  # much longer than the first wait, on a loaded machine too
     rows = [{"input": MESSAGES[0]["content"], "expected": "MIT"}]
     async with client:
         with pytest.raises(EvalWaitTimeoutError) as caught:

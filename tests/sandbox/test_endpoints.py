@@ -152,7 +152,7 @@ def test_an_endpoint_can_stop_itself_again_and_again(http: httpx.Client, sandbox
 async def test_what_was_in_flight_when_an_endpoint_stopped_counts_for_no_other_stop(
     sandbox_factory: SandboxFactory,
 ) -> None:
-    sandbox = sandbox_factory(latency_ms=400)
+    sandbox = sandbox_factory(latency_ms=2_000)  # all eight arrive before the first answer
     fault = sandbox.inject(EndpointStops(after_completions=2, times=None))
     async with async_client(sandbox) as http:
         replies = await asyncio.gather(*(http.post("/v1/chat/completions", json=asked()) for _ in range(8)))

@@ -108,7 +108,7 @@ def test_a_run_that_cannot_be_paid_is_refused_before_any_work(http: httpx.Client
 
 
 def test_runs_go_on_at_the_same_time(sandbox_factory: SandboxFactory) -> None:
-    sandbox = sandbox_factory(eval_s=0.2)
+    sandbox = sandbox_factory(eval_s=2)  # the third starts before the first ends
     with client(sandbox) as http:
         set_id = licence_set(http)
         started = [start_run(http, set_id, "wren-1") for _ in range(3)]

@@ -194,7 +194,7 @@ def test_a_rate_limit_may_say_when_by_a_date(http: httpx.Client, sandbox: Sandbo
 
 
 async def test_a_cap_on_concurrent_calls_refuses_the_rest(sandbox_factory: SandboxFactory) -> None:
-    sandbox = sandbox_factory(latency_ms=100)
+    sandbox = sandbox_factory(latency_ms=2_000)  # all eight arrive within it, on a loaded machine too
     sandbox.inject(RateLimit(concurrent=3))
     async with async_client(sandbox) as http:
         replies = await asyncio.gather(*(http.post("/v1/chat/completions", json=asked()) for _ in range(8)))
@@ -203,7 +203,7 @@ async def test_a_cap_on_concurrent_calls_refuses_the_rest(sandbox_factory: Sandb
 
 
 async def test_who_is_slow_takes_a_place_under_a_cap_on_concurrent_calls(sandbox: Sandbox) -> None:
-    sandbox.inject(Latency(ms=200))
+    sandbox.inject(Latency(ms=2_000))
     sandbox.inject(RateLimit(concurrent=3))
     async with async_client(sandbox) as http:
         replies = await asyncio.gather(*(http.post("/v1/chat/completions", json=asked()) for _ in range(8)))
@@ -216,16 +216,16 @@ def test_a_fault_that_does_not_exist_is_refused(http: httpx.Client, fault: dict[
 
 
 def test_a_rate_limit_tells_its_buckets_in_headers(http: httpx.Client, sandbox: Sandbox) -> None:
-    sandbox.inject(RateLimit(per_s=0.1, burst=2, tokens_per_min=600, told=True))
+    sandbox.inject(RateLimit(per_s=0.1, burst=2, tokens_per_min=60, told=True))
     replies = [complete(http) for _ in range(3)]
     assert [reply.status_code for reply in replies] == [200, 200, 429]
     told = [reply.headers for reply in replies]
     assert [each["x-ratelimit-limit-requests"] for each in told] == ["2"] * 3
     assert [each["x-ratelimit-remaining-requests"] for each in told] == ["1", "0", "0"]
     assert 9_000 < float(told[0]["x-ratelimit-reset-requests"].removesuffix("ms")) <= 10_000
-    assert told[0]["x-ratelimit-limit-tokens"] == told[0]["x-ratelimit-remaining-tokens"] == "600"
+    assert told[0]["x-ratelimit-limit-tokens"] == told[0]["x-ratelimit-remaining-tokens"] == "60"
     used = replies[0].json()["usage"]["total_tokens"]
-    assert 600 - used <= int(told[1]["x-ratelimit-remaining-tokens"]) < 600
+    assert 60 - used <= int(told[1]["x-ratelimit-remaining-tokens"]) < 60
 
 
 def test_a_limit_on_tokens_refuses_once_they_are_used(http: httpx.Client, sandbox: Sandbox) -> None:
