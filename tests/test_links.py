@@ -43,5 +43,11 @@ def test_every_module_that_a_page_names_exists(page: Path) -> None:
         assert any(str(module).endswith(f"/{name}") for module in MODULES), name
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_table_has_a_header(page: Path) -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", prose(page), re.MULTILINE):
+        assert re.match(r"\|.*\n\|[-:| ]+\|\n", table), table
+
+
 def test_the_pages_have_links() -> None:
     assert sum(len(re.findall(r"\]\(", prose(page))) for page in PAGES) > 40
