@@ -51,7 +51,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
     program = shutil.which("git")
     if program is None:
         return None
-    command = [program, "-C", str(folder), *arguments]
+    # Without it, `status` locks the index, and a commit of a person at that moment fails.
+    command = [program, "--no-optional-locks", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_WITHIN_S, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):

@@ -1,5 +1,6 @@
 """The version of deployments: the package, and the commit of a clone or of an image."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -37,6 +38,14 @@ def test_the_version_of_a_clone_has_its_commit_and_uncommitted_changes(clone: Pa
     assert code_version(clone) == f"{OWN}+g{sha[:12]}"
     (clone / "a.yaml").write_text("b")
     assert code_version(clone) == f"{OWN}+g{sha[:12]}.dirty"
+
+
+def test_the_version_of_a_clone_writes_nothing_in_it(clone: Path) -> None:
+    os.utime(clone / "a.yaml", (1, 1))  # Git would note that the content is the same
+    before = (clone / ".git" / "index").stat()
+    assert not code_version(clone).endswith(".dirty")
+    after = (clone / ".git" / "index").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_outside_of_a_clone_it_is_that_of_the_package_or_of_the_image(
