@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ async def run_on(runner: Runner, cluster: str | None, batch: Batch, service: San
         await runner([MemberJob(batch, member, ledger.url, client) for member in members], cluster)
 
     return await run_with_members(batch, ledger, batch.processes, start)
+
+
+def ray_processes(title: str) -> list[int]:
+    """Return the ids of the processes below this process whose command line has a title of Ray."""
+    psutil = pytest.importorskip("psutil")
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile, or it is a zombie
+            if title in " ".join(each.cmdline()):
+                found.append(each.pid)
+    return found
 
 
 async def killed_while_it_sends(service: Sandbox, processes: Callable[[], Sequence[int]]) -> None:

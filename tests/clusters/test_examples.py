@@ -12,11 +12,10 @@ import pytest
 from examples import dask_dataframe, dask_members, ray_data
 from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.testing import Sandbox
-from tests.clusters.conftest import killed_while_it_sends
+from tests.clusters.conftest import killed_while_it_sends, ray_processes
 
 pytest.importorskip("distributed")
 ray = pytest.importorskip("ray")
-psutil = pytest.importorskip("psutil")
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]  # warnings of Ray and Dask
 
@@ -38,8 +37,7 @@ async def test_dask_members_settle_every_row_once(
 
 def actors() -> Sequence[int]:
     """Return the ids of the processes of Ray below this process that answer blocks."""
-    below = psutil.Process().children(recursive=True)
-    return [each.pid for each in below if each.is_running() and "ray::MapWorker" in " ".join(each.cmdline())]
+    return ray_processes("ray::MapWorker")
 
 
 async def test_blocks_of_ray_pay_each_row_once_with_a_killed_actor_and_other_blocks(

@@ -11,18 +11,16 @@ import pytest
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.runners.on_ray import run_on_ray
 from pareta_sandbox.testing import Sandbox
-from tests.clusters.conftest import all_settled_once, batch_of, killed_while_it_sends, run_on
+from tests.clusters.conftest import all_settled_once, batch_of, killed_while_it_sends, ray_processes, run_on
 
 ray = pytest.importorskip("ray")
-psutil = pytest.importorskip("psutil")
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]  # warnings of Ray
 
 
 def members() -> Sequence[int]:
     """Return the ids of the worker processes of Ray below this process that work as members."""
-    below = psutil.Process().children(recursive=True)
-    return [each.pid for each in below if each.is_running() and "ray::work" in " ".join(each.cmdline())]
+    return ray_processes("ray::work")
 
 
 async def test_a_killed_worker_leaves_its_rows_to_the_others(tmp_path: Path, service: Sandbox, ledger: Ledger) -> None:
