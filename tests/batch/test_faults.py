@@ -95,7 +95,7 @@ async def test_a_few_very_slow_calls_do_not_idle_the_other_slots(
 ) -> None:
     sandbox.change(latency_ms=5)
     sandbox.inject(Hang(times=3, skip=10))
-    batch = batch_in(tmp_path, 300, max_in_flight=8, shard_size=20, timeout_s=3)
+    batch = batch_in(tmp_path, 300, max_in_flight=8, shard_size=20, timeout_s=10)
     sessions = OpenSessions()
     sessions.own()
     under_way = asyncio.create_task(run(batch, sandbox, ledger))
