@@ -1,6 +1,6 @@
 """Purchases other than batch rows, kept in the ledger by account: reserved before and billed after."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -94,9 +94,13 @@ def release_purchase(ledger: Ledger, key: str) -> None:
 
 
 def mark_bought(ledger: Ledger, key: str, id_: str | None, billed_micro_usd: int | None = None) -> Bill | None:
-    """Write the service's id of a purchase, and its bill if it is already known; return a new bill."""
+    """Write the service's id of a purchase, and its bill if it is already known; return a new bill.
+
+    Without a bill, one that another run has written stays.
+    """
+    bill = {} if billed_micro_usd is None else {"billed_micro_usd": billed_micro_usd}
     with ledger.transaction() as db:
-        return _write(db, purchases.c.key == key, {"id": id_, "billed_micro_usd": billed_micro_usd})
+        return _write(db, purchases.c.key == key, {"id": id_, **bill})
 
 
 def write_bill(ledger: Ledger, run: EvalRun) -> Bill | None:
@@ -155,13 +159,13 @@ def _bound(db: sa.Connection, likely: float) -> int:
     return ceil(likely * max(BOUND_MULTIPLE, float(worst or 0)))
 
 
-def _write(db: sa.Connection, which: sa.ColumnElement[bool], values: dict[str, str | int | None]) -> Bill | None:
+def _write(db: sa.Connection, which: sa.ColumnElement[bool], values: Mapping[str, str | int | None]) -> Bill | None:
     """Write values of a purchase; return its bill as far as it is new."""
     # The write comes first: it excludes other writers, so that one of two runs finds a new bill.
     db.execute(purchases.update().where(which).values(bound_micro_usd=purchases.c.bound_micro_usd))
     found = db.execute(sa.select(purchases.c.account, purchases.c.billed_micro_usd).where(which)).first()
     db.execute(purchases.update().where(which).values(values))
-    billed = values["billed_micro_usd"]
+    billed = values.get("billed_micro_usd")
     if found is None or not isinstance(billed, int):
         return None
     return Bill(found.account, billed - (found.billed_micro_usd or 0))

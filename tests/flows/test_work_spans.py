@@ -139,6 +139,8 @@ def test_two_runs_that_write_one_bill_count_it_once(tmp_path: Path) -> None:
     assert mark_bought(ledger, "key", "run") is None
     assert mark_bought(ledger, "key", "run", 7) == Bill("compare/c", 7)
     assert mark_bought(ledger, "key", "run", 7) == Bill("compare/c", 0)
+    assert mark_bought(ledger, "key", "run") is None, "of a run that was created later, by the same key"
+    assert spending(ledger, "compare/c").micro_usd == 7
     assert mark_bought(ledger, "key", "run", 9) == Bill("compare/c", 2)
     assert mark_bought(ledger, "none", "run", 9) is None
     ledger.close()
