@@ -143,6 +143,7 @@ def test_each_event_sends_one_message_with_name_rows_dollars_and_next_command(
     house.prefect.set_state(by_hand["id"], "PAUSED", "Suspended")
     house.prefect.in_state(by_hand["id"], "Suspended")
     run = house.prefect.run(BATCH, batch=batch(house, "crash"))
+    house.prefect.in_state(run["id"], "Running")  # by then it has its name; calls of the other may be those that settle
     house.settled(house.pareta.books().completions, 1)
     kill(until(lambda: house.prefect.process_of(run["id"]), within_s=300, what="its process"))
     assert house.prefect.ended(run["id"])["state"]["name"] == "Crashed"
