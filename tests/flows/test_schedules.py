@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect.server.schemas.schedules import CronSchedule
 from prefect.settings import PREFECT_API_URL
 from typer.testing import CliRunner, Result
 
@@ -112,6 +113,13 @@ def test_an_unknown_place_is_refused_and_nothing_is_made(
     refused = schedule("own.yaml", *CRON, *options)
     assert (refused.exit_code, problem in refused.stderr) == (2, True), refused.output
     assert server.ask("POST", "/deployments/filter") == []
+
+
+@pytest.mark.parametrize("timezone", ["Europe/Berlin", "Etc/UTC", None])
+async def test_prefects_scheduler_plans_the_runs_of_a_cron_schedule(timezone: str | None) -> None:
+    # With some versions of its date library it fails for all of them, and says so in the log of the server only.
+    planned = await CronSchedule(cron="0 6 * * 1-5", timezone=timezone).get_dates(3)
+    assert [(each.hour, each.weekday() < 5) for each in planned] == [(6, True)] * 3
 
 
 def test_a_deployment_that_was_deleted_on_the_server_is_made_as_in_the_file(
