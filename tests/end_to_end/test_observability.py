@@ -1,17 +1,22 @@
 """Log lines, spans and metrics of a flow run on a server, executed as in a container."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pareta_batch import Ledger, spending
 from pareta_batch.json_log import CONSOLE_CLASS, LOG_FORMAT
-from tests.batch.collectors import collector, spans_in
+from tests.batch.collectors import Collector, attributes_of, collector, spans_in, sums_in
 from tests.end_to_end.conftest import House
-from tests.end_to_end.processes import Processes
-from tests.end_to_end.test_deployments import BATCH, batch, rows
+from tests.end_to_end.processes import Processes, until
+from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
+from tests.end_to_end.test_own_folder import WATCH
+from tests.end_to_end.test_report_links import COMPARISON
 
 
 @pytest.mark.long
@@ -42,6 +47,56 @@ def test_a_flow_run_logs_json_and_exports_its_trace(house: House) -> None:
     (whole,) = [span for span in spans if span.name == "batch observed"]
     assert {each.key: each.value.string_value for each in whole.attributes}["pareta.flow_run_id"] == run["id"]
     assert sum(span.name.startswith("chat") for span in spans) == rows(house)
+
+
+@pytest.mark.long
+def test_a_watch_and_a_comparison_of_a_worker_export_spans_and_the_money_of_the_ledger(house: House) -> None:
+    # Rows of its own: equal eval runs are bought once, and cost the second buyer nothing.
+    rows_file = house.folder / "examples/traced-eval.jsonl"
+    shutil.copyfile(house.folder / "examples/tickets-eval.jsonl", rows_file)
+    with rows_file.open("a") as file:
+        file.write(json.dumps({"input": "Which team traces this ticket?", "expected": "technical"}) + "\n")
+    before = house.pareta.books().debited_micro_usd
+    with collector() as receiver:
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver.server_port}"}
+        watched, compared = [traced_run(house, name, rows_file, variables) for name in (WATCH, COMPARISON)]
+        # The process of a completed run sends the rest when it ends.
+        until(lambda: len(purchases(receiver)) == 2 or None, within_s=300, what="the bills of both runs")
+        names = ("watch traced", "comparison tickets")
+        watch, comparison = until(lambda: spans_named(receiver, *names), within_s=300, what="the spans of both runs")
+    assert (watch["pareta.flow_run_id"], comparison["pareta.flow_run_id"]) == (watched, compared)
+    assert (watch["pareta.drifted"], watch["pareta.team"], comparison["pareta.team"]) == (False, "support", "support")
+    money = purchases(receiver)
+    ledger = Ledger.open(house.processes.environment["PARETA_LEDGER_URL"])
+    bills = {"watch/traced": watch, "compare/traced": comparison}
+    assert money == {account: spending(ledger, account).micro_usd for account in bills}
+    ledger.close()
+    assert money == {account: span["pareta.billed_micro_usd"] for account, span in bills.items()}
+    assert sum(money.values()) == house.pareta.books().debited_micro_usd - before > 0
+
+
+def purchases(receiver: Collector) -> dict[str, int]:
+    return sums_in(receiver.received, "pareta.purchase.spend", "pareta.account")
+
+
+def spans_named(receiver: Collector, *names: str) -> list[dict[str, Any]] | None:
+    """Return the attributes of a span of each name, once all have been received."""
+    spans = {span.name: attributes_of(span) for span in spans_in(receiver.received)}
+    return [spans[name] for name in names] if spans.keys() >= set(names) else None
+
+
+def traced_run(house: House, deployment: str, rows_file: Path, variables: dict[str, str]) -> str:
+    """Run a deployment on the worker with other rows and an owner; return the id of the completed run."""
+    ((name, own),) = house.prefect.deployment(deployment)["parameters"].items()
+    spec = {**own, "name": "traced", "tags": {"team": "support"}}
+    if name == "watch":
+        spec["comparison"] = {**spec["comparison"], "rows": str(rows_file)}
+    else:
+        spec["comparisons"] = [{**each, "rows": str(rows_file)} for each in spec["comparisons"]]
+    run = house.prefect.run(deployment, environment=variables, **{name: spec})
+    ended = house.prefect.ended(run["id"], within_s=300)
+    assert state_of(ended) == ("COMPLETED", "Completed"), ended["state"]
+    return str(run["id"])
 
 
 WORKER = """
