@@ -14,6 +14,7 @@ from pareta_cli import batch_commands, spec_commands
 from pareta_cli.checks import print_checks
 from pareta_cli.credentials_command import credentials
 from pareta_cli.debugging import debug as debug_is_on
+from pareta_cli.environment import disable_prefect_telemetry
 from pareta_cli.init_command import init
 from pareta_cli.interruption import end_on_signals
 from pareta_cli.lifeline import without_key
@@ -52,6 +53,7 @@ def program(
     ] = LogFormat.TEXT,
 ) -> None:
     """Store the options of the program."""
+    disable_prefect_telemetry()
     debug_is_on.set(debug)
     if log_format is LogFormat.JSON:
         use_json_lines()

@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from pareta_batch import logs_are_json
 
 
+def disable_prefect_telemetry() -> None:
+    """Set the variables that keep Prefect from sending usage data, before a command imports it; set ones stay."""
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
 def prepare_prefect(*, verbose: bool = False) -> None:
     """Set defaults for start and logging of Prefect under a terminal; the environment takes precedence."""
     # Without an API a command runs without a server: Prefect must not start its embedded one.
     os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
     if not verbose and not logs_are_json():
         # The terminal shows progress and the result; the log still goes to the Prefect API.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

@@ -1,6 +1,10 @@
 """`complete --sample N`: a look at real answers, in rows that the full run does not pay for again."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +20,7 @@ from pareta_batch.samples import MAX_SHOWN_CHARS, SampledRow, sample_positions
 from pareta_cli.app import app
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox, running
+from tests.command_line.test_processes import PROJECT
 
 ENDPOINT = "ep_seed_tickets"
 
@@ -180,3 +185,21 @@ def test_a_long_document_is_cut_and_its_lines_are_indented() -> None:
     assert "  prompt: first\n\n          third" in text
     assert f"… ({len(long):,} characters)" in text
     assert text.endswith("  answer: (empty)")
+
+
+@pytest.mark.usefixtures("service")
+def test_prefect_neither_sends_nor_announces_usage_data_on_the_first_command_in_a_terminal(tmp_path: Path) -> None:
+    unset = {"DO_NOT_TRACK", "PREFECT_SERVER_ANALYTICS_ENABLED", "PREFECT_API_URL", "CI", "GITHUB_ACTIONS"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "pareta_cli", "complete", "spec.json", "--sample", "1"],
+        env=environment | {"PREFECT_HOME": f"{tmp_path}/fresh", "PYTHONPATH": str(PROJECT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,  # one terminal is enough for the notice of Prefect
+    ) as process:
+        assert process.wait(60) == 0
+    os.close(theirs)
+    os.close(ours)
+    assert not (tmp_path / "fresh/.sdk_telemetry/notice_shown").exists()
