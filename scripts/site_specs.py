@@ -1,6 +1,7 @@
 """Reference page of the spec files: a table of the fields of every model, from its JSON Schema."""
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from pareta_cli.spec_kinds import Command, kind_of
@@ -76,11 +77,19 @@ _KINDS = {"string": "text", "integer": "whole number", "number": "number", "bool
 
 
 def _bounds(field: Schema) -> Iterator[str]:
-    yield from (f"{sign} {field[name]:,}" for name, sign in BOUNDS.items() if name in field)
+    if "minimum" in field and "maximum" in field:
+        yield f"from {_number(field['minimum'])} to {_number(field['maximum'])}"
+    else:
+        bounds = [f"{sign} {_number(field[name])}" for name, sign in BOUNDS.items() if name in field]
+        yield from [", ".join(bounds)] if bounds else []
     if field.get("maxLength"):
         yield f"of at most {field['maxLength']} characters"
     if field.get("format") == "duration":
         yield "(a duration in ISO 8601)"
+
+
+def _number(bound: float) -> str:
+    return f"{Decimal(repr(bound)):,f}".removesuffix(".0")
 
 
 def _value(value: object) -> str:

@@ -54,6 +54,7 @@ def test_the_site_builds_with_strict_links(tmp_path: Path) -> None:
         text = file.read_text(encoding="utf-8")
         assert not [link for link in LOADED.findall(text) if 'rel="canonical"' not in link], file
         assert 'class="mermaid"' not in text, file
+        assert "<p>|" not in text, f"{file}: rows of a table without its head"
     assert (site / "architecture.html").read_text(encoding="utf-8").count('<div class="diagram"><svg') == 2
     assert 'id="pareta_client.client.AsyncPareta"' in (site / "reference" / "python.html").read_text(encoding="utf-8")
 
@@ -71,7 +72,9 @@ def test_every_field_of_a_spec_has_a_row_with_its_meaning(command: Command) -> N
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ({"type": "integer", "minimum": 1, "maximum": 4096}, "whole number ≥ 1 ≤ 4,096"),
+        ({"type": "integer", "minimum": 1, "maximum": 4096}, "whole number from 1 to 4,096"),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 3600.0}, "number > 0, ≤ 3,600"),
+        ({"type": "number", "minimum": 1e-06}, "number ≥ 0.000001"),
         ({"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Source"}]}, "text or [Source](#mapping-source)"),
         ({"type": "array", "items": {"enum": ["a", "b"]}}, 'list of `"a"`, `"b"`'),
         ({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}]}, "number > 0 or `null`"),
