@@ -27,6 +27,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return LINK.sub(lambda link: _in_the_site(link, folder, root), markdown)
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Return the page with marked ids of tests in tables: the style sheet breaks them, because they are long."""
+    return html.replace("<td><code>tests/", '<td><code class="test-id">tests/')
+
+
 def _in_the_site(link: re.Match[str], folder: PurePosixPath, root: Path) -> str:
     text, target = link.group(1), link.group(2)
     path = normpath(f"docs/{folder}/{target}")
