@@ -105,7 +105,8 @@ def test_a_child_ends_with_its_parent_also_one_that_ignores_sigterm(started: Pro
     parent = started.piped("python", "-c", CHILD.format(work=work), folder=PROJECT)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
-    assert child in started.alive()
+    # At the moment of its exec a child shows no environment.
+    until(lambda: child in started.alive() or None, within_s=30, what="a child")
     kill(parent.pid)
     parent.communicate(timeout=30)
     until(lambda: not started.alive() or None, within_s=30, what="no child left")
