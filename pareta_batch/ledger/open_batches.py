@@ -6,35 +6,21 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from pareta_batch.ledger.advisory_lock import lock_until_commit
 from pareta_batch.ledger.chunks import in_chunks
 from pareta_batch.ledger.database import insert_into
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.registration import CHUNK_ROWS, OPEN, pending_row
 from pareta_batch.ledger.row_copies import upsert_rows
+from pareta_batch.ledger.run_tables import open_batches
 from pareta_batch.ledger.schema import batches, rows, shards
 from pareta_batch.ledger.selection import ALL_UNSETTLED, current
 from pareta_batch.ledger.shards import LEFT, SHARD_ROWS, uncount
 from pareta_batch.rows import RowRequest
 
-_CREATING_LOCK = 19
-"""Number of PostgreSQL's lock on creating the table; keep it in later versions."""
-
-# `asked`: a digest of what is asked of the model.
-open_batches = sa.Table(
-    "open_batches",
-    sa.MetaData(),
-    sa.Column("batch", sa.String(100), primary_key=True),
-    sa.Column("asked", sa.String(64), nullable=False),
-)
-
 
 def open_batch(ledger: Ledger, batch: str, asked: str) -> str | None:
     """Create the batch unless it exists; return the reason why its name cannot be used, or None."""
     with ledger.transaction() as db:
-        if db.dialect.name == "postgresql":
-            lock_until_commit(db, _CREATING_LOCK)
-        db.execute(sa.schema.CreateTable(open_batches, if_not_exists=True))
         new = insert_into(db, batches).values(batch=batch, state=OPEN, rows=0, shares=False)
         db.execute(new.on_conflict_do_nothing())
         if db.scalar(sa.select(batches.c.state).where(batches.c.batch == batch)) != OPEN:

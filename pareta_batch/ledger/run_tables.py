@@ -1,4 +1,4 @@
-"""Tables of runs that send: those of each account, and a run with members, its shards, its parts and its stop."""
+"""Tables of runs that send: of each account, of a run with members (shards, parts, stop), and of open batches."""
 
 import sqlalchemy as sa
 
@@ -84,6 +84,14 @@ member_parts = sa.Table(
     sa.Column("parts", sa.Integer),
     sa.Column("rows", sa.BigInteger),
     sa.Column("answers", sa.BigInteger),
+)
+
+# Batches without a dataset, whose rows come in blocks. `asked`: a digest of what is asked of the model.
+open_batches = sa.Table(
+    "open_batches",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("asked", sa.String(64), nullable=False),
 )
 
 # The first decision to stop a run; it is read in the transaction of every group of claims.

@@ -1,4 +1,4 @@
-"""Version 7: the tables of runs that send, which programs of version 6 created on demand, and `member_parts`."""
+"""Version 7: the tables of runs that send, some of which programs of version 6 created on demand."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -74,6 +74,12 @@ sa.Table(
     sa.Column("parts", sa.Integer),
     sa.Column("rows", sa.BigInteger),
     sa.Column("answers", sa.BigInteger),
+)
+sa.Table(
+    "open_batches",
+    metadata,
+    sa.Column("batch", sa.String(100), primary_key=True),
+    sa.Column("asked", sa.String(64), nullable=False),
 )
 sa.Table(
     "stops",
