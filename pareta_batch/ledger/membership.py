@@ -70,6 +70,11 @@ class Membership:
             raise stop
         return None
 
+    def check(self, db: sa.Connection) -> None:
+        """Raise LedgerError if the lock was lost, and BatchStopped after a stop of the run."""
+        if problem := self.lost(db):
+            raise LedgerError(problem)
+
     def _orphaned(self) -> Orphaned:
         return Orphaned(f"run {self.run} of batch {self.batch!r} has ended; this member stops, run the batch again")
 

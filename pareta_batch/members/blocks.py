@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from pareta_batch.engine import TIMING, Timing, read_work
-from pareta_batch.errors import LedgerError
 from pareta_batch.field_problems import InvalidOptions
 from pareta_batch.ledger import (
     ALL_UNSETTLED,
@@ -84,8 +83,7 @@ def take_rows(ledger: Ledger, held: Membership, positions: Sequence[int]) -> lis
     freed = sa.select(shard.shard).where(shard.batch == held.batch, shard.token.is_(None), shard.shard.in_(positions))
     freed = freed.with_for_update(skip_locked=True)
     with ledger.transaction() as db:
-        if problem := held.lost(db):
-            raise LedgerError(problem)
+        held.check(db)
         db.execute(member_shards.delete().where(shard.batch == held.batch, shard.shard.in_(freed)))
         return list(db.scalars(entered.returning(shard.shard)))
 

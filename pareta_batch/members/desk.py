@@ -117,8 +117,7 @@ class MemberDesk:
         chosen = free.limit(1).with_for_update(skip_locked=True).scalar_subquery()
         taken = member_shards.update().where(self._shards, row.shard == chosen).values(token=self._held.token)
         with self._ledger.transaction() as db:
-            if problem := self._held.lost(db):
-                raise LedgerError(problem)
+            self._held.check(db)
             return db.scalar(taken.returning(row.shard))
 
     def finish(self, shard: int) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from pareta_batch.answers import WrittenParts, shards_per_part, write_parts
 from pareta_batch.engine import Session
-from pareta_batch.errors import BatchError, BatchStopped, LedgerError
+from pareta_batch.errors import BatchError, BatchStopped
 from pareta_batch.ledger import Ledger, Membership, member_parts
 from pareta_batch.rows import Address
 from pareta_batch.spec import Batch
@@ -57,14 +57,14 @@ class PartDesk:
         chosen = free.limit(1).with_for_update(skip_locked=True).scalar_subquery()
         taken = member_parts.update().where(self._of_batch, row.first == chosen).values(token=self._held.token)
         with self._ledger.transaction() as db:
-            self._check(db)
+            self._held.check(db)
             found = db.execute(taken.returning(row.first, row.stop)).one_or_none()
         return None if found is None else range(*found)
 
     def check(self) -> None:
         """Raise BatchStopped after a stop of the run, LedgerError if this member has lost its lock."""
         with self._ledger.transaction() as db:
-            self._check(db)
+            self._held.check(db)
 
     def finish(self, shards: range, written: WrittenParts) -> None:
         """Enter the parts of a range as written."""
@@ -79,10 +79,6 @@ class PartDesk:
         with self._ledger.transaction() as db:
             ranges, written = db.execute(query).one()
         return bool(ranges == 0 or written < ranges)
-
-    def _check(self, db: sa.Connection) -> None:
-        if problem := self._held.lost(db):
-            raise LedgerError(problem)
 
 
 async def write_as_member(
