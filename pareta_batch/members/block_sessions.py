@@ -125,7 +125,7 @@ class BlockSessions:
             await self._close_unused(opened)
 
     async def _session(self) -> Opened:
-        """Return the session with one user more; it is opened if there is none, or if the last one has stopped."""
+        """Return the open session, or a new one if there is none or it has stopped, and count a user of it."""
         while True:
             async with self._one_change:
                 if self._opened is None:

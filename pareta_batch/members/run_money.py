@@ -5,7 +5,7 @@ from pareta_batch.members.funds import Funds
 
 
 class RunMoney:
-    """The gauges of one run, from what the members told, or from the ledger."""
+    """The gauges of one run, as the members reported them, or from the ledger."""
 
     def __init__(self, work: SessionWork, funds: Funds) -> None:
         self._work = work

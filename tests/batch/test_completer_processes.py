@@ -1,4 +1,4 @@
-"""Several processes that answer blocks of one batch: one limit, one budget, and no row twice, whoever dies."""
+"""Several processes that answer blocks of one batch: one limit, one budget, and no row sent twice after a kill."""
 
 import os
 from collections.abc import Iterator, Sequence
