@@ -15,11 +15,10 @@ from flows.stop_idle_endpoints import stop_idle_endpoints
 from pareta_client import Pareta
 from pareta_sandbox.faults.kinds import DeployFails, DeployStreamCut, Latency
 from pareta_sandbox.testing import Sandbox
-from tests.flows.forked import running_pipeline
+from tests.flows.forked import WITHIN_S, running_pipeline
 from tests.flows.test_idle_endpoints import guard
 from tests.flows.test_run_pipeline import pipeline, statuses
 
-WITHIN_S = 60
 ROWS = 12
 SMOKE_CALL = 1
 
@@ -76,8 +75,8 @@ async def test_a_pipeline_killed_at_any_stage_and_run_again_has_one_endpoint_and
 ) -> None:
     work = pipeline(tmp_path, comparisons=())
     there_yet = stage(pareta)
-    with running_pipeline(work):
-        until(there_yet)
+    with running_pipeline(work) as running:
+        running.until(there_yet)
     bring_up_what_is_starting(pareta)
     assert statuses() == ["live"]
     report = await run_pipeline(work)
@@ -87,8 +86,8 @@ async def test_a_pipeline_killed_at_any_stage_and_run_again_has_one_endpoint_and
 
 async def test_what_a_killed_pipeline_leaves_live_is_stopped_by_the_guard(pareta: Sandbox, tmp_path: Path) -> None:
     there_yet = while_it_serves(pareta)
-    with running_pipeline(pipeline(tmp_path, comparisons=())):
-        until(there_yet)
+    with running_pipeline(pipeline(tmp_path, comparisons=())) as running:
+        running.until(there_yet)
     assert statuses() == ["live"]
     await stop_idle_endpoints(guard("reviews"))
     assert len(await stop_idle_endpoints(guard("reviews"))) == 1
