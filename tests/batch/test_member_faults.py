@@ -14,6 +14,7 @@ from pareta_batch.ledger.membership import living_members
 from pareta_batch.ledger.run_tables import members
 from pareta_batch.members import Lead, Member, lead_members
 from pareta_sandbox.testing import Sandbox
+from tests.batch import postgres
 from tests.batch.batches import batch_in, run, until
 from tests.batch.member_processes import ORPHANED, Processes, parent_elsewhere, run_of
 from tests.batch.test_members import member_of
@@ -21,9 +22,21 @@ from tests.batch.test_members import member_of
 ROWS = 300
 
 
+@pytest.fixture(params=["direct", pytest.param("pooled", marks=pytest.mark.long)])
+def url(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_server: postgres.Server, postgres_url: str
+) -> Iterator[str]:
+    """A database, reached directly and through PgBouncer in transaction mode."""
+    if request.param == "direct":
+        yield postgres_url
+    else:
+        with postgres.pooler(postgres_server, postgres_url, tmp_path) as pooled:
+            yield pooled
+
+
 @pytest.fixture
-def ledger(postgres_url: str) -> Iterator[Ledger]:
-    opened = Ledger.open(postgres_url)
+def ledger(url: str) -> Iterator[Ledger]:
+    opened = Ledger.open(url)
     yield opened
     opened.close()
 
@@ -34,12 +47,12 @@ def living(ledger: Ledger) -> int:
 
 
 async def test_the_rows_of_a_killed_member_are_sent_by_the_others(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
 ) -> None:
     sandbox.change(latency_ms=20)
     batch = batch_in(tmp_path, ROWS, max_in_flight=9, timeout_s=2)
     register_rows(batch, ledger)
-    with Processes(batch, sandbox, postgres_url) as processes:
+    with Processes(batch, sandbox, url) as processes:
         async with lead_members(batch, ledger, 3) as leading:
             working = asyncio.create_task(leading.work(processes.start_all))
             await until(lambda: sandbox.books().completions >= 60, within_s=60)
@@ -53,11 +66,11 @@ async def test_the_rows_of_a_killed_member_are_sent_by_the_others(
 
 
 async def test_members_of_a_killed_parent_end_as_orphans_and_the_next_run_continues(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
 ) -> None:
     sandbox.change(latency_ms=50)
     batch = batch_in(tmp_path, ROWS, max_in_flight=6)
-    with Processes(batch, sandbox, postgres_url) as processes, parent_elsewhere(batch, postgres_url) as parent:
+    with Processes(batch, sandbox, url) as processes, parent_elsewhere(batch, url) as parent:
         await until(lambda: run_of(ledger) is not None, within_s=60)
         for number in range(2):
             processes.start(Member(run_of(ledger) or "", number))
@@ -77,7 +90,7 @@ async def test_members_of_a_killed_parent_end_as_orphans_and_the_next_run_contin
 
 
 async def test_a_member_of_an_ended_run_does_not_join(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
 ) -> None:
     batch = batch_in(tmp_path, 3)
     register_rows(batch, ledger)
@@ -85,19 +98,19 @@ async def test_a_member_of_an_ended_run_does_not_join(
         (late,) = leading.members
     for member in (late, Member("a run of another ledger", 0)):
         with pytest.raises(Orphaned, match=r"run .* of batch 'test' has ended; this member stops"):
-            await member_of(batch, sandbox, postgres_url, member)
+            await member_of(batch, sandbox, url, member)
     assert sandbox.books().completions == 0
 
 
 async def test_a_cancelled_member_settles_its_calls_and_leaves_its_shards_to_the_others(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
 ) -> None:
     sandbox.change(latency_ms=30)
     batch = batch_in(tmp_path, 120, max_in_flight=6)
     register_rows(batch, ledger)
 
     async def start(every: list[Member]) -> None:
-        first, *others = [asyncio.create_task(member_of(batch, sandbox, postgres_url, one)) for one in every]
+        first, *others = [asyncio.create_task(member_of(batch, sandbox, url, one)) for one in every]
         await until(lambda: sandbox.books().completions >= 30, within_s=60)
         first.cancel()
         await asyncio.gather(first, *others, return_exceptions=True)
@@ -111,12 +124,12 @@ async def test_a_cancelled_member_settles_its_calls_and_leaves_its_shards_to_the
 
 
 async def test_a_pause_and_a_new_limit_act_on_all_members(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
 ) -> None:
     sandbox.change(latency_ms=40)
     batch = batch_in(tmp_path, 400, max_in_flight=12)
     register_rows(batch, ledger)
-    with Processes(batch, sandbox, postgres_url) as processes:
+    with Processes(batch, sandbox, url) as processes:
         async with lead_members(batch, ledger, 3) as leading:
             working = asyncio.create_task(leading.work(processes.start_all))
             await until(lambda: sandbox.books().completions >= 20, within_s=60)
@@ -148,12 +161,12 @@ def paused_in_every_member(ledger: Ledger, leading: Lead) -> None:
 
 
 async def test_calls_in_flight_stay_below_the_limit_while_members_join_and_die(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
 ) -> None:
     sandbox.change(latency_ms=30)
     batch = batch_in(tmp_path, 500, max_in_flight=8, timeout_s=1)
     register_rows(batch, ledger)
-    with Processes(batch, sandbox, postgres_url) as processes:
+    with Processes(batch, sandbox, url) as processes:
         async with lead_members(batch, ledger, 2) as leading:
             working = asyncio.create_task(leading.work(processes.start_all))
             for number, settled in ((2, 40), (3, 150)):
@@ -168,14 +181,14 @@ async def test_calls_in_flight_stay_below_the_limit_while_members_join_and_die(
 
 
 async def test_fewer_slots_than_members_complete_the_shards_of_all(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
 ) -> None:
     sandbox.change(latency_ms=30)
     batch = batch_in(tmp_path, 60, max_in_flight=6)
     register_rows(batch, ledger)
 
     async def start(every: Sequence[Member]) -> None:
-        await asyncio.gather(*(member_of(batch, sandbox, postgres_url, one) for one in every))
+        await asyncio.gather(*(member_of(batch, sandbox, url, one) for one in every))
 
     async with lead_members(batch, ledger, 3) as leading, asyncio.timeout(60):
         working = asyncio.create_task(leading.work(start))
