@@ -1,10 +1,12 @@
 """Paths that may begin with `~`, the home directory."""
 
 import re
+from os import fspath
 from os.path import expanduser
+from pathlib import PurePath
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 
 def expand_user(path: str) -> str:
@@ -22,8 +24,12 @@ def expand_user(path: str) -> str:
     return expanded
 
 
-UserPath = Annotated[str, AfterValidator(expand_user)]
-"""A path in a spec; `~` is the home directory of the user of the process that reads the spec."""
+def _path_text(value: object) -> object:
+    return fspath(value) if isinstance(value, PurePath) else value
+
+
+UserPath = Annotated[str, BeforeValidator(_path_text), AfterValidator(expand_user)]
+"""A path in a spec, text or a `Path`; `~` is the home directory of the user of the process that reads the spec."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -37,5 +43,5 @@ def local_path(path: str) -> str:
     return expand_user(path)
 
 
-LocalPath = Annotated[str, AfterValidator(local_path)]
+LocalPath = Annotated[str, BeforeValidator(_path_text), AfterValidator(local_path)]
 """A path in a spec of a file that is written on this machine, as `UserPath` otherwise."""

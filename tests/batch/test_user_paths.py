@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,13 @@ entries = pytest.mark.parametrize("entry", ENTRIES)
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
+
+
+@pytest.mark.parametrize("entry", [each for each in ENTRIES if not each.startswith("ledger")])
+def test_a_path_object_is_its_text(entry: str) -> None:
+    # As Python programs give it; the same field takes text.
+    given: Any = Path("data/x.jsonl")
+    assert ENTRIES[entry](given) == ENTRIES[entry]("data/x.jsonl")
 
 
 @entries
