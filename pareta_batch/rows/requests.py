@@ -1,8 +1,8 @@
 """Requests from rows: rendered and checked before anything is sent."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from pareta_batch.rows.message_size import bytes_of
 from pareta_batch.rows.messages import MessageBuilder
 from pareta_batch.rows.placeholders import MissingValue
 from pareta_batch.rows.row_sampling import RowSampling
+from pareta_batch.rows.seen_keys import SeenKeys
 from pareta_batch.rows.share_scope import scope_of
 from pareta_batch.rows.values import is_missing
 from pareta_batch.spec import Batch
@@ -76,20 +77,20 @@ def row_requests(batch: Batch, *, unique: bool = True) -> Iterator[RowRequest]:
     dataset = Dataset.open(batch.dataset)
     builder = MessageBuilder.of(batch, dataset, batch.dataset)
     sampling = RowSampling.of(batch, dataset)
-    keys = _Keys(batch.id_column, unique=unique)
     problems = _Problems()
     columns: set[str] = set()
-    for row in dataset.rows():
-        if not row.values.keys() <= columns:
-            columns.update(row.values)
-        try:
-            yield _request(batch, builder, sampling, keys.of(row), row)
-        except MissingValue as missing:
-            problems.add(
-                f"{row.place}: no value for column {missing.column!r}, which {builder.naming(missing.column)} names"
-            )
-        except ValueError as problem:
-            problems.add(f"{row.place}: {problem}")
+    with SeenKeys() if unique else nullcontext() as seen:
+        for row in dataset.rows():
+            if not row.values.keys() <= columns:
+                columns.update(row.values)
+            try:
+                yield _request(batch, builder, sampling, _key(row, batch.id_column, seen), row)
+            except MissingValue as missing:
+                problems.add(
+                    f"{row.place}: no value for column {missing.column!r}, which {builder.naming(missing.column)} names"
+                )
+            except ValueError as problem:
+                problems.add(f"{row.place}: {problem}")
     for unknown in builder.unknown_names(columns):
         problems.add(unknown)
     if problems.total:
@@ -118,39 +119,28 @@ def check_rows(batch: Batch) -> int:
 
 def keyed_rows(batch: Batch) -> Iterator[tuple[str, Row]]:
     """Yield each row of the batch's dataset with its key; raises DatasetError for a missing or duplicate id."""
-    keys = _Keys(batch.id_column)
-    for row in Dataset.open(batch.dataset).rows():
-        try:
-            yield keys.of(row), row
-        except ValueError as problem:
-            raise DatasetError([f"{row.place}: {problem}"]) from None
+    with SeenKeys() as seen:
+        for row in Dataset.open(batch.dataset).rows():
+            try:
+                yield _key(row, batch.id_column, seen), row
+            except ValueError as problem:
+                raise DatasetError([f"{row.place}: {problem}"]) from None
 
 
-class _Keys:
-    """The keys of a dataset's rows; duplicate ids are errors."""
+def _key(row: Row, id_column: str | None, seen: SeenKeys | None) -> str:
+    """Return the row's key; without an id column, equal rows get a counter as suffix. With `seen` None all are new.
 
-    def __init__(self, id_column: str | None, *, unique: bool = True) -> None:
-        self._id_column = id_column
-        self._unique = unique
-        self._first: dict[str, str] = {}
-        self._times: Counter[str] = Counter()
-
-    def of(self, row: Row) -> str:
-        """Return the row's key; without an id column, equal rows get a counter as suffix.
-
-        Raises ValueError for a missing or duplicate id.
-        """
-        if self._id_column is None:
-            key = row_key(row.values, None)
-            self._times[key] += self._unique
-            return key if self._times[key] < 2 else f"{key}-{self._times[key]}"
-        value = row.values.get(self._id_column)
-        if is_missing(value) or value == "":
-            raise ValueError(f"no value in the id column {self._id_column!r}")
-        key = row_key(row.values, self._id_column)
-        if self._unique and (first := self._first.setdefault(key, row.place)) != row.place:
-            raise ValueError(f"duplicate id {key!r} in column {self._id_column!r}; it is also at {first}")
+    Raises ValueError for a missing or duplicate id.
+    """
+    if id_column is not None and (is_missing(value := row.values.get(id_column)) or value == ""):
+        raise ValueError(f"no value in the id column {id_column!r}")
+    key = row_key(row.values, id_column)
+    times, first = seen.add(key, row.place) if seen else (1, row.place)
+    if times == 1:
         return key
+    if id_column is not None:
+        raise ValueError(f"duplicate id {key!r} in column {id_column!r}; it is also at {first}")
+    return f"{key}-{times}"
 
 
 def _request(batch: Batch, builder: MessageBuilder, sampling: RowSampling, key: str, row: Row) -> RowRequest:
