@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pydantic import ValidationError
 
 from pareta_sandbox.faults.kinds import FAULT
-from pareta_sandbox.faults.scenario import from_library, names
+from pareta_sandbox.faults.scenario import library
 from pareta_sandbox.printing import Parser, print_text
 from pareta_sandbox.state.books import format_books
 from pareta_sandbox.testing import Sandbox, attach
@@ -102,7 +102,7 @@ def clear(sandbox: Sandbox, values: list[str]) -> str:
 
 def scenarios(sandbox: Sandbox, values: list[str]) -> str:
     """List the scenarios with the lesson of each."""
-    return "\n".join(f"{name:16} {from_library(name).teaches.strip()}" for name in names())
+    return "\n".join(f"{name:16} {teaches}" for name, teaches in library().items())
 
 
 COMMANDS: Mapping[str, Command] = {

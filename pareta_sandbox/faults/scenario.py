@@ -2,7 +2,7 @@
 
 import asyncio
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 
@@ -51,6 +51,12 @@ class Scenario(BaseModel):
 def names() -> list[str]:
     """Return the names of the scenarios in the library."""
     return sorted(file.name.removesuffix(".yaml") for file in _library().iterdir() if file.name.endswith(".yaml"))
+
+
+@cache
+def library() -> dict[str, str]:
+    """Return what each scenario of the library teaches, by name."""
+    return {name: from_library(name).teaches.strip() for name in names()}
 
 
 def from_library(name: str) -> Scenario:

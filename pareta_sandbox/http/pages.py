@@ -12,7 +12,7 @@ from starlette.routing import Route as Path
 
 from pareta_sandbox.faults.injection import Active
 from pareta_sandbox.faults.kinds import FaultScope
-from pareta_sandbox.faults.scenario import from_library, names
+from pareta_sandbox.faults.scenario import library
 from pareta_sandbox.http import openapi
 from pareta_sandbox.http.access import NO_FRAMES
 from pareta_sandbox.http.body import answer
@@ -47,7 +47,6 @@ class Pages:
     def __init__(self, service: Service, described: Iterable[Path]) -> None:
         self._service = service
         self._described = [*described, *self.paths()]
-        self._library = {name: from_library(name).teaches.strip() for name in names()}
         self._templates = Environment(
             loader=PackageLoader("pareta_sandbox.http"), autoescape=True, undefined=StrictUndefined
         )
@@ -85,7 +84,7 @@ class Pages:
             "endpoints": self._service.endpoints.all(),
             "faults": [fault_row(active, time.monotonic()) for active in self._service.faults.all()],
             "errors": grouped_errors(self._service.journal.latest("error", ERRORS_READ))[:ERRORS_SHOWN],
-            "library": self._library,
+            "library": library(),
             "switches": SWITCHES,
         }
 

@@ -7,7 +7,7 @@ from starlette.routing import Route as Path
 
 from pareta_sandbox.faults.injection import Active
 from pareta_sandbox.faults.kinds import FAULT
-from pareta_sandbox.faults.scenario import Scenario, ScenarioError, begin, from_library, names
+from pareta_sandbox.faults.scenario import Scenario, ScenarioError, begin, from_library, library
 from pareta_sandbox.http.body import MAX_JSON_BYTES, answer, read_json
 from pareta_sandbox.http.errors import Refusal, invalid_body, not_found
 from pareta_sandbox.http.exchange import read_body
@@ -123,8 +123,7 @@ class Control:
 
     async def list_scenarios(self, request: Request) -> Response:
         """List the scenarios of the library with the lesson of each."""
-        library = {name: from_library(name).teaches.strip() for name in names()}
-        return answer({"scenarios": [{"name": name, "teaches": teaches} for name, teaches in library.items()]})
+        return answer({"scenarios": [{"name": name, "teaches": teaches} for name, teaches in library().items()]})
 
     async def begin_scenario(self, request: Request) -> Response:
         """Begin a scenario of the library, or the scenario in the body."""
