@@ -17,6 +17,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_cli.app import COMMANDS, app
 from pareta_cli.debugging import debug
 from tests.batch.batches import batch_in
+from tests.direct import without_a_server
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +115,7 @@ def test_the_key_of_the_environment_is_masked(monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def no_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PARETA_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
-    with temporary_settings({PREFECT_API_URL: None}):
+    with without_a_server():
         yield
 
 

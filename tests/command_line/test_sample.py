@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner, Result
 
 from pareta_batch.samples import MAX_SHOWN_CHARS, SampledRow, sample_positions
@@ -21,6 +20,7 @@ from pareta_cli.app import app
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox, running
 from tests.command_line.test_processes import PROJECT
+from tests.direct import without_a_server
 
 ENDPOINT = "ep_seed_tickets"
 
@@ -33,7 +33,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     spec = {"name": "tickets", "model": ENDPOINT, "dataset": "tickets.jsonl", "id_column": "id", "prompt": "{ticket}"}
     (tmp_path / "spec.json").write_text(json.dumps(spec | {"sampling": {"max_tokens": 10}}))
     # Without a Prefect server of other tests.
-    with running(latency_ms=0) as sandbox, temporary_settings({PREFECT_API_URL: None}):
+    with running(latency_ms=0) as sandbox, without_a_server():
         monkeypatch.setenv("PARETA_API_KEY", sandbox.api_key)
         monkeypatch.setenv("PARETA_BASE_URL", sandbox.base_url)
         monkeypatch.setenv("PARETA_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")

@@ -5,21 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_RESULTS_LOCAL_STORAGE_PATH,
-    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
-    temporary_settings,
-)
-from prefect.testing.utilities import prefect_test_harness
+from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
 from pareta_sandbox.testing import Sandbox, running
+from tests.direct import without_a_server
 
 ON_PREFECT = {"prefect_server", "either", "mostly_direct"}
 
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    # Imported here: it imports the server of Prefect, which takes 1 s in each process.
+    from prefect.testing.utilities import prefect_test_harness
+
     results = tmp_path_factory.mktemp("results")
     with (
         temporary_settings({PREFECT_RESULTS_LOCAL_STORAGE_PATH: results}),
@@ -37,8 +35,7 @@ def pareta(service: Sandbox, prefect_server: None) -> Sandbox:
 @pytest.fixture
 def direct(service: Sandbox) -> Iterator[Sandbox]:
     """A service to run against, with flows that run without a Prefect server."""
-    # Without the embedded server every use of the API is an error.
-    with temporary_settings({PREFECT_API_URL: None, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
+    with without_a_server():
         yield service
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import ParameterTypeError
-from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.complete_batch import complete_batch
 from flows.outcomes import IncompleteRun
@@ -18,13 +18,14 @@ from pareta_batch import Ledger, Quote, origin_of
 from pareta_sandbox.faults.kinds import Status
 from pareta_sandbox.testing import Sandbox
 from tasks import RETRIES, task, uses_prefect
+from tests.direct import without_a_server
 from tests.flows.datasets import batch
 from tests.flows.test_retries import JITTER, PASSES, STAYS, TRIES
 
 
 @pytest.fixture
 def no_api() -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: None, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
+    with without_a_server():
         yield
 
 
