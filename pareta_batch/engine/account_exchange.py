@@ -37,7 +37,11 @@ async def share_account(
     finally:
         if exchanging is not None:
             exchanging.cancel()
-        await asyncio.to_thread(exchange.end)
+        try:
+            await asyncio.to_thread(exchange.end)
+        except RuntimeError:
+            # The process ends, and its thread pools start no thread any more.
+            exchange.end()
 
 
 class _Exchange:

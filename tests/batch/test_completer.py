@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from pareta_batch import BatchStopped, DatasetError, InvalidOptions, LedgerError, ParetaCompleter, complete_sync
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.run_tables import members
+from pareta_batch.ledger.run_tables import account_runs, members
 from pareta_batch.ledger.schema import rows as table
 from pareta_sandbox.testing import Sandbox, Status
 from tests.batch.batches import on_both_databases
@@ -252,8 +252,9 @@ print(ParetaCompleter({dict(ASKED)!r})(pyarrow.table({{"id": ["a"], "text": ["My
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert "billing" in run.stdout
     assert "Traceback" not in run.stderr
-    if not ledger.is_sqlite:
-        with ledger.transaction() as db:
+    with ledger.transaction() as db:
+        assert db.scalar(sa.select(sa.func.count()).select_from(account_runs)) == 0
+        if not ledger.is_sqlite:
             assert list(db.scalars(sa.select(members.c.ended))) == [True]
 
 
