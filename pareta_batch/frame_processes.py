@@ -1,6 +1,7 @@
 """The rows of a data frame, sent by several processes of this machine."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 
@@ -19,6 +20,8 @@ from pareta_batch.runners.on_this_machine import run_on_this_machine
 from pareta_batch.spec import Batch
 from pareta_batch.terminal import watch_session
 from pareta_client import AsyncPareta
+
+log = logging.getLogger(__name__)
 
 
 async def complete_in_processes(
@@ -43,4 +46,6 @@ async def complete_in_processes(
     async with lead_members(batch, ledger, batch.processes) as lead, watch_session(lead) if progress else nullcontext():
         await lead.work(start)
         tally = await final_tally(batch, ledger, lead)
-    return lead, batch_report(tally, lead, changed=plan.changed)
+    report = batch_report(tally, lead, changed=plan.changed)
+    log.info("%s", report)
+    return lead, report

@@ -1,6 +1,7 @@
 """A data frame whose rows several processes send, from a script and from a running event loop."""
 
 import asyncio
+import logging
 import os
 import signal
 from multiprocessing.process import BaseProcess
@@ -22,7 +23,10 @@ def members() -> list[BaseProcess]:
 
 
 @pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
-async def test_the_rows_of_a_killed_process_are_sent_by_the_other(sandbox: Sandbox) -> None:
+async def test_the_rows_of_a_killed_process_are_sent_by_the_other(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pareta_batch")
     sandbox.change(latency_ms=100)
     reports: list[BatchReport] = []
     completing = asyncio.ensure_future(complete(FRAME, **ASKED, processes=2, progress=False, on_report=reports.append))
@@ -31,6 +35,7 @@ async def test_the_rows_of_a_killed_process_are_sent_by_the_other(sandbox: Sandb
     answers = await completing
     assert answers["answer"].tolist() == ["billing"] * 200
     assert (reports[0].status, reports[0].settled) == ("completed", 200)
+    assert str(reports[0]) in caplog.messages
     again = await complete(FRAME, **ASKED, progress=False)
     assert again["answer"].tolist() == ["billing"] * 200
     sandbox.completed(200)
