@@ -63,7 +63,7 @@ async def complete_batch(
 async def publish_results(batch: Batch, plan: RunPlan, session: Session | Lead) -> BatchReport:
     """Write the answers, then build and publish the report of rows and dollars."""
     with report_ledger_failure(session):
-        await write_answers_file(batch, session.written if isinstance(session, Lead) else None)
+        await write_answers_file(batch, session.written)
         report = await build_report(plan, session)
     await publish_batch(report)
     await publish_page(f"{batch.name}-batch", batch_page(batch, report), str(batch.page_path))

@@ -86,9 +86,8 @@ async def retry_failed(
 
 async def _finish(batch: Batch, ledger: Ledger, session: Session | Lead) -> Tally:
     """Write the answers of all rows, and return the tally."""
-    written = session.written if isinstance(session, Lead) else None
     with report_ledger_failure(session):
-        await asyncio.to_thread(write_output, batch, ledger, written)
+        await asyncio.to_thread(write_output, batch, ledger, session.written)
     return await final_tally(batch, ledger, session)
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from functools import partial
 from typing import Any, TypeVar
 
-from pareta_batch.answers import claim
+from pareta_batch.answers import WrittenParts, claim
 from pareta_batch.engine.account_exchange import share_account
 from pareta_batch.engine.endpoint_recovery import EndpointRecovery
 from pareta_batch.engine.failure_handler import FailureHandler
@@ -44,6 +44,8 @@ class Session:
     Calls run on a separate event loop, which cancellation of the flow's tasks does not reach: a paid answer still
     arrives and is settled.
     """
+
+    written: WrittenParts | None = None  # only members write parts of the output folder
 
     def __init__(
         self,
