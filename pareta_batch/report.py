@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pareta_batch.engine import Session
 from pareta_batch.ledger import Tally, distinct_rows, overspent_micro_usd
@@ -11,6 +11,7 @@ from pareta_batch.money import dollars, money_notes
 from pareta_batch.output_names import page_of
 from pareta_batch.rate_limit import Limits
 from pareta_batch.run_counts import RunCounts, run_counts
+from pareta_batch.spec_base import Frozen
 
 OF_TALLY = (
     *("total", "settled", "failed", "pending", "errors", "flagged", "not_paid", "unknown", "billed_unanswered"),
@@ -21,14 +22,12 @@ OF_TALLY = (
 """Fields of the report that the tally has under the same name."""
 
 
-class BatchReport(BaseModel):
+class BatchReport(Frozen):
     """The state of a batch at the end of a run; money in micro-USD, rows of the current dataset.
 
     Every row is paid (settled), not paid, or unknown: a request may have been paid although its answer was not
     received.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     model: str

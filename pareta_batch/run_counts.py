@@ -1,15 +1,14 @@
 """Counts of one run of a batch, apart from what earlier runs settled."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pareta_batch.engine import Progress
 from pareta_batch.money import dollars
+from pareta_batch.spec_base import Frozen
 
 
-class RunCounts(BaseModel):
+class RunCounts(Frozen):
     """Rows of one run, and its receipts in micro-USD."""
-
-    model_config = ConfigDict(frozen=True)
 
     sent: int = Field(description="Rows for which this run sent at least one request")
     settled: int

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from math import ceil
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import Field, computed_field
 
 from pareta_batch.money.format import dollars
+from pareta_batch.spec_base import Frozen
 
 LEADERBOARD_RANGE = 3.0
 """Quoted range from the leaderboard: its cost divided and multiplied by this. Higher quotes a wider range."""
@@ -41,10 +42,8 @@ class CostRange:
         return self.described()
 
 
-class CostQuote(BaseModel):
+class CostQuote(Frozen):
     """Base of quotes with one cost range; JSON has its ends in micro-USD, None if the cost is unknown."""
-
-    model_config = ConfigDict(frozen=True)
 
     cost: CostRange | None = Field(None, exclude=True)
 
