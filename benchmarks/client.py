@@ -150,7 +150,11 @@ def streams_table(in_flight: int, options: argparse.Namespace) -> str:
         one = medians(rounds)
         cells = [f"{one['p50_ms']:.1f}", f"{one['cpu_ms']:.2f}"] if one else ["did not finish", "–"]
         rows.append([f"{name} ({PACKAGES[name]})" if name in PACKAGES else name, *cells])
-    return table(f"{in_flight} streams at once", ["client", "first chunk after ms", "CPU ms a stream"], rows)
+    return table(
+        f"{in_flight} stream{'' if in_flight == 1 else 's'} at once",
+        ["client", "first chunk after ms", "CPU ms a stream"],
+        rows,
+    )
 
 
 def import_table(rounds: int) -> str:

@@ -53,7 +53,7 @@ class Quote(CostQuote):
         rows = f"{self.name}: {self.to_send} of {self.total} rows to send{self._shared()}"
         if self.cost is None:
             return f"{rows}; cost unknown: ask for a pilot of some rows"
-        took = "" if self.duration_s is None else f", some {duration_text(self.duration_s)}"
+        took = "" if self.duration_s is None else f", about {duration_text(self.duration_s)}"
         record = f"; of the last {self.checked} quotes {self.held} held" if self.checked else ""
         return f"{rows}; {self.cost.described(self.basis)}{took}{self._rare()}{record}"
 
