@@ -16,6 +16,7 @@ from .approval import question_above as question_above
 from .bills import bill_call as bill_call
 from .bills import bill_run as bill_run
 from .completer import ParetaCompleter as ParetaCompleter
+from .engine.control import Controlled as Controlled
 from .engine.control import Controls as Controls
 from .engine.control import remote_control as remote_control
 from .engine.endpoint_recovery import endpoint_named as endpoint_named
@@ -176,6 +177,7 @@ from .spec_base import CredentialsName as CredentialsName
 from .spec_base import Frozen as Frozen
 from .spec_base import Spec as Spec
 from .terminal import progress_bar as progress_bar
+from .terminal import watch_session as watch_session
 from .user_path import LocalPath as LocalPath
 from .user_path import UserPath as UserPath
 from .versions import PACKAGE as PACKAGE

@@ -1,10 +1,10 @@
 """Quotes of a batch before it is sent, with or without a pilot."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from pareta_batch.approval import check_approval
-from pareta_batch.engine import open_session, register_rows
+from pareta_batch.engine import Watched, open_session, register_rows
 from pareta_batch.errors import RowsUnanswered
 from pareta_batch.ledger import ALL_UNSETTLED, Ledger, RowSelection
 from pareta_batch.quote import Quote, kept_quote, leaderboard_rate
@@ -20,6 +20,7 @@ async def quote_rows(
     pilot: int = 0,
     approved: bool = False,
     wanted: RowSelection = ALL_UNSETTLED,
+    watched: Watched = nullcontext,
 ) -> Quote:
     """Return the quote of a run of the batch, from its own receipts, else from the leaderboard; the ledger keeps it.
 
@@ -31,16 +32,19 @@ async def quote_rows(
         approved: A person has approved the cost of the pilot; otherwise one above `approve_above_usd` raises
             ApprovalNeeded.
         wanted: The rows of the run. For failed rows the dataset is not read.
+        watched: Makes the context manager in which the pilot is sent.
     """
     if wanted == ALL_UNSETTLED:
         await asyncio.to_thread(register_rows, batch, ledger)
     async with open_session(batch, pareta, ledger, wanted) as session:
         if pilot:
+            rows = await asyncio.to_thread(ledger.some_missing, batch.name, pilot)
             if not approved:
-                rows = await asyncio.to_thread(ledger.some_missing, batch.name, pilot)
                 await check_approval(batch, ledger, rows, session)
+            session.progress.limit_to(len(rows), total=len(rows))
             # Failed rows are sent again in the full run.
             with suppress(RowsUnanswered):
-                await session.pilot(pilot)
+                async with watched(session):
+                    await session.pilot(pilot)
         rate = await session.ask(leaderboard_rate(batch, session.pareta))
     return await asyncio.to_thread(kept_quote, batch, ledger, rate, wanted)

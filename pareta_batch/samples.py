@@ -2,28 +2,27 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pareta_batch.approval import check_approval
-from pareta_batch.engine import open_session, register_rows
+from pareta_batch.engine import Watched, open_session, register_rows
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.ledger import Ledger, Outcome
 from pareta_batch.money import dollars
 from pareta_batch.quote import Quote, kept_quote, leaderboard_rate
 from pareta_batch.rows import Message, RowRequest, row_requests
 from pareta_batch.spec import Batch
+from pareta_batch.spec_base import Frozen
 from pareta_client import AsyncPareta
 
 MAX_SHOWN_CHARS = 600
 """Characters of a prompt or an answer in the text of a sample. Raising it prints longer documents."""
 
 
-class SampledRow(BaseModel):
+class SampledRow(Frozen):
     """One row of a sample: its place in the dataset from 1, its key, the messages, and the answer or the error."""
-
-    model_config = ConfigDict(frozen=True)
 
     row: int
     key: str
@@ -40,10 +39,8 @@ class SampledRow(BaseModel):
         return "\n".join([f"row {self.row}  {self.key}", *(_part(name, text) for name, text in (*asked, result))])
 
 
-class SampleReport(BaseModel):
+class SampleReport(Frozen):
     """The sampled rows of a batch, what they cost, and the quote of the remaining rows."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     rows: tuple[SampledRow, ...]
@@ -72,11 +69,18 @@ class SampleReport(BaseModel):
 
 
 async def sample_answers(
-    batch: Batch, pareta: AsyncPareta, ledger: Ledger, count: int, *, approved: bool = False
+    batch: Batch,
+    pareta: AsyncPareta,
+    ledger: Ledger,
+    count: int,
+    *,
+    approved: bool = False,
+    watched: Watched = nullcontext,
 ) -> SampleReport:
     """Send the rows of a sample that have no answer yet, and return all its rows with their answers.
 
     The same `count` chooses the same rows: evenly spaced ones, the first included. Takes ownership of `pareta`.
+    The rows are sent inside `watched(session)`.
     Raises as `register_rows`, BatchStopped if sending was stopped, and ApprovalNeeded if the rows to send can cost more
     than `approve_above_usd`, unless they are `approved`.
     """
@@ -84,12 +88,14 @@ async def sample_answers(
     positions = sample_positions(plan.total, count)
     before = await asyncio.to_thread(_settled, batch, ledger)
     async with open_session(batch, pareta, ledger) as session:
+        rows = await asyncio.to_thread(ledger.missing_at, batch.name, positions)
         if not approved:
-            rows = await asyncio.to_thread(ledger.missing_at, batch.name, positions)
             await check_approval(batch, ledger, rows, session)
+        session.progress.limit_to(len(rows), total=len(positions))
         # Failed rows are shown with their error.
         with suppress(RowsUnanswered):
-            await session.complete_rows(positions)
+            async with watched(session):
+                await session.complete_rows(positions)
         rate = await session.ask(leaderboard_rate(batch, session.pareta))
     if session.stop is not None:
         raise BatchStopped(session.stop.reason, session.stop.message)

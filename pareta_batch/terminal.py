@@ -22,6 +22,9 @@ UPDATE_INTERVAL_S = 1.0
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Callable[[Snapshot], None]]:
     """Yield a function that shows a snapshot: as a bar for each batch, or as a line without a terminal."""
+    if not console.is_terminal:
+        yield lambda snapshot: console.print(f"{snapshot.name}: {snapshot}", markup=False, soft_wrap=True)
+        return
     bar = Progress(
         TextColumn("{task.fields[name]}", markup=False),
         BarColumn(bar_width=None),
@@ -31,9 +34,6 @@ def progress_bar(console: Console) -> Iterator[Callable[[Snapshot], None]]:
     bars: dict[str, TaskID] = {}
 
     def watch(snapshot: Snapshot) -> None:
-        if not console.is_terminal:
-            console.print(f"{snapshot.name}: {snapshot}", markup=False, soft_wrap=True)
-            return
         name = shortened(snapshot.name)
         # A column is separated from its neighbour by a space.
         numbers = fitting_numbers(snapshot, console.width - cell_len(name) - MIN_BAR_CELLS - 2)
@@ -47,9 +47,9 @@ def progress_bar(console: Console) -> Iterator[Callable[[Snapshot], None]]:
 
 
 @asynccontextmanager
-async def watch_session(session: Controlled) -> AsyncIterator[None]:
-    """Show the progress of a session while the body runs, and at its end."""
-    console = Console()
+async def watch_session(session: Controlled, console: Console | None = None) -> AsyncIterator[None]:
+    """Show the progress of a session while the body runs, and at its end; by default on standard output."""
+    console = console or Console()
     with _one_line(console) if console.is_jupyter else progress_bar(console) as watch:
         showing = asyncio.create_task(_repeat(lambda: watch(session.progress.snapshot())))
         try:

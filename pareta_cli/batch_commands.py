@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from pareta_cli.environment import prepare_prefect
-from pareta_cli.options import AsJson, BatchName, Overrides, SpecFile, bad_input, batch_names, report_bad_input
+from pareta_cli.options import (
+    AsJson,
+    BatchName,
+    Overrides,
+    SpecFile,
+    announce,
+    bad_input,
+    batch_names,
+    report_bad_input,
+)
 
 
 def status(
@@ -34,6 +43,7 @@ def pause(name: BatchName, as_json: AsJson = False) -> None:
 
 def resume(name: BatchName, as_json: AsJson = False) -> None:
     """Resume a paused run, or a run that a Prefect server suspended for lack of credit."""
+    announce(f"resuming {name}")
     prepare_prefect()
     from flows.suspension import resume_suspended
     from tasks import NEEDS_API, uses_prefect

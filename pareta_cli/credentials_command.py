@@ -9,7 +9,7 @@ import typer
 
 from pareta_cli.environment import prepare_prefect
 from pareta_cli.lifeline import KEY
-from pareta_cli.options import bad_input, report_bad_input
+from pareta_cli.options import announce, bad_input, report_bad_input
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -26,6 +26,7 @@ def credentials(
     key = os.environ.get(KEY)
     if not key:
         raise bad_input(f"credentials {name!r}: {KEY} is not set; set it to the key of the account")
+    announce(f"saving credentials {name!r}")
     prepare_prefect()
     import httpx
     from prefect.exceptions import PrefectException

@@ -83,6 +83,11 @@ def report_bad_input() -> Iterator[None]:
         raise bad_input(error) from None
 
 
+def announce(work: str) -> None:
+    """Print what a command begins, before imports or calls that take longer than half a second."""
+    typer.echo(f"{work} …", err=True)
+
+
 def bad_input(problem: object, status: int = 2) -> typer.Exit:
     """Print the problem and return the exit to raise."""
     print_error(str(problem))

@@ -11,9 +11,10 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from pareta_batch import CONSOLE_CLASS, LOG_FORMAT
 from pareta_cli.deployment_file import SetUpError
 from pareta_cli.deployment_writer import Report, read_record, write_record
+from pareta_cli.options import PoolType
 from pareta_cli.prefect_server import LEDGER
 from pareta_cli.setup_merge import merge, record_of
-from pareta_cli.work_pool import LEDGER_SECRET, Pool, default_template, filled, own_values, values_at
+from pareta_cli.work_pool import LEDGER_SECRET, Pool, default_name, default_template, filled, own_values, values_at
 
 
 async def write_pool(client: PrefectClient, pool: Pool, report: Report, *, reset: bool = False) -> None:
@@ -46,12 +47,23 @@ async def write_pool(client: PrefectClient, pool: Pool, report: Report, *, reset
 
 async def check_pool(client: PrefectClient, name: str) -> None:
     """Raise SetUpError, with the work pools of the server, if it has no pool of this name."""
+    if await has_pool(client, name):
+        return
+    has = ", ".join(sorted(each.name for each in await client.read_work_pools())) or "none"
+    commands = {default_name(kind): f"pareta-pipeline set-up --pool-type {kind.value}" for kind in PoolType}
+    make = commands.get(name, f"prefect work-pool create {name} --type process")
+    raise SetUpError(
+        f"--pool {name!r:.80}: no such work pool; the server has: {has}; choose one, or make it with: {make}"
+    )
+
+
+async def has_pool(client: PrefectClient, name: str) -> bool:
+    """Return whether the server has a work pool of this name."""
     try:
         await client.read_work_pool(name)
     except ObjectNotFound:
-        has = ", ".join(sorted(each.name for each in await client.read_work_pools())) or "none"
-        step = f"choose one, or make it with: prefect work-pool create {name} --type process"
-        raise SetUpError(f"--pool {name!r:.80}: no such work pool; the server has: {has}; {step}") from None
+        return False
+    return True
 
 
 async def check_queue(client: PrefectClient, pool: str, name: str) -> None:

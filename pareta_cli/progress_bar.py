@@ -1,13 +1,15 @@
 """Progress of the runs of a command, and the link to the flow run."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 from rich.console import Console
 
 from flows.outcomes import on_run
-from pareta_batch import progress_bar
+from pareta_batch import Controlled, progress_bar, watch_session
 from tasks import watcher
+
+messages = Console(stderr=True, highlight=False)
 
 
 @contextmanager
@@ -21,3 +23,8 @@ def show_progress(console: Console) -> Iterator[None]:
         finally:
             on_run.reset(link)
             watcher.reset(progress)
+
+
+def watched(session: Controlled) -> AbstractAsyncContextManager[None]:
+    """Show the progress of a session outside a flow while the body runs."""
+    return watch_session(session, messages)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pareta_cli.environment import prepare_prefect, without_gc
-from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, Yes, report_bad_input
+from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, Yes, announce, report_bad_input
 from pareta_cli.spec_kinds import AnyFlow, Command, flow_of, kind_of
 
 if TYPE_CHECKING:
@@ -52,10 +52,15 @@ def complete(
     if sample is None:
         run_spec(Command.COMPLETE, spec, overrides, yes=yes, as_json=as_json, verbose=verbose)
         return
-    from pareta_cli.sample import make_sample
+    from pareta_batch import Batch
+    from pareta_cli.specs import read_spec
 
     with report_bad_input():
-        report = make_sample(spec, overrides or (), sample, approved=yes)
+        batch = read_spec(Batch, spec, overrides or ())
+        announce(f"starting {spec}")
+        from pareta_cli.sample import make_sample
+
+        report = make_sample(batch, sample, approved=yes)
     typer.echo(report.model_dump_json(indent=2) if as_json else str(report))
     raise typer.Exit(int(report.failed > 0))
 
@@ -105,7 +110,7 @@ def run_spec(
         with report_bad_input():
             parameter = read_spec(kind_of(command), path, overrides or ())
         # Only now, not before an error; and not later: the imports below take a second.
-        typer.echo(f"starting {path} …", err=True)
+        announce(f"starting {path}")
         prepare_prefect(verbose=verbose)
         from pareta_cli.runner import run_flow
         from pareta_cli.summary import summary

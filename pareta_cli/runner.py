@@ -5,17 +5,14 @@ from typing import Any
 
 from prefect.exceptions import TerminationSignal
 from pydantic import BaseModel
-from rich.console import Console
 
 from flows.outcome_table import ExitStatus, end_state
 from flows.outcomes import IncompleteRun, end_reason
 from flows.signals import run_until_interrupted
 from pareta_batch import logs_are_json
 from pareta_cli.debugging import print_error, print_traceback
-from pareta_cli.progress_bar import show_progress
+from pareta_cli.progress_bar import messages, show_progress
 from pareta_cli.spec_kinds import AnyFlow
-
-messages = Console(stderr=True, highlight=False)
 
 
 def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, ExitStatus]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pareta_cli.environment import prepare_prefect
-from pareta_cli.options import SPEC_ENDINGS, AsJson, Overrides, bad_input, files_with, report_bad_input
+from pareta_cli.options import SPEC_ENDINGS, AsJson, Overrides, announce, bad_input, files_with, report_bad_input
 from pareta_cli.spec_commands import ForCommand
 
 Spec = Annotated[
@@ -46,6 +46,7 @@ def schedule(
 ) -> None:
     """Make or update the deployment of a spec, which runs at the times of a cron expression."""
     _check_options(spec, cron, list_=list_, remove=remove, placed=(pool, queue) != (None, None))
+    announce("reading the schedules" if spec is None else f"reading {spec}")
     prepare_prefect()
     from pareta_cli.schedules import Place, Timetable, deployment_of, list_schedules, remove_schedule, write_schedule
     from pareta_cli.server_setup import SetUpError

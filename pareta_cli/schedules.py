@@ -11,10 +11,10 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTag
 
 from pareta_cli.deployment_file import DEFAULT_POOL, FileDeployment, Json, SetUpError, check_deployment
 from pareta_cli.deployment_writer import Report, find_deployment, forget_record, write_deployment
-from pareta_cli.pool_writer import check_pool, check_queue
+from pareta_cli.pool_writer import check_pool, check_queue, has_pool
 from pareta_cli.server_setup import on_server, prepare_server
-from pareta_cli.spec_kinds import Command, command_for, command_named, flow_of, kind_of
-from pareta_cli.specs import fields_of, spec_from
+from pareta_cli.spec_kinds import Command, flow_of
+from pareta_cli.specs import read_any_spec
 from pareta_cli.work_pool import PROCESSES
 from tasks import NEEDS_API, uses_prefect
 
@@ -50,9 +50,7 @@ def deployment_of(path: Path, overrides: list[str], command: str | None, timetab
 
     Without a timetable it only names the deployment. Raises SpecError and SetUpError.
     """
-    fields = fields_of(path)
-    chosen = command_named(command, "--for") if command else command_for(path, fields)
-    spec = spec_from(kind_of(chosen), path, fields, overrides)
+    chosen, spec = read_any_spec(path, overrides, command)
     _check_source(path, spec)
     wanted = _fields(chosen, path, spec)
     if timetable is not None:
@@ -72,8 +70,8 @@ def write_schedule(deployment: FileDeployment, place: Place, report: Report, *, 
 
     async def write(client: PrefectClient) -> str:
         found = Place() if reset else await _place_of(client, deployment.full_name)
-        own = place.pool is None and found.pool in (None, DEFAULT_POOL)
         pool = place.pool or found.pool or DEFAULT_POOL
+        own = pool == DEFAULT_POOL and (place.pool is None or not await has_pool(client, pool))
         queue = place.queue or (found.queue if pool == found.pool else None)
         if not own:
             await check_pool(client, pool)

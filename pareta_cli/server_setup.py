@@ -14,11 +14,11 @@ from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from pareta_cli.automations import set_up_automations
-from pareta_cli.deployment_file import DEFAULT_POOL, FileDeployment, Json, SetUpError, read_deployments
+from pareta_cli.deployment_file import FileDeployment, Json, SetUpError, read_deployments
 from pareta_cli.deployment_writer import Report, find_deployment, write_deployment
 from pareta_cli.options import PoolType
 from pareta_cli.pool_writer import write_ledger_secret, write_pool
-from pareta_cli.work_pool import IMAGE_HOME, PROCESSES, Pool
+from pareta_cli.work_pool import IMAGE_HOME, PROCESSES, Pool, default_name
 from tasks import NEEDS_API, ParetaCredentials, limit_name, uses_prefect
 
 __all__ = ["SetUp", "SetUpError", "read_limits", "set_up"]
@@ -123,8 +123,7 @@ def pool_of(kind: PoolType, name: str | None, image: str, volume: str | None) ->
     """Return the work pool of these options; raises SetUpError for options that a pool of processes does not have."""
     if kind is PoolType.PROCESS and (volume or image != Pool.image):
         raise SetUpError("--image and --volume: not for processes; add --pool-type docker or --pool-type kubernetes")
-    default = DEFAULT_POOL if kind is PoolType.PROCESS else f"{DEFAULT_POOL}-{kind.value}"
-    return Pool(name or default, kind, image, volume)
+    return Pool(name or default_name(kind), kind, image, volume)
 
 
 async def _set_up(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pareta_cli.environment import prepare_prefect
-from pareta_cli.options import PoolType, bad_input
+from pareta_cli.options import PoolType, announce, bad_input
 
 Limits = Annotated[
     list[str] | None,
@@ -54,6 +54,7 @@ def set_up(
 
     Schedules, automations, parameters, limits and templates of work pools that a person changed are kept and printed.
     """
+    announce("setting up the Prefect server")
     prepare_prefect()
     from pareta_cli.server_setup import SetUp, SetUpError, pool_of, read_limits, set_up
 

@@ -21,8 +21,7 @@ from pareta_batch import (
     check_rows,
 )
 from pareta_cli.checks import Check
-from pareta_cli.spec_kinds import command_for, command_named, kind_of
-from pareta_cli.specs import SpecError, fields_of, spec_from
+from pareta_cli.specs import SpecError, read_any_spec
 from pareta_evals import Comparisons, ComparisonSpec, read_eval_rows
 from tasks import check_page, check_plot, check_report
 
@@ -30,9 +29,7 @@ from tasks import check_page, check_plot, check_report
 def checks_of(path: Path, overrides: Sequence[str] = (), command: str | None = None) -> Iterator[Check]:
     """Yield the result of each check of a spec file; the checks of its files follow if its fields are valid."""
     try:
-        fields = fields_of(path)
-        named = command_named(command, "--for") if command else command_for(path, fields)
-        spec = spec_from(kind_of(named), path, fields, overrides)
+        named, spec = read_any_spec(path, overrides, command)
     except SpecError as error:
         yield Check("spec", False, str(error))
         return

@@ -1,13 +1,21 @@
 """Commands that read a spec and run no flow: its quote, its checks, its schema."""
 
 import json
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pareta_cli.checks import print_checks
-from pareta_cli.options import AsJson, Overrides, SpecFile, Yes, report_bad_input
+from pareta_cli.options import AsJson, Overrides, SpecFile, Yes, announce, report_bad_input
 from pareta_cli.spec_kinds import OTHER_NAMES, Command, command_named, kind_of
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+QUOTED = tuple(command for command in Command if command is not Command.DEPLOY)
+"""Commands with a quote: a deployed endpoint has no cost until it answers."""
 
 ForCommand = Annotated[
     str | None,
@@ -26,13 +34,26 @@ def quote(
     as_json: AsJson = False,
 ) -> None:
     """Quote the rows to send, the eval runs to buy and their cost; only a pilot sends billed calls."""
-    from pareta_cli.approval import with_approval
-    from pareta_cli.quote import make_quote, spec_of
-
     with report_bad_input():
-        found = spec_of(spec, overrides or (), command)
+        found = _quoted_spec(spec, overrides or (), command)
+        announce(f"quoting {spec}")
+        from pareta_cli.approval import with_approval
+        from pareta_cli.quote import make_quote
+
         quote = with_approval(lambda approved: make_quote(found, pilot, approved=approved), approved=yes)
     typer.echo(quote.model_dump_json(indent=2) if as_json else str(quote))
+
+
+def _quoted_spec(path: Path, overrides: Sequence[str], command: str | None) -> "BaseModel":
+    """Read a spec that has a quote. Raises SpecError."""
+    from pareta_cli.specs import SpecError, read_any_spec
+
+    if command is not None and command not in QUOTED:
+        raise SpecError(f"--for {command!r}: unknown command; choose one of {', '.join(QUOTED)}")
+    found, spec = read_any_spec(path, overrides, command)
+    if found not in QUOTED:
+        raise SpecError(f"{path}: spec of {found}, which has no quote; name the spec of {', '.join(QUOTED)}")
+    return spec
 
 
 def validate(spec: SpecFile, command: ForCommand = None, overrides: Overrides = None, as_json: AsJson = False) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from pareta_batch import problem_lines
 from pareta_cli.overrides import override
+from pareta_cli.spec_kinds import Command, command_for, command_named, kind_of
 from pareta_cli.spec_reader import Value, read_value
 from pareta_cli.spec_scalars import SpecSyntaxError, shown
 
@@ -38,6 +39,13 @@ def read_spec(kind: type[Spec], path: Path, overrides: Iterable[str] = ()) -> Sp
     Raises SpecError for an unreadable file, an override that is not KEY=VALUE, or an invalid field.
     """
     return spec_from(kind, path, fields_of(path), overrides)
+
+
+def read_any_spec(path: Path, overrides: Iterable[str] = (), command: str | None = None) -> tuple[Command, BaseModel]:
+    """Read the spec of any command and validate it; without `command`, detect it from the fields. Raises SpecError."""
+    fields = fields_of(path)
+    found = command_named(command, "--for") if command else command_for(path, fields)
+    return found, spec_from(kind_of(found), path, fields, overrides)
 
 
 def spec_from(kind: type[Spec], path: Path, fields: Fields, overrides: Iterable[str] = ()) -> Spec:

@@ -49,6 +49,11 @@ PROCESSES = Pool(DEFAULT_POOL)
 """The default work pool."""
 
 
+def default_name(kind: PoolType) -> str:
+    """Return the name that `set-up` gives to a work pool of this type."""
+    return DEFAULT_POOL if kind is PoolType.PROCESS else f"{DEFAULT_POOL}-{kind.value}"
+
+
 def default_template(kind: PoolType) -> Json:
     """Return the base job template that Prefect ships for a type."""
     registry = json.loads((files("prefect.server.api") / REGISTRY).read_text(encoding="utf-8"))

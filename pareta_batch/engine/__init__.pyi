@@ -1,4 +1,5 @@
 from .control import Controlled as Controlled
+from .control import Watched as Watched
 from .gc_tuning import relaxed_gc as relaxed_gc
 from .loop_thread import LoopThread as LoopThread
 from .open_sessions import OpenSessions as OpenSessions

@@ -6,8 +6,8 @@ A control request applies to the current run only; the next run starts without o
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -37,6 +37,10 @@ class Controlled(Protocol):
 
     def apply(self, *, paused: bool, max_in_flight: int | None) -> None:
         """Apply a control request."""
+
+
+Watched = Callable[[Controlled], AbstractAsyncContextManager[object]]
+"""Makes a context manager from a session, for example one that shows its progress."""
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,10 @@ class Progress:
         """Rows for which at least one request was sent."""
         return self.settled + len(self._failed) + len(self._unanswered)
 
+    def limit_to(self, to_send: int, total: int) -> None:
+        """Show only a part of the batch: `total` rows, of which `to_send` have no final outcome."""
+        self.to_send, self.total = to_send, total
+
     def report_wait(self, until: float, error: Exception) -> None:
         """Record a wait that the service asked for, until a monotonic time in seconds, and log it once."""
         if until - time.monotonic() < MIN_REPORTED_WAIT_S or until <= self._wait_ends + MIN_REPORTED_WAIT_S:

@@ -125,6 +125,7 @@ def test_resume_without_a_prefect_api_says_what_continues_a_batch(no_api: None, 
     ended = pareta_pipeline("resume", "tickets")
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert ended.stderr.splitlines() == [
+        "resuming tickets …",
         "no run of batch 'tickets' is under way; continue the batch with: pareta-pipeline complete SPEC",
         "a run that a Prefect server suspended: this needs a Prefect API; start one with `pareta-pipeline server`, or "
         "set PREFECT_API_URL",
@@ -140,12 +141,14 @@ def test_a_command_for_an_unknown_batch_names_the_known_ones(
     name, *more = command
     ended = pareta_pipeline(name, "ticket", *more)
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("the ledger has no batch 'ticket'; did you mean 'tickets'?; it has: tickets")
+    error = ended.stderr.removeprefix("resuming ticket …\n")
+    assert error.startswith("the ledger has no batch 'ticket'; did you mean 'tickets'?; it has: tickets")
 
 
 def test_resume_on_a_prefect_server_that_does_not_answer_is_one_line(no_api: None) -> None:
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
         ended = pareta_pipeline("resume", "tickets")
-    assert (ended.exit_code, len(ended.stderr.splitlines())) == (2, 1), ended.stderr
-    assert ended.stderr.startswith("Prefect server http://127.0.0.1:9/api: ")
-    assert "unset PREFECT_API_URL" in ended.stderr
+    error = ended.stderr.removeprefix("resuming tickets …\n")
+    assert (ended.exit_code, len(error.splitlines())) == (2, 1), ended.stderr
+    assert error.startswith("Prefect server http://127.0.0.1:9/api: ")
+    assert "unset PREFECT_API_URL" in error

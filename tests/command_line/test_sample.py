@@ -60,6 +60,25 @@ def test_a_sample_sends_its_rows_alone_and_prints_prompts_answers_and_costs(serv
     assert "a full run sends only the other 24 rows" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "last"),
+    [
+        (("complete", "--sample", "6"), "tickets: 6/6 rows, 0 failed"),
+        (("quote", "--pilot", "4"), "tickets: 4/4 rows, "),
+    ],
+)
+def test_a_command_that_sends_some_rows_shows_their_progress_after_the_announcement(
+    options: tuple[str, ...], last: str, service: Sandbox
+) -> None:
+    command, *more = options
+    ended = CliRunner().invoke(app, [command, "spec.json", *more])
+    first, *progress = ended.stderr.splitlines()
+    assert (ended.exit_code, first.endswith("ing spec.json …")) == (0, True)
+    assert progress[-1].startswith(last)
+    assert all(line.startswith("tickets: ") for line in progress)
+    assert service.books().completions == int(more[-1])
+
+
 def test_a_second_look_at_the_same_rows_is_free_and_a_larger_one_sends_only_the_new_ones(service: Sandbox) -> None:
     first, again = sample("--sample", "6"), sample("--sample", "6")
     assert (first["rows"], first["sent"], again["sent"]) == (again["rows"], 6, 0)

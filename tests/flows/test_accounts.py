@@ -85,8 +85,7 @@ def test_quotes_and_samples_use_the_account_of_the_spec(pareta: Sandbox, second:
     spec = batch(tmp_path, credentials=NAME)
     assert "of 12 rows to send" in str(make_quote(spec))
     assert "of 12 rows to send" in str(make_quote(pipeline(tmp_path, name="quoted", credentials=NAME)))
-    (tmp_path / "spec.json").write_text(spec.model_dump_json(exclude_unset=True))
-    make_sample(tmp_path / "spec.json", (), 3)
+    make_sample(spec, 3)
     second.completed(3)
     pareta.silent_since(before)
 

@@ -61,7 +61,7 @@ def test_a_schedule_is_made_updated_listed_and_removed(folder: Path, server: Ser
     assert schedule("own.yaml", "--remove").stdout == f"{SCHEDULED}: removed\n"
     assert schedule("--list").stdout == ""
     again = schedule("own.yaml", "--remove")
-    assert (again.exit_code, again.stderr.split(";")[0]) == (2, f"{SCHEDULED}: no such schedule")
+    assert (again.exit_code, again.stderr.splitlines()[-1].split(";")[0]) == (2, f"{SCHEDULED}: no such schedule")
     assert schedule("own.yaml", *CRON).exit_code == 0
     found = server.deployment(SCHEDULED)
     assert (found["parameters"]["batch"]["name"], len(found["schedules"])) == ("own", 1)
@@ -96,6 +96,8 @@ def test_a_schedule_is_placed_in_a_work_pool_and_stays_there(
     ("options", "problem"),
     [
         (("--pool", "none-such"), "--pool 'none-such': no such work pool; the server has: "),
+        (("--pool", "none-such"), "make it with: prefect work-pool create none-such --type process"),
+        (("--pool", "pareta-docker"), "make it with: pareta-pipeline set-up --pool-type docker"),
         (
             ("--pool", "tests-other", "--queue", "slow"),
             "work pool 'tests-other' has no such queue; it has: default, fast",
@@ -113,6 +115,34 @@ def test_an_unknown_place_is_refused_and_nothing_is_made(
     refused = schedule("own.yaml", *CRON, *options)
     assert (refused.exit_code, problem in refused.stderr) == (2, True), refused.output
     assert server.ask("POST", "/deployments/filter") == []
+
+
+@pytest.mark.parametrize("options", [(), ("--pool", "pareta")])
+def test_the_default_pool_is_made_if_it_is_missing_and_otherwise_only_used(
+    options: tuple[str, ...],
+    folder: Path,
+    server: Server,  # noqa: F811
+) -> None:
+    if any(each["name"] == "pareta" for each in server.ask("POST", "/work_pools/filter")):
+        server.ask("DELETE", "/work_pools/pareta")
+    made = schedule("own.yaml", *CRON, *options)
+    assert (made.exit_code, "work pool pareta: created\n" in made.stderr) == (0, True), made.output
+    again = schedule("own.yaml", *CRON, *options)
+    assert (again.exit_code, "created" in again.stderr) == (0, False), again.output
+
+
+def test_a_default_pool_of_another_type_is_used_if_a_person_names_it(
+    folder: Path,
+    server: Server,  # noqa: F811
+) -> None:
+    if any(each["name"] == "pareta" for each in server.ask("POST", "/work_pools/filter")):
+        server.ask("DELETE", "/work_pools/pareta")
+    server.ask("POST", "/work_pools/", {"name": "pareta", "type": "docker"})
+    try:
+        assert "has type 'docker', not 'process'; pass another --pool" in schedule("own.yaml", *CRON).stderr
+        assert schedule("own.yaml", *CRON, "--pool", "pareta").exit_code == 0
+    finally:
+        server.ask("DELETE", "/work_pools/pareta")
 
 
 @pytest.mark.parametrize("timezone", ["Europe/Berlin", "Etc/UTC", None])
