@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.frozen import freeze
 from tests.timeouts import pytest_runtest_protocol  # noqa: F401 - a hook
 
 # A shared machine may be slow at any moment; that is not what a property test is about.
@@ -39,7 +40,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.enable()
-        gc.freeze()
+        freeze()
 
 
 # Under `nohup`, or in the background of a script, the processes that tests start would ignore these signals too.

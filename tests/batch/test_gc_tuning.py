@@ -1,8 +1,18 @@
 """Python's collector while rows are sent, and after."""
 
 import gc
+from collections.abc import Iterator
+
+import pytest
 
 from pareta_batch.engine.gc_tuning import GC_THRESHOLDS, relaxed_gc
+from tests.frozen import unfrozen
+
+
+@pytest.fixture(autouse=True)
+def _unfrozen() -> Iterator[None]:
+    with unfrozen():
+        yield
 
 
 def test_what_was_there_before_is_not_walked_while_the_body_runs() -> None:
