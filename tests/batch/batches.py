@@ -23,6 +23,11 @@ ENDPOINT = "ep_seed_tickets"
 on_both_databases = pytest.mark.parametrize("ledger_url", ["sqlite", "postgresql"], indirect=True)
 """Runs a test on a ledger of each kind; PostgreSQL is skipped where it is not installed."""
 
+mostly_on_sqlite = pytest.mark.parametrize(
+    "ledger_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True
+)
+"""Runs a test on a ledger of each kind, on PostgreSQL in `make check` only."""
+
 
 def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> Path:
     """Write rows as JSON lines."""

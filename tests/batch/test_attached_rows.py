@@ -12,7 +12,7 @@ from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests import files
-from tests.batch.batches import batch_in, on_both_databases, read_answers, run
+from tests.batch.batches import batch_in, mostly_on_sqlite, read_answers, run
 
 TEXT = "My invoice is wrong."
 
@@ -28,7 +28,7 @@ def pictures(folder: Path, count: int, *, size: int = 0, place: str = "{n}.png",
     return batch_in(folder, rows, **{"prompt": "Which team?", "attachments": [{"column": "file"}], **changes})
 
 
-@on_both_databases
+@mostly_on_sqlite
 async def test_a_file_that_changed_fails_its_row_unpaid_and_the_others_go_on(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
@@ -84,7 +84,7 @@ async def test_another_content_is_new_work_and_a_moved_file_is_not(
     sandbox.completed(4)
 
 
-@on_both_databases
+@mostly_on_sqlite
 async def test_a_row_that_was_registered_and_whose_file_moved_is_read_from_its_new_place(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
@@ -95,7 +95,7 @@ async def test_a_row_that_was_registered_and_whose_file_moved_is_read_from_its_n
     assert (report.status, report.settled) == ("completed", 3)
 
 
-@on_both_databases
+@mostly_on_sqlite
 async def test_sampling_of_a_row_is_sent_and_survives_a_restart(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:

@@ -26,7 +26,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.run_tables import account_runs, members
 from pareta_batch.ledger.schema import rows as table
 from pareta_sandbox.testing import Sandbox, Status
-from tests.batch.batches import on_both_databases
+from tests.batch.batches import mostly_on_sqlite, on_both_databases
 
 ASKED: Mapping[str, Any] = {
     "name": "blocks",
@@ -118,7 +118,7 @@ def test_random_blocks_pay_for_each_distinct_request(
     sandbox.debited_once()
 
 
-@on_both_databases
+@mostly_on_sqlite
 def test_threads_of_one_process_share_its_session(sandbox: Sandbox) -> None:
     sandbox.change(latency_ms=30)
     with closing(ParetaCompleter(ASKED)) as one, ThreadPoolExecutor(4) as threads:
@@ -130,7 +130,7 @@ def test_threads_of_one_process_share_its_session(sandbox: Sandbox) -> None:
     sandbox.debited_once()
 
 
-@on_both_databases
+@mostly_on_sqlite
 def test_an_empty_balance_stops_a_block_and_the_next_call_continues(
     sandbox: Sandbox, completer: ParetaCompleter
 ) -> None:
@@ -160,7 +160,7 @@ def test_a_failed_row_has_its_error_and_only_a_passing_one_is_sent_again(
     assert completer(rows([2]))["answer"].to_pylist() == ["billing"]
 
 
-@on_both_databases
+@mostly_on_sqlite
 def test_a_budget_is_that_of_all_blocks(sandbox: Sandbox) -> None:
     with closing(ParetaCompleter({**ASKED, "budget_usd": 0.0005})) as completer:
         completer(rows(range(10)))
@@ -218,7 +218,7 @@ def test_an_invalid_row_is_named_and_nothing_of_its_block_is_sent(completer: Par
     assert sandbox.books().completions == 0
 
 
-@on_both_databases
+@mostly_on_sqlite
 def test_ctrl_c_stops_sending_and_the_next_call_continues(sandbox: Sandbox, completer: ParetaCompleter) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     sandbox.change(latency_ms=20)
@@ -242,7 +242,7 @@ def test_ctrl_c_stops_sending_and_the_next_call_continues(sandbox: Sandbox, comp
     sandbox.debited_once()
 
 
-@on_both_databases
+@mostly_on_sqlite
 def test_a_process_that_ends_without_close_leaves_in_order(sandbox: Sandbox, ledger: Ledger) -> None:
     code = f"""
 import pyarrow

@@ -102,7 +102,10 @@ async def test_processes_keep_one_budget(sandbox: Sandbox, actors: Actors) -> No
     sandbox.debited_once()
 
 
-@pytest.mark.parametrize("budgets", [(None, 100.0), (0.0005, None), (0.0005, 100.0)])
+@pytest.mark.parametrize(
+    "budgets",
+    [*(pytest.param(each, marks=pytest.mark.long) for each in ((None, 100.0), (0.0005, None))), (0.0005, 100.0)],
+)
 def test_two_budgets_of_one_batch_are_refused_while_the_first_is_open(
     sandbox: Sandbox,
     environment: None,  # noqa: F811
@@ -139,6 +142,7 @@ async def test_a_dead_process_keeps_its_grant_for_a_request_in_doubt_of_a_freed_
             assert lead._funds.kept_of_dead(1_000, *spent, 10) == kept
 
 
+@pytest.mark.long
 async def test_an_empty_balance_stops_all_processes(sandbox: Sandbox, actors: Actors) -> None:
     sandbox.change(latency_ms=50)
     started = [actors.start([range(number * 500, number * 500 + 500)], max_in_flight=9) for number in range(3)]

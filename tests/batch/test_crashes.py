@@ -11,7 +11,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.spec import Batch
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import Sandbox, running
-from tests.batch.batches import batch_in, on_both_databases, run, until
+from tests.batch.batches import batch_in, mostly_on_sqlite, run, until
 from tests.batch.processes import EXITS, running_elsewhere
 
 ROWS = 300
@@ -29,7 +29,7 @@ async def killed_after(completions: int, batch: Batch, sandbox: Sandbox, ledger_
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.long)])
-@on_both_databases
+@mostly_on_sqlite
 async def test_no_row_is_debited_twice_however_often_the_run_is_killed(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str, kills: int
 ) -> None:
@@ -53,7 +53,7 @@ async def test_no_row_is_debited_twice_however_often_the_run_is_killed(
     assert report.billed_micro_usd <= debited <= report.billed_micro_usd + report.replayed_at_most_micro_usd
 
 
-@on_both_databases
+@mostly_on_sqlite
 async def test_a_service_without_idempotency_is_paid_twice_for_no_more_than_was_in_flight(
     tmp_path: Path, sandbox_factory: SandboxFactory, ledger: Ledger, ledger_url: str
 ) -> None:
@@ -68,7 +68,7 @@ async def test_a_service_without_idempotency_is_paid_twice_for_no_more_than_was_
     assert report.resent == unknown <= CLAIMED
 
 
-@on_both_databases
+@mostly_on_sqlite
 async def test_of_two_runs_begun_at_once_one_is_refused_and_nothing_is_paid_twice(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str
 ) -> None:
@@ -107,7 +107,7 @@ async def test_a_disk_that_fills_up_stops_the_batch_and_a_later_run_pays_for_not
     sandbox.debited_once()
 
 
-@on_both_databases
+@mostly_on_sqlite
 async def test_a_service_that_is_restarted_in_mid_batch_answers_the_rest_and_debits_no_row_twice(
     tmp_path: Path, ledger: Ledger
 ) -> None:

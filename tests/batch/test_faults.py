@@ -7,10 +7,10 @@ from pathlib import Path
 from pareta_batch.engine.open_sessions import OpenSessions
 from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.testing import Drop, EndpointStops, Fault, Hang, Sandbox, Status
-from tests.batch.batches import QUICK, batch_in, numbered, on_both_databases, read_answers, run, write_rows
+from tests.batch.batches import QUICK, batch_in, mostly_on_sqlite, numbered, read_answers, run, write_rows
 from tests.batch.test_session import deployed
 
-pytestmark = on_both_databases
+pytestmark = mostly_on_sqlite
 
 STORM: tuple[Fault, ...] = (
     Status(status=500, share=0.05),

@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.batch.batches import on_both_databases
+from tests.batch.batches import mostly_on_sqlite
 
 ROOT = Path(__file__).parents[2]
 
 
-@on_both_databases
+@mostly_on_sqlite
 def test_the_benchmark_of_a_large_ledger_registers_settles_and_counts(ledger_url: str) -> None:
     command = [sys.executable, "-m", "benchmarks.ledger_scale", "--rows", "1200", "--store", ledger_url]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)

@@ -82,7 +82,9 @@ def interrupt(leading: Lead) -> None:
     leading.stop_because("Interrupted", "Ctrl-C")
 
 
-@pytest.mark.parametrize(("act", "most"), [(pause, 0), (retune, MEMBERS), (interrupt, 0)])
+@pytest.mark.parametrize(
+    ("act", "most"), [(pause, 0), pytest.param(retune, MEMBERS, marks=pytest.mark.long), (interrupt, 0)]
+)
 async def test_a_request_is_in_effect_at_every_member_one_exchange_after_the_parents(
     tmp_path: Path,
     sandbox: Sandbox,

@@ -160,6 +160,7 @@ def paused_in_every_member(ledger: Ledger, leading: Lead) -> None:
         assert len(living_members(db, "test")) == len(leading.members)
 
 
+@pytest.mark.long
 async def test_calls_in_flight_stay_below_the_limit_while_members_join_and_die(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
 ) -> None:

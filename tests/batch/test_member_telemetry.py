@@ -21,7 +21,7 @@ def ledger(postgres_url: str) -> Iterator[Ledger]:
     opened.close()
 
 
-@pytest.mark.parametrize("budget", [None, 1.0, 0.0005])
+@pytest.mark.parametrize("budget", [None, *(pytest.param(usd, marks=pytest.mark.long) for usd in (1.0, 0.0005))])
 async def test_the_gauges_are_those_of_the_ledger_and_of_the_books(
     budget: float | None, tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str, seen: Seen
 ) -> None:

@@ -98,6 +98,7 @@ async def test_members_need_postgresql(tmp_path: Path, sandbox: Sandbox) -> None
     books.close()
 
 
+@pytest.mark.long
 async def test_eight_members_stay_below_the_ceiling_and_use_it(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
 ) -> None:

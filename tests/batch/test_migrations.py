@@ -18,7 +18,7 @@ from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.migrations import FOLDER
 from pareta_batch.ledger.schema import VERSION, metadata, revisions
 from pareta_sandbox.testing import Sandbox
-from tests.batch.batches import batch_in, on_both_databases, run
+from tests.batch.batches import batch_in, mostly_on_sqlite, on_both_databases, run
 from tests.batch.processes import open_at_once
 from tests.forks import FORKS, forked
 
@@ -106,7 +106,7 @@ def test_rows_of_a_migrated_and_of_a_new_ledger_leave_space_in_their_pages(opene
 
 
 @on_both_databases
-@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("used", [pytest.param(False, marks=pytest.mark.long), True])
 def test_tables_that_version_6_created_on_demand_are_known_and_kept(ledger_url: str, used: bool) -> None:
     ledger = Ledger.open(ledger_url)
     on_demand = [table for table in metadata.sorted_tables if table.name in ON_DEMAND]
@@ -162,7 +162,7 @@ def in_processes_at_once(url: str) -> None:
         assert [process.exitcode for process in started] == [0] * PROCESSES
 
 
-@on_both_databases
+@mostly_on_sqlite
 def test_many_processes_that_open_a_new_ledger_at_once_find_one(ledger_url: str) -> None:
     in_processes_at_once(ledger_url)
     ledger = Ledger.open(ledger_url)
@@ -170,7 +170,9 @@ def test_many_processes_that_open_a_new_ledger_at_once_find_one(ledger_url: str)
     ledger.close()
 
 
-@pytest.mark.parametrize("old_url", ["version_2.sql", "version_4.postgresql.sql"], indirect=True)
+@pytest.mark.parametrize(
+    "old_url", ["version_2.sql", pytest.param("version_4.postgresql.sql", marks=pytest.mark.long)], indirect=True
+)
 def test_many_processes_that_open_an_old_ledger_at_once_migrate_it_once(old_url: str) -> None:
     in_processes_at_once(old_url)
     ledger = Ledger.open(old_url)

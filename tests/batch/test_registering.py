@@ -19,7 +19,7 @@ from pareta_batch.rows.requests import RowRequest
 from pareta_batch.run import retry_failed
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
-from tests.batch.batches import answered, batch_in, on_both_databases
+from tests.batch.batches import answered, batch_in, mostly_on_sqlite, on_both_databases
 from tests.examples import share_of
 
 Work = tuple[str, str]
@@ -69,7 +69,7 @@ def read_by(engine: sa.Engine) -> int:
         return int(db.exec_driver_sql(query).scalar_one())
 
 
-@on_both_databases
+@mostly_on_sqlite
 @pytest.mark.parametrize("analyzed", ["by registering", "before the batch was registered"])
 def test_registering_four_times_the_rows_again_costs_about_four_times_as_much(ledger: Ledger, analyzed: str) -> None:
     if analyzed == "by registering":

@@ -26,7 +26,17 @@ from pareta_batch.samples import sample_answers
 from pareta_batch.sampling import Sampling
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox, Status
-from tests.batch.batches import ENDPOINT, answered, batch_in, failed, on_both_databases, read_answers, run, until
+from tests.batch.batches import (
+    ENDPOINT,
+    answered,
+    batch_in,
+    failed,
+    mostly_on_sqlite,
+    on_both_databases,
+    read_answers,
+    run,
+    until,
+)
 from tests.batch.processes import running_elsewhere
 from tests.examples import share_of
 
@@ -370,7 +380,7 @@ NO_ID: dict[str, Any] = {"id_column": None, "sampling": Sampling(max_tokens=10, 
 
 
 @pytest.mark.parametrize("change", ["changed", "added", "gone", "shuffled"])
-@on_both_databases
+@mostly_on_sqlite
 async def test_without_an_id_an_unused_column_may_change(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, change: str
 ) -> None:

@@ -64,7 +64,7 @@ async def completed_once(batch: Batch, sandbox: Sandbox, ledger: Ledger) -> None
     sandbox.silent_since(before)
 
 
-@pytest.mark.parametrize("occasion", [1, 3])
+@pytest.mark.parametrize("occasion", [pytest.param(1, marks=pytest.mark.long), 3])
 @pytest.mark.parametrize("point", POINTS)
 async def test_each_request_of_equal_rows_is_debited_once(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str, point: Point, occasion: int

@@ -112,6 +112,7 @@ async def test_a_killed_member_is_reported_and_the_others_send_its_rows(
     assert processes() == []
 
 
+@pytest.mark.long
 async def test_out_of_credit_and_a_cancelled_run_end_every_member(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:

@@ -268,7 +268,13 @@ def test_the_standard_variables_choose_the_exporters(
     assert telemetry_setup.exporters(environment) == {"TRACES": traces, "METRICS": metrics}
 
 
-@pytest.mark.parametrize("environment", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "true"}])
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param({}, marks=pytest.mark.long),
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "true"},
+    ],
+)
 async def test_without_configuration_nothing_of_opentelemetry_is_imported(
     tmp_path: Path, sandbox: Sandbox, ledger_url: str, environment: dict[str, str]
 ) -> None:
@@ -280,10 +286,15 @@ async def test_without_configuration_nothing_of_opentelemetry_is_imported(
     ("environment", "problem"),
     [
         ({"OTEL_TRACES_EXPORTER": "no-such"}, "exporter 'no-such' of OTEL_TRACES_EXPORTER is not installed"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "'otlp_proto_grpc'"),
-        (
+        pytest.param(
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            "'otlp_proto_grpc'",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_TIMEOUT": "soon"},
             "Invalid timeout value 'soon'",
+            marks=pytest.mark.long,
         ),
     ],
 )
@@ -309,7 +320,7 @@ def refusing_collector() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("dead", [silent_collector, refusing_collector])
+@pytest.mark.parametrize("dead", [silent_collector, pytest.param(refusing_collector, marks=pytest.mark.long)])
 async def test_a_dead_collector_does_not_disturb_the_run(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str, dead: Any
 ) -> None:

@@ -35,6 +35,7 @@ def finished(house: House) -> dict[str, Any]:
     return house.prefect.ended(run["id"])
 
 
+@pytest.mark.long
 def test_a_run_with_parameters_completes_and_leaves_its_artifacts(house: House, finished: dict[str, Any]) -> None:
     assert state_of(finished) == ("COMPLETED", "Completed")
     assert finished["name"] == "complete through-the-api on auto"
@@ -49,6 +50,7 @@ def test_a_run_with_parameters_completes_and_leaves_its_artifacts(house: House, 
     assert all(json.loads(line)["answer"] for line in answers)
 
 
+@pytest.mark.long
 def test_the_same_batch_again_sends_nothing(house: House, finished: dict[str, Any]) -> None:
     before = house.pareta.books()
     again = house.prefect.ended(house.prefect.run(BATCH, **finished["parameters"])["id"])
@@ -56,6 +58,7 @@ def test_the_same_batch_again_sends_nothing(house: House, finished: dict[str, An
     house.pareta.silent_since(before)
 
 
+@pytest.mark.long
 def test_the_key_stands_in_no_log_and_no_parameter(house: House, finished: dict[str, Any]) -> None:
     assert house.prefect.log_of(finished["id"])
     assert KEY not in json.dumps(finished)
@@ -74,6 +77,7 @@ def test_a_wrong_value_is_refused_before_anything_runs(house: House) -> None:
         assert reason in refused
 
 
+@pytest.mark.long
 def test_one_field_of_the_batch_is_set_and_the_others_are_those_of_the_deployment(house: House) -> None:
     run = house.prefect.ended(house.prefect.run(BATCH, batch={"name": "one-field", "max_in_flight": 64})["id"])
     assert state_of(run) == ("COMPLETED", "Completed")
@@ -82,6 +86,7 @@ def test_one_field_of_the_batch_is_set_and_the_others_are_those_of_the_deploymen
     assert run["parameters"]["batch"] == {**own, "name": "one-field", "max_in_flight": 64}
 
 
+@pytest.mark.long
 def test_a_second_run_of_a_batch_is_skipped_and_another_batch_is_not(slow: House) -> None:
     slow.pareta.change(latency_ms=6000)
     before = slow.pareta.books().completions
@@ -98,6 +103,7 @@ def test_a_second_run_of_a_batch_is_skipped_and_another_batch_is_not(slow: House
     slow.pareta.debited_once()
 
 
+@pytest.mark.long
 def test_a_killed_run_is_completed_by_the_next_with_every_row_debited_once(slow: House) -> None:
     before = slow.pareta.books().completions
     work = batch(slow, "killed", max_in_flight=3, shard_size=10)

@@ -53,6 +53,7 @@ def new_runs(house: House, deployment: str, known: set[str], count: int) -> list
     return found if len(found) == count else None
 
 
+@pytest.mark.long
 def test_one_event_starts_a_run_with_the_parameters_from_its_payload(house: House) -> None:
     shutil.copy(house.folder / "examples/tickets.csv", house.folder / "examples/late.csv")
     with enabled(house, "pareta-new-dataset"):
@@ -141,6 +142,7 @@ def test_the_schedules_that_spend_money_are_there_and_inactive(house: House) -> 
     assert (morning["active"], morning["schedule"]["timezone"]) == (False, "Europe/Berlin")
 
 
+@pytest.mark.long
 def test_setting_up_again_changes_nothing(house: House) -> None:
     before = house.prefect.ask("POST", "/deployments/filter")
     house.processes.run("pareta-pipeline", "set-up", folder=house.folder)

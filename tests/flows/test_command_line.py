@@ -55,7 +55,6 @@ def test_the_link_to_the_run_is_printed_if_there_is_a_flow_run(pareta: Sandbox, 
     assert len(links) == uses_prefect()
 
 
-@on_both
 def test_a_command_ends_with_what_this_run_did_and_its_files(pareta: Sandbox, tmp_path: Path) -> None:
     pareta.inject(Status(status=402, skip=5))
     stopped = pareta_pipeline("complete", spec(tmp_path, max_in_flight=1))
@@ -76,7 +75,6 @@ def test_a_replayed_answer_is_counted_apart(pareta: Sandbox, tmp_path: Path) -> 
     assert "this run: 12 rows sent, 12 settled, 0 failed, 1 replayed; $" in ended.stdout
 
 
-@on_both
 def test_a_comparison_ends_with_its_cost_and_its_page(pareta: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "comparisons.json"
     path.write_text(comparisons(tmp_path, "one").model_dump_json(), encoding="utf-8")
@@ -182,7 +180,6 @@ def test_the_spec_of_the_demo_is_found_from_any_folder(tmp_path: Path, monkeypat
     assert read_spec(Pipeline, demo.SPEC).name == "licences"
 
 
-@on_both
 def test_an_unexpected_exception_is_3_and_is_named(
     pareta: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,12 @@ def bring_up_what_is_starting(pareta: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     "stage",
-    [while_it_deploys, while_it_starts, while_it_serves, while_it_is_being_stopped],
+    [
+        pytest.param(while_it_deploys, marks=pytest.mark.long),
+        pytest.param(while_it_starts, marks=pytest.mark.long),
+        while_it_serves,
+        pytest.param(while_it_is_being_stopped, marks=pytest.mark.long),
+    ],
     ids=lambda each: each.__name__,
 )
 async def test_a_pipeline_killed_at_any_stage_and_run_again_has_one_endpoint_and_leaves_it_stopped(

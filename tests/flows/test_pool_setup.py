@@ -15,7 +15,7 @@ from tests.flows.test_server_setup import FILE, NAME, Server, project, server  #
 LEDGER = "postgresql://pareta:hunter2@db.example/ledger"
 
 
-@pytest.fixture(params=[PoolType.DOCKER, PoolType.KUBERNETES])
+@pytest.fixture(params=[PoolType.DOCKER, pytest.param(PoolType.KUBERNETES, marks=pytest.mark.long)])
 def pool(request: pytest.FixtureRequest, server: Server) -> Pool:  # noqa: F811
     found = Pool(f"tests-{request.param.value}", request.param, "registry.example/pareta:1", "pareta-data")
     for each in server.ask("POST", "/work_pools/filter"):

@@ -251,7 +251,9 @@ def test_a_failed_comparison_is_shown_beside_the_others() -> None:
     assert "failed bad There is nothing to compare: ValueError: no 'expected'." in text
 
 
-@pytest.mark.parametrize(("count", "sheet"), [(8, "overview"), (9, "overview broad")])
+@pytest.mark.parametrize(
+    ("count", "sheet"), [pytest.param(8, "overview", marks=pytest.mark.long), (9, "overview broad")]
+)
 def test_an_overview_of_many_comparisons_is_printed_on_a_sheet_that_is_broad_enough(count: int, sheet: str) -> None:
     one = judge("t", None, run(scored("wren-1", right(90, 100)), scored("wren-2", right(80, 100))))
     sections = Tags(render_page(Page("t", NOW, comparisons=[one] * count))).named("section")
