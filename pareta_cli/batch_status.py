@@ -2,20 +2,30 @@
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from pareta_batch import BatchUnknown, Controls, Ledger, Snapshot, Tally
+from pareta_batch import BatchBusy, BatchUnknown, Controls, Ledger, Snapshot, Tally
 
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """Tally of one batch, and the last reported progress of its running run, if any."""
+    """Tally of one batch, and the last reported progress of its running run, if any.
+
+    `registration`: state of a registration of its rows that has not ended; None for a batch with all its rows.
+    """
 
     name: str
     tally: Tally
     live: dict[str, Any] | None
+    registration: Literal["running", "interrupted"] | None = None
 
     def __str__(self) -> str:
+        match self.registration:
+            case "running":
+                return f"{self.name}: registering its rows: {self.tally}"
+            case "interrupted":
+                next_step = "run it again, which continues it: pareta-pipeline complete SPEC"
+                return f"{self.name}: registering its rows was interrupted: {self.tally}; {next_step}"
         if self.live is None:
             return f"{self.name}: {self.tally}"
         progress = Snapshot(**self.live["snapshot"]) if self.live["snapshot"] else "starting"
@@ -34,4 +44,20 @@ def batch_statuses(name: str | None) -> list[BatchStatus]:
         if name is not None and name not in known:
             raise BatchUnknown(name, known)
         names = [name] if name else known
-        return [BatchStatus(each, ledger.tally(each), Controls(ledger, each).live()) for each in names]
+        return [_status(ledger, each) for each in names]
+
+
+def _status(ledger: Ledger, name: str) -> BatchStatus:
+    registration: Literal["running", "interrupted"] | None = None
+    if ledger.is_registering(name):
+        registration = "running" if is_busy(ledger, name) else "interrupted"
+    return BatchStatus(name, ledger.tally(name), Controls(ledger, name).live(), registration)
+
+
+def is_busy(ledger: Ledger, batch: str) -> bool:
+    """Return whether a run holds the lock of a batch."""
+    try:
+        with ledger.lease(batch):
+            return False
+    except BatchBusy:
+        return True

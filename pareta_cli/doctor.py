@@ -12,7 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from pareta_batch import BatchBusy, BatchError, Ledger, masked
+from pareta_batch import BatchError, Ledger, masked
+from pareta_cli.batch_status import is_busy
 from pareta_cli.checks import Check
 from pareta_cli.debugging import print_traceback
 from pareta_cli.lifeline import KEY
@@ -157,18 +158,10 @@ def _prefect() -> Iterator[Check]:
 def _ledger() -> Check:
     with closing(Ledger.open()) as ledger:
         batches = ledger.batches()
-        busy = [name for name in batches if _is_busy(ledger, name)]
+        busy = [name for name in batches if is_busy(ledger, name)]
         where = str(ledger.file) if ledger.file else "PostgreSQL"
         running = f"; running: {', '.join(busy[:MAX_NAMED])}" if busy else "; no batch is locked by a run"
         return Check("ledger", True, f"{where}: {len(batches):,} batch{'' if len(batches) == 1 else 'es'}{running}")
-
-
-def _is_busy(ledger: Ledger, batch: str) -> bool:
-    try:
-        with ledger.lease(batch):
-            return False
-    except BatchBusy:
-        return True
 
 
 def _open_files() -> Check:

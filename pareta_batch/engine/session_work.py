@@ -26,7 +26,8 @@ class SessionWork:
 
 def read_work(batch: Batch, ledger: Ledger, selection: RowSelection) -> SessionWork:
     """Return the work of a run, from the ledger; raises LedgerError."""
-    ledger.check_registered(batch.name)
+    if ledger.is_registering(batch.name):
+        raise LedgerError(f"batch {batch.name}: registering its rows was interrupted; run it again, which continues it")
     record_owner(ledger, f"batch/{batch.name}", batch.model, batch.tags)
     tally = ledger.tally(batch.name)
     to_send = sum(ledger.missing_shards(batch.name, batch.shard_size, selection).values())

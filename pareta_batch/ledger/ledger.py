@@ -108,11 +108,10 @@ class Ledger:
 
         return register(transaction, Registration(batch, _now(), sharing), requests)
 
-    def check_registered(self, batch: str) -> None:
-        """Raise LedgerError for a batch whose registration was interrupted."""
+    def is_registering(self, batch: str) -> bool:
+        """Return whether a registration of the batch's rows has begun and not ended, or was interrupted."""
         query = sa.select(batches.c.state).where(batches.c.batch == batch)
-        if self._database.do(lambda db: db.scalar(query)) == "registering":
-            raise LedgerError(f"batch {batch}: registering its rows was interrupted; run it again, which continues it")
+        return self._database.do(lambda db: db.scalar(query)) == "registering"
 
     def recount(self, batch: str, first: int, end: int) -> None:
         """Count the shards again that end in these positions and have not been counted since their last write."""
