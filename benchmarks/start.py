@@ -1,8 +1,11 @@
-"""Start and end of a command: `python -m benchmarks.start [--rows 8] [--repeat 3]`.
+"""Start and end of a command: `python -m benchmarks.start [--rows 8] [--repeat 3] [--against FOLDER]`.
 
 Prints a Markdown table. Modes: without a server, on a standing Prefect server, and with the embedded server of
 Prefect, as commands ran before. Cold: a new home of Prefect, so an embedded server creates its database; warm: the same
 home again.
+
+`--against`: a clone with a `.venv` of its own, for example of an older commit; its program runs the same batch, without
+the other modes, and the ratios are those to it.
 """
 
 import argparse
@@ -23,6 +26,8 @@ from pareta_cli.prefect_server import free_port
 from pareta_sandbox.testing import Sandbox, running
 
 PROGRAM = (str(Path(sys.executable).with_name("pareta-pipeline")), "complete")
+OTHER_PROGRAM = Path(".venv/bin/pareta-pipeline")
+NO_SERVER = "no server"
 EMBEDDED = """
 import asyncio, sys
 from pathlib import Path
@@ -34,6 +39,10 @@ asyncio.run(Flow.__call__(complete_batch, read_spec(Batch, Path(sys.argv[1]))))
 """
 POLL_INTERVAL_S = 0.005
 """Seconds between two looks at the books of the sandbox: the error of the times."""
+
+
+Mode = tuple[tuple[str, ...], dict[str, str]]
+"""A command without its spec, and the variables that it needs besides those of all modes."""
 
 
 @dataclass(frozen=True)
@@ -112,22 +121,31 @@ def environment_of(home: Path, sandbox: Sandbox, **more: str) -> dict[str, str]:
     return kept | ours | more
 
 
-def measure(folder: Path, rows: int, repeat: int, sandbox: Sandbox) -> Iterator[tuple[str, str, Times]]:
-    """Yield mode, cold or warm, and the times of every run, the modes in turn."""
-    embedded = (sys.executable, "-c", EMBEDDED)
+@contextmanager
+def modes_of(folder: Path, against: Path | None) -> Iterator[dict[str, Mode]]:
+    """Yield the modes, the last one of which is the baseline of the ratios."""
+    if against is not None:
+        other = ((str(against / OTHER_PROGRAM), "complete"), {})
+        yield {NO_SERVER: (PROGRAM, {}), f"the program in {against.name}": other}
+        return
+    embedded = {
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "PYTHONPATH": str(Path.cwd()),
+    }
     with standing_server(folder / "server") as api_url:
-        modes: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
-            "no server": (PROGRAM, {}),
+        yield {
+            NO_SERVER: (PROGRAM, {}),
             "standing server": (PROGRAM, {"PREFECT_API_URL": api_url}),
-            "embedded server (before)": (
-                embedded,
-                {
-                    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-                    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-                    "PYTHONPATH": str(Path.cwd()),
-                },
-            ),
+            "embedded server (before)": ((sys.executable, "-c", EMBEDDED), embedded),
         }
+
+
+def measure(
+    folder: Path, rows: int, repeat: int, sandbox: Sandbox, against: Path | None
+) -> Iterator[tuple[str, str, Times]]:
+    """Yield mode, cold or warm, and the times of every run, the modes in turn."""
+    with modes_of(folder, against) as modes:
         for turn in range(repeat):
             for number, (mode, (command, more)) in enumerate(modes.items()):
                 home = folder / f"home-{turn}-{number}"
@@ -140,23 +158,35 @@ def measure(folder: Path, rows: int, repeat: int, sandbox: Sandbox) -> Iterator[
 
 
 def main() -> None:
-    """Print the best times of each mode, cold and warm, and the ratios to the embedded server."""
+    """Print the best times of each mode, cold and warm, and the ratios to the last mode."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=8)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--against", type=_clone, metavar="FOLDER", help="clone with the program to compare with")
     options = parser.parse_args()
     best: dict[tuple[str, str], Times] = {}
     with tempfile.TemporaryDirectory() as folder, running(latency_ms=50) as sandbox:
-        for mode, state, times in measure(Path(folder), options.rows, options.repeat, sandbox):
+        for mode, state, times in measure(Path(folder), options.rows, options.repeat, sandbox, options.against):
             print(f"{mode}, {state}: {times}", file=sys.stderr, flush=True)
             if (mode, state) not in best or times.request < best[mode, state].request:
                 best[mode, state] = times
-    print("| mode | state | first output s | first request s | × faster | last row to prompt s | total s |")
+    print(
+        "| mode | state | first output s | first request s | × faster than the last | last row to prompt s | total s |"
+    )
     print("|---|---|---:|---:|---:|---:|---:|")
+    baseline = list(best)[-1][0]
     for (mode, state), times in best.items():
-        ratio = best["embedded server (before)", state].request / times.request
+        ratio = best[baseline, state].request / times.request
         numbers = f"{times.output:.2f} | {times.request:.2f} | {ratio:.1f} | {times.after_last:.2f} | {times.total:.2f}"
         print(f"| {mode} | {state} | {numbers} |")
+
+
+def _clone(folder: str) -> Path:
+    """Return the absolute path of a clone; raises argparse.ArgumentTypeError if it has no program."""
+    path = Path(folder).resolve()
+    if not (path / OTHER_PROGRAM).is_file():
+        raise argparse.ArgumentTypeError(f"{folder!r}: no {OTHER_PROGRAM} in it; run `make install` there")
+    return path
 
 
 if __name__ == "__main__":

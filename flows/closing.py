@@ -1,12 +1,14 @@
 """Closing sentences: what a run did, for how many dollars, and where its results are."""
 
-from flows.reports import ComparisonReport, PipelineReport, PromotionReport, WatchReport
 from pareta_batch import BatchReport
 from tasks import address_of
 
 
 def closing_of(result: object) -> str | None:
     """Return the closing sentence of a completed run; None for an unknown result."""
+    # Only now: flows/outcomes.py has the reason.
+    from flows.reports import ComparisonReport, PipelineReport, PromotionReport, WatchReport
+
     match result:
         case BatchReport():
             return f"{result}; answers: {result.output}"

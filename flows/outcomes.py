@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from prefect import get_client
 from prefect.client.schemas.objects import State
@@ -15,11 +15,14 @@ from flows.closing import closing_of
 from flows.collisions import is_unattended, skip_reason_of_busy, skip_reason_of_schedule
 from flows.deployment_slot import ignore_lost_deployment_slot, outlives_its_slot
 from flows.outcome_table import StopReason, end_state
-from flows.reports import ComparisonReport, PipelineReport, PromotionReport, Report
 from flows.signals import hangup_terminates
 from pareta_batch import BatchBusy, BatchError, BatchReport, Quote, name_run, use_json_logs
 from pareta_client import InsufficientCreditsError, ParetaError
 from tasks import current_flow_run, run_logger, use_credentials
+
+if TYPE_CHECKING:
+    # The models of reports take a tenth of the start of a run, which needs them at its end.
+    from flows.reports import ComparisonReport, PipelineReport, PromotionReport, Report
 
 # At import: every flow imports this module before Prefect's engine runs it.
 ignore_lost_deployment_slot()
@@ -28,7 +31,7 @@ use_json_logs()
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-AnyReport = TypeVar("AnyReport", BatchReport, ComparisonReport, PipelineReport, PromotionReport)
+AnyReport = TypeVar("AnyReport", "BatchReport", "ComparisonReport", "PipelineReport", "PromotionReport")
 
 
 on_run: ContextVar[Callable[[str], None] | None] = ContextVar("on_run", default=None)
@@ -42,7 +45,7 @@ remark: ContextVar[str] = ContextVar("remark", default="")
 class IncompleteRun(Exception):
     """A run that ended before all work was done; `report` holds the results and the number of missing rows."""
 
-    def __init__(self, report: Report, message: str) -> None:
+    def __init__(self, report: "Report", message: str) -> None:
         self.report = report
         self.message = message
         super().__init__(report, message)
@@ -70,7 +73,7 @@ def end_as_quote(quote: Quote) -> BatchReport:
     return cast(BatchReport, Completed(name="Quoted", message=str(quote), data=quote))
 
 
-async def report_of(state: State[AnyReport]) -> AnyReport:
+async def report_of(state: "State[AnyReport]") -> AnyReport:
     """Return the report of a flow run that has ended, complete or not.
 
     Raises the error of a flow that ended without a report.
@@ -160,7 +163,7 @@ def explained(error: Exception) -> str:
     return f"{type(error).__name__}: {error}{request_part}; {end_state(error).next_step}"
 
 
-def sentence_of(report: Report) -> str:
+def sentence_of(report: "Report") -> str:
     """Return the message of the state in which a run with this report ends."""
     return closing_of(report) or str(report) if report.status == "completed" else message_of(report)
 
@@ -178,7 +181,7 @@ def suspension_message(error: Exception) -> str:
     return f"{NO_CREDIT}{error.report}; top up, then Resume{rows}"
 
 
-def message_of(report: Report) -> str:
+def message_of(report: "Report") -> str:
     """Return the progress of an incomplete run, the reason for its end, and the next step."""
     reason = end_reason(report)
     batch = _batch_of(report)
@@ -191,8 +194,10 @@ def message_of(report: Report) -> str:
     return f"{report}; {step}"
 
 
-def end_reason(report: Report) -> str:
+def end_reason(report: "Report") -> str:
     """Return why an incomplete run ended: the name of an error class or a `StopReason`."""
+    from flows.reports import ComparisonReport, PromotionReport
+
     batch = _batch_of(report)
     if batch is not None and batch.status != "completed":
         return batch.stopped or StopReason.TOO_MANY_FAILURES
@@ -204,7 +209,9 @@ def end_reason(report: Report) -> str:
     return (comparisons.stopped if comparisons else None) or StopReason.COMPARISON_FAILED
 
 
-def _batch_of(report: Report) -> BatchReport | None:
+def _batch_of(report: "Report") -> BatchReport | None:
+    from flows.reports import PipelineReport
+
     match report:
         case BatchReport():
             return report

@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-from flows.parameters import Pipeline
-from flows.reports import PipelineReport
+import pareta_report
 from pareta_batch import Batch, BatchReport, BatchWork
-from pareta_evals import Comparisons
-from pareta_report import Comparison, Page
+
+if TYPE_CHECKING:
+    from flows.parameters import Pipeline
+    from flows.reports import PipelineReport
+    from pareta_evals import Comparisons
+    from pareta_report import Comparison, Page
 
 
-def comparison_page(comparisons: Comparisons, results: Sequence[Comparison]) -> Page:
+def comparison_page(comparisons: "Comparisons", results: "Sequence[Comparison]") -> "Page":
     """Return the page of comparisons: their decisions and the data behind them."""
     page = PurePath(comparisons.report_path)
-    return Page(
+    return pareta_report.Page(
         title=comparisons.name,
         generated_at=datetime.now(UTC),
         comparisons=tuple(results),
@@ -22,9 +26,9 @@ def comparison_page(comparisons: Comparisons, results: Sequence[Comparison]) -> 
     )
 
 
-def batch_page(batch: Batch, report: BatchReport) -> Page:
+def batch_page(batch: Batch, report: BatchReport) -> "Page":
     """Return the page of a batch: its rows, its dollars and the learned limits of the service."""
-    return Page(
+    return pareta_report.Page(
         title=batch.name,
         generated_at=datetime.now(UTC),
         batch=report,
@@ -39,9 +43,9 @@ def _answers_of(batch: BatchWork, report: BatchReport) -> str | None:
     return report.output if report.total and batch.output_format == "columns" else None
 
 
-def pipeline_page(pipeline: Pipeline, report: PipelineReport) -> Page:
+def pipeline_page(pipeline: "Pipeline", report: "PipelineReport") -> "Page":
     """Return the page of a pipeline: the verdicts, the batch and the answers."""
-    return Page(
+    return pareta_report.Page(
         title=pipeline.name,
         generated_at=datetime.now(UTC),
         batch=report.batch,

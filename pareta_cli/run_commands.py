@@ -113,11 +113,12 @@ def run_spec(
         announce(f"starting {path}")
         prepare_prefect(verbose=verbose)
         from pareta_cli.runner import run_flow
-        from pareta_cli.summary import summary
 
         chosen = flow() if flow else flow_of(command)
     result, status = run_flow(chosen, _approved(parameter, retried, yes=yes))
     if result is not None:
+        from pareta_cli.summary import summary
+
         as_text = json.dumps(result) if isinstance(result, str) else result.model_dump_json(indent=2)
         typer.echo(as_text if as_json else "\n".join(filter(None, [str(result), summary(result)])))
     raise typer.Exit(status)

@@ -5,14 +5,16 @@ Without a configured Prefect API none is emitted. If log lines are JSON, each is
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect.events import emit_event
 
 from pareta_batch import BatchReport, dollars, error_class_named, logs_are_json
 from pareta_client import Endpoint, InsufficientCreditsError
-from pareta_report import Comparison, Drift
 from tasks.direct import run_logger, uses_prefect
+
+if TYPE_CHECKING:
+    from pareta_report import Comparison, Drift
 
 
 def endpoint_ready(endpoint: Endpoint) -> None:
@@ -34,7 +36,7 @@ def batch_ended(report: BatchReport) -> None:
         _credits_exhausted(resource, report.name, report.pending)
 
 
-def comparison_decided(comparison: Comparison) -> None:
+def comparison_decided(comparison: "Comparison") -> None:
     """Emit `pareta.comparison.decided`: payload `name`, `task`, `run_id`, `verdict`, `winner`, `sentence`."""
     payload = {
         "name": comparison.name,
@@ -63,7 +65,7 @@ def announce_unpaid_watch(watch: str) -> Iterator[None]:
         raise
 
 
-def quality_drifted(watch: str, drift: Drift, spent_micro_usd: int) -> None:
+def quality_drifted(watch: str, drift: "Drift", spent_micro_usd: int) -> None:
     """Emit `pareta.quality.drifted`: payload `watch`, `models`, `reference`, `run_id`, `sentence`, `rows`, `cost`.
 
     `spent_micro_usd`: the cost of this run of the watch.
@@ -80,7 +82,7 @@ def quality_drifted(watch: str, drift: Drift, spent_micro_usd: int) -> None:
     _emit("pareta.quality.drifted", f"pareta.watch.{watch}", payload)
 
 
-def quality_unavailable(watch: str, drift: Drift) -> None:
+def quality_unavailable(watch: str, drift: "Drift") -> None:
     """Emit `pareta.quality.unavailable`: payload `watch`, `models`, `unanswered` (shares), `run_id`, `sentence`."""
     payload = {
         "watch": watch,

@@ -31,7 +31,7 @@ main()
 
 NOT_BEFORE_THE_FIRST_REQUEST = (
     *("pandas", "scipy", "matplotlib", "openpyxl", "pyarrow.compute", "pyarrow.dataset", "pydoc"),
-    *("jinja2", "pareta_sandbox"),
+    *("jinja2", "pareta_sandbox", "flows.reports", "pareta_report.render.page"),
     *("prefect.server.api.server", "fastapi", "uvicorn", "apprise", "sqlalchemy.dialects.mysql"),
 )
 """Modules of the report, of other formats and of servers: seconds of work while no row is sent."""
