@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
-from importlib.metadata import Distribution, PackagePath, distributions
-from pathlib import Path, PurePosixPath
+from functools import lru_cache
+from importlib.metadata import Distribution, PackageMetadata, PackagePath, distributions
+from pathlib import Path
 
 # Only classifiers with exactly one SPDX identifier. 'Apache Software License' and 'BSD License' are excluded because
 # each has several (PEP 639, appendix "mapping license classifiers to SPDX identifiers").
@@ -172,10 +173,10 @@ def licence_text(distribution: Distribution) -> str:
 
 
 def _is_own_licence(path: PackagePath) -> bool:
-    folders = PurePosixPath(path).parent.parts
+    *folders, name = path.parts
     in_metadata = bool(folders) and folders[0].endswith(".dist-info")
     # Deeper folders contain the licences of vendored code.
-    return in_metadata and folders[1:] in {(), ("licenses",)} and bool(re.match(r"(?i)licen[cs]e|copying", path.name))
+    return in_metadata and folders[1:] in ([], ["licenses"]) and bool(re.match(r"(?i)licen[cs]e|copying", name))
 
 
 def _fill(prompt: str, row: Licence) -> str:
@@ -199,7 +200,13 @@ def _field(distribution: Distribution, name: str) -> str:
 
 
 def _all(distribution: Distribution, name: str) -> list[str]:
-    return [str(value) for value in distribution.metadata.get_all(name) or ()]
+    return [str(value) for value in _metadata(distribution).get_all(name) or ()]
+
+
+@lru_cache(maxsize=1)
+def _metadata(distribution: Distribution) -> PackageMetadata:
+    """Return the metadata; `Distribution.metadata` parses its file at each access."""
+    return distribution.metadata
 
 
 def _normal(name: str) -> str:

@@ -40,7 +40,7 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
     opened.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """The address of a local S3 server with an empty bucket."""
     pytest.importorskip("moto")

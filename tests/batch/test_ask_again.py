@@ -15,6 +15,7 @@ from pareta_batch.spec import Batch
 from pareta_sandbox.testing import Drop, Sandbox, Status
 from tests.batch.batches import QUICK, batch_in, mostly_on_sqlite, on_both_databases, read_answers, run, until
 from tests.batch.processes import running_elsewhere
+from tests.grids import extremes
 
 # The models of the sandbox answer the year as text; after a complaint they answer what the schema asks for.
 YEAR: dict[str, Any] = {
@@ -81,7 +82,7 @@ async def test_the_number_of_turns_is_bounded_and_the_last_answer_is_kept(
     assert report.prompt_tokens - sum(earlier) > earlier[-1]
 
 
-@pytest.mark.parametrize("kill_at", [0, 3, 6, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2, 4, 5))])
+@pytest.mark.parametrize("kill_at", extremes(range(7)))
 @mostly_on_sqlite
 async def test_killed_at_any_point_no_turn_is_paid_twice(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ledger_url: str, kill_at: int

@@ -10,19 +10,20 @@ from pareta_batch.money.prices import Answered
 from pareta_batch.quote import quote_from
 from tests.batch.batches import batch_in
 from tests.batch.pilots import LOGNORMAL, OTHERS, Rows, coverage
+from tests.grids import extremes
 
 SAMPLES = 250
 SLACK = 2 * (0.95 * 0.05 / SAMPLES) ** 0.5
 
 
-@pytest.mark.parametrize("pilot", [20, 100])
-@pytest.mark.parametrize("kind", LOGNORMAL, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("pilot", [20, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", extremes(LOGNORMAL), ids=lambda kind: kind.name)
 def test_the_interval_holds_on_skewed_lengths_within_three_points_of_95(kind: Rows, pilot: int) -> None:
     held = coverage(kind, pilot, samples=SAMPLES).held
     assert 0.92 - SLACK <= held <= 0.98 + SLACK
 
 
-@pytest.mark.parametrize("kind", OTHERS[:4], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", extremes(OTHERS[:4]), ids=lambda kind: kind.name)
 def test_the_interval_holds_on_other_lengths_too(kind: Rows) -> None:
     assert coverage(kind, 20, samples=SAMPLES).held >= 0.92 - SLACK
 

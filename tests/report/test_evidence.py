@@ -22,7 +22,9 @@ YEARS = 60
 SLACK = 2 * (WATCH_ALPHA * (1 - WATCH_ALPHA) / YEARS) ** 0.5
 
 
-@pytest.mark.parametrize("alike", [True, False], ids=["rows alike", "some rows are luck"])
+@pytest.mark.parametrize(
+    "alike", [pytest.param(True, marks=pytest.mark.long), False], ids=["rows alike", "some rows are luck"]
+)
 @pytest.mark.parametrize("errors", [0.0, 0.3], ids=["no errors", "outages"])
 def test_at_most_one_quiet_year_in_twenty_alarms(alike: bool, errors: float) -> None:
     rng = np.random.default_rng(1)
@@ -36,7 +38,7 @@ def test_five_models_together_alarm_in_at_most_one_quiet_year_in_twenty() -> Non
     assert alarmed / 20 <= WATCH_ALPHA + 2 * (WATCH_ALPHA * (1 - WATCH_ALPHA) / 20) ** 0.5
 
 
-@pytest.mark.parametrize(("rows", "within"), [(100, 7), (200, 3), (500, 1)])
+@pytest.mark.parametrize(("rows", "within"), [(100, 7), (200, 3), pytest.param(500, 1, marks=pytest.mark.long)])
 def test_a_drop_of_ten_points_after_eight_weeks_is_seen_in_time_in_four_of_five_years(rows: int, within: int) -> None:
     rng = np.random.default_rng(3)
     delays = [delay(year(rng, rows, drop=0.1, after=8, weeks=20), 8) for _ in range(30)]

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from examples.licences import SPDX_IDENTIFIER, Unusable, as_row, collect, declared_licence, write, write_eval_rows
+from examples.licences import (
+    SPDX_IDENTIFIER,
+    Licence,
+    Unusable,
+    as_row,
+    collect,
+    declared_licence,
+    write,
+    write_eval_rows,
+)
 
 
 def installed(folder: Path, *metadata: str, files: dict[str, str] | None = None) -> Distribution:
@@ -66,8 +75,14 @@ def test_a_distribution_without_a_text_is_left_out(tmp_path: Path, files: dict[s
     assert as_row(installed(tmp_path, "License-Expression: MIT", files=files)) is Unusable.NO_TEXT
 
 
-def test_this_environment_gives_at_least_forty_rows_in_one_order() -> None:
-    rows = collect()
+@pytest.fixture(scope="module")
+def rows_here() -> list[Licence]:
+    """Return the rows of this environment."""
+    return collect()
+
+
+def test_this_environment_gives_at_least_forty_rows_in_one_order(rows_here: list[Licence]) -> None:
+    rows = rows_here
     assert len(rows) >= 40
     assert rows == collect()
     assert len({row.id for row in rows}) == len(rows)
@@ -75,20 +90,20 @@ def test_this_environment_gives_at_least_forty_rows_in_one_order() -> None:
     assert len({row.licence for row in rows}) >= 4, "one class alone would be no task"
 
 
-def test_the_file_holds_the_rows_and_the_count_says_what_was_left_out(tmp_path: Path) -> None:
+def test_the_file_holds_the_rows_and_the_count_says_what_was_left_out(tmp_path: Path, rows_here: list[Licence]) -> None:
     written = write(tmp_path / "deep" / "licences.jsonl")
     rows = [json.loads(line) for line in written.path.read_text(encoding="utf-8").splitlines()]
-    assert [row["id"] for row in rows] == [row.id for row in collect()]
+    assert [row["id"] for row in rows] == [row.id for row in rows_here]
     assert set(rows[0]) == {"id", "document", "licence"}
     assert written.kept == len(rows)
     assert all(count > 0 for count in written.dropped.values())
 
 
-def test_eval_rows_carry_the_batchs_prompt_and_no_text_twice(tmp_path: Path) -> None:
+def test_eval_rows_carry_the_batchs_prompt_and_no_text_twice(tmp_path: Path, rows_here: list[Licence]) -> None:
     written = write_eval_rows(tmp_path / "eval.jsonl", "Which licence is this?\n\n{document}")
     rows = [json.loads(line) for line in written.path.read_text(encoding="utf-8").splitlines()]
     assert all(row["input"].startswith("Which licence is this?\n\n") for row in rows)
-    assert {row["expected"] for row in rows} == {row.licence for row in collect()}
+    assert {row["expected"] for row in rows} == {row.licence for row in rows_here}
     assert len({row["input"] for row in rows}) == len(rows) == written.kept
 
 

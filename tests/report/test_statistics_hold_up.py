@@ -117,7 +117,7 @@ def test_among_equal_models_any_claim_at_all_is_made_at_most_five_times_in_100(m
 
 
 @pytest.mark.parametrize("models", [3, 8])
-@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("groups", [pytest.param(1, marks=pytest.mark.long), 4])
 def test_among_equal_graded_models_any_claim_at_all_is_made_at_most_five_times_in_100(models: int, groups: int) -> None:
     rng = np.random.default_rng(models)
     claims, samples = 0, 150
@@ -168,7 +168,7 @@ def test_the_difference_said_to_show_does_in_four_of_five_samples(rows: int) -> 
 
 
 @pytest.mark.parametrize("world", ["graded", "skewed", "hidden failure", "overdispersed", "whole groups"])
-@pytest.mark.parametrize(("at", "tests"), [(0.0, 1), (0.0, 20), (-0.05, 1)])
+@pytest.mark.parametrize(("at", "tests"), [(0.0, 1), pytest.param(0.0, 20, marks=pytest.mark.long), (-0.05, 1)])
 def test_the_groups_said_to_be_needed_show_it_in_four_of_five_samples(world: str, at: float, tests: int) -> None:
     needed, shown = simulated.power_of_needed(world, 400, at, tests, 1_500)
     assert needed > 20
