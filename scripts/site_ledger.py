@@ -1,13 +1,13 @@
 """Reference page of the ledger's schema, from its SQLAlchemy tables and the comments above them."""
 
 import re
-from pathlib import Path
+from inspect import getsource
 
 import sqlalchemy as sa
 
-from pareta_batch.ledger import schema
+from pareta_batch.ledger import run_tables, schema
 
-COMMENTED = re.compile(r'((?:^# .*\n)*)^\w+ = sa\.Table\(\n    "(\w+)"', re.MULTILINE)
+COMMENTED = re.compile(r'((?:^# .*\n)*)^\w+ = sa\.Table\(\s*"(\w+)"', re.MULTILINE)
 INTRODUCTION = """# Ledger
 
 The tables of version {version}, generated from the code. Read them with any SQL client; write to none of them.
@@ -24,7 +24,7 @@ def ledger_page() -> str:
 
 
 def _comments() -> dict[str, str]:
-    source = Path(schema.__file__).read_text(encoding="utf-8")
+    source = "\n".join(getsource(module) for module in (schema, run_tables))
     return {name: re.sub(r"^# ?", "", text, flags=re.MULTILINE).strip() for text, name in COMMENTED.findall(source)}
 
 

@@ -97,6 +97,8 @@ def test_every_end_state_table_and_public_name_is_on_its_page() -> None:
     assert all(f"`{end.state}`" in states for end in END_STATES.values())
     assert all(f"\n| {status} |" in states for status in STATUSES)
     assert all(f"\n## {table}\n" in ledger for table in schema.metadata.tables)
+    described = re.findall(r"\n## (\w+)\n\n\S.*\n", ledger)
+    assert sorted(described) == sorted(schema.metadata.tables), "each table has the comment above it"
     assert all(f"`{column.name}`" in ledger for table in schema.metadata.sorted_tables for column in table.columns)
     listed = {line.rpartition(".")[2] for line in python.splitlines() if line.startswith(":::")}
     assert set(dir(pareta_client)) <= listed

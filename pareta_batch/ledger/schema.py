@@ -7,6 +7,8 @@ VERSION = 7
 
 metadata = sa.MetaData()
 
+# One row for each version of a dataset's row: `fingerprint` identifies its request. `position`: null once it has left
+# the dataset.
 rows = sa.Table(
     "rows",
     metadata,
@@ -57,6 +59,7 @@ rows = sa.Table(
 _FILL_FACTOR: sa.DDL = sa.DDL(f"ALTER TABLE {rows.name} SET (fillfactor = 70)")  # type: ignore[no-untyped-call]
 sa.event.listen(rows, "after_create", _FILL_FACTOR.execute_if(dialect="postgresql"))
 
+# The service's id of each eval set and eval run; a restart finds it and does not pay again.
 eval_work = sa.Table(
     "eval_work",
     metadata,
@@ -65,7 +68,7 @@ eval_work = sa.Table(
     sa.Column("created_at", sa.DateTime, nullable=False),
 )
 
-# Purchase decisions, written before the purchase; and the runs with complete scores of a model on a set.
+# Purchase decisions, written before the purchase: the eval runs to buy, and those to use again.
 eval_plans = sa.Table(
     "eval_plans",
     metadata,
@@ -74,6 +77,7 @@ eval_plans = sa.Table(
     sa.Column("reused", sa.JSON, nullable=False),
 )
 
+# Eval runs with complete scores of a model on an eval set.
 eval_scores = sa.Table(
     "eval_scores",
     metadata,
@@ -82,6 +86,7 @@ eval_scores = sa.Table(
     sa.Column("run_id", sa.String, primary_key=True),
 )
 
+# The measured quality of a model on each occasion of a watch.
 quality = sa.Table(
     "quality",
     metadata,
@@ -148,6 +153,7 @@ purchases = sa.Table(
     sa.Column("created_at", sa.DateTime, nullable=False),
 )
 
+# The running run of each batch: its control request, its last progress and its heartbeat.
 runs = sa.Table(
     "runs",
     metadata,
@@ -233,6 +239,7 @@ shards = sa.Table(
     sa.Column("rise", sa.Float),
 )
 
+# The version of the tables, for programs of version 5 and older.
 versions = sa.Table("ledger_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 # Alembic's table, under a name of its own: the database may be that of a Prefect server, which has `alembic_version`.
 revisions = sa.Table("ledger_revision", metadata, sa.Column("version_num", sa.String(32), primary_key=True))
