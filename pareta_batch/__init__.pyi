@@ -16,6 +16,7 @@ from .approval import question_above as question_above
 from .bills import bill_call as bill_call
 from .bills import bill_run as bill_run
 from .completer import ParetaCompleter as ParetaCompleter
+from .durations import duration_text as duration_text
 from .engine.control import Controlled as Controlled
 from .engine.control import Controls as Controls
 from .engine.control import remote_control as remote_control

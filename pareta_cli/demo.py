@@ -171,8 +171,9 @@ def summarize(report: "PipelineReport") -> None:
 
     typer.echo(f"\n{report.batch}")
     if report.quality is not None:
-        low, high = report.quality.ci_low, report.quality.ci_high
-        typer.echo(f"measured quality: {report.quality.accuracy:.1%}, 95 % interval {low:.1%} to {high:.1%}")
+        shares = (report.quality.accuracy, report.quality.ci_low, report.quality.ci_high)
+        accuracy, low, high = (f"{100 * share:.1f} %" for share in shares)
+        typer.echo(f"measured quality: {accuracy}, 95 % interval {low} to {high}")
     for comparison in report.comparisons.comparisons if report.comparisons else ():
         typer.echo(f"{comparison.name}: {comparison.error or comparison.verdict.sentence}")
     typer.echo(f"{summary(report)}\nbooks:    {BOOKS}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from pareta_batch import BatchError, Ledger, masked
+from pareta_batch import BatchError, Ledger, duration_text, masked
 from pareta_cli.batch_status import is_busy
 from pareta_cli.checks import Check
 from pareta_cli.debugging import print_traceback
@@ -143,7 +143,7 @@ def _clock(answer: list[ServiceAnswer]) -> Check:
     if abs(skew) <= MAX_SKEW_S:
         return Check("clock", True, "agrees with the service within a minute")
     side = "ahead of" if skew > 0 else "behind"
-    return Check("clock", False, f"{abs(skew):.0f} s {side} the service", "sudo timedatectl set-ntp true")
+    return Check("clock", False, f"{duration_text(abs(skew))} {side} the service", "sudo timedatectl set-ntp true")
 
 
 def _prefect() -> Iterator[Check]:

@@ -5,6 +5,7 @@ import random
 import time
 from dataclasses import KW_ONLY, dataclass
 
+from pareta_batch.durations import duration_text
 from pareta_batch.engine.endpoint_recovery import EndpointRecovery
 from pareta_batch.engine.policy import RetryPolicy
 from pareta_batch.engine.progress import Progress
@@ -66,7 +67,7 @@ class FailureHandler:
             if row.asked_to_wait_s > self.policy.max_pause_s:
                 if self.reachability.defers_batch():
                     self.stop.stop_for(error)
-                return row.failed(error, retryable=True, detail=f"; it asked to wait {asked:.0f} s")
+                return row.failed(error, retryable=True, detail=f"; it asked to wait {duration_text(asked)}")
             if self.gate.limiter.starving_s(now) + asked > self.policy.max_pause_s:
                 self.stop.stop_for(error)
                 return None

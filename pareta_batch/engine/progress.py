@@ -112,7 +112,8 @@ class Progress:
         if until - time.monotonic() < MIN_REPORTED_WAIT_S or until <= self._wait_ends + MIN_REPORTED_WAIT_S:
             return
         self._wait_ends, self._wait_reason = until, f"{type(error).__name__}: {shown(error):.200}"
-        log.warning("%s waits %.0f s, as the service asks: %s", self.name, until - time.monotonic(), self._wait_reason)
+        wait = duration_text(until - time.monotonic())
+        log.warning("%s waits %s, as the service asks: %s", self.name, wait, self._wait_reason)
 
     def wall_s(self) -> float:
         """Return the seconds since the start of this run."""

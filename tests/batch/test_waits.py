@@ -98,7 +98,7 @@ async def test_a_wait_beyond_the_bound_fails_its_row_and_the_others_go_on(
         report = await run(batch_in(tmp_path, 10, model="auto"), sandbox, ledger)
     assert (report.settled, report.failed, report.stopped) == (8, 2, None)
     errors = [each.error_message for each in ledger.outcomes_of("test", [f"r{n}" for n in range(10)]).values()]
-    assert sum("it asked to wait 3600 s" in (each or "") for each in errors) == 2
+    assert sum("it asked to wait 1 h" in (each or "") for each in errors) == 2
     assert (await run(batch_in(tmp_path, 10, model="auto"), sandbox, ledger)).settled == 10
 
 
@@ -144,7 +144,7 @@ async def test_a_long_wait_is_told_in_the_log_and_in_the_progress(
         await until(lambda: "waits" in caplog.text)
         sessions.stop_all("Interrupted", "enough")
         await running
-    assert "waits 300 s, as the service asks: RateLimitError: slow down" in caplog.text
+    assert "waits 5 m, as the service asks: RateLimitError: slow down" in caplog.text
 
 
 def test_a_wait_is_told_once_and_shown_until_it_is_over() -> None:
