@@ -55,15 +55,15 @@ class SampleReport(Frozen):
         return sum(row.error is not None for row in self.rows)
 
     def __str__(self) -> str:
-        answered = len(self.rows) - self.failed
+        answered, left = len(self.rows) - self.failed, self.quote.to_send
         so_far = "no receipt so far" if self.billed_micro_usd is None else f"{dollars(self.billed_micro_usd)} so far"
         whole = "unknown" if self.all_rows_micro_usd is None else f"about {dollars(self.all_rows_micro_usd)}"
         lines = [
             *(f"{row}\n" for row in self.rows),
             f"{self.name}: {answered} of {len(self.rows)} sampled rows answered, {self.sent} sent now; {so_far}",
             f"cost of all {self.quote.total:,} rows: {whole}, the sample included",
-            *([str(self.quote)] if self.quote.cost is not None else ()),
-            f"a full run sends only the other {self.quote.to_send:,} rows",
+            *([str(self.quote)] if left and self.quote.cost is not None else ()),
+            f"a full run sends only the other {left:,} rows" if left else "no row is left to send",
         ]
         return "\n".join(lines)
 

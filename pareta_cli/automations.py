@@ -39,7 +39,8 @@ async def set_up_automations(client: PrefectClient, notify: str | None, *, reset
     state = with_whole_groups(state, server)
     changed = await write_automations(client, wanted, found, state, server)
     await write_record(RECORD, record_of(in_file))
-    report(f"{len(wanted)} automations: {'updated' if changed else 'unchanged'}")
+    made = "updated" if found else "created"
+    report(f"{len(wanted)} automations: {made if changed else 'unchanged'}")
     for each in kept:
         report(f"  kept {each}")
     if block is None:

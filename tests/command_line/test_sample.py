@@ -104,6 +104,8 @@ def test_a_sample_of_all_rows_and_more_is_the_batch(service: Sandbox) -> None:
     report = sample("--sample", "500")
     assert (len(report["rows"]), report["quote"]["to_send"], service.books().completions) == (30, 0, 30)
     assert report["all_rows_micro_usd"] == service.books().debited_micro_usd
+    last, total = complete("--sample", "500").stdout.splitlines()[-1:-3:-1]
+    assert (last, total.startswith("cost of all 30 rows: ")) == ("no row is left to send", True)
 
 
 def test_a_few_answers_already_give_a_cost_of_all_rows(service: Sandbox) -> None:

@@ -65,7 +65,7 @@ def test_without_a_block_only_crashes_are_handled(project: SetUpProject, server:
 
 def test_what_a_person_changed_is_kept(project: SetUpProject, server: Server) -> None:
     CustomWebhookNotificationBlock(name="ops", url="http://127.0.0.1:9/").save("ops", overwrite=True)
-    assert f"{len(ALL)} automations: updated" in project(NO_DEPLOYMENTS, notify="webhook/ops")
+    assert f"{len(ALL)} automations: created" in project(NO_DEPLOYMENTS, notify="webhook/ops")
     assert all(each["enabled"] for each in automations(server).values())
     # The block of the last set-up stays in use.
     assert f"{len(ALL)} automations: unchanged" in project(NO_DEPLOYMENTS)
