@@ -16,6 +16,12 @@ def freeze() -> None:
     gc.freeze = gc.unfreeze = _do_nothing
 
 
+def collect() -> None:
+    """Collect the garbage of a test, and freeze the objects that it leaves: modules and caches."""
+    gc.collect()
+    _FREEZE()
+
+
 @contextmanager
 def unfrozen() -> Iterator[None]:
     """Yield with the functions of the collector as they are, and freeze all objects again."""
@@ -23,7 +29,7 @@ def unfrozen() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.collect()
+        collect()
         freeze()
 
 

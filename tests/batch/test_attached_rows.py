@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pareta_batch.engine.planning import register_rows
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.run import retry_failed
@@ -130,6 +132,7 @@ def peak_mib(batch: Batch, sandbox: Sandbox, ledger: Path) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.long
 def test_the_memory_of_a_run_does_not_grow_with_its_pictures(tmp_path: Path, sandbox: Sandbox) -> None:
     few = pictures(tmp_path / "few", 8, size=1_000_000, max_in_flight=4)
     many = pictures(tmp_path / "many", 100, size=1_000_000, max_in_flight=4)

@@ -70,6 +70,7 @@ async def ended(processes: Sequence[BaseProcess]) -> list[int | None]:
     return [process.exitcode for process in processes]
 
 
+@pytest.mark.long
 async def test_killed_processes_and_other_blocks_pay_no_row_twice(sandbox: Sandbox, actors: Actors) -> None:
     sandbox.change(latency_ms=50)
     blocks = blocks_of(200, 20)

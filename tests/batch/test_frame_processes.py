@@ -22,6 +22,7 @@ def members() -> list[BaseProcess]:
     return [each for each in SPAWN.active_children() if each.name.startswith("member-")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
 async def test_the_rows_of_a_killed_process_are_sent_by_the_other(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture

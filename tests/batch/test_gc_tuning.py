@@ -9,7 +9,7 @@ from pareta_batch.engine.gc_tuning import GC_THRESHOLDS, relaxed_gc
 from tests.frozen import unfrozen
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _unfrozen() -> Iterator[None]:
     with unfrozen():
         yield

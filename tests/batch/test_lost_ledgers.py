@@ -25,6 +25,7 @@ from pareta_sandbox.pytest_plugin import SandboxFactory
 from pareta_sandbox.testing import Sandbox
 from tests.batch import postgres
 from tests.batch.batches import answered, batch_in, read_answers, run, until
+from tests.grids import extremes
 
 ROWS = 200
 IN_FLIGHT = 8
@@ -255,7 +256,7 @@ def test_the_lock_of_a_killed_process_is_waited_for_until_the_server_has_noticed
     second.close()
 
 
-@pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
+@pytest.mark.parametrize("how", extremes(["deleted", "moved", "replaced"]))
 async def test_a_ledger_file_that_goes_away_stops_the_run_and_what_could_not_be_written_is_counted(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, how: str
 ) -> None:
@@ -316,7 +317,7 @@ async def test_a_log_that_goes_away_stops_the_run_and_what_was_settled_is_kept(
     reopened.close()
 
 
-@pytest.mark.parametrize("size", ["backup", "empty", "no database"])
+@pytest.mark.parametrize("size", extremes(["backup", "empty", "no database"]))
 async def test_a_file_that_is_overwritten_in_place_stops_the_run_and_no_answers_are_read_from_it(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, size: str
 ) -> None:
@@ -339,7 +340,7 @@ async def test_a_file_that_is_overwritten_in_place_stops_the_run_and_no_answers_
     assert not batch.output_path.exists()
 
 
-@pytest.mark.parametrize("content", ["backup", "empty", "no database"])
+@pytest.mark.parametrize("content", extremes(["backup", "empty", "no database"]))
 def test_each_read_of_an_overwritten_file_ends_with_the_reason(tmp_path: Path, content: str) -> None:
     batch = batch_in(tmp_path, 40)
     file, backup = tmp_path / "ledger.db", tmp_path / "backup.db"

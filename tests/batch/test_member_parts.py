@@ -33,8 +33,6 @@ from tests.forks import forked
 
 ROWS: list[dict[str, object]] = [{"id": f"r{n}", "text": f"text {n % 30}"} for n in range(41)]
 
-mostly_local = pytest.mark.parametrize("place", ["local", pytest.param("s3", marks=pytest.mark.long)], indirect=True)
-
 
 def batch_into(folder: Path, place: Place, **changes: Any) -> Batch:  # noqa: F811
     return batch_in(
@@ -50,7 +48,6 @@ def no_parts(*_: object) -> WrittenParts:
     raise AssertionError("the parent writes parts")
 
 
-@mostly_local
 async def test_members_write_all_parts_and_the_parent_completes_the_folder(
     tmp_path: Path,
     sandbox: Sandbox,
@@ -71,7 +68,6 @@ async def test_members_write_all_parts_and_the_parent_completes_the_folder(
     assert [row.values["id"] for row in Dataset.open(place.output).rows()] == [row["id"] for row in ROWS]
 
 
-@mostly_local
 async def test_a_run_with_another_shard_size_replaces_all_parts(
     tmp_path: Path,
     sandbox: Sandbox,
@@ -91,7 +87,6 @@ async def test_a_run_with_another_shard_size_replaces_all_parts(
     sandbox.debited_once()
 
 
-@mostly_local
 async def test_failed_rows_that_are_sent_again_leave_the_folder_as_it_is(
     tmp_path: Path,
     sandbox: Sandbox,
@@ -123,7 +118,6 @@ def work_and_hang(flag: str, store: dict[str, str], *given: Any) -> None:
     member_processes._work(*given)
 
 
-@mostly_local
 async def test_a_member_that_is_killed_while_it_writes_leaves_no_half_part_and_another_one_writes_its_range(
     tmp_path: Path,
     sandbox: Sandbox,

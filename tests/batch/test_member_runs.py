@@ -53,6 +53,7 @@ async def test_a_run_writes_its_answers_and_reports_the_sum_of_its_members(
     sandbox.silent_since(before)
 
 
+@pytest.mark.long
 async def test_more_members_than_slots_keep_the_limit(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
 ) -> None:
@@ -107,6 +108,7 @@ async def test_a_second_run_is_refused_while_members_work(tmp_path: Path, ledger
     other.close()
 
 
+@pytest.mark.long
 async def test_failed_rows_are_sent_again_by_members(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, postgres_url: str
 ) -> None:

@@ -62,7 +62,7 @@ class Place:
         self._store.delete_file(f"{self._path}/{name}")
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.long)])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.chdir(tmp_path)
     if request.param == "local":
@@ -88,6 +88,7 @@ def settle(batch: Batch, ledger: Ledger, answer: str = "ok") -> None:
 PARTS = [f"part-{number:05}" for number in range(3)]
 
 
+@pytest.mark.parametrize("place", ["local", "s3"], indirect=True)
 @pytest.mark.parametrize("part_format", ["parquet", "jsonl", "csv"])
 async def test_a_run_leaves_a_folder_of_parts_that_reads_as_one_dataset(
     tmp_path: Path, place: Place, sandbox: Sandbox, ledger: Ledger, part_format: str

@@ -21,6 +21,7 @@ from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Sandbox
 from tests.batch.batches import answered, batch_in, mostly_on_sqlite, on_both_databases
 from tests.examples import share_of
+from tests.grids import extremes
 
 Work = tuple[str, str]
 
@@ -162,7 +163,7 @@ class Interrupted(Exception):
 
 
 @on_both_databases
-@pytest.mark.parametrize("earlier", [0, 1_600, 4_000])
+@pytest.mark.parametrize("earlier", extremes([0, 1_600, 4_000]))
 def test_an_interrupted_registration_loses_nothing_and_the_next_one_continues(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, earlier: int
 ) -> None:

@@ -114,11 +114,13 @@ def test_every_command_has_a_row_in_the_tables() -> None:
     assert {command.partition(" ")[0] for command in SPEND | OTHERS} == commands
 
 
+@pytest.mark.long
 def test_the_first_output_of_every_command_comes_before_slow_imports(outputs: Outputs) -> None:
     assert outputs.keys() == (SPEND | OTHERS).keys()
     assert {name: slow for name, (_, slow) in outputs.items() if slow} == {}
 
 
+@pytest.mark.long
 def test_a_command_that_spends_announces_its_work_first(outputs: Outputs) -> None:
     first = {name: outputs[name][0] for name in SPEND}
     assert {name: text for name, text in first.items() if not text.endswith(" …\n")} == {}

@@ -43,6 +43,7 @@ def resumed_after_a_top_up(house: House, run: dict[str, Any]) -> dict[str, Any]:
     return house.prefect.ended(run["id"])
 
 
+@pytest.mark.long
 def test_an_empty_balance_suspends_a_batch_and_a_resume_sends_only_what_is_missing(
     house: House, out_of_credit: Callable[[int], str]
 ) -> None:

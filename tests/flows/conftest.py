@@ -1,6 +1,5 @@
 """A Prefect server for the session, and for each test a sandbox, a ledger and a working folder of its own."""
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from prefect.settings import PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_setti
 
 from pareta_sandbox.testing import Sandbox, running
 from tests.direct import without_a_server
+from tests.frozen import collect
 
 ON_PREFECT = {"prefect_server", "either", "mostly_direct"}
 
@@ -78,7 +78,7 @@ def _leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
     """
     yield
     if ON_PREFECT & set(request.fixturenames):
-        gc.collect()
+        collect()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -170,6 +170,7 @@ def test_a_deployment_that_was_deleted_on_the_server_is_made_as_in_the_file(
     assert [each["slug"] for each in second["schedules"]] == ["nights"]
 
 
+@pytest.mark.long
 def test_a_scheduled_spec_runs_in_its_folder_from_anywhere(
     folder: Path,
     pareta: Sandbox,

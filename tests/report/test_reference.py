@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pareta_report.stats import intervals, significance
+from tests.grids import extremes
 
 pytest.importorskip("statsmodels")
 
@@ -27,7 +28,7 @@ def test_mcnemar_is_statsmodels_exact_one(better: int, worse: int) -> None:
     assert significance.p_of_gaps(differences, differences) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", extremes(range(20)))
 def test_holm_is_statsmodels_own(seed: int) -> None:
     rng = np.random.default_rng(seed)
     p_values = (rng.uniform(0, 1, rng.integers(1, 30)) ** 4).tolist()

@@ -20,6 +20,7 @@ from pareta_sandbox.__main__ import is_loopback
 from pareta_sandbox.faults import scenario
 from pareta_sandbox.testing import Fault, Sandbox, attach, running
 from tests.end_to_end.processes import until
+from tests.grids import extremes
 from tests.ports import closed_port
 from tests.sandbox.talk import LICENSES, client, complete
 
@@ -215,8 +216,8 @@ def unused_address() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("command", ["books", "clear", "stop ep_1"])
-@pytest.mark.parametrize("by", ["option", "environment"])
+@pytest.mark.parametrize("command", extremes(["books", "clear", "stop ep_1"]))
+@pytest.mark.parametrize("by", [pytest.param("option", marks=pytest.mark.long), "environment"])
 def test_a_command_says_in_one_line_that_nothing_listens(command: str, by: str, unused_address: str) -> None:
     if by == "option":
         ended = remote_command(*command.split(), "--url", unused_address)
@@ -234,7 +235,7 @@ def test_a_command_follows_the_address_of_the_environment_and_the_option_comes_f
 
 
 @pytest.mark.parametrize("closing", [">&-", "| true"])
-@pytest.mark.parametrize("arguments", ["scenarios", "--port 0"])
+@pytest.mark.parametrize("arguments", [pytest.param("scenarios", marks=pytest.mark.long), "--port 0"])
 def test_a_closed_standard_output_prints_no_traceback(closing: str, arguments: str) -> None:
     command = f"{sys.executable} -m pareta_sandbox {arguments} {closing}"
     if arguments == "scenarios":
@@ -260,7 +261,9 @@ def handles(pid: int, number: int = signal.SIGTERM) -> bool:
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
-@pytest.mark.parametrize("arguments", [["--nope"], ["--port", "x"], ["books", "--nope"], ["--generation", "9"]])
+@pytest.mark.parametrize(
+    "arguments", extremes([["--nope"], ["--port", "x"], ["books", "--nope"], ["--generation", "9"]])
+)
 def test_an_error_of_usage_is_2_and_one_line(arguments: list[str]) -> None:
     ended = remote_command(*arguments)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
