@@ -44,8 +44,8 @@ class _Bucket:
     def is_window(self) -> bool:
         return self.number > 0 and self.at - self.full_at_since >= WINDOW_S
 
-    def told(self, sent: float, number: int, budget: RateLimitBudget) -> None:
-        """Set the bucket to its state when call `number`, sent at `sent`, was counted."""
+    def told(self, sent: float, number: int, budget: RateLimitBudget, spent: float, now: float) -> None:
+        """Set the bucket to its state after call `number`, sent at `sent`, less what later calls `spent` until now."""
         full_at = sent + budget.reset_s
         if abs(full_at - self.full_at) > WINDOW_SLACK_S:
             self.full_at, self.full_at_since = full_at, sent
@@ -54,6 +54,11 @@ class _Bucket:
         if used and budget.reset_s and is_better:
             self.refill_per_s = REFILL_MARGIN * used / budget.reset_s
         self.limit, self.level, self.at, self.number = budget.limit, budget.remaining, sent, number
+        is_window = self.is_window
+        # A token bucket refills between the calls, up to its limit; the reset of a window may precede some of them.
+        self.level -= 0.0 if is_window else spent
+        self.refilled(now)
+        self.level -= spent if is_window else 0.0
 
     def refilled(self, now: float) -> None:
         """Set the level to that of `now`."""
@@ -118,9 +123,7 @@ class ToldLimits:
             (self._tokens, told.tokens, self._tokens_per_call),
         ):
             if budget is not None and number > bucket.number:
-                bucket.told(sent, number, budget)
-                bucket.refilled(now)
-                bucket.level -= cost * (self._started - number)
+                bucket.told(sent, number, budget, cost * (self._started - number), now)
 
     def _costs(self, now: float) -> tuple[tuple[_Bucket, float], ...]:
         self._requests.refilled(now)

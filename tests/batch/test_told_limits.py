@@ -144,3 +144,12 @@ def test_a_limit_of_tokens_tells_no_rate_before_the_first_answer() -> None:
     assert told.calls_per_s is None
     told.answered(1.0, number, 1.2, None, tokens=100)
     assert told.calls_per_s == pytest.approx(9.9)
+
+
+@pytest.mark.parametrize(("per_s", "burst"), [(50, 1), (50, 3), (12, 1)])
+def test_a_small_told_bucket_is_used_in_full_while_calls_are_in_flight(per_s: int, burst: int) -> None:
+    # A reply is older than the time in which the bucket refills.
+    service = Service(0.1, per_s=per_s, burst=burst, retry_after="fractional", tells=True)
+    played = play(service, RateLimiter(64), rows=per_s * 60)
+    assert played.per_s(after_s=10) >= 0.9 * per_s
+    assert played.wasted < 0.03
