@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 from pareta_batch.engine.loop_thread import LoopThread
@@ -27,8 +28,9 @@ async def share_account(
     Runs share an account if they have one base URL, one API key and one ledger. The first exchange precedes the body:
     a run that joins others begins at its allocated rate. A failed exchange is logged; the limiter keeps the last one.
     """
-    runs = AccountRuns(ledger, account_digest(pareta.base_url, pareta.api_key), uuid4().hex)
-    exchange = _Exchange(gate, loop, runs, batch)
+    run = uuid4().hex
+    runs = AccountRuns(ledger, account_digest(pareta.base_url, pareta.api_key), run)
+    exchange = _Exchange(gate, loop, runs, run, batch)
     exchanging = None
     try:
         await exchange.once()
@@ -45,10 +47,11 @@ async def share_account(
 
 
 class _Exchange:
-    def __init__(self, gate: AdmissionGate, loop: LoopThread, runs: AccountRuns, batch: str) -> None:
+    def __init__(self, gate: AdmissionGate, loop: LoopThread, runs: AccountRuns, run: str, batch: str) -> None:
         self._gate = gate
         self._loop = loop
         self._runs = runs
+        self._run = run
         self._batch = batch
         self._fails = False
         self._ended = False
@@ -61,9 +64,9 @@ class _Exchange:
 
     async def once(self) -> None:
         try:
-            own = await self._loop.run(self._usage())
+            own = replace(await self._loop.run(self._usage()), run=self._run)
             others = await asyncio.to_thread(self._exchange, own)
-            allocation = allocation_of(own, others)
+            allocation = allocation_of(own, others, self._runs.clock_s)
         except Exception as error:  # noqa: BLE001 - the run goes on with its last allocation
             self._warn(error)
             return

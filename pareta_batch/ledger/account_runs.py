@@ -1,6 +1,7 @@
 """The runs of each account that send now, with the usage of their limiters."""
 
 import time
+from collections import deque
 from hashlib import sha256
 from math import inf
 
@@ -12,6 +13,8 @@ from pareta_batch.rate_limit import Usage
 
 MAX_AGE_S = 10.0
 """Seconds without a report after which a run counts as killed; higher tolerates slower ledgers."""
+CLOCK_SAMPLES = 16
+"""Latest measurements of the database's clock, of which the fastest counts; higher is more precise, and drifts more."""
 
 
 def account_digest(base_url: str, api_key: str) -> str:
@@ -27,6 +30,9 @@ class AccountRuns:
         self._account = account
         self._run = run
         self._of_account = account_runs.c.account == account
+        self.clock_s = time.time() - time.monotonic()
+        """Seconds by which the clock of the ledger is ahead of `time.monotonic()`; all runs of the ledger share it."""
+        self._clocks: deque[tuple[float, float]] = deque(maxlen=CLOCK_SAMPLES)  # seconds to measure it, and its lead
         self._own = sa.and_(self._of_account, account_runs.c.run == run)
 
     def exchange(self, own: Usage) -> list[Usage]:
@@ -43,6 +49,7 @@ class AccountRuns:
         with self._ledger.transaction() as db:
             db.execute(account_runs.delete().where(self._own))
             db.execute(account_runs.insert().values(account=self._account, run=self._run, **report))
+            self._measure_clock(db)
             others = sa.and_(self._of_account, account_runs.c.run != self._run)
             found = db.execute(sa.select(account_runs).where(others, account_runs.c.reported_at > now - MAX_AGE_S))
             return [
@@ -53,9 +60,21 @@ class AccountRuns:
                     pause_s=max(min(row.paused_until - now, row.paused_until - row.reported_at), 0.0),
                     account_per_s=row.account_per_s,
                     demand_per_s=inf if row.demand_per_s is None else row.demand_per_s,
+                    run=row.run,
                 )
                 for row in found
             ]
+
+    def _measure_clock(self, db: sa.Connection) -> None:
+        """Measure the clock of the ledger: that of the server, or with SQLite that of this machine."""
+        begin = time.monotonic()
+        if db.dialect.name != "postgresql":
+            self.clock_s = time.time() - begin
+            return
+        ledger_s = float(db.scalar(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))) or 0)
+        end = time.monotonic()
+        self._clocks.append((end - begin, ledger_s - (begin + end) / 2))
+        self.clock_s = min(self._clocks)[1]
 
     def end(self) -> None:
         """Remove the report of this run, and those of killed runs; raises LedgerError."""

@@ -5,19 +5,25 @@ in the ledger, or a parent process.
 
     R = mean of the account rates that the limiters learned
     allocated rate = min(demand, level), where the level is chosen so that these rates add up to R   (max-min fairness)
+
+A bucket of few tokens refuses calls of two limiters that are less than 1/R apart. Limiters that collide so take turns
+on a common clock: in its turn a limiter has the rate R, outside it starts no call. The lengths of the turns have the
+ratio of the allocated rates.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf, log
 from statistics import fmean
 
-MIN_USED_SHARE = 0.8
-"""Used part of an allocated rate from which the demand counts as unlimited; higher leaves more to other runs."""
-DEMAND_FACTOR = 1.25
-"""Factor on the used rate that stays reserved for a run; higher lets it grow faster and leaves more unused."""
 MIN_PART = 0.1
-"""Lower bound of an allocated rate, as a part of R ÷ runs; higher lets an idle run start faster, and wastes more."""
+"""Lower bound of a part, as a share of an equal one; higher lets an idle run start faster, and wastes more."""
+MIN_TURN_S, MIN_TURN_CALLS = 1.0, 7.5
+"""Mean turn: at least these seconds and calls; higher loses fewer calls between turns, and each run waits longer."""
+TURN_FACTOR = 4
+"""Ratio of two lengths of a turn; higher changes the length less often, at which runs collide."""
+SEARCH_TURN_S = 2.0
+"""Seconds of a turn while R is unknown; higher lets each limiter search longer, and wait longer."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +32,11 @@ class Usage:
 
     Args:
         started: calls started so far.
-        refused: calls refused so far.
+        refused: refused calls that show a collision with other limiters; above 0, all of the account take turns.
         pause_s: seconds that are left of the pause after its own refusals.
         account_per_s: learned rate of the whole account in calls per second; None while it is unknown.
         demand_per_s: calls per second that it can use; infinite while its allocation bounds it.
+        run: identity of its run, which orders the turns.
     """
 
     started: int
@@ -37,6 +44,29 @@ class Usage:
     pause_s: float = 0.0
     account_per_s: float | None = None
     demand_per_s: float = inf
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The times in which a limiter starts calls: `length_s` seconds from `at`, and again every `cycle_s` seconds.
+
+    `at` is on the clock of the limiter.
+    """
+
+    at: float
+    length_s: float
+    cycle_s: float
+
+    def since_s(self, now: float) -> float:
+        """Return the seconds since the latest turn began."""
+        return (now - self.at) % self.cycle_s
+
+    def within_s(self, first: float, last: float) -> float:
+        """Return the seconds of turns between two times."""
+        since_first, since_last = self.since_s(first), self.since_s(last)
+        cycles = round((last - since_last - first + since_first) / self.cycle_s)
+        return cycles * self.length_s + min(since_last, self.length_s) - min(since_first, self.length_s)
 
 
 @dataclass(frozen=True)
@@ -44,49 +74,53 @@ class Allocation:
     """The part of one limiter in the limits of its account.
 
     Args:
-        part: its part of the account's rate, above 0 and at most 1.
+        part: its part of the account's rate, above 0 and at most 1; 1 for the whole rate in its turns.
         account_per_s: calls per second of the whole account; None while it is unknown.
         pause_s: seconds from now in which no limiter of the account starts a call.
+        turn: the times in which it starts calls; None for any time.
     """
 
     part: float = 1.0
     account_per_s: float | None = None
     pause_s: float = 0.0
+    turn: Turn | None = None
 
 
-class DemandMeter:
-    """The calls per second that a limiter can use, measured between two reports."""
+def allocation_of(own: Usage, others: Sequence[Usage], clock_s: float = 0.0) -> Allocation:
+    """Return the allocation of the limiter that reports `own`, beside the `others` of its account.
 
-    def __init__(self) -> None:
-        self.started = 0
-        self._reported = 0
-        self._reported_at = -inf
-
-    def demand_per_s(self, now: float, per_s: float, paused_until: float) -> float:
-        """Return the demand since the last report, and begin the next measurement.
-
-        Args:
-            now: seconds.
-            per_s: calls per second that were allowed.
-            paused_until: end of the latest pause in seconds; a pause is no lack of demand.
-        """
-        used_per_s = (self.started - self._reported) / max(now - self._reported_at, 1e-3)
-        bounded = paused_until > self._reported_at or used_per_s >= MIN_USED_SHARE * per_s
-        self._reported_at, self._reported = now, self.started
-        return inf if bounded else DEMAND_FACTOR * used_per_s
-
-
-def allocation_of(own: Usage, others: Sequence[Usage]) -> Allocation:
-    """Return the allocation of the limiter that reports `own`, beside the `others` of its account."""
-    usages = [own, *others]
-    pause_s = max(each.pause_s for each in others) if others else 0.0
+    `clock_s`: seconds by which the common clock is ahead of the clock of this limiter.
+    """
+    usages = sorted([own, *others], key=lambda each: each.run)
+    pause_s = max((each.pause_s for each in others), default=0.0)
     known = [each.account_per_s for each in usages if each.account_per_s is not None]
-    if not known:
-        return Allocation(1 / len(usages), None, pause_s)
-    account_per_s = fmean(known)
-    level = _level(account_per_s, [each.demand_per_s for each in usages])
-    per_s = min(max(own.demand_per_s, MIN_PART * account_per_s / len(usages)), level)
-    return Allocation(per_s / account_per_s, account_per_s, pause_s)
+    account_per_s = fmean(known) if known else None
+    demands = [each.demand_per_s for each in usages]
+    parts = _parts(account_per_s, demands)
+    before, part = parts[: usages.index(own)], parts[usages.index(own)]
+    # Runs that together need less than R are bounded by their calls in flight: turns would only delay them.
+    takes_turns = others and any(each.refused for each in usages) and sum(demands) >= (account_per_s or 0.0)
+    if not takes_turns:
+        return Allocation(part, account_per_s, pause_s)
+    cycle_s = len(usages) * _turn_s(account_per_s)
+    first_s = cycle_s * sum(before) / sum(parts)
+    turn = Turn(first_s - clock_s, cycle_s * part / sum(parts), cycle_s)
+    return Allocation(1.0, account_per_s, pause_s, turn)
+
+
+def _turn_s(account_per_s: float | None) -> float:
+    """Return the mean seconds of a turn: one of few values, because the limiters' values of R differ a little."""
+    if account_per_s is None:
+        return SEARCH_TURN_S
+    missing = log(MIN_TURN_CALLS / (MIN_TURN_S * account_per_s), TURN_FACTOR)
+    return float(MIN_TURN_S * TURN_FACTOR ** max(ceil(missing), 0))
+
+
+def _parts(account_per_s: float | None, demands: Sequence[float]) -> list[float]:
+    if account_per_s is None:
+        return [1 / len(demands)] * len(demands)
+    level, least = _level(account_per_s, demands), MIN_PART * account_per_s / len(demands)
+    return [min(max(demand, least), level) / account_per_s for demand in demands]
 
 
 def _level(total: float, demands: Sequence[float]) -> float:

@@ -82,6 +82,11 @@ class ConcurrencyEstimate:
         """Return the minimum seconds between calls that keeps them in order on the network."""
         return min(self.interval_s / 4, MAX_SPACING_S)
 
+    def skip(self, seconds: float) -> None:
+        """Exclude seconds in which other limiters had their turns from the time between calls."""
+        self._first_start += seconds
+        self._latest_start += seconds
+
     def started(self, now: float) -> None:
         """Count a call that starts now."""
         self._latest_start = now

@@ -11,11 +11,12 @@
 from dataclasses import dataclass
 from math import inf
 
-from pareta_batch.rate_limit.account import Allocation, DemandMeter, Usage
+from pareta_batch.rate_limit.account import Allocation, Usage
 from pareta_batch.rate_limit.concurrency import ConcurrencyEstimate
 from pareta_batch.rate_limit.history import Limits, add_limits
 from pareta_batch.rate_limit.random_refusals import RandomRefusals
 from pareta_batch.rate_limit.rate import PROBE_INTERVAL_CALLS, Rate
+from pareta_batch.rate_limit.share import Share
 from pareta_batch.rate_limit.told import ToldLimits
 from pareta_client import RateLimits
 
@@ -57,9 +58,7 @@ class RateLimiter:
         self._calls_since_cut = 0
         self._short_pauses = 0
         self._probe_factor = 2.0
-        self._meter = DemandMeter()
-        self._part = 1.0  # of the account's rate
-        self._reported_per_s: float | None = None
+        self._share = Share()
 
     @property
     def most(self) -> int:
@@ -75,6 +74,14 @@ class RateLimiter:
         """Return the seconds until the next call may start; None while the maximum is in flight."""
         if now < self._paused_until:
             return self._paused_until - now
+        if wait := self._share.wait(now):
+            return wait
+        if entered := self._share.entered(now):
+            self._rate.skip(entered.out_s, now)
+            self._concurrency.skip(entered.out_s)
+            self._next_at = max(self._next_at, entered.earliest + self._rate.gap_s)
+            # A refusal of the first call of a turn does not show that a pause was too short.
+            self._short_pauses, self._calls_since_cut = 0, self._calls_since_cut + 1
         if not self._random_refusals.gap_s:
             self._rate.end_ramp_up()
             if not self._concurrency.bounds and self._rate.raise_when_due(now):
@@ -93,8 +100,8 @@ class RateLimiter:
             self._note(now)
         call = Call(now, self.in_flight, self._told.started(now))
         self.in_flight += 1
-        self._meter.started += 1
         self._calls_since_cut += 1
+        self._share.started()
         self._rate.started(now)
         self._concurrency.started(now)
         self._random_refusals.started()
@@ -144,6 +151,8 @@ class RateLimiter:
         self._paused_until = max(self._paused_until, self._own_pause_until)
         if first:
             self._pause_s = pause_s
+            if self._rate.resting or self._told.calls_per_s:
+                self._share.refused()
             if not self._short_pauses:
                 self._refused_at = call.at
             if not is_random:
@@ -157,29 +166,27 @@ class RateLimiter:
 
     def usage(self, now: float) -> Usage:
         """Return the report to the other limiters of the account; its demand covers the time since the last report."""
-        known = self._rate.resting and not self._concurrency.bounds and not self._random_refusals.gap_s
-        self._reported_per_s = self._rate.per_s if known else None
-        return Usage(
-            started=self._meter.started,
-            refused=self.refusals,
-            # Not the pause of others: a pause that is reported back would never end.
-            pause_s=max(self._own_pause_until - now, 0.0),
-            account_per_s=self._rate.per_s / self._part if known else self._told.calls_per_s,
-            demand_per_s=self._meter.demand_per_s(now, self._rate.per_s, self._paused_until),
-        )
+        in_use = not self._concurrency.bounds and not self._random_refusals.gap_s
+        # Not the pause of others: a pause that is reported back would never end.
+        own = Usage(0, self.refusals, max(self._own_pause_until - now, 0.0), self._told.calls_per_s)
+        return self._share.usage(own, now, self._rate, in_use=in_use, paused_until=self._paused_until)
 
     def allocate(self, allocation: Allocation, now: float) -> None:
         """Apply the part of the account's limits that this limiter received."""
-        self._paused_until = max(self._paused_until, now + allocation.pause_s)
+        if allocation.turn is not None and self._share.turn is None and self._began is not None:
+            # What was learned beside others is too low. Told limits bound the calls without a rate.
+            self._rate.search_again(self._rate.per_s / self._share.part, now)
+            self._rate = Rate(self.most) if self._told.calls_per_s else self._rate
+            self._random_refusals = RandomRefusals()
+        pause_s = max(allocation.pause_s, self._share.take_turns(allocation, now))
+        self._paused_until = max(self._paused_until, now + pause_s)
+        self._rate.time = self._share.time
         if self._concurrency.bounds or self._random_refusals.gap_s:
             return  # its rate is not in use: it stays, with its part
-        self._part = allocation.part
+        per_s = self._share.allocated_per_s(allocation, self._rate.per_s if self._rate.resting else None)
         # Alone, told limits bound the calls without a rate.
-        alone_and_told = allocation.part == 1 and not self._rate.resting and self._told.calls_per_s
-        if allocation.account_per_s is not None and not alone_and_told:
-            # Steps since the report were not known to the others: they stay.
-            steps = self._rate.per_s / self._reported_per_s if self._reported_per_s and self._rate.resting else 1.0
-            self._rate.allocate(allocation.part * allocation.account_per_s * steps, now, alone=allocation.part == 1)
+        if per_s is not None and not (allocation.part == 1 and not self._rate.resting and self._told.calls_per_s):
+            self._rate.allocate(per_s, now, alone=allocation.part == 1)
             self._note(now, restart=False)
 
     def starving_s(self, now: float) -> float:
@@ -193,23 +200,20 @@ class RateLimiter:
     def _learn(self, call: Call, now: float) -> None:
         rate = self._rate_at_rest(call)
         # With other runs, refusals at any rate of this one may be theirs: they are neither random nor a bound.
-        if self._part == 1 and rate and not self._short_pauses and not self._random_refusals.gap_s:
+        if self._share.is_alone and rate and not self._short_pauses and not self._random_refusals.gap_s:
             self._random_refusals.refused_at_rest(rate, self._pause_s)
         if self._random_refusals.gap_s:
             self._end_measurement(now)
         elif not self._short_pauses:
             self._cut(call, now)
-        elif self._concurrency.refused_again(call.in_flight_before) and self._part == 1:
+        elif self._concurrency.refused_again(call.in_flight_before) and self._share.is_alone:
             self._rate.refused_again(self._refused_at, call.at)
 
     def _rate_at_rest(self, call: Call) -> float:
         """Return the calls per second that were allowed when a call was refused; 0 during the search."""
         if self._concurrency.bounds:
-            known = (
-                not self._concurrency.on_trial
-                and call.in_flight_before < self._concurrency.limit
-                and self._concurrency.interval_s > 0
-            )
+            below = not self._concurrency.on_trial and call.in_flight_before < self._concurrency.limit
+            known = below and self._concurrency.interval_s > 0
             return 1 / self._concurrency.interval_s if known else 0.0
         return self._rate.reached() if self._rate.resting else 0.0
 
@@ -238,9 +242,8 @@ class RateLimiter:
         if restart:
             self._rate.changed()
         bounded = self._rate.per_s < inf and not self._rate.ramping_up and not self._concurrency.bounds
-        per_s = (
-            1 / self._random_refusals.gap_s if self._random_refusals.gap_s else self._rate.per_s if bounded else None
-        )
+        gap_s = self._random_refusals.gap_s
+        per_s = 1 / gap_s if gap_s else self._rate.per_s if bounded else None
         at_s = 0.0 if self._began is None else round(now - self._began, 3)
         per_s = None if per_s is None else round(per_s, 1)
         add_limits(self.history, Limits(at_s, self._concurrency.limit, per_s))

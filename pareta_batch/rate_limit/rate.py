@@ -8,8 +8,6 @@ of size b and rate R accepts n = b + R·t calls in the t seconds until it refuse
 At rest, close to the limit, the rate is lowered a little after each refusal. It is raised a little after a number of
 calls without one. Both then happen equally often. So the share of refused calls follows from that number, for every
 cause of a refusal: a rate limit, calls too close together, or a late timer.
-
-A limit on calls in flight cannot replace it. By Little's law, calls in flight = rate × latency, and latency varies.
 """
 
 from collections import deque
@@ -29,8 +27,7 @@ STEP_FACTOR = 1.03
 """Factor of one step at rest; higher follows changes faster, further from the limit."""
 STEPS_BEFORE_DOUBLING = 3
 """Steps in one direction after which each further step is doubled; higher follows changes more slowly."""
-MAX_STEP_FACTOR = 1.25
-MAX_DOUBLINGS = 3
+MAX_STEP_FACTOR, MAX_DOUBLINGS = 1.25, 3
 """Upper bounds of a step: its factor, and its number of doublings; higher follows changes faster."""
 PROBE_INTERVAL_CALLS = 50
 """Calls between two probes at rest, of which one may be refused; higher wastes fewer calls, at a lower rate."""
@@ -54,15 +51,14 @@ class Rate:
 
     def __init__(self, most: int) -> None:
         self.per_s = self._ramp_up_rate = most / RAMP_UP_S
-        self.ramping_up = True
+        self.ramping_up, self.resting = True, False
         self._ramp_up_calls = most
         # The highest accepted rate, and the lowest rate that was refused since.
         self._accepted_rate = 0.0
         self._refused_rate = self._upper_bound = inf  # `_upper_bound` applies to the next refusal only
-        self.resting = False
         self._steps = 0  # consecutive steps in one direction: up if positive
-        self._pause_s = 0.0
-        self._alone = True
+        self._pause_s, self._alone = 0.0, True
+        self.time = 1.0  # the part of the time in which calls may start
         self._next_probe = ProbeTimer()
         self._sent: deque[float] = deque(maxlen=MAX_RECENT_CALLS)
         # The present segment: when the burst allowance was full, whether a pause filled it (a raise does so only if the
@@ -89,6 +85,12 @@ class Rate:
         # Lateness is compensated only if calls are closer together than a timer is late.
         return max(due + self.gap_s, now + self.gap_s - max(MAX_TIMER_LATENESS_S - self.gap_s, 0.0))
 
+    def skip(self, seconds: float, now: float) -> None:
+        """Exclude the seconds before `now`, the turns of other limiters, from the time of this one."""
+        self._sent = deque((at + seconds for at in self._sent), maxlen=MAX_RECENT_CALLS)
+        self._full_at = min(self._full_at + seconds, now) if self._full_at < inf else inf
+        self._next_probe.at += seconds
+
     def changed(self) -> None:
         """Restart the measurement of the rate."""
         self._sent.clear()
@@ -114,6 +116,16 @@ class Rate:
         if not self.resting:
             self._steps = STEPS_BEFORE_DOUBLING + 1
             self._rest(now)
+
+    def search_again(self, per_s: float, now: float) -> None:
+        """Search upwards: the rate, at most `per_s`, was lowered by collisions with the calls of other limiters."""
+        self.changed()
+        self._full_at, self._after_pause, self._calls = inf, False, 0.0
+        self._refused_rate, self._upper_bound, self._shortest = self._ramp_up_rate, inf, None
+        if self.resting:
+            self.resting, self._accepted_rate = False, per_s
+        if self._accepted_rate:
+            self._bisect(now, pause_s=0.0)
 
     def refused(self, sent: float, now: float, pause_s: float) -> None:
         """Lower the rate after a refusal."""
@@ -147,7 +159,8 @@ class Rate:
 
     def rest_s(self, pause_s: float) -> float:
         """Return the seconds between two probes: long enough that refused probes cost only a few per cent of time."""
-        return max(PROBE_INTERVAL_PAUSES * pause_s, PROBE_INTERVAL_CALLS / max(min(self.per_s, self.reached()), 0.1))
+        calls_s = PROBE_INTERVAL_CALLS / max(min(self.per_s, self.reached()), 0.1)
+        return max(PROBE_INTERVAL_PAUSES * pause_s * self.time, calls_s)
 
     def reached(self) -> float:
         """Return the measured calls per second since the last change; with too few calls, the allowed rate."""
@@ -191,7 +204,7 @@ class Rate:
 
     def _bisect(self, now: float, pause_s: float) -> None:
         if self._refused_rate / self._accepted_rate > MAX_BRACKET_RATIO:
-            self.per_s = (self._accepted_rate * self._refused_rate) ** 0.5
+            self.per_s = min((self._accepted_rate * self._refused_rate) ** 0.5, 2 * self._accepted_rate)
             self._next_probe.at = now + pause_s + self.period_s
         else:
             self.per_s = self._accepted_rate

@@ -16,6 +16,7 @@ from pareta_client import RateLimitBudget, RateLimits
 
 NETWORK_S = 0.0003
 TIMER_S = (0.0001, 0.0003)
+CLOCK_S = 0.002  # how wrong at most a run knows the common clock
 
 
 def first_of(*cases: Any) -> list[Any]:  # what pytest.param takes
@@ -77,19 +78,21 @@ def play(service: Service, limiter: RateLimiter, rows: int, seed: int = 0) -> Pl
 def play_together(
     service: Service,
     limiters: Sequence[RateLimiter],
-    rows: int,
+    rows: int | Sequence[int],
     *,
     apart_s: float = 0.0,
     until_s: float = math.inf,
     seed: int = 0,
     told_every_s: float | None = None,
 ) -> list[Played]:
-    """Simulate rate limiters that share one service, each with `rows` rows, until all rows are answered or `until_s`.
+    """Simulate rate limiters that share one service, each with its rows, until all rows are answered or `until_s`.
 
     Each limiter starts `apart_s` seconds after the one before. With `told_every_s`, they report their usage to each
     other at that interval, as runs do that share a ledger.
     """
-    simulation = _Simulation(service, [_Run(limiter, rows, rows) for limiter in limiters], random.Random(seed))
+    rows_of = [rows] * len(limiters) if isinstance(rows, int) else rows
+    runs = [_Run(limiter, n, n) for limiter, n in zip(limiters, rows_of, strict=True)]
+    simulation = _Simulation(service, runs, random.Random(seed))
     simulation.play(apart_s, until_s, told_every_s)
     return [run.played for run in simulation.runs]
 
@@ -202,13 +205,13 @@ class _Simulation:
 
     def _tell(self, run: _Run, every_s: float) -> None:
         """Exchange the usage of a run with that of the runs that have rows."""
-        run.usage, run.sent_at = run.limiter.usage(self._now), self._now
+        run.usage, run.sent_at = replace(run.limiter.usage(self._now), run=f"{self.runs.index(run)}"), self._now
         others = [
             replace(each.usage, pause_s=max(each.usage.pause_s - (self._now - each.sent_at), 0.0))
             for each in self.runs
             if each.usage is not None and each is not run and len(each.played.answers) < each.rows
         ]
-        run.limiter.allocate(allocation_of(run.usage, others), self._now)
+        run.limiter.allocate(allocation_of(run.usage, others, self.draws.uniform(-CLOCK_S, CLOCK_S)), self._now)
         self._later(every_s * self.draws.uniform(0.9, 1.1), "tells", run, hold=every_s)
 
     def _arrives(self, run: _Run, call: Call) -> None:

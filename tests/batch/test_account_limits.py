@@ -42,7 +42,8 @@ def test_the_shares_of_an_account_never_exceed_its_rate(usages: list[Usage]) -> 
     allocations = [allocation_of(own, [*usages[:n], *usages[n + 1 :]]) for n, own in enumerate(usages)]
     assert len({each.account_per_s is None for each in allocations}) == 1
     assert all(0 < each.part <= 1 for each in allocations)
-    assert sum(each.part for each in allocations) <= 1.1 + 1e-6, "a tenth is for runs that are idle"
+    in_turns = [each.part * (each.turn.length_s / each.turn.cycle_s if each.turn else 1) for each in allocations]
+    assert sum(in_turns) <= 1.1 + 1e-6, "a tenth is for runs that are idle"
 
 
 @given(st.lists(USAGES, min_size=1, max_size=20))

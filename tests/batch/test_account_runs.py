@@ -142,24 +142,62 @@ async def test_a_ledger_that_cannot_exchange_stops_no_run(
     assert caplog.text.count("the other runs of its account cannot be read") == 1
 
 
-async def test_two_runs_share_a_limit_over_http(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
+async def complete_two(
+    folder: Path, sandbox: Sandbox, ledger: Ledger, limit: RateLimit, rows_each: int
+) -> tuple[tuple[int, ...], bool]:
+    """Complete two batches at once under one limit; return their refused calls, and whether both took turns."""
     sandbox.change(latency_ms=20)
-    sandbox.inject(RateLimit(per_s=40, burst=10, retry_after="fractional"))
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
+    sandbox.inject(limit)
+    takes_turns: set[str] = set()
 
     async def complete(name: str) -> int:
-        rows: list[dict[str, object]] = [{"id": n, "text": f"row {n} of {name}"} for n in range(120)]
-        batch = batch_in(tmp_path / name, rows, name=name, max_in_flight=16)
+        (folder / name).mkdir()
+        rows: list[dict[str, object]] = [{"id": n, "text": f"row {n} of {name}"} for n in range(rows_each)]
+        batch = batch_in(folder / name, rows, name=name, max_in_flight=16)
         plan = register_rows(batch, ledger)
         client = AsyncPareta(api_key=sandbox.api_key, base_url=sandbox.base_url)
         async with open_session(batch, client, ledger) as session:
+            allocate = session.gate.allocate
+
+            def noted(allocation: Allocation) -> None:
+                takes_turns.update({name} if allocation.turn else ())
+                allocate(allocation)
+
+            session.gate.allocate = noted  # type: ignore[method-assign]  # it calls the method
             await complete_shards(session, plan.missing)
             return session.gate.limiter.refusals
 
     refused = await asyncio.gather(complete("one"), complete("two"))
+    assert all(ledger.tally(name).settled == rows_each for name in ("one", "two"))
+    return refused, takes_turns == {"one", "two"}
+
+
+async def test_two_runs_share_a_limit_over_http(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
+    limit = RateLimit(per_s=40, burst=10, retry_after="fractional")
+    refused, _ = await complete_two(tmp_path, sandbox, ledger, limit, rows_each=120)
     assert sum(refused) < 60
-    assert all(ledger.tally(name).settled == 120 for name in ("one", "two"))
+
+
+async def test_two_runs_take_turns_at_a_bucket_of_one_token(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
+    limit = RateLimit(per_s=40, burst=1, retry_after="fractional")
+    _, took_turns = await complete_two(tmp_path, sandbox, ledger, limit, rows_each=60)
+    assert took_turns
+
+
+@on_both_databases
+def test_all_runs_of_a_ledger_have_one_clock(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not ledger_url.startswith("postgresql"):
+        pytest.skip("SQLite serves one machine, with one clock")
+    ledger = Ledger.open(ledger_url)
+    try:
+        here, there = runs_of(ledger, "1"), runs_of(ledger, "2")
+        here.exchange(Usage(0, 0))
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 3_600)
+        there.exchange(Usage(0, 0))
+        assert abs(there.clock_s - here.clock_s) < 30
+    finally:
+        ledger.close()
 
 
 @on_both_databases

@@ -1,0 +1,165 @@
+"""Limiters of one account whose calls collide take turns on a common clock."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pareta_batch.rate_limit import AdmissionGate, Allocation, RateLimiter, Usage, allocation_of
+from pareta_batch.rate_limit.account import Turn
+from tests.batch.services import Service, first_of, play_together
+from tests.batch.test_account_limits import USAGES, at_rest, starts
+
+COLLIDES = Usage(100, 10, account_per_s=20.0)
+TIMES = st.floats(0, 1_000)
+TURNS = st.builds(
+    lambda at, length_s, part: Turn(at, length_s, length_s / part), TIMES, TIMES, st.floats(0.01, 1)
+).filter(lambda turn: turn.length_s > 0.01)
+
+
+def in_turn(turn: Turn, now: float) -> bool:
+    return turn.since_s(now) < turn.length_s
+
+
+def at_twenty_per_s(turn: Turn) -> RateLimiter:
+    """Return a limiter of an account with 20 calls/s whose turns are known."""
+    limiter = RateLimiter(64)
+    limiter.allocate(Allocation(1.0, 20.0, turn=turn), 0.0)
+    return limiter
+
+
+@given(st.lists(USAGES, min_size=2, max_size=8), st.lists(TIMES, min_size=8, max_size=8), TIMES)
+def test_exactly_one_run_has_its_turn_at_any_time(usages: list[Usage], clocks: list[float], now: float) -> None:
+    usages = [replace(each, run=f"{n}", refused=1, demand_per_s=float("inf")) for n, each in enumerate(usages)]
+    turns = [allocation_of(own, [*usages[:n], *usages[n + 1 :]], clocks[n]).turn for n, own in enumerate(usages)]
+    # Each limiter reads its own clock, which is behind the common one.
+    having = [
+        turn is not None and in_turn(turn, now + 2_000 - clock) for turn, clock in zip(turns, clocks, strict=False)
+    ]
+    at_a_boundary = any(
+        turn is not None
+        and min(turn.since_s(now + 2_000 - clock), turn.cycle_s - turn.since_s(now + 2_000 - clock)) < 1e-6
+        for turn, clock in zip(turns, clocks, strict=False)
+    )
+    assert sum(having) == 1 or at_a_boundary
+
+
+@given(TURNS, TIMES, TIMES)
+def test_the_time_of_turns_is_measured_exactly(turn: Turn, first: float, seconds: float) -> None:
+    cycles = int(seconds / turn.cycle_s)
+    assert turn.within_s(first, first + cycles * turn.cycle_s) == pytest.approx(cycles * turn.length_s, abs=1e-3)
+    assert -1e-6 <= turn.within_s(first, first + seconds) <= seconds + 1e-6
+
+
+@given(st.floats(0, 1e6))
+def test_the_turns_of_a_run_are_in_the_ratio_of_its_demand(at: float) -> None:
+    busy, idle = replace(COLLIDES, run="1"), replace(COLLIDES, run="2", demand_per_s=5.0)
+    turn = allocation_of(idle, [busy], at).turn
+    assert turn is not None
+    assert turn.length_s / turn.cycle_s == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    "usages",
+    [
+        [COLLIDES],
+        [replace(COLLIDES, refused=0)] * 2,
+        # Bounded by calls in flight: together they need less than the account's rate.
+        [replace(COLLIDES, demand_per_s=9.0)] * 2,
+    ],
+)
+def test_no_turns_are_taken_without_need(usages: list[Usage]) -> None:
+    assert allocation_of(usages[0], usages[1:]).turn is None
+
+
+def test_a_turn_has_the_whole_rate_and_no_call_starts_outside() -> None:
+    limiter = at_twenty_per_s(Turn(10.0, 2.0, 8.0))
+    begun = [starts(limiter, since=float(second), until=second + 1.0) for second in range(10, 26)]
+    assert min(begun[1], begun[9]) >= 19
+    assert begun[2:8] == begun[10:16] == [0] * 6
+
+
+def test_a_turn_begins_one_call_interval_after_that_of_another_run() -> None:
+    limiter = at_twenty_per_s(Turn(10.0, 2.0, 8.0))
+    assert 0.05 <= limiter.wait(10.0) <= 0.06  # type: ignore[operator]  # a number in a turn
+
+
+def test_a_run_with_a_known_rate_takes_no_turns_before_its_calls_collide() -> None:
+    limiter = at_rest(20.0)
+    limiter.usage(0.0)
+    limiter.allocate(Allocation(0.5, 20.0), 1.0)
+    assert limiter.usage(1.0).refused == 0
+    now = 1.0
+    for n in range(200):
+        now += limiter.wait(now) or 0.0
+        call = limiter.started(now)
+        if n % 4:
+            limiter.answered(call, now)
+        else:
+            limiter.refused(call, now, None)
+    assert limiter.usage(now).refused == 50
+
+
+def test_a_rate_that_is_learned_beside_others_is_not_reported() -> None:
+    limiter = RateLimiter(64)
+    limiter.allocate(Allocation(0.5, None), 0.0)
+    now = 0.0
+    for _ in range(2_000):
+        now += limiter.wait(now) or 0.0
+        call = limiter.started(now)
+        # A service that allows one call in each interval of half a second.
+        limiter.refused(call, now + 0.001, 0.5) if call.number % 2 else limiter.answered(call, now + 0.001)
+        if limiter._rate.resting:
+            break
+    usage = limiter.usage(now)
+    assert limiter._rate.resting
+    assert usage.account_per_s is None
+    assert usage.refused > 0
+
+
+async def test_a_gate_that_waits_for_its_turn_closes_at_once() -> None:
+    gate = AdmissionGate(RateLimiter(1), clock=lambda: 100.0)
+    gate.allocate(Allocation(1.0, 20.0, turn=Turn(0.0, 1.0, 1_000.0)))
+    waiting = asyncio.create_task(gate.enter())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    gate.close()
+    assert await waiting is None
+
+
+CASES = [
+    *[(12, 1, how, tells) for how in ("seconds", "none", "fractional") for tells in (False, True)],
+    *[(12, burst, how, False) for burst in (2, 3, 5) for how in ("none", "fractional", "seconds")],
+    *[(per_s, 1, how, False) for per_s in (50, 100) for how in ("none", "seconds")],
+]
+
+
+@pytest.mark.parametrize(("per_s", "burst", "retry_after", "tells"), first_of(*CASES))
+@pytest.mark.parametrize("runs", first_of(4, 2))
+@pytest.mark.parametrize("apart_s", [0, 15])
+def test_runs_that_report_to_each_other_share_a_bucket_of_few_tokens(
+    apart_s: int, runs: int, per_s: int, burst: int, retry_after: str, tells: bool
+) -> None:
+    service = Service(0.1, per_s=per_s, burst=burst, retry_after=retry_after, tells=tells)  # type: ignore[arg-type]
+    limiters = [RateLimiter(64) for _ in range(runs)]
+    begin, end = apart_s * runs + 60, 400
+    played = play_together(service, limiters, rows=10**6, apart_s=apart_s, until_s=end, told_every_s=1.0)
+    rates = [sum(at > begin for at in each.answers) / (end - begin) for each in played]
+    assert sum(rates) >= 0.85 * per_s
+    assert min(rates) >= 0.5 * sum(rates) / runs
+    assert sum(each.refused for each in played) < 0.05 * sum(len(each.answers) for each in played)
+
+
+@pytest.mark.parametrize("ends_at_s", first_of(100, 103, 107))
+def test_the_runs_that_remain_continue_at_the_whole_rate(ends_at_s: int) -> None:
+    # The first of three runs has few rows: it ends, and the others share its turns.
+    service = Service(0.1, per_s=12, burst=1, retry_after="fractional")
+    limiters = [RateLimiter(64) for _ in range(3)]
+    rows = [ends_at_s * 4, 10**6, 10**6]
+    played = play_together(service, limiters, rows=rows, until_s=400, told_every_s=1.0)
+    assert len(played[0].answers) == rows[0]
+    rates = [sum(at > 200 for at in each.answers) / 200 for each in played[1:]]
+    assert sum(rates) >= 0.85 * 12
+    assert min(rates) >= 0.5 * sum(rates) / 2
