@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from pareta_batch.ledger.schema import metadata
 
 # One row for each run that sends. `account`: a digest, never the key. Times are seconds since the epoch.
+# `refused`: above 0 if calls of the run collide with those of others, so that all runs of the account take turns.
 account_runs = sa.Table(
     "account_runs",
     metadata,
