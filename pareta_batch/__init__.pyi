@@ -131,6 +131,7 @@ from .notebook import run_blocking as run_blocking
 from .owner_tags import NO_TAGS as NO_TAGS
 from .owner_tags import Tags as Tags
 from .owner_tags import TagsField as TagsField
+from .plurals import quantity as quantity
 from .quote import Quote as Quote
 from .quote import quote_from as quote_from
 from .quoting import quote_rows as quote_rows

@@ -18,6 +18,7 @@ from pareta_batch.ledger import (
     keep_quote,
 )
 from pareta_batch.money import CostQuote, CostRange, dollars, fetch_leaderboard
+from pareta_batch.plurals import quantity
 from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta, NotFoundError
 
@@ -67,8 +68,8 @@ class Quote(CostQuote):
         if not self.rare_micro_usd:
             return ""
         return (
-            f"; {self.answers} answers can miss rare rows: if one row in {round(1 / RARE_SHARE)} has an answer"
-            f" {RARE_LENGTH_FACTOR} times as long, add {dollars(self.rare_micro_usd)}"
+            f"; {quantity(self.answers, 'answer')} can miss rare rows: if one row in {round(1 / RARE_SHARE)} has an "
+            f"answer {RARE_LENGTH_FACTOR} times as long, add {dollars(self.rare_micro_usd)}"
         )
 
 

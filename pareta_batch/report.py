@@ -9,6 +9,7 @@ from pareta_batch.ledger import Tally, distinct_rows, overspent_micro_usd
 from pareta_batch.members import Lead
 from pareta_batch.money import dollars, money_notes
 from pareta_batch.output_names import page_of
+from pareta_batch.plurals import quantity
 from pareta_batch.rate_limit import Limits
 from pareta_batch.run_counts import RunCounts, run_counts
 from pareta_batch.spec_base import Frozen
@@ -107,11 +108,13 @@ class BatchReport(Frozen):
         if self.unanswered_micro_usd:
             parts.append(f"{dollars(self.unanswered_micro_usd)} of it for replies without a usable answer")
         if self.asked_again:
-            parts.append(f"{self.asked_again} rows asked again, for {dollars(self.asked_again_micro_usd)} of it")
+            parts.append(
+                f"{quantity(self.asked_again, 'row')} asked again, for {dollars(self.asked_again_micro_usd)} of it"
+            )
         parts += self._shared()
-        counts = {**self.errors, **{f"answers {flag}": count for flag, count in self.flagged.items()}}
         parts += money_notes(self.budget_usd, self.overspent_micro_usd, self.price_rise)
-        return "; ".join([*parts, *(f"{count} {name}" for name, count in sorted(counts.items()))])
+        parts += [f"{count} {error}" for error, count in sorted(self.errors.items())]
+        return "; ".join([*parts, *(f"{quantity(of, 'answer')} {flag}" for flag, of in sorted(self.flagged.items()))])
 
     def _rest(self) -> str:
         return f" (about {dollars(self.rest_micro_usd)} more)" if self.pending and self.rest_micro_usd else ""
@@ -119,7 +122,7 @@ class BatchReport(Frozen):
     def _shared(self) -> list[str]:
         copies = 0 if self.distinct is None else self.total - self.distinct
         parts = [distinct_rows(self.total, copies)] if copies else []
-        parts += [f"{self.reused:,} rows with an answer of another batch"] if self.reused else []
+        parts += [f"{quantity(self.reused, 'row')} with an answer of another batch"] if self.reused else []
         return [*parts, f"saved {dollars(self.saved_micro_usd)}"] if self.saved_micro_usd else parts
 
     def _cost(self) -> str:

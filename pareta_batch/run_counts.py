@@ -4,6 +4,7 @@ from pydantic import Field
 
 from pareta_batch.engine import Progress
 from pareta_batch.money import dollars
+from pareta_batch.plurals import quantity
 from pareta_batch.spec_base import Frozen
 
 
@@ -18,8 +19,8 @@ class RunCounts(Frozen):
 
     def __str__(self) -> str:
         cost = "cost unknown" if self.billed_micro_usd is None else f"{dollars(self.billed_micro_usd)} billed"
-        rows = f"{self.sent:,} rows sent, {self.settled:,} settled, {self.failed:,} failed, {self.replayed:,} replayed"
-        return f"{rows}; {cost}"
+        sent, replayed = quantity(self.sent, "row"), f"{self.replayed:,} replayed"
+        return f"{sent} sent, {self.settled:,} settled, {self.failed:,} failed, {replayed}; {cost}"
 
 
 def run_counts(progress: Progress) -> RunCounts:

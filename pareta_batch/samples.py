@@ -11,6 +11,7 @@ from pareta_batch.engine import Watched, open_session, register_rows
 from pareta_batch.errors import BatchStopped, RowsUnanswered
 from pareta_batch.ledger import Ledger, Outcome
 from pareta_batch.money import dollars
+from pareta_batch.plurals import quantity
 from pareta_batch.quote import Quote, kept_quote, leaderboard_rate
 from pareta_batch.rows import Message, RowRequest, row_requests
 from pareta_batch.spec import Batch
@@ -61,9 +62,9 @@ class SampleReport(Frozen):
         lines = [
             *(f"{row}\n" for row in self.rows),
             f"{self.name}: {answered} of {len(self.rows)} sampled rows answered, {self.sent} sent now; {so_far}",
-            f"cost of all {self.quote.total:,} rows: {whole}, the sample included",
+            f"cost of all {quantity(self.quote.total, 'row')}: {whole}, the sample included",
             *([str(self.quote)] if left and self.quote.cost is not None else ()),
-            f"a full run sends only the other {left:,} rows" if left else "no row is left to send",
+            f"a full run sends only the other {quantity(left, 'row')}" if left else "no row is left to send",
         ]
         return "\n".join(lines)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from flows.reports import ComparisonReport, PipelineReport, PromotionReport, WatchReport
 from flows.spent import Spent
-from pareta_batch import BatchReport, dollars
+from pareta_batch import BatchReport, dollars, quantity
 
 
 def summary(report: Any) -> str:  # the flows return different reports
@@ -41,7 +41,7 @@ def _lines(report: Any) -> Iterator[str]:
 def _compared(report: ComparisonReport) -> str:
     failed = sum(each.status == "failed" for each in report.comparisons)
     decided = len(report.comparisons) - failed
-    return f"{decided} comparison{'' if decided == 1 else 's'} decided, {failed} failed"
+    return f"{quantity(decided, 'comparison')} decided, {failed} failed"
 
 
 def _bought(spent: Spent | None) -> str:

@@ -16,6 +16,7 @@ from pareta_batch.answers.output_claims import check_known, claim, is_written, m
 from pareta_batch.answers.whole_file import whole_file
 from pareta_batch.errors import OutputError
 from pareta_batch.ledger import Ledger, Outcome
+from pareta_batch.plurals import quantity
 from pareta_batch.rows import CHUNK_ROWS, MAX_NESTING, Dataset, Row, decimals_of, keyed_rows, nesting, schema
 from pareta_batch.spec import Batch
 
@@ -185,8 +186,8 @@ def _check_nothing_is_lost(batch: Batch, ledger: Ledger, settled: int) -> None:
     check_rows_left(batch, ledger, settled)
     if not is_written(batch, ledger) and (existing := answers_in(path)) > settled:
         raise OutputError(
-            f"answers file {path}: it holds {existing} answers, the ledger has {settled} for batch {batch.name!r}; set "
-            "PARETA_LEDGER_URL to the ledger of that run, move the file, or choose another output"
+            f"answers file {path}: it holds {quantity(existing, 'answer')}, the ledger has {settled} for batch "
+            f"{batch.name!r}; set PARETA_LEDGER_URL to the ledger of that run, move the file, or choose another output"
         )
 
 
@@ -194,6 +195,6 @@ def check_rows_left(batch: Batch, ledger: Ledger, settled: int) -> None:
     """Check that the dataset still has the rows of all answers in the ledger; raises OutputError."""
     if missing := ledger.tally(batch.name).settled - settled:
         raise OutputError(
-            f"{output_of(batch)}: dataset {batch.dataset} no longer has the rows of {missing} answers in the ledger; "
-            "run the batch again to register the changed dataset, or choose another output"
+            f"{output_of(batch)}: dataset {batch.dataset} no longer has the rows of {quantity(missing, 'answer')} in "
+            "the ledger; run the batch again to register the changed dataset, or choose another output"
         )

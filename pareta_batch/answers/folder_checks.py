@@ -5,6 +5,7 @@ from pathlib import Path
 from pareta_batch.answers.output_folder import OutputFolder, Owner
 from pareta_batch.errors import OutputError
 from pareta_batch.ledger import Ledger
+from pareta_batch.plurals import quantity
 from pareta_batch.rows import FOLDER_OWNER, Address, AnyDataset, is_part, local_files
 from pareta_batch.spec import Batch
 
@@ -54,8 +55,8 @@ def _check_takeover(batch: Batch, folder: OutputFolder, ledger: Ledger) -> None:
     existing = sum(answers_in(folder.dataset_of(part)) for part in folder.parts())
     if existing > (settled := ledger.tally(batch.name).settled):
         raise OutputError(
-            f"answers folder {folder.name}: it holds {existing} answers, the ledger has {settled} for batch "
-            f"{batch.name!r}; set PARETA_LEDGER_URL to the ledger of that run, or choose another output"
+            f"answers folder {folder.name}: it holds {quantity(existing, 'answer')}, the ledger has {settled} for "
+            f"batch {batch.name!r}; set PARETA_LEDGER_URL to the ledger of that run, or choose another output"
         )
 
 

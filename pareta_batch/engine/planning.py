@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pareta_batch.answers import check_content, check_free, check_path, claim, layout_of, release_earlier
 from pareta_batch.ledger import Ledger, Sharing, distinct_rows
+from pareta_batch.plurals import quantity
 from pareta_batch.rows import row_requests
 from pareta_batch.spec import Batch
 
@@ -29,8 +30,8 @@ class RunPlan:
     def __str__(self) -> str:
         changed = f", {self.changed} changed since an earlier run (new work)" if self.changed else ""
         shared = f"; {distinct_rows(self.total, self.copies)}" if self.copies else ""
-        shared += f"; {self.reused:,} answers taken over from other batches" if self.reused else ""
-        return f"{self.total} rows{changed}{shared}; {self.to_send} to send in {len(self.missing)} shards"
+        shared += f"; {quantity(self.reused, 'answer')} taken over from other batches" if self.reused else ""
+        return f"{self.total} rows{changed}{shared}; {self.to_send} to send in {quantity(len(self.missing), 'shard')}"
 
 
 def register_rows(batch: Batch, ledger: Ledger) -> RunPlan:

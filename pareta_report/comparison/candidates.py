@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pareta_batch import quantity
 from pareta_report.comparison.cost import of_result
 from pareta_report.comparison.valid_results import NO_RESULT, Candidate, rows_asked, valid_results
-from pareta_report.render import count, listing, percent
+from pareta_report.render import listing, percent
 from pareta_report.stats import intervals
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ def membership(groups: Mapping[int, str] | None, rows: Sequence[int]) -> list[st
 def reservations(found: Sequence[Candidate]) -> tuple[str, ...]:
     """Return notes on the limitations of the scores."""
     notes = [f"Excluded for {c.model}: {fault}." for c in found for fault in c.faults]
-    if errored := [f"{c.model} ({count(c.errors, 'row')})" for c in found if c.items and c.errors]:
+    if errored := [f"{c.model} ({quantity(c.errors, 'row')})" for c in found if c.items and c.errors]:
         notes.append(
             f"Rows without an answer: {listing(errored)}. They count as 0 in the quality;"
             " every verdict holds whether they count as right or as wrong."
         )
-    if unclear := [f"{c.model} ({count(c.errors, 'row')})" for c in found if not c.items and c.errors]:
+    if unclear := [f"{c.model} ({quantity(c.errors, 'row')})" for c in found if not c.items and c.errors]:
         notes.append(f"The published quality may exclude rows without an answer: {listing(unclear)}.")
     if other := [c for c in found if c.items and c.published is not None and _differs(c)]:
         figures = listing([f"{c.model} {percent(c.published)}" for c in other])

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from pareta_batch import Frozen, Spec
+from pareta_batch import Frozen, Spec, quantity
 from pareta_report.comparison.results import Comparison, ModelScore, Standing
-from pareta_report.render import count, listing, percent, points, unit_cost
+from pareta_report.render import listing, percent, points, unit_cost
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -122,7 +122,7 @@ def _failing(score: ModelScore, floor: float, max_errors: float) -> str | None:
     """Return the fault of a model: too many rows without an answer, or a quality below `floor`; None if it has none."""
     errors = (score.errors or 0) / score.n if score.n else 0.0
     if errors > max_errors:
-        rows = count(score.errors or 0, "row")
+        rows = quantity(score.errors or 0, "row")
         return f"{percent(errors)} of its rows have no answer ({percent(max_errors)} allowed); run the {rows} again"
     if score.ci_low is None:
         return "its quality has no interval"
@@ -143,14 +143,14 @@ def _reasons(score: ModelScore, standing: Standing | None, comparison: Compariso
         return
     both = (standing.n or 0) - standing.rerun
     if both < policy.min_rows:
-        yield f"{count(both, 'row')} are fewer than the {policy.min_rows:,} required"
+        yield f"{quantity(both, 'row')} are fewer than the {policy.min_rows:,} required"
     if standing.groups is not None and standing.groups < policy.min_groups:
-        yield f"{count(standing.groups, 'group')} are fewer than the {policy.min_groups:,} required"
+        yield f"{quantity(standing.groups, 'group')} are fewer than the {policy.min_groups:,} required"
     if problem := _failing(score, policy.min_quality, policy.max_errors):
         yield problem
     allowed = _allowed(comparison, policy)
     if not _within(standing, comparison.margin, allowed):
-        again = f"; run the {count(standing.rerun, 'row')} without an answer again" if standing.rerun else ""
+        again = f"; run the {quantity(standing.rerun, 'row')} without an answer again" if standing.rerun else ""
         worst = points(max(0.0, -standing.lower))
         yield f"it may be up to {worst} points worse than the baseline ({points(allowed)} allowed){again}"
     limit, cost = policy.max_cost_micro_usd, score.mean_cost_micro_usd
@@ -182,5 +182,5 @@ def _sentence(chosen: ModelScore, standing: Standing, comparison: Comparison, po
         lost = min(lost, comparison.margin)
     return (
         f"{chosen.model} passes: at most {points(lost)} points worse than {comparison.baseline} with 95 % confidence"
-        f" on {count(standing.n or 0, 'row')}{saved}."
+        f" on {quantity(standing.n or 0, 'row')}{saved}."
     )

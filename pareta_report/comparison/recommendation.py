@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from pareta_batch import quantity
 from pareta_report.comparison.results import Difference, Recommendation, Standing
 from pareta_report.comparison.standings import standings
 from pareta_report.comparison.tradeoff import saving
 from pareta_report.comparison.valid_results import Candidate
-from pareta_report.render import count, listing, percent, points
+from pareta_report.render import listing, percent, points
 
 BROKEN_BELOW_QUALITY = 0.1
 """Quality of the baseline below which prompt, scorer or service is assumed broken.
@@ -64,7 +65,7 @@ def _broken(found: Sequence[Candidate], baseline: Candidate) -> str | None:
     if unscored := [c.model for c in found if c.kind == "frontier" and c.quality is None]:
         return f"{listing(unscored)} was not scored, so the best baseline is unknown; run it again or leave it out"
     if baseline.errors is not None and baseline.errors == baseline.n:
-        return f"the baseline {baseline.model} answered none of {count(baseline.n or 0, 'row')}; run it again"
+        return f"the baseline {baseline.model} answered none of {quantity(baseline.n or 0, 'row')}; run it again"
     quality = baseline.quality if baseline.answered_quality is None else baseline.answered_quality
     if (quality or 0.0) < BROKEN_BELOW_QUALITY:
         return (

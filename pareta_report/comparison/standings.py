@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from pareta_batch import quantity
 from pareta_report.comparison.pairs import Gaps, gaps_of
 from pareta_report.comparison.results import Difference, Standing
 from pareta_report.comparison.tradeoff import saving
 from pareta_report.comparison.valid_results import Candidate
-from pareta_report.render import about, count, points
+from pareta_report.render import about, points
 from pareta_report.stats import power
 from pareta_report.stats.bounded_mean import lower_bound, p_at_most, units_of
 from pareta_report.stats.significance import ALPHA, holm
@@ -72,7 +73,7 @@ def _standing(
 
 def _why_open(pair: Difference, needed: int | None, margin: float) -> str:
     if pair.rerun:
-        return f"run the {count(pair.rerun, 'row')} without an answer again{difference_if_answered(pair)}"
+        return f"run the {quantity(pair.rerun, 'row')} without an answer again{difference_if_answered(pair)}"
     if needed is None and pair.difference < -margin:
         return f"it is {points(-pair.difference)} points behind here, not shown to be worse"
     if needed is None:
@@ -90,14 +91,14 @@ def difference_if_answered(pair: Difference) -> str:
     where = "ahead" if both.difference > 0 else "behind"
     bounds = f"{points(both.ci_low)} to {points(both.ci_high)}"
     return (
-        f"; on the {count(both.n, 'row')} that both answered {pair.model} is {points(abs(both.difference))} points"
+        f"; on the {quantity(both.n, 'row')} that both answered {pair.model} is {points(abs(both.difference))} points"
         f" {where}, 95 % interval {bounds}"
     )
 
 
 def _sample(pair: Difference) -> str:
-    rows = count(pair.n or 0, "row")
-    return rows if pair.groups is None else f"{rows} in {count(pair.groups, 'group')}"
+    rows = quantity(pair.n or 0, "row")
+    return rows if pair.groups is None else f"{rows} in {quantity(pair.groups, 'group')}"
 
 
 def _bound(one: Candidate, baseline: Candidate, groups: Mapping[int, str] | None) -> "ByRow | Published | None":

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from pareta_batch import quantity
 from pareta_report.comparison.recommendation import against_baseline_text
 from pareta_report.comparison.results import COARSE, MARGIN, ComparisonVerdict, Difference, Recommendation, VerdictKind
 from pareta_report.comparison.standings import difference_if_answered
 from pareta_report.comparison.valid_results import Candidate
-from pareta_report.render import about, count, listing, percent, points, unit_cost
+from pareta_report.render import about, listing, percent, points, unit_cost
 
 MIN_LEAD = 0.0005
 """Smallest lead of a winner: a smaller one would be displayed as 0.0 points."""
@@ -139,16 +140,16 @@ def _who_is_cheapest(alike: Sequence[Candidate]) -> str:
 
 def _too_few_rows(pair: Difference) -> str:
     if pair.rerun:
-        rows = f"{count(pair.rerun, 'row')} without an answer could decide it"
+        rows = f"{quantity(pair.rerun, 'row')} without an answer could decide it"
         return f"{rows}; run them again{difference_if_answered(pair)}."
     if pair.n is None:
         return ""
     needed = f"; to detect the observed one takes about {about(pair.rows_needed)} rows" if pair.rows_needed else ""
     if pair.detectable is None:
-        sample = count(pair.n, "row") if pair.groups is None else count(pair.groups, "group")
+        sample = quantity(pair.n, "row") if pair.groups is None else quantity(pair.groups, "group")
         few = pair.verdict == "too few rows"
         return f"Too few rows: the difference that {sample} can detect is unknown{needed}." if few else ""
-    shows = f"{count(pair.n, 'row')} can detect a difference of about {points(pair.detectable)} points or more"
+    shows = f"{quantity(pair.n, 'row')} can detect a difference of about {points(pair.detectable)} points or more"
     return f"{'Too few rows: ' if pair.detectable > COARSE else ''}{shows}{needed}."
 
 
@@ -167,7 +168,7 @@ def _cost_of_winning(scored: Sequence[Candidate]) -> str:
 
 def _method(pair: Difference) -> str:
     if pair.method == "paired":
-        return f"paired over {count(pair.n or 0, 'row')}"
+        return f"paired over {quantity(pair.n or 0, 'row')}"
     if pair.ci_low is None:
         return "the service gave no intervals"
     return "by the published intervals, without per-row scores"

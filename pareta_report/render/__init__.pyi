@@ -2,7 +2,6 @@ from .details import with_details as with_details
 from .files import PLOT_CREATOR as PLOT_CREATOR
 from .tables import artifact_rows as artifact_rows
 from .text import about as about
-from .text import count as count
 from .text import interval as interval
 from .text import listing as listing
 from .text import money as money

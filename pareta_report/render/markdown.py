@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from pareta_batch import BatchReport
+from pareta_batch import BatchReport, quantity
 from pareta_report.comparison import Comparison, MeasuredQuality, ModelScore
-from pareta_report.render.text import UNKNOWN, count, duration, interval, money, percent, unit_cost
+from pareta_report.render.text import UNKNOWN, duration, interval, money, percent, unit_cost
 
 # Markup of Markdown and HTML at any position, and the start of an autolink (`https://…`, `www.…`, `me@…`). Names and
 # error texts are untrusted.
@@ -29,7 +29,7 @@ def markdown_summary(
 
 def _batch(batch: BatchReport, quality: MeasuredQuality | None) -> list[str]:
     lines = [
-        f"- {batch.settled:,} of {count(batch.total, 'row')} answered by {markdown_text(batch.model)},"
+        f"- {batch.settled:,} of {quantity(batch.total, 'row')} answered by {markdown_text(batch.model)},"
         f" {batch.failed:,} failed, {batch.pending:,} pending",
         f"- billed {markdown_text(money(batch.billed_micro_usd))} in {duration(batch.wall_s)}",
     ]
@@ -37,7 +37,7 @@ def _batch(batch: BatchReport, quality: MeasuredQuality | None) -> list[str]:
         ci = interval(quality.ci_low, quality.ci_high)
         lines.append(
             f"- measured quality {percent(quality.accuracy)} (95 % interval {ci}), macro F1 {quality.macro_f1:.3f},"
-            f" {count(quality.n, 'row')} with a true label, {quality.unanswered:,} unanswered and counted as wrong"
+            f" {quantity(quality.n, 'row')} with a true label, {quality.unanswered:,} unanswered and counted as wrong"
             + (f"; {quality.pending:,} pending not counted" if quality.pending else "")
         )
     lines += [f"- {markdown_text(name)}: {number:,}" for name, number in sorted(batch.errors.items())]

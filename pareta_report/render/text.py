@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pareta_batch import dollars
+from pareta_batch import dollars, quantity
 
 if TYPE_CHECKING:  # the comparison uses these formats
     from pareta_report.comparison import Comparison, MeasuredQuality, ModelScore
@@ -50,11 +50,6 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {remainder} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def count(number: int, noun: str) -> str:
-    """Format a number with its noun, in the plural unless the number is 1."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def about(number: int | None) -> str:
     """Format an estimate with two significant digits."""
     return UNKNOWN if number is None else f"{float(f'{number:.2g}'):,.0f}"
@@ -62,7 +57,7 @@ def about(number: int | None) -> str:
 
 def listing(names: Sequence[str], max_names: int = 4) -> str:
     """Join names with commas and `and`; the number of names beyond `max_names` replaces them."""
-    shown = list(names[:max_names]) + ([count(len(names) - max_names, "other")] if len(names) > max_names else [])
+    shown = list(names[:max_names]) + ([quantity(len(names) - max_names, "other")] if len(names) > max_names else [])
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 

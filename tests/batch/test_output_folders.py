@@ -279,7 +279,7 @@ def test_answers_whose_rows_the_dataset_no_longer_has_leave_the_folder_incomplet
     batch = batch_into(tmp_path, place)
     settle(batch, ledger)
     write_rows(tmp_path / "rows.jsonl", numbered(9))
-    with pytest.raises(OutputError, match="no longer has the rows of 1 answers in the ledger; run the batch again"):
+    with pytest.raises(OutputError, match="no longer has the rows of 1 answer in the ledger; run the batch again"):
         write_output(batch, ledger)
     assert "_SUCCESS" not in place.files()
 
