@@ -7,6 +7,7 @@ from math import inf
 
 import sqlalchemy as sa
 
+from pareta_batch.ledger.database import insert_into
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.run_tables import account_runs
 from pareta_batch.rate_limit import Usage
@@ -47,8 +48,8 @@ class AccountRuns:
             "reported_at": now,
         }
         with self._ledger.transaction() as db:
-            db.execute(account_runs.delete().where(self._own))
-            db.execute(account_runs.insert().values(account=self._account, run=self._run, **report))
+            written = insert_into(db, account_runs).values(account=self._account, run=self._run, **report)
+            db.execute(written.on_conflict_do_update(index_elements=["account", "run"], set_=report))
             self._measure_clock(db)
             others = sa.and_(self._of_account, account_runs.c.run != self._run)
             found = db.execute(sa.select(account_runs).where(others, account_runs.c.reported_at > now - MAX_AGE_S))

@@ -39,13 +39,23 @@ _SETTINGS = sa.text(
 )
 _TRY = sa.text("SELECT pg_try_advisory_xact_lock(:number)")
 _WAIT = sa.text("SELECT pg_advisory_xact_lock(:number)")
-FENCE_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(:number)")
-HOLDERS = sa.text(
-    "SELECT pid, virtualtransaction, application_name FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)"
-    " WHERE locktype = 'advisory' AND objsubid = 1 AND granted"
-    " AND ((classid::bigint << 32) | objid::bigint) = :number"
+GRANTED = (
+    "locktype = 'advisory' AND objsubid = 1 AND granted AND ((classid::bigint << 32) | objid::bigint) = :number"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
+HOLDERS = sa.text(
+    "SELECT pid, virtualtransaction, application_name"  # noqa: S608
+    f" FROM pg_locks LEFT JOIN pg_stat_activity USING (pid) WHERE {GRANTED}"
+)
+HELD_BEHIND_FENCE = (
+    "CASE WHEN pg_advisory_xact_lock_shared(:fence) IS NOT NULL THEN EXISTS"
+    f" (SELECT FROM pg_locks WHERE {GRANTED} AND pid = :pid AND virtualtransaction = :transaction) END"
+)
+"""Whether a transaction still holds a lock, read after the fence is acquired: CASE evaluates its condition first.
+
+One expression, because each statement of a small group costs as much CPU as several of its rows.
+"""
+_STILL_HELD = sa.text(f"SELECT {HELD_BEHIND_FENCE}")
 
 
 def lock_until_commit(db: sa.Connection, number: int) -> None:
@@ -72,6 +82,11 @@ def end_holding(connection: sa.Connection) -> None:
     connection.close()
 
 
+def claim_check(fence: int, number: int, owner: Owner) -> dict[str, int | str]:
+    """Return the parameters of `HELD_BEHIND_FENCE`."""
+    return {"fence": fence, "number": number, "pid": owner[0], "transaction": owner[1]}
+
+
 class AdvisoryLock:
     """The advisory lock of one run on its batch."""
 
@@ -92,10 +107,9 @@ class AdvisoryLock:
 
     def lost(self, db: sa.Connection) -> str | None:
         """Return the reason why the lock is lost; None if it is held until this transaction ends."""
-        db.execute(FENCE_SHARED, {"number": self._fence})
-        found = db.execute(HOLDERS, {"number": self._number}).one_or_none()
-        if found is not None and (found[0], found[1]) == self._owner:
+        if db.scalar(_STILL_HELD, claim_check(self._fence, self._number, self._owner)):
             return None
+        found = db.execute(HOLDERS, {"number": self._number}).one_or_none()
         where = f"ledger {shown(self._url)}: the lock of batch {self._batch!r} was lost"
         by = "its connection to the server broke" if found is None else f"it is held by {named(found[2])}"
         return f"{where} ({by}); check the server, then run it again"

@@ -14,10 +14,12 @@ import sqlalchemy as sa
 
 from pareta_batch.errors import BatchStopped, LedgerError, Orphaned
 from pareta_batch.ledger.advisory_lock import (
-    FENCE_SHARED,
+    GRANTED,
+    HELD_BEHIND_FENCE,
     HOLDERS,
     Owner,
     begin_holding,
+    claim_check,
     end_holding,
     lock_until_commit,
     locks_of,
@@ -25,7 +27,7 @@ from pareta_batch.ledger.advisory_lock import (
 )
 from pareta_batch.ledger.database import Database
 from pareta_batch.ledger.ledger import Ledger
-from pareta_batch.ledger.run_tables import member_runs, stops
+from pareta_batch.ledger.run_tables import stops
 from pareta_batch.ledger.url import SOURCE, shown
 
 JOIN_TIMEOUT_S = 10.0
@@ -33,6 +35,15 @@ JOIN_TIMEOUT_S = 10.0
 
 _TRY_SHARED = sa.text("SELECT pg_try_advisory_xact_lock_shared(:number)")
 _OWN = sa.text(f"SELECT pid, virtualtransaction FROM ({HOLDERS.text}) AS found WHERE pid = pg_backend_pid()")  # noqa: S608
+# One statement: it is part of each transaction of claims.
+_MAY_CLAIM = sa.text(
+    f"SELECT {HELD_BEHIND_FENCE}, reason, message FROM (VALUES (1)) AS one"  # noqa: S608
+    " LEFT JOIN stops ON batch = :batch AND run = :run"
+)
+_HAS_PARENT = sa.text(
+    "SELECT EXISTS (SELECT FROM member_runs JOIN pg_locks ON pid = owner_pid AND virtualtransaction = owner_transaction"  # noqa: S608
+    f" WHERE {GRANTED} AND batch = :batch AND run = :run)"
+)
 
 
 class Membership:
@@ -55,19 +66,17 @@ class Membership:
 
     def check_parent(self, db: sa.Connection) -> None:
         """Raise Orphaned unless the parent of the run still holds the lock of the batch."""
-        row = member_runs.c
-        query = sa.select(row.owner_pid, row.owner_transaction).where(row.batch == self.batch, row.run == self.run)
-        parent = db.execute(query).one_or_none()
-        if parent is None or tuple(parent) != holder_of(db, self.batch):
+        if not db.scalar(_HAS_PARENT, {"number": self._locks.run, "batch": self.batch, "run": self.run}):
             raise self._orphaned()
 
     def lost(self, db: sa.Connection) -> str | None:
         """Return the reason why claims may not be written: the lock was lost. Raises BatchStopped after a stop."""
-        db.execute(FENCE_SHARED, {"number": self._locks.fence})
-        if self.owner not in living_members(db, self.batch):
+        checked = claim_check(self._locks.fence, self._locks.members, self.owner)
+        held, reason, message = db.execute(_MAY_CLAIM, {**checked, "batch": self.batch, "run": self.run}).one()
+        if not held:
             return f"ledger {shown(self._url)}: the lock of a member of batch {self.batch!r} was lost; run it again"
-        if stop := stop_of(db, self.batch, self.run):
-            raise stop
+        if reason is not None:
+            raise BatchStopped(reason, message)
         return None
 
     def check(self, db: sa.Connection) -> None:

@@ -54,16 +54,21 @@ _OF_KEYS = (
     ),
 )
 _IN_ORDER = sa.select(shards.c.shard).order_by(shards.c.shard).with_for_update()
-_LOCK = _IN_ORDER.where(*_OF_KEYS)
+_LOCK = sa.select(shards.c.counted).order_by(shards.c.shard).with_for_update().where(*_OF_KEYS)
 _UNCOUNT_LOCKED = shards.update().where(*_OF_KEYS, shards.c.counted).values(counted=False)
 
 
-def uncount_keys(db: sa.Connection, batch: str, keys: Sequence[str]) -> None:
-    """Clear `counted` of the shards with these rows, before the rows are written."""
+def uncount_keys(db: sa.Connection, batch: str, keys: Sequence[str], *, fenced: bool = False) -> None:
+    """Clear `counted` of the shards with these rows, before the rows are written.
+
+    `fenced`: the rows stay in their shards meanwhile, because the transaction excludes a registration.
+    """
     if db.dialect.name == "postgresql":
         given = {"of_batch": batch, "keys": keys}
-        db.execute(_LOCK, given)  # members of a run lock in one order, or they would block each other
-        db.execute(_UNCOUNT_LOCKED, given)
+        # Members of a run lock in one order, or they would block each other. A locked row is read as it is now.
+        counted = db.scalars(_LOCK, given).all()
+        if any(counted) or not fenced:
+            db.execute(_UNCOUNT_LOCKED, given)
     else:
         db.exec_driver_sql(_UNCOUNT, (batch, json.dumps(keys), SHARD_ROWS, LEFT))
         # SQLite ends a text of JSON at NUL, which an id may have.

@@ -61,9 +61,8 @@ _FAIL = _outcome
 
 def apply_writes(db: sa.Connection, batch: str, entries: LedgerWrites, now: datetime) -> None:
     """Write a group of entries; an existing answer is never replaced. Raises LedgerError for a missing row."""
-    uncount_keys(
-        db, batch, [work.key for works in (entries.claims, entries.released, entries.outcomes) for work in works]
-    )
+    keys = [work.key for works in (entries.claims, entries.released, entries.outcomes) for work in works]
+    uncount_keys(db, batch, keys, fenced=bool(entries.claims))
     settled = [_written(batch, each, now) for each in entries.outcomes if each.state == "settled"]
     failed = [_written(batch, each, now) for each in entries.outcomes if each.state != "settled"]
     for statement, group in (

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sa
 
 from pareta_batch.errors import BatchStopped, LedgerError, Orphaned
-from pareta_batch.ledger import Ledger, Membership, member_runs, member_shards, members, stop_of
+from pareta_batch.ledger import Ledger, Membership, member_runs, member_shards, members, stops
 from pareta_batch.members.allotments import Demand
 from pareta_batch.members.counts import Counts
 from pareta_batch.members.funds import prices_from, prices_json
@@ -14,6 +14,30 @@ from pareta_batch.members.run_rows import free_parts, write_stop
 from pareta_batch.money import NO_PRICES, Prices
 
 log = logging.getLogger(__name__)
+
+# Built once: building a statement takes longer than executing it.
+_NEWS = (
+    members.update()
+    .where(
+        members.c.batch == sa.bindparam("of_batch"),
+        members.c.token == sa.bindparam("of_token"),
+        sa.not_(members.c.ended),
+    )
+    .values(
+        counts=sa.bindparam("counts"),
+        # The share that this returns is in use from now on: the parent may lower it before the next exchange.
+        confirmed=sa.func.greatest(sa.bindparam("most", type_=sa.Integer), members.c.share),
+        demand=sa.bindparam("demand"),
+        prices=sa.bindparam("prices"),
+        granted_micro_usd=members.c.granted_micro_usd - sa.bindparam("returned", type_=sa.BigInteger),
+    )
+    .returning(members.c.share, members.c.granted_micro_usd)
+)
+_ORDERS = (
+    sa.select(member_runs.c.paused, member_runs.c.prices, member_runs.c.doubt, stops.c.reason, stops.c.message)
+    .outerjoin(stops, sa.and_(stops.c.batch == member_runs.c.batch, stops.c.run == member_runs.c.run))
+    .where(member_runs.c.batch == sa.bindparam("of_batch"), member_runs.c.run == sa.bindparam("of_run"))
+)
 
 
 @dataclass(frozen=True)
@@ -85,30 +109,25 @@ class MemberDesk:
 
         After its end, or after the parent counted it as dead, its allotment is settled: it returns nothing more.
         """
-        held, row = self._held, members.c
-        written = (
-            members.update()
-            .where(*self._own, sa.not_(row.ended))
-            .values(
-                counts=asdict(news.counts),
-                # The share that this returns is in use from now on: the parent may lower it before the next exchange.
-                confirmed=sa.func.greatest(news.confirmed, row.share),
-                demand=None if news.demand is None else asdict(news.demand),
-                prices=prices_json(news.prices),
-                granted_micro_usd=row.granted_micro_usd - news.returned,
-            )
-        )
-        run = sa.select(member_runs).where(member_runs.c.batch == held.batch, member_runs.c.run == held.run)
+        held = self._held
+        written = {
+            "of_batch": held.batch,
+            "of_token": held.token,
+            "counts": asdict(news.counts),
+            "most": news.confirmed,
+            "demand": None if news.demand is None else asdict(news.demand),
+            "prices": prices_json(news.prices),
+            "returned": news.returned,
+        }
         with self._ledger.transaction() as db:
             held.check_parent(db)
-            own = db.execute(written.returning(row.share, row.granted_micro_usd)).one_or_none()
+            own = db.execute(_NEWS, written).one_or_none()
             if own is None:
                 raise Orphaned(f"a member of batch {held.batch!r} has left, or lost its lock; run the batch again")
-            share, granted = own
-            orders = db.execute(run).mappings().one()
-            stop = stop_of(db, held.batch, held.run)
-        prices, doubt = prices_from(orders["prices"] or {}), tuple(orders["doubt"] or (0, 0, 0))
-        return Orders(share, orders["paused"], stop, granted, prices, doubt)
+            orders = db.execute(_ORDERS, {"of_batch": held.batch, "of_run": held.run}).one()
+        stop = None if orders.reason is None else BatchStopped(orders.reason, orders.message)
+        prices, doubt = prices_from(orders.prices or {}), tuple(orders.doubt or (0, 0, 0))
+        return Orders(own.share, orders.paused, stop, own.granted_micro_usd, prices, doubt)
 
     def take(self) -> int | None:
         """Take the next shard that no member has; None without one. Raises BatchStopped, LedgerError."""
