@@ -1,6 +1,7 @@
 from .control import Controlled as Controlled
 from .control import Watched as Watched
 from .gc_tuning import relaxed_gc as relaxed_gc
+from .grouping import IN_GROUPS as IN_GROUPS
 from .loop_thread import LoopThread as LoopThread
 from .open_sessions import OpenSessions as OpenSessions
 from .open_sessions import owner_of_sessions as owner_of_sessions

@@ -15,12 +15,14 @@ class RowState:
     """Attempts, failures and receipts of one row in this run.
 
     `in_doubt`: whether an earlier request may have been paid. `claimed`: whether the ledger has a claim of the row
-    without an outcome. `billed_micro_usd`: the sum of its receipts; None without one.
+    without an outcome. `has_slot`: whether it has a slot of the worker pool. `billed_micro_usd`: the sum of its
+    receipts; None without one.
     """
 
     request: RowRequest
     in_doubt: bool
     claimed: bool = False
+    has_slot: bool = False
     attempts: int = 0
     transient_failures: int = 0
     recoveries: int = 0

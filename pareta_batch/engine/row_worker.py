@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass
 
 from pareta_batch.engine.failure_handler import FailureHandler
+from pareta_batch.engine.grouping import Grouping
 from pareta_batch.engine.progress import Progress
 from pareta_batch.engine.reply_outcome import checked_fields, reply_fields, unread_fields
 from pareta_batch.engine.row_sender import Answer, RowSender
@@ -26,8 +27,8 @@ log = logging.getLogger(__name__)
 class RowWorker:
     """The work on the rows of one session, each from its claim to its durable outcome.
 
-    `slots`: the worker pool. A row has a slot from before its claim until its first attempt has ended; the rows that
-    wait for another attempt have none.
+    `slots`: the worker pool. A row has a slot from before its claim until its first attempt has ended, with a durable
+    answer if `grouping` holds its call; the rows that wait for another attempt have none.
     """
 
     sender: RowSender
@@ -39,6 +40,7 @@ class RowWorker:
     progress: Progress
     stop: StopSignal
     slots: WorkerSlots
+    grouping: Grouping
     ask_again: int = 0
 
     async def answer(self, request: RowRequest) -> Outcome | None:
@@ -71,7 +73,9 @@ class RowWorker:
         return outcome
 
     async def _answer(self, row: RowState) -> Outcome | None:
-        async with self.slots:
+        await self.slots.acquire()
+        row.has_slot = True
+        try:
             if self.stop.is_set():
                 return None
             await self.writer.claim(row.request)
@@ -79,11 +83,18 @@ class RowWorker:
             if row.in_doubt:
                 self.budget.add_price_source(row.request.key)
             result = await self._attempt(row)
+        finally:
+            self._release_slot(row)
         while isinstance(result, ParetaError):
             if outcome := await self.failures.handle(row, result):
                 return await self._settle(row, row.kept(outcome))
             result = None if self.stop.is_set() else await self._attempt(row)
         return result
+
+    def _release_slot(self, row: RowState) -> None:
+        if row.has_slot:
+            row.has_slot = False
+            self.slots.release()
 
     async def _attempt(self, row: RowState) -> Outcome | ParetaError | None:
         """Send the row once, and return its durable outcome or its error; None if the batch was stopped first."""
@@ -99,6 +110,8 @@ class RowWorker:
     async def _keep(self, row: RowState, answer: Answer) -> Outcome | None:
         """Make an answer durable, then release its call; return the row's outcome, or None before another turn."""
         try:
+            if not self.grouping.holds_calls:
+                self._release_slot(row)  # the claim of another row shares the commit of this answer
             outcome = row.kept(await self._read(row, answer))
             if outcome.flag != "misfit" or len(row.turns) >= self.ask_again:
                 return await self._settle(row, outcome)

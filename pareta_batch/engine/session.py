@@ -12,6 +12,7 @@ from pareta_batch.engine.account_exchange import share_account
 from pareta_batch.engine.endpoint_recovery import EndpointRecovery
 from pareta_batch.engine.failure_handler import FailureHandler
 from pareta_batch.engine.gc_tuning import relaxed_gc
+from pareta_batch.engine.grouping import AT_ONCE, Grouping
 from pareta_batch.engine.loop_thread import LoopThread
 from pareta_batch.engine.open_files import allow_open_files
 from pareta_batch.engine.open_sessions import owner_of_sessions
@@ -27,7 +28,7 @@ from pareta_batch.engine.worker_pool import WorkerSlots, fan_out
 from pareta_batch.errors import BatchError, BatchStopped, RowsUnanswered
 from pareta_batch.ledger import ALL_UNSETTLED, GroupCommit, Ledger, Outcome, RowSelection
 from pareta_batch.money import BudgetGate
-from pareta_batch.rate_limit import AdmissionGate, Limits, RateLimiter
+from pareta_batch.rate_limit import AdmissionGate, Limits
 from pareta_batch.response_format import AnswerCheck
 from pareta_batch.rows import RowRequest
 from pareta_batch.spec import Batch
@@ -129,7 +130,7 @@ class Session:
 
     def limit_calls(self, *, paused: bool, max_in_flight: int) -> None:
         """Pause or resume, and set the maximum of calls in flight and of claimed rows; on the session's loop only."""
-        self._worker.slots.resize(pool_size(max_in_flight))
+        self._worker.slots.resize(self._worker.grouping.pool_size(max_in_flight))
         self.gate.apply(paused=paused, max_in_flight=max_in_flight)
 
     def limit_to(self, slots: int) -> None:
@@ -152,7 +153,7 @@ class Session:
             if outcome is not None and outcome.retryable:
                 unanswered.append(outcome)
 
-        workers = min(pool_size(self.batch.max_in_flight), self.batch.shard_size)
+        workers = min(self._worker.grouping.workers(self.batch.max_in_flight), self.batch.shard_size)
         try:
             await fan_out(requests, work, workers=workers, stopped=self._stop.is_set)
         except (BatchError, ParetaError, asyncio.CancelledError):
@@ -187,18 +188,13 @@ async def open_session(
         work = await asyncio.to_thread(read_work, batch, ledger, wanted)
         opened.callback(settle_copies, batch, ledger)
         # Not in a thread: if this task is cancelled, `opened` must know every part that was started.
-        session = start_session(opened, work, pareta, policy, timing)
+        session = start_session(opened, work, pareta, policy, timing, AT_ONCE)
         async with session.share_account():
             yield session
 
 
-def pool_size(max_in_flight: int) -> int:
-    """Return the number of rows at work at once: those in flight, and a quarter more, claimed ahead."""
-    return max_in_flight + 1 + max_in_flight // 4
-
-
 def start_session(
-    opened: ExitStack, work: SessionWork, pareta: AsyncPareta, policy: RetryPolicy, timing: Timing
+    opened: ExitStack, work: SessionWork, pareta: AsyncPareta, policy: RetryPolicy, timing: Timing, grouping: Grouping
 ) -> Session:
     """Start the threads of a session and connect its parts; `opened` closes them in reverse order."""
     batch, stop = work.batch, StopSignal(work.batch.name)
@@ -206,33 +202,33 @@ def start_session(
     can_connect = allow_open_files(batch.max_in_flight, f"batch {batch.name!r}")
     client = pareta.with_options(max_retries=0, unlimited_connections=can_connect)
     recovery = EndpointRecovery(pareta, batch.model, timing)
-    budget = work.budget
-    telemetry = session_telemetry(batch, client.base_url, work.spent_micro_usd, budget.left_micro_usd)
+    telemetry = session_telemetry(batch, client.base_url, work.spent_micro_usd, work.budget.left_micro_usd)
     if telemetry is not None:
         opened.enter_context(telemetry.run(stop))
     check = AnswerCheck(batch.response_format, repairs=batch.answer_schema is not None)
     opened.callback(check.close)
-    writer = GroupCommit(work.ledger, batch.name, last_interval_s=timing.last_write_interval_s)
+    gate, reachability = grouping.gate(batch.max_in_flight), Reachability()
+    writer = GroupCommit(work.ledger, batch.name, grouping.wait(gate), last_interval_s=timing.last_write_interval_s)
     opened.callback(lambda: stop.report_lost(writer.close()))
     loop = LoopThread(f"session of {batch.name}", partial(stop.stop_for, where="the event loop"))
     opened.callback(lambda: loop.close(_end(recovery, client), within_s=timing.drain_s))
-    gate, reachability = AdmissionGate(RateLimiter(batch.max_in_flight)), Reachability()
-    stop.on_stop(lambda: loop.call_soon(partial(_wake_rows, stop, budget, gate)))
+    stop.on_stop(lambda: loop.call_soon(partial(_wake_rows, stop, work.budget, gate)))
     progress = Progress(batch.name, work.total, work.to_send, lambda: gate.in_flight, lambda: gate.is_paused)
     worker = RowWorker(
         gate=gate,
         sender=RowSender(
-            batch, client, gate=gate, budget=budget, reachability=reachability, stop=stop, telemetry=telemetry
+            batch, client, gate=gate, budget=work.budget, reachability=reachability, stop=stop, telemetry=telemetry
         ),
         failures=FailureHandler(
             batch, client.base_url, recovery, policy, gate=gate, reachability=reachability, progress=progress, stop=stop
         ),
         writer=writer,
-        budget=budget,
+        budget=work.budget,
         check=check,
         progress=progress,
         stop=stop,
-        slots=WorkerSlots(pool_size(batch.max_in_flight)),
+        slots=WorkerSlots(grouping.pool_size(batch.max_in_flight)),
+        grouping=grouping,
         ask_again=batch.ask_again,
     )
     opened.enter_context(owner_of_sessions().include(stop))

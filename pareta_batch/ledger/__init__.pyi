@@ -3,6 +3,7 @@ from .account_runs import account_digest as account_digest
 from .budget_accounts import budget_of as budget_of
 from .database import insert_into as insert_into
 from .group_commit import GroupCommit as GroupCommit
+from .group_commit import GroupWait as GroupWait
 from .identity import ledger_id as ledger_id
 from .kept_quotes import Quoted as Quoted
 from .kept_quotes import check_batch_quote as check_batch_quote

@@ -3,11 +3,12 @@
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pareta_batch.errors import BatchError, BatchStopped, LedgerError, UnexpectedError
 from pareta_batch.ledger.ledger import Ledger
@@ -15,18 +16,38 @@ from pareta_batch.ledger.outcomes import Outcome, unwritable
 from pareta_batch.ledger.writes import LedgerWrites
 from pareta_batch.rows import RowRequest
 
-CLAIM_DELAY_S = 0.005
-"""Seconds that claims wait for an outcome to share a commit with; higher makes fewer commits and slower claims."""
 LAST_ATTEMPTS = 4
 """Attempts to write unwritten outcomes at the end; higher loses fewer, and ends later."""
 WRITER = "the ledger's writer"
 
-Kind = Literal["claim", "release", "outcome"]
+EntryKind = Literal["claim", "release", "outcome"]
+
+
+class Writing(NamedTuple):
+    """Numbers of entries that are being written."""
+
+    claims: int = 0
+    outcomes: int = 0
+
+
+NOTHING = Writing()
+
+
+class GroupWait(NamedTuple):
+    """The wait of a group for more entries: `delay_s` seconds, or until one is added that is urgent.
+
+    `urgent`: a function of the kind of an added entry and of what is being written. `joined`: whether other entries of
+    the same iteration of the event loop join an urgent one. Higher delays make fewer transactions and later outcomes.
+    """
+
+    delay_s: float
+    urgent: Callable[[EntryKind, Writing], bool]
+    joined: bool
 
 
 @dataclass(frozen=True)
 class _Entry:
-    kind: Kind
+    kind: EntryKind
     work: RowRequest | Outcome
     written: asyncio.Future[RowRequest | Outcome] | None = None
 
@@ -38,11 +59,16 @@ class GroupCommit:
     thread is raised in every waiting row.
     """
 
-    def __init__(self, ledger: Ledger, batch: str, *, last_interval_s: float) -> None:
+    def __init__(self, ledger: Ledger, batch: str, wait: GroupWait, *, last_interval_s: float) -> None:
         self._ledger = ledger
+        self._wait = wait
+        self._writing = NOTHING
+        self._waiting: list[_Entry] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_due = False
         self._last_interval_s = last_interval_s
         self._batch = batch
-        self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Entry] | None] = SimpleQueue()
         self._group: list[_Entry] = []
         self._ended = False
         self._unwritten: list[Outcome] = []
@@ -59,7 +85,7 @@ class GroupCommit:
 
     def release_soon(self, request: RowRequest) -> None:
         """Release a claim without waiting until that is durable."""
-        self._queue.put(_Entry("release", request))
+        self._queue.put([_Entry("release", request)])
 
     async def settle(self, outcome: Outcome) -> Outcome:
         """Return the durable outcome: this one, or a failed outcome if this one cannot be written.
@@ -72,18 +98,35 @@ class GroupCommit:
 
     def settle_soon(self, outcome: Outcome) -> None:
         """Write an outcome without waiting until it is durable."""
-        self._queue.put(_Entry("outcome", outcome))
+        self._queue.put([_Entry("outcome", outcome)])
 
     def close(self) -> int:
         """Write queued entries, retry unwritten outcomes, end the thread, and return the number of lost outcomes."""
+        self._flush()
         self._queue.put(None)
         self._thread.join()
         return len(self._unwritten)
 
-    async def _written(self, kind: Kind, work: RowRequest | Outcome) -> RowRequest | Outcome:
-        written: asyncio.Future[RowRequest | Outcome] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Entry(kind, work, written))
+    async def _written(self, kind: EntryKind, work: RowRequest | Outcome) -> RowRequest | Outcome:
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[RowRequest | Outcome] = loop.create_future()
+        self._waiting.append(_Entry(kind, work, written))
+        if self._is_due:
+            pass  # this entry joins the group
+        elif self._wait.urgent(kind, self._writing):
+            self._is_due = self._wait.joined
+            loop.call_soon(self._flush) if self._is_due else self._flush()
+        elif self._timer is None:
+            self._timer = loop.call_later(self._wait.delay_s, self._flush)
         return await written
+
+    def _flush(self) -> None:
+        """Pass the waiting entries to the thread: once for the group, because waking it costs more than an entry."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._is_due = None, False
+        group, self._waiting = self._waiting, []
+        self._queue.put(group)
 
     def _run(self) -> None:
         try:
@@ -96,17 +139,12 @@ class GroupCommit:
         self._retry_unwritten()
 
     def _next_group(self) -> None:
-        urgent = False
-        entry = self._queue.get()
-        while entry is not None:
-            self._group.append(entry)
-            urgent = urgent or entry.kind == "outcome"
-            try:
-                # Claims are made ahead: they can wait for an outcome and share its commit.
-                entry = self._queue.get_nowait() if urgent else self._queue.get(timeout=CLAIM_DELAY_S)
-            except Empty:
-                return
-        self._ended = True
+        entries = self._queue.get()
+        with suppress(Empty):
+            while entries is not None:
+                self._group += entries
+                entries = self._queue.get_nowait()
+            self._ended = True
 
     def _write(self, group: list[_Entry]) -> None:
         failure = self._attempt(group) if group else None
@@ -126,11 +164,13 @@ class GroupCommit:
 
     def _attempt(self, group: Sequence[_Entry]) -> BaseException | None:
         """Write a group and report it as durable; return the exception if that fails."""
+        counts = Counter(entry.kind for entry in group)
+        self._writing = Writing(counts["claim"], counts["outcome"])
         try:
             self._ledger.write(self._batch, _entries(group))
         except BaseException as error:  # noqa: BLE001 - its rows wait for this thread
             return error
-        _report(group, None)
+        self._report(group, None)
         return None
 
     def _write_failure(self, entry: _Entry, failure: UnexpectedError) -> None:
@@ -143,14 +183,36 @@ class GroupCommit:
 
     def _fail(self, group: Sequence[_Entry], failure: BatchError) -> None:
         self._unwritten += [entry.work for entry in group if isinstance(entry.work, Outcome)]
-        _report(group, failure)
+        self._report(group, failure)
+
+    def _report(self, group: Sequence[_Entry], failure: BatchError | None) -> None:
+        waiting = [(entry.written, entry.work) for entry in group if entry.written is not None]
+        if not waiting:
+            return
+        # One call for the whole group: waking the loop costs more than completing the future of a row.
+        with suppress(RuntimeError):  # the loop is closed: no row waits
+            waiting[0][0].get_loop().call_soon_threadsafe(self._end_waits, waiting, failure)
+
+    def _end_waits(
+        self,
+        waiting: Sequence[tuple["asyncio.Future[RowRequest | Outcome]", RowRequest | Outcome]],
+        failure: BatchError | None,
+    ) -> None:
+        self._writing = NOTHING
+        for written, work in waiting:
+            if written.done():  # its row was cancelled
+                continue
+            if failure is None:
+                written.set_result(work)
+            else:
+                written.set_exception(failure)
 
     def _refuse_all(self, failure: UnexpectedError) -> None:
         self._fail(self._group, failure)
         while not self._ended:
-            if (entry := self._queue.get()) is None:
+            if (entries := self._queue.get()) is None:
                 return
-            self._fail([entry], failure)
+            self._fail(entries, failure)
 
     def _retry_unwritten(self) -> None:
         """Retry outcomes that could not be written: they may be paid answers, and a full disk may have space again."""
@@ -163,27 +225,6 @@ class GroupCommit:
                 time.sleep(self._last_interval_s)
             else:
                 self._unwritten = []
-
-
-def _report(group: Sequence[_Entry], failure: BatchError | None) -> None:
-    waiting = [(entry.written, entry.work) for entry in group if entry.written is not None]
-    if not waiting:
-        return
-    # One call for the whole group: waking the loop costs more than completing the future of a row.
-    with suppress(RuntimeError):  # the loop is closed: no row waits
-        waiting[0][0].get_loop().call_soon_threadsafe(_end_waits, waiting, failure)
-
-
-def _end_waits(
-    waiting: Sequence[tuple["asyncio.Future[RowRequest | Outcome]", RowRequest | Outcome]], failure: BatchError | None
-) -> None:
-    for written, work in waiting:
-        if written.done():  # its row was cancelled
-            continue
-        if failure is None:
-            written.set_result(work)
-        else:
-            written.set_exception(failure)
 
 
 def _entries(group: Sequence[_Entry]) -> LedgerWrites:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from pareta_batch.engine import (
+    IN_GROUPS,
     RETRY_POLICY,
     TIMING,
     RetryPolicy,
@@ -114,7 +115,7 @@ async def following_session(
     budget = work.budget
     with ExitStack() as opened, relaxed_gc():
         left = opened.enter_context(ExitStack())  # closed after the session: every answer is settled then
-        session = start_session(opened, work, client, policy, timing)
+        session = start_session(opened, work, client, policy, timing, IN_GROUPS)
         left.callback(lambda: desk.leave(Counts.of(session), budget.used if isinstance(budget, AllottedGate) else None))
         async with session.share_account(), _following(session, desk, budget) as present:
             yield session, present
@@ -129,10 +130,9 @@ def gate_of_member(batch: Batch) -> BudgetGate:
 
 def _report(member: Member, session: Session) -> MemberReport:
     stop = session.stop
-    if stop is not None and stop.reason == "Orphaned":
-        raise Orphaned(stop.message)
-    if stop is not None and stop.reason == "LedgerError":
-        raise LedgerError(stop.message)
+    raised = {"Orphaned": Orphaned, "LedgerError": LedgerError}
+    if stop is not None and (error := raised.get(stop.reason)):
+        raise error(stop.message)
     stopped, message = (None, None) if stop is None else (stop.reason, stop.message)
     return MemberReport(member.number, Counts.of(session), stopped, message)
 

@@ -11,12 +11,24 @@ from pareta_batch.rate_limit.account import Allocation, Usage
 from pareta_batch.rate_limit.limiter import Call, RateLimiter
 from pareta_client import RateLimits
 
+LOW_SHARE = 1 / 4
+"""Rows that wait for admission, as a share of the maximum, that are few; higher makes smaller groups of claims."""
+HIGH_SHARE = 3 / 4
+"""Answers that wait to be written, as a share of the maximum, that are many; higher makes larger groups of answers."""
+
 
 class AdmissionGate:
-    """An asyncio gate that admits calls in order of arrival, as the rate limiter allows."""
+    """An asyncio gate that admits calls in order of arrival, as the rate limiter allows.
 
-    def __init__(self, limiter: RateLimiter, clock: Callable[[], float] = time.monotonic) -> None:
+    `holds_calls`: an answered call counts towards the maximum until `settled`, so a crash can lose no more answers than
+    the maximum. Otherwise it leaves the maximum at once, and as many answers again may not be settled.
+    """
+
+    def __init__(
+        self, limiter: RateLimiter, clock: Callable[[], float] = time.monotonic, *, holds_calls: bool = True
+    ) -> None:
         self.limiter = limiter
+        self._holds_calls = holds_calls
         self._clock = clock
         self._waiting: deque[asyncio.Future[Call | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -35,6 +47,19 @@ class AdmissionGate:
         """Whether a control request paused admission."""
         return self._pause_requested
 
+    def is_short(self, claims: int, outcomes: int) -> bool:
+        """Return whether calls could soon wait for the ledger, which is writing some `claims` and `outcomes`.
+
+        That is if few rows wait here or are being claimed, or if many answers wait to be written.
+        """
+        most = self.limiter.most
+        return len(self._waiting) + claims <= most * LOW_SHARE or self._unsettled - outcomes >= most * HIGH_SHARE
+
+    @property
+    def _used(self) -> int:
+        in_flight, unsettled = self.limiter.in_flight, self._unsettled
+        return in_flight + unsettled if self._holds_calls else max(in_flight, unsettled)
+
     async def enter(self) -> Call | None:
         """Wait until a call may start, count it as started, and return it; None once the gate is closed."""
         admission: asyncio.Future[Call | None] = asyncio.get_running_loop().create_future()
@@ -49,10 +74,7 @@ class AdmissionGate:
             raise
 
     def answered(self, call: Call, told: RateLimits | None = None, tokens: int | None = None) -> None:
-        """Count a call that was answered, with the limits that its reply told and the tokens that it used.
-
-        The call counts towards the maximum until `settled`: a crash can lose no more answers than `max_in_flight`.
-        """
+        """Count a call that was answered, with the limits that its reply told and the tokens that it used."""
         self._unsettled += 1
         self.limiter.answered(call, self._clock(), told, tokens)
         self._admit()
@@ -129,7 +151,7 @@ class AdmissionGate:
             if self._closed:
                 self._waiting.popleft().set_result(None)
                 continue
-            if self._pauses or self.limiter.in_flight + self._unsettled >= self.limiter.most:
+            if self._pauses or self._used >= self.limiter.most:
                 return
             now = self._clock()
             wait = self.limiter.wait(now)
