@@ -19,8 +19,8 @@ from tests.batch.postgres import Server
 
 MEMBERS = (1, 2, 4)
 SERVICE_MS = 100.0
-FEW_ROWS = 64
-"""Rows of the run whose CPU counts as start-up: higher spends longer on it."""
+FEW_ROWS = 1_000
+"""Rows of the run whose CPU counts as start-up; of fewer, the first member sends all before the others have begun."""
 LEAST_THROUGHPUT = 0.95
 MOST_CPU = 1.3
 
@@ -62,13 +62,13 @@ def _cpu_s(server: Server) -> tuple[float, float, float]:
 
 def compare(rows: int, in_flight: int, folder: Path, server: Server) -> list[Result]:
     """Measure each number of members, and return its throughput and CPU relative to one member."""
-    found, one = [], None
+    found, one, few_rows = [], None, min(FEW_ROWS, rows // 2)
     for members in MEMBERS:
-        few = measure(members, FEW_ROWS, in_flight, folder, server)
+        few = measure(members, few_rows, in_flight, folder, server)
         many = measure(members, rows, in_flight, folder, server)
         per_s = rows / many.work_s
         cpu = [
-            1000 * (getattr(many, name) - getattr(few, name)) / (rows - FEW_ROWS)
+            1000 * (getattr(many, name) - getattr(few, name)) / (rows - few_rows)
             for name in ("members_s", "parent_s", "server_s")
         ]
         one = one or (per_s, sum(cpu))
