@@ -30,7 +30,9 @@ async def test_the_rows_of_a_killed_process_are_sent_by_the_other(
     caplog.set_level(logging.INFO, "pareta_batch")
     sandbox.change(latency_ms=100)
     reports: list[BatchReport] = []
-    completing = asyncio.ensure_future(complete(FRAME, **ASKED, processes=2, progress=False, on_report=reports.append))
+    # If it is alone when it is killed it has all slots: they stay withheld for the timeout of its calls.
+    asked = {**ASKED, "processes": 2, "timeout_s": 15}
+    completing = asyncio.ensure_future(complete(FRAME, **asked, progress=False, on_report=reports.append))
     await until(lambda: sandbox.books().completions >= 10, within_s=120)
     os.kill(members()[0].pid or 0, signal.SIGKILL)
     answers = await completing

@@ -99,7 +99,8 @@ async def test_a_killed_member_is_reported_and_the_others_send_its_rows(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.change(latency_ms=50)
-    batch = batch_in(tmp_path, 400, max_in_flight=12, processes=3)
+    # If it is alone when it is killed it has all slots: they stay withheld for the timeout of its calls.
+    batch = batch_in(tmp_path, 400, max_in_flight=12, processes=3, timeout_s=15)
     running = asyncio.ensure_future(run_on_this_machinely(batch, sandbox, ledger))
     await until(lambda: sandbox.books().completions >= 60, within_s=90)
     os.kill(processes()[0], signal.SIGKILL)
