@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Two workers: tests that wait for a Prefect server do not block the others.
-PYTEST := $(BIN)/pytest -n 2
+# More workers than cores: many tests wait, for a server or for another process.
+WORKERS ?= 3
+PYTEST := $(BIN)/pytest -n $(WORKERS)
 
 .PHONY: help install demo test lint check docs peers statistics wheel image audit format lock clean
 .DEFAULT_GOAL := install

@@ -1,4 +1,4 @@
-"""How several processes share the tests (`pytest -n 2`): those of one Prefect server stay together, and begin."""
+"""How several processes share the tests (`pytest -n 3`): those of one Prefect server stay together, and begin."""
 
 import gc
 import os

@@ -33,13 +33,14 @@ from pareta_client.resources._async.chat import AsyncCompletions
 from pareta_sandbox.testing import EndpointStops, Sandbox, Status
 from tests.batch.batches import batch_in, read_answers, run, until
 from tests.batch.test_session import deployed
+from tests.grids import extremes
 
 ROWS = 16
 SOON = Timing(last_write_interval_s=0.01)
 EXCEPTIONS = [OverflowError("boom"), StopIteration("boom"), SystemExit("boom")]
 
 
-@pytest.fixture(params=EXCEPTIONS, ids=lambda error: type(error).__name__)
+@pytest.fixture(params=extremes(EXCEPTIONS), ids=lambda error: type(error).__name__)
 def error(request: pytest.FixtureRequest) -> BaseException:
     found: BaseException = request.param
     return found

@@ -23,6 +23,7 @@ from pareta_batch.spec import Batch
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import Drop, Fault, OddReply, PriceChange, Sandbox, Status, TruncatedJson
 from tests.batch.batches import QUICK, batch_in, run
+from tests.grids import extremes
 
 MAX_TOKENS = 50
 
@@ -315,7 +316,7 @@ async def test_a_price_that_rises_twentyfold_costs_no_more_than_what_was_in_flig
         assert "above the budget of $0.0006" in report
 
 
-@pytest.mark.parametrize("lost", [1, 3, 20])
+@pytest.mark.parametrize("lost", extremes([1, 3, 20]))
 async def test_answers_lost_before_any_receipt_are_not_counted_as_nothing(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, lost: int
 ) -> None:
@@ -397,7 +398,9 @@ FAULTS: list[tuple[Fault, ...]] = [
 
 
 @pytest.mark.parametrize("faults", FAULTS)
-@pytest.mark.parametrize("sampling", [{"max_tokens": 10}, {"max_tokens": 4, "n": 3}])
+@pytest.mark.parametrize(
+    "sampling", [pytest.param({"max_tokens": 10}, marks=pytest.mark.long), {"max_tokens": 4, "n": 3}]
+)
 async def test_whatever_is_lost_and_whatever_it_costs_the_report_knows_what_is_above_the_ceiling(
     tmp_path: Path,
     sandbox: Sandbox,

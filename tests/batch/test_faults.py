@@ -4,6 +4,8 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
+
 from pareta_batch.engine.open_sessions import OpenSessions
 from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.testing import Drop, EndpointStops, Fault, Hang, Sandbox, Status
@@ -90,6 +92,7 @@ async def test_documents_of_every_kind_are_sent_as_they_are_and_come_back_beside
     sandbox.debited_once()
 
 
+@pytest.mark.long
 async def test_a_few_very_slow_calls_do_not_idle_the_other_slots(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger
 ) -> None:
