@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pareta_batch.answers.folder_checks import take_folder
 from pareta_batch.errors import BatchBusy, BatchUnknown, OutputError
-from pareta_batch.ledger import Ledger, outputs
+from pareta_batch.ledger import Ledger, insert_into, outputs
 from pareta_batch.rows import digest
 from pareta_batch.spec import Batch
 
@@ -151,8 +150,7 @@ def _enter(db: sa.Connection, place: _Place, batch: str, released: Sequence[str]
     if db.execute(own_entry).rowcount == 0:
         entry = {"path": place.text, "host": place.host, "batch": batch, "current": True}
         db.execute(outputs.delete().where(is_place, outputs.c.batch.in_(released)))
-        insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-        db.execute(insert(outputs).values(key=place.key, **entry).on_conflict_do_nothing())
+        db.execute(insert_into(db, outputs).values(key=place.key, **entry).on_conflict_do_nothing())
     return str(db.scalar(sa.select(outputs.c.batch).where(is_place)))
 
 

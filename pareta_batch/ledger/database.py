@@ -4,11 +4,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.hard_links import name_to_open
@@ -192,9 +193,10 @@ def _is_disconnect(error: sa.exc.SQLAlchemyError) -> bool:
     return error.connection_invalidated or (isinstance(error, sa.exc.OperationalError) and error.statement is None)
 
 
-def insert_into(db: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """Return an insert with support for ON CONFLICT."""
-    return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)
+def insert_into(db: sa.Connection, table: sa.Table) -> sqlite.Insert:
+    """Return an insert with support for ON CONFLICT; that of PostgreSQL has the same methods."""
+    dialect: Any = import_module(f"sqlalchemy.dialects.{db.dialect.name}")  # PostgreSQL would delay every start
+    return dialect.insert(table)  # type: ignore[no-any-return]
 
 
 def _make_folder(url: sa.URL, path: Path) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from pareta_batch.ledger.database import insert_into
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.schema import origins, rows
 
@@ -25,8 +25,7 @@ def claim_origin(batch: str, origin: str, ledger: Ledger, *, replaces: bool = Fa
         if not db.scalar(sa.select(sa.exists().where(rows.c.batch == batch))):
             if replaces:
                 db.execute(origins.delete().where(origins.c.batch == batch))
-            insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-            db.execute(insert(origins).values(batch=batch, origin=origin).on_conflict_do_nothing())
+            db.execute(insert_into(db, origins).values(batch=batch, origin=origin).on_conflict_do_nothing())
         return db.scalar(sa.select(origins.c.origin).where(origins.c.batch == batch))
 
 

@@ -7,10 +7,10 @@ from hashlib import sha256
 from math import ceil
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pareta_batch.errors import BudgetReached, CostUnbounded
 from pareta_batch.ledger.advisory_lock import lock_until_commit
+from pareta_batch.ledger.database import insert_into
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.owners import record_owner
 from pareta_batch.ledger.schema import purchases
@@ -75,7 +75,7 @@ def reserve_purchase(ledger: Ledger, account: Account, purchase: Purchase) -> No
     with ledger.transaction() as db:
         _one_at_a_time(db, account.name)
         # The write comes first: on SQLite only a write transaction excludes other writers.
-        db.execute(_insert(db).on_conflict_do_nothing(), _row(account, purchase))
+        db.execute(insert_into(db, purchases).on_conflict_do_nothing(), _row(account, purchase))
         bound = _bound(db, purchase.likely)
         db.execute(purchases.update().where(purchases.c.key == purchase.key).values(bound_micro_usd=bound))
         others = _spent(db, account.name, purchases.c.key != purchase.key)
@@ -190,7 +190,3 @@ def _one_at_a_time(db: sa.Connection, account: str) -> None:
     if db.dialect.name == "postgresql":
         number = int.from_bytes(sha256(f"pareta-account/{account}".encode()).digest()[:8], signed=True)
         lock_until_commit(db, number)
-
-
-def _insert(db: sa.Connection) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(purchases) if db.dialect.name == "postgresql" else sqlite.insert(purchases)

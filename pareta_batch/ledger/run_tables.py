@@ -65,13 +65,10 @@ member_shards = sa.Table(
     sa.Column("token", sa.String(32)),
     sa.Column("done", sa.Boolean, nullable=False),
     sa.Column("billed_before_micro_usd", sa.BigInteger, nullable=False),
-    sa.Index(
-        "member_shards_open",
-        *("batch", "shard"),
-        postgresql_where=sa.text("NOT done"),
-        sqlite_where=sa.text("NOT done"),
-    ),
 )
+# Not an `Index` with conditions for two dialects: it would import the drivers of both at every start.
+_OPEN_SHARDS: sa.DDL = sa.DDL("CREATE INDEX member_shards_open ON member_shards (batch, shard) WHERE NOT done")  # type: ignore[no-untyped-call]
+sa.event.listen(member_shards, "after_create", _OPEN_SHARDS)
 
 # Ranges of shards whose parts of the output folder members write, once all rows are sent: `first` to before `stop`.
 member_parts = sa.Table(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from pareta_batch.ledger.chunks import in_chunks
 from pareta_batch.ledger.database import insert_into
@@ -49,7 +48,7 @@ _OF_KEYS = (
     shards.c.shard.in_(
         _SHARD_OF_KEY.where(
             rows.c.batch == sa.bindparam("of_batch"),
-            rows.c.key == sa.any_(sa.bindparam("keys", type_=postgresql.ARRAY(sa.Text))),
+            rows.c.key == sa.any_(sa.bindparam("keys", type_=sa.ARRAY(sa.Text))),
         )
     ),
 )

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from pareta_batch.engine import TIMING, Timing, read_work
 from pareta_batch.field_problems import InvalidOptions
@@ -20,6 +19,7 @@ from pareta_batch.ledger import (
     check_serves_members,
     current,
     holder_of,
+    insert_into,
     member_runs,
     member_shards,
     rows,
@@ -79,12 +79,12 @@ def take_rows(ledger: Ledger, held: Membership, positions: Sequence[int]) -> lis
     columns = sa.select(sa.literal(held.batch), row.position, sa.literal(held.token), sa.false(), billed)
     # In one order: two members that take the same rows would block each other.
     wanted = columns.where(*current(held.batch), row.position.in_(positions)).order_by(row.position)
-    entered = postgresql.insert(member_shards).from_select(_COLUMNS, wanted).on_conflict_do_nothing()
     freed = sa.select(shard.shard).where(shard.batch == held.batch, shard.token.is_(None), shard.shard.in_(positions))
     freed = freed.with_for_update(skip_locked=True)
     with ledger.transaction() as db:
         held.check(db)
         db.execute(member_shards.delete().where(shard.batch == held.batch, shard.shard.in_(freed)))
+        entered = insert_into(db, member_shards).from_select(_COLUMNS, wanted).on_conflict_do_nothing()
         return list(db.scalars(entered.returning(shard.shard)))
 
 
@@ -100,6 +100,6 @@ def free_rows(ledger: Ledger, held: Membership, positions: Sequence[int]) -> Non
         before = sum(db.scalars(member_shards.delete().where(*own).returning(shard.billed_before_micro_usd)))
         spent = spent_at(db, held.batch, positions) - before
         values = (held.batch, -1 - int(held.token[:7], 16), held.token, True, -spent)
-        entered = postgresql.insert(member_shards).values(dict(zip(_COLUMNS, values, strict=True)))
+        entered = insert_into(db, member_shards).values(dict(zip(_COLUMNS, values, strict=True)))
         added = shard.billed_before_micro_usd + entered.excluded.billed_before_micro_usd
         db.execute(entered.on_conflict_do_update(index_elements=_COLUMNS[:2], set_={"billed_before_micro_usd": added}))

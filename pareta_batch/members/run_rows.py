@@ -6,7 +6,6 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from pareta_batch.answers import WrittenParts
 from pareta_batch.errors import BatchStopped, LedgerError
@@ -16,6 +15,7 @@ from pareta_batch.ledger import (
     billed_by_shard,
     exclude_late_claims,
     holder_of,
+    insert_into,
     living_members,
     member_parts,
     member_runs,
@@ -198,4 +198,4 @@ def free_parts(batch: str, token: str) -> sa.Update:
 def write_stop(db: sa.Connection, batch: str, run: str, stop: BatchStopped) -> None:
     """Write the decision to stop a run; the first one is kept."""
     row = {"batch": batch, "run": run, "reason": stop.reason, "message": stop.message}
-    db.execute(postgresql.insert(stops).values(row).on_conflict_do_nothing())
+    db.execute(insert_into(db, stops).values(row).on_conflict_do_nothing())

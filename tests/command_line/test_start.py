@@ -32,7 +32,14 @@ main()
 NOT_BEFORE_THE_FIRST_REQUEST = (
     *("pandas", "scipy", "matplotlib", "openpyxl", "pyarrow.compute", "pyarrow.dataset", "pydoc"),
     *("jinja2", "pareta_sandbox", "flows.reports", "pareta_report.render.page"),
-    *("prefect.server.api.server", "fastapi", "uvicorn", "apprise", "sqlalchemy.dialects.mysql"),
+    *(
+        "prefect.server.api.server",
+        "fastapi",
+        "uvicorn",
+        "apprise",
+        "sqlalchemy.dialects.mysql",
+        "sqlalchemy.dialects.postgresql",
+    ),
 )
 """Modules of the report, of other formats and of servers: seconds of work while no row is sent."""
 
