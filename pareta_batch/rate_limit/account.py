@@ -18,7 +18,7 @@ from statistics import fmean
 
 MIN_PART = 0.1
 """Lower bound of a part, as a share of an equal one; higher lets an idle run start faster, and wastes more."""
-MIN_TURN_S, MIN_TURN_CALLS = 1.0, 7.5
+MIN_TURN_S, MIN_TURN_CALLS = 1.0, 15
 """Mean turn: at least these seconds and calls; higher loses fewer calls between turns, and each run waits longer."""
 TURN_FACTOR = 4
 """Ratio of two lengths of a turn; higher changes the length less often, at which runs collide."""
