@@ -94,6 +94,8 @@ async def test_what_a_killed_pipeline_leaves_live_is_stopped_by_the_guard(pareta
     with running_pipeline(pipeline(tmp_path, comparisons=())) as running:
         running.until(there_yet)
     assert statuses() == ["live"]
+    # A call that was in flight when it was killed would be activity between the two looks.
+    until(lambda: pareta.books().in_flight == 0)
     await stop_idle_endpoints(guard("reviews"))
     assert len(await stop_idle_endpoints(guard("reviews"))) == 1
     assert statuses() == ["stopped"]
