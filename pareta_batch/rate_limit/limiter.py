@@ -151,7 +151,7 @@ class RateLimiter:
         self._paused_until = max(self._paused_until, self._own_pause_until)
         if first:
             self._pause_s = pause_s
-            if self._rate.resting or self._told.calls_per_s:
+            if not is_random and (self._rate.resting or self._told.calls_per_s):
                 self._share.refused()
             if not self._short_pauses:
                 self._refused_at = call.at
@@ -177,7 +177,7 @@ class RateLimiter:
             # What was learned beside others is too low. Told limits bound the calls without a rate.
             self._rate.search_again(self._rate.per_s / self._share.part, now)
             self._rate = Rate(self.most) if self._told.calls_per_s else self._rate
-            self._random_refusals = RandomRefusals()
+            self._random_refusals.gap_s = 0.0  # a measurement would count collisions
         pause_s = max(allocation.pause_s, self._share.take_turns(allocation, now))
         self._paused_until = max(self._paused_until, now + pause_s)
         self._rate.time = self._share.time

@@ -163,3 +163,18 @@ def test_the_runs_that_remain_continue_at_the_whole_rate(ends_at_s: int) -> None
     rates = [sum(at > 200 for at in each.answers) / 200 for each in played[1:]]
     assert sum(rates) >= 0.85 * 12
     assert min(rates) >= 0.5 * sum(rates) / 2
+
+
+def test_random_refusals_that_are_expected_are_no_collisions() -> None:
+    limiter = at_rest(20.0)
+    limiter.allocate(Allocation(0.5, 20.0), 0.0)
+    limiter._random_refusals._share = 0.3  # as measured while it was alone
+    now = 0.0
+    for n in range(400):
+        now += limiter.wait(now) or 0.0
+        call = limiter.started(now)
+        if n % 5:
+            limiter.answered(call, now)
+        else:
+            limiter.refused(call, now, None)
+    assert limiter.usage(now).refused == 0
