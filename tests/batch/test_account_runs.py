@@ -143,9 +143,12 @@ async def test_a_ledger_that_cannot_exchange_stops_no_run(
 
 
 async def complete_two(
-    folder: Path, sandbox: Sandbox, ledger: Ledger, limit: RateLimit, rows_each: int
-) -> tuple[tuple[int, ...], bool]:
-    """Complete two batches at once under one limit; return their refused calls, and whether both took turns."""
+    folder: Path, sandbox: Sandbox, ledger: Ledger, limit: RateLimit, *, rows_each: int, until_turns: bool = False
+) -> tuple[tuple[int, ...], set[str]]:
+    """Complete two batches at once under one limit; return their refused calls, and the runs that took turns.
+
+    `until_turns`: stop both as soon as both take turns.
+    """
     sandbox.change(latency_ms=20)
     sandbox.inject(limit)
     takes_turns: set[str] = set()
@@ -161,27 +164,29 @@ async def complete_two(
 
             def noted(allocation: Allocation) -> None:
                 takes_turns.update({name} if allocation.turn else ())
+                if until_turns and len(takes_turns) == 2:
+                    session.stop_because("Enough", "both take turns")
                 allocate(allocation)
 
             session.gate.allocate = noted  # type: ignore[method-assign]  # it calls the method
             await complete_shards(session, plan.missing)
             return session.gate.limiter.refusals
 
-    refused = await asyncio.gather(complete("one"), complete("two"))
-    assert all(ledger.tally(name).settled == rows_each for name in ("one", "two"))
-    return refused, takes_turns == {"one", "two"}
+    return await asyncio.gather(complete("one"), complete("two")), takes_turns
 
 
 async def test_two_runs_share_a_limit_over_http(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
     limit = RateLimit(per_s=40, burst=10, retry_after="fractional")
     refused, _ = await complete_two(tmp_path, sandbox, ledger, limit, rows_each=120)
     assert sum(refused) < 60
+    assert all(ledger.tally(name).settled == 120 for name in ("one", "two"))
 
 
 async def test_two_runs_take_turns_at_a_bucket_of_one_token(tmp_path: Path, sandbox: Sandbox, ledger: Ledger) -> None:
     limit = RateLimit(per_s=40, burst=1, retry_after="fractional")
-    _, took_turns = await complete_two(tmp_path, sandbox, ledger, limit, rows_each=60)
-    assert took_turns
+    _, takes_turns = await complete_two(tmp_path, sandbox, ledger, limit, rows_each=4_000, until_turns=True)
+    assert takes_turns == {"one", "two"}
+    sandbox.debited_once()
 
 
 @on_both_databases
