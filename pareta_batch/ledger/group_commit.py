@@ -51,6 +51,11 @@ class _Entry:
     work: RowRequest | Outcome
     written: asyncio.Future[RowRequest | Outcome] | None = None
 
+    @property
+    def is_void(self) -> bool:
+        """Whether this is the claim of a row that was cancelled meanwhile: written, it would leave a doubt."""
+        return self.kind == "claim" and self.written is not None and self.written.cancelled()
+
 
 class GroupCommit:
     """Group commit of a session's claims and outcomes; entries that arrive during a commit form the next group.
@@ -132,7 +137,7 @@ class GroupCommit:
         try:
             while not self._ended:
                 self._next_group()
-                self._write(self._group)
+                self._write([entry for entry in self._group if not entry.is_void])
                 self._group = []
         except BaseException as error:  # noqa: BLE001 - rows wait for this thread: it must answer each of them
             self._refuse_all(UnexpectedError.of(error, WRITER))

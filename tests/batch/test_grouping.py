@@ -116,6 +116,20 @@ async def test_closing_writes_what_waits() -> None:
     assert sum(outcomes for _, outcomes in ledger.sizes) == 2
 
 
+async def test_a_claim_of_a_row_that_is_cancelled_while_it_waits_is_not_written() -> None:
+    ledger = Transactions()
+    async with commits(ledger, GroupWait(NEVER_S, never, joined=True)) as writer:
+        cancelled = asyncio.create_task(writer.claim(request(0)))
+        settling = asyncio.create_task(writer.settle(outcome(1)))
+        claiming = asyncio.create_task(writer.claim(request(2)))
+        await asyncio.sleep(0)
+        for task in (cancelled, settling):
+            task.cancel()
+        await asyncio.wait([cancelled, settling])
+    await asyncio.wait_for(claiming, WITHIN_S)
+    assert [(group.claims, group.outcomes) for group in ledger.groups] == [([request(2)], [outcome(1)])]
+
+
 def later() -> Callable[[], float]:
     """Return a clock that moves on by a second with each reading, so that no call waits for its turn."""
     return partial(next, itertools.count(0.0))
