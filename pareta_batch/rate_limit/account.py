@@ -18,8 +18,12 @@ from statistics import fmean
 
 MIN_PART = 0.1
 """Lower bound of a part, as a share of an equal one; higher lets an idle run start faster, and wastes more."""
+MIN_LOAD = 0.5
+"""Demand of all runs from which they take turns, as a share of R; higher has fewer turns, and more refused calls."""
 MIN_TURN_S, MIN_TURN_CALLS = 1.0, 15
 """Mean turn: at least these seconds and calls; higher loses fewer calls between turns, and each run waits longer."""
+MIN_CALLS = 3.0
+"""Calls of the shortest turn, of which its beginning loses one; higher lets an idle run start faster, wasting more."""
 TURN_FACTOR = 4
 """Ratio of two lengths of a turn; higher changes the length less often, at which runs collide."""
 SEARCH_TURN_S = 2.0
@@ -96,15 +100,16 @@ def allocation_of(own: Usage, others: Sequence[Usage], clock_s: float = 0.0) -> 
     known = [each.account_per_s for each in usages if each.account_per_s is not None]
     account_per_s = fmean(known) if known else None
     demands = [each.demand_per_s for each in usages]
-    parts = _parts(account_per_s, demands)
-    before, part = parts[: usages.index(own)], parts[usages.index(own)]
-    # Runs that together need less than R are bounded by their calls in flight: turns would only delay them.
-    takes_turns = others and any(each.refused for each in usages) and sum(demands) >= (account_per_s or 0.0)
+    n = usages.index(own)
+    # Runs that together need little are bounded by their calls in flight: turns would only delay them.
+    takes_turns = others and any(each.refused for each in usages) and sum(demands) >= MIN_LOAD * (account_per_s or 0.0)
     if not takes_turns:
-        return Allocation(part, account_per_s, pause_s)
-    cycle_s = len(usages) * _turn_s(account_per_s)
-    first_s = cycle_s * sum(before) / sum(parts)
-    turn = Turn(first_s - clock_s, cycle_s * part / sum(parts), cycle_s)
+        return Allocation(_parts(account_per_s, demands, MIN_PART)[n], account_per_s, pause_s)
+    turn_s = _turn_s(account_per_s)
+    parts = _parts(account_per_s, demands, max(MIN_PART, MIN_CALLS / (turn_s * (account_per_s or inf))))
+    cycle_s = len(usages) * turn_s
+    first_s = cycle_s * sum(parts[:n]) / sum(parts)
+    turn = Turn(first_s - clock_s, cycle_s * parts[n] / sum(parts), cycle_s)
     return Allocation(1.0, account_per_s, pause_s, turn)
 
 
@@ -116,10 +121,10 @@ def _turn_s(account_per_s: float | None) -> float:
     return float(MIN_TURN_S * TURN_FACTOR ** max(ceil(missing), 0))
 
 
-def _parts(account_per_s: float | None, demands: Sequence[float]) -> list[float]:
+def _parts(account_per_s: float | None, demands: Sequence[float], least_share: float) -> list[float]:
     if account_per_s is None:
         return [1 / len(demands)] * len(demands)
-    level, least = _level(account_per_s, demands), MIN_PART * account_per_s / len(demands)
+    level, least = _level(account_per_s, demands), least_share * account_per_s / len(demands)
     return [min(max(demand, least), level) / account_per_s for demand in demands]
 
 

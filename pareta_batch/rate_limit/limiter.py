@@ -179,7 +179,8 @@ class RateLimiter:
             self._rate = Rate(self.most) if self._told.calls_per_s else self._rate
             self._random_refusals.gap_s = 0.0  # a measurement would count collisions
         pause_s = max(allocation.pause_s, self._share.take_turns(allocation, now))
-        self._paused_until = max(self._paused_until, now + pause_s)
+        if pause_s:  # else `now` would count as a pause, which hides a lack of demand
+            self._paused_until = max(self._paused_until, now + pause_s)
         self._rate.time = self._share.time
         if self._concurrency.bounds or self._random_refusals.gap_s:
             return  # its rate is not in use: it stays, with its part

@@ -116,6 +116,7 @@ class Share:
         if self._left_at is None:
             return None
         out_s, self._left_at = now - self._left_at, None
+        self._meter.lost += self.turn is not None
         return Entry(out_s, now - self.turn.since_s(now) + TURN_GUARD_S if self.turn else now)
 
 
@@ -124,6 +125,7 @@ class DemandMeter:
 
     def __init__(self) -> None:
         self.started = 0
+        self.lost = 0  # calls for which the beginnings of turns had no time
         self._reported = 0
         self._reported_at = -inf
         self._demand_per_s = inf
@@ -138,12 +140,13 @@ class DemandMeter:
             turn: the turns in which calls were allowed; a measurement takes at least half of one.
         """
         allowed_s, part = now - self._reported_at, 1.0
-        if turn is not None:
+        if turn is not None and self._reported_at > -inf:
             allowed_s, part = turn.within_s(self._reported_at, now), turn.length_s / turn.cycle_s
             if allowed_s < turn.length_s / 2:
                 return self._demand_per_s
-        used_per_s = (self.started - self._reported) / max(allowed_s, 1e-3)
+        used = self.started + self.lost - self._reported
+        used_per_s = used / max(allowed_s, 1e-3)
         bounded = paused_until > self._reported_at or used_per_s >= MIN_USED_SHARE * per_s
-        self._reported_at, self._reported = now, self.started
+        self._reported_at, self._reported = now, self.started + self.lost
         self._demand_per_s = inf if bounded else DEMAND_FACTOR * used_per_s * part
         return self._demand_per_s

@@ -66,8 +66,8 @@ def test_the_turns_of_a_run_are_in_the_ratio_of_its_demand(at: float) -> None:
     [
         [COLLIDES],
         [replace(COLLIDES, refused=0)] * 2,
-        # Bounded by calls in flight: together they need less than the account's rate.
-        [replace(COLLIDES, demand_per_s=9.0)] * 2,
+        # Bounded by calls in flight: together they need less than half of the account's rate.
+        [replace(COLLIDES, demand_per_s=4.9)] * 2,
     ],
 )
 def test_no_turns_are_taken_without_need(usages: list[Usage]) -> None:
@@ -117,6 +117,39 @@ def test_a_rate_that_is_learned_beside_others_is_not_reported() -> None:
     assert limiter._rate.resting
     assert usage.account_per_s is None
     assert usage.refused > 0
+
+
+def parts_of_the_time(per_s: float, runs: int) -> tuple[float, float]:
+    """Return the parts of the time that a run beside busy ones has: after 400 idle seconds, and after 400 busy ones."""
+    limiter, parts = RateLimiter(64), []
+    busy = [Usage(0, 1, account_per_s=per_s, run=f"{n}") for n in range(1, runs)]
+    for now in range(800):
+        own = replace(limiter.usage(now), account_per_s=per_s, run="0")
+        turn = allocation_of(own, busy, 0.3).turn
+        assert turn is not None
+        parts.append(turn.length_s / turn.cycle_s)
+        # The allocation arrives later than the report, as through a ledger.
+        limiter.allocate(Allocation(1.0, per_s, turn=turn), now + 0.02)
+        if now >= 400:
+            starts(limiter, since=now + 0.02, until=now + 1.0)
+    return parts[399], parts[-1]
+
+
+@pytest.mark.parametrize("per_s", [1, 2, 5, 7.5, 8, 10, 12, 15, 19, 30, 100])
+@pytest.mark.parametrize("runs", [2, 3, 8])
+def test_an_idle_run_leaves_its_turns_and_regains_them(runs: int, per_s: float) -> None:
+    idle, busy = parts_of_the_time(per_s, runs)
+    assert idle <= 0.45 / runs
+    assert busy >= 0.9 / runs
+
+
+def test_a_run_without_rows_leaves_its_part_of_the_rate() -> None:
+    limiter = at_rest(20.0)
+    for now in range(1, 4):
+        usage = limiter.usage(float(now))
+        # The allocation arrives later than the report: that is not a pause.
+        limiter.allocate(Allocation(0.5, 20.0), now + 0.02)
+    assert usage.demand_per_s == 0
 
 
 async def test_a_gate_that_waits_for_its_turn_closes_at_once() -> None:
