@@ -68,12 +68,16 @@ class Share:
         collides = self.turn is not None or learned_beside or self._collisions >= MAX_COLLISIONS
         self._reported_per_s = rate.per_s if rate.resting and self._was_known and in_use else None
         self._was_known = rate.resting
+        # A told limit bounds the calls, so the rate rises above it without a refusal.
+        told_per_s = own.account_per_s or inf
+        learned_per_s = self._reported_per_s / self.part if self._reported_per_s else inf
+        known_per_s = min(learned_per_s, told_per_s)
         return replace(
             own,
             started=self._meter.started,
             refused=own.refused if collides else 0,
-            account_per_s=self._reported_per_s / self.part if self._reported_per_s else own.account_per_s,
-            demand_per_s=self._meter.demand_per_s(now, rate.per_s, paused_until, self.turn),
+            account_per_s=known_per_s if known_per_s < inf else None,
+            demand_per_s=self._meter.demand_per_s(now, min(rate.per_s, told_per_s), paused_until, self.turn),
         )
 
     def allocated_per_s(self, allocation: Allocation, rests_at: float | None) -> float | None:
