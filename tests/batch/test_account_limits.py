@@ -111,6 +111,13 @@ def test_a_rate_that_headers_tell_is_that_of_the_account(requests: float | None,
     assert limiter.usage(1.0).account_per_s == pytest.approx(per_s, rel=0.02)
 
 
+def test_a_rate_above_the_told_one_is_not_reported() -> None:
+    limiter = at_rest(90.0)
+    limiter.usage(0.0)
+    limiter.answered(limiter.started(0.0), 0.1, RateLimits(RateLimitBudget(100, 0, 10.0), None))
+    assert limiter.usage(1.0).account_per_s == pytest.approx(10.0, rel=0.02)
+
+
 @pytest.mark.parametrize(("per_s", "burst"), first_of((50, 10), (12, 12)))
 def test_runs_that_report_to_each_other_share_a_limit_that_headers_tell(per_s: int, burst: int) -> None:
     service = Service(0.1, per_s=per_s, burst=burst, tells=True)
