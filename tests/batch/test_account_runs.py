@@ -20,6 +20,7 @@ from pareta_batch.ledger.account_runs import MAX_AGE_S, AccountRuns, account_dig
 from pareta_batch.ledger.ledger import Ledger
 from pareta_batch.ledger.run_tables import account_runs
 from pareta_batch.rate_limit import Allocation, Usage
+from pareta_batch.rate_limit.share import DemandMeter
 from pareta_batch.run import complete_shards
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import RateLimit, Sandbox
@@ -85,8 +86,9 @@ def test_an_account_is_one_service_and_one_key() -> None:
 
 
 async def test_two_runs_of_one_account_work_at_half_of_its_rate_each(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(DemandMeter, "demand_per_s", lambda *_: inf)  # as if they had rows to send
     batches = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
