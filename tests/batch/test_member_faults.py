@@ -102,6 +102,7 @@ async def test_a_member_of_an_ended_run_does_not_join(
     assert sandbox.books().completions == 0
 
 
+@pytest.mark.long
 async def test_a_cancelled_member_settles_its_calls_and_leaves_its_shards_to_the_others(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
 ) -> None:
@@ -123,6 +124,7 @@ async def test_a_cancelled_member_settles_its_calls_and_leaves_its_shards_to_the
     sandbox.debited_once()
 
 
+@pytest.mark.long
 async def test_a_pause_and_a_new_limit_act_on_all_members(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
 ) -> None:

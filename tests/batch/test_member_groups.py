@@ -49,7 +49,12 @@ Act = Callable[[Sandbox, Lead, Sequence["asyncio.Task[object]"]], None]
 
 
 @pytest.mark.parametrize(
-    ("act", "budget_usd"), [(empty_balance, None), (interrupt, None), (cancel, None), (spend, 0.0004)]
+    ("act", "budget_usd"),
+    [
+        (empty_balance, None),
+        *(pytest.param(act, None, marks=pytest.mark.long) for act in (interrupt, cancel)),
+        (spend, 0.0004),
+    ],
 )
 async def test_rows_claimed_ahead_are_given_back_at_every_stop(
     tmp_path: Path,

@@ -95,6 +95,7 @@ async def run_on_this_machinely(batch: Batch, sandbox: Sandbox, ledger: Ledger, 
     return await run_with_members(batch, ledger, batch.processes, start)
 
 
+@pytest.mark.long
 async def test_a_killed_member_is_reported_and_the_others_send_its_rows(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:

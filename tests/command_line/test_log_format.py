@@ -41,6 +41,7 @@ def ran(folder: Path, sandbox: Sandbox, *command: str, **variables: str) -> tupl
     return done.returncode, [json.loads(line) for line in done.stderr.splitlines()], done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_every_line_of_a_run_without_a_server_is_an_object(tmp_path: Path, sandbox: Sandbox) -> None:  # noqa: F811
     write_rows(tmp_path / "rows.jsonl", numbered(5))

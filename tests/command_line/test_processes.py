@@ -298,6 +298,7 @@ def test_under_nohup_a_closed_terminal_is_ignored(started: Processes) -> None:
     assert process.communicate(timeout=30)[0] == "cleaned up\n"
 
 
+@pytest.mark.long
 def test_a_pilot_that_loses_its_terminal_settles_what_is_in_flight(
     started: Processes, slow: Sandbox, tmp_path: Path
 ) -> None:

@@ -208,6 +208,7 @@ def test_a_long_document_is_cut_and_its_lines_are_indented() -> None:
     assert text.endswith("  answer: (empty)")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("service")
 def test_prefect_neither_sends_nor_announces_usage_data_on_the_first_command_in_a_terminal(tmp_path: Path) -> None:
     unset = {"DO_NOT_TRACK", "PREFECT_SERVER_ANALYTICS_ENABLED", "PREFECT_API_URL", "CI", "GITHUB_ACTIONS"}

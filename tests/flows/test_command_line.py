@@ -86,6 +86,7 @@ def test_a_comparison_ends_with_its_cost_and_its_page(pareta: Sandbox, tmp_path:
 
 
 @on_both
+@pytest.mark.long
 def test_the_total_of_a_pipeline_is_what_the_service_debited_on_the_page_too(pareta: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "pipeline.json"
     path.write_text(pipeline(tmp_path).model_dump_json(), encoding="utf-8")

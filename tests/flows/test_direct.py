@@ -107,8 +107,8 @@ async def test_prefect_is_used_exactly_where_an_api_is_configured(no_api: None) 
         assert uses_prefect()
 
 
-async def test_a_direct_flow_ends_as_its_flow_run_does(either: Sandbox, tmp_path: Path) -> None:
-    either.inject(Status(status=422, times=1))
+async def test_a_direct_flow_ends_as_its_flow_run_does(mostly_direct: Sandbox, tmp_path: Path) -> None:
+    mostly_direct.inject(Status(status=422, times=1))
     state = await complete_batch(batch(tmp_path), return_state=True)
     assert (state.type.value, state.name) == ("FAILED", "TooManyFailures")
     assert "1 failed" in str(state.message)
@@ -121,7 +121,7 @@ async def test_a_direct_flow_ends_as_its_flow_run_does(either: Sandbox, tmp_path
     quote: object = await complete_batch(tolerant, dry_run=True)
     assert isinstance(quote, Quote)
     assert (await complete_batch(tolerant, dry_run=True, return_state=True)).name == "Quoted"
-    either.debited_once()
+    mostly_direct.debited_once()
 
 
 async def test_a_direct_flow_checks_and_converts_its_parameters(either: Sandbox, tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ async def test_a_pipeline_killed_at_any_stage_and_run_again_has_one_endpoint_and
     pareta.debited_once()
 
 
+@pytest.mark.long
 async def test_what_a_killed_pipeline_leaves_live_is_stopped_by_the_guard(pareta: Sandbox, tmp_path: Path) -> None:
     there_yet = while_it_serves(pareta)
     with running_pipeline(pipeline(tmp_path, comparisons=())) as running:

@@ -19,6 +19,7 @@ from pareta_batch.ledger.outcomes import Outcome
 from pareta_batch.spec import Batch
 from pareta_report import Page, batch_measured_quality, render_page
 from pareta_report.batch.truth import is_right, label_of
+from tests.grids import extremes
 from tests.report.test_page import NOW, Tags
 
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -80,7 +81,7 @@ LABELS: dict[str, tuple[pa.Array, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", extremes(FORMATS))
 @pytest.mark.parametrize("kind", LABELS)
 def test_right_answers_are_right_in_every_format(tmp_path: Path, kind: str, suffix: str) -> None:
     labels, answers = LABELS[kind]

@@ -279,6 +279,7 @@ def test_a_batch_of_nothing_is_shown() -> None:
     assert "0 of 0" in render_page(Page("t", NOW, batch=nothing, answers=table([answer("1", "x")]).head(0)))
 
 
+@pytest.mark.long
 def test_the_same_page_is_the_same_bytes_in_any_process() -> None:
     code = (
         "import hashlib; from tests.report.test_page import full_page; from pareta_report import render_page;"
