@@ -60,8 +60,9 @@ class Database:
             self.file = LedgerFile(path)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; one that a thread still uses closes when it is returned."""
         self.problem()  # before SQLite applies its log to a file that replaced the opened one
+        sa.event.listen(self.engine, "checkin", lambda _, record: record.invalidate())
         self.engine.dispose()
         if self.file is not None:
             self.file.close()
@@ -194,9 +195,8 @@ def _is_disconnect(error: sa.exc.SQLAlchemyError) -> bool:
 
 
 def insert_into(db: sa.Connection, table: sa.Table) -> sqlite.Insert:
-    """Return an insert with support for ON CONFLICT; that of PostgreSQL has the same methods."""
-    dialect: Any = import_module(f"sqlalchemy.dialects.{db.dialect.name}")  # PostgreSQL would delay every start
-    return dialect.insert(table)  # type: ignore[no-any-return]
+    """Return an insert with support for ON CONFLICT; the drivers of PostgreSQL, if it is not used, delay no start."""
+    return import_module(f"sqlalchemy.dialects.{db.dialect.name}").insert(table)  # type: ignore[no-any-return]
 
 
 def _make_folder(url: sa.URL, path: Path) -> None:

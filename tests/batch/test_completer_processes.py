@@ -7,9 +7,11 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from pareta_batch import BatchStopped, InvalidOptions, ParetaCompleter
 from pareta_batch.ledger import Ledger, add_rows, join_run, open_batch, spent_by_member
+from pareta_batch.ledger.run_tables import members
 from pareta_batch.members.blocks import free_rows, lead_blocks, take_rows
 from pareta_batch.rows import RowRequest
 from pareta_sandbox.testing import Sandbox
@@ -143,11 +145,18 @@ async def test_a_dead_process_keeps_its_grant_for_a_request_in_doubt_of_a_freed_
             assert lead._funds.kept_of_dead(1_000, *spent, 10) == kept
 
 
+def working(ledger: Ledger) -> int:
+    """Return the number of processes that have sent rows."""
+    with ledger.transaction() as db:
+        return sum(counts["sent"] > 0 for counts in db.scalars(sa.select(members.c.counts)))
+
+
 @pytest.mark.long
-async def test_an_empty_balance_stops_all_processes(sandbox: Sandbox, actors: Actors) -> None:
+async def test_an_empty_balance_stops_all_processes(sandbox: Sandbox, actors: Actors, ledger_url: str) -> None:
     sandbox.change(latency_ms=50)
     started = [actors.start([range(number * 500, number * 500 + 500)], max_in_flight=9) for number in range(3)]
-    await until(lambda: sandbox.books().completions >= 30, within_s=120)
+    with closing(Ledger.open(ledger_url)) as ledger:
+        await until(lambda: working(ledger) == 3, within_s=120)  # one that joins later would be a run of its own
     sandbox.set_balance(0)
     assert await ended(started) == [STOPPED] * 3
     assert sandbox.books().statuses[402] <= 9
