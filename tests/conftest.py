@@ -2,7 +2,6 @@
 
 import gc
 import os
-import shutil
 import signal
 from collections.abc import Generator
 from pathlib import Path
@@ -21,18 +20,9 @@ settings.register_profile("fast", ANYWHERE, max_examples=25)
 settings.register_profile("thorough", ANYWHERE, max_examples=100)
 
 
-IN_MEMORY, FREE_BYTES = Path("/dev/shm"), 4 * 2**30
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    """Try fewer examples of each property in the fast tests, and keep their files in memory if there is room.
-
-    The settings of Hypothesis are loaded before a module copies them. In memory no ledger waits for a disk.
-    """
-    fast = config.option.markexpr.startswith("not long")
-    settings.load_profile("fast" if fast else "thorough")
-    if fast and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > FREE_BYTES:
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+    """Try fewer examples of each property in the fast tests, before a module copies the settings."""
+    settings.load_profile("fast" if config.option.markexpr.startswith("not long") else "thorough")
 
 
 # Collected tests live as long as the process: to traverse them again and again takes half the time of the collection.
