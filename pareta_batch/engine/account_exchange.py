@@ -28,9 +28,8 @@ async def share_account(
     Runs share an account if they have one base URL, one API key and one ledger. The first exchange precedes the body:
     a run that joins others begins at its allocated rate. A failed exchange is logged; the limiter keeps the last one.
     """
-    run = uuid4().hex
-    runs = AccountRuns(ledger, account_digest(pareta.base_url, pareta.api_key), run)
-    exchange = _Exchange(gate, loop, runs, run, batch)
+    runs = AccountRuns(ledger, account_digest(pareta.base_url, pareta.api_key), uuid4().hex)
+    exchange = _Exchange(gate, loop, runs, batch)
     exchanging = None
     try:
         await exchange.once()
@@ -47,11 +46,10 @@ async def share_account(
 
 
 class _Exchange:
-    def __init__(self, gate: AdmissionGate, loop: LoopThread, runs: AccountRuns, run: str, batch: str) -> None:
+    def __init__(self, gate: AdmissionGate, loop: LoopThread, runs: AccountRuns, batch: str) -> None:
         self._gate = gate
         self._loop = loop
         self._runs = runs
-        self._run = run
         self._batch = batch
         self._fails = False
         self._ended = False
@@ -64,7 +62,7 @@ class _Exchange:
 
     async def once(self) -> None:
         try:
-            own = replace(await self._loop.run(self._usage()), run=self._run)
+            own = replace(await self._loop.run(self._usage()), run=self._runs.run)
             others = await asyncio.to_thread(self._exchange, own)
             allocation = allocation_of(own, others, self._runs.clock_s)
         except Exception as error:  # noqa: BLE001 - the run goes on with its last allocation

@@ -29,7 +29,7 @@ class AccountRuns:
     def __init__(self, ledger: Ledger, account: str, run: str) -> None:
         self._ledger = ledger
         self._account = account
-        self._run = run
+        self.run = run
         self._of_account = account_runs.c.account == account
         self.clock_s = time.time() - time.monotonic()
         """Seconds by which the clock of the ledger is ahead of `time.monotonic()`; all runs of the ledger share it."""
@@ -48,10 +48,10 @@ class AccountRuns:
             "reported_at": now,
         }
         with self._ledger.transaction() as db:
-            written = insert_into(db, account_runs).values(account=self._account, run=self._run, **report)
+            written = insert_into(db, account_runs).values(account=self._account, run=self.run, **report)
             db.execute(written.on_conflict_do_update(index_elements=["account", "run"], set_=report))
             self._measure_clock(db)
-            others = sa.and_(self._of_account, account_runs.c.run != self._run)
+            others = sa.and_(self._of_account, account_runs.c.run != self.run)
             found = db.execute(sa.select(account_runs).where(others, account_runs.c.reported_at > now - MAX_AGE_S))
             return [
                 Usage(
