@@ -53,7 +53,7 @@ _OF_KEYS = (
     ),
 )
 _IN_ORDER = sa.select(shards.c.shard).order_by(shards.c.shard).with_for_update()
-_LOCK = sa.select(shards.c.counted).order_by(shards.c.shard).with_for_update().where(*_OF_KEYS)
+_LOCK = _IN_ORDER.with_only_columns(shards.c.counted).where(*_OF_KEYS)
 _UNCOUNT_LOCKED = shards.update().where(*_OF_KEYS, shards.c.counted).values(counted=False)
 
 
