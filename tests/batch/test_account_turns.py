@@ -23,6 +23,18 @@ def in_turn(turn: Turn, now: float) -> bool:
     return turn.since_s(now) < turn.length_s
 
 
+def with_refusals(limiter: RateLimiter, now: float, *, calls: int, every: int) -> float:
+    """Send calls from `now` on, of which the first and then one in `every` is refused; return the time of the last."""
+    for n in range(calls):
+        now += limiter.wait(now) or 0.0
+        call = limiter.started(now)
+        if n % every:
+            limiter.answered(call, now)
+        else:
+            limiter.refused(call, now, None)
+    return now
+
+
 def at_twenty_per_s(turn: Turn) -> RateLimiter:
     """Return a limiter of an account with 20 calls/s whose turns are known."""
     limiter = RateLimiter(64)
@@ -91,14 +103,7 @@ def test_a_run_with_a_known_rate_takes_no_turns_before_its_calls_collide() -> No
     limiter.usage(0.0)
     limiter.allocate(Allocation(0.5, 20.0), 1.0)
     assert limiter.usage(1.0).refused == 0
-    now = 1.0
-    for n in range(200):
-        now += limiter.wait(now) or 0.0
-        call = limiter.started(now)
-        if n % 4:
-            limiter.answered(call, now)
-        else:
-            limiter.refused(call, now, None)
+    now = with_refusals(limiter, 1.0, calls=200, every=4)
     assert limiter.usage(now).refused == 50
 
 
@@ -202,12 +207,5 @@ def test_random_refusals_that_are_expected_are_no_collisions() -> None:
     limiter = at_rest(20.0)
     limiter.allocate(Allocation(0.5, 20.0), 0.0)
     limiter._random_refusals._share = 0.3  # as measured while it was alone
-    now = 0.0
-    for n in range(400):
-        now += limiter.wait(now) or 0.0
-        call = limiter.started(now)
-        if n % 5:
-            limiter.answered(call, now)
-        else:
-            limiter.refused(call, now, None)
+    now = with_refusals(limiter, 0.0, calls=400, every=5)
     assert limiter.usage(now).refused == 0
