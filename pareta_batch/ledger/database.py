@@ -195,7 +195,7 @@ def _is_disconnect(error: sa.exc.SQLAlchemyError) -> bool:
 
 
 def insert_into(db: sa.Connection, table: sa.Table) -> sqlite.Insert:
-    """Return an insert with support for ON CONFLICT; the drivers of PostgreSQL, if it is not used, delay no start."""
+    """Return an insert with support for ON CONFLICT; its dialect is imported at the first use."""
     return import_module(f"sqlalchemy.dialects.{db.dialect.name}").insert(table)  # type: ignore[no-any-return]
 
 
