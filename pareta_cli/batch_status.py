@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pareta_batch import BatchBusy, BatchUnknown, Controls, Ledger, Snapshot, Tally
+from pareta_batch import BatchUnknown, Controls, Ledger, Snapshot, Tally
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,12 @@ def batch_statuses(name: str | None) -> list[BatchStatus]:
         if name is not None and name not in known:
             raise BatchUnknown(name, known)
         names = [name] if name else known
-        return [_status(ledger, each) for each in names]
+        return [status_of(ledger, each) for each in names]
 
 
-def _status(ledger: Ledger, name: str) -> BatchStatus:
+def status_of(ledger: Ledger, name: str) -> BatchStatus:
+    """Return the status of a batch. Raises LedgerError."""
     registration: Literal["running", "interrupted"] | None = None
     if ledger.is_registering(name):
-        registration = "running" if is_busy(ledger, name) else "interrupted"
+        registration = "running" if ledger.holder(name) else "interrupted"
     return BatchStatus(name, ledger.tally(name), Controls(ledger, name).live(), registration)
-
-
-def is_busy(ledger: Ledger, batch: str) -> bool:
-    """Return whether a run holds the lock of a batch."""
-    try:
-        with ledger.lease(batch):
-            return False
-    except BatchBusy:
-        return True

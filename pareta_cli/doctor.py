@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx
 
 from pareta_batch import BatchError, Ledger, duration_text, masked
-from pareta_cli.batch_status import is_busy
 from pareta_cli.checks import Check
 from pareta_cli.debugging import print_traceback
 from pareta_cli.lifeline import KEY
@@ -158,7 +157,7 @@ def _prefect() -> Iterator[Check]:
 def _ledger() -> Check:
     with closing(Ledger.open()) as ledger:
         batches = ledger.batches()
-        busy = [name for name in batches if is_busy(ledger, name)]
+        busy = [name for name in batches if ledger.holder(name)]
         where = str(ledger.file) if ledger.file else "PostgreSQL"
         running = f"; running: {', '.join(busy[:MAX_NAMED])}" if busy else "; no batch is locked by a run"
         return Check("ledger", True, f"{where}: {len(batches):,} batch{'' if len(batches) == 1 else 'es'}{running}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pareta_batch.answers.folder_checks import take_folder
-from pareta_batch.errors import BatchBusy, BatchUnknown, OutputError
+from pareta_batch.errors import BatchUnknown, OutputError
 from pareta_batch.ledger import Ledger, insert_into, outputs
 from pareta_batch.rows import digest
 from pareta_batch.spec import Batch
@@ -138,7 +138,7 @@ def _check_free(place: _Place, batch: str, ledger: Ledger) -> Sequence[str] | No
     if any(entry.key == place.key and entry.batch == batch and entry.current for entry in found):
         return None
     for entry in found:
-        if entry.batch != batch and entry.current and (place.exists() or _is_running(entry.batch, ledger)):
+        if entry.batch != batch and entry.current and (place.exists() or ledger.holder(entry.batch)):
             raise OutputError(_taken(place, batch, entry.batch))
     return [entry.batch for entry in found]
 
@@ -164,14 +164,6 @@ def _taken(place: _Place, batch: str, holder: str) -> str:
         f"{place.name}: file of batch {holder!r}; choose another output for batch {batch!r}, or another one for "
         f"{holder!r} and run that first"
     )
-
-
-def _is_running(batch: str, ledger: Ledger) -> bool:
-    try:
-        with ledger.lease(batch):
-            return False
-    except BatchBusy:
-        return True
 
 
 def _is_answers(batch: Batch) -> sa.ColumnElement[bool]:

@@ -82,3 +82,8 @@ class Descriptors:
         self._idle: defaultdict[Inode, list[int]] = defaultdict(list)
         self._used: set[int] = set()
         self._mutex = threading.Lock()
+
+
+descriptors = Descriptors()
+"""The lock descriptors of this process."""
+os.register_at_fork(after_in_child=descriptors.forget)

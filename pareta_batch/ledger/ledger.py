@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.database import Database, insert_into
-from pareta_batch.ledger.lock import Lost, lease
+from pareta_batch.ledger.lock import Lost, holder, lease
 from pareta_batch.ledger.opening import prepare
 from pareta_batch.ledger.outcomes import Outcome, Tally
 from pareta_batch.ledger.queries import Sample, missing_by_shard, sample_of, tally_of
@@ -91,6 +91,10 @@ class Ledger:
             finally:
                 del self._leases[batch]
 
+    def holder(self, batch: str) -> str | None:
+        """Return the process that holds the lease of a batch, or None; runs that start meanwhile are not disturbed."""
+        return holder(self._database, batch)
+
     def register_rows(
         self, batch: str, requests: Iterable[RowRequest], sharing: Sharing = NOTHING_SHARED
     ) -> RegisteredRows:
@@ -132,10 +136,8 @@ class Ledger:
     ) -> Iterator[RowRequest]:
         """Yield the rows to send of one shard in input order, read in pages of about `PAGE_BYTES`."""
         first, end, count = shard * shard_size, (shard + 1) * shard_size, FIRST_PAGE_ROWS
-        query = page_of(wanted)
-        while first < end and (
-            page := self._requests(query, {"batch": batch, "first": first, "end": end, "most": count})
-        ):
+        query, span = page_of(wanted), {"batch": batch, "end": end}
+        while first < end and (page := self._requests(query, {**span, "first": first, "most": count})):
             yield from page
             first = page[-1].position + 1
             count = max(1, PAGE_BYTES * len(page) // (1 + sum(request.prompt_bytes for request in page)))

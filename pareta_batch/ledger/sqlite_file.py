@@ -1,37 +1,18 @@
 """The file of an SQLite ledger: its identity, and the locks on it."""
 
-import errno
-import fcntl
-import hashlib
 import os
-import socket
-import struct
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from pareta_batch.errors import BatchBusy, LedgerError
-from pareta_batch.ledger.file_descriptors import Descriptors, Inode, inode_of
-
-FIRST_LOCK = 1 << 62
-"""Byte offset of the first lock: beyond the end of any file, and beyond the bytes that SQLite locks (at 2^30)."""
-LOCK_BYTES = 1 << 23
-"""Bytes per lock: process N locks 1 + N bytes, and Linux has 2^22 process ids."""
-LOCKS = 1 << 38
-"""Number of locks; higher makes a hash collision of two batch names rarer."""
-HAS_OFD_LOCKS = sys.platform == "linux"
-"""Whether locks of open file descriptions exist: within one process they exclude each other, unlike POSIX locks."""
-LOCK_FOLDER = Path("/tmp/pareta-locks")  # noqa: S108 - all users of the machine must share one folder
+from pareta_batch.errors import LedgerError
+from pareta_batch.ledger.file_descriptors import Inode, descriptors, inode_of
+from pareta_batch.ledger.file_locks import acquire, holder
 
 _USER_VERSION = 60  # offset of `user_version` in the header of an SQLite file
-_STRUCT_FLOCK = "hhqqi"  # of Linux: type, whence, start, length, process
 _RESTORE = "restore a backup of it and run it again: rows that the backup does not know are sent again"
-
-_descriptors = Descriptors()
-os.register_at_fork(after_in_child=_descriptors.forget)
 
 
 class LedgerFile:
@@ -89,16 +70,6 @@ class LedgerFile:
             self._runs = self._runs_in_file()
             self._log = self._inode_of_log()
 
-    def _acquire(self, batch: str) -> Callable[[], None]:
-        """Acquire the lock of a batch, and return the function that releases it."""
-        if HAS_OFD_LOCKS:
-            try:
-                return _lock_range(self.path, self._inode, batch)
-            except OSError as error:
-                if error.errno != errno.EINVAL:  # EINVAL: the kernel does not support these locks
-                    raise
-        return _lock_file(self._inode, batch)
-
     def _runs_in_file(self) -> int:
         with self._descriptor() as descriptor:
             return int.from_bytes(os.pread(descriptor, 4, _USER_VERSION))
@@ -128,11 +99,11 @@ class LedgerFile:
 
     @contextmanager
     def _descriptor(self) -> Iterator[int]:
-        descriptor = _descriptors.take(self.path, self._inode)
+        descriptor = descriptors.take(self.path, self._inode)
         try:
             yield descriptor
         finally:
-            _descriptors.give_back(self._inode, descriptor)
+            descriptors.give_back(self._inode, descriptor)
 
     @contextmanager
     def lock(self, batch: str) -> Iterator[None]:
@@ -141,11 +112,16 @@ class LedgerFile:
         Raises BatchBusy while another run holds it, LedgerError when the file cannot be locked.
         """
         with _named_errors(self.path):
-            release = self._acquire(batch)
+            release = acquire(self.path, self._inode, batch)
         try:
             yield
         finally:
             release()
+
+    def holder(self, batch: str) -> str | None:
+        """Return the process that holds the lock of a batch, or None. Raises LedgerError as `lock`."""
+        with _named_errors(self.path):
+            return holder(self.path, self._inode, batch)
 
     def forget_log(self) -> None:
         """Forget the known log: SQLite removes it when the last connection is closed."""
@@ -154,80 +130,19 @@ class LedgerFile:
     def close(self) -> None:
         """Close the descriptors of released locks, once no connection of this process uses the file."""
         self.forget_log()
-        _descriptors.close_idle(self._inode)
+        descriptors.close_idle(self._inode)
 
 
 def note_opened(path: str) -> Inode:
     """Record an SQLite connection to a file, and return the file's inode; its locks are kept until `note_closed`."""
     inode = inode_of(Path(path).stat())
-    _descriptors.opened(inode)
+    descriptors.opened(inode)
     return inode
 
 
 def note_closed(inode: Inode) -> bool:
     """Record a closed connection; return whether no other one of this process is open."""
-    return _descriptors.closed(inode)
-
-
-def _lock_range(path: Path, inode: Inode, batch: str) -> Callable[[], None]:
-    """Lock the batch's byte range of the ledger's file, and return the function that releases it."""
-    descriptor = _descriptors.take(path, inode)
-    try:
-        _fcntl(descriptor, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, batch, 1 + os.getpid())
-    except BlockingIOError:
-        found = _fcntl(descriptor, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, batch, LOCK_BYTES)
-        _descriptors.give_back(inode, descriptor)
-        raise BatchBusy(batch, _owner(found[3] - 1) if found[0] != fcntl.F_UNLCK else "another run") from None
-    except OSError:
-        _descriptors.give_back(inode, descriptor)
-        raise
-
-    def release() -> None:
-        _fcntl(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, batch, LOCK_BYTES)
-        _descriptors.give_back(inode, descriptor)
-
-    return release
-
-
-def _fcntl(descriptor: int, command: int, kind: int, batch: str, length: int) -> tuple[int, ...]:
-    start = FIRST_LOCK + _number(batch) % LOCKS * LOCK_BYTES
-    found = fcntl.fcntl(descriptor, command, struct.pack(_STRUCT_FLOCK, kind, os.SEEK_SET, start, length, 0))
-    return struct.unpack(_STRUCT_FLOCK, found)
-
-
-def _lock_file(inode: Inode, batch: str) -> Callable[[], None]:
-    """Lock a file named by the ledger's inode, and return the function that releases the lock.
-
-    On macOS and the BSDs every lock on the ledger's own file would interfere with SQLite's locks.
-    """
-    if not LOCK_FOLDER.exists():
-        LOCK_FOLDER.mkdir(exist_ok=True)
-        LOCK_FOLDER.chmod(0o1777)
-    path = LOCK_FOLDER / f"{inode[0]:x}-{inode[1]:x}-{_number(batch):x}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = int(os.read(descriptor, 20) or 0)
-        os.close(descriptor)
-        raise BatchBusy(batch, _owner(owner) if owner else "another run") from None
-    _descriptors.own(descriptor)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode())
-
-    def release() -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # explicitly: a child that was just forked may have a copy
-        _descriptors.close(descriptor)
-
-    return release
-
-
-def _number(batch: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"pareta-batch/{batch}".encode()).digest()[:8])
-
-
-def _owner(process: int) -> str:
-    return f"process {process} on {socket.gethostname()}"
+    return descriptors.closed(inode)
 
 
 @contextmanager

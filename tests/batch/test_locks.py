@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pareta_batch.errors import BatchBusy, LedgerError
-from pareta_batch.ledger import sqlite_file as ledger_file
+from pareta_batch.ledger import file_locks
 from pareta_batch.ledger.ledger import Ledger
 from pareta_sandbox.pytest_plugin import SandboxFactory
 from tests.batch.batches import batch_in, until
@@ -52,8 +52,8 @@ def alias_of(folder: Path, kind: str) -> str:
 @pytest.fixture(params=["ranges", "files"])
 def either_kind_of_lock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Byte ranges of the ledger's file; elsewhere than on Linux, files that are named by its inode."""
-    monkeypatch.setattr(ledger_file, "HAS_OFD_LOCKS", request.param == "ranges" and ledger_file.HAS_OFD_LOCKS)
-    monkeypatch.setattr(ledger_file, "LOCK_FOLDER", tmp_path / "locks")
+    monkeypatch.setattr(file_locks, "HAS_OFD_LOCKS", request.param == "ranges" and file_locks.HAS_OFD_LOCKS)
+    monkeypatch.setattr(file_locks, "LOCK_FOLDER", tmp_path / "locks")
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_a_file_that_cannot_be_opened_for_a_lock_is_a_ledger_error(
     def refuse(*_: object) -> int:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("pareta_batch.ledger.sqlite_file._fcntl", refuse)
+    monkeypatch.setattr("pareta_batch.ledger.file_locks._fcntl", refuse)
     refused = pytest.raises(LedgerError, match=r"cannot be locked .*No locks available.*; keep the ledger on a disk of")
     with refused, ledger.lease("test"):
         raise AssertionError("it is held")
@@ -234,8 +234,8 @@ def test_a_kernel_without_these_locks_gets_files(
     def refuse(*_: object) -> int:
         raise OSError(errno.EINVAL, "Invalid argument")
 
-    monkeypatch.setattr(ledger_file, "_fcntl", refuse)
-    monkeypatch.setattr(ledger_file, "LOCK_FOLDER", tmp_path / "locks")
+    monkeypatch.setattr(file_locks, "_fcntl", refuse)
+    monkeypatch.setattr(file_locks, "LOCK_FOLDER", tmp_path / "locks")
     with ledger.lease("test"), pytest.raises(BatchBusy), ledger.lease("test"):
         raise AssertionError("both hold it")
     with ledger.lease("test"):
