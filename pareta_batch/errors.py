@@ -247,4 +247,4 @@ class RowsUnanswered(BatchError):
         super().__init__(shard, count, reason, message)
 
     def __str__(self) -> str:
-        return f"shard {self.shard}: {self.count} rows unanswered, last {self.reason}: {self.message}"
+        return f"shard {self.shard}: unanswered rows: {self.count}, last {self.reason}: {self.message}"

@@ -78,10 +78,13 @@ def set_(
 def export(spec: SpecFile, overrides: Overrides = None) -> None:
     """Write the answers of a batch again, from its dataset and the ledger; nothing is sent."""
     from pareta_batch import Batch, Ledger, write_output
+    from pareta_cli.batch_status import status_of
     from pareta_cli.specs import read_spec
 
     with report_bad_input(), closing(Ledger.open()) as ledger:
-        typer.echo(write_output(read_spec(Batch, spec, overrides or ()), ledger))
+        batch = read_spec(Batch, spec, overrides or ())
+        typer.echo(write_output(batch, ledger))
+        typer.echo(status_of(ledger, batch.name), err=True)  # the output may be incomplete
 
 
 def _request(name: str, as_json: bool, **changes: bool | int) -> None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from pareta_batch.money.format import budget_dollars
 from pareta_batch.money.prices import NO_PRICES, Prices
+from pareta_batch.plurals import quantity
 
 MICRO_PER_USD = 1_000_000
 
@@ -235,7 +236,7 @@ class BudgetGate:
         if not self.blocked or self.budget is None:
             return f"the budget of {budget} has no room for a row"
         return (
-            f"{self.budget.in_doubt} requests may have been paid before any receipt revealed a price, so they may have "
+            f"{quantity(self.budget.in_doubt, 'request')} in doubt, from before any receipt revealed a price, may have "
             f"cost the whole budget of {budget}; send a pilot of some rows without budget_usd to learn the price"
         )
 

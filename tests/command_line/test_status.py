@@ -1,4 +1,4 @@
-"""`status` of a batch whose registration has not ended."""
+"""`status` and `export` of a batch whose registration has not ended."""
 
 import json
 from collections.abc import Iterator
@@ -55,3 +55,18 @@ def test_a_registration_that_runs_is_not_called_interrupted(tmp_path: Path, ledg
         assert ": registering its rows: 0 of " in status()
         (found,) = json.loads(status("--json"))
     assert found["registration"] == "running"
+
+
+def test_an_export_before_the_end_says_what_is_missing(tmp_path: Path, ledger: Ledger) -> None:
+    batch = batch_in(tmp_path, 2_500)
+    spec = tmp_path / "spec.json"
+    spec.write_text(batch.model_dump_json())
+
+    def export() -> str:
+        ended = CliRunner().invoke(app, ["export", str(spec)])
+        assert (ended.exit_code, ended.stdout) == (0, f"{batch.output_name}\n"), ended.output
+        return ended.stderr
+
+    assert ": registering its rows was interrupted: 0 of " in export()
+    register_rows(batch, ledger)
+    assert export() == f"{batch.name}: 0 of 2500 rows settled, 0 failed, 2500 pending; cost unknown\n"
