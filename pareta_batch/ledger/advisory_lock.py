@@ -87,7 +87,7 @@ def claim_check(fence: int, number: int, owner: Owner) -> dict[str, int | str]:
     return {"fence": fence, "number": number, "pid": owner[0], "transaction": owner[1]}
 
 
-def holder_of(db: sa.Connection, batch: str) -> str | None:
+def holding_process(db: sa.Connection, batch: str) -> str | None:
     """Return the process that holds the lock of a batch, or None."""
     found = db.execute(HOLDERS, {"number": locks_of(batch).run}).first()
     return None if found is None else named(found[2])

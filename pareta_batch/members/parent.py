@@ -175,7 +175,8 @@ class Lead:
         for state in dead:
             if state.token not in self._dead:
                 self._rows.bury(state.token, partial(self._kept_of_dead, state))
-                log.warning("batch %s: member %d has died; its shards are free", self.batch.name, state.number)
+                text = "batch %s: member %d has died; its shards are free, and its slots (%d) in %.0f s"
+                log.warning(text, self.batch.name, state.number, state.held.most, self.batch.timeout_s)
                 self._dead[state.token] = now
 
     def _kept_of_dead(self, state: MemberState, billed: int, requests: int, prompt_bytes: int) -> int:

@@ -1,6 +1,7 @@
 """Members and parents that die: every row is answered and paid once, and the limit holds at every moment."""
 
 import asyncio
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def living(ledger: Ledger) -> int:
 
 
 async def test_the_rows_of_a_killed_member_are_sent_by_the_others(
-    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str
+    tmp_path: Path, sandbox: Sandbox, ledger: Ledger, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.change(latency_ms=20)
     batch = batch_in(tmp_path, ROWS, max_in_flight=9, timeout_s=2)
@@ -59,6 +60,7 @@ async def test_the_rows_of_a_killed_member_are_sent_by_the_others(
             processes.running[0].kill()
             await working
         assert leading.stop is None
+    assert re.search(r"member 0 has died; its shards are free, and its slots \([1-9]\) in 2 s", caplog.text)
     assert ledger.tally("test").settled == ROWS
     sandbox.completed(ROWS)
     sandbox.debited_once()
