@@ -19,6 +19,7 @@ from pareta_batch.members.part_writing import members_write, part_ranges
 from pareta_batch.members.run_money import RunMoney
 from pareta_batch.members.run_rows import MemberState, RunRows
 from pareta_batch.members.shares import next_shares, shard_size
+from pareta_batch.plurals import quantity
 from pareta_batch.rate_limit import Limits
 from pareta_batch.spec import Batch
 
@@ -175,8 +176,9 @@ class Lead:
         for state in dead:
             if state.token not in self._dead:
                 self._rows.bury(state.token, partial(self._kept_of_dead, state))
-                text = "batch %s: member %d has died; its shards are free, and its slots (%d) in %.0f s"
-                log.warning(text, self.batch.name, state.number, state.held.most, self.batch.timeout_s)
+                held = quantity(state.held.most, "slot")
+                text = "batch %s: member %d has died; its shards are free now, and its %s in %.0f s"
+                log.warning(text, self.batch.name, state.number, held, self.batch.timeout_s)
                 self._dead[state.token] = now
 
     def _kept_of_dead(self, state: MemberState, billed: int, requests: int, prompt_bytes: int) -> int:
