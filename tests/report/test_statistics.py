@@ -72,6 +72,23 @@ def test_intervals_hold_the_mean_and_stay_where_values_can_be(values: list[float
     assert 0 <= p_of_no_difference(2 * scores - 1, names) <= 1
 
 
+@given(
+    st.lists(st.sampled_from([-1.0, 0.0, 0.25, 1.0]) | st.floats(-1, 1), min_size=1, max_size=40),
+    st.sampled_from([bounded.BOUND_TOLERANCE - 1, -0.5, 0.0, 1e-300]) | st.floats(-0.999, 1),
+)
+@example([0.25, -0.5, -0.5, -0.5, -0.5], 0.0)  # at its first point the line is level
+def test_a_saddlepoint_is_found_in_few_steps_wherever_it_is(values: list[float], mean: float) -> None:
+    units = bounded.units_of(np.array(values))
+    expected = bounded.tail(units, mean, -1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounded, "MAX_STEPS", 20)
+        assert bounded.tail(units, mean, -1.0) == expected
+    if not np.isinf(expected.z):
+        values_at, weights = bounded.centred(units, mean, -1.0)
+        terms = weights * values_at / (1 - expected.tilt * values_at)
+        assert abs(terms.sum()) <= 1e-7 * np.abs(terms).sum()
+
+
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=2, max_size=40))
 def test_whatever_a_row_without_an_answer_would_have_been_the_interval_holds_its_ends(
     rows: list[tuple[bool, bool, bool]],
