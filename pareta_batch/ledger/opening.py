@@ -1,6 +1,9 @@
 """Creation or migration of a ledger when it is opened: one process at a time."""
 
+from functools import cache
+
 import sqlalchemy as sa
+from sqlalchemy.engine.mock import MockConnection
 
 from pareta_batch.errors import LedgerError
 from pareta_batch.ledger.advisory_lock import lock_until_commit
@@ -18,7 +21,8 @@ def prepare(db: sa.Connection) -> None:
     if found > VERSION:
         raise LedgerError(f"the ledger is of version {found}, this program knows up to {VERSION}: update it")
     if found == 0:
-        account_runs.metadata.create_all(db)
+        for statement in _definitions(db.engine.url.drivername):
+            db.exec_driver_sql(statement)
         db.execute(revisions.insert().values(version_num=str(VERSION)))
     elif found < VERSION or not sa.inspect(db).has_table(revisions.name):
         from pareta_batch.ledger.migrations import migrate  # imports Alembic, which few openings need
@@ -27,6 +31,19 @@ def prepare(db: sa.Connection) -> None:
     if found != VERSION:
         db.execute(versions.delete())
         db.execute(versions.insert().values(version=VERSION))
+
+
+@cache
+def _definitions(driver: str) -> list[str]:
+    """Return the statements that create the tables; to write them takes longer than SQLite needs to execute them."""
+    statements: list[str] = []
+
+    def note(statement: sa.ExecutableDDLElement, *_: object) -> None:
+        statements.append(str(statement.compile(engine)))
+
+    engine: MockConnection = sa.create_mock_engine(f"{driver}://", note)
+    account_runs.metadata.create_all(engine, checkfirst=False)
+    return statements
 
 
 def _one_at_a_time(db: sa.Connection) -> None:

@@ -54,6 +54,17 @@ async def test_a_ledger_of_the_first_version_is_migrated_and_its_answers_are_not
     sandbox.silent_since(before)
 
 
+@pytest.mark.parametrize("name", ["batches", "eval_work", "member_shards"])
+def test_a_database_where_somebody_else_has_a_table_of_the_name_is_refused_and_left_as_it_is(
+    tmp_path: Path, name: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "shared.db")) as db:
+        db.execute(f"CREATE TABLE {name} (theirs)")
+        with pytest.raises(LedgerError, match=f"table {name} already exists; set PARETA_LEDGER_URL to a database"):
+            Ledger.open(f"sqlite:///{tmp_path / 'shared.db'}")
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [(name,)]
+
+
 KEYS_238D6FF = {
     "r7": "pb1-a3a391feda166c99c2be6bfbc03b06fc5834203392d70073f80325171511f661",
     "r8": "pb1-c289c610a3c1e2bd7f26e620dff5e65d42618a4b75c586acfde7f7062b58945d",
