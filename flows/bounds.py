@@ -3,15 +3,12 @@
 import asyncio
 import re
 from contextvars import ContextVar
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from prefect import get_client
-from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.direct import current_flow_name
 from flows.forms import titled
-from flows.parameters import Pipeline, Promotion, Watch
 from pareta_batch import (
     MICRO_PER_USD,
     AnyDataset,
@@ -30,10 +27,14 @@ from pareta_batch import (
     micro_usd,
     origin_of,
 )
-from pareta_evals import Comparisons, ComparisonSpec
 from tasks import current_flow_run, shared_ledger
 
-Bounded = TypeVar("Bounded", Comparisons, Promotion, Watch)
+if TYPE_CHECKING:
+    from flows.parameters import Pipeline, Promotion, Watch
+    from pareta_evals import Comparisons, ComparisonSpec
+
+# Names of the specs: a batch alone does not need their modules.
+Bounded = TypeVar("Bounded", "Comparisons", "Promotion", "Watch")
 
 EVENT_WITHOUT = re.compile("^event-without-([A-Za-z0-9_]+)")
 """Default of a trigger's template for a missing field, as in `default('event-without-name')`."""
@@ -102,6 +103,9 @@ def admit(spec: Bounded, bounds: Bounds | None) -> Bounded:
     check_event(spec)
     if bounds is None:
         return spec
+    from flows.parameters import Promotion, Watch
+    from pareta_evals import Comparisons
+
     changes: dict[str, object] = {"budget_usd": min(bounds.budget_usd, spec.budget_usd or bounds.budget_usd)}
     match spec:
         case Comparisons():
@@ -117,7 +121,7 @@ def admit(spec: Bounded, bounds: Bounds | None) -> Bounded:
     return spec.model_copy(update=changes)
 
 
-async def admit_pipeline(pipeline: Pipeline, bounds: Bounds | None) -> Pipeline:
+async def admit_pipeline(pipeline: "Pipeline", bounds: Bounds | None) -> "Pipeline":
     """Return the pipeline within the bounds; its batch counts as started by this deployment. Raises NotAllowed."""
     check_event(pipeline)
     if bounds is None:
@@ -150,6 +154,9 @@ async def current_origin() -> str:
     run, flow = current_flow_run(), current_flow_name()
     if run is None or run.deployment_id is None:
         return flow
+    from prefect import get_client
+    from prefect.exceptions import ObjectNotFound
+
     async with get_client() as client:
         try:
             return f"{flow}/{(await client.read_deployment(run.deployment_id)).name}"
@@ -199,7 +206,7 @@ def _confined(batch: Batch, bounds: Bounds, ledger: Ledger) -> Batch:
     return bounded
 
 
-def _compared(spec: ComparisonSpec, bounds: Bounds) -> ComparisonSpec:
+def _compared(spec: "ComparisonSpec", bounds: Bounds) -> "ComparisonSpec":
     if spec.rows is None:
         return spec
     rows = confined_dataset(spec.rows, bounds.folder, "rows")

@@ -5,7 +5,6 @@ Reason, and the upstream issues: docs/decisions/a-run-outlives-its-deployments-s
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeVar
 from uuid import UUID
 
 import prefect
@@ -13,19 +12,12 @@ from prefect import flow_engine
 from prefect.context import FlowRunContext
 from prefect.logging import get_logger
 
+from flows.outcomes import MARK
+
 PATCHED_VERSIONS = ("3.8", "3.9")
 """Prefect versions that the patch was tested with. Other versions are left unchanged."""
 
-MARK = "_outlives_its_slot"
-
-AnyFunction = TypeVar("AnyFunction", bound=Callable[..., object])
 MaintainLease = Callable[[UUID, float, bool, bool], AbstractAsyncContextManager[None]]
-
-
-def outlives_its_slot(function: AnyFunction) -> AnyFunction:
-    """Return the function of a flow, marked: its runs continue if the slot of their deployment cannot be renewed."""
-    setattr(function, MARK, True)
-    return function
 
 
 def ignore_lost_deployment_slot(version: str = prefect.__version__) -> bool:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from prefect.client.orchestration import get_client
-from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from tasks import current_flow_run
 
 Json = dict[str, Any]  # JSON of a parameter or of a schema
 
@@ -72,9 +71,12 @@ def _completed(changes: object, parameter: str) -> object:
     The recorded value is shown in the UI. A resumed or retried run reads it, also if the deployment has changed since.
     """
     run_id = os.environ.get(RUN_ID)
-    if run_id is None or FlowRunContext.get() is not None:
+    if run_id is None or current_flow_run() is not None:
         # Not a run of a deployment: the value is refused.
         return changes
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(UUID(run_id))
         if run.deployment_id is None:

@@ -5,29 +5,25 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from prefect import get_client
-from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
-from prefect.utilities.urls import url_for
-
-from flows.cancelled_logs import log_cancelled_tasks_as_information
 from flows.closing import closing_of
 from flows.collisions import is_unattended, skip_reason_of_busy, skip_reason_of_schedule
-from flows.deployment_slot import ignore_lost_deployment_slot, outlives_its_slot
 from flows.outcome_table import StopReason, end_state
 from flows.signals import hangup_terminates
 from pareta_batch import BatchBusy, BatchError, BatchReport, Quote, name_run, use_json_logs
 from pareta_client import InsufficientCreditsError, ParetaError
-from tasks import current_flow_run, run_logger, use_credentials
+from tasks import completed_state, current_flow_run, failed_state, is_state, run_logger, use_credentials
 
 if TYPE_CHECKING:
+    from prefect import State
+
     # The models of reports take a tenth of the start of a run, which needs them at its end.
     from flows.reports import ComparisonReport, PipelineReport, PromotionReport, Report
 
 # At import: every flow imports this module before Prefect's engine runs it.
-ignore_lost_deployment_slot()
-log_cancelled_tasks_as_information()
 use_json_logs()
+
+MARK = "_outlives_its_slot"
+"""Attribute of a flow's function whose runs continue if the slot of their deployment cannot be renewed."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -70,7 +66,7 @@ def end_as_quote(quote: Quote) -> BatchReport:
 
     Prefect unwraps the state: the caller that awaits the flow receives the quote.
     """
-    return cast(BatchReport, Completed(name="Quoted", message=str(quote), data=quote))
+    return cast(BatchReport, completed_state(quote, name="Quoted", message=str(quote)))
 
 
 async def report_of(state: "State[AnyReport]") -> AnyReport:
@@ -90,7 +86,6 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
     Prefect unwraps the state: the caller that awaits the flow receives its result, or the error is raised.
     """
 
-    @outlives_its_slot
     @wraps(run)
     async def run_to_outcome(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         _announce_run()
@@ -112,10 +107,11 @@ def named_outcome(run: Callable[Parameters, Awaitable[Result]]) -> Callable[Para
                 raise
             await _cancel_retries()
             # A returned state, not an exception: the UI shows its name, and automations match it.
-            return cast(Result, Failed(name=outcome.state, message=with_remark(explained(error)), data=error))
+            return cast(Result, failed_state(error, name=outcome.state, message=with_remark(explained(error))))
         finally:
             remark.reset(token)
 
+    setattr(run_to_outcome, MARK, True)
     return run_to_outcome
 
 
@@ -132,16 +128,16 @@ def _credentials_in(parameters: Iterable[object]) -> str | None:
 def _completed(result: object) -> object:
     """Return the Completed state with its closing sentence; a state is returned unchanged."""
     run = current_flow_run()
-    if isinstance(result, State) or (run is not None and run.run_count > 1):
+    if is_state(result) or (run is not None and run.run_count > 1):
         # After a retry in one process Prefect raises the first error again if the flow returns a state.
         return result
-    return Completed(message=with_remark(closing_of(result)), data=result)
+    return completed_state(result, message=with_remark(closing_of(result)))
 
 
-def _skipped(reason: str) -> State[None]:
+def _skipped(reason: str) -> "State[None]":
     """Return the end of a run without work of its own: neither a success nor a failure for automations."""
     run_logger().info("%s", reason)
-    return Completed(name="Skipped", message=reason)
+    return completed_state(name="Skipped", message=reason)
 
 
 def out_of_credit(error: Exception) -> bool:
@@ -230,6 +226,8 @@ async def _cancel_retries() -> None:
     # A state returned while retries are left ends the process, and the run waits for a retry that never starts.
     run = current_flow_run()
     if run is not None and run.empirical_policy.retries:
+        from prefect import get_client
+
         policy = run.empirical_policy.model_copy(update={"retries": 0})
         async with get_client() as client:
             await client.update_flow_run(run.id, empirical_policy=policy)
@@ -238,5 +236,9 @@ async def _cancel_retries() -> None:
 def _announce_run() -> None:
     """Pass the link to this run to `on_run`, unless it is a subflow."""
     run, announce = current_flow_run(), on_run.get()
-    if run is not None and run.parent_task_run_id is None and announce and (url := url_for(run)):
+    if run is None or run.parent_task_run_id is not None or announce is None:
+        return
+    from prefect.utilities.urls import url_for
+
+    if url := url_for(run):
         announce(url)

@@ -2,24 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID, uuid4
-
-import httpx
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import State
-from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import Pause, PrefectException
-from prefect.settings import get_current_settings
-from prefect.states import Suspended
-from prefect.utilities.engine import propose_state
 
 from flows.forms import titled
 from flows.outcomes import IncompleteRun, explained, out_of_credit, suspension_message
 from pareta_batch import BatchError
 from pareta_client import InsufficientCreditsError
-from tasks import NEEDS_API, current_flow_run, run_logger, uses_prefect
+from tasks import NEEDS_API, api_url, current_flow_run, run_logger, uses_prefect
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 OnEmptyBalance = Annotated[Literal["fail", "suspend"], titled("On empty balance")]
 
@@ -45,12 +38,18 @@ async def suspend_when_out_of_credit(on_empty_balance: OnEmptyBalance) -> AsyncI
         message = suspension_message(error)
     else:
         return
+    from prefect.exceptions import Pause
+    from prefect.states import Suspended
+
     # A new key each time: Prefect treats a used key as a suspension that is over.
     raise Pause(state=await propose_suspension(run.id, Suspended(pause_key=uuid4().hex, message=message)))
 
 
-async def propose_suspension(run_id: UUID, state: State[None]) -> State[None]:
+async def propose_suspension(run_id: UUID, state: "State[None]") -> "State[None]":
     """Suspend the run in this state; the caller then raises Pause. Prefect's `suspend_flow_run` has no message."""
+    from prefect import get_client
+    from prefect.utilities.engine import propose_state
+
     async with get_client() as client:
         accepted: State[None] = await propose_state(client, state, flow_run_id=run_id)
     if not accepted.is_paused():
@@ -63,9 +62,15 @@ def resume_suspended(batch: str) -> list[str]:
 
     Raises BatchError if the server does not answer.
     """
-    if (url := get_current_settings().api.url) is None:
+    if (url := api_url()) is None:
         # A run is only suspended on a standing server.
         return []
+    import httpx
+    from prefect import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.client.schemas.responses import SetStateStatus
+    from prefect.exceptions import PrefectException
+
     suspended = FlowRunFilter.model_validate(
         {"tags": {"all_": [f"batch:{batch}"]}, "state": {"name": {"any_": ["Suspended"]}}}
     )

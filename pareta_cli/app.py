@@ -14,7 +14,7 @@ from pareta_cli import batch_commands, spec_commands
 from pareta_cli.checks import print_checks
 from pareta_cli.credentials_command import credentials
 from pareta_cli.debugging import debug as debug_is_on
-from pareta_cli.environment import disable_prefect_telemetry
+from pareta_cli.environment import disable_prefect_telemetry, is_command
 from pareta_cli.init_command import init
 from pareta_cli.interruption import end_on_signals
 from pareta_cli.lifeline import without_key
@@ -132,6 +132,7 @@ app.command("sandbox", rich_help_panel="Set up", context_settings=PASS_THROUGH)(
 
 def main() -> None:
     """Run the command line."""
+    is_command.set(True)
     use_durable_outputs()
     end_on_signals()
     if logs_are_json():  # also for errors in the options themselves

@@ -4,8 +4,12 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from pareta_batch import logs_are_json
+
+is_command: ContextVar[bool] = ContextVar("is_command", default=False)
+"""Whether this process is a command, and not another program that calls one."""
 
 
 def disable_prefect_telemetry() -> None:
@@ -21,6 +25,14 @@ def prepare_prefect(*, verbose: bool = False) -> None:
     if not verbose and not logs_are_json():
         # The terminal shows progress and the result; the log still goes to the Prefect API.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def start_without_prefect(*, verbose: bool) -> None:
+    """Leave Prefect out of a command that has no API and shows no log lines, before its flow is imported."""
+    if is_command.get() and not verbose and not logs_are_json():
+        from tasks import leave_prefect_out
+
+        leave_prefect_out()
 
 
 @contextmanager

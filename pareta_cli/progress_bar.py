@@ -9,7 +9,7 @@ from flows.outcomes import on_run
 from pareta_batch import Controlled, progress_bar, watch_session
 from tasks import watcher
 
-messages = Console(stderr=True, highlight=False)
+messages = Console(stderr=True, highlight=False, emoji=False)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pareta_cli.environment import prepare_prefect, without_gc
+from pareta_cli.environment import prepare_prefect, start_without_prefect, without_gc
 from pareta_cli.options import AsJson, Overrides, SpecFile, Verbose, Yes, announce, report_bad_input
 from pareta_cli.spec_kinds import AnyFlow, Command, flow_of, kind_of
 
@@ -111,6 +111,7 @@ def run_spec(
             parameter = read_spec(kind_of(command), path, overrides or ())
         # Only now, not before an error; and not later: the imports below take a second.
         announce(f"starting {path}")
+        start_without_prefect(verbose=verbose)
         prepare_prefect(verbose=verbose)
         from pareta_cli.runner import run_flow
 

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-from prefect.exceptions import TerminationSignal
 from pydantic import BaseModel
 
 from flows.outcome_table import ExitStatus, end_state
@@ -26,7 +25,9 @@ def run_flow(flow: AnyFlow, parameter: BaseModel) -> tuple[Any, ExitStatus]:
     except asyncio.CancelledError:
         _notify("run cancelled before its end; run it again: only the missing rows are sent")
         return None, ExitStatus.STOPPED
-    except (Exception, KeyboardInterrupt, TerminationSignal) as error:  # noqa: BLE001 - reported by its class
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - reported by its class: an interrupt or a signal of Prefect, too
         if logs_are_json():
             print_error(f"{type(error).__name__}: {error}")
         else:

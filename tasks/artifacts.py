@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact, acreate_table_artifact
-
 import pareta_report
 from pareta_batch import PACKAGE, BatchReport, OutputError, running_version
 from tasks.direct import task, uses_prefect
@@ -34,6 +32,8 @@ def artifact_key(*parts: str) -> str:
 async def publish_batch(report: BatchReport) -> None:
     """Publish the batch's table and summary as artifacts, and emit its event."""
     if uses_prefect():
+        from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+
         table, key = pareta_report.artifact_rows(pareta_report.batch_table(report)), artifact_key(report.name, "batch")
         await acreate_table_artifact(table, key=key, description=pareta_report.markdown_text(str(report)))
         summary, key = pareta_report.markdown_summary(batch=report), artifact_key(report.name, "summary")
@@ -55,6 +55,8 @@ async def publish_comparisons(name: str, comparisons: "tuple[Comparison, ...]") 
     """Publish the comparisons' table, summary and plots as artifacts."""
     if not uses_prefect():
         return
+    from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+
     table = pareta_report.artifact_rows(pareta_report.comparison_table(comparisons))
     await acreate_table_artifact(table, key=artifact_key(name, "comparison"), description="Quality and cost per model")
     summary = pareta_report.markdown_summary(comparisons=comparisons)
@@ -94,6 +96,8 @@ async def publish_summary(
     """Publish the whole result of a pipeline on the page of its run: closing sentence, verdicts, plots, tables."""
     if not uses_prefect():
         return
+    from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+
     plots = [await asyncio.to_thread(_plot, each) for each in comparisons if each.status == "completed"]
     summary = pareta_report.markdown_summary(comparisons=comparisons, batch=batch, quality=quality)
     text = "\n\n".join([f"**{pareta_report.markdown_text(closing)}**", summary, *plots])
@@ -115,6 +119,8 @@ async def _signed(text: str) -> str:
 
 async def _publish_address(key: str, path: str) -> None:
     """Publish a link to a report, or where it is on the worker's disk: a browser does not open `file://` links."""
+    from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact
+
     shown = pareta_report.markdown_text(path)
     if url := report_url(path):
         await acreate_link_artifact(url, link_text="HTML report", key=key, description=f"On the worker's disk: {shown}")

@@ -2,8 +2,6 @@
 
 import asyncio
 
-from prefect.artifacts import acreate_markdown_artifact
-
 from pareta_batch import (
     ALL_UNSETTLED,
     Batch,
@@ -27,7 +25,7 @@ from pareta_batch import (
 from pareta_batch import complete_shards as complete_shards_of
 from pareta_report import markdown_text
 from tasks.artifacts import artifact_key
-from tasks.credentials import make_client
+from tasks.clients import make_client
 from tasks.direct import run_logger, task, uses_prefect
 from tasks.files import check_page
 from tasks.members import check_members, starter_of
@@ -82,6 +80,8 @@ async def quote_batch(batch: Batch, wanted: RowSelection = ALL_UNSETTLED) -> Quo
         quote = await quote_rows(batch, await make_client(batch.credentials), ledger, wanted=wanted)
     run_logger().info("%s", quote)
     if uses_prefect():
+        from prefect.artifacts import acreate_markdown_artifact
+
         await acreate_markdown_artifact(f"**Quote** {markdown_text(str(quote))}", key=artifact_key(batch.name, "quote"))
     return quote
 

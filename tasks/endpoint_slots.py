@@ -11,13 +11,11 @@ from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurr
 from prefect.exceptions import ObjectNotFound
 
 from pareta_batch import Batch, Lead, Session
-from tasks.direct import run_logger, uses_prefect
+from tasks.direct import run_logger
+from tasks.resources import LIMIT_POLL_INTERVAL_S
 
 LEASE_S = 60
 """Seconds of a lease, Prefect's minimum. Raising it keeps the slots of a killed run taken for longer."""
-
-LIMIT_POLL_INTERVAL_S = 5.0
-"""Seconds between readings of the limit. Raising it delays a changed limit and spares the server."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +96,9 @@ def limit_name(model: str, credentials: str | None = None) -> str:
 async def lease_slots(batch: Batch, poll_interval_s: float = LIMIT_POLL_INTERVAL_S) -> AsyncIterator[SlotLease | None]:
     """Hold slots of the endpoint's limit while the body runs, initially all up to max_in_flight.
 
-    Waits until the slots are free. Yields None if the endpoint has no limit, or if no Prefect API is configured. Losing
-    the lease does not stop a running batch.
+    Waits until the slots are free. Yields None if the endpoint has no limit. Losing the lease does not stop a running
+    batch.
     """
-    if not uses_prefect():
-        yield None
-        return
     name = limit_name(batch.model, batch.credentials)
     completed = False
     try:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from prefect.events import emit_event
-
 from pareta_batch import BatchReport, dollars, error_class_named, logs_are_json
 from pareta_client import Endpoint, InsufficientCreditsError
 from tasks.direct import run_logger, uses_prefect
@@ -102,4 +100,6 @@ def _emit(event: str, resource: str, payload: dict[str, Any]) -> None:
     if logs_are_json():
         run_logger().info("event %s", event, extra={"event": event, "fields": payload})
     if uses_prefect():
+        from prefect.events import emit_event
+
         emit_event(event, resource={"prefect.resource.id": resource}, payload=payload)

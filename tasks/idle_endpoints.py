@@ -7,7 +7,7 @@ from prefect.artifacts import Artifact, acreate_table_artifact
 
 from pareta_batch import id_of
 from tasks.artifacts import artifact_key
-from tasks.credentials import current_credentials
+from tasks.clients import current_credentials
 from tasks.direct import NEEDS_API, run_logger, task, uses_prefect
 from tasks.idle_policy import ActivityReading, next_reading, readings_in
 from tasks.resources import shared_client

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tasks.credentials import current_credentials
+from tasks.clients import current_credentials
 from tasks.resources import shared_ledger
 
 

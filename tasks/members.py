@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from prefect.settings import get_current_settings
-
 from pareta_batch import (
     Batch,
     ClientFactory,
@@ -22,9 +20,8 @@ from pareta_batch import (
     run_on_ray,
     run_on_this_machine,
 )
-from tasks.credentials import current_credentials, make_client
-from tasks.direct import run_logger, uses_prefect
-from tasks.pool import check_pool, run_on_pool
+from tasks.clients import current_credentials, make_client
+from tasks.direct import api_url, run_logger
 from tasks.resources import shared_ledger
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -37,6 +34,8 @@ async def check_members(batch: Batch, ledger: Ledger) -> None:
     """
     check_runner(batch, ledger)
     if batch.runner == "pool":
+        from tasks.pool import check_pool
+
         await check_pool()
     for what, host in (("the Prefect API", _api_host()), ("the ledger", ledger.url.host)):
         if _is_remote(batch.cluster) and host in LOOPBACK:
@@ -50,6 +49,8 @@ async def starter_of(lead: Lead) -> StartMembers:
     async def start(members: Sequence[Member]) -> None:
         async with shared_ledger() as ledger:
             if batch.runner == "pool":
+                from tasks.pool import run_on_pool
+
                 identity = await asyncio.to_thread(ledger_id, ledger)
                 await run_on_pool(batch, members, identity, lambda: lead.stop is not None, lambda: lead.living)
                 return
@@ -72,12 +73,11 @@ async def _client_factory(batch: Batch) -> ClientFactory:
         if batch.runner == "local":
             return KeyClient(client.api_key, client.base_url)
         names = (make_client.__module__, f"pareta_cli.bundled.{make_client.__module__}")
-        api = get_current_settings().api.url if uses_prefect() else None
-        return ClusterClient(client.base_url, batch.credentials or current_credentials(), api, names)
+        return ClusterClient(client.base_url, batch.credentials or current_credentials(), api_url(), names)
 
 
 def _api_host() -> str | None:
-    return urlsplit(get_current_settings().api.url or "").hostname
+    return urlsplit(api_url() or "").hostname
 
 
 def _is_remote(cluster: str | None) -> bool:

@@ -8,9 +8,6 @@ from contextvars import ContextVar
 from itertools import count
 from uuid import UUID
 
-import httpx
-from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
-
 from pareta_batch import Lead, Progress, Session, Snapshot
 from tasks.artifacts import artifact_key
 from tasks.direct import uses_prefect
@@ -34,6 +31,8 @@ async def show_progress(session: Session | Lead, interval_s: float = UPDATE_INTE
     progress = session.progress
     artifact = None
     if uses_prefect():
+        from prefect.artifacts import acreate_progress_artifact
+
         key, description = artifact_key(progress.name, "progress"), f"Rows of {progress.name}"
         artifact = await acreate_progress_artifact(progress=0.0, key=key, description=description)
     showing = asyncio.create_task(_update_repeatedly(artifact, progress, interval_s))
@@ -61,6 +60,9 @@ def _notify(progress: Progress) -> None:
 async def _show(artifact: UUID | None, progress: Progress) -> None:
     if artifact is None:
         return
+    import httpx
+    from prefect.artifacts import aupdate_progress_artifact
+
     snapshot = progress.snapshot()
     try:
         await aupdate_progress_artifact(artifact, 100 * snapshot.share, description=str(snapshot))

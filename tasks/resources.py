@@ -5,9 +5,9 @@ A task in another process, thread or event loop has no shared resource and opens
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pareta_batch import (
     ALL_UNSETTLED,
@@ -21,9 +21,15 @@ from pareta_batch import (
     remote_control,
 )
 from pareta_client import AsyncPareta
-from tasks.credentials import make_client
-from tasks.endpoint_slots import LIMIT_POLL_INTERVAL_S, lease_slots
+from tasks.clients import make_client
+from tasks.direct import uses_prefect
 from tasks.progress import show_progress
+
+if TYPE_CHECKING:
+    from tasks.endpoint_slots import SlotLease
+
+LIMIT_POLL_INTERVAL_S = 5.0
+"""Seconds between readings of an endpoint's limit. Raising it delays a changed limit and spares the server."""
 
 Resource = TypeVar("Resource")
 
@@ -78,10 +84,19 @@ async def open_sending_session(
     """Yield the shared session of the batch, or the parent of its members, capped at its endpoint slots."""
     opening = _open_lead(batch, selection) if batch.has_members else shared_session(batch, selection)
     # The slots are outermost: they are held until the last call has ended.
-    async with lease_slots(batch, slot_poll_s) as lease, opening as session, show_progress(session):
+    async with _slots(batch, slot_poll_s) as lease, opening as session, show_progress(session):
         if lease is not None:
             lease.attach(session)
         yield session
+
+
+def _slots(batch: Batch, poll_interval_s: float) -> "AbstractAsyncContextManager[SlotLease | None]":
+    """Return the slots of the endpoint, which only a Prefect API has."""
+    if not uses_prefect():
+        return nullcontext()
+    from tasks.endpoint_slots import lease_slots
+
+    return lease_slots(batch, poll_interval_s)
 
 
 @asynccontextmanager

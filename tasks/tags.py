@@ -1,7 +1,5 @@
 """Tags to find the runs of a batch or of an endpoint in the Prefect UI."""
 
-from prefect import get_client
-
 from pareta_batch import name_run
 from tasks.direct import current_flow_run
 
@@ -16,6 +14,8 @@ async def tag_run(**named: str) -> None:
     run = current_flow_run()
     if run is None:
         return
+    from prefect import get_client
+
     run.tags = sorted({*run.tags, *tags})
     async with get_client() as client:
         await client.update_flow_run(run.id, tags=run.tags)

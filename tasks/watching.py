@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
 from pydantic import TypeAdapter
 
 from pareta_batch import Ledger
@@ -102,6 +101,8 @@ async def publish_history(watch: str, history: tuple[QualityPoint, ...], path: s
     uri = await asyncio.to_thread(_write_plot, history, Path(path))
     if not uses_prefect():
         return path
+    from prefect.artifacts import acreate_link_artifact, acreate_table_artifact
+
     rows = [point.model_dump() for point in history]
     await acreate_table_artifact(
         rows, key=artifact_key(watch, "quality"), description=f"Quality of {markdown_text(watch)} over time"

@@ -11,11 +11,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from prefect.exceptions import ObjectAlreadyExists
-from prefect.variables import Variable
-
 from pareta_batch import Batch, Ledger, LedgerDiffers, ledger_id
-from tasks.credentials import make_client
+from tasks.clients import make_client
 from tasks.direct import current_flow_run, run_logger
 from tasks.resources import shared_ledger
 
@@ -72,6 +69,8 @@ async def check_worker(batch: Batch) -> None:
     run = current_flow_run()
     if run is None or run.work_pool_name is None:
         return
+    from prefect.variables import Variable
+
     async with shared_ledger() as ledger, await make_client() as client:
         mine = await asyncio.to_thread(_record, batch, ledger, client.api_key)
     earlier = await _exchange(mine)
@@ -85,6 +84,9 @@ async def check_worker(batch: Batch) -> None:
 
 async def _exchange(mine: WorkerRecord) -> WorkerRecord:
     """Return the record of the earlier run; of two first runs at the same time, the record of one."""
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.variables import Variable
+
     name = variable_name(mine.batch)
     found = await Variable.aget(name)
     if found is None:

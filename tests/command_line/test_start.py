@@ -17,7 +17,7 @@ from tests.command_line.test_processes import PROJECT, SPEC
 from tests.end_to_end.processes import processes
 
 WHAT_IS_IMPORTED = """
-import sys
+import atexit, sys
 
 def on_event(event, arguments):
     if event == "socket.connect" and arguments[1][1] == PORT:
@@ -25,15 +25,17 @@ def on_event(event, arguments):
 
 PORT = int(sys.argv.pop(1))
 sys.addaudithook(on_event)
+atexit.register(lambda: print("at the end:", *sys.modules, flush=True))
 from pareta_cli.__main__ import main
 main()
 """
 
 NOT_BEFORE_THE_FIRST_REQUEST = (
     *("pandas", "scipy", "matplotlib", "openpyxl", "pyarrow.compute", "pyarrow.dataset", "pydoc"),
+    *("prefect", "griffe", "coolname", "fsspec", "websockets", "prometheus_client", "jsonschema"),
+    *("flows.parameters", "flows.quotes", "rich._emoji_codes"),
     *("jinja2", "pareta_sandbox", "flows.reports", "pareta_report.render.page"),
     *(
-        "prefect.server.api.server",
         "fastapi",
         "uvicorn",
         "apprise",
@@ -44,26 +46,46 @@ NOT_BEFORE_THE_FIRST_REQUEST = (
 """Modules of the report, of other formats and of servers: seconds of work while no row is sent."""
 
 
-def test_before_the_first_request_nothing_is_imported_that_it_does_not_need(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("id,text\n1,a\n2,b\n", encoding="utf-8")
-    (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
+def imported_by(command: str, folder: Path, *options: str, **environment: str) -> tuple[set[str], set[str]]:
+    """Run a command on two rows; return the modules at the first request, and those at the end."""
+    (folder / "rows.csv").write_text("id,text\n1,a\n2,b\n", encoding="utf-8")
+    (folder / "spec.yaml").write_text(SPEC, encoding="utf-8")
     with running() as sandbox:
-        environment = {
-            "PREFECT_HOME": str(tmp_path / "prefect"),
-            "PREFECT_PROFILES_PATH": str(tmp_path / "prefect" / "profiles.toml"),
+        settings = {
+            "PREFECT_HOME": str(folder / "prefect"),
+            "PREFECT_PROFILES_PATH": str(folder / "prefect" / "profiles.toml"),
             "PARETA_API_KEY": sandbox.api_key,
             "PARETA_BASE_URL": sandbox.base_url,
-            "PARETA_LEDGER_URL": f"sqlite:///{tmp_path}/ledger.db",
+            "PARETA_LEDGER_URL": f"sqlite:///{folder}/ledger.db",
             "PYTHONPATH": str(PROJECT),
+            **environment,
         }
-        port = str(urlsplit(sandbox.base_url).port)
-        with processes(tmp_path, **environment) as started:
-            said = started.run("python", "-c", WHAT_IS_IMPORTED, port, "complete", "spec.yaml", folder=tmp_path)
+        program = ("python", "-c", WHAT_IS_IMPORTED, str(urlsplit(sandbox.base_url).port))
+        with processes(folder, **settings) as started:
+            said = started.run(*program, command, "spec.yaml", *options, folder=folder)
         assert sandbox.books().completions == 2
-    first = next(line for line in said.splitlines() if line.startswith("at the first request:"))
-    imported = set(first.split())
-    assert imported >= {"flows.complete_batch", "prefect.flows", "aiohttp"}
-    assert sorted(imported & set(NOT_BEFORE_THE_FIRST_REQUEST)) == []
+    lines = said.splitlines()
+    first = next(line for line in lines if line.startswith("at the first request:"))
+    last = next(line for line in lines if line.startswith("at the end:"))
+    return set(first.split()), set(last.split())
+
+
+def test_before_the_first_request_nothing_is_imported_that_it_does_not_need(tmp_path: Path) -> None:
+    first, last = imported_by("complete", tmp_path)
+    assert first >= {"flows.complete_batch", "aiohttp"}
+    assert sorted(first & set(NOT_BEFORE_THE_FIRST_REQUEST)) == []
+    assert "prefect" not in last
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [(("--verbose",), {}), ((), {"PARETA_LOG_FORMAT": "json"}), ((), {"PREFECT_LOGGING_LEVEL": "DEBUG"})],
+)
+def test_a_command_that_shows_log_lines_of_prefect_imports_it(
+    options: tuple[str, ...], environment: dict[str, str], tmp_path: Path
+) -> None:
+    first, _ = imported_by("complete", tmp_path, *options, **environment)
+    assert "prefect" in first
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from pareta_cli.sample import make_sample
 from pareta_cli.spec_kinds import Command, kind_of
 from pareta_client import ParetaError
 from pareta_sandbox.testing import Sandbox, running
-from tasks.credentials import ParetaCredentials, make_client, save_credentials, use_credentials
+from tasks.clients import make_client, use_credentials
+from tasks.credentials import ParetaCredentials, save_credentials
 from tasks.endpoint_slots import limit_name
 from tests.flows.datasets import batch
 from tests.flows.test_run_pipeline import pipeline

@@ -19,8 +19,9 @@ from prefect.states import Cancelled, Pending, Scheduled
 from pydantic import BaseModel
 from typer.testing import CliRunner, Result
 
-from flows.approval import Approval, ApprovalWithCeiling, form_of, highest_micro_usd, question_of
+from flows.approval import highest_micro_usd, question_of
 from flows.approval_errors import Declined
+from flows.approval_form import Approval, ApprovalWithCeiling, form_of
 from flows.compare_models import compare_models
 from flows.complete_batch import complete_batch
 from flows.outcome_table import ExitStatus, end_state

@@ -108,7 +108,7 @@ async def test_credit_that_is_too_little_for_one_of_several_fails_that_one_and_a
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr(events, "uses_prefect", lambda: True)
-    monkeypatch.setattr(events, "emit_event", lambda event, **_: told.append(event))
+    monkeypatch.setattr("prefect.events.emit_event", lambda event, **_: told.append(event))
     # The dear one comes first: those that can be paid are not to wait for it, nor to fail with it.
     work = several(tmp_path, {"frontier": ["summit-pro"]}, {"models": ["wren-1"]}, {"models": ["wren-2"]})
     pareta.set_balance("0.05")

@@ -11,7 +11,8 @@ from prefect import get_client
 from flows.complete_batch import complete_batch
 from pareta_client import ParetaError
 from pareta_sandbox.testing import Sandbox
-from tasks.credentials import BLOCK_NAME, ParetaCredentials, make_client
+from tasks.clients import BLOCK_NAME, make_client
+from tasks.credentials import ParetaCredentials
 from tests.flows.datasets import batch
 
 KEY = "pareta_sk_of_the_block"

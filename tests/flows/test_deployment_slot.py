@@ -15,8 +15,8 @@ from prefect.context import FlowRunContext
 from prefect.flow_engine import run_flow_async
 from prefect.states import Pending
 
-from flows.deployment_slot import MARK, ignore_lost_deployment_slot
-from flows.outcomes import named_outcome
+from flows.deployment_slot import ignore_lost_deployment_slot
+from flows.outcomes import MARK, named_outcome
 
 
 @pytest.fixture

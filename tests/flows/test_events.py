@@ -38,7 +38,7 @@ def emitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, A
     def emit(event: str, *, resource: dict[str, str], payload: dict[str, Any]) -> None:
         seen.append((event, resource["prefect.resource.id"], payload))
 
-    monkeypatch.setattr(events, "emit_event", emit)
+    monkeypatch.setattr("prefect.events.emit_event", emit)
     monkeypatch.setattr(events, "uses_prefect", lambda: True)
     return seen
 

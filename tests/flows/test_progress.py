@@ -24,7 +24,7 @@ async def test_a_server_that_is_away_for_a_while_is_shown_the_progress_again_whe
         if not shown[-1]:
             raise httpx.ConnectError("nobody there")
 
-    monkeypatch.setattr(progress, "aupdate_progress_artifact", away_at_first)
+    monkeypatch.setattr("prefect.artifacts.aupdate_progress_artifact", away_at_first)
 
     @flow
     async def open_sending_session() -> None:

@@ -75,7 +75,9 @@ async def test_a_model_that_became_worse_has_drifted_and_an_event_says_so(
 ) -> None:
     emitted: list[tuple[str, list[str]]] = []
     monkeypatch.setattr(events, "uses_prefect", lambda: True)
-    monkeypatch.setattr(events, "emit_event", lambda event, payload, **_: emitted.append((event, payload["models"])))
+    monkeypatch.setattr(
+        "prefect.events.emit_event", lambda event, payload, **_: emitted.append((event, payload["models"]))
+    )
     prompt = "Is this review positive, negative or neutral? Answer with one word.\n\nIt is not good at all"
     # Only the lowest level reads past a negation.
     told = write_rows(
@@ -113,7 +115,8 @@ async def test_a_watch_without_credit_says_so_as_an_event(
     emitted: list[tuple[str, str]] = []
     monkeypatch.setattr(events, "uses_prefect", lambda: True)
     monkeypatch.setattr(
-        events, "emit_event", lambda event, resource, **_: emitted.append((event, resource["prefect.resource.id"]))
+        "prefect.events.emit_event",
+        lambda event, resource, **_: emitted.append((event, resource["prefect.resource.id"])),
     )
     pareta.set_balance(0)
     state = await watch_quality(watch(tmp_path), return_state=True)
@@ -140,7 +143,7 @@ async def test_rows_without_an_answer_are_an_event_of_their_own_and_no_drift(
     emitted: list[tuple[str, dict[str, float]]] = []
     monkeypatch.setattr(events, "uses_prefect", lambda: True)
     monkeypatch.setattr(
-        events, "emit_event", lambda event, payload, **_: emitted.append((event, payload["unanswered"]))
+        "prefect.events.emit_event", lambda event, payload, **_: emitted.append((event, payload["unanswered"]))
     )
     await watch_quality(watch(tmp_path))
     monkeypatch.setattr(eval_runs, "answer_row", silent_in_part("heron-2"))

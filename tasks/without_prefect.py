@@ -1,0 +1,76 @@
+"""Choice of a command that has no Prefect API: Prefect is not imported, which takes half of the start.
+
+Only a command makes it, before it imports the flows: they are then plain functions. Reason:
+docs/decisions/runs-without-a-server.md.
+"""
+
+import logging
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+NOT_FOR_A_RUN = frozenset(
+    {
+        "PREFECT_HOME",
+        "PREFECT_PROFILES_PATH",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE",
+        "PREFECT_SERVER_ANALYTICS_ENABLED",
+    }
+)
+"""Settings of Prefect that change nothing in a run without an API; every other one is left to Prefect."""
+
+_left_out = False
+
+
+def leave_prefect_out() -> None:
+    """Keep Prefect out of this process if no API can be configured; call it before the flows are imported."""
+    global _left_out
+    if "prefect" in sys.modules or may_have_api(Path()):
+        return
+    _left_out = True
+    # As the configuration of Prefect under a terminal; without a handler, Python prints every warning.
+    console = logging.StreamHandler()
+    console.setLevel(logging.CRITICAL)
+    logging.getLogger().addHandler(console)
+
+
+def is_left_out() -> bool:
+    """Return whether this process works without Prefect."""
+    return _left_out
+
+
+def may_have_api(folder: Path) -> bool:
+    """Return whether Prefect could find an API, or another setting of a run, from a folder.
+
+    If in doubt, the answer is yes: Prefect itself then reads its settings.
+    """
+    if any(name.upper().startswith("PREFECT_") and name not in NOT_FOR_A_RUN for name in os.environ):
+        return True
+    try:
+        home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+        profiles = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
+        return (
+            any(file.exists() for file in (folder / "prefect.toml", home / "logging.yml"))
+            or b"prefect_" in _content(folder / ".env").lower()
+            or "prefect" in _table(folder / "pyproject.toml").get("tool", {})
+            or not _active_profile(_table(profiles)).keys() <= NOT_FOR_A_RUN
+        )
+    except (OSError, ValueError, AttributeError, TypeError, RuntimeError):
+        # Not readable, not the expected tables, or no home: Prefect reports it.
+        return True
+
+
+def _content(file: Path) -> bytes:
+    return file.read_bytes() if file.exists() else b""
+
+
+def _table(file: Path) -> dict[str, Any]:
+    return tomllib.loads(_content(file).decode())
+
+
+def _active_profile(profiles: dict[str, Any]) -> dict[str, object]:
+    """Return the settings of the active profile; without one, Prefect's own default has no API."""
+    profile: dict[str, object] = profiles.get("profiles", {}).get(profiles.get("active"), {})
+    return profile
