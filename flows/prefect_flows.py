@@ -9,6 +9,7 @@ from prefect.utilities.callables import get_call_parameters
 from flows.cancelled_logs import log_cancelled_tasks_as_information
 from flows.deployment_slot import ignore_lost_deployment_slot
 from flows.direct import run_directly
+from flows.repeated_states import keep_data_of_repeated_states
 from tasks import uses_prefect
 
 Parameters = ParamSpec("Parameters")
@@ -16,6 +17,7 @@ Result = TypeVar("Result")
 
 # At import: every flow is made before Prefect's engine runs it.
 ignore_lost_deployment_slot()
+keep_data_of_repeated_states()
 log_cancelled_tasks_as_information()
 
 
