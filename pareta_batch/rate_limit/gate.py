@@ -14,21 +14,25 @@ from pareta_client import RateLimits
 LOW_SHARE = 1 / 4
 """Rows that wait for admission, as a share of the maximum, that are few; higher makes smaller groups of claims."""
 HIGH_SHARE = 3 / 4
-"""Answers that wait to be written, as a share of the maximum, that are many; higher makes larger groups of answers."""
+"""Answers that wait to be written, as a share of their maximum, that are many; higher makes larger groups of them."""
 
 
 class AdmissionGate:
     """An asyncio gate that admits calls in order of arrival, as the rate limiter allows.
 
-    `holds_calls`: an answered call counts towards the maximum until `settled`, so a crash can lose no more answers than
-    the maximum. Otherwise it leaves the maximum at once, and as many answers again may not be settled.
+    `unsettled`: the number of answers that may not be settled, as a function of the maximum of calls in flight. Without
+    it, an answered call counts towards that maximum until `settled`, so a crash can lose no more answers than that.
     """
 
     def __init__(
-        self, limiter: RateLimiter, clock: Callable[[], float] = time.monotonic, *, holds_calls: bool = True
+        self,
+        limiter: RateLimiter,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        unsettled: Callable[[int], int] | None = None,
     ) -> None:
         self.limiter = limiter
-        self._holds_calls = holds_calls
+        self._most_unsettled = unsettled
         self._clock = clock
         self._waiting: deque[asyncio.Future[Call | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -53,12 +57,15 @@ class AdmissionGate:
         That is if few rows wait here or are being claimed, or if many answers wait to be written.
         """
         most = self.limiter.most
-        return len(self._waiting) + claims <= most * LOW_SHARE or self._unsettled - outcomes >= most * HIGH_SHARE
+        unsettled = self._most_unsettled(most) if self._most_unsettled else most
+        return len(self._waiting) + claims <= most * LOW_SHARE or self._unsettled - outcomes >= unsettled * HIGH_SHARE
 
     @property
-    def _used(self) -> int:
-        in_flight, unsettled = self.limiter.in_flight, self._unsettled
-        return in_flight + unsettled if self._holds_calls else max(in_flight, unsettled)
+    def _is_full(self) -> bool:
+        most, in_flight = self.limiter.most, self.limiter.in_flight
+        if self._most_unsettled is None:
+            return in_flight + self._unsettled >= most
+        return in_flight >= most or self._unsettled >= self._most_unsettled(most)
 
     async def enter(self) -> Call | None:
         """Wait until a call may start, count it as started, and return it; None once the gate is closed."""
@@ -151,7 +158,7 @@ class AdmissionGate:
             if self._closed:
                 self._waiting.popleft().set_result(None)
                 continue
-            if self._pauses or self._used >= self.limiter.most:
+            if self._pauses or self._is_full:
                 return
             now = self._clock()
             wait = self.limiter.wait(now)

@@ -150,7 +150,8 @@ def test_calls_in_flight_and_answers_that_a_crash_can_lose_are_bounded(
 
 
 async def _walk(most: int, grouping: Grouping, steps: list[Step]) -> None:
-    gate, unsettled = AdmissionGate(RateLimiter(most), later(), holds_calls=grouping.holds_calls), 0
+    allowed = None if grouping.holds_calls else grouping.unsettled
+    gate, unsettled = AdmissionGate(RateLimiter(most), later(), unsettled=allowed), 0
     entering: list[asyncio.Task[Call | None]] = []
     for step in steps:
         admitted = [task for task in entering if task.done()]
@@ -167,7 +168,7 @@ async def _walk(most: int, grouping: Grouping, steps: list[Step]) -> None:
             gate.settled()
         await asyncio.sleep(0)
         assert gate.in_flight <= most
-        assert gate.in_flight + unsettled <= (most if grouping.holds_calls else 2 * most)
+        assert gate.in_flight + unsettled <= most + grouping.unsettled(most)
     gate.close()
     await asyncio.gather(*entering)
 
@@ -178,8 +179,10 @@ async def _walk(most: int, grouping: Grouping, steps: list[Step]) -> None:
         (AT_ONCE, 1, 1, 2),
         (AT_ONCE, 8, 3, 11),
         (AT_ONCE, 256, 65, 321),
-        (IN_GROUPS, 1, 2, 4),
-        (IN_GROUPS, 16, 17, 49),
+        (IN_GROUPS, 1, 3, 6),
+        (IN_GROUPS, 8, 17, 41),
+        (IN_GROUPS, 16, 33, 81),
+        (IN_GROUPS, 32, 49, 129),
         (IN_GROUPS, 64, 49, 177),
         (IN_GROUPS, 256, 65, 577),
     ],
@@ -195,19 +198,21 @@ def test_a_session_claims_some_rows_ahead(grouping: Grouping, max_in_flight: int
         (1, 1, 0, Writing(), False),
         (1, 0, 0, Writing(), True),
         (1, 0, 0, Writing(claims=1), False),
-        (1, 2, 1, Writing(), True),
-        (1, 2, 1, Writing(outcomes=1), False),
+        (1, 2, 2, Writing(), True),
+        (1, 2, 2, Writing(outcomes=1), False),
         (16, 5, 0, Writing(), False),
         (16, 4, 0, Writing(), True),
         (16, 4, 0, Writing(claims=8), False),
-        (16, 9, 11, Writing(), False),
-        (16, 9, 12, Writing(), True),
+        (16, 9, 23, Writing(), False),
+        (16, 9, 24, Writing(), True),
+        (64, 17, 47, Writing(), False),
+        (64, 17, 48, Writing(), True),
     ],
 )
 async def test_a_group_waits_until_calls_could_wait_for_it(
     most: int, waiting: int, unsettled: int, writing: Writing, short: bool
 ) -> None:
-    gate = AdmissionGate(RateLimiter(most), later(), holds_calls=False)
+    gate = AdmissionGate(RateLimiter(most), later(), unsettled=IN_GROUPS.unsettled)
     for _ in range(unsettled):
         call = await gate.enter()
         assert call is not None
