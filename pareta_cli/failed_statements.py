@@ -1,4 +1,6 @@
-"""Patch of a Prefect server on SQLite: a statement that fails is closed at once, on the thread of its connection.
+"""Patch of a Prefect server on SQLite and Python 3.11: a statement that fails is closed at once.
+
+It is closed on the thread of its connection, not by the garbage collector on the event loop.
 
 Reason: docs/decisions/failed-statements-are-closed.md.
 """
@@ -11,8 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from aiosqlite import Cursor
 
-METHODS = ("execute", "executemany", "fetchone", "fetchmany", "fetchall")
-"""Methods of a cursor that step through a statement."""
+METHODS = ("execute", "executemany")
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -29,7 +30,7 @@ def close_failed_statements() -> None:
 
 def _closing(method: Method[Parameters, Result]) -> Method[Parameters, Result]:
     @wraps(method)
-    async def step(cursor: Cursor, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+    async def execute(cursor: Cursor, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
             return await method(cursor, *args, **kwargs)
         except sqlite3.Error:
@@ -38,4 +39,4 @@ def _closing(method: Method[Parameters, Result]) -> Method[Parameters, Result]:
                 await cursor.close()
             raise
 
-    return step
+    return execute
