@@ -130,11 +130,9 @@ def gate_of_member(batch: Batch) -> BudgetGate:
 
 def _report(member: Member, session: Session) -> MemberReport:
     stop = session.stop
-    raised = {"Orphaned": Orphaned, "LedgerError": LedgerError}
-    if stop is not None and (error := raised.get(stop.reason)):
+    if stop is not None and (error := {"Orphaned": Orphaned, "LedgerError": LedgerError}.get(stop.reason)):
         raise error(stop.message)
-    stopped, message = (None, None) if stop is None else (stop.reason, stop.message)
-    return MemberReport(member.number, Counts.of(session), stopped, message)
+    return MemberReport(member.number, Counts.of(session), *(() if stop is None else (stop.reason, stop.message)))
 
 
 class Present:
@@ -166,9 +164,8 @@ async def _complete_shards(session: Session, desk: MemberDesk, present: Present)
         except LedgerError as error:
             session.stop_because("LedgerError", str(error))
 
-    pullers = ceil(session.batch.max_in_flight / session.batch.shard_size) + 2
     async with asyncio.TaskGroup() as pulling:
-        for _ in range(pullers):
+        for _ in range(ceil(session.batch.max_in_flight / session.batch.shard_size) + 2):
             pulling.create_task(pull())
 
 
@@ -198,18 +195,21 @@ async def _following(session: Session, desk: MemberDesk, budget: BudgetGate) -> 
         yield present
     finally:
         following.cancel()
-        await asyncio.to_thread(_report_stop, session, desk)
+        await _report_stop(session, desk)
 
 
 async def _follow(
     session: Session, desk: MemberDesk, budget: BudgetGate, present: Present, stopped: asyncio.Event
 ) -> None:
+    applied: Orders | None = None
     while True:
         try:
-            await asyncio.to_thread(_report_stop, session, desk)
+            await _report_stop(session, desk)
             news = await session.ask(_news(session, budget, present.orders))
             present.orders = await asyncio.to_thread(desk.exchange, news)
-            await session.ask(_apply(session, budget, present.orders))
+            if present.orders != applied or isinstance(budget, AllottedGate):  # waking the loop costs as much as a row
+                await session.ask(_apply(session, budget, present.orders))
+                applied = present.orders
         except Orphaned as error:
             session.stop_because("Orphaned", str(error))
         except Exception as error:  # noqa: BLE001 - without this loop, the member does not learn of a stop
@@ -238,9 +238,9 @@ async def _apply(session: Session, budget: BudgetGate, orders: Orders) -> None:
     session.limit_calls(paused=orders.paused or not orders.share, max_in_flight=max(1, orders.share))
 
 
-def _report_stop(session: Session, desk: MemberDesk) -> None:
+async def _report_stop(session: Session, desk: MemberDesk) -> None:
     if (stop := session.stop) is not None and stop.reason not in OWN_REASONS:
-        desk.stop(stop)
+        await asyncio.to_thread(desk.stop, stop)
 
 
 async def sleep_until(stopped: asyncio.Event, stop: BatchStopped | None, interval_s: float) -> None:
