@@ -13,13 +13,15 @@ from typing import Any
 
 NOT_FOR_A_RUN = frozenset(
     {
-        "PREFECT_HOME",
-        "PREFECT_PROFILES_PATH",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE",
         "PREFECT_SERVER_ANALYTICS_ENABLED",
+        "PREFECT_SERVER_EPHEMERAL_ENABLED",
     }
 )
 """Settings of Prefect that change nothing in a run without an API; every other one is left to Prefect."""
+
+PLACES = frozenset({"PREFECT_HOME", "PREFECT_PROFILES_PATH"})
+"""Variables with the places of the files that are read here. In a profile, they name other places."""
 
 _left_out = False
 
@@ -46,14 +48,15 @@ def may_have_api(folder: Path) -> bool:
 
     If in doubt, the answer is yes: Prefect itself then reads its settings.
     """
-    if any(name.upper().startswith("PREFECT_") and name not in NOT_FOR_A_RUN for name in os.environ):
+    if any(name.upper().startswith("PREFECT_") and name not in NOT_FOR_A_RUN | PLACES for name in os.environ):
         return True
     try:
         home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
         profiles = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
         return (
             any(file.exists() for file in (folder / "prefect.toml", home / "logging.yml"))
-            or b"prefect_" in _content(folder / ".env").lower()
+            # Without zeros: also in UTF-16, which Prefect refuses.
+            or b"prefect_" in _content(folder / ".env").replace(b"\0", b"").lower()
             or "prefect" in _table(folder / "pyproject.toml").get("tool", {})
             or not _active_profile(_table(profiles)).keys() <= NOT_FOR_A_RUN
         )

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.settings import Settings
 
 from flows.direct import current_flow_name, flow
 from pareta_client import BadRequestError
 from tasks import RETRIES, current_flow_run, is_state, run_logger, task, uses_prefect
 from tasks.states import Ending, completed_state, failed_state
-from tasks.without_prefect import may_have_api
+from tasks.without_prefect import NOT_FOR_A_RUN, PLACES, may_have_api
 from tests.flows.test_retries import JITTER, PASSES, STAYS, TRIES
 
 EPHEMERAL = (
@@ -35,38 +36,78 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-@pytest.mark.parametrize(
-    ("file", "content", "expected"),
-    [
-        ("folder/prefect.toml", "[api]\nurl = 'x'", True),
-        ("folder/prefect.toml", "not [ toml", True),
-        ("folder/.env", "prefect_api_url=x", True),
-        ("folder/.env", "OTHER=1", False),
-        ("folder/pyproject.toml", "[tool.prefect.api]\nurl = 'x'", True),
-        ("folder/pyproject.toml", "tool = 1", True),
-        ("folder/pyproject.toml", "not [ toml", True),
-        ("folder/pyproject.toml", "[project]\ndependencies = ['prefect']", False),
-        ("home/profiles.toml", 'active = "a"\n[profiles.a]\nPREFECT_API_URL = "x"', True),
-        ("home/profiles.toml", 'active = "a"\n[profiles.a]\nPREFECT_CLOUD_API_URL = "x"', True),
-        ("home/profiles.toml", "active = []\n[profiles.a]", True),
-        ("home/profiles.toml", "active = 'a'\nprofiles = 1", True),
-        ("home/profiles.toml", "not [ toml", True),
-        ("home/profiles.toml", EPHEMERAL, False),
-        ("home/profiles.toml", 'active = "gone"', False),
-        ("home/logging.yml", "version: 1", True),
-    ],
-)
+FILES = [
+    ("folder/prefect.toml", "[api]\nurl = 'x'", True),
+    ("folder/prefect.toml", "not [ toml", True),
+    ("folder/.env", "prefect_api_url=x", True),
+    ("folder/.env", "OTHER=1", False),
+    ("folder/pyproject.toml", "[tool.prefect.api]\nurl = 'x'", True),
+    ("folder/pyproject.toml", "tool = 1", True),
+    ("folder/pyproject.toml", "not [ toml", True),
+    ("folder/pyproject.toml", "[project]\ndependencies = ['prefect']", False),
+    ("home/profiles.toml", 'active = "a"\n[profiles.a]\nPREFECT_API_URL = "x"', True),
+    ("home/profiles.toml", 'active = "a"\n[profiles.a]\nPREFECT_CLOUD_API_URL = "x"', True),
+    ("home/profiles.toml", "active = []\n[profiles.a]", True),
+    ("home/profiles.toml", "active = 'a'\nprofiles = 1", True),
+    ("home/profiles.toml", "not [ toml", True),
+    ("home/profiles.toml", EPHEMERAL, False),
+    ("home/profiles.toml", 'active = "gone"', False),
+    ("home/logging.yml", "version: 1", True),
+    ("folder/.env", "A=1\r\nexport prefect_api_url = x\r\n", True),
+    ("folder/.env", "API_URL=x", False),
+    ("folder/pyproject.toml", "tool.prefect.api.url = 'x'\r\n", True),
+    ("folder/pyproject.toml", "[tool]\n'prefect' = {api = {url = 'x'}}", True),
+    ("folder/pyproject.toml", "[tool.Prefect.api]\nurl = 'x'", False),
+    ("home/profiles.toml", 'active = "a"\r\n[profiles]\r\na = {PREFECT_API_URL = "x"}', True),
+    ("home/profiles.toml", 'active = "A"\n[profiles.a]\nPREFECT_API_URL = "x"', False),
+    ("home/profiles.toml", '[profiles.ephemeral]\nPREFECT_API_URL = "x"', False),
+    ("home/profiles.toml", 'active = "a"\n[profiles.a]\nPREFECT_HOME = "elsewhere"', True),
+    ("home/profiles.toml", 'active = "a"\n[profiles.a]\nPREFECT_PROFILES_PATH = "elsewhere"', True),
+]
+"""Files, each with whether it is left to Prefect."""
+
+
+@pytest.mark.parametrize(("file", "content", "expected"), FILES)
 def test_every_file_that_could_name_an_api_is_left_to_prefect(
     file: str, content: str, expected: bool, home: Path
 ) -> None:
     (home.parent / "folder").mkdir()
     assert not may_have_api(home.parent / "folder")
-    (home.parent / file).write_text(content, encoding="utf-8")
+    (home.parent / file).write_bytes(content.encode())
     assert may_have_api(home.parent / "folder") is expected
 
 
-@pytest.mark.parametrize("name", ["PREFECT_API_URL", "prefect_api_url", "PREFECT_PROFILE", "PREFECT_LOGGING_LEVEL"])
-def test_every_other_setting_in_the_environment_is_left_to_prefect(
+@pytest.mark.parametrize(("file", "content"), [(file, content) for file, content, expected in FILES if not expected])
+def test_prefect_itself_finds_nothing_for_a_run_where_it_is_left_out(
+    file: str, content: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home.parent / "folder").mkdir()
+    (home.parent / file).write_bytes(content.encode())
+    monkeypatch.chdir(home.parent / "folder")
+    found = Settings().to_environment_variables(exclude_unset=True)
+    assert found.keys() <= NOT_FOR_A_RUN | {"PREFECT_HOME"}
+    assert found["PREFECT_HOME"] == str(home)
+
+
+def test_a_file_of_variables_in_another_encoding_is_read(home: Path) -> None:
+    (home / ".env").write_bytes("PREFECT_API_URL=x".encode("utf-16"))
+    assert may_have_api(home)
+
+
+def test_every_setting_of_prefect_in_the_environment_is_left_to_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = Settings.model_json_schema()
+    fields = [field for each in (schema, *schema["$defs"].values()) for field in each.get("properties", {}).values()]
+    names = {name for field in fields for name in field.get("supported_environment_variables", ())}
+    assert names > NOT_FOR_A_RUN | PLACES
+    for name in names - NOT_FOR_A_RUN - PLACES:
+        for spelled in (name.upper(), name.lower()):
+            monkeypatch.setenv(spelled, "x")
+            assert may_have_api(home), spelled
+            monkeypatch.delenv(spelled)
+
+
+@pytest.mark.parametrize("name", ["PREFECT_PROFILE", "prefect_home", "PREFECT__FLOW_RUN_ID"])
+def test_every_other_variable_of_prefect_in_the_environment_is_left_to_it(
     name: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
