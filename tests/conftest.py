@@ -1,4 +1,4 @@
-"""How several processes share the tests (`pytest -n 3`): those of one Prefect server stay together, and begin."""
+"""How several processes share the tests (`pytest -n 4`): those of one Prefect server stay together, and begin."""
 
 import gc
 import os
@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.frozen import freeze
+from tests.statements import share_compiled_statements
 from tests.timeouts import pytest_runtest_protocol  # noqa: F401 - a hook
 
 # A shared machine may be slow at any moment; that is not what a property test is about.
@@ -25,6 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("fast" if config.option.markexpr.startswith("not long") else "thorough")
 
 
+share_compiled_statements()
 # Collected tests live as long as the process: to traverse them again and again takes half the time of the collection.
 gc.disable()
 # Without files of compiled code each of the processes that tests start would compile the whole project.
