@@ -15,7 +15,8 @@ from tests.end_to_end.prefect_api import PrefectApi
 from tests.end_to_end.processes import Processes, processes, until
 from tests.ports import free_port
 
-PROJECT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
 PARTS = ("flows", "tasks", "pareta_batch", "pareta_client", "pareta_evals", "pareta_report", "examples")
 KEY = "pareta_sk_end_to_end"
 
@@ -108,7 +109,7 @@ def _project_in(home: Path) -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if item.path.parent == HERE:
             item.add_marker(pytest.mark.server)
             item.add_marker(pytest.mark.timeout(900))
     items.sort(key=lambda item: item.path.name == "test_server_restart.py")
