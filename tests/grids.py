@@ -1,4 +1,4 @@
-"""Grids of test cases whose first and last case are fast; `make check` runs the others too."""
+"""Grids of test cases of which the first, or the first and the last, are fast; `make check` runs the others too."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,3 +10,9 @@ def extremes(cases: Iterable[Any]) -> list[Any]:  # whatever a test is parametri
     """Return the cases; those between the first and the last one are marked `long`."""
     first, *between, last = cases
     return [first, *(pytest.param(each, marks=pytest.mark.long) for each in between), last]
+
+
+def first_of(cases: Iterable[Any]) -> list[Any]:
+    """Return the cases; all but the first one are marked `long`."""
+    first, *others = cases
+    return [first, *(pytest.param(each, marks=pytest.mark.long) for each in others)]

@@ -90,21 +90,28 @@ async def run_broken(
     return report
 
 
-@pytest.mark.parametrize(
-    ("owner", "name"),
-    [
-        (RateLimiter, "wait"),
-        (RateLimiter, "started"),
-        (RateLimiter, "answered"),
-        (AdmissionGate, "enter"),
-        (Budget, "reserve"),
-        (Budget, "paid"),
-        (GroupCommit, "_next_group"),
-        (GroupCommit, "_attempt"),
-        (GroupCommit, "claim"),
-    ],
-    ids=lambda each: each if isinstance(each, str) else each.__name__,
-)
+PARTS: list[tuple[type, str]] = [
+    (RateLimiter, "wait"),
+    (RateLimiter, "started"),
+    (RateLimiter, "answered"),
+    (AdmissionGate, "enter"),
+    (Budget, "reserve"),
+    (Budget, "paid"),
+    (GroupCommit, "_next_group"),
+    (GroupCommit, "_attempt"),
+    (GroupCommit, "claim"),
+]
+
+
+def parts_with_errors() -> Iterator[Any]:
+    """Yield each part with each exception; one of each part is fast: an error and an exit in turn."""
+    for at, (owner, name) in enumerate(PARTS):
+        for error in EXCEPTIONS:
+            marks = () if error is EXCEPTIONS[-(at % 2)] else pytest.mark.long
+            yield pytest.param(owner, name, error, marks=marks, id=f"{type(error).__name__}-{owner.__name__}-{name}")
+
+
+@pytest.mark.parametrize(("owner", "name", "error"), parts_with_errors())
 async def test_an_exception_in_a_gate_or_thread_stops_the_batch_by_name(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, owner: type, name: str, error: BaseException
 ) -> None:

@@ -27,6 +27,7 @@ from pareta_batch.ledger.run_tables import account_runs, members
 from pareta_batch.ledger.schema import rows as table
 from pareta_sandbox.testing import Sandbox, Status
 from tests.batch.batches import mostly_on_sqlite, on_both_databases
+from tests.grids import first_of
 
 ASKED: Mapping[str, Any] = {
     "name": "blocks",
@@ -102,7 +103,7 @@ def test_equal_requests_share_an_answer_and_sampled_rows_do_not(sandbox: Sandbox
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(blocks=st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=12), min_size=1, max_size=6))
-@pytest.mark.parametrize("id_column", ["id", None])
+@pytest.mark.parametrize("id_column", first_of(["id", None]))
 def test_random_blocks_pay_for_each_distinct_request(
     blocks: list[list[int]], id_column: str | None, sandbox: Sandbox
 ) -> None:

@@ -12,10 +12,11 @@ from pareta_sandbox.testing import Drop, Sandbox, running
 from tests.batch.batches import QUICK, ledger_in, read_answers, run
 from tests.batch.kinds import KINDS, OF_SEVERAL_REQUESTS, WITH_FILES, batch_of, team_of
 from tests.batch.test_ask_again import notices
+from tests.grids import first_of
 
 ROWS = 24
 
-FIRST = ("sampling", "image", "schema", "duplicates")
+FIRST = ("schema", "duplicates")
 every_kind = pytest.mark.parametrize("kind", KINDS)
 """The other kinds run with `long` where a test repeats whole batches."""
 most_kinds = pytest.mark.parametrize(
@@ -83,7 +84,7 @@ async def test_a_quote_after_a_pilot_contains_the_bill(
     assert quote.cost.low <= paid <= quote.cost.high
 
 
-@pytest.mark.parametrize("ask_again", [0, 2])
+@pytest.mark.parametrize("ask_again", first_of([2, 0]))
 async def test_a_quote_of_answers_with_a_schema_contains_the_bill_of_all_turns(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, ask_again: int
 ) -> None:

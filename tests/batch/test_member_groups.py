@@ -53,7 +53,7 @@ Act = Callable[[Sandbox, Lead, Sequence["asyncio.Task[object]"]], None]
     [
         (empty_balance, None),
         *(pytest.param(act, None, marks=pytest.mark.long) for act in (interrupt, cancel)),
-        (spend, 0.0004),
+        pytest.param(spend, 0.0004, marks=pytest.mark.long),
     ],
 )
 async def test_rows_claimed_ahead_are_given_back_at_every_stop(

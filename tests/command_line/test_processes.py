@@ -15,6 +15,7 @@ from pareta_batch.spec import Batch
 from pareta_cli.lifeline import KEY
 from pareta_sandbox.testing import Sandbox, running
 from tests.end_to_end.processes import Processes, kill, processes, until
+from tests.grids import first_of
 
 PROJECT = Path(__file__).parents[2]
 SPEC = "name: reviews\nmodel: auto\ndataset: rows.csv\nid_column: id\nprompt: 'Which team? {text}'\nmax_in_flight: 2\n"
@@ -157,7 +158,7 @@ def test_a_full_disk_loses_messages_but_not_a_result_silently(stream: str, statu
         ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", first_of([signal.SIGTERM, signal.SIGINT, signal.SIGHUP]))
 def test_a_signal_before_a_run_ends_the_command_as_stopped(
     started: Processes, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -217,7 +218,7 @@ main()
 """A command that halts when the part file is complete and has not replaced the answers file."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", first_of([signal.SIGHUP, signal.SIGTERM]))
 def test_a_signal_while_answers_are_written_leaves_no_part(
     started: Processes, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -86,10 +86,10 @@ def test_what_a_person_changed_is_kept(project: SetUpProject, server: Server) ->
 @pytest.mark.parametrize(
     ("notify", "problem"),
     [
-        ("slack", "not valid; write TYPE/NAME"),
-        ("/ops", "not valid|no block"),
+        pytest.param("slack", "not valid; write TYPE/NAME", marks=pytest.mark.long),
+        pytest.param("/ops", "not valid|no block", marks=pytest.mark.long),
         ("slack/nobody", "no block 'nobody' of type slack-webhook; make it with: prefect block create slack-webhook"),
-        ("no-such-type/ops", "no block 'ops' of type no-such-type"),
+        pytest.param("no-such-type/ops", "no block 'ops' of type no-such-type", marks=pytest.mark.long),
         ("secret/quiet", "a secret block sends no notification"),
     ],
 )

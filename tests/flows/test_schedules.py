@@ -17,6 +17,7 @@ from pareta_cli.app import app
 from pareta_cli.server_setup import SetUp, set_up
 from pareta_sandbox.testing import Sandbox
 from tests.flows.test_server_setup import FILE, NAME, Server, other_pool, server  # noqa: F401
+from tests.grids import first_of
 
 SCHEDULED = "complete-batch/scheduled-complete-own"
 SPEC = {"name": "own", "model": "auto", "dataset": "rows.csv", "id_column": "id", "prompt": "Which team? {text}"}
@@ -117,7 +118,7 @@ def test_an_unknown_place_is_refused_and_nothing_is_made(
     assert server.ask("POST", "/deployments/filter") == []
 
 
-@pytest.mark.parametrize("options", [(), ("--pool", "pareta")])
+@pytest.mark.parametrize("options", first_of([("--pool", "pareta"), ()]))
 def test_the_default_pool_is_made_if_it_is_missing_and_otherwise_only_used(
     options: tuple[str, ...],
     folder: Path,
