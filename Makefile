@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # More workers than cores: many tests wait, for a server or for another process.
-WORKERS ?= 3
+WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS)
 
 .PHONY: help install demo test lint check docs peers statistics wheel image audit format lock clean
