@@ -111,7 +111,7 @@ def parts_with_errors() -> Iterator[Any]:
             yield pytest.param(owner, name, error, marks=marks, id=f"{type(error).__name__}-{owner.__name__}-{name}")
 
 
-@pytest.mark.parametrize(("owner", "name", "error"), parts_with_errors())
+@pytest.mark.parametrize(("owner", "name", "error"), list(parts_with_errors()))
 async def test_an_exception_in_a_gate_or_thread_stops_the_batch_by_name(
     tmp_path: Path, sandbox: Sandbox, ledger: Ledger, owner: type, name: str, error: BaseException
 ) -> None:
