@@ -11,7 +11,8 @@ from pareta_sandbox.testing import Status
 from tests.end_to_end.conftest import House
 from tests.end_to_end.test_deployments import BATCH, batch, rows, state_of
 
-PACKAGES = {"flows", "tasks", "pareta_batch", "pareta_client", "pareta_evals", "pareta_report"}
+PACKAGES = {"flows", "tasks", "pareta_batch", "pareta_client", "pareta_report"}
+"""Packages that a batch imports; only comparisons need `pareta_evals`."""
 
 
 @pytest.mark.long
