@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ending:
-    """The members of Prefect's `State` that a run without Prefect needs."""
+    """The attributes of Prefect's `State` that a run without Prefect needs."""
 
     name: str
     message: str | None
