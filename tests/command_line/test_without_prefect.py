@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,12 @@ import pytest
 from prefect.settings import Settings
 
 from flows.direct import current_flow_name, flow
+from pareta_cli.spec_kinds import Command
 from pareta_client import BadRequestError
 from tasks import RETRIES, current_flow_run, is_state, run_logger, task, uses_prefect
 from tasks.states import Ending, completed_state, failed_state
 from tasks.without_prefect import NOT_FOR_A_RUN, PLACES, may_have_api
+from tests.command_line.test_processes import PROJECT
 from tests.flows.test_retries import JITTER, PASSES, STAYS, TRIES
 
 EPHEMERAL = (
@@ -122,6 +126,25 @@ def test_profiles_elsewhere_are_read(home: Path, monkeypatch: pytest.MonkeyPatch
     assert not may_have_api(home)
     elsewhere.write_text('active = "a"\n[profiles.a]\nPREFECT_API_URL = "x"', encoding="utf-8")
     assert may_have_api(home)
+
+
+EVERY_COMMAND = """
+import logging, sys
+from pareta_cli.spec_kinds import Command, flow_of
+from tasks import is_left_out, leave_prefect_out
+
+leave_prefect_out()
+import flows.retry_failed, pareta_cli.runner, pareta_cli.summary
+print(is_left_out(), *[callable(flow_of(command)) for command in Command], "prefect" in sys.modules)
+logging.getLogger("pareta_batch").warning("as in the log of a run")
+"""
+
+
+def test_no_flow_of_a_command_needs_prefect_nor_prints_its_log(home: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    program = (sys.executable, "-c", EVERY_COMMAND)
+    ended = subprocess.run(program, cwd=home, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == (f"True {'True ' * len(Command)}False\n", "")
 
 
 @pytest.mark.parametrize("error", PASSES + STAYS, ids=lambda error: type(error).__name__)
