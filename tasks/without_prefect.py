@@ -11,14 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-NOT_FOR_A_RUN = frozenset(
-    {
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE",
-        "PREFECT_SERVER_ANALYTICS_ENABLED",
-        "PREFECT_SERVER_EPHEMERAL_ENABLED",
-    }
-)
-"""Settings of Prefect that change nothing in a run without an API; every other one is left to Prefect."""
+OF_A_SERVER = "PREFECT_SERVER_"
+"""Prefix of Prefect's settings that change nothing in a run without an API; every other one is left to Prefect."""
 
 PLACES = frozenset({"PREFECT_HOME", "PREFECT_PROFILES_PATH"})
 """Variables with the places of the files that are read here. In a profile, they name other places."""
@@ -48,7 +42,7 @@ def may_have_api(folder: Path) -> bool:
 
     If in doubt, the answer is yes: Prefect itself then reads its settings.
     """
-    if any(name.upper().startswith("PREFECT_") and name not in NOT_FOR_A_RUN | PLACES for name in os.environ):
+    if any(_is_for_a_run(name.upper()) and name not in PLACES for name in os.environ):
         return True
     try:
         home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
@@ -58,11 +52,15 @@ def may_have_api(folder: Path) -> bool:
             # Without zeros: also in UTF-16, which Prefect refuses.
             or b"prefect_" in _content(folder / ".env").replace(b"\0", b"").lower()
             or "prefect" in _table(folder / "pyproject.toml").get("tool", {})
-            or not _active_profile(_table(profiles)).keys() <= NOT_FOR_A_RUN
+            or any(_is_for_a_run(name.upper()) for name in _active_profile(_table(profiles)))
         )
     except (OSError, ValueError, AttributeError, TypeError, RuntimeError):
         # Not readable, not the expected tables, or no home: Prefect reports it.
         return True
+
+
+def _is_for_a_run(setting: str) -> bool:
+    return setting.startswith("PREFECT_") and not setting.startswith(OF_A_SERVER)
 
 
 def _content(file: Path) -> bytes:

@@ -189,10 +189,16 @@ main()
 """
 
 
-@pytest.mark.parametrize("imports", [1, 40, 300, 1_000])
-def test_a_signal_during_the_imports_prints_one_line(started: Processes, tmp_path: Path, imports: int) -> None:
+@pytest.mark.parametrize(
+    ("imports", "options"),
+    # With its log, a command without an API imports Prefect too.
+    [(1, ()), (40, ()), (300, ()), (1_000, ("--verbose",))],
+)
+def test_a_signal_during_the_imports_prints_one_line(
+    started: Processes, tmp_path: Path, imports: int, options: tuple[str, ...]
+) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_IMPORT, str(imports), "complete", "spec.yaml"],
+        [sys.executable, "-c", INTERRUPTED_IMPORT, str(imports), "complete", "spec.yaml", *options],
         capture_output=True,
         text=True,
         cwd=tmp_path,

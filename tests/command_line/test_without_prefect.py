@@ -15,7 +15,7 @@ from pareta_cli.spec_kinds import Command
 from pareta_client import BadRequestError
 from tasks import RETRIES, current_flow_run, is_state, run_logger, task, uses_prefect
 from tasks.states import Ending, completed_state, failed_state
-from tasks.without_prefect import NOT_FOR_A_RUN, PLACES, may_have_api
+from tasks.without_prefect import OF_A_SERVER, PLACES, may_have_api
 from tests.command_line.test_processes import PROJECT
 from tests.flows.test_retries import JITTER, PASSES, STAYS, TRIES
 
@@ -89,8 +89,9 @@ def test_prefect_itself_finds_nothing_for_a_run_where_it_is_left_out(
     (home.parent / file).write_bytes(content.encode())
     monkeypatch.chdir(home.parent / "folder")
     found = Settings().to_environment_variables(exclude_unset=True)
-    assert found.keys() <= NOT_FOR_A_RUN | {"PREFECT_HOME"}
-    assert found["PREFECT_HOME"] == str(home)
+    assert {name: value for name, value in found.items() if not name.startswith(OF_A_SERVER)} == {
+        "PREFECT_HOME": str(home)
+    }
 
 
 def test_a_file_of_variables_in_another_encoding_is_read(home: Path) -> None:
@@ -98,15 +99,15 @@ def test_a_file_of_variables_in_another_encoding_is_read(home: Path) -> None:
     assert may_have_api(home)
 
 
-def test_every_setting_of_prefect_in_the_environment_is_left_to_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_but_those_of_a_server_is_left_to_prefect(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     schema = Settings.model_json_schema()
     fields = [field for each in (schema, *schema["$defs"].values()) for field in each.get("properties", {}).values()]
     names = {name for field in fields for name in field.get("supported_environment_variables", ())}
-    assert names > NOT_FOR_A_RUN | PLACES
-    for name in names - NOT_FOR_A_RUN - PLACES:
+    assert names > PLACES
+    for name in names - PLACES:
         for spelled in (name.upper(), name.lower()):
             monkeypatch.setenv(spelled, "x")
-            assert may_have_api(home), spelled
+            assert may_have_api(home) is not name.startswith(OF_A_SERVER), spelled
             monkeypatch.delenv(spelled)
 
 
