@@ -30,6 +30,8 @@ MAX_STEPS = 100
 """Steps of Newton's method; a step outside the bracket becomes a bisection. Raised: no effect after convergence."""
 TILT_TOLERANCE = 1e-10
 """Relative tolerance of a saddlepoint. Raised: one step fewer, coarser p values."""
+ROUNDING = 4 * float(np.finfo(np.float64).eps)
+"""Relative rounding error of a sum. Raised: fewer steps for a saddlepoint near 0, coarser p values."""
 BOUND_TOLERANCE = 1e-7
 """Absolute tolerance of a bound. Raised: faster reports, coarser bounds."""
 SMALLEST = float(np.sqrt(np.finfo(np.float64).tiny))
@@ -153,7 +155,8 @@ def _saddlepoint(values: Scores, weights: Scores) -> Scores:
         with np.errstate(divide="ignore", invalid="ignore"):  # the line may be level: such a step is in no bracket
             step = at - slope / (bend + slope * (1 / (at - first) - 1 / (last - at)))
         # The sign of a slope of rounding errors is random: a step from the zero may leave the bracket.
-        close = np.abs(step - at) <= TILT_TOLERANCE * np.abs(at)
+        is_rounding = np.abs(slope) <= ROUNDING * (weights * np.abs(scaled)).sum(axis=-1)
+        close = is_rounding | (np.abs(step - at) <= TILT_TOLERANCE * np.abs(at))
         at = np.where((step > low) & (step < high), step, np.where(close, at, (low + high) / 2))
         if np.all(close):
             break

@@ -77,6 +77,8 @@ def test_intervals_hold_the_mean_and_stay_where_values_can_be(values: list[float
     st.sampled_from([bounded.BOUND_TOLERANCE - 1, -0.5, 0.0, 1e-300]) | st.floats(-0.999, 1),
 )
 @example([0.25, -0.5, -0.5, -0.5, -0.5], 0.0)  # at its first point the line is level
+@example([0.0, 0.0], -1 / 3)  # the zero is smaller than the rounding errors
+@example([0.0, 0.0, 0.0, 1e-308, 1 - 2**-53, 1.0, -1.0], 0.0)
 def test_a_saddlepoint_is_found_in_few_steps_wherever_it_is(values: list[float], mean: float) -> None:
     units = bounded.units_of(np.array(values))
     expected = bounded.tail(units, mean, -1.0)
