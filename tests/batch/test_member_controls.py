@@ -85,7 +85,7 @@ def interrupt(leading: Lead) -> None:
 
 @pytest.mark.parametrize(
     ("act", "most"),
-    [(interrupt, 0), *(pytest.param(*each, marks=pytest.mark.long) for each in ((pause, 0), (retune, MEMBERS)))],
+    [(pause, 0), *(pytest.param(*each, marks=pytest.mark.long) for each in ((interrupt, 0), (retune, MEMBERS)))],
 )
 async def test_a_request_is_in_effect_at_every_member_one_exchange_after_the_parents(
     tmp_path: Path,
