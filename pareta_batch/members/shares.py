@@ -8,8 +8,11 @@ end. When the slots are lowered, the sum falls to them as calls end, and no shar
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-SHARDS_PER_MEMBER = 8
-"""Shards per member at least, if there are enough rows; higher spreads the last rows better, with more queries."""
+SHARDS_PER_MEMBER = 32
+"""Shards per member at least, if there are enough rows; higher spreads the last rows better, with more queries.
+
+Of 20,000 rows in shards of 500, four members sent the last ones at a third of the rate for up to 6 s, in 2 of 5 runs.
+"""
 
 
 @dataclass(frozen=True)
