@@ -1,5 +1,6 @@
 """The ledger's rows of one member: it joins, takes shards, and exchanges its counts for its share, once an interval."""
 
+import asyncio
 import logging
 from dataclasses import asdict, dataclass
 
@@ -53,6 +54,23 @@ class Orders:
     granted: int = 0
     prices: Prices = NO_PRICES
     doubt: tuple[int, int, int] = (0, 0, 0)
+
+
+class Present:
+    """The present orders of a member, and the waits for the next exchange."""
+
+    def __init__(self) -> None:
+        self.orders = Orders()
+        self._next = asyncio.Event()
+
+    def announce(self) -> None:
+        """Wake every wait."""
+        announced, self._next = self._next, asyncio.Event()
+        announced.set()
+
+    async def wait(self) -> None:
+        """Wait until the next exchange has ended."""
+        await self._next.wait()
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pareta_batch.errors import BatchStopped, LedgerError, Orphaned, RowsUnanswe
 from pareta_batch.ledger import ALL_UNSETTLED, Ledger, RowSelection, join_run
 from pareta_batch.members.allotted_gate import AllottedGate
 from pareta_batch.members.counts import Counts
-from pareta_batch.members.desk import MemberDesk, News, Orders
+from pareta_batch.members.desk import MemberDesk, News, Orders, Present
 from pareta_batch.members.part_writing import PartDesk, write_as_member
 from pareta_batch.money import Budget, BudgetGate
 from pareta_batch.spec import Batch
@@ -129,27 +129,13 @@ def gate_of_member(batch: Batch) -> BudgetGate:
 
 
 def _report(member: Member, session: Session) -> MemberReport:
-    stop = session.stop
-    if stop is not None and (error := {"Orphaned": Orphaned, "LedgerError": LedgerError}.get(stop.reason)):
+    counts, stop = Counts.of(session), session.stop
+    if stop is None:
+        return MemberReport(member.number, counts)
+    raised = {"Orphaned": Orphaned, "LedgerError": LedgerError}
+    if error := raised.get(stop.reason):
         raise error(stop.message)
-    return MemberReport(member.number, Counts.of(session), *(() if stop is None else (stop.reason, stop.message)))
-
-
-class Present:
-    """The present orders of a member, and the waits for the next exchange."""
-
-    def __init__(self) -> None:
-        self.orders = Orders()
-        self._next = asyncio.Event()
-
-    def announce(self) -> None:
-        """Wake every wait."""
-        announced, self._next = self._next, asyncio.Event()
-        announced.set()
-
-    async def wait(self) -> None:
-        """Wait until the next exchange has ended."""
-        await self._next.wait()
+    return MemberReport(member.number, counts, stop.reason, stop.message)
 
 
 async def _complete_shards(session: Session, desk: MemberDesk, present: Present) -> None:
@@ -164,8 +150,9 @@ async def _complete_shards(session: Session, desk: MemberDesk, present: Present)
         except LedgerError as error:
             session.stop_because("LedgerError", str(error))
 
+    pullers = ceil(session.batch.max_in_flight / session.batch.shard_size) + 2
     async with asyncio.TaskGroup() as pulling:
-        for _ in range(ceil(session.batch.max_in_flight / session.batch.shard_size) + 2):
+        for _ in range(pullers):
             pulling.create_task(pull())
 
 

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from pareta_batch.ledger import Ledger, Membership
 from pareta_batch.members.blocks import free_rows, take_rows
-from pareta_batch.members.member import EXCHANGE_INTERVAL_S, Present
+from pareta_batch.members.desk import Present
+from pareta_batch.members.member import EXCHANGE_INTERVAL_S
 
 
 class RowDesk(Protocol):

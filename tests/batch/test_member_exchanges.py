@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pareta_batch.engine import Session
 from pareta_batch.members import member as members
 from pareta_batch.members.counts import Counts
-from pareta_batch.members.desk import MemberDesk, News, Orders
+from pareta_batch.members.desk import MemberDesk, News, Orders, Present
 from pareta_batch.money import BudgetGate
 
 WITHIN_S = 60
@@ -67,7 +67,7 @@ def limits_after(orders: Sequence[Orders], failures: int = 0) -> list[Limits]:
                 cast(Session, calls),
                 cast(MemberDesk, desk),
                 BudgetGate(None),
-                members.Present(),
+                Present(),
                 asyncio.Event(),
             )
         )
