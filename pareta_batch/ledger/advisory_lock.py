@@ -87,10 +87,9 @@ def claim_check(fence: int, number: int, owner: Owner) -> dict[str, int | str]:
     return {"fence": fence, "number": number, "pid": owner[0], "transaction": owner[1]}
 
 
-def holding_process(db: sa.Connection, batch: str) -> str | None:
-    """Return the process that holds the lock of a batch, or None."""
-    found = db.execute(HOLDERS, {"number": locks_of(batch).run}).first()
-    return None if found is None else named(found[2])
+def holder_of_run_lock(db: sa.Connection, batch: str) -> "sa.Row[Any] | None":
+    """Return the server process, transaction and application name that hold the run lock of a batch, or None."""
+    return db.execute(HOLDERS, {"number": locks_of(batch).run}).first()
 
 
 class AdvisoryLock:

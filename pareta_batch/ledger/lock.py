@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from pareta_batch.ledger.advisory_lock import advisory_lock, holding_process
+from pareta_batch.ledger.advisory_lock import advisory_lock, holder_of_run_lock, named
 from pareta_batch.ledger.database import Database
 
 Lost = Callable[[sa.Connection], str | None]
@@ -33,7 +33,8 @@ def lease(database: Database, batch: str) -> Iterator[Lost]:
 def holder(database: Database, batch: str) -> str | None:
     """Return the process that holds the lease of a batch, or None; the lease itself is not touched."""
     if not database.is_sqlite:
-        return database.do(lambda db: holding_process(db, batch))
+        found = database.do(lambda db: holder_of_run_lock(db, batch))
+        return None if found is None else named(found[2])
     return database.file.holder(batch) if database.file is not None else None
 
 

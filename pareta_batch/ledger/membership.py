@@ -21,6 +21,7 @@ from pareta_batch.ledger.advisory_lock import (
     begin_holding,
     claim_check,
     end_holding,
+    holder_of_run_lock,
     lock_until_commit,
     locks_of,
     owner_of,
@@ -128,7 +129,7 @@ def check_serves_members(ledger: Ledger) -> None:
 
 def holder_of(db: sa.Connection, batch: str) -> Owner | None:
     """Return the transaction that holds the lock of a batch."""
-    found = db.execute(HOLDERS, {"number": locks_of(batch).run}).first()
+    found = holder_of_run_lock(db, batch)
     return None if found is None else (found[0], found[1])
 
 
