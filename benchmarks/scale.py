@@ -26,7 +26,7 @@ def results(chosen: argparse.Namespace, server: postgres.Server) -> Iterator[Res
         return Path(tempfile.mkdtemp(dir=chosen.folder))
 
     if chosen.only != "faults":
-        yield from throughput.compare(chosen.rows, chosen.in_flight, folder(), server)
+        yield from throughput.compare(chosen.rows, chosen.in_flight, chosen.rounds, folder(), server)
     if chosen.only != "throughput":
         for scenario in (faults.kill_member, faults.kill_parent, faults.empty_balance, faults.ceiling):
             yield asyncio.run(scenario(few, folder(), server))
@@ -37,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--in-flight", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of throughput, of which the medians count")
     parser.add_argument("--phase-s", type=float, default=6.0, help="seconds at each limit")
     parser.add_argument("--only", choices=("throughput", "faults"))
     chosen = parser.parse_args()

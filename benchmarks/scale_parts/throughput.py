@@ -3,11 +3,13 @@
 import asyncio
 import json
 import resource
+import sys
 import time
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import mkdtemp
 
 from benchmarks.client import service
@@ -60,27 +62,57 @@ def _cpu_s(server: Server) -> tuple[float, float, float]:
     return ended.ru_utime + ended.ru_stime, time.process_time(), server_cpu_s(server.process)
 
 
-def compare(rows: int, in_flight: int, folder: Path, server: Server) -> list[Result]:
-    """Measure each number of members, and return its throughput and CPU relative to one member."""
-    found, one, few_rows = [], None, min(FEW_ROWS, rows // 2)
-    for members in MEMBERS:
-        few = measure(members, few_rows, in_flight, folder, server)
-        many = measure(members, rows, in_flight, folder, server)
-        per_s = rows / many.work_s
-        cpu = [
-            1000 * (getattr(many, name) - getattr(few, name)) / (rows - few_rows)
-            for name in ("members_s", "parent_s", "server_s")
-        ]
-        one = one or (per_s, sum(cpu))
-        throughput, ratio = per_s / one[0], sum(cpu) / one[1]
-        found.append(
-            Result(
-                f"{rows:,} rows, {members} members, {in_flight} in flight",
-                f"{per_s:.0f} rows/s ({throughput:.2f} ×, {per_s * SERVICE_MS / 1000 / in_flight:.0%} of the bound); "
-                f"CPU {sum(cpu):.2f} ms a row ({ratio:.2f} ×): members {cpu[0]:.2f}, parent {cpu[1]:.2f}, PostgreSQL "
-                f"{cpu[2]:.2f}; start-up {few.members_s:.1f} s of CPU",
-                f"throughput ≥ {LEAST_THROUGHPUT} ×, CPU ≤ {MOST_CPU} × of 1 member",
-                throughput >= LEAST_THROUGHPUT and ratio <= MOST_CPU,
-            )
-        )
-    return found
+@dataclass(frozen=True)
+class Speed:
+    """Rows per second, and CPU milliseconds per row of the members, the parent and the server beyond their start."""
+
+    per_s: float
+    members_ms: float
+    parent_ms: float
+    server_ms: float
+    start_s: float
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU milliseconds per row of all processes."""
+        return self.members_ms + self.parent_ms + self.server_ms
+
+
+def speed(members: int, rows: int, in_flight: int, folder: Path, server: Server) -> Speed:
+    """Measure a batch of few rows, whose CPU counts as start-up, and one of many."""
+    few_rows = min(FEW_ROWS, rows // 2)
+    few = measure(members, few_rows, in_flight, folder, server)
+    many = measure(members, rows, in_flight, folder, server)
+    cpu = [
+        1000 * (getattr(many, name) - getattr(few, name)) / (rows - few_rows)
+        for name in ("members_s", "parent_s", "server_s")
+    ]
+    return Speed(rows / many.work_s, *cpu, few.members_s)
+
+
+def compare(rows: int, in_flight: int, rounds: int, folder: Path, server: Server) -> list[Result]:
+    """Return the medians over the rounds of throughput and CPU of each number of members, relative to one member."""
+    found: dict[int, list[Speed]] = {members: [] for members in MEMBERS}
+    for _ in range(rounds):
+        for members in MEMBERS:
+            found[members].append(speed(members, rows, in_flight, folder, server))
+            print(f"{members} members: {found[members][-1]}", file=sys.stderr, flush=True)
+    return [_result(members, speeds, found[1], rows, in_flight) for members, speeds in found.items()]
+
+
+def _result(members: int, speeds: Sequence[Speed], of_one: Sequence[Speed], rows: int, in_flight: int) -> Result:
+    per_s = median(each.per_s for each in speeds)
+    throughput = per_s / median(each.per_s for each in of_one)
+    cpu_ms = median(each.cpu_ms for each in speeds)
+    ratios = sorted(each.cpu_ms / one.cpu_ms for each, one in zip(speeds, of_one, strict=True))
+    ratio = median(ratios)
+    parts = [median(getattr(each, name) for each in speeds) for name in ("members_ms", "parent_ms", "server_ms")]
+    return Result(
+        f"{rows:,} rows, {members} members, {in_flight} in flight",
+        f"{per_s:.0f} rows/s ({throughput:.2f} ×, {per_s * SERVICE_MS / 1000 / in_flight:.0%} of the bound); "
+        f"CPU {cpu_ms:.2f} ms a row ({ratio:.2f} ×, {ratios[0]:.2f} to {ratios[-1]:.2f} by round): members "
+        f"{parts[0]:.2f}, parent {parts[1]:.2f}, PostgreSQL {parts[2]:.2f}; "
+        f"start-up {median(each.start_s for each in speeds):.1f} s of CPU",
+        f"throughput ≥ {LEAST_THROUGHPUT} ×, CPU ≤ {MOST_CPU} × of 1 member",
+        throughput >= LEAST_THROUGHPUT and ratio <= MOST_CPU,
+    )
