@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 
 from pareta_batch.errors import UnexpectedError
 from pareta_batch.rate_limit.account import Allocation, Usage
-from pareta_batch.rate_limit.limiter import Call, RateLimiter
+from pareta_batch.rate_limit.call import Call
+from pareta_batch.rate_limit.limiter import RateLimiter
 from pareta_client import RateLimits
 
 LOW_SHARE = 1 / 4

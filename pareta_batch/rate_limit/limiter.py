@@ -8,10 +8,10 @@
 - Limiters of one account share its rate and its pauses (`account.py`).
 """
 
-from dataclasses import dataclass
 from math import inf
 
 from pareta_batch.rate_limit.account import Allocation, Usage
+from pareta_batch.rate_limit.call import Call
 from pareta_batch.rate_limit.concurrency import ConcurrencyEstimate
 from pareta_batch.rate_limit.history import Limits, add_limits
 from pareta_batch.rate_limit.random_refusals import RandomRefusals
@@ -28,29 +28,18 @@ MAX_PROBE_FACTOR = 16.0
 """Upper bound of the factor on the time between probes of a concurrency limit; higher probes less often."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """A started call: its start time in seconds, and the other calls in flight at that time."""
-
-    at: float
-    in_flight_before: int
-    number: int = 0  # of the calls started so far
-
-
 class RateLimiter:
     """A limiter of rate and concurrency that learns both from refusals; at most `most` calls are in flight."""
 
     def __init__(self, most: int) -> None:
-        self.in_flight = 0
-        self.refusals = 0
+        self.in_flight = self.refusals = 0
         self.history: list[Limits] = []
         self._rate = Rate(most)
         self._concurrency = ConcurrencyEstimate(most)
         self._random_refusals = RandomRefusals()
         self._told = ToldLimits()
         self._began: float | None = None
-        self._next_at = 0.0
-        self._last_answer = 0.0
+        self._next_at = self._last_answer = 0.0
         # The last burst of refusals: its time, its pause, and the calls since; the number of too short pauses.
         self._cut_at = self._refused_at = -inf
         self._paused_until = self._own_pause_until = 0.0
@@ -121,6 +110,7 @@ class RateLimiter:
         self.in_flight -= 1
         self._told.answered(call.at, call.number, now, told, tokens)
         self._last_answer = now
+        self._share.answered(now - call.at)
         self._random_refusals.answered(now)
         if self._random_refusals.gap_s:
             return
@@ -150,9 +140,10 @@ class RateLimiter:
         self._own_pause_until = max(self._own_pause_until, now + pause_s)
         self._paused_until = max(self._paused_until, self._own_pause_until)
         if first:
+            if not is_random:
+                knows_rate = self._rate.resting or self._told.calls_per_s is not None
+                self._share.refused(knows_rate=knows_rate, too_short_s=self._pause_s if self._short_pauses else 0.0)
             self._pause_s = pause_s
-            if not is_random and (self._rate.resting or self._told.calls_per_s):
-                self._share.refused()
             if not self._short_pauses:
                 self._refused_at = call.at
             if not is_random:
@@ -173,11 +164,8 @@ class RateLimiter:
 
     def allocate(self, allocation: Allocation, now: float) -> None:
         """Apply the part of the account's limits that this limiter received."""
-        if allocation.turn is not None and self._share.turn is None and self._began is not None:
-            # What was learned beside others is too low. Told limits bound the calls without a rate.
-            self._rate.search_again(self._rate.per_s / self._share.part, now)
-            self._rate = Rate(self.most) if self._told.calls_per_s else self._rate
-            self._random_refusals.gap_s = 0.0  # a measurement would count collisions
+        if allocation.turn is not None and self._began is not None:
+            self._forget_collisions(allocation, now)
         pause_s = max(allocation.pause_s, self._share.take_turns(allocation, now))
         if pause_s:  # else `now` would count as a pause, which hides a lack of demand
             self._paused_until = max(self._paused_until, now + pause_s)
@@ -189,6 +177,18 @@ class RateLimiter:
         if per_s is not None and not (allocation.part == 1 and not self._rate.resting and self._told.calls_per_s):
             self._rate.allocate(per_s, now, alone=allocation.part == 1)
             self._note(now, restart=False)
+
+    def _forget_collisions(self, allocation: Allocation, now: float) -> None:
+        """Forget limits that refusals of other limiters' calls explain."""
+        if begins := self._share.turn is None:
+            # What was learned beside others is too low. Told limits bound the calls without a rate.
+            self._rate.search_again(self._rate.per_s / self._share.part_of_rate, now)
+            self._rate = Rate(self.most) if self._told.calls_per_s else self._rate
+            self._random_refusals.gap_s = 0.0  # a measurement would count collisions
+        # Limiters that learned the account's rate reach it in their turns: no limit of calls at once bounds them.
+        is_learned = allocation.account_per_s is not None and not self._told.calls_per_s
+        if self._concurrency.bounds and (begins or is_learned):
+            self._concurrency = ConcurrencyEstimate(self.most)
 
     def starving_s(self, now: float) -> float:
         """Return the seconds from the last answer until calls may start again."""

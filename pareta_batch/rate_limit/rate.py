@@ -111,8 +111,7 @@ class Rate:
 
     def allocate(self, per_s: float, now: float, *, alone: bool) -> None:
         """Continue at the share of an account's rate, which other limiters learned too unless this one is alone."""
-        self.ramping_up = False
-        self.per_s, self._alone = per_s, alone
+        self.per_s, self.ramping_up, self._alone = per_s, False, alone
         if not self.resting:
             self._steps = STEPS_BEFORE_DOUBLING + 1
             self._rest(now)
@@ -120,17 +119,18 @@ class Rate:
     def search_again(self, per_s: float, now: float) -> None:
         """Search upwards: the rate, at most `per_s`, was lowered by collisions with the calls of other limiters."""
         self.changed()
-        self._full_at, self._after_pause, self._calls = inf, False, 0.0
+        self.forget(now)
         self._refused_rate, self._upper_bound, self._shortest = self._ramp_up_rate, inf, None
         if self.resting:
             self.resting, self._accepted_rate = False, per_s
         if self._accepted_rate:
             self._bisect(now, pause_s=0.0)
+        else:
+            self.per_s = max(self.per_s, 4 * MIN_SEARCHED_PER_S)
 
     def refused(self, sent: float, now: float, pause_s: float) -> None:
         """Lower the rate after a refusal."""
-        self.ramping_up = False
-        self._pause_s = pause_s
+        self.ramping_up, self._pause_s = False, pause_s
         estimate = self._estimate(sent, now, pause_s)
         if self.resting:
             self._step(-1, now, estimate)

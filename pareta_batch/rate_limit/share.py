@@ -30,13 +30,14 @@ class Share:
     """The part of one limiter in its account's rate, and its turns if the calls of the limiters collide."""
 
     def __init__(self) -> None:
-        self.part = 1.0
+        self.part = self.part_of_rate = 1.0  # `part_of_rate`: the last part that was applied to a known rate
         self.turn: Turn | None = None
         self.is_alone = True
         self._meter = DemandMeter()
         self._reported_per_s: float | None = None
         self._was_known = False
         self._collisions = 0.0
+        self._longest_call_s: float | None = None
         self._left_at: float | None = None  # the time at which the last turn was seen to be over
 
     @property
@@ -49,9 +50,20 @@ class Share:
         self._meter.started += 1
         self._collisions = max(self._collisions - COLLISIONS_PER_CALL, 0.0)
 
-    def refused(self) -> None:
-        """Count a burst of refusals at a known rate; beside others, it may be a collision with their calls."""
-        self._collisions += self.part < 1
+    def answered(self, call_s: float) -> None:
+        """Count an answer that took `call_s` seconds."""
+        self._longest_call_s = max(self._longest_call_s or 0.0, call_s)
+
+    def refused(self, *, knows_rate: bool, too_short_s: float) -> None:
+        """Count a burst of refusals; beside others, it may be a collision with their calls.
+
+        Args:
+            knows_rate: whether the calls started at a known rate.
+            too_short_s: seconds of the pause after which the first call was refused; 0 for another call. If no call
+                took that long, none was in flight any more: the calls of others took the tokens.
+        """
+        is_taken = self._longest_call_s is not None and self._longest_call_s < too_short_s
+        self._collisions += self.part < 1 and (knows_rate or is_taken)
 
     def usage(self, own: Usage, now: float, rate: Rate, *, in_use: bool, paused_until: float) -> Usage:
         """Return the report to the other limiters.
@@ -90,7 +102,7 @@ class Share:
         self.part = allocation.part
         if allocation.account_per_s is None:
             return None
-        self._was_known = True
+        self._was_known, self.part_of_rate = True, allocation.part
         # Steps since the report were not known to the others: they stay.
         steps = rests_at / self._reported_per_s if rests_at and self._reported_per_s else 1.0
         return allocation.part * allocation.account_per_s * steps

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import pytest
 
 from pareta_batch.rate_limit.account import Usage, allocation_of
-from pareta_batch.rate_limit.limiter import Call, RateLimiter
+from pareta_batch.rate_limit.call import Call
+from pareta_batch.rate_limit.limiter import RateLimiter
 from pareta_client import RateLimitBudget, RateLimits
 
 NETWORK_S = 0.0003

@@ -190,6 +190,67 @@ def test_runs_that_report_to_each_other_share_a_bucket_of_few_tokens(
     assert sum(each.refused for each in played) < 0.05 * sum(len(each.answers) for each in played)
 
 
+# Seeds at which an earlier version searched for half a minute, or learned a rate four times too high or eight times too
+# low. Without spread, all calls take as long, and one call at once explains the refusals nearly as well as the rate.
+@pytest.mark.parametrize(
+    ("retry_after", "spread", "apart_s", "seed"),
+    first_of(
+        ("seconds", 0.3, 0, 3),
+        ("none", 0.0, 15, 2),
+        *[("seconds", spread, 0, seed) for spread in (0.0, 0.3) for seed in (0, 1, 2, 4, 5)],
+        *[("none", 0.0, apart_s, seed) for apart_s in (0, 15) for seed in (0, 1, 3, 4)],
+    ),
+)
+def test_four_runs_find_the_rate_before_long(retry_after: str, spread: float, apart_s: int, seed: int) -> None:
+    service = Service(0.1, per_s=12, spread=spread, late_s=0.0005, network_s=0.001)
+    service = replace(service, retry_after=retry_after)  # type: ignore[arg-type]
+    limiters, begin, end = [RateLimiter(64) for _ in range(4)], 60 + 4 * apart_s, 600
+    played = play_together(service, limiters, rows=10**6, apart_s=apart_s, until_s=end, told_every_s=1.0, seed=seed)
+    rates = [sum(at > begin for at in each.answers) / (end - begin) for each in played]
+    assert sum(rates) >= 0.85 * 12
+    assert min(rates) >= 0.5 * sum(rates) / 4
+    assert sum(each.refused for each in played) < 0.05 * sum(len(each.answers) for each in played)
+
+
+def test_a_limit_of_calls_at_once_ends_in_turns_if_another_run_knows_the_rate() -> None:
+    limiter, turn = RateLimiter(64), Turn(0.0, 1.0, 4.0)
+    limiter.answered(limiter.started(0.0), 0.1)
+    limiter.allocate(Allocation(turn=turn), 1.0)
+    limiter._concurrency._start_trial(1)
+    limiter.allocate(Allocation(turn=turn), 2.0)
+    assert limiter.limit == 1
+    limiter.allocate(Allocation(account_per_s=12.0, turn=turn), 3.0)
+    assert limiter.limit == 64
+    assert starts(limiter, since=4.0, until=5.0) >= 11
+
+
+# With these seeds a run mistook the refusals of others' calls for a limit of one call at once.
+@pytest.mark.parametrize(("latency_s", "most", "apart_s", "seed"), first_of((0.1, 64, 15, 1), (1.0, 256, 0, 4)))
+def test_no_run_starves_at_a_limit_that_it_learned_from_collisions(
+    latency_s: float, most: int, apart_s: int, seed: int
+) -> None:
+    service = Service(latency_s, per_s=50, burst=10, retry_after="seconds" if apart_s == 0 else "fractional")
+    limiters = [RateLimiter(most) for _ in range(4)]
+    played = play_together(service, limiters, rows=10**6, apart_s=apart_s, until_s=300, told_every_s=1.0, seed=seed)
+    answers = [sum(at > 120 for at in each.answers) for each in played]
+    assert min(answers) >= 0.5 * sum(answers) / 4
+
+
+@pytest.mark.parametrize(
+    ("call_s", "retry_after", "collides"), [(0.1, 1.0, True), (0.1, None, True), (2.0, 1.0, False), (20.0, None, False)]
+)
+def test_a_refusal_after_a_pause_is_a_collision_if_no_call_takes_that_long(
+    call_s: float, retry_after: float | None, collides: bool
+) -> None:
+    limiter, now = RateLimiter(64), 0.0
+    limiter.allocate(Allocation(0.25), now)
+    limiter.answered(limiter.started(now), now + call_s)
+    for _ in range(12):
+        now += 10.0
+        limiter.refused(limiter.started(now), now, retry_after)
+    assert (limiter.usage(now).refused > 0) is collides
+
+
 @pytest.mark.parametrize("ends_at_s", first_of(100, 103, 107))
 def test_the_runs_that_remain_continue_at_the_whole_rate(ends_at_s: int) -> None:
     # The first of three runs has few rows: it ends, and the others share its turns.

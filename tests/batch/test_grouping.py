@@ -15,8 +15,9 @@ from pareta_batch.engine.grouping import AT_ONCE, IN_GROUPS, Grouping
 from pareta_batch.ledger import GroupCommit, GroupWait, Ledger, Outcome
 from pareta_batch.ledger.group_commit import EntryKind, Writing
 from pareta_batch.ledger.writes import LedgerWrites
+from pareta_batch.rate_limit.call import Call
 from pareta_batch.rate_limit.gate import AdmissionGate
-from pareta_batch.rate_limit.limiter import Call, RateLimiter
+from pareta_batch.rate_limit.limiter import RateLimiter
 from pareta_batch.rows import RowRequest
 
 WITHIN_S = 60
