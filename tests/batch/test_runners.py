@@ -4,6 +4,8 @@ import asyncio
 import os
 import pickle
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,39 @@ def test_a_runner_that_is_not_installed_names_its_extra(
     with pytest.raises(RunnerUnavailable, match=rf"package {package} is not installed; .*\[{runner}\]"):
         check_runner(batch_in(tmp_path, runner=runner), ledger)
     ledger.close()
+
+
+UNGUARDED = """
+from pathlib import Path
+from pareta_batch import LedgerError
+from pareta_batch.runners.checks import check_runner
+from pareta_batch.runners.on_this_machine import SPAWN
+from tests.batch.batches import batch_in, ledger_in
+
+folder = Path({folder!r})
+try:
+    check_runner(batch_in(folder, processes=2), ledger_in(folder))
+except LedgerError:
+    member = SPAWN.Process(target=str)  # imports this script, which calls again
+    member.start()
+    member.join()
+"""
+
+
+def test_a_script_that_calls_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED.format(folder=str(tmp_path)))
+    command = [sys.executable, str(script)]
+    ran = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "RunnerUnavailable: processes 2: " in ran.stderr
+    assert 'put the call under if __name__ == "__main__":' in ran.stderr
 
 
 def test_a_job_shows_neither_the_key_nor_the_password_of_the_ledger(tmp_path: Path) -> None:
