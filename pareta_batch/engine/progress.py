@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class Snapshot:
     """The progress of a batch at one moment.
 
-    `rate`: rows done per second in this run. `eta_s`: None while it is unknown. `waits`: the wait that the service
+    `rate`: rows done per second of sending. `eta_s`: None while it is unknown. `waits`: the wait that the service
     asked for, with its reason; None outside such a wait. `paused`: by a user.
     """
 
@@ -56,7 +56,10 @@ class Snapshot:
 
 @dataclass
 class Progress:
-    """Counters of one run; at its start `to_send` of `total` rows had no final outcome."""
+    """Counters of one run; at its start `to_send` of `total` rows had no final outcome.
+
+    `sends_since`: monotonic time since when rows are sent; the rate counts from it.
+    """
 
     name: str
     total: int
@@ -64,6 +67,7 @@ class Progress:
     in_flight: Callable[[], int]
     is_paused: Callable[[], bool] = lambda: False
     began: float = field(default_factory=time.monotonic)
+    sends_since: float = field(default_factory=time.monotonic)
     settled: int = 0
     spent_micro_usd: int = 0
     receipts: int = 0
@@ -123,7 +127,7 @@ class Progress:
         """Return the current progress."""
         done = self.settled + self.failed
         left = self.to_send - done
-        rate = done / max(self.wall_s(), 1e-9)
+        rate = done / max(time.monotonic() - self.sends_since, 1e-9)
         return Snapshot(
             name=self.name,
             total=self.total,

@@ -1,5 +1,6 @@
-"""Counts of a member's work, and their sum as the progress of the run. Pure."""
+"""Counts of a member's work, and their sum as the progress of the run. Its only input is the clock."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 
@@ -62,7 +63,9 @@ class RunProgress(Progress):
         return progress
 
     def update(self, counts: Counts) -> None:
-        """Replace the counters by the sum over the members."""
+        """Replace the counters by the sum over the members; the seconds until the first call are not in the rate."""
+        if not (counts.sent or counts.in_flight):
+            self.sends_since = time.monotonic()
         self.counts = counts
         self.settled, self.replayed, self.receipts = counts.settled, counts.replayed, counts.receipts
         self.spent_micro_usd = counts.spent_micro_usd
