@@ -38,12 +38,17 @@ def status(
 
 def pause(name: BatchName, as_json: AsJson = False) -> None:
     """Pause the running run of a batch; calls in flight finish."""
-    _request(name, as_json, paused=True)
+    _request(name, as_json, "paused; calls in flight finish", paused=True)
 
 
 def resume(name: BatchName, as_json: AsJson = False) -> None:
     """Resume a paused run, or a run that a Prefect server suspended for lack of credit."""
     announce(f"resuming {name}")
+    with report_bad_input():
+        paused = _is_paused(name)
+    if paused:  # at once: the import of Prefect takes seconds
+        _request(name, as_json, "resumed", paused=False)
+        return
     prepare_prefect()
     from flows.suspension import resume_suspended
     from tasks import NEEDS_API, uses_prefect
@@ -52,7 +57,7 @@ def resume(name: BatchName, as_json: AsJson = False) -> None:
         resumed = resume_suspended(name)
     if not resumed:
         try:
-            _request(name, as_json, paused=False)
+            _request(name, as_json, "resumed", paused=False)
         except typer.Exit:
             if not uses_prefect():
                 typer.echo(f"a run that a Prefect server suspended: {NEEDS_API}", err=True)
@@ -72,7 +77,7 @@ def set_(
         raise bad_input(
             f"setting {request!r:.80}: not supported; write max_in_flight=N, with N at least 1 and at most 9999"
         )
-    _request(name, as_json, max_in_flight=int(value))
+    _request(name, as_json, f"max_in_flight {int(value)}", max_in_flight=int(value))
 
 
 def export(spec: SpecFile, overrides: Overrides = None) -> None:
@@ -87,7 +92,15 @@ def export(spec: SpecFile, overrides: Overrides = None) -> None:
         typer.echo(status_of(ledger, batch.name), err=True)  # the output may be incomplete
 
 
-def _request(name: str, as_json: bool, **changes: bool | int) -> None:
+def _is_paused(name: str) -> bool:
+    from pareta_batch import Controls, Ledger
+
+    with closing(Ledger.open()) as ledger:
+        running = Controls(ledger, name).live()
+        return running is not None and bool(running["paused"])
+
+
+def _request(name: str, as_json: bool, effect: str, **changes: bool | int) -> None:
     from pareta_batch import BatchUnknown, Controls, Ledger
 
     with report_bad_input(), closing(Ledger.open()) as ledger:
@@ -95,5 +108,4 @@ def _request(name: str, as_json: bool, **changes: bool | int) -> None:
         if controls.live() is None and name not in (known := ledger.batches()):
             raise BatchUnknown(name, known)
         controls.request(**changes)
-        if as_json:
-            typer.echo(json.dumps(controls.live(), indent=2))
+        typer.echo(json.dumps(controls.live(), indent=2) if as_json else f"{name}: {effect}")

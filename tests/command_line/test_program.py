@@ -11,7 +11,7 @@ import typer
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from typer.testing import CliRunner, Result
 
-from pareta_batch import masked
+from pareta_batch import Controls, masked
 from pareta_batch.engine.planning import register_rows
 from pareta_batch.ledger.ledger import Ledger
 from pareta_cli.app import COMMANDS, app
@@ -130,6 +130,25 @@ def test_resume_without_a_prefect_api_says_what_continues_a_batch(no_api: None, 
         "a run that a Prefect server suspended: this needs a Prefect API; start one with `pareta-pipeline server`, or "
         "set PREFECT_API_URL",
     ]
+
+
+def test_control_of_a_run_is_confirmed_and_a_paused_run_resumes_without_its_prefect_server(no_api: None) -> None:
+    with closing(Ledger.open()) as ledger:
+        Controls(ledger, "tickets").begin()
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
+        ended = [
+            pareta_pipeline(command, "tickets", *more)
+            for command, *more in (("pause",), ("set", "max_in_flight=3"), ("resume",))
+        ]
+    assert [each.stdout for each in ended] == [
+        "tickets: paused; calls in flight finish\n",
+        "tickets: max_in_flight 3\n",
+        "tickets: resumed\n",
+    ], [each.stderr for each in ended]
+    with closing(Ledger.open()) as ledger:
+        live = Controls(ledger, "tickets").live()
+    assert live is not None
+    assert (live["paused"], live["max_in_flight"]) == (False, 3)
 
 
 @pytest.mark.parametrize("command", [("pause",), ("resume",), ("set", "max_in_flight=3"), ("status",)])
