@@ -141,7 +141,7 @@ class Lead:
         if self.stop is not None:
             rows.stop(self.stop)
         states = rows.states()
-        self.progress.update(sum_of(state.counts for state in states))
+        self.progress.update(sum_of(state.present_counts for state in states))
         self._bury([state for state in states if not state.lives and not state.ended], now)
         self.living = frozenset(state.number for state in states if state.lives)
         living = {state.token: state.held for state in states if state.lives}

@@ -1,7 +1,7 @@
 """The ledger's rows of a run with members, as its parent reads and writes them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -44,6 +44,11 @@ class MemberState:
     counts: Counts
     allotment: Allotment
     prices: Prices
+
+    @property
+    def present_counts(self) -> Counts:
+        """The counts, without the calls in flight of a member that has died."""
+        return self.counts if self.lives else replace(self.counts, in_flight=0)
 
 
 class RunRows:

@@ -59,7 +59,7 @@ async def test_the_rows_of_a_killed_member_are_sent_by_the_others(
             await until(lambda: sandbox.books().completions >= 60, within_s=60)
             processes.running[0].kill()
             await working
-        assert leading.stop is None
+        assert (leading.stop, leading.progress.snapshot().in_flight) == (None, 0)
     assert re.search(r"member 0 has died; its shards are free now, and its [0-9] slots? in 2 s", caplog.text)
     assert ledger.tally("test").settled == ROWS
     sandbox.completed(ROWS)
