@@ -9,7 +9,7 @@ from flows.direct import flow
 from flows.forms import titled
 from flows.outcomes import named_outcome
 from pareta_batch import Batch, LedgerDiffers, Member, MemberReport, Spec, ledger_id, work_as_member
-from tasks import make_client, shared_ledger, tag_run
+from tasks import make_client, shared_ledger, tag_run, warn_of_other_worker
 
 
 class MemberOfRun(Spec):
@@ -44,8 +44,7 @@ async def work_on_batch(
     await tag_run(batch=batch.name, endpoint=batch.model, **batch.tags.named())
     async with shared_ledger() as own:
         if await asyncio.to_thread(ledger_id, own) != ledger:
-            raise LedgerDiffers(
-                f"ledger {own.place} of this worker is not that of the run of batch {batch.name!r}; set the same "
-                "PARETA_LEDGER_URL for all workers"
-            )
-        return await work_as_member(batch, await make_client(), own, member.member())
+            raise LedgerDiffers(f"ledger {own.place} of this worker is not that of the run of batch {batch.name!r}")
+        client = await make_client()
+        await warn_of_other_worker(batch, own, client.api_key)
+        return await work_as_member(batch, client, own, member.member())

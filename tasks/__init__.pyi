@@ -64,3 +64,4 @@ from .watching import publish_history as publish_history
 from .without_prefect import is_left_out as is_left_out
 from .without_prefect import leave_prefect_out as leave_prefect_out
 from .worker_records import check_worker as check_worker
+from .worker_records import warn_of_other_worker as warn_of_other_worker

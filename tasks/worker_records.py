@@ -82,6 +82,18 @@ async def check_worker(batch: Batch) -> None:
         await Variable.aset(variable_name(batch.name), asdict(mine), tags=["pareta"], overwrite=True)
 
 
+async def warn_of_other_worker(batch: Batch, ledger: Ledger, api_key: str) -> None:
+    """Log the differences of a member's worker to the one that runs the batch; nothing is recorded."""
+    run = current_flow_run()
+    if run is None or run.work_pool_name is None:
+        return
+    from prefect.variables import Variable
+
+    mine = await asyncio.to_thread(_record, batch, ledger, api_key)
+    for warning in mine.warnings(_earlier(await Variable.aget(variable_name(batch.name)), mine)):
+        run_logger().warning("%s", warning)
+
+
 async def _exchange(mine: WorkerRecord) -> WorkerRecord:
     """Return the record of the earlier run; of two first runs at the same time, the record of one."""
     from prefect.exceptions import ObjectAlreadyExists
@@ -94,6 +106,11 @@ async def _exchange(mine: WorkerRecord) -> WorkerRecord:
             await Variable.aset(name, asdict(mine), tags=["pareta"])
         except (ObjectAlreadyExists, ValueError):
             found = await Variable.aget(name)
+    return _earlier(found, mine)
+
+
+def _earlier(found: object, mine: WorkerRecord) -> WorkerRecord:
+    """Return the record in the value of a variable; `mine` if it has none."""
     return WorkerRecord(**found) if isinstance(found, dict) and found.keys() == asdict(mine).keys() else mine
 
 

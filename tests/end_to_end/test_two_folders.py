@@ -180,4 +180,4 @@ def test_a_member_with_another_ledger_is_refused(workers: Workers) -> None:
         run = workers.prefect.run("work-on-batch/batch-member", batch=own, member=member, ledger="f" * 32)
         ended = workers.prefect.ended(run["id"])
     assert state_of(ended) == ("FAILED", "LedgerDiffers")
-    assert "set the same PARETA_LEDGER_URL for all workers" in ended["state"]["message"]
+    assert "set one PARETA_LEDGER_URL for all workers" in ended["state"]["message"]

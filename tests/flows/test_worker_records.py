@@ -1,11 +1,17 @@
 """Workers of one pool: another ledger is refused, other data and another key are reported."""
 
-from dataclasses import replace
+import logging
+from dataclasses import asdict, replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prefect.variables import Variable
 
+from pareta_batch import Batch, Ledger
+from tasks import worker_records
 from tasks.worker_records import WorkerRecord, variable_name
 
 FIRST = WorkerRecord(
@@ -62,3 +68,30 @@ def test_each_batch_has_a_variable_name_that_prefect_accepts(batch: str) -> None
 
 def test_names_that_differ_in_case_or_punctuation_have_different_variables() -> None:
     assert len({variable_name(name) for name in ("a.b", "a-b", "A-b", "a_b")}) == 4
+
+
+@pytest.mark.parametrize(
+    ("earlier", "words"),
+    [
+        (None, []),
+        ({"of": "an older version"}, []),
+        (asdict(FIRST), []),
+        (asdict(replace(FIRST, key="22222222")), ["API key of one:/srv/one is another one"]),
+    ],
+    ids=["no record", "record of another version", "the same key", "another key"],
+)
+async def test_a_member_with_another_key_than_its_run_is_reported(
+    earlier: object, words: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def read(name: str) -> object:
+        assert name == variable_name("tickets")
+        return earlier
+
+    monkeypatch.setattr(Variable, "aget", read)
+    monkeypatch.setattr(worker_records, "current_flow_run", lambda: SimpleNamespace(work_pool_name="pareta"))
+    monkeypatch.setattr(worker_records, "run_logger", lambda: logging.getLogger("member"))
+    monkeypatch.setattr(worker_records, "_record", lambda *_: FIRST)
+    batch = Batch(name="tickets", model="auto", dataset="tickets.csv", prompt="{ticket}")
+    await worker_records.warn_of_other_worker(batch, cast("Ledger", None), "a key")
+    assert len(caplog.messages) == len(words)
+    assert all(each in caplog.text for each in words)
