@@ -16,7 +16,7 @@ from pareta_batch.rate_limit.concurrency import ConcurrencyEstimate
 from pareta_batch.rate_limit.history import Limits, add_limits
 from pareta_batch.rate_limit.random_refusals import RandomRefusals
 from pareta_batch.rate_limit.rate import PROBE_INTERVAL_CALLS, Rate
-from pareta_batch.rate_limit.share import Share
+from pareta_batch.rate_limit.share import OLD_REPORTS_S, Share
 from pareta_batch.rate_limit.told import ToldLimits
 from pareta_client import RateLimits
 
@@ -42,10 +42,8 @@ class RateLimiter:
         self._next_at = self._last_answer = 0.0
         # The last burst of refusals: its time, its pause, and the calls since; the number of too short pauses.
         self._cut_at = self._refused_at = -inf
-        self._paused_until = self._own_pause_until = 0.0
-        self._pause_s = 0.0
-        self._calls_since_cut = 0
-        self._short_pauses = 0
+        self._paused_until = self._own_pause_until = self._pause_s = 0.0
+        self._calls_since_cut = self._short_pauses = 0
         self._probe_factor = 2.0
         self._share = Share()
 
@@ -170,8 +168,8 @@ class RateLimiter:
         if pause_s:  # else `now` would count as a pause, which hides a lack of demand
             self._paused_until = max(self._paused_until, now + pause_s)
         self._rate.time = self._share.time
-        if self._concurrency.bounds or self._random_refusals.gap_s:
-            return  # its rate is not in use: it stays, with its part
+        if self._concurrency.bounds or self._random_refusals.gap_s or now < self._share.searches_until:
+            return  # its rate is not in use, or it is searched: it stays, with its part
         per_s = self._share.allocated_per_s(allocation, self._rate.per_s if self._rate.resting else None)
         # Alone, told limits bound the calls without a rate.
         if per_s is not None and not (allocation.part == 1 and not self._rate.resting and self._told.calls_per_s):
@@ -181,9 +179,11 @@ class RateLimiter:
     def _forget_collisions(self, allocation: Allocation, now: float) -> None:
         """Forget limits that refusals of other limiters' calls explain."""
         if begins := self._share.turn is None:
+            knows_own = self._rate.resting and not self._told.calls_per_s
             # What was learned beside others is too low. Told limits bound the calls without a rate.
             self._rate.search_again(self._rate.per_s / self._share.part_of_rate, now)
             self._rate = Rate(self.most) if self._told.calls_per_s else self._rate
+            self._share.searches_until = now + OLD_REPORTS_S if knows_own else -inf
             self._random_refusals.gap_s = 0.0  # a measurement would count collisions
         # Limiters that learned the account's rate reach it in their turns: no limit of calls at once bounds them.
         is_learned = allocation.account_per_s is not None and not self._told.calls_per_s

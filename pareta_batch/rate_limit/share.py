@@ -14,6 +14,8 @@ MAX_COLLISIONS, COLLISIONS_PER_CALL = 5.0, 0.05
 """Refusals beside others that exceed a share of the calls, from which turns begin; higher begins them later."""
 TURNS_BEGIN_S = 1.2
 """Pause in seconds when turns begin, until all limiters know of them; higher tolerates slower reports."""
+OLD_REPORTS_S = 2 * TURNS_BEGIN_S
+"""Seconds from then on in which reports may be older, with rates that collisions lowered; higher adopts R later."""
 TURN_GUARD_S = 0.002
 """Seconds without a call at the beginning of a turn, beside a call interval; higher tolerates worse clocks."""
 
@@ -38,6 +40,7 @@ class Share:
         self._was_known = False
         self._collisions = 0.0
         self._longest_call_s: float | None = None
+        self.searches_until = -inf  # until then, the account's rate may be one that collisions lowered
         self._left_at: float | None = None  # the time at which the last turn was seen to be over
 
     @property

@@ -236,6 +236,26 @@ def test_no_run_starves_at_a_limit_that_it_learned_from_collisions(
     assert min(answers) >= 0.5 * sum(answers) / 4
 
 
+def test_a_rate_that_collisions_lowered_is_not_adopted_when_turns_begin() -> None:
+    limiter, turn = at_rest(20.0), Turn(0.0, 2.0, 4.0)
+    limiter.allocate(Allocation(0.5, 10.0), 1.0)
+    limiter.answered(limiter.started(1.0), 1.1)
+    for now in (2.0, 3.0, 4.0):  # the reports of the others may be older than the turns
+        limiter.allocate(Allocation(1.0, 10.0, turn=turn), now)
+        assert limiter._rate.per_s > 10.0
+        assert limiter.usage(now).account_per_s is None
+    limiter.allocate(Allocation(1.0, 45.0, turn=turn), 5.0)
+    assert limiter._rate.per_s == 45.0
+
+
+# With these seeds the second run began at a known rate, and collisions lowered it to a half or a quarter before turns.
+@pytest.mark.parametrize("seed", first_of(102, 106))
+def test_turns_find_the_rate_that_collisions_lowered(seed: int) -> None:
+    service, limiters = Service(0.1, per_s=50, retry_after="seconds"), [RateLimiter(64) for _ in range(2)]
+    played = play_together(service, limiters, rows=10**6, apart_s=15, until_s=220, told_every_s=1.0, seed=seed)
+    assert sum(at > 90 for each in played for at in each.answers) >= 0.8 * 50 * 130
+
+
 @pytest.mark.parametrize(
     ("call_s", "retry_after", "collides"), [(0.1, 1.0, True), (0.1, None, True), (2.0, 1.0, False), (20.0, None, False)]
 )
