@@ -88,7 +88,7 @@ class RateLimiter:
         call = Call(now, self.in_flight, self._told.started(now))
         self.in_flight += 1
         self._calls_since_cut += 1
-        self._share.started()
+        self._share.started(now, self._pause_s)
         self._rate.started(now)
         self._concurrency.started(now)
         self._random_refusals.started()

@@ -10,8 +10,9 @@ MIN_USED_SHARE = 0.8
 """Used part of an allocated rate from which the demand counts as unlimited; higher leaves more to other runs."""
 DEMAND_FACTOR = 1.25
 """Factor on the used rate that stays reserved for a run; higher lets it grow faster and leaves more unused."""
-MAX_COLLISIONS, COLLISIONS_PER_CALL = 5.0, 0.05
-"""Refusals beside others that exceed a share of the calls, from which turns begin; higher begins them later."""
+MAX_COLLISIONS, COLLISIONS_PER_CALL, COLLISIONS_PER_PAUSE = 5.0, 0.05, 0.2
+"""Refusals beside others that exceed a share of the calls, and of the time in lengths of the last pause, from which
+turns begin; higher begins them later."""
 TURNS_BEGIN_S = 1.2
 """Pause in seconds when turns begin, until all limiters know of them; higher tolerates slower reports."""
 OLD_REPORTS_S = 2 * TURNS_BEGIN_S
@@ -38,7 +39,7 @@ class Share:
         self._meter = DemandMeter()
         self._reported_per_s: float | None = None
         self._was_known = False
-        self._collisions = 0.0
+        self._collisions, self._started_at = 0.0, -inf
         self._longest_call_s: float | None = None
         self.searches_until = -inf  # until then, the account's rate may be one that collisions lowered
         self._left_at: float | None = None  # the time at which the last turn was seen to be over
@@ -48,10 +49,12 @@ class Share:
         """The part of the time in which calls may start."""
         return self.turn.length_s / self.turn.cycle_s if self.turn else 1.0
 
-    def started(self) -> None:
-        """Count a call that starts."""
+    def started(self, now: float, pause_s: float) -> None:
+        """Count a call that starts; `pause_s` is the last pause after a refusal."""
         self._meter.started += 1
-        self._collisions = max(self._collisions - COLLISIONS_PER_CALL, 0.0)
+        allowed = min(COLLISIONS_PER_CALL, COLLISIONS_PER_PAUSE * (now - self._started_at) / max(pause_s, 1e-3))
+        self._collisions = max(self._collisions - allowed, 0.0)
+        self._started_at = now
 
     def answered(self, call_s: float) -> None:
         """Count an answer that took `call_s` seconds."""

@@ -256,6 +256,19 @@ def test_turns_find_the_rate_that_collisions_lowered(seed: int) -> None:
     assert sum(at > 90 for each in played for at in each.answers) >= 0.8 * 50 * 130
 
 
+@pytest.mark.parametrize(("pause_s", "collides"), [(1.0, True), (0.02, False)])
+def test_collisions_count_more_if_their_pauses_are_long(pause_s: float, collides: bool) -> None:
+    limiter, now = at_rest(100.0), 0.0
+    limiter.allocate(Allocation(0.5, 100.0), now)
+    for _ in range(12):  # one refusal in 100 calls
+        limiter.refused(limiter.started(now), now, pause_s)
+        now += pause_s
+        for _ in range(99):
+            now += 0.01
+            limiter.answered(limiter.started(now), now)
+    assert (limiter.usage(now).refused > 0) is collides
+
+
 @pytest.mark.parametrize(
     ("call_s", "retry_after", "collides"), [(0.1, 1.0, True), (0.1, None, True), (2.0, 1.0, False), (20.0, None, False)]
 )
