@@ -212,6 +212,31 @@ def test_four_runs_find_the_rate_before_long(retry_after: str, spread: float, ap
     assert sum(each.refused for each in played) < 0.05 * sum(len(each.answers) for each in played)
 
 
+def beginning_turns(limiter: RateLimiter) -> RateLimiter:
+    """Begin turns beside three runs, while the rate of the account is unknown."""
+    limiter.answered(limiter.started(0.0), 0.1)
+    limiter.allocate(Allocation(0.25), 1.0)
+    limiter.allocate(Allocation(turn=Turn(0.0, 1.0, 4.0)), 2.0)
+    return limiter
+
+
+def test_a_rate_that_was_measured_alone_is_not_multiplied_when_turns_begin() -> None:
+    limiter = beginning_turns(at_rest(20.0))
+    assert limiter._rate.per_s == 40.0, "twice the measured rate, although its part was a quarter"
+
+
+def test_a_rate_that_the_search_lowered_too_far_is_raised_when_turns_begin() -> None:
+    limiter = RateLimiter(64)
+    limiter._rate.per_s = 1.5
+    assert beginning_turns(limiter)._rate.per_s == 16.0
+
+
+def test_a_limit_of_calls_at_once_ends_when_turns_begin() -> None:
+    limiter = RateLimiter(64)
+    limiter._concurrency._start_trial(1)
+    assert beginning_turns(limiter).limit == 64
+
+
 def test_a_limit_of_calls_at_once_ends_in_turns_if_another_run_knows_the_rate() -> None:
     limiter, turn = RateLimiter(64), Turn(0.0, 1.0, 4.0)
     limiter.answered(limiter.started(0.0), 0.1)
