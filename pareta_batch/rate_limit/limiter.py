@@ -178,16 +178,16 @@ class RateLimiter:
 
     def _forget_collisions(self, allocation: Allocation, now: float) -> None:
         """Forget limits that refusals of other limiters' calls explain."""
-        if begins := self._share.turn is None:
-            knows_own = self._rate.resting and not self._told.calls_per_s
-            # What was learned beside others is too low. Told limits bound the calls without a rate.
-            self._rate.search_again(self._rate.per_s / self._share.part_of_rate, now)
-            self._rate = Rate(self.most) if self._told.calls_per_s else self._rate
-            self._share.searches_until = now + OLD_REPORTS_S if knows_own else -inf
+        is_told, begins = bool(self._told.calls_per_s), self._share.turn is None
+        if begins:
+            self._share.searches_until = now + OLD_REPORTS_S if self._rate.resting and not is_told else -inf
             self._random_refusals.gap_s = 0.0  # a measurement would count collisions
+        if begins and is_told:
+            self._rate = Rate(self.most)  # told limits bound the calls without a rate
+        elif begins:  # what was learned beside others is too low
+            self._rate.search_again(self._rate.per_s / self._share.part_of_rate, now)
         # Limiters that learned the account's rate reach it in their turns: no limit of calls at once bounds them.
-        is_learned = allocation.account_per_s is not None and not self._told.calls_per_s
-        if self._concurrency.bounds and (begins or is_learned):
+        if self._concurrency.bounds and (begins or (allocation.account_per_s is not None and not is_told)):
             self._concurrency = ConcurrencyEstimate(self.most)
 
     def starving_s(self, now: float) -> float:
