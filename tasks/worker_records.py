@@ -66,8 +66,7 @@ async def check_worker(batch: Batch) -> None:
 
     Does nothing outside a run that a worker started. Raises LedgerDiffers if the earlier run used another ledger.
     """
-    run = current_flow_run()
-    if run is None or run.work_pool_name is None:
+    if not _is_run_of_worker():
         return
     from prefect.variables import Variable
 
@@ -76,21 +75,30 @@ async def check_worker(batch: Batch) -> None:
     earlier = await _exchange(mine)
     if problem := mine.problem(earlier):
         raise LedgerDiffers(problem)
-    for warning in mine.warnings(earlier):
-        run_logger().warning("%s", warning)
+    _warn(mine, earlier)
     if mine != earlier:
         await Variable.aset(variable_name(batch.name), asdict(mine), tags=["pareta"], overwrite=True)
 
 
 async def warn_of_other_worker(batch: Batch, ledger: Ledger, api_key: str) -> None:
     """Log the differences of a member's worker to the one that runs the batch; nothing is recorded."""
-    run = current_flow_run()
-    if run is None or run.work_pool_name is None:
+    if not _is_run_of_worker():
         return
     from prefect.variables import Variable
 
     mine = await asyncio.to_thread(_record, batch, ledger, api_key)
-    for warning in mine.warnings(_earlier(await Variable.aget(variable_name(batch.name)), mine)):
+    _warn(mine, _earlier(await Variable.aget(variable_name(batch.name)), mine))
+
+
+def _is_run_of_worker() -> bool:
+    """Return whether a worker started this run."""
+    run = current_flow_run()
+    return run is not None and run.work_pool_name is not None
+
+
+def _warn(mine: WorkerRecord, earlier: WorkerRecord) -> None:
+    """Log what differs from the earlier worker."""
+    for warning in mine.warnings(earlier):
         run_logger().warning("%s", warning)
 
 
