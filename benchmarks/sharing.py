@@ -25,7 +25,7 @@ from pareta_batch.run import complete_shards
 from pareta_client import AsyncPareta
 from pareta_sandbox.testing import RateLimit, Sandbox, attach
 from tests.batch.batches import batch_in, ledger_in
-from tests.batch.services import Service, play_together
+from tests.batch.services import Service, play_together, shared
 
 WARM_UP_S = 60.0  # excluded from the measurement
 APART_S = (0.0, 15.0)
@@ -44,9 +44,8 @@ def measure(
     played = play_together(
         service, limiters, rows=10**7, apart_s=apart_s, until_s=seconds, told_every_s=told_every_s, seed=seed
     )
-    rates = [sum(at > begin for at in each.answers) / (seconds - begin) for each in played]
-    waste = sum(each.refused for each in played) / max(sum(len(each.answers) for each in played), 1)
-    return sum(rates) / (service.per_s or 1), min(rates) / max(sum(rates) / runs, 1e-9), waste
+    per_s, slowest, waste = shared(played, begin, seconds)
+    return per_s / (service.per_s or 1), slowest, waste
 
 
 @contextmanager

@@ -70,6 +70,17 @@ class Played:
         return self.refused / len(self.answers)
 
 
+def shared(played: Sequence[Played], begin_s: float, end_s: float) -> tuple[float, float, float]:
+    """Return how runs share a limit between two times.
+
+    These are their answers per second together, the slowest run relative to an equal share, and the refused calls of
+    the whole simulation as a share of its answers.
+    """
+    rates = [sum(at > begin_s for at in each.answers) / (end_s - begin_s) for each in played]
+    wasted = sum(each.refused for each in played) / max(sum(len(each.answers) for each in played), 1)
+    return sum(rates), min(rates) / max(sum(rates) / len(rates), 1e-9), wasted
+
+
 def play(service: Service, limiter: RateLimiter, rows: int, seed: int = 0) -> Played:
     """Simulate a rate limiter that sends rows to a service until all are answered."""
     (played,) = play_together(service, [limiter], rows, seed=seed)
